@@ -1,0 +1,249 @@
+//! The contract of a store: a map from ids to records with compare-and-swap and time limits.
+//!
+//! A store is deliberately dumb. All that sessions mean (who may load one, when it is over, how
+//! edits merge) lives above it, once. No outcome is a bare `bool`: each verb has an enum that the
+//! caller must match whole.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::codec::CodecError;
+use crate::id::{Revision, SessionId};
+use crate::record::{Record, Tombstone};
+
+/// What came of [`Store::create`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// The record is stored.
+    Created,
+    /// Something is there under this id, live or a tombstone; it is as it was.
+    Collision,
+}
+
+/// What [`Store::load`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Loaded {
+    /// A live session.
+    Record(Record),
+    /// A session that ended a short while ago.
+    Tombstone(Tombstone),
+    /// Nothing.
+    Nothing,
+}
+
+/// What came of [`Store::update`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Updated {
+    /// The record is stored.
+    Updated,
+    /// Somebody else committed first; this is the record that is there now.
+    Conflict(Record),
+    /// The session ended; nothing was written.
+    Ended(Tombstone),
+    /// There is no such session; nothing was written.
+    Missing,
+}
+
+/// What came of [`Store::touch`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Touched {
+    /// The use is written down.
+    Touched,
+    /// Another commit, a later touch or an ending was there; nothing was written.
+    Superseded,
+}
+
+/// What came of [`Store::end`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// A live session was there, and is ended.
+    Ended,
+    /// A tombstone was there; it is as it was.
+    AlreadyEnded(Tombstone),
+    /// Nothing was there; now there is the tombstone.
+    Missing,
+    /// The revision is not the one expected; this is the record that is there now, untouched.
+    Conflict(Record),
+}
+
+/// Keeps records. Every verb is atomic, and every value that it stores goes by itself when its
+/// `ttl` is over: there is nothing to sweep from outside.
+///
+/// A verb may be cancelled by dropping its future; it then either happened whole or not at all.
+/// Implementations must not retry a command whose outcome they do not know, and should answer
+/// within a time limit of their own. The suite in `cloakroom_core::conformance` (feature
+/// `conformance`) checks an implementation.
+pub trait Store: Send + Sync + fmt::Debug + 'static {
+    /// Stores a new record, if nothing is there under `id`, not even a tombstone.
+    fn create(
+        &self,
+        id: SessionId,
+        record: &Record,
+        ttl: Duration,
+    ) -> impl Future<Output = Result<Created, StoreError>> + Send;
+
+    /// Finds what is there under `id`.
+    fn load(&self, id: SessionId) -> impl Future<Output = Result<Loaded, StoreError>> + Send;
+
+    /// Replaces the record under `id`, if its revision is `expected`. Never creates.
+    fn update(
+        &self,
+        id: SessionId,
+        expected: Revision,
+        record: &Record,
+        ttl: Duration,
+    ) -> impl Future<Output = Result<Updated, StoreError>> + Send;
+
+    /// Moves last-seen to `seen` and the TTL to `ttl`, if the revision is `expected` and last-seen
+    /// is earlier. The revision stays.
+    fn touch(
+        &self,
+        id: SessionId,
+        expected: Revision,
+        seen: Timestamp,
+        ttl: Duration,
+    ) -> impl Future<Output = Result<Touched, StoreError>> + Send;
+
+    /// Puts `tombstone` under `id` for `keep`, whether or not a session is there; unless `expected`
+    /// names a revision and a live record of another one is there. A tombstone that is there stays.
+    fn end(
+        &self,
+        id: SessionId,
+        expected: Option<Revision>,
+        tombstone: &Tombstone,
+        keep: Duration,
+    ) -> impl Future<Output = Result<Ended, StoreError>> + Send;
+}
+
+impl<S: Store> Store for Arc<S> {
+    fn create(
+        &self,
+        id: SessionId,
+        record: &Record,
+        ttl: Duration,
+    ) -> impl Future<Output = Result<Created, StoreError>> + Send {
+        (**self).create(id, record, ttl)
+    }
+
+    fn load(&self, id: SessionId) -> impl Future<Output = Result<Loaded, StoreError>> + Send {
+        (**self).load(id)
+    }
+
+    fn update(
+        &self,
+        id: SessionId,
+        expected: Revision,
+        record: &Record,
+        ttl: Duration,
+    ) -> impl Future<Output = Result<Updated, StoreError>> + Send {
+        (**self).update(id, expected, record, ttl)
+    }
+
+    fn touch(
+        &self,
+        id: SessionId,
+        expected: Revision,
+        seen: Timestamp,
+        ttl: Duration,
+    ) -> impl Future<Output = Result<Touched, StoreError>> + Send {
+        (**self).touch(id, expected, seen, ttl)
+    }
+
+    fn end(
+        &self,
+        id: SessionId,
+        expected: Option<Revision>,
+        tombstone: &Tombstone,
+        keep: Duration,
+    ) -> impl Future<Output = Result<Ended, StoreError>> + Send {
+        (**self).end(id, expected, tombstone, keep)
+    }
+}
+
+/// A store could not do what it was asked.
+#[derive(Clone, Debug)]
+pub struct StoreError {
+    kind: StoreErrorKind,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+/// What is known after a [`StoreError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StoreErrorKind {
+    /// The store cannot be reached or is not ready, and the command was not carried out.
+    Unavailable,
+    /// The command may or may not have been carried out: its answer was lost or came too late.
+    OutcomeUnknown,
+    /// The store has no memory left for the write, which was not carried out.
+    OutOfMemory,
+    /// The store refused the command, which was not carried out: rights, wrong configuration.
+    Refused,
+    /// What is stored cannot be read.
+    Unreadable,
+    /// What is stored is of a format that a newer release of this crate writes.
+    NewerFormat,
+}
+
+impl StoreError {
+    /// An error of this kind, without a cause.
+    #[must_use]
+    pub const fn new(kind: StoreErrorKind) -> Self {
+        Self { kind, source: None }
+    }
+
+    /// An error of this kind, and what caused it.
+    pub fn with_source(
+        kind: StoreErrorKind,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self {
+            kind,
+            source: Some(source.into().into()),
+        }
+    }
+
+    /// What is known after the error.
+    #[must_use]
+    pub const fn kind(&self) -> StoreErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            StoreErrorKind::Unavailable => "the session store cannot be reached",
+            StoreErrorKind::OutcomeUnknown => {
+                "the session store did not answer in time; the command may have been carried out"
+            }
+            StoreErrorKind::OutOfMemory => "the session store is out of memory",
+            StoreErrorKind::Refused => "the session store refused the command",
+            StoreErrorKind::Unreadable => "a stored session cannot be read",
+            StoreErrorKind::NewerFormat => "a stored session is of a newer format",
+        })
+    }
+}
+
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.source {
+            Some(source) => Some(&**source),
+            None => None,
+        }
+    }
+}
+
+impl From<CodecError> for StoreError {
+    fn from(error: CodecError) -> Self {
+        let kind = match error {
+            CodecError::Newer(_) => StoreErrorKind::NewerFormat,
+            CodecError::Unreadable(_) | CodecError::TooLong(_) => StoreErrorKind::Unreadable,
+        };
+        Self::with_source(kind, error)
+    }
+}
