@@ -16,12 +16,22 @@ type UpdateFn = Arc<dyn Fn(Option<&Value>) -> Result<Value, EntryError> + Send +
 /// One edit.
 #[derive(Clone)]
 enum Change {
-    Set { key: Arc<str>, value: Value },
-    Remove { key: Arc<str> },
+    Set {
+        key: Arc<str>,
+        value: Value,
+    },
+    Remove {
+        key: Arc<str>,
+    },
     /// A removal whose value somebody waits for.
-    Take { key: Arc<str> },
+    Take {
+        key: Arc<str>,
+    },
     Clear,
-    Update { key: Arc<str>, run: UpdateFn },
+    Update {
+        key: Arc<str>,
+        run: UpdateFn,
+    },
 }
 
 /// The edits of one request, in order.
@@ -102,8 +112,6 @@ impl Changes {
 
     /// Removes everything from `entries`, and logs it.
     pub fn clear(&mut self, entries: &mut Entries) {
-        // What came before cannot matter any more.
-        self.log.clear();
         self.log.push(Change::Clear);
         entries.clear();
     }
@@ -199,6 +207,11 @@ impl Changes {
         Ok(replay)
     }
 
+    /// Forgets all but the first `count` edits.
+    pub fn truncate(&mut self, count: usize) {
+        self.log.truncate(count);
+    }
+
     /// Forgets the first `count` edits: they are stored.
     ///
     /// # Panics
@@ -246,9 +259,7 @@ impl<F> Update<F> {
         T: Serialize + DeserializeOwned,
         F: Fn(Option<T>) -> T,
     {
-        let present = present
-            .map(|value| decode(&self.key, value))
-            .transpose()?;
+        let present = present.map(|value| decode(&self.key, value)).transpose()?;
         let value = (self.f)(present);
         let raw = encode(&self.key, &value)?;
         Ok((value, raw))
@@ -302,7 +313,13 @@ mod tests {
         let mut mine = base.clone();
         let mut changes = Changes::new();
         changes.set(&mut mine, "a", &9).unwrap();
-        assert!(changes.replay(&base, &fresher).unwrap().overwritten.is_empty());
+        assert!(
+            changes
+                .replay(&base, &fresher)
+                .unwrap()
+                .overwritten
+                .is_empty()
+        );
     }
 
     #[test]
@@ -317,7 +334,13 @@ mod tests {
         let replay = changes.replay(&base, &fresher).unwrap();
         assert_eq!(replay.entries.get("n").unwrap(), Some(6));
         changes.set(&mut mine, "n", &0).unwrap();
-        assert!(changes.replay(&base, &fresher).unwrap().overwritten.is_empty());
+        assert!(
+            changes
+                .replay(&base, &fresher)
+                .unwrap()
+                .overwritten
+                .is_empty()
+        );
     }
 
     #[test]
@@ -339,7 +362,13 @@ mod tests {
         let mut changes = Changes::new();
         assert!(changes.take(&mut mine, "once").is_some());
         assert!(changes.replay(&base, &base).unwrap().taken.is_some());
-        assert!(changes.replay(&base, &entries("{}")).unwrap().taken.is_none());
+        assert!(
+            changes
+                .replay(&base, &entries("{}"))
+                .unwrap()
+                .taken
+                .is_none()
+        );
     }
 
     #[test]

@@ -197,7 +197,9 @@ fn json_key(key: &str) -> String {
 
 /// `"key":value,`
 fn entry_len(key: &str, value: &RawValue) -> usize {
-    let plain = key.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
+    let plain = key
+        .bytes()
+        .all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
     let key_len = if plain {
         key.len() + 2
     } else {

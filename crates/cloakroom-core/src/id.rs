@@ -35,8 +35,8 @@ impl SessionId {
     #[must_use]
     pub fn from_bytes(bytes: [u8; 16]) -> Option<Self> {
         let uuid = Uuid::from_bytes(bytes);
-        let is_v7 = uuid.get_version() == Some(Version::SortRand)
-            && uuid.get_variant() == Variant::RFC4122;
+        let is_v7 =
+            uuid.get_version() == Some(Version::SortRand) && uuid.get_variant() == Variant::RFC4122;
         is_v7.then_some(Self(uuid))
     }
 

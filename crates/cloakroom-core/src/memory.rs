@@ -219,7 +219,7 @@ impl Shelf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Entries, EndReason, Expiry, Limits, ManualClock, Realm, SystemEntropy, Token};
+    use crate::{EndReason, Entries, Expiry, Limits, ManualClock, Realm, SystemEntropy, Token};
 
     #[tokio::test]
     async fn writes_sweep_what_expired_a_few_at_a_time() {

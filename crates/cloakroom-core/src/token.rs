@@ -33,16 +33,15 @@ impl Token {
     /// # Errors
     ///
     /// When the random number generator fails.
-    pub fn issue(
-        now: Timestamp,
-        entropy: &(impl Entropy + ?Sized),
-    ) -> Result<Self, EntropyError> {
+    pub fn issue(now: Timestamp, entropy: &(impl Entropy + ?Sized)) -> Result<Self, EntropyError> {
         let mut random = [0; 10 + SECRET_LEN];
         entropy.fill(&mut random)?;
-        let (id, secret) = random.split_at(10);
+        let (mut id, mut secret) = ([0; 10], [0; SECRET_LEN]);
+        id.copy_from_slice(&random[..10]);
+        secret.copy_from_slice(&random[10..]);
         Ok(Self {
-            id: SessionId::from_parts(now, id.try_into().expect("split at ten bytes")),
-            secret: secret.try_into().expect("sixteen bytes are left"),
+            id: SessionId::from_parts(now, &id),
+            secret,
         })
     }
 

@@ -1,0 +1,391 @@
+//! Carrying out a plan: the steps that write to the store.
+//!
+//! A command whose outcome is unknown is never sent again. One `load` may settle it; else the
+//! request is answered with an error that says "perhaps".
+
+use std::time::Duration;
+
+use cloakroom_core::change::Replay;
+use cloakroom_core::entries::Value;
+use cloakroom_core::store::{Created, Ended, Loaded, Touched, Updated};
+use cloakroom_core::{
+    EndReason, Entries, Limits, Record, Revision, SessionId, StoreError, StoreErrorKind, Timestamp,
+    Token, Tombstone, codec,
+};
+
+use crate::budget::Budget;
+use crate::context::{Context, OnOverwrite, TOMBSTONE_TTL};
+use crate::error::{Cause, SessionError};
+use crate::event;
+use crate::state::{Draft, Live};
+use crate::turns::Turn;
+
+/// How many fresh ids a creation tries.
+const ATTEMPTS: usize = 3;
+
+/// What came of a commit.
+#[derive(Debug)]
+pub(crate) enum Committed {
+    /// This is stored now.
+    Stored(Stored),
+    /// The session ended elsewhere; nothing is stored.
+    Gone,
+}
+
+/// What a commit stored.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) live: Live,
+    /// What a `take_once` found, if the edits had to be replayed.
+    pub(crate) taken: Option<Option<Value>>,
+}
+
+/// One request's commits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Committer<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) budget: &'a Budget,
+}
+
+enum Tried {
+    Stored,
+    Conflict(Record),
+    Gone,
+}
+
+impl Committer<'_> {
+    /// Begins a session.
+    pub(crate) async fn create(&self, draft: &Draft) -> Result<Committed, SessionError> {
+        let live = self.begin(&draft.entries, draft.chosen).await?;
+        event::created(live.token.id());
+        Ok(Committed::Stored(Stored { live, taken: None }))
+    }
+
+    /// Saves edits of a session, on top of what others saved meanwhile.
+    pub(crate) async fn update(
+        &self,
+        live: &Live,
+        draft: &Draft,
+    ) -> Result<Committed, SessionError> {
+        let token = &live.token;
+        let next = self.next(token, &live.record, draft.entries.clone(), draft.chosen)?;
+        let mut fresher = match self.try_update(token, &live.record, &next).await? {
+            Tried::Stored => return Ok(stored(token, next, None)),
+            Tried::Conflict(fresher) => fresher,
+            Tried::Gone => return Ok(gone(token.id())),
+        };
+        let mut turn = self.turn(token.id()).await?;
+        fresher = turn.take_left().unwrap_or(fresher);
+        for round in 0_u32.. {
+            let merged = self.merge(token.id(), draft, &fresher)?;
+            if merged.entries == *fresher.entries() && draft.chosen.is_none() {
+                // Somebody else's commit holds all that this one would.
+                return Ok(stored(token, fresher, Some(merged.taken)));
+            }
+            let next = self.next(token, &fresher, merged.entries, draft.chosen)?;
+            fresher = match self.try_update(token, &fresher, &next).await? {
+                Tried::Stored => {
+                    turn.leave(&next);
+                    return Ok(stored(token, next, Some(merged.taken)));
+                }
+                Tried::Conflict(fresher) => fresher,
+                Tried::Gone => return Ok(gone(token.id())),
+            };
+            self.give_way(round, next.revision()).await?;
+        }
+        unreachable!("the loop ends by returning: the budget is finite")
+    }
+
+    /// Carries a session over to a new id and secret, and ends the old one.
+    pub(crate) async fn renew(&self, old: &Live, draft: &Draft) -> Result<Committed, SessionError> {
+        let limits = draft
+            .chosen
+            .unwrap_or_else(|| old.limits(self.context.expiry));
+        let new = self.begin(&draft.entries, Some(limits)).await?;
+        match self.retire(old, &new, draft).await {
+            Ok(Committed::Stored(stored)) => {
+                event::renewed(old.token.id(), stored.live.token.id());
+                Ok(Committed::Stored(stored))
+            }
+            Ok(Committed::Gone) => {
+                self.abandon(&new).await;
+                Ok(gone(old.token.id()))
+            }
+            Err(error) => {
+                self.abandon(&new).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes down that the session was used. Not worth an error: it lives on for a while.
+    pub(crate) async fn touch(&self, live: &Live) -> Option<Timestamp> {
+        let id = live.token.id();
+        let now = self.now();
+        let ttl = live.limits(self.context.expiry).ttl(now)?;
+        let touch = self
+            .context
+            .store
+            .touch(id, live.record.revision(), now, ttl);
+        match self.budget.write(touch).await {
+            Ok(Touched::Touched) => Some(now),
+            Ok(Touched::Superseded) => None,
+            Err(error) => {
+                event::touch_failed(id, &error);
+                None
+            }
+        }
+    }
+
+    /// Ends a session, whatever was saved meanwhile.
+    pub(crate) async fn end(&self, live: &Live, reason: EndReason) -> Result<Ended, SessionError> {
+        let ended = self.end_at(live, None, reason).await?;
+        if ended == Ended::Ended {
+            event::ended(live.token.id(), reason);
+        }
+        Ok(ended)
+    }
+
+    /// Stores a new session under a fresh id. After a creation of unknown outcome the id is fresh
+    /// again: the same one could meet itself.
+    async fn begin(&self, entries: &Entries, limits: Option<Limits>) -> Result<Live, SessionError> {
+        self.check_size(entries)?;
+        let mut unknown = None;
+        for _ in 0..ATTEMPTS {
+            let now = self.now();
+            let entropy = &*self.context.entropy;
+            let token = Token::issue(now, entropy)?;
+            let limits = limits.unwrap_or_else(|| Limits::begin(self.context.expiry, now));
+            let digest = self.context.realm.digest(&token);
+            let record = Record::new(
+                Revision::draw(entropy)?,
+                now,
+                limits,
+                digest,
+                entries.clone(),
+            );
+            let Some(ttl) = limits.ttl(now) else {
+                return Err(Cause::Ended.into());
+            };
+            let create = self.context.store.create(token.id(), &record, ttl);
+            match self.budget.write(create).await {
+                Ok(Created::Created) => return Ok(Live { token, record }),
+                Ok(Created::Collision) => {}
+                Err(error) if error.kind() == StoreErrorKind::OutcomeUnknown => {
+                    unknown = Some(error);
+                }
+                Err(error) => return Err(unknown.unwrap_or(error).into()),
+            }
+        }
+        let collided = || StoreError::new(StoreErrorKind::Unavailable);
+        Err(unknown.unwrap_or_else(collided).into())
+    }
+
+    /// Ends the old session of a renewal at the revision that was copied; what was saved meanwhile
+    /// is merged into the new one first.
+    async fn retire(
+        &self,
+        old: &Live,
+        new: &Live,
+        draft: &Draft,
+    ) -> Result<Committed, SessionError> {
+        let mut turn = None;
+        let mut copied = old.record.clone();
+        let mut new = Stored {
+            live: new.clone(),
+            taken: None,
+        };
+        for round in 0_u32.. {
+            let ended = self
+                .end_at(old, Some(copied.revision()), EndReason::Renewed)
+                .await?;
+            copied = match ended {
+                Ended::Ended => return Ok(Committed::Stored(new)),
+                Ended::Conflict(fresher) => fresher,
+                Ended::AlreadyEnded(_) | Ended::Missing => {
+                    return self.start_over(new.live, draft).await;
+                }
+            };
+            let merged = self.merge(old.token.id(), draft, &copied)?;
+            let limits = draft.chosen.unwrap_or_else(|| copied.limits());
+            new.live = self.replace(new.live, merged.entries, limits).await?;
+            new.taken = Some(merged.taken);
+            if turn.is_none() {
+                turn = Some(self.turn(old.token.id()).await?);
+            } else {
+                self.give_way(round, copied.revision()).await?;
+            }
+        }
+        unreachable!("the loop ends by returning: the budget is finite")
+    }
+
+    /// The session that was to be renewed has ended elsewhere. Nothing of it may live on; what this
+    /// request itself put in does, as if it had come a moment later.
+    async fn start_over(&self, new: Live, draft: &Draft) -> Result<Committed, SessionError> {
+        let own = draft.changes.replay(&Entries::new(), &Entries::new())?;
+        if own.entries.is_empty() {
+            return Ok(Committed::Gone);
+        }
+        let begun = Limits::begin(self.context.expiry, self.now());
+        let limits = draft.chosen.unwrap_or(begun);
+        let live = self.replace(new, own.entries, limits).await?;
+        let taken = Some(own.taken);
+        Ok(Committed::Stored(Stored { live, taken }))
+    }
+
+    /// Replaces the content of a session that nobody else knows yet.
+    async fn replace(
+        &self,
+        live: Live,
+        entries: Entries,
+        limits: Limits,
+    ) -> Result<Live, SessionError> {
+        let next = self.next(&live.token, &live.record, entries, Some(limits))?;
+        match self.try_update(&live.token, &live.record, &next).await? {
+            Tried::Stored => Ok(Live {
+                record: next,
+                ..live
+            }),
+            Tried::Conflict(_) | Tried::Gone => Err(Cause::Ended.into()),
+        }
+    }
+
+    /// Takes back the new session of a renewal that failed. Nobody holds its token.
+    async fn abandon(&self, new: &Live) {
+        let grace = Budget::new(self.context.budget);
+        let committer = Committer {
+            budget: &grace,
+            ..*self
+        };
+        if let Err(error) = committer.end_at(new, None, EndReason::Abandoned).await {
+            event::abandoned(new.token.id(), &error);
+        }
+    }
+
+    async fn end_at(
+        &self,
+        live: &Live,
+        expected: Option<Revision>,
+        reason: EndReason,
+    ) -> Result<Ended, StoreError> {
+        let tombstone = Tombstone::new(Some(*live.record.digest()), self.now(), reason);
+        let end = self
+            .context
+            .store
+            .end(live.token.id(), expected, &tombstone, TOMBSTONE_TTL);
+        self.budget.write(end).await
+    }
+
+    /// One attempt to replace `base` by `next`.
+    async fn try_update(
+        &self,
+        token: &Token,
+        base: &Record,
+        next: &Record,
+    ) -> Result<Tried, SessionError> {
+        let Some(ttl) = next.limits().ttl(self.now()) else {
+            return Ok(Tried::Gone);
+        };
+        let store = &self.context.store;
+        let update = store.update(token.id(), base.revision(), next, ttl);
+        match self.budget.write(update).await {
+            Ok(Updated::Updated) => Ok(Tried::Stored),
+            Ok(Updated::Conflict(fresher)) => Ok(Tried::Conflict(fresher)),
+            Ok(Updated::Ended(_) | Updated::Missing) => Ok(Tried::Gone),
+            Err(error) if error.kind() == StoreErrorKind::OutcomeUnknown => {
+                let there = self.budget.read(store.load(token.id())).await;
+                match there {
+                    Ok(Loaded::Record(there)) if there.revision() == next.revision() => {
+                        Ok(Tried::Stored)
+                    }
+                    _ => Err(error.into()),
+                }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The edits on top of a fresher record.
+    fn merge(
+        &self,
+        id: SessionId,
+        draft: &Draft,
+        fresher: &Record,
+    ) -> Result<Replay, SessionError> {
+        let merged = draft.changes.replay(&draft.base, fresher.entries())?;
+        if !merged.overwritten.is_empty() && self.context.on_overwrite == OnOverwrite::Refuse {
+            return Err(Cause::Conflict(merged.overwritten).into());
+        }
+        for key in &merged.overwritten {
+            event::overwritten(id, key);
+        }
+        Ok(merged)
+    }
+
+    /// The record that is to follow `base`.
+    fn next(
+        &self,
+        token: &Token,
+        base: &Record,
+        entries: Entries,
+        chosen: Option<Limits>,
+    ) -> Result<Record, SessionError> {
+        self.check_size(&entries)?;
+        let created = token.id().created_at();
+        let limits = chosen.unwrap_or_else(|| base.limits().under(self.context.expiry, created));
+        Ok(Record::new(
+            Revision::draw(&*self.context.entropy)?,
+            self.now().max(base.seen()),
+            limits,
+            *base.digest(),
+            entries,
+        ))
+    }
+
+    fn check_size(&self, entries: &Entries) -> Result<(), SessionError> {
+        let limit = self.context.max_record_size;
+        let size = codec::encoded_len(entries);
+        if size > limit {
+            return Err(Cause::TooLarge { size, limit }.into());
+        }
+        Ok(())
+    }
+
+    async fn turn(&self, id: SessionId) -> Result<Turn<'_>, SessionError> {
+        let turn = self.budget.wait(self.context.turns.take(id)).await;
+        turn.ok_or_else(spent)
+    }
+
+    /// Lets another server go first, for a random moment that grows with the rounds.
+    async fn give_way(&self, round: u32, random: Revision) -> Result<(), SessionError> {
+        if round == 0 {
+            return Ok(());
+        }
+        let most = 1 << round.min(4);
+        let pause = Duration::from_millis(random.to_bits() % most);
+        let paused = self.budget.wait(tokio::time::sleep(pause)).await;
+        paused.ok_or_else(spent)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.context.clock.now()
+    }
+}
+
+fn gone(id: SessionId) -> Committed {
+    event::ended_meanwhile(id);
+    Committed::Gone
+}
+
+fn stored(token: &Token, record: Record, taken: Option<Option<Value>>) -> Committed {
+    let live = Live {
+        token: token.clone(),
+        record,
+    };
+    Committed::Stored(Stored { live, taken })
+}
+
+/// The budget is spent before the commit was carried out: nothing is saved.
+fn spent() -> SessionError {
+    StoreError::new(StoreErrorKind::Unavailable).into()
+}

@@ -1,0 +1,82 @@
+//! What a layer was configured with, shared by all its requests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloakroom_core::{Clock, Entropy, Expiry, Realm, Store, SystemClock, SystemEntropy, codec};
+
+use crate::cookie::CookieConfig;
+use crate::event::Unreadable;
+use crate::store::AnyStore;
+use crate::turns::Turns;
+
+/// How long a tombstone stays: longer than any request that was under way can take.
+pub(crate) const TOMBSTONE_TTL: Duration = Duration::from_secs(60);
+
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    pub(crate) store: Arc<dyn AnyStore>,
+    pub(crate) cookie: CookieConfig,
+    pub(crate) realm: Realm,
+    /// Whether the realm follows the cookie's name.
+    pub(crate) own_realm: bool,
+    pub(crate) expiry: Expiry,
+    pub(crate) longest: Duration,
+    pub(crate) budget: Duration,
+    pub(crate) max_record_size: usize,
+    pub(crate) on_error: OnError,
+    pub(crate) on_overwrite: OnOverwrite,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) turns: Arc<Turns>,
+    pub(crate) unreadable: Arc<Unreadable>,
+}
+
+/// What becomes of a session's edits when the answer is an error: a 5xx, or a 408.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnError {
+    /// They are dropped, as a database transaction would be; the default. What was awaited (an
+    /// ending, an explicit save) stands.
+    #[default]
+    DropEdits,
+    /// They are saved all the same.
+    KeepEdits,
+}
+
+/// What happens when an edit would replace a value that another request changed in the meantime,
+/// without having seen it. ([`Session::update`](crate::Session::update) sees it, and merges.)
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnOverwrite {
+    /// The later edit wins, and an event names the entry; the default.
+    #[default]
+    Report,
+    /// Nothing is saved, and the request is answered with 409.
+    Refuse,
+}
+
+impl Context {
+    /// 64 KiB: every request that uses its session moves the whole record, so a larger one costs
+    /// more than the query that it spares.
+    const MAX_RECORD_SIZE: usize = 64 * 1024;
+
+    pub(crate) fn new(store: impl Store) -> Self {
+        Self {
+            store: Arc::new(store),
+            cookie: CookieConfig::default(),
+            realm: Realm::new(CookieConfig::DEFAULT_NAME),
+            own_realm: false,
+            expiry: Expiry::default(),
+            longest: Expiry::LONGEST,
+            budget: Duration::from_secs(1),
+            max_record_size: Self::MAX_RECORD_SIZE.min(codec::LONGEST),
+            on_error: OnError::default(),
+            on_overwrite: OnOverwrite::default(),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            turns: Arc::new(Turns::new()),
+            unreadable: Arc::default(),
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! What the session's cookie is like.
+
+use cookie::SameSite;
+
+use super::seal::Seal;
+use crate::error::{ConfigError, ConfigErrorKind};
+
+/// The cookie that carries the token: its name, its attributes, its seal.
+///
+/// The default is named `__Host-Http-id` and is `Secure`, `HttpOnly`, `SameSite=Lax`, `Path=/`,
+/// without `Domain`, and forgotten when the browser closes (ASVS 5.0, 3.3.1 to 3.3.4). Scripts
+/// cannot set a cookie of that name in browsers that know the `__Host-Http-` prefix; the others
+/// still apply the rules of `__Host-` (RFC 6265bis, section 4.1.3).
+///
+/// What browsers would refuse is an error in
+/// [`SessionLayer::with_cookie`](crate::SessionLayer::with_cookie). A choice that gives up a
+/// protection has `insecure` in its name.
+///
+/// ```
+/// use cloakroom::{CookieConfig, MemoryStore, SameSite, SessionLayer};
+///
+/// let layer = SessionLayer::new(MemoryStore::new())
+///     .with_cookie(CookieConfig::named("__Host-Http-shop").with_same_site(SameSite::Strict))?;
+///
+/// let refused = SessionLayer::new(MemoryStore::new())
+///     .with_cookie(CookieConfig::named("__Host-shop").with_domain("example.com"));
+/// assert!(refused.unwrap_err().to_string().contains("Domain"));
+/// # Ok::<(), cloakroom::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct CookieConfig {
+    pub(super) name: String,
+    pub(super) path: String,
+    pub(super) domain: Option<String>,
+    pub(super) same_site: SameSite,
+    pub(super) secure: bool,
+    pub(super) http_only: bool,
+    pub(super) partitioned: bool,
+    pub(super) lifetime: CookieLifetime,
+    pub(super) seal: Seal,
+}
+
+/// How long the browser keeps the cookie. The session's own life does not depend on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CookieLifetime {
+    /// Until the browser closes; the default. Browsers that restore their tabs may keep it longer.
+    #[default]
+    BrowserSession,
+    /// To the session's absolute deadline, by `Max-Age`. So a session in use needs no new cookie.
+    Persistent,
+}
+
+/// What browsers keep of a cookie: name and value together, in bytes (RFC 6265bis, section 5.6).
+const LONGEST_PAIR: usize = 4096;
+/// And of one attribute's value.
+const LONGEST_ATTRIBUTE: usize = 1024;
+
+impl CookieConfig {
+    /// The name of the default cookie.
+    pub const DEFAULT_NAME: &'static str = "__Host-Http-id";
+
+    /// A cookie of this name, with the default attributes.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            path: "/".to_owned(),
+            domain: None,
+            same_site: SameSite::Lax,
+            secure: true,
+            http_only: true,
+            partitioned: false,
+            lifetime: CookieLifetime::BrowserSession,
+            seal: Seal::Plain,
+        }
+    }
+
+    /// Sends the cookie to this path and below it alone. Default: `/`. It is no protection against
+    /// other paths of the same origin.
+    pub fn with_path(mut self, path: impl Into<String>) -> Self {
+        self.path = path.into();
+        self
+    }
+
+    /// Sends the cookie to this domain and all below it. Default: none, the host alone, which is
+    /// safer. The name must not begin with `__Host-` then.
+    pub fn with_domain(mut self, domain: impl Into<String>) -> Self {
+        self.domain = Some(domain.into());
+        self
+    }
+
+    /// Whether requests from other sites carry the cookie. Default: `Lax`.
+    pub fn with_same_site(mut self, same_site: SameSite) -> Self {
+        self.same_site = same_site;
+        self
+    }
+
+    /// Keeps the cookie apart for each site that embeds this one (CHIPS). Default: no.
+    pub fn with_partitioned(mut self, partitioned: bool) -> Self {
+        self.partitioned = partitioned;
+        self
+    }
+
+    /// How long the browser keeps the cookie. Default: until it closes.
+    ///
+    /// A session whose expiry was chosen with [`Session::set_expiry`](crate::Session::set_expiry)
+    /// always has a persistent cookie.
+    pub fn with_lifetime(mut self, lifetime: CookieLifetime) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
+    /// Lets the cookie travel over plain HTTP, where anybody on the way can take it. For Safari at
+    /// a developer's desk; other browsers take `Secure` cookies from `localhost` as well. The name
+    /// must not have a prefix then, such as `__Host-`.
+    pub fn insecure_over_http(mut self) -> Self {
+        self.secure = false;
+        self
+    }
+
+    /// Lets scripts in the page read the cookie, so that an injected one can carry it off.
+    pub fn insecure_readable_by_scripts(mut self) -> Self {
+        self.http_only = false;
+        self
+    }
+
+    /// Signs the cookie (HMAC-SHA256): the first key signs, all verify, so keys can be rotated. A
+    /// cookie without a good signature counts as none, and costs no store command.
+    #[cfg(feature = "seal")]
+    pub fn signed(mut self, keys: impl IntoIterator<Item = super::SealKey>) -> Self {
+        self.seal = Seal::Signed(keys.into_iter().collect());
+        self
+    }
+
+    /// Encrypts the cookie (AES-256-GCM): the first key encrypts, all decrypt. The session id
+    /// cannot be read from it then.
+    #[cfg(feature = "seal")]
+    pub fn encrypted(mut self, keys: impl IntoIterator<Item = super::SealKey>) -> Self {
+        self.seal = Seal::Encrypted(keys.into_iter().collect());
+        self
+    }
+
+    /// The cookie's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Tells whether browsers will take the cookie.
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        self.validate_texts()?;
+        self.validate_prefix()?;
+        self.validate_attributes()?;
+        self.seal.validate()?;
+        let pair = self.name.len() + self.seal.sealed_len();
+        if pair > LONGEST_PAIR {
+            return Err(ConfigError::new(
+                ConfigErrorKind::CookieTooLong,
+                format!(
+                    "the cookie would have {pair} bytes, and browsers keep {LONGEST_PAIR}: choose a shorter name"
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Nothing in a name or an attribute may end it early (CVE-2024-47764).
+    fn validate_texts(&self) -> Result<(), ConfigError> {
+        if self.name.is_empty() || !self.name.bytes().all(is_token_byte) {
+            return Err(text_error(
+                "name",
+                &self.name,
+                "it must be one or more of the characters of an HTTP token (RFC 9110, section 5.6.2)",
+            ));
+        }
+        if !self.path.starts_with('/') || !self.path.bytes().all(is_attribute_byte) {
+            return Err(text_error(
+                "path",
+                &self.path,
+                "it must begin with `/` and hold no `;` and no control characters",
+            ));
+        }
+        if let Some(domain) = &self.domain {
+            let is_host_byte =
+                |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+            if domain.is_empty() || domain.starts_with('.') || !domain.bytes().all(is_host_byte) {
+                return Err(text_error(
+                    "domain",
+                    domain,
+                    "it must be a host name in ASCII, without a leading dot",
+                ));
+            }
+        }
+        let longest = self
+            .path
+            .len()
+            .max(self.domain.as_deref().map_or(0, str::len));
+        if longest > LONGEST_ATTRIBUTE {
+            return Err(ConfigError::new(
+                ConfigErrorKind::CookieTooLong,
+                format!(
+                    "an attribute of the cookie has {longest} bytes, and browsers keep {LONGEST_ATTRIBUTE}"
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Browsers compare prefixes without regard to case (RFC 6265bis, section 5.7).
+    fn validate_prefix(&self) -> Result<(), ConfigError> {
+        let name = self.name.to_ascii_lowercase();
+        let host = name.starts_with("__host-");
+        let http = name.starts_with("__http-") || name.starts_with("__host-http-");
+        let secure = host || http || name.starts_with("__secure-");
+        let broken = if secure && !self.secure {
+            "the cookie to be Secure: choose a name without a prefix for plain HTTP"
+        } else if http && !self.http_only {
+            "the cookie to be HttpOnly"
+        } else if host && self.domain.is_some() {
+            "the cookie to have no Domain: choose the prefix `__Secure-` to share it with subdomains"
+        } else if host && self.path != "/" {
+            "the cookie's Path to be `/`"
+        } else {
+            return Ok(());
+        };
+        Err(ConfigError::new(
+            ConfigErrorKind::CookieRefused,
+            format!(
+                "the prefix of the cookie's name `{}` wants {broken}",
+                self.name
+            ),
+        ))
+    }
+
+    fn validate_attributes(&self) -> Result<(), ConfigError> {
+        let broken = if self.same_site == SameSite::None && !self.secure {
+            "SameSite=None"
+        } else if self.partitioned && !self.secure {
+            "Partitioned"
+        } else {
+            return Ok(());
+        };
+        Err(ConfigError::new(
+            ConfigErrorKind::CookieRefused,
+            format!("browsers refuse a cookie with {broken} that is not Secure"),
+        ))
+    }
+}
+
+impl Default for CookieConfig {
+    fn default() -> Self {
+        Self::named(Self::DEFAULT_NAME)
+    }
+}
+
+fn text_error(what: &str, text: &str, rule: &str) -> ConfigError {
+    ConfigError::new(
+        ConfigErrorKind::CookieText,
+        format!("the cookie's {what} cannot be {text:?}: {rule}"),
+    )
+}
+
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+fn is_attribute_byte(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b';'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(config: &CookieConfig) -> Option<ConfigErrorKind> {
+        config.validate().err().map(|error| error.kind())
+    }
+
+    #[test]
+    fn the_default_is_safe_and_valid() {
+        let config = CookieConfig::default();
+        assert_eq!(kind(&config), None);
+        assert!(config.secure && config.http_only && config.domain.is_none());
+    }
+
+    #[test]
+    fn what_browsers_refuse_is_refused() {
+        use ConfigErrorKind::{CookieRefused, CookieTooLong};
+        let named = |name: &str| CookieConfig::named(name);
+        let refused = [
+            named("__Host-id").with_domain("example.com"),
+            named("__host-id").with_path("/app"),
+            named("__HOST-Http-id").insecure_readable_by_scripts(),
+            named("__Http-id").insecure_readable_by_scripts(),
+            named("__Http-id").insecure_over_http(),
+            named("__Secure-id").insecure_over_http(),
+            named("id")
+                .insecure_over_http()
+                .with_same_site(SameSite::None),
+            named("id").insecure_over_http().with_partitioned(true),
+        ];
+        for config in refused {
+            assert_eq!(kind(&config), Some(CookieRefused), "{config:?}");
+        }
+        let long = [
+            named(&"n".repeat(4096 - 42)),
+            named("id").with_path(format!("/{}", "p".repeat(1024))),
+        ];
+        for config in long {
+            assert_eq!(kind(&config), Some(CookieTooLong));
+        }
+        let accepted = [
+            named(&"n".repeat(4096 - 43)),
+            named("__Secure-id").with_domain("example.com"),
+            named("__Http-id").with_path("/app"),
+            named("id").insecure_over_http(),
+            named("id")
+                .with_same_site(SameSite::None)
+                .with_partitioned(true),
+        ];
+        for config in accepted {
+            assert_eq!(kind(&config), None, "{config:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_in_a_text_can_end_it_early() {
+        let named = CookieConfig::named;
+        for name in ["", " ", "a b", "a=b", "a;b", "a\r\nb", "ä", "a,b", "\"a\""] {
+            assert_eq!(kind(&named(name)), Some(ConfigErrorKind::CookieText));
+        }
+        for path in ["", "app", "/a;b", "/a\r\nSet-Cookie: x=y", "/ä", "/\0"] {
+            let config = named("id").with_path(path);
+            assert_eq!(kind(&config), Some(ConfigErrorKind::CookieText));
+        }
+        for domain in ["", ".example.com", "a;b", "a b", "exämple.com", "a\n"] {
+            let config = named("id").with_domain(domain);
+            assert_eq!(kind(&config), Some(ConfigErrorKind::CookieText));
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Reading the token from a request's headers, and writing it into an answer's.
+
+use std::time::Duration;
+
+use cloakroom_core::Token;
+use cookie::Cookie;
+use http::header::{COOKIE, HeaderMap, HeaderValue};
+
+use super::config::{CookieConfig, CookieLifetime};
+
+/// How many cookies of the session's name are looked at. A browser sends more than one when two
+/// paths or domains have set it, or when somebody planted one.
+const CANDIDATES: usize = 2;
+
+/// The `Cookie` headers of a request, unread. HTTP/2 may split them into several.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CookieHeaders {
+    first: Option<HeaderValue>,
+    more: Vec<HeaderValue>,
+}
+
+impl CookieHeaders {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let mut values = headers.get_all(COOKIE).iter().cloned();
+        Self {
+            first: values.next(),
+            more: values.collect(),
+        }
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = &[u8]> {
+        self.first
+            .iter()
+            .chain(&self.more)
+            .flat_map(|value| value.as_bytes().split(|&byte| byte == b';'))
+    }
+}
+
+/// The tokens that a request presents: those of its cookies of the configured name that open and
+/// parse, without repetitions, two at most.
+pub(crate) fn presented(headers: &CookieHeaders, config: &CookieConfig) -> Vec<Token> {
+    let mut tokens: Vec<Token> = Vec::new();
+    let mut values: Vec<&[u8]> = Vec::new();
+    for pair in headers.pairs() {
+        let Some(value) = value_of(pair, &config.name) else {
+            continue;
+        };
+        if values.contains(&value) {
+            continue;
+        }
+        values.push(value);
+        let token = std::str::from_utf8(value)
+            .ok()
+            .and_then(|text| config.seal.open(&config.name, text));
+        tokens.extend(token);
+        if tokens.len() == CANDIDATES {
+            break;
+        }
+    }
+    tokens
+}
+
+/// The value of a `name=value` pair of exactly this name: compared byte for byte, nothing decoded,
+/// and only the white space of HTTP cut off (CVE-2023-23934).
+fn value_of<'a>(pair: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let pair = trim(pair);
+    let rest = pair.strip_prefix(name.as_bytes())?;
+    rest.strip_prefix(b"=")
+}
+
+fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// The `Set-Cookie` that hands out a token. `chosen` tells that the session's expiry was chosen for
+/// it, and `left` how long it can live at most.
+pub(crate) fn hand_out(
+    config: &CookieConfig,
+    token: &Token,
+    left: Duration,
+    chosen: bool,
+) -> HeaderValue {
+    let mut cookie = build(config, config.seal.close(&config.name, token));
+    if chosen || config.lifetime == CookieLifetime::Persistent {
+        // Rounded up: a cookie that goes a moment early would log its owner out.
+        let seconds = left.as_millis().div_ceil(1000);
+        let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+        cookie.set_max_age(cookie::time::Duration::seconds(seconds));
+    }
+    header(&cookie)
+}
+
+/// The `Set-Cookie` that takes the ticket back: the same name and attributes, so that the browser
+/// takes it for the same cookie, and a life that is over.
+pub(crate) fn take_back(config: &CookieConfig) -> HeaderValue {
+    let mut cookie = build(config, String::new());
+    cookie.set_max_age(cookie::time::Duration::ZERO);
+    cookie.set_expires(cookie::time::OffsetDateTime::UNIX_EPOCH);
+    header(&cookie)
+}
+
+fn build(config: &CookieConfig, value: String) -> Cookie<'_> {
+    let mut cookie = Cookie::new(config.name.as_str(), value);
+    cookie.set_path(config.path.as_str());
+    if let Some(domain) = &config.domain {
+        cookie.set_domain(domain.as_str());
+    }
+    cookie.set_same_site(config.same_site);
+    cookie.set_http_only(config.http_only);
+    cookie.set_partitioned(config.partitioned);
+    // Last: some of the attributes above imply it.
+    cookie.set_secure(config.secure);
+    cookie
+}
+
+fn header(cookie: &Cookie<'_>) -> HeaderValue {
+    let mut value = HeaderValue::try_from(cookie.to_string())
+        .expect("name and attributes were validated, and the value is base64");
+    // Kept out of `Debug` and of HTTP/2's compression tables.
+    value.set_sensitive(true);
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use cloakroom_core::{Clock, SystemClock, SystemEntropy};
+
+    use super::*;
+
+    fn token() -> Token {
+        Token::issue(SystemClock.now(), &SystemEntropy).unwrap()
+    }
+
+    fn read(config: &CookieConfig, headers: &[&str]) -> Vec<String> {
+        let mut map = HeaderMap::new();
+        for text in headers {
+            map.append(COOKIE, HeaderValue::from_bytes(text.as_bytes()).unwrap());
+        }
+        let tokens = presented(&CookieHeaders::of(&map), config);
+        tokens.iter().map(Token::encode).collect()
+    }
+
+    #[test]
+    fn a_token_is_found_among_others_and_in_split_headers() {
+        let config = CookieConfig::named("id");
+        let text = token().encode();
+        for headers in [
+            &[&*format!("id={text}")][..],
+            &[&format!("a=b; id={text};c=d")],
+            &[&format!("a=b;\t id={text} \t; id2=x")],
+            &["a=b", &format!("id={text}")],
+            &[&format!("id={text}; id={text}")],
+            &[&format!("id=broken; id={text}")],
+        ] {
+            assert_eq!(read(&config, headers), [text.clone()], "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn other_names_and_other_values_are_nothing() {
+        let config = CookieConfig::named("id");
+        let text = token().encode();
+        for headers in [
+            format!("ID={text}"),
+            format!("xid={text}"),
+            format!("idx={text}"),
+            format!("%69d={text}"),
+            format!("\u{a0}id={text}"),
+            format!("\u{2003}id={text}"),
+            format!("id ={text}"),
+            format!("id= {text}"),
+            format!("id=\"{text}\""),
+            format!("id={text}="),
+            format!("id==id={text}"),
+            format!("=id={text}"),
+            format!("={text}"),
+            text.clone(),
+            String::from("id="),
+            format!("id={}", text.repeat(100)),
+            format!("id,id={text}"),
+        ] {
+            assert!(read(&config, &[&headers]).is_empty(), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn two_candidates_are_looked_at() {
+        let config = CookieConfig::named("id");
+        let texts = [token().encode(), token().encode(), token().encode()];
+        let header = texts.each_ref().map(|text| format!("id={text}")).join("; ");
+        assert_eq!(read(&config, &[&header]), texts[..2]);
+    }
+
+    #[test]
+    fn a_cookie_has_what_was_configured_and_its_removal_the_same() {
+        let config = CookieConfig::named("__Secure-id")
+            .with_domain("example.com")
+            .with_path("/app")
+            .with_same_site(cookie::SameSite::None)
+            .with_partitioned(true);
+        let token = token();
+        let attributes =
+            "; HttpOnly; SameSite=None; Partitioned; Secure; Path=/app; Domain=example.com";
+        let set = hand_out(&config, &token, Duration::from_millis(1500), false);
+        assert_eq!(set, format!("__Secure-id={}{attributes}", token.encode()));
+        let set = hand_out(&config, &token, Duration::from_millis(1500), true);
+        let text = format!("__Secure-id={}{attributes}; Max-Age=2", token.encode());
+        assert_eq!(set, text);
+        assert_eq!(
+            take_back(&config),
+            format!("__Secure-id={attributes}; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT")
+        );
+    }
+
+    #[cfg(feature = "seal")]
+    #[test]
+    fn seals_open_by_listed_keys_and_by_nothing_else() {
+        use super::super::SealKey;
+        let [new, old, other] = [(); 3].map(|()| SealKey::generate().unwrap());
+        let both = |keys: &[&SealKey]| {
+            let keys: Vec<_> = keys.iter().map(|&key| key.clone()).collect();
+            let named = || CookieConfig::named("id");
+            [named().signed(keys.clone()), named().encrypted(keys)]
+        };
+        let token = token();
+        let value = |config: &CookieConfig| config.seal.close("id", &token);
+        let opens = |config: &CookieConfig, value: &str| {
+            read(config, &[&format!("id={value}")]) == [token.encode()]
+        };
+        for (now, before) in both(&[&new, &old]).iter().zip(&both(&[&old])) {
+            assert!(now.validate().is_ok());
+            assert!(opens(now, &value(now)));
+            assert!(opens(now, &value(before)), "a listed key opens");
+            assert!(!opens(before, &value(now)));
+            assert!(!opens(now, &token.encode()), "no fallback to plain");
+            assert!(!opens(&CookieConfig::named("id"), &value(now)));
+        }
+        let [signed, encrypted] = both(&[&new]);
+        assert!(!opens(&signed, &value(&encrypted)) && !opens(&encrypted, &value(&signed)));
+        for config in both(&[&other]) {
+            assert!(!opens(&config, &value(&signed)) && !opens(&config, &value(&encrypted)));
+        }
+        let mut bent = value(&signed).into_bytes();
+        bent[0] ^= 1;
+        assert!(!opens(&signed, std::str::from_utf8(&bent).unwrap()));
+        for config in both(&[]) {
+            assert!(config.validate().is_err());
+        }
+        assert!(!value(&encrypted).contains(&token.encode()));
+        assert_eq!(value(&signed).len(), signed.seal.sealed_len());
+        assert_eq!(value(&encrypted).len(), encrypted.seal.sealed_len());
+    }
+}

@@ -1,0 +1,238 @@
+//! What can go wrong with a session, and with setting up a layer.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use cloakroom_core::{EntropyError, EntryError, ExpiryError, StoreError, StoreErrorKind};
+use http::StatusCode;
+
+/// A session could not be loaded, edited or saved.
+///
+/// Cheap to clone. It never holds a token or a value, so it is safe to log.
+#[derive(Clone, Debug)]
+pub struct SessionError(Arc<Cause>);
+
+/// What kind of [`SessionError`] it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SessionErrorKind {
+    /// The store cannot be reached, or is not ready. Nothing was saved.
+    Unavailable,
+    /// The store's answer was lost or came too late: perhaps it was saved, perhaps not.
+    OutcomeUnknown,
+    /// The session ended elsewhere in the meantime. Nothing was saved.
+    Ended,
+    /// In strict mode: another request had changed an entry that this one replaced without having
+    /// seen it. Nothing was saved.
+    Conflict,
+    /// The record would be larger than the layer allows. Nothing was changed.
+    TooLarge,
+    /// A value cannot be written as JSON, or what is stored is of another type.
+    Entry,
+    /// Keys that begin with `$` belong to the library.
+    ReservedKey,
+    /// Timeouts that cannot be kept.
+    InvalidExpiry,
+    /// The answer has been sent, so an edit could not be saved, or a cookie not be set, any more.
+    Closed,
+    /// The system's random number generator failed.
+    NoRandomness,
+    /// No `SessionLayer` stands around this handler.
+    MissingLayer,
+}
+
+#[derive(Debug)]
+pub(crate) enum Cause {
+    Store(StoreError),
+    Ended,
+    Conflict(Vec<Arc<str>>),
+    TooLarge {
+        size: usize,
+        limit: usize,
+    },
+    Entry(EntryError),
+    ReservedKey(Box<str>),
+    Expiry(ExpiryError),
+    LongestExpiry,
+    Closed,
+    Detached,
+    Entropy(EntropyError),
+    #[cfg_attr(not(feature = "axum"), allow(dead_code))]
+    MissingLayer,
+}
+
+impl SessionError {
+    /// What kind of error it is.
+    #[must_use]
+    pub fn kind(&self) -> SessionErrorKind {
+        match &*self.0 {
+            Cause::Store(error) if error.kind() == StoreErrorKind::OutcomeUnknown => {
+                SessionErrorKind::OutcomeUnknown
+            }
+            Cause::Store(_) => SessionErrorKind::Unavailable,
+            Cause::Ended => SessionErrorKind::Ended,
+            Cause::Conflict(_) => SessionErrorKind::Conflict,
+            Cause::TooLarge { .. } => SessionErrorKind::TooLarge,
+            Cause::Entry(_) => SessionErrorKind::Entry,
+            Cause::ReservedKey(_) => SessionErrorKind::ReservedKey,
+            Cause::Expiry(_) | Cause::LongestExpiry => SessionErrorKind::InvalidExpiry,
+            Cause::Closed | Cause::Detached => SessionErrorKind::Closed,
+            Cause::Entropy(_) => SessionErrorKind::NoRandomness,
+            Cause::MissingLayer => SessionErrorKind::MissingLayer,
+        }
+    }
+
+    /// The status that fits: 503 when the store fails, 409 for a conflict, else 500.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self.kind() {
+            SessionErrorKind::Unavailable | SessionErrorKind::OutcomeUnknown => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            SessionErrorKind::Conflict | SessionErrorKind::Ended => StatusCode::CONFLICT,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    pub(crate) fn is_outcome_unknown(&self) -> bool {
+        self.kind() == SessionErrorKind::OutcomeUnknown
+    }
+}
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.0 {
+            Cause::Store(error) => error.fmt(f),
+            Cause::Ended => f.write_str("the session has ended"),
+            Cause::Conflict(keys) => write!(
+                f,
+                "another request changed what this one replaced without having seen it: {}",
+                keys.join(", ")
+            ),
+            Cause::TooLarge { size, limit } => write!(
+                f,
+                "the session would have {size} bytes, and its limit is {limit}; keep large data in \
+                 a database, or raise the limit with `SessionLayer::with_max_record_size`"
+            ),
+            Cause::Entry(error) => error.fmt(f),
+            Cause::ReservedKey(key) => {
+                write!(
+                    f,
+                    "the key `{key}` is reserved: choose one without a leading `$`"
+                )
+            }
+            Cause::Expiry(error) => error.fmt(f),
+            Cause::LongestExpiry => f.write_str(
+                "the absolute timeout is longer than `SessionLayer::with_longest_expiry` allows",
+            ),
+            Cause::Closed => f.write_str(
+                "the answer has been sent, so this edit could not be saved: take a handle with \
+                 `Session::detach` before",
+            ),
+            Cause::Detached => f.write_str(
+                "a detached session has no answer that could set its cookie: renew it, or choose \
+                 its expiry, within a request",
+            ),
+            Cause::Entropy(error) => error.fmt(f),
+            Cause::MissingLayer => f.write_str(
+                "no session layer around this handler: add `.layer(SessionLayer::new(store))` to \
+                 the router, after the routes that use sessions",
+            ),
+        }
+    }
+}
+
+impl Error for SessionError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &*self.0 {
+            Cause::Store(error) => error.source(),
+            Cause::Entropy(error) => error.source(),
+            _ => None,
+        }
+    }
+}
+
+impl From<Cause> for SessionError {
+    fn from(cause: Cause) -> Self {
+        Self(Arc::new(cause))
+    }
+}
+
+impl From<StoreError> for SessionError {
+    fn from(error: StoreError) -> Self {
+        Cause::Store(error).into()
+    }
+}
+
+impl From<EntryError> for SessionError {
+    fn from(error: EntryError) -> Self {
+        Cause::Entry(error).into()
+    }
+}
+
+impl From<EntropyError> for SessionError {
+    fn from(error: EntropyError) -> Self {
+        Cause::Entropy(error).into()
+    }
+}
+
+impl From<ExpiryError> for SessionError {
+    fn from(error: ExpiryError) -> Self {
+        Cause::Expiry(error).into()
+    }
+}
+
+/// A layer cannot be built like this. The text says what to change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    kind: ConfigErrorKind,
+    message: String,
+}
+
+/// What kind of [`ConfigError`] it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ConfigErrorKind {
+    /// The cookie's name, or an attribute's text.
+    CookieText,
+    /// A combination of cookie attributes that browsers refuse.
+    CookieRefused,
+    /// The cookie would be longer than browsers accept.
+    CookieTooLong,
+    /// Keys that cannot sign or encrypt.
+    SealKey,
+    /// Timeouts that cannot be kept.
+    Expiry,
+    /// A limit that makes no sense.
+    Limit,
+}
+
+impl ConfigError {
+    pub(crate) fn new(kind: ConfigErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+        }
+    }
+
+    /// What kind of error it is.
+    #[must_use]
+    pub const fn kind(&self) -> ConfigErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for ConfigError {}
+
+impl From<ExpiryError> for ConfigError {
+    fn from(error: ExpiryError) -> Self {
+        Self::new(ConfigErrorKind::Expiry, error.to_string())
+    }
+}

@@ -1,0 +1,91 @@
+//! The extractors for axum.
+
+use std::fmt;
+
+use axum_core::extract::FromRequestParts;
+use axum_core::response::{IntoResponse, Response};
+use http::request::Parts;
+
+use crate::error::{Cause, SessionError};
+use crate::middleware::retry_after;
+use crate::session::{LazySession, Session};
+
+/// A handler asked for its session, and there is none to be had: the store cannot be reached (503
+/// with `Retry-After`), or no layer stands around the handler (500).
+///
+/// A handler that can do without takes `Result<Session, SessionRejection>`:
+///
+/// ```
+/// use cloakroom::{Session, SessionRejection};
+///
+/// async fn front_page(session: Result<Session, SessionRejection>) -> &'static str {
+///     match session {
+///         Ok(session) if session.contains("user_id") => "Welcome back",
+///         Ok(_) => "Welcome",
+///         Err(_) => "Welcome. Signing in is not possible right now.",
+///     }
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct SessionRejection(SessionError);
+
+impl SessionRejection {
+    /// Why.
+    #[must_use]
+    pub const fn error(&self) -> &SessionError {
+        &self.0
+    }
+}
+
+impl From<SessionRejection> for SessionError {
+    fn from(rejection: SessionRejection) -> Self {
+        rejection.0
+    }
+}
+
+impl fmt::Display for SessionRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for SessionRejection {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
+impl IntoResponse for SessionRejection {
+    fn into_response(self) -> Response {
+        self.0.into_response()
+    }
+}
+
+impl IntoResponse for SessionError {
+    /// The error's status and its text, unless the layer shapes it
+    /// ([`with_error_response`](crate::SessionLayer::with_error_response)).
+    fn into_response(self) -> Response {
+        let mut response = (self.status(), self.to_string()).into_response();
+        retry_after(&mut response);
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for LazySession {
+    type Rejection = SessionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let lazy = parts.extensions.get::<Self>().cloned();
+        lazy.ok_or_else(|| SessionRejection(Cause::MissingLayer.into()))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Session {
+    type Rejection = SessionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let lazy = LazySession::from_request_parts(parts, state).await?;
+        lazy.load().await.map_err(SessionRejection)
+    }
+}

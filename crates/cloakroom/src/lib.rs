@@ -1,0 +1,124 @@
+//! Sessions for axum and tower.
+//!
+//! A browser hands in its coat (the session's data), gets a ticket (the cookie), and gets the coat
+//! back when it shows the ticket. This crate is the counter: a tower layer and an axum extractor.
+//! The coats hang in a store: [`MemoryStore`] for development and tests, `cloakroom-redis` for
+//! production.
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use cloakroom::{Expiry, MemoryStore, Session, SessionError, SessionLayer, hours, minutes};
+//!
+//! async fn hits(session: Session) -> Result<String, SessionError> {
+//!     let hits = session.update("hits", |n: Option<u64>| n.unwrap_or(0) + 1)?;
+//!     Ok(format!("You have been here {hits} times"))
+//! }
+//!
+//! let sessions = SessionLayer::new(MemoryStore::new())
+//!     .with_expiry(Expiry::idle(minutes(30)).absolute(hours(12)))?;
+//! let app: Router = Router::new().route("/", get(hits)).layer(sessions);
+//! # Ok::<(), cloakroom::ConfigError>(())
+//! ```
+//!
+//! # What holds
+//!
+//! - **No lost update.** Two requests that edit one session at once both land, on any number of
+//!   servers: edits are replayed on what the other has saved. [`Session::update`] never loses an
+//!   increment.
+//! - **No revived session.** What has ended stays ended: a slow request that saves late changes
+//!   nothing, and does not fail for it.
+//! - **No log-out by accident.** A request with a stale cookie never replaces or removes the cookie
+//!   that a log-in beside it has set.
+//! - **Nothing to replay in the store.** It keeps a digest of the cookie's secret.
+//! - **One round trip.** A request that does not ask for its session costs no store command; a read
+//!   costs one; a write one more.
+//! - **Bounded.** A request waits for the store a second in all, by default, then is answered.
+//! - **Saved before answered.** Headers leave after the session is stored; a save that failed is
+//!   not answered with success.
+//!
+//! # Where to find what
+//!
+//! | to | see |
+//! |---|---|
+//! | set it up | [`SessionLayer`], [`CookieConfig`], [`Expiry`] |
+//! | read and edit | [`Session::get`], [`insert`](Session::insert), [`update`](Session::update), [`take`](Session::take), [`Key`] |
+//! | sign in and out | [`Session::renew`], [`Session::destroy`], [`Session::set_expiry`] |
+//! | commit at once | [`Session::save`], [`Session::update_now`], [`Session::take_once`] |
+//! | outlive the request | [`Session::detach`] |
+//! | do without axum, or before the handler | [`LazySession`] |
+//! | shape failures | [`SessionError`], [`SessionRejection`], [`SessionLayer::with_error_response`] |
+//! | test an app | [`testing`] (feature `testing`) |
+//!
+//! # The layer's place in a stack
+//!
+//! | arrangement | what happens |
+//! |---|---|
+//! | `Router::layer`, `merge`, `nest` | routes inside the layer have sessions; a handler outside gets [`MissingLayer`](SessionErrorKind::MissingLayer), a 500 whose text names the fix |
+//! | a time-out layer around this one | the request is cancelled: what was awaited stands, edits are dropped |
+//! | a time-out layer inside this one | its 408 or 5xx drops the edits of the handler that it cut off |
+//! | compression, tracing, CORS | either side |
+//! | a layer that catches panics | inside: its 500 drops the edits; around: the same |
+//! | two layers, two cookies | both work; the extractor gives the inner one, [`LazySession::named`] either |
+//! | the same cookie twice | the inner layer does nothing, and a warning tells it |
+//! | WebSockets, streaming bodies | the session is saved before the headers; later edits are errors: use [`Session::detach`] |
+//!
+//! # Features
+//!
+//! `axum` (default): the extractors. `seal`: signed and encrypted cookies. `testing`: helpers for an
+//! app's tests.
+
+mod budget;
+mod commit;
+mod context;
+mod cookie;
+mod error;
+mod event;
+#[cfg(feature = "axum")]
+mod extract;
+mod load;
+mod middleware;
+mod plan;
+mod session;
+mod state;
+mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod turns;
+
+pub use cloakroom_core as core;
+pub use cloakroom_core::{Expiry, MemoryStore, SessionId, Store};
+
+pub use self::context::{OnError, OnOverwrite};
+#[cfg(feature = "seal")]
+pub use self::cookie::SealKey;
+pub use self::cookie::{CookieConfig, CookieLifetime, SameSite};
+pub use self::error::{ConfigError, ConfigErrorKind, SessionError, SessionErrorKind};
+#[cfg(feature = "axum")]
+pub use self::extract::SessionRejection;
+pub use self::middleware::{
+    DefaultErrorResponse, EndedMeanwhile, ErrorResponse, ResponseFuture, SessionLayer,
+    SessionService,
+};
+pub use self::session::{
+    Destroyed, DetachedSession, EntryKey, EntryName, Key, LazySession, Reloaded, Saved, Session,
+};
+
+use std::time::Duration;
+
+/// So many minutes: `Expiry::idle(minutes(30))`.
+#[must_use]
+pub const fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(minutes.saturating_mul(60))
+}
+
+/// So many hours.
+#[must_use]
+pub const fn hours(hours: u64) -> Duration {
+    minutes(hours.saturating_mul(60))
+}
+
+/// So many days.
+#[must_use]
+pub const fn days(days: u64) -> Duration {
+    hours(days.saturating_mul(24))
+}

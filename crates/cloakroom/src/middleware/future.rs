@@ -1,0 +1,138 @@
+//! The future of a request: sees the handler done, commits, answers.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::{Response, StatusCode};
+use pin_project_lite::pin_project;
+
+use super::answer;
+use super::rejection::ErrorResponse;
+use crate::context::OnError;
+use crate::error::SessionError;
+use crate::event;
+use crate::plan::Step;
+use crate::session::LazySession;
+use crate::session::handle::{Done, Handle};
+
+pin_project! {
+    /// The future of a [`SessionService`](crate::SessionService).
+    pub struct ResponseFuture<F, E, B> {
+        #[pin]
+        inner: F,
+        // `None` where the layer is mounted twice.
+        session: Option<OpenSession>,
+        error_response: E,
+        // The handler's answer, while a commit is under way.
+        answer: Option<Response<B>>,
+        commit: Option<Commit>,
+    }
+}
+
+/// The one boxed future, for requests that have something to commit.
+type Commit = Pin<Box<dyn Future<Output = Result<Done, SessionError>> + Send>>;
+
+/// The request's session, until it is answered or cancelled: after that, edits are errors.
+struct OpenSession(Arc<Handle>);
+
+impl<F, E, B> ResponseFuture<F, E, B> {
+    pub(super) fn new(inner: F, session: Option<LazySession>, error_response: E) -> Self {
+        Self {
+            inner,
+            session: session.map(|lazy| OpenSession(lazy.handle)),
+            error_response,
+            answer: None,
+            commit: None,
+        }
+    }
+}
+
+impl<F, E, B, Error> Future for ResponseFuture<F, E, B>
+where
+    F: Future<Output = Result<Response<B>, Error>>,
+    E: ErrorResponse<B>,
+{
+    type Output = Result<Response<B>, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let mut answer = match this.answer.take() {
+            Some(answer) => answer,
+            None => {
+                let answer = ready!(this.inner.poll(cx))?;
+                let Some(OpenSession(handle)) = this.session else {
+                    return Poll::Ready(Ok(answer));
+                };
+                // An extractor's or handler's own refusal takes the shape that the app has chosen.
+                let refusal = answer.extensions().get::<SessionError>().cloned();
+                let answer = match refusal {
+                    Some(error) => shape(this.error_response, &error),
+                    None => answer,
+                };
+                if !handle.is_loaded() {
+                    return Poll::Ready(Ok(answer));
+                }
+                *this.commit = begin_commit(handle, answer.status());
+                answer
+            }
+        };
+        if let Some(commit) = this.commit {
+            let Poll::Ready(committed) = commit.as_mut().poll(cx) else {
+                *this.answer = Some(answer);
+                return Poll::Pending;
+            };
+            if let Err(error) = committed {
+                event::commit_failed(&error);
+                answer = shape(this.error_response, &error);
+            }
+        }
+        if let Some(OpenSession(handle)) = this.session {
+            answer::finish(handle, &mut answer);
+        }
+        Poll::Ready(Ok(answer))
+    }
+}
+
+/// The commit, if there is anything to be done. From here on, edits are errors.
+fn begin_commit(handle: &Arc<Handle>, status: StatusCode) -> Option<Commit> {
+    // A 408 comes from a time-out layer further in, which has cut the handler off.
+    let failed = status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT;
+    let mut state = handle.state();
+    state.close();
+    if failed && handle.context.on_error == OnError::DropEdits && state.drop_edits() {
+        event::edits_dropped(status);
+    }
+    let nothing_to_do = if state.uncertain {
+        // A step was cut off, or its answer lost. To commit tells so; an error already does.
+        failed
+    } else {
+        handle.plan_of(&state).step == Step::Nothing
+    };
+    drop(state);
+    if nothing_to_do {
+        return None;
+    }
+    let handle = Arc::clone(handle);
+    Some(Box::pin(async move { handle.commit().await }))
+}
+
+fn shape<E: ErrorResponse<B>, B>(error_response: &E, error: &SessionError) -> Response<B> {
+    let mut answer = error_response.error_response(error);
+    answer.extensions_mut().insert(error.clone());
+    answer
+}
+
+impl Drop for OpenSession {
+    fn drop(&mut self) {
+        self.0.state().close();
+    }
+}
+
+impl<F, E, B> fmt::Debug for ResponseFuture<F, E, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,80 @@
+//! The service: a lazy session into each request, and on to the inner service at once.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use http::{Request, Response};
+use tower_service::Service;
+
+use super::future::ResponseFuture;
+use super::rejection::ErrorResponse;
+use crate::context::Context;
+use crate::cookie::transport::CookieHeaders;
+use crate::event;
+use crate::session::LazySession;
+use crate::session::handle::Handle;
+
+/// A service around which a [`SessionLayer`](crate::SessionLayer) was put.
+#[derive(Clone)]
+pub struct SessionService<S, E> {
+    inner: S,
+    context: Arc<Context>,
+    error_response: E,
+}
+
+impl<S, E> SessionService<S, E> {
+    pub(super) fn new(inner: S, context: Arc<Context>, error_response: E) -> Self {
+        Self {
+            inner,
+            context,
+            error_response,
+        }
+    }
+
+    /// The request's session; `None` if a layer further out already keeps one in this cookie.
+    fn session<B>(&self, request: &Request<B>) -> Option<LazySession> {
+        let outer = request.extensions().get::<LazySession>();
+        let name = self.context.cookie.name();
+        if outer.is_some_and(|outer| outer.named(name).is_some()) {
+            event::mounted_twice(name);
+            return None;
+        }
+        let cookies = CookieHeaders::of(request.headers());
+        let handle = Handle::new(Arc::clone(&self.context), cookies, outer.cloned());
+        Some(LazySession {
+            handle: Arc::new(handle),
+        })
+    }
+}
+
+impl<S, E, RequestBody, ResponseBody> Service<Request<RequestBody>> for SessionService<S, E>
+where
+    S: Service<Request<RequestBody>, Response = Response<ResponseBody>>,
+    E: ErrorResponse<ResponseBody> + Clone,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, E, ResponseBody>;
+
+    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
+        let session = self.session(&request);
+        if let Some(session) = &session {
+            request.extensions_mut().insert(session.clone());
+        }
+        let error_response = self.error_response.clone();
+        ResponseFuture::new(self.inner.call(request), session, error_response)
+    }
+}
+
+impl<S: fmt::Debug, E> fmt::Debug for SessionService<S, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionService")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,92 @@
+//! A session beyond its request.
+
+use std::ops::Deref;
+
+use super::Session;
+use super::lifecycle::Saved;
+use crate::error::SessionError;
+use crate::load::open;
+use crate::state::Standing;
+
+/// A session that outlives its request, from [`Session::detach`].
+///
+/// It reads and edits like a [`Session`], on a copy. [`save`](Self::save) stores the edits,
+/// [`reload`](Self::reload) fetches what others have stored. Neither can create a session: once it
+/// has ended, it stays ended. Each call has a budget of its own. No cookie can be set any more, so a
+/// renewal is not possible here.
+///
+/// ```
+/// use cloakroom::{Reloaded, Saved, Session, SessionError};
+///
+/// async fn long_job(session: Session) -> Result<(), SessionError> {
+///     let mut detached = session.detach()?;
+///     tokio::spawn(async move {
+///         // … much later:
+///         detached.update("progress", |n: Option<u32>| n.unwrap_or(0) + 1)?;
+///         if detached.save().await? == Saved::Ended {
+///             // The user has signed out.
+///         }
+///         Ok::<_, SessionError>(())
+///     });
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug)]
+pub struct DetachedSession(pub(crate) Session);
+
+/// What came of [`DetachedSession::reload`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reloaded {
+    /// The session is alive; this is how it is now, with the edits not saved yet on top.
+    Live,
+    /// The session is over.
+    Ended,
+}
+
+impl DetachedSession {
+    /// Fetches the session as it is stored now, and puts the edits not saved yet on top.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails, or an update meets a value of another type.
+    pub async fn reload(&mut self) -> Result<Reloaded, SessionError> {
+        let handle = &self.0.handle;
+        handle.budget.refill(handle.context.budget);
+        let _alone = handle.alone().await;
+        let Some(live) = handle.state().live().cloned() else {
+            return Ok(Reloaded::Ended);
+        };
+        let standing = open(&handle.context, live.token, &handle.budget).await?;
+        let mut state = handle.state();
+        if let Standing::Live(live) = standing {
+            state.rebase(live)?;
+            Ok(Reloaded::Live)
+        } else {
+            state.gone();
+            Ok(Reloaded::Ended)
+        }
+    }
+
+    /// Saves the edits so far, on top of what others have saved. Also keeps the session alive: the
+    /// idle timeout counts from here.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::save`].
+    pub async fn save(&mut self) -> Result<Saved, SessionError> {
+        let handle = &self.0.handle;
+        handle.budget.refill(handle.context.budget);
+        if handle.state().live().is_none() {
+            return Ok(Saved::Ended);
+        }
+        self.0.save().await
+    }
+}
+
+impl Deref for DetachedSession {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        &self.0
+    }
+}

@@ -1,0 +1,217 @@
+//! What all clones of a request's session share: where it came from, and what is to become of it.
+
+use std::fmt;
+use std::panic::resume_unwind;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use cloakroom_core::entries::Value;
+use cloakroom_core::{StoreError, StoreErrorKind, Timestamp};
+use tokio::sync::OnceCell;
+use tracing::Instrument;
+
+use super::lazy::LazySession;
+use crate::budget::Budget;
+use crate::commit::{Committed, Committer};
+use crate::context::Context;
+use crate::cookie::transport::CookieHeaders;
+use crate::error::SessionError;
+use crate::event;
+use crate::load;
+use crate::plan::{Plan, Step, plan};
+use crate::state::{Live, State};
+
+pub(crate) struct Handle {
+    pub(crate) context: Arc<Context>,
+    cookies: CookieHeaders,
+    /// The session of a layer further out.
+    pub(crate) outer: Option<LazySession>,
+    pub(crate) budget: Budget,
+    loaded: OnceCell<()>,
+    state: Mutex<State>,
+    /// Held through a commit: two at once would begin two sessions.
+    commits: tokio::sync::Mutex<()>,
+}
+
+/// What a commit did.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) step: Step,
+    /// The session ended elsewhere; nothing was stored.
+    pub(crate) gone: bool,
+    /// What is stored now.
+    pub(crate) live: Option<Live>,
+    /// What a `take_once` found, if the edits had to be replayed.
+    pub(crate) taken: Option<Option<Value>>,
+}
+
+impl Handle {
+    pub(crate) fn new(
+        context: Arc<Context>,
+        cookies: CookieHeaders,
+        outer: Option<LazySession>,
+    ) -> Self {
+        Self {
+            budget: Budget::new(context.budget),
+            context,
+            cookies,
+            outer,
+            loaded: OnceCell::new(),
+            state: Mutex::default(),
+            commits: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// A handle that outlives its request.
+    pub(crate) fn detached(context: Arc<Context>, live: Live) -> Self {
+        Self {
+            loaded: OnceCell::new_with(Some(())),
+            state: Mutex::new(State::detached(live)),
+            ..Self::new(context, CookieHeaders::default(), None)
+        }
+    }
+
+    /// Loads the session, the first time it is called.
+    pub(crate) async fn load(&self) -> Result<(), SessionError> {
+        let find = async || {
+            let standing = load::find(&self.context, &self.cookies, &self.budget).await?;
+            let mut state = self.state();
+            let closed = state.is_closed();
+            *state = State::new(standing);
+            if closed {
+                state.close();
+            }
+            Ok(())
+        };
+        let result: Result<&(), SessionError> = self.loaded.get_or_try_init(find).await;
+        if let Err(error) = &result {
+            event::load_failed(error);
+        }
+        result.map(|_| ())
+    }
+
+    pub(crate) fn is_loaded(&self) -> bool {
+        self.loaded.initialized()
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        // Closures of the app never run under the lock, and every change below is whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.context.clock.now()
+    }
+
+    pub(crate) fn committer(&self) -> Committer<'_> {
+        Committer {
+            context: &self.context,
+            budget: &self.budget,
+        }
+    }
+
+    /// What is to be done now.
+    pub(crate) fn plan(&self) -> Plan {
+        self.plan_of(&self.state())
+    }
+
+    /// Carries out what is to be done now. Several steps, once begun, run to their end even if
+    /// nobody waits any more.
+    pub(crate) async fn commit(self: &Arc<Self>) -> Result<Done, SessionError> {
+        if self.plan().step != Step::Renew {
+            return self.carry_out().await;
+        }
+        let handle = Arc::clone(self);
+        let task = async move { handle.carry_out().await };
+        match tokio::spawn(task.in_current_span()).await {
+            Ok(result) => result,
+            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+            // The runtime is shutting down.
+            Err(_) => Err(outcome_unknown()),
+        }
+    }
+
+    /// Keeps a step of the caller's own apart from commits.
+    pub(crate) async fn alone(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.commits.lock().await
+    }
+
+    async fn carry_out(&self) -> Result<Done, SessionError> {
+        let _alone = self.alone().await;
+        let (plan, draft, live) = {
+            let mut state = self.state();
+            if state.uncertain {
+                return Err(outcome_unknown());
+            }
+            let plan = self.plan_of(&state);
+            // Until the outcome is known. If this future is dropped, it stays so.
+            state.uncertain = !matches!(plan.step, Step::Nothing | Step::Touch);
+            (plan, state.draft(), state.live().cloned())
+        };
+        let committer = self.committer();
+        let result = match (plan.step, &live) {
+            (Step::Create, _) => committer.create(&draft).await,
+            (Step::Update, Some(live)) => committer.update(live, &draft).await,
+            (Step::Renew, Some(live)) => committer.renew(live, &draft).await,
+            (Step::Touch, Some(live)) => {
+                if let Some(seen) = committer.touch(live).await {
+                    self.state().touched(seen);
+                }
+                return Ok(Done::nothing(plan.step));
+            }
+            _ => return Ok(Done::nothing(Step::Nothing)),
+        };
+        let mut state = self.state();
+        state.uncertain = matches!(&result, Err(error) if error.is_outcome_unknown());
+        match result? {
+            Committed::Gone => {
+                state.gone();
+                Ok(Done {
+                    gone: true,
+                    ..Done::nothing(plan.step)
+                })
+            }
+            Committed::Stored(stored) => {
+                state.cookie = plan.cookie;
+                state.stored(stored.live.clone(), &draft)?;
+                Ok(Done {
+                    step: plan.step,
+                    gone: false,
+                    live: Some(stored.live),
+                    taken: stored.taken,
+                })
+            }
+        }
+    }
+
+    pub(crate) fn plan_of(&self, state: &State) -> Plan {
+        let touch_due = |live: &Live| {
+            let limits = live.limits(self.context.expiry);
+            limits.touch_due(self.now(), live.record.seen())
+        };
+        plan(&state.situation(touch_due))
+    }
+}
+
+impl Done {
+    fn nothing(step: Step) -> Self {
+        Self {
+            step,
+            gone: false,
+            live: None,
+            taken: None,
+        }
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("cookie", &self.context.cookie.name())
+            .field("loaded", &self.is_loaded())
+            .finish_non_exhaustive()
+    }
+}
+
+fn outcome_unknown() -> SessionError {
+    StoreError::new(StoreErrorKind::OutcomeUnknown).into()
+}

@@ -1,0 +1,71 @@
+//! The session of a request before anybody asked for it.
+
+use std::sync::Arc;
+
+use super::Session;
+use super::handle::Handle;
+use crate::error::SessionError;
+
+/// The session of a request, not loaded yet: what [`SessionLayer`](crate::SessionLayer) puts into
+/// the request's extensions. It costs no store command until [`load`](Self::load) is called.
+///
+/// Middleware between the layer and the handler takes it from there, and so does every service that
+/// is not axum's. What it loads is the same session that the handler gets.
+///
+/// ```
+/// use cloakroom::{LazySession, SessionError};
+///
+/// async fn is_signed_in<B>(request: &http::Request<B>) -> Result<bool, SessionError> {
+///     let Some(lazy) = request.extensions().get::<LazySession>() else {
+///         return Ok(false);
+///     };
+///     Ok(lazy.load().await?.contains("user_id"))
+/// }
+/// ```
+///
+/// With two layers in one stack, the extensions hold the inner one's session;
+/// [`named`](Self::named) finds either by the name of its cookie.
+#[derive(Clone, Debug)]
+pub struct LazySession {
+    pub(crate) handle: Arc<Handle>,
+}
+
+impl LazySession {
+    /// The session, loaded the first time and shared from then on.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be reached within the request's budget. A later call tries again, as
+    /// far as the budget goes.
+    pub async fn load(&self) -> Result<Session, SessionError> {
+        self.handle.load().await?;
+        Ok(Session {
+            handle: Arc::clone(&self.handle),
+        })
+    }
+
+    /// Whether somebody has loaded the session.
+    #[must_use]
+    pub fn is_loaded(&self) -> bool {
+        self.handle.is_loaded()
+    }
+
+    /// The name of the session's cookie.
+    #[must_use]
+    pub fn cookie_name(&self) -> &str {
+        self.handle.context.cookie.name()
+    }
+
+    /// The session whose cookie has this name: this one, or that of a layer further out.
+    #[must_use]
+    pub fn named(&self, cookie_name: &str) -> Option<Self> {
+        let mut lazy = Some(self);
+        while let Some(one) = lazy {
+            if one.cookie_name() == cookie_name {
+                return Some(one.clone());
+            }
+            lazy = one.handle.outer.as_ref();
+        }
+        None
+    }
+}

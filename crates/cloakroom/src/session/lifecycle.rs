@@ -1,0 +1,187 @@
+//! Beginning, saving, renewing and ending.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use cloakroom_core::store::Ended;
+use cloakroom_core::{EndReason, Expiry, Limits, SessionId};
+
+use super::detached::DetachedSession;
+use super::{Session, handle::Handle};
+use crate::error::{Cause, SessionError};
+use crate::plan::Step;
+
+/// What came of [`Session::save`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Saved {
+    /// The edits are stored.
+    Stored,
+    /// There was nothing to store.
+    Unchanged,
+    /// The session ended elsewhere in the meantime; nothing is stored.
+    Ended,
+}
+
+/// What came of [`Session::destroy`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destroyed {
+    /// The session is ended, on every server.
+    Ended,
+    /// It had ended before.
+    AlreadyOver,
+    /// There was none.
+    NoSession,
+}
+
+impl Session {
+    /// The session's public id; `None` until it is stored for the first time. Safe to log.
+    #[must_use]
+    pub fn id(&self) -> Option<SessionId> {
+        let state = self.handle.state();
+        state.live().map(|live| live.token.id())
+    }
+
+    /// When the session's id was issued: when it began, or was last renewed.
+    #[must_use]
+    pub fn created_at(&self) -> Option<SystemTime> {
+        Some(self.id()?.created_at().into())
+    }
+
+    /// When the session was last used before this request, as far as that was written down: uses
+    /// within a tenth of the idle timeout are not.
+    #[must_use]
+    pub fn last_seen(&self) -> Option<SystemTime> {
+        let state = self.handle.state();
+        Some(state.live()?.record.seen().into())
+    }
+
+    /// When the session ends if it is not used again, counted from what was last written down.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        let state = self.handle.state();
+        let live = state.live()?;
+        let limits = self.limits_of(&state)?;
+        Some(limits.expires_at(live.record.seen()).into())
+    }
+
+    /// When the session ends, used or not.
+    #[must_use]
+    pub fn deadline(&self) -> Option<SystemTime> {
+        Some(self.limits_of(&self.handle.state())?.deadline().into())
+    }
+
+    /// Saves the edits so far now, instead of when the handler is done.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails, or the request's budget is spent. With
+    /// [`OutcomeUnknown`](crate::SessionErrorKind::OutcomeUnknown), perhaps it was saved; nothing
+    /// more is saved in this request then, and it is not answered with success.
+    pub async fn save(&self) -> Result<Saved, SessionError> {
+        let done = self.handle.commit().await?;
+        Ok(match done.step {
+            _ if done.gone => Saved::Ended,
+            Step::Nothing | Step::Touch => Saved::Unchanged,
+            Step::Create | Step::Update | Step::Renew => Saved::Stored,
+        })
+    }
+
+    /// Gives the session a new id and a new secret when it is saved, and ends the old one; data and
+    /// deadlines carry over. Call it whenever the rights of a session change, above all at signing
+    /// in (ASVS 5.0, 7.2.4), or an id that an attacker had planted would be signed in.
+    ///
+    /// On a session that has ended, it begins a new one, with what this request puts in.
+    ///
+    /// ```
+    /// use cloakroom::{Session, SessionError};
+    ///
+    /// async fn sign_in(session: Session) -> Result<(), SessionError> {
+    ///     // … after the password was checked:
+    ///     session.renew()?;
+    ///     session.insert("user_id", 42)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the answer has been sent.
+    pub fn renew(&self) -> Result<(), SessionError> {
+        self.handle.state().renew()
+    }
+
+    /// Ends the session, then and there: when this returns, no server knows it any more, whatever
+    /// becomes of the rest of the request. The removal of the cookie goes out with the answer.
+    ///
+    /// Afterwards the same request can begin a new session by editing: a farewell message.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails: the session may still be alive, and the cookie stays.
+    pub async fn destroy(&self) -> Result<Destroyed, SessionError> {
+        let _alone = self.handle.alone().await;
+        let live = {
+            let mut state = self.handle.state();
+            match state.live() {
+                Some(live) => live.clone(),
+                None => {
+                    state.drop_edits();
+                    return Ok(Destroyed::NoSession);
+                }
+            }
+        };
+        let ended = self
+            .handle
+            .committer()
+            .end(&live, EndReason::Destroyed)
+            .await?;
+        let mut state = self.handle.state();
+        if ended == Ended::Ended {
+            state.destroyed();
+            Ok(Destroyed::Ended)
+        } else {
+            // The cookie is stale: by now the browser may hold a better one.
+            state.drop_edits();
+            state.gone();
+            Ok(Destroyed::AlreadyOver)
+        }
+    }
+
+    /// Chooses timeouts for this session alone, counted from now: "remember me", or a short life on
+    /// a public computer. Its cookie becomes persistent, to the absolute deadline. A later change of
+    /// the layer's expiry does not touch the session.
+    ///
+    /// # Errors
+    ///
+    /// When the timeouts cannot be kept, or are longer than the layer allows
+    /// ([`with_longest_expiry`](crate::SessionLayer::with_longest_expiry)); or the answer has been
+    /// sent.
+    pub fn set_expiry(&self, expiry: Expiry) -> Result<(), SessionError> {
+        expiry.validate()?;
+        if expiry.absolute_timeout() > self.handle.context.longest {
+            return Err(Cause::LongestExpiry.into());
+        }
+        let limits = Limits::chosen(expiry, self.handle.now());
+        self.handle.state().choose(limits)
+    }
+
+    /// A handle that outlives the request: for WebSockets, streaming bodies and spawned tasks. It
+    /// saves when told to, and can never create a session.
+    ///
+    /// # Errors
+    ///
+    /// When there is no stored session yet: [`save`](Self::save) it first.
+    pub fn detach(&self) -> Result<DetachedSession, SessionError> {
+        let live = self.handle.state().live().cloned();
+        let live = live.ok_or(Cause::Ended)?;
+        let context = Arc::clone(&self.handle.context);
+        Ok(DetachedSession(Self {
+            handle: Arc::new(Handle::detached(context, live)),
+        }))
+    }
+
+    fn limits_of(&self, state: &crate::state::State) -> Option<Limits> {
+        let live = state.live()?;
+        let stored = live.limits(self.handle.context.expiry);
+        Some(state.chosen().unwrap_or(stored))
+    }
+}

@@ -1,0 +1,170 @@
+//! Reading and editing entries: plain calls, in memory.
+
+use cloakroom_core::change::Update;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Session;
+use super::key::{EntryKey, EntryName};
+use crate::error::{Cause, SessionError};
+use crate::plan::Step;
+use crate::state::{decode_value, is_reserved};
+
+impl Session {
+    /// The value of an entry.
+    ///
+    /// # Errors
+    ///
+    /// When there is one, and it is not a `T`; or the key is reserved.
+    pub fn get<T: DeserializeOwned>(
+        &self,
+        key: impl EntryKey<T>,
+    ) -> Result<Option<T>, SessionError> {
+        self.handle.state().get(key.name())
+    }
+
+    /// Sets an entry. Of two requests that insert under one key, the later wins; use
+    /// [`update`](Self::update) where the new value depends on the old.
+    ///
+    /// A value that is there already, to the byte, is not saved again.
+    ///
+    /// # Errors
+    ///
+    /// When the value cannot be written as JSON, the session would grow over its limit, the key is
+    /// reserved, or the answer has been sent.
+    pub fn insert<T: Serialize>(
+        &self,
+        key: impl EntryKey<T>,
+        value: T,
+    ) -> Result<(), SessionError> {
+        let limit = self.handle.context.max_record_size;
+        self.handle.state().insert(key.name(), &value, limit)
+    }
+
+    /// Removes an entry. A session whose last entry was removed is still a session.
+    ///
+    /// # Errors
+    ///
+    /// When the key is reserved, or the answer has been sent.
+    pub fn remove(&self, key: impl EntryName) -> Result<(), SessionError> {
+        self.handle.state().remove(key.name()).map(|_| ())
+    }
+
+    /// Removes an entry and gives its value: flash messages, for instance. Best effort: two requests
+    /// at once may both get it. See [`take_once`](Self::take_once).
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get) and [`remove`](Self::remove). What cannot be read stays.
+    pub fn take<T: DeserializeOwned>(
+        &self,
+        key: impl EntryKey<T>,
+    ) -> Result<Option<T>, SessionError> {
+        self.handle.state().take(key.name())
+    }
+
+    /// Sets an entry to what `f` makes of its value, and returns the new value. This is the edit
+    /// that never loses another's: when somebody else saved in the meantime, `f` **runs again at the
+    /// commit**, on the fresher value. So it must have no effects of its own, and the value that is
+    /// stored may differ from the one returned; [`update_now`](Self::update_now) returns the one
+    /// stored.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get) and [`insert`](Self::insert).
+    pub fn update<T, F>(&self, key: impl EntryKey<T>, f: F) -> Result<T, SessionError>
+    where
+        T: Serialize + DeserializeOwned,
+        F: Fn(Option<T>) -> T + Send + Sync + 'static,
+    {
+        let key = key.name();
+        let limit = self.handle.context.max_record_size;
+        let mut update = Update::new(key, f);
+        loop {
+            // The app's closure runs outside the lock: it may use the session itself.
+            let (glance, present) = self.handle.state().glance(key)?;
+            let (value, raw) = update.run(present.as_ref())?;
+            let taken = self
+                .handle
+                .state()
+                .update::<T, F>(key, glance, update, raw, limit)?;
+            match taken {
+                Ok(()) => return Ok(value),
+                Err(again) => update = again,
+            }
+        }
+    }
+
+    /// Like [`update`](Self::update), and saved at once, with all other edits so far. Returns the
+    /// value that is stored.
+    ///
+    /// # Errors
+    ///
+    /// As [`update`](Self::update) and [`save`](Self::save); and when the session has ended.
+    pub async fn update_now<T, F>(&self, key: impl EntryKey<T>, f: F) -> Result<T, SessionError>
+    where
+        T: Serialize + DeserializeOwned,
+        F: Fn(Option<T>) -> T + Send + Sync + 'static,
+    {
+        let key = key.name().to_owned();
+        let value = self.update(&*key, f)?;
+        let done = self.handle.commit().await?;
+        if let Some(live) = done.live {
+            let stored = live.record.entries().get_raw(&key);
+            return stored.map_or(Err(Cause::Ended.into()), |raw| decode_value(&key, raw));
+        }
+        // Nothing was stored: either nothing had to be, or nothing can be any more.
+        match done.step {
+            Step::Nothing | Step::Touch if self.handle.state().live().is_some() => Ok(value),
+            _ => Err(Cause::Ended.into()),
+        }
+    }
+
+    /// Removes an entry, saves that at once, and gives its value to **one request only**, however
+    /// many try on however many servers: for OAuth `state`, nonces and one-time links. `None` if it
+    /// is not there, or another request has taken it.
+    ///
+    /// # Errors
+    ///
+    /// As [`take`](Self::take) and [`save`](Self::save). If the outcome of the save is unknown,
+    /// nobody may get the value.
+    pub async fn take_once<T: DeserializeOwned>(
+        &self,
+        key: impl EntryKey<T>,
+    ) -> Result<Option<T>, SessionError> {
+        let key = key.name().to_owned();
+        let Some(seen) = self.handle.state().take_once(&key)? else {
+            return Ok(None);
+        };
+        let done = self.handle.commit().await?;
+        if done.gone {
+            return Ok(None);
+        }
+        let taken = done.taken.unwrap_or(Some(seen));
+        taken.map(|value| decode_value(&key, &value)).transpose()
+    }
+
+    /// Removes all entries. The session itself goes on; [`destroy`](Self::destroy) ends it.
+    ///
+    /// # Errors
+    ///
+    /// When the answer has been sent.
+    pub fn clear(&self) -> Result<(), SessionError> {
+        self.handle.state().clear()
+    }
+
+    /// Whether there is an entry of this key.
+    #[must_use]
+    pub fn contains(&self, key: impl EntryName) -> bool {
+        let key = key.name();
+        !is_reserved(key) && self.handle.state().entries().contains(key)
+    }
+
+    /// The keys of all entries, in order.
+    #[must_use]
+    pub fn keys(&self) -> Vec<String> {
+        let state = self.handle.state();
+        let keys = state.entries().keys().filter(|key| !is_reserved(key));
+        keys.map(str::to_owned).collect()
+    }
+}

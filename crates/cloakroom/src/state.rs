@@ -1,0 +1,374 @@
+//! What a request knows of its session, and what its handler did to it. No I/O, no await.
+
+use cloakroom_core::change::Update;
+use cloakroom_core::entries::{Value, decode};
+use cloakroom_core::{Changes, Entries, Expiry, Limits, Record, Timestamp, Token, codec};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Cause, SessionError};
+use crate::plan::{CookiePlan, Situation, Standing as Stands};
+
+/// What the request's cookie led to.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Standing {
+    /// No session: no cookie, or one that opens nothing.
+    #[default]
+    Nothing,
+    /// A session that ended a short while ago. Edits stay in memory, so that a stale request
+    /// neither revives it nor replaces the cookie of its successor.
+    Tombstoned,
+    /// A live session.
+    Live(Live),
+}
+
+/// A session as it is stored, and the token that opens it.
+#[derive(Clone, Debug)]
+pub(crate) struct Live {
+    pub(crate) token: Token,
+    pub(crate) record: Record,
+}
+
+impl Live {
+    /// The session's limits by the rule of now, which may be stricter than when it was stored.
+    pub(crate) fn limits(&self, rule: Expiry) -> Limits {
+        let created = self.token.id().created_at();
+        self.record.limits().under(rule, created)
+    }
+}
+
+/// The session, as the handler sees and edits it.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) standing: Standing,
+    /// The entries with the edits on top.
+    entries: Entries,
+    /// The edits that are not stored yet.
+    changes: Changes,
+    /// The limits that the handler chose, not stored yet.
+    chosen: Option<Limits>,
+    renewing: bool,
+    /// What the steps carried out so far mean for the browser.
+    pub(crate) cookie: CookiePlan,
+    /// A step is under way, or was cut off: nobody knows whether it was carried out.
+    pub(crate) uncertain: bool,
+    /// Somebody ended the session while this request worked on it.
+    pub(crate) ended_meanwhile: bool,
+    closed: bool,
+    /// The request is over for this copy: no cookie can be set, so no session can be begun.
+    detached: bool,
+    /// Counts edits, so that an update notices one beside it.
+    edits: u64,
+}
+
+/// What one commit is to store.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    /// What the edits were made on.
+    pub(crate) base: Entries,
+    pub(crate) entries: Entries,
+    pub(crate) changes: Changes,
+    pub(crate) chosen: Option<Limits>,
+    renewing: bool,
+}
+
+impl State {
+    pub(crate) fn new(standing: Standing) -> Self {
+        let entries = match &standing {
+            Standing::Live(live) => live.record.entries().clone(),
+            Standing::Nothing | Standing::Tombstoned => Entries::new(),
+        };
+        Self {
+            standing,
+            entries,
+            ..Self::default()
+        }
+    }
+
+    /// A copy of a session that outlives its request.
+    pub(crate) fn detached(live: Live) -> Self {
+        Self {
+            detached: true,
+            ..Self::new(Standing::Live(live))
+        }
+    }
+
+    pub(crate) fn live(&self) -> Option<&Live> {
+        match &self.standing {
+            Standing::Live(live) => Some(live),
+            Standing::Nothing | Standing::Tombstoned => None,
+        }
+    }
+
+    pub(crate) fn entries(&self) -> &Entries {
+        &self.entries
+    }
+
+    pub(crate) fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, SessionError> {
+        check_key(key)?;
+        Ok(self.entries.get(key)?)
+    }
+
+    pub(crate) fn insert<T: Serialize>(
+        &mut self,
+        key: &str,
+        value: &T,
+        limit: usize,
+    ) -> Result<(), SessionError> {
+        self.edit(key, limit, |changes, entries| {
+            Ok(changes.set(entries, key, value)?)
+        })
+    }
+
+    pub(crate) fn remove(&mut self, key: &str) -> Result<Option<Value>, SessionError> {
+        self.edit(key, usize::MAX, |changes, entries| {
+            Ok(changes.remove(entries, key))
+        })
+    }
+
+    pub(crate) fn take<T: DeserializeOwned>(
+        &mut self,
+        key: &str,
+    ) -> Result<Option<T>, SessionError> {
+        let value = self.get(key)?;
+        if value.is_some() {
+            self.remove(key)?;
+        }
+        Ok(value)
+    }
+
+    /// Removes an entry whose value is given out only if the commit finds it still there.
+    pub(crate) fn take_once(&mut self, key: &str) -> Result<Option<Value>, SessionError> {
+        if !self.entries.contains(key) {
+            check_key(key)?;
+            return Ok(None);
+        }
+        self.edit(key, usize::MAX, |changes, entries| {
+            Ok(changes.take(entries, key))
+        })
+    }
+
+    pub(crate) fn clear(&mut self) -> Result<(), SessionError> {
+        self.check_open()?;
+        self.changes.clear(&mut self.entries);
+        self.edits += 1;
+        Ok(())
+    }
+
+    /// The count of edits, and the value of a key, for an update to work on outside the lock.
+    pub(crate) fn glance(&self, key: &str) -> Result<(u64, Option<Value>), SessionError> {
+        check_key(key)?;
+        self.check_open()?;
+        Ok((self.edits, self.entries.get_raw(key).cloned()))
+    }
+
+    /// Takes in what an update made of its glance, unless there was another edit since.
+    pub(crate) fn update<T, F>(
+        &mut self,
+        key: &str,
+        glance: u64,
+        update: Update<F>,
+        result: Value,
+        limit: usize,
+    ) -> Result<Result<(), Update<F>>, SessionError>
+    where
+        T: Serialize + DeserializeOwned,
+        F: Fn(Option<T>) -> T + Send + Sync + 'static,
+    {
+        if self.edits != glance {
+            return Ok(Err(update));
+        }
+        self.edit(key, limit, |changes, entries| {
+            changes.log_update(entries, update, result);
+            Ok(Ok(()))
+        })
+    }
+
+    pub(crate) fn renew(&mut self) -> Result<(), SessionError> {
+        self.check_attached()?;
+        self.renewing = true;
+        Ok(())
+    }
+
+    pub(crate) fn choose(&mut self, limits: Limits) -> Result<(), SessionError> {
+        self.check_attached()?;
+        self.chosen = Some(limits);
+        Ok(())
+    }
+
+    /// The limits of the session as they would be saved now.
+    pub(crate) fn chosen(&self) -> Option<Limits> {
+        self.chosen
+    }
+
+    /// From now on, edits are errors.
+    pub(crate) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Forgets what is not stored.
+    pub(crate) fn drop_edits(&mut self) -> bool {
+        let had_any = !self.changes.is_empty() || self.renewing || self.chosen.is_some();
+        *self = Self {
+            cookie: self.cookie,
+            uncertain: self.uncertain,
+            ended_meanwhile: self.ended_meanwhile,
+            closed: self.closed,
+            detached: self.detached,
+            edits: self.edits + 1,
+            ..Self::new(std::mem::take(&mut self.standing))
+        };
+        had_any
+    }
+
+    /// What there is to do, for [`plan`](crate::plan::plan).
+    pub(crate) fn situation(&self, touch_due: impl FnOnce(&Live) -> bool) -> Situation {
+        let (standing, changed, touch_due) = match &self.standing {
+            Standing::Nothing => (Stands::Nothing, !self.entries.is_empty(), false),
+            Standing::Tombstoned => (Stands::Tombstoned, !self.entries.is_empty(), false),
+            Standing::Live(live) => {
+                let changed = !self.changes.is_empty() && &self.entries != live.record.entries();
+                (Stands::Live, changed, touch_due(live))
+            }
+        };
+        Situation {
+            standing,
+            changed,
+            renewing: self.renewing,
+            expiry_chosen: self.chosen.is_some(),
+            touch_due,
+            owed: self.cookie,
+        }
+    }
+
+    /// What a commit is to store, of all that was edited so far.
+    pub(crate) fn draft(&self) -> Draft {
+        let base = self
+            .live()
+            .map(|live| live.record.entries().clone())
+            .unwrap_or_default();
+        Draft {
+            base,
+            entries: self.entries.clone(),
+            changes: self.changes.clone(),
+            chosen: self.chosen,
+            renewing: self.renewing,
+        }
+    }
+
+    /// Takes in what a commit has stored; edits made beside it are put on top.
+    pub(crate) fn stored(&mut self, live: Live, draft: &Draft) -> Result<(), SessionError> {
+        self.changes.forget_first(draft.changes.len());
+        if self.chosen == draft.chosen {
+            self.chosen = None;
+        }
+        self.renewing &= !draft.renewing;
+        self.rebase(live)
+    }
+
+    /// Puts the edits that are not stored on top of a fresher record.
+    pub(crate) fn rebase(&mut self, live: Live) -> Result<(), SessionError> {
+        let fresher = live.record.entries().clone();
+        let base = std::mem::replace(&mut self.standing, Standing::Live(live));
+        self.entries = if self.changes.is_empty() {
+            fresher
+        } else {
+            let base = Self::new(base).entries;
+            self.changes.replay(&base, &fresher)?.entries
+        };
+        self.edits += 1;
+        Ok(())
+    }
+
+    /// Takes in that the use was written down.
+    pub(crate) fn touched(&mut self, at: Timestamp) {
+        if let Standing::Live(live) = &mut self.standing {
+            live.record = live.record.clone().touched(at);
+        }
+    }
+
+    /// Takes in that the session ended elsewhere. Of what the handler sees only its own edits stay:
+    /// should it begin a new session, nothing of the ended one is in it.
+    pub(crate) fn gone(&mut self) {
+        let nothing = Entries::new();
+        let own = self.changes.replay(&nothing, &nothing);
+        self.entries = own.map(|replay| replay.entries).unwrap_or_default();
+        self.standing = Standing::Tombstoned;
+        self.ended_meanwhile = true;
+        self.edits += 1;
+    }
+
+    /// Takes in that this request ended the session. What follows begins a new one.
+    pub(crate) fn destroyed(&mut self) {
+        self.standing = if self.detached {
+            Standing::Tombstoned
+        } else {
+            Standing::Nothing
+        };
+        self.uncertain = false;
+        self.drop_edits();
+        self.cookie = CookiePlan::TakeBack;
+    }
+
+    fn edit<T>(
+        &mut self,
+        key: &str,
+        limit: usize,
+        edit: impl FnOnce(&mut Changes, &mut Entries) -> Result<T, SessionError>,
+    ) -> Result<T, SessionError> {
+        check_key(key)?;
+        self.check_open()?;
+        let before = (self.entries.json_len(), self.entries.get_raw(key).cloned());
+        let logged = self.changes.len();
+        let result = edit(&mut self.changes, &mut self.entries)?;
+        let size = codec::encoded_len(&self.entries);
+        if size > limit && self.entries.json_len() > before.0 {
+            match before.1 {
+                Some(value) => self.entries.set_raw(&key.into(), value),
+                None => drop(self.entries.remove(key)),
+            }
+            self.changes.truncate(logged);
+            return Err(Cause::TooLarge { size, limit }.into());
+        }
+        self.edits += 1;
+        Ok(result)
+    }
+
+    fn check_attached(&self) -> Result<(), SessionError> {
+        if self.detached {
+            return Err(Cause::Detached.into());
+        }
+        self.check_open()
+    }
+
+    fn check_open(&self) -> Result<(), SessionError> {
+        if self.closed {
+            return Err(Cause::Closed.into());
+        }
+        Ok(())
+    }
+}
+
+/// Keys that begin with `$` are the library's own.
+pub(crate) fn is_reserved(key: &str) -> bool {
+    key.starts_with('$')
+}
+
+fn check_key(key: &str) -> Result<(), SessionError> {
+    if is_reserved(key) {
+        return Err(Cause::ReservedKey(key.into()).into());
+    }
+    Ok(())
+}
+
+/// Decodes what an entry held.
+pub(crate) fn decode_value<T: DeserializeOwned>(
+    key: &str,
+    value: &Value,
+) -> Result<T, SessionError> {
+    Ok(decode(key, value)?)
+}

@@ -1,0 +1,104 @@
+//! Sessions for an app's own tests: signed in without the form.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+
+use crate::cookie::transport::{CookieHeaders, hand_out};
+use crate::error::SessionError;
+use crate::middleware::SessionLayer;
+use crate::session::handle::Handle;
+use crate::session::{LazySession, Session};
+
+/// A stored session, and the cookie that opens it.
+///
+/// ```
+/// use axum::{Router, body::Body, http::{Request, StatusCode, header::COOKIE}, routing::get};
+/// use cloakroom::testing::TestSession;
+/// use cloakroom::{MemoryStore, Session, SessionError, SessionLayer};
+/// use tower::ServiceExt;
+///
+/// async fn account(session: Session) -> Result<StatusCode, SessionError> {
+///     let signed_in = session.contains("user_id");
+///     Ok(if signed_in { StatusCode::OK } else { StatusCode::UNAUTHORIZED })
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let layer = SessionLayer::new(MemoryStore::new());
+/// let app = Router::new().route("/account", get(account)).layer(layer.clone());
+///
+/// let signed_in = TestSession::begin(&layer, |session| session.insert("user_id", 42)).await?;
+/// let request = Request::get("/account")
+///     .header(COOKIE, signed_in.cookie())
+///     .body(Body::empty())?;
+/// assert_eq!(app.oneshot(request).await?.status(), StatusCode::OK);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct TestSession {
+    cookie: HeaderValue,
+    handle: Arc<Handle>,
+}
+
+impl TestSession {
+    /// Stores a session of what `edit` puts in, in the layer's store.
+    ///
+    /// # Errors
+    ///
+    /// When `edit` fails, puts nothing in, or the store fails.
+    pub async fn begin<E>(
+        layer: &SessionLayer<E>,
+        edit: impl FnOnce(&Session) -> Result<(), SessionError>,
+    ) -> Result<Self, SessionError> {
+        let context = Arc::clone(layer.context());
+        let session = load(Handle::new(context, CookieHeaders::default(), None)).await?;
+        edit(&session)?;
+        session.save().await?;
+        let handle = session.handle;
+        let cookie = {
+            let state = handle.state();
+            let live = state.live().ok_or(crate::error::Cause::Ended)?;
+            let config = &handle.context.cookie;
+            let set_cookie = hand_out(config, &live.token, std::time::Duration::ZERO, false);
+            pair_of(&set_cookie)
+        };
+        Ok(Self { cookie, handle })
+    }
+
+    /// What a browser with this session sends as its `Cookie` header.
+    #[must_use]
+    pub fn cookie(&self) -> HeaderValue {
+        self.cookie.clone()
+    }
+
+    /// The session as it is stored now, to look into it.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn now(&self) -> Result<Session, SessionError> {
+        let mut headers = http::HeaderMap::new();
+        headers.insert(http::header::COOKIE, self.cookie());
+        let context = Arc::clone(&self.handle.context);
+        load(Handle::new(context, CookieHeaders::of(&headers), None)).await
+    }
+}
+
+async fn load(handle: Handle) -> Result<Session, SessionError> {
+    let lazy = LazySession {
+        handle: Arc::new(handle),
+    };
+    lazy.load().await
+}
+
+/// `name=value`, without the attributes.
+fn pair_of(set_cookie: &HeaderValue) -> HeaderValue {
+    let bytes = set_cookie.as_bytes();
+    let end = bytes.iter().position(|&byte| byte == b';');
+    let mut pair = HeaderValue::from_bytes(&bytes[..end.unwrap_or(bytes.len())])
+        .expect("a part of a header's value is one");
+    pair.set_sensitive(true);
+    pair
+}
