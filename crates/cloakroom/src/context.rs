@@ -6,7 +6,7 @@ use std::time::Duration;
 use cloakroom_core::{Clock, Entropy, Expiry, Realm, Store, SystemClock, SystemEntropy, codec};
 
 use crate::cookie::CookieConfig;
-use crate::event::Unreadable;
+use crate::event::Once;
 use crate::store::AnyStore;
 use crate::turns::Turns;
 
@@ -29,7 +29,7 @@ pub(crate) struct Context {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) turns: Arc<Turns>,
-    pub(crate) unreadable: Arc<Unreadable>,
+    pub(crate) once: Arc<Once>,
 }
 
 /// What becomes of a session's edits when the answer is an error: a 5xx, or a 408.
@@ -76,7 +76,7 @@ impl Context {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             turns: Arc::new(Turns::new()),
-            unreadable: Arc::default(),
+            once: Arc::default(),
         }
     }
 }

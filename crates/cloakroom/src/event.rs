@@ -3,6 +3,7 @@
 //! None holds a token, a secret, a cookie's value or an entry's value. Ids are public.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use cloakroom_core::{EndReason, SessionId, StoreError};
@@ -84,23 +85,31 @@ pub(crate) fn cache_overruled() {
     );
 }
 
-pub(crate) fn mounted_twice(cookie: &str) {
-    warn!(
-        target: TARGET, cookie,
-        "this session layer is mounted twice: the inner one does nothing"
-    );
+/// What is told once, and not at every request that meets it.
+#[derive(Debug, Default)]
+pub(crate) struct Once {
+    mounted_twice: AtomicBool,
+    unreadable: Mutex<HashSet<SessionId>>,
 }
 
-/// Tells of each unreadable record once, not at every request of its browser.
-#[derive(Debug, Default)]
-pub(crate) struct Unreadable(Mutex<HashSet<SessionId>>);
-
-impl Unreadable {
-    /// So many records are remembered; then it starts over.
+impl Once {
+    /// So many unreadable records are remembered; then it starts over.
     const REMEMBERED: usize = 1024;
 
-    pub(crate) fn tell(&self, id: SessionId, error: &StoreError) {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn mounted_twice(&self, cookie: &str) {
+        if !self.mounted_twice.swap(true, Ordering::Relaxed) {
+            warn!(
+                target: TARGET, cookie,
+                "this session layer is mounted twice: the inner one does nothing"
+            );
+        }
+    }
+
+    pub(crate) fn unreadable(&self, id: SessionId, error: &StoreError) {
+        let mut told = self
+            .unreadable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if told.len() >= Self::REMEMBERED {
             told.clear();
         }

@@ -46,7 +46,7 @@ pub(crate) async fn open(
     let loaded = match budget.read(context.store.load(id)).await {
         Ok(loaded) => loaded,
         Err(error) if error.kind() == StoreErrorKind::Unreadable => {
-            context.unreadable.tell(id, &error);
+            context.once.unreadable(id, &error);
             return Ok(Standing::Nothing);
         }
         Err(error) => return Err(error.into()),

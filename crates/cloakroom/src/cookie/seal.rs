@@ -41,6 +41,10 @@ impl Seal {
         }
     }
 
+    #[cfg_attr(
+        not(feature = "seal"),
+        expect(unused_variables, reason = "only keys know names")
+    )]
     pub(super) fn close(&self, name: &str, token: &Token) -> String {
         let text = token.encode();
         match self {
@@ -57,6 +61,10 @@ impl Seal {
     }
 
     /// The token in a cookie's value, if it is sealed as it should be. There is no fallback.
+    #[cfg_attr(
+        not(feature = "seal"),
+        expect(unused_variables, reason = "only keys know names")
+    )]
     pub(super) fn open(&self, name: &str, value: &str) -> Option<Token> {
         if value.len() != self.sealed_len() {
             return None;
@@ -163,6 +171,10 @@ mod keyed {
         )
     }
 
+    #[cfg_attr(
+        not(feature = "seal"),
+        expect(unused_variables, reason = "only keys know names")
+    )]
     pub(super) fn close(
         name: &str,
         text: String,

@@ -11,7 +11,6 @@ use super::future::ResponseFuture;
 use super::rejection::ErrorResponse;
 use crate::context::Context;
 use crate::cookie::transport::CookieHeaders;
-use crate::event;
 use crate::session::LazySession;
 use crate::session::handle::Handle;
 
@@ -37,7 +36,7 @@ impl<S, E> SessionService<S, E> {
         let outer = request.extensions().get::<LazySession>();
         let name = self.context.cookie.name();
         if outer.is_some_and(|outer| outer.named(name).is_some()) {
-            event::mounted_twice(name);
+            self.context.once.mounted_twice(name);
             return None;
         }
         let cookies = CookieHeaders::of(request.headers());

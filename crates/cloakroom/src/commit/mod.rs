@@ -3,6 +3,7 @@
 //! A command whose outcome is unknown is never sent again. One `load` may settle it; else the
 //! request is answered with an error that says "perhaps".
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cloakroom_core::change::Replay;
@@ -19,6 +20,8 @@ use crate::error::{Cause, SessionError};
 use crate::event;
 use crate::state::{Draft, Live};
 use crate::turns::Turn;
+
+mod renewal;
 
 /// How many fresh ids a creation tries.
 const ATTEMPTS: usize = 3;
@@ -43,7 +46,7 @@ pub(crate) struct Stored {
 /// One request's commits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Committer<'a> {
-    pub(crate) context: &'a Context,
+    pub(crate) context: &'a Arc<Context>,
     pub(crate) budget: &'a Budget,
 }
 
@@ -94,28 +97,6 @@ impl Committer<'_> {
             self.give_way(round, next.revision()).await?;
         }
         unreachable!("the loop ends by returning: the budget is finite")
-    }
-
-    /// Carries a session over to a new id and secret, and ends the old one.
-    pub(crate) async fn renew(&self, old: &Live, draft: &Draft) -> Result<Committed, SessionError> {
-        let limits = draft
-            .chosen
-            .unwrap_or_else(|| old.limits(self.context.expiry));
-        let new = self.begin(&draft.entries, Some(limits)).await?;
-        match self.retire(old, &new, draft).await {
-            Ok(Committed::Stored(stored)) => {
-                event::renewed(old.token.id(), stored.live.token.id());
-                Ok(Committed::Stored(stored))
-            }
-            Ok(Committed::Gone) => {
-                self.abandon(&new).await;
-                Ok(gone(old.token.id()))
-            }
-            Err(error) => {
-                self.abandon(&new).await;
-                Err(error)
-            }
-        }
     }
 
     /// Writes down that the session was used. Not worth an error: it lives on for a while.
@@ -179,87 +160,6 @@ impl Committer<'_> {
         }
         let collided = || StoreError::new(StoreErrorKind::Unavailable);
         Err(unknown.unwrap_or_else(collided).into())
-    }
-
-    /// Ends the old session of a renewal at the revision that was copied; what was saved meanwhile
-    /// is merged into the new one first.
-    async fn retire(
-        &self,
-        old: &Live,
-        new: &Live,
-        draft: &Draft,
-    ) -> Result<Committed, SessionError> {
-        let mut turn = None;
-        let mut copied = old.record.clone();
-        let mut new = Stored {
-            live: new.clone(),
-            taken: None,
-        };
-        for round in 0_u32.. {
-            let ended = self
-                .end_at(old, Some(copied.revision()), EndReason::Renewed)
-                .await?;
-            copied = match ended {
-                Ended::Ended => return Ok(Committed::Stored(new)),
-                Ended::Conflict(fresher) => fresher,
-                Ended::AlreadyEnded(_) | Ended::Missing => {
-                    return self.start_over(new.live, draft).await;
-                }
-            };
-            let merged = self.merge(old.token.id(), draft, &copied)?;
-            let limits = draft.chosen.unwrap_or_else(|| copied.limits());
-            new.live = self.replace(new.live, merged.entries, limits).await?;
-            new.taken = Some(merged.taken);
-            if turn.is_none() {
-                turn = Some(self.turn(old.token.id()).await?);
-            } else {
-                self.give_way(round, copied.revision()).await?;
-            }
-        }
-        unreachable!("the loop ends by returning: the budget is finite")
-    }
-
-    /// The session that was to be renewed has ended elsewhere. Nothing of it may live on; what this
-    /// request itself put in does, as if it had come a moment later.
-    async fn start_over(&self, new: Live, draft: &Draft) -> Result<Committed, SessionError> {
-        let own = draft.changes.replay(&Entries::new(), &Entries::new())?;
-        if own.entries.is_empty() {
-            return Ok(Committed::Gone);
-        }
-        let begun = Limits::begin(self.context.expiry, self.now());
-        let limits = draft.chosen.unwrap_or(begun);
-        let live = self.replace(new, own.entries, limits).await?;
-        let taken = Some(own.taken);
-        Ok(Committed::Stored(Stored { live, taken }))
-    }
-
-    /// Replaces the content of a session that nobody else knows yet.
-    async fn replace(
-        &self,
-        live: Live,
-        entries: Entries,
-        limits: Limits,
-    ) -> Result<Live, SessionError> {
-        let next = self.next(&live.token, &live.record, entries, Some(limits))?;
-        match self.try_update(&live.token, &live.record, &next).await? {
-            Tried::Stored => Ok(Live {
-                record: next,
-                ..live
-            }),
-            Tried::Conflict(_) | Tried::Gone => Err(Cause::Ended.into()),
-        }
-    }
-
-    /// Takes back the new session of a renewal that failed. Nobody holds its token.
-    async fn abandon(&self, new: &Live) {
-        let grace = Budget::new(self.context.budget);
-        let committer = Committer {
-            budget: &grace,
-            ..*self
-        };
-        if let Err(error) = committer.end_at(new, None, EndReason::Abandoned).await {
-            event::abandoned(new.token.id(), &error);
-        }
     }
 
     async fn end_at(
