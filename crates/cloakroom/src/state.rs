@@ -53,7 +53,7 @@ pub(crate) struct State {
     /// A step is under way, or was cut off: nobody knows whether it was carried out.
     pub(crate) uncertain: bool,
     /// Somebody ended the session while this request worked on it.
-    pub(crate) ended_meanwhile: bool,
+    ended_meanwhile: bool,
     closed: bool,
     /// The request is over for this copy: no cookie can be set, so no session can be begun.
     detached: bool,
@@ -199,6 +199,12 @@ impl State {
     /// The limits of the session as they would be saved now.
     pub(crate) fn chosen(&self) -> Option<Limits> {
         self.chosen
+    }
+
+    /// Whether edits came to nothing because the session had ended.
+    pub(crate) fn lost_edits(&self) -> bool {
+        let stale = matches!(self.standing, Standing::Tombstoned) && !self.changes.is_empty();
+        self.ended_meanwhile || stale
     }
 
     /// From now on, edits are errors.

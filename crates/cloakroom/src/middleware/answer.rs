@@ -8,8 +8,8 @@ use crate::event;
 use crate::plan::CookiePlan;
 use crate::session::handle::Handle;
 
-/// In an answer's extensions: the session ended elsewhere while this request worked on it, so its
-/// edits were dropped. The answer went out as the handler made it.
+/// In an answer's extensions: the session ended before this request's edits could be saved, so they
+/// were dropped. The answer went out as the handler made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EndedMeanwhile;
@@ -28,7 +28,7 @@ pub(super) fn finish<B>(handle: &Handle, answer: &mut Response<B>) {
             (CookiePlan::TakeBack, _) => Some(take_back(config)),
             (CookiePlan::Leave | CookiePlan::HandOut, _) => None,
         };
-        (cookie, state.ended_meanwhile)
+        (cookie, state.lost_edits())
     };
     if ended_meanwhile {
         answer.extensions_mut().insert(EndedMeanwhile);
