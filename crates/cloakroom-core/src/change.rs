@@ -3,6 +3,7 @@
 //! A handler edits a copy. When another request has saved in the meantime, the store refuses the
 //! commit and hands back the fresher record; the log is replayed on that, so both land.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -163,48 +164,39 @@ impl Changes {
     ///
     /// When an update meets a value of another type than it expects.
     pub fn replay(&self, base: &Entries, fresher: &Entries) -> Result<Replay, EntryError> {
-        let mut replay = Replay {
-            entries: fresher.clone(),
-            overwritten: Vec::new(),
-            taken: None,
-        };
-        // Keys of which this log knows what they hold.
-        let mut known: Vec<&str> = Vec::new();
+        let mut entries = fresher.clone();
+        let mut taken = None;
+        let mut watch = Watch::new(base, fresher);
         for change in &self.log {
             match change {
                 Change::Set { key, value } => {
-                    if !known.contains(&&**key) && differs(fresher, key, Some(value)) {
-                        report_unseen(base, fresher, key, &mut replay.overwritten);
-                    }
-                    replay.entries.set_raw(key, Arc::clone(value));
-                    known.push(key);
+                    watch.blind(key, Some(value));
+                    entries.set_raw(key, Arc::clone(value));
                 }
                 Change::Remove { key } => {
-                    if !known.contains(&&**key) && differs(fresher, key, None) {
-                        report_unseen(base, fresher, key, &mut replay.overwritten);
-                    }
-                    replay.entries.remove(key);
-                    known.push(key);
+                    watch.blind(key, None);
+                    entries.remove(key);
                 }
                 Change::Take { key } => {
-                    replay.taken = replay.entries.remove(key);
-                    known.push(key);
+                    watch.known.insert(key);
+                    taken = entries.remove(key);
                 }
                 Change::Clear => {
-                    for key in fresher.keys() {
-                        report_unseen(base, fresher, key, &mut replay.overwritten);
-                        known.push(key);
-                    }
-                    replay.entries.clear();
+                    watch.clear();
+                    entries.clear();
                 }
                 Change::Update { key, run } => {
-                    let value = run(replay.entries.get_raw(key))?;
-                    replay.entries.set_raw(key, value);
-                    known.push(key);
+                    watch.known.insert(key);
+                    let value = run(entries.get_raw(key))?;
+                    entries.set_raw(key, value);
                 }
             }
         }
-        Ok(replay)
+        Ok(Replay {
+            entries,
+            overwritten: watch.overwritten,
+            taken,
+        })
     }
 
     /// Forgets all but the first `count` edits.
@@ -274,110 +266,48 @@ impl<F> fmt::Debug for Update<F> {
     }
 }
 
+/// Watches a replay for edits of what their author has not seen.
+struct Watch<'a> {
+    base: &'a Entries,
+    fresher: &'a Entries,
+    /// Keys of which the log knows by now what they hold.
+    known: BTreeSet<&'a str>,
+    /// Whether it knows that of all.
+    cleared: bool,
+    overwritten: Vec<Arc<str>>,
+}
+
+impl<'a> Watch<'a> {
+    fn new(base: &'a Entries, fresher: &'a Entries) -> Self {
+        Self {
+            base,
+            fresher,
+            known: BTreeSet::new(),
+            cleared: false,
+            overwritten: Vec::new(),
+        }
+    }
+
+    /// `key` becomes `value`, whatever it was.
+    fn blind(&mut self, key: &'a str, value: Option<&Value>) {
+        if !self.cleared
+            && self.known.insert(key)
+            && differs(self.fresher, key, value)
+            && differs(self.fresher, key, self.base.get_raw(key))
+        {
+            self.overwritten.push(key.into());
+        }
+    }
+
+    /// Everything is removed, whatever it was.
+    fn clear(&mut self) {
+        for key in self.fresher.keys() {
+            self.blind(key, None);
+        }
+        self.cleared = true;
+    }
+}
+
 fn differs(entries: &Entries, key: &str, value: Option<&Value>) -> bool {
     entries.get_raw(key).map(|raw| raw.get()) != value.map(|raw| raw.get())
-}
-
-fn report_unseen(base: &Entries, fresher: &Entries, key: &str, report: &mut Vec<Arc<str>>) {
-    if differs(fresher, key, base.get_raw(key)) && !report.iter().any(|known| &**known == key) {
-        report.push(key.into());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn entries(json: &str) -> Entries {
-        Entries::from_json(json).unwrap()
-    }
-
-    #[test]
-    fn a_blind_edit_names_what_it_replaced_unseen() {
-        let base = entries(r#"{"a":1,"b":1,"c":1}"#);
-        let fresher = entries(r#"{"a":2,"b":2,"c":1}"#);
-        let mut mine = base.clone();
-        let mut changes = Changes::new();
-        changes.set(&mut mine, "a", &9).unwrap();
-        changes.remove(&mut mine, "b");
-        changes.set(&mut mine, "c", &9).unwrap();
-        let replay = changes.replay(&base, &fresher).unwrap();
-        assert_eq!(replay.overwritten, ["a".into(), "b".into()]);
-        assert_eq!(replay.entries, entries(r#"{"a":9,"c":9}"#));
-    }
-
-    #[test]
-    fn the_same_value_from_both_is_no_clash() {
-        let base = entries("{}");
-        let fresher = entries(r#"{"a":9}"#);
-        let mut mine = base.clone();
-        let mut changes = Changes::new();
-        changes.set(&mut mine, "a", &9).unwrap();
-        assert!(
-            changes
-                .replay(&base, &fresher)
-                .unwrap()
-                .overwritten
-                .is_empty()
-        );
-    }
-
-    #[test]
-    fn an_update_merges_and_a_set_after_it_is_not_blind() {
-        let base = entries(r#"{"n":1}"#);
-        let fresher = entries(r#"{"n":5}"#);
-        let mut mine = base.clone();
-        let mut changes = Changes::new();
-        changes
-            .update(&mut mine, "n", |n: Option<u32>| n.unwrap_or(0) + 1)
-            .unwrap();
-        let replay = changes.replay(&base, &fresher).unwrap();
-        assert_eq!(replay.entries.get("n").unwrap(), Some(6));
-        changes.set(&mut mine, "n", &0).unwrap();
-        assert!(
-            changes
-                .replay(&base, &fresher)
-                .unwrap()
-                .overwritten
-                .is_empty()
-        );
-    }
-
-    #[test]
-    fn clear_removes_what_others_added_and_names_it() {
-        let base = entries(r#"{"a":1}"#);
-        let fresher = entries(r#"{"a":1,"b":2}"#);
-        let mut mine = base.clone();
-        let mut changes = Changes::new();
-        changes.clear(&mut mine);
-        let replay = changes.replay(&base, &fresher).unwrap();
-        assert!(replay.entries.is_empty());
-        assert_eq!(replay.overwritten, ["b".into()]);
-    }
-
-    #[test]
-    fn take_tells_what_the_fresher_entries_held() {
-        let base = entries(r#"{"once":"x"}"#);
-        let mut mine = base.clone();
-        let mut changes = Changes::new();
-        assert!(changes.take(&mut mine, "once").is_some());
-        assert!(changes.replay(&base, &base).unwrap().taken.is_some());
-        assert!(
-            changes
-                .replay(&base, &entries("{}"))
-                .unwrap()
-                .taken
-                .is_none()
-        );
-    }
-
-    #[test]
-    fn an_update_of_another_type_is_an_error_that_names_the_key() {
-        let mut mine = entries(r#"{"n":"secret words"}"#);
-        let error = Changes::new()
-            .update(&mut mine, "n", |n: Option<u32>| n.unwrap_or(0))
-            .unwrap_err();
-        assert!(error.to_string().contains("`n`"));
-        assert!(!error.to_string().contains("secret"));
-    }
 }

@@ -20,7 +20,8 @@
 //! ```
 //!
 //! Times are milliseconds in twelve lower-case hexadecimal digits, as in the head of a UUIDv7.
-//! Decoding accepts what encoding writes, and nothing else.
+//! Decoding accepts the heads that encoding writes and no others, and after a record's any JSON
+//! object.
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
@@ -110,6 +111,10 @@ pub fn encode_time(time: Timestamp) -> String {
 ///
 /// When it is something else. Nothing is guessed, and nothing panics.
 pub fn decode(bytes: &[u8]) -> Result<Stored, CodecError> {
+    // First of all: what a newer release writes may be longer, or no text.
+    if let Some(version) = newer_version(bytes) {
+        return Err(CodecError::Newer(version));
+    }
     if bytes.len() > LONGEST {
         return Err(CodecError::TooLong(bytes.len()));
     }
@@ -120,7 +125,7 @@ pub fn decode(bytes: &[u8]) -> Result<Stored, CodecError> {
     match version {
         "c1" => decode_record(rest).map(Stored::Record),
         "t1" => decode_tombstone(rest).map(Stored::Tombstone),
-        _ => Err(unknown_version(version)),
+        _ => Err(CodecError::Unreadable("its format is unknown")),
     }
 }
 
@@ -138,8 +143,7 @@ fn decode_record(rest: &str) -> Result<Record, CodecError> {
         _ => return Err(BROKEN),
     };
     let digest = Digest::parse(next()?).ok_or(BROKEN)?;
-    let entries = Entries::from_json(next()?)
-        .map_err(|_| CodecError::Unreadable("its entries are no JSON object"))?;
+    let entries = decode_entries(next()?)?;
     let limits = Limits::from_parts(
         Duration::from_millis(idle),
         Timestamp::from_millis(deadline),
@@ -152,6 +156,14 @@ fn decode_record(rest: &str) -> Result<Record, CodecError> {
         digest,
         entries,
     ))
+}
+
+/// The JSON begins where the head ends: white space before it would be a longer head.
+fn decode_entries(json: &str) -> Result<Entries, CodecError> {
+    json.starts_with('{')
+        .then(|| Entries::from_json(json).ok())
+        .flatten()
+        .ok_or(CodecError::Unreadable("its entries are no JSON object"))
 }
 
 fn decode_tombstone(rest: &str) -> Result<Tombstone, CodecError> {
@@ -177,12 +189,14 @@ fn decode_hex(text: &str, digits: usize) -> Option<u64> {
         .then(|| u64::from_str_radix(text, 16).ok())?
 }
 
-fn unknown_version(version: &str) -> CodecError {
-    let ours = version.strip_prefix(['c', 't']);
-    match ours.and_then(|digits| digits.parse::<u8>().ok()) {
-        Some(number) if number > 1 => CodecError::Newer(number),
-        _ => CodecError::Unreadable("its format is unknown"),
-    }
+/// The format version of a value that a newer release wrote.
+fn newer_version(bytes: &[u8]) -> Option<u8> {
+    let longest = "c255 ".len().min(bytes.len());
+    let head = str::from_utf8(bytes[..longest].split(|byte| *byte == b' ').next()?).ok()?;
+    let digits = head.strip_prefix(['c', 't'])?;
+    let version: u8 = digits.parse().ok().filter(|version| *version > 1)?;
+    // `+2` and `02` are numbers that no release writes.
+    (bytes.get(head.len()) == Some(&b' ') && version.to_string() == digits).then_some(version)
 }
 
 /// A stored value that cannot be used.

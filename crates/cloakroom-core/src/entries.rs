@@ -63,7 +63,7 @@ impl Entries {
         Self::default()
     }
 
-    /// Reads entries from a JSON object.
+    /// Reads entries from a JSON object. Of a key that stands there twice, the last value counts.
     ///
     /// # Errors
     ///

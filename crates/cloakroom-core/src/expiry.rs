@@ -118,12 +118,8 @@ impl Limits {
     /// A life that begins now, by the rule of the whole app.
     #[must_use]
     pub fn begin(expiry: Expiry, now: Timestamp) -> Self {
-        Self {
-            // A record holds 48 bits of milliseconds.
-            idle: expiry.idle.min(Expiry::LONGEST),
-            deadline: now.plus(expiry.absolute),
-            chosen: false,
-        }
+        let idle = expiry.idle.min(Expiry::LONGEST);
+        Self::from_parts(idle, now.plus(expiry.absolute), false)
     }
 
     /// A life that begins now, by a rule chosen for this session ("remember me"); a later change of
@@ -136,11 +132,12 @@ impl Limits {
         }
     }
 
-    /// Limits as a record holds them.
+    /// Limits as a record holds them: the idle timeout in 48 bits of whole milliseconds.
     #[must_use]
-    pub const fn from_parts(idle: Duration, deadline: Timestamp, chosen: bool) -> Self {
+    pub fn from_parts(idle: Duration, deadline: Timestamp, chosen: bool) -> Self {
+        let idle = Timestamp::from_millis(0).plus(idle);
         Self {
-            idle,
+            idle: Duration::from_millis(idle.as_millis()),
             deadline,
             chosen,
         }
@@ -180,11 +177,11 @@ impl Limits {
     }
 
     /// The TTL for a session used now: the idle timeout, or what is left to the deadline. `None`
-    /// once that has passed.
+    /// once that has passed; never zero, which no store can keep.
     #[must_use]
     pub fn ttl(&self, now: Timestamp) -> Option<Duration> {
-        let left = self.deadline.since(now);
-        (!left.is_zero()).then(|| self.idle.min(left))
+        let ttl = self.idle.min(self.deadline.since(now));
+        (!ttl.is_zero()).then_some(ttl)
     }
 
     /// When a session that was used at `seen` and not since is over.

@@ -1,0 +1,239 @@
+//! The bytes of a record: frozen, and one form for each.
+
+use std::time::Duration;
+
+use cloakroom_core::codec::{self, CodecError, HEAD_LEN, LONGEST, Stored};
+use cloakroom_core::{Digest, EndReason, Entries, Limits, Record, Revision, Timestamp, Tombstone};
+use serde_json::Value;
+
+// Written by release 0.1.0. A change that breaks one of these logs everybody out: it needs a new
+// format version instead.
+const RECORD: &str = include_str!("fixtures/record.txt");
+const RECORD_CHOSEN: &str = include_str!("fixtures/record-chosen.txt");
+const RECORD_EMPTY: &str = include_str!("fixtures/record-empty.txt");
+const TOMBSTONE: &str = include_str!("fixtures/tombstone.txt");
+const TOMBSTONE_UNKNOWN: &str = include_str!("fixtures/tombstone-unknown.txt");
+
+/// The digest in the fixtures: the bytes 0 to 31.
+fn digest() -> Digest {
+    Digest::from_bytes(std::array::from_fn(|index| {
+        u8::try_from(index).expect("32 bytes")
+    }))
+}
+
+fn decode_record(text: &str) -> Record {
+    match codec::decode(text.as_bytes()) {
+        Ok(Stored::Record(record)) => record,
+        other => panic!("no record: {other:?}"),
+    }
+}
+
+fn refused(text: &str) -> bool {
+    matches!(
+        codec::decode(text.as_bytes()),
+        Err(CodecError::Unreadable(_))
+    )
+}
+
+#[test]
+fn a_record_under_the_layers_limits_is_frozen() {
+    let mut entries = Entries::new();
+    entries.set("hits", &7).unwrap();
+    entries.set("cart", &[3, 5]).unwrap();
+    let record = Record::new(
+        Revision::from_bits(0x9f3a_61c0_7b5e_2d48),
+        Timestamp::from_millis(0x0191_e0c4_8f2a),
+        Limits::from_parts(
+            Duration::from_secs(30 * 60),
+            Timestamp::from_millis(0x0192_7a2b_0c00),
+            false,
+        ),
+        digest(),
+        entries,
+    );
+    assert_eq!(decode_record(RECORD), record);
+    assert_eq!(codec::encode(&record), RECORD);
+}
+
+#[test]
+fn a_record_with_chosen_limits_and_odd_entries_is_frozen() {
+    let record = decode_record(RECORD_CHOSEN);
+    assert_eq!(record.revision(), Revision::from_bits(1));
+    assert_eq!(record.seen(), Timestamp::from_millis(0x0191_e0c4_8f2a));
+    let idle = Duration::from_millis(0x9a7e_c800);
+    assert_eq!(
+        record.limits(),
+        Limits::from_parts(idle, Timestamp::MAX, true)
+    );
+    assert_eq!(record.digest(), &digest());
+    let raw: Vec<_> = record
+        .entries()
+        .keys()
+        .map(|key| (key, record.entries().get_raw(key).unwrap().get()))
+        .collect();
+    let expected = [
+        ("", "null"),
+        ("\0\"\\", r#""\u001f""#),
+        ("käse 🧥", r#"{"a b":[1.50,-0,1e400,{}]}"#),
+        ("z", r#"" ""#),
+    ];
+    assert_eq!(raw, expected);
+    assert_eq!(codec::encode(&record), RECORD_CHOSEN);
+}
+
+#[test]
+fn a_record_without_entries_is_frozen() {
+    let record = decode_record(RECORD_EMPTY);
+    assert_eq!(record.revision(), Revision::from_bits(u64::MAX));
+    assert_eq!(record.seen(), Timestamp::from_millis(0));
+    let second = Limits::from_parts(Duration::from_secs(1), Timestamp::from_millis(1000), false);
+    assert_eq!(record.limits(), second);
+    assert!(record.entries().is_empty());
+    assert_eq!(codec::encode(&record), RECORD_EMPTY);
+}
+
+#[test]
+fn tombstones_are_frozen() {
+    let at = Timestamp::from_millis(0x0191_e0c4_8f2a);
+    let known = Tombstone::new(Some(digest()), at, EndReason::Renewed);
+    let unknown = Tombstone::new(None, at, EndReason::Destroyed);
+    for (text, tombstone) in [(TOMBSTONE, known), (TOMBSTONE_UNKNOWN, unknown)] {
+        assert_eq!(codec::encode_tombstone(&tombstone), text);
+        assert_eq!(
+            codec::decode(text.as_bytes()),
+            Ok(Stored::Tombstone(tombstone))
+        );
+    }
+}
+
+/// A word that a newer release wrote is no reason to take the session for alive.
+#[test]
+fn a_reason_that_is_not_known_is_still_an_end() {
+    for word in ["stolen", "", "destroye"] {
+        let text = format!("t1 0191e0c48f2a - {word}");
+        let at = Timestamp::from_millis(0x0191_e0c4_8f2a);
+        let tombstone = Tombstone::new(None, at, EndReason::Other);
+        assert_eq!(
+            codec::decode(text.as_bytes()),
+            Ok(Stored::Tombstone(tombstone))
+        );
+    }
+}
+
+#[test]
+fn a_newer_format_is_told_from_a_broken_one() {
+    let newer = |bytes: &[u8]| match codec::decode(bytes) {
+        Err(CodecError::Newer(version)) => Some(version),
+        _ => None,
+    };
+    assert_eq!(newer(b"c2 whatever"), Some(2));
+    assert_eq!(newer(b"t9 "), Some(9));
+    assert_eq!(newer(b"c255 {}"), Some(255));
+    assert_eq!(newer(b"c2 \xff\xfe\x00 not text"), Some(2));
+    assert_eq!(
+        newer(&[b"c2 ".as_slice(), &vec![b'x'; LONGEST]].concat()),
+        Some(2)
+    );
+    for broken in [
+        "c2", "c", "", " ", "c0 ", "c01 ", "c02 ", "c+2 ", "c256 ", "d2 ", "C2 ", "c2\n",
+    ] {
+        assert!(refused(broken), "{broken:?}");
+    }
+}
+
+#[test]
+fn what_is_too_long_is_not_read() {
+    let padded = |length: usize| {
+        let frame = RECORD_EMPTY.len() + r#""k":"""#.len();
+        let filler = "x".repeat(length - frame);
+        format!(r#"{}{{"k":"{filler}"}}"#, &RECORD_EMPTY[..HEAD_LEN])
+    };
+    let longest = padded(LONGEST);
+    assert_eq!(longest.len(), LONGEST);
+    assert_eq!(codec::encode(&decode_record(&longest)), longest);
+    let too_long = codec::decode(padded(LONGEST + 1).as_bytes());
+    assert_eq!(too_long, Err(CodecError::TooLong(LONGEST + 1)));
+}
+
+#[test]
+fn a_head_of_another_form_is_refused() {
+    let (head, json) = RECORD.split_at(HEAD_LEN);
+    assert!(!refused(RECORD));
+    for (from, to) in [
+        ("9f3a", "9F3A"),
+        ("9f3a", "+f3a"),
+        ("c1 ", "C1 "),
+        ("c1 ", "c1  "),
+        ("c1 ", " c1 "),
+        (" - ", "  - "),
+        (" - ", " X "),
+        (" - ", " "),
+        ("0191e0c48f2a ", "0191e0c48f2 "),
+        ("0191e0c48f2a ", "00191e0c48f2a "),
+        ("7b5e2d48 ", "7b5e2d48\t"),
+        ("Hh8 ", "Hh9 "),
+        ("Hh8 ", "Hh8= "),
+        ("Hh8 ", "Hh "),
+        ("Hh8 ", "Hh8  "),
+        ("Hh8 ", "Hh8\n"),
+        ("AAEC", "AA+C"),
+    ] {
+        let text = format!("{}{json}", head.replacen(from, to, 1));
+        assert_ne!(text, RECORD, "{from:?} is not in the head");
+        assert!(refused(&text), "{from:?} -> {to:?}");
+    }
+    for json in [
+        "",
+        "null",
+        "[]",
+        "{",
+        r#"{"a":}"#,
+        r#"{"a":1}{}"#,
+        r"{a:1}",
+        "\u{feff}{}",
+    ] {
+        assert!(refused(&format!("{head}{json}")), "{json:?}");
+    }
+    for tombstone in [
+        "t1 0191e0c48f2a",
+        "t1 0191e0c48f2a -",
+        "t1 0191e0c48f2a - destroyed ",
+    ] {
+        assert!(refused(tombstone), "{tombstone:?}");
+    }
+}
+
+#[test]
+fn of_a_key_that_stands_twice_the_last_value_counts() {
+    let record = decode_record(&format!(
+        "{}{}",
+        &RECORD[..HEAD_LEN],
+        r#"{"a":1,"b":2,"a":3}"#
+    ));
+    assert_eq!(record.entries().len(), 2);
+    assert_eq!(record.entries().get("a").unwrap(), Some(3));
+    assert!(codec::encode(&record).ends_with(r#" {"a":3,"b":2}"#));
+    assert_eq!(
+        codec::encoded_len(record.entries()),
+        codec::encode(&record).len()
+    );
+}
+
+#[test]
+fn deep_json_overflows_no_stack() {
+    let nested = |open: &str, core: &str, close: &str| {
+        let (open, close) = (open.repeat(150_000), close.repeat(150_000));
+        format!(r#"{}{{"deep":{open}{core}{close}}}"#, &RECORD[..HEAD_LEN])
+    };
+    let small_stack = std::thread::Builder::new().stack_size(256 * 1024);
+    let run = small_stack.spawn(move || {
+        let record = decode_record(&nested("[", "", "]"));
+        // Decoding it into a tree would recurse, so it is an error.
+        assert!(record.entries().get::<Value>("deep").is_err());
+        assert_eq!(decode_record(&codec::encode(&record)), record);
+        let objects = decode_record(&nested(r#"{"":"#, "0", "}"));
+        assert!(objects.entries().get::<Value>("deep").is_err());
+        assert!(refused(&nested("[", "", "")));
+    });
+    run.unwrap().join().unwrap();
+}

@@ -1,0 +1,186 @@
+//! The bytes of a record: exact, and safe to read from anybody.
+
+mod support;
+
+use std::time::Duration;
+
+use cloakroom_core::codec::{self, CodecError, HEAD_LEN, RECORD_MAGIC, REVISION, SEEN, Stored};
+use cloakroom_core::{Digest, EndReason, Entries, Limits, Record, Revision, Timestamp};
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use serde_json::{Value, json};
+
+const RECORDS: [&str; 3] = [
+    include_str!("fixtures/record.txt"),
+    include_str!("fixtures/record-chosen.txt"),
+    include_str!("fixtures/record-empty.txt"),
+];
+
+const TOMBSTONES: [&str; 2] = [
+    include_str!("fixtures/tombstone.txt"),
+    include_str!("fixtures/tombstone-unknown.txt"),
+];
+
+fn fixtures() -> impl Iterator<Item = &'static str> {
+    RECORDS.into_iter().chain(TOMBSTONES)
+}
+
+fn decode_record(text: &str) -> Record {
+    match codec::decode(text.as_bytes()) {
+        Ok(Stored::Record(record)) => record,
+        other => panic!("no record: {other:?}"),
+    }
+}
+
+/// Whatever is read must have meant just that: a head is canonical, and writing it again gives the
+/// same bytes.
+fn check(bytes: &[u8]) {
+    match codec::decode(bytes) {
+        Err(_) => {}
+        Ok(Stored::Record(record)) => {
+            let again = codec::encode(&record);
+            assert_eq!(&again.as_bytes()[..HEAD_LEN], &bytes[..HEAD_LEN]);
+            assert_eq!(decode_record(&again), record);
+            let read: Result<Value, _> = serde_json::from_slice(&bytes[HEAD_LEN..]);
+            if let Ok(read) = read {
+                let written: Value = serde_json::from_str(&again[HEAD_LEN..]).expect("JSON");
+                assert_eq!(written, read);
+            }
+        }
+        Ok(Stored::Tombstone(tombstone)) => {
+            let again = codec::encode_tombstone(&tombstone);
+            // The words of a newer release are not kept.
+            let known = match tombstone.reason() {
+                EndReason::Other => again.len() - "other".len(),
+                _ => again.len(),
+            };
+            assert_eq!(&again.as_bytes()[..known], &bytes[..known]);
+        }
+    }
+}
+
+#[test]
+fn no_single_byte_changes_a_meaning_unseen() {
+    for text in fixtures() {
+        let mut bytes = text.as_bytes().to_vec();
+        for index in 0..bytes.len() {
+            let original = bytes[index];
+            for byte in (0..=u8::MAX).filter(|byte| *byte != original) {
+                bytes[index] = byte;
+                check(&bytes);
+            }
+            bytes[index] = original;
+            check(&bytes[..index]);
+        }
+    }
+}
+
+#[test]
+fn no_part_of_a_record_is_one() {
+    for text in RECORDS {
+        for length in (0..text.len()).filter(|length| text.is_char_boundary(*length)) {
+            let read = codec::decode(&text.as_bytes()[..length]);
+            assert!(
+                matches!(read, Err(CodecError::Unreadable(_))),
+                "{length} bytes of {text:?}"
+            );
+        }
+    }
+}
+
+/// Any JSON, three floors deep.
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 24, 4, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(Value::from),
+            btree_map(any::<String>(), inner, 0..4).prop_map(|map| json!(map)),
+        ]
+    })
+}
+
+/// Keys of every kind: nothing, any text, and what JSON must escape.
+fn key() -> impl Strategy<Value = String> {
+    prop_oneof![any::<String>(), r#"[a-c"\\\x00-\x20\x7f]{0,4}"#]
+}
+
+prop_compose! {
+    fn record()(
+        revision: u64,
+        seen in 0..1_u64 << 48,
+        idle in 0..1_u64 << 48,
+        deadline in 0..1_u64 << 48,
+        chosen: bool,
+        digest: [u8; 32],
+        values in btree_map(key(), value(), 0..6),
+    ) -> Record {
+        let mut entries = Entries::new();
+        for (key, value) in &values {
+            entries.set(key, value).expect("a Value is JSON");
+        }
+        let deadline = Timestamp::from_millis(deadline);
+        Record::new(
+            Revision::from_bits(revision),
+            Timestamp::from_millis(seen),
+            Limits::from_parts(Duration::from_millis(idle), deadline, chosen),
+            Digest::from_bytes(digest),
+            entries,
+        )
+    }
+}
+
+proptest! {
+    #![proptest_config(support::config(support::regressions!("codec_properties")))]
+
+    #[test]
+    fn what_is_written_is_read(record in record()) {
+        let text = codec::encode(&record);
+        prop_assert_eq!(decode_record(&text), record.clone());
+        prop_assert_eq!(text.len(), codec::encoded_len(record.entries()));
+        prop_assert!(text.starts_with(RECORD_MAGIC));
+        prop_assert_eq!(&text[REVISION], record.revision().to_string());
+        prop_assert_eq!(&text[SEEN], codec::encode_time(record.seen()));
+        prop_assert_eq!(&text[HEAD_LEN - 1..=HEAD_LEN], " {");
+    }
+
+    #[test]
+    fn limits_from_anywhere_fit_a_record(idle: Duration, deadline: u64, chosen: bool) {
+        let limits = Limits::from_parts(idle, Timestamp::from_millis(deadline), chosen);
+        let digest = Digest::from_bytes([7; 32]);
+        let seen = Timestamp::from_millis(0);
+        let record = Record::new(Revision::from_bits(0), seen, limits, digest, Entries::new());
+        prop_assert_eq!(decode_record(&codec::encode(&record)), record);
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in vec(any::<u8>(), 0..200)) {
+        check(&bytes);
+        check(&[RECORD_MAGIC.as_bytes(), &bytes].concat());
+        check(&[&RECORDS[0].as_bytes()[..HEAD_LEN], &bytes].concat());
+    }
+
+    #[test]
+    fn a_damaged_record_is_read_or_refused(
+        text in select(fixtures().collect::<Vec<_>>()),
+        damage in vec((any::<Index>(), any::<u8>(), 0..3), 1..6),
+    ) {
+        let mut bytes = text.as_bytes().to_vec();
+        for (at, byte, kind) in damage {
+            let at = at.index(bytes.len());
+            match kind {
+                0 => bytes[at] = byte,
+                1 => bytes.insert(at, byte),
+                _ => bytes.truncate(at.max(1)),
+            }
+            check(&bytes);
+        }
+    }
+}

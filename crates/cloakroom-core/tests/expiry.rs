@@ -1,0 +1,275 @@
+//! When a session is over: by arithmetic, and in the life of a session.
+
+mod support;
+
+use std::time::Duration;
+
+use cloakroom_core::store::{Created, Loaded};
+use cloakroom_core::{
+    Clock, Digest, Entries, Expiry, Limits, ManualClock, MemoryStore, Record, Revision, SessionId,
+    Store, SystemEntropy, Timestamp, Token,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use tokio::runtime::Builder;
+
+const MILLI: Duration = Duration::from_millis(1);
+
+fn millis(range: std::ops::Range<u64>) -> impl Strategy<Value = Duration> {
+    range.prop_map(Duration::from_millis)
+}
+
+/// Any moment between 1970 and 2100.
+fn moment() -> impl Strategy<Value = Timestamp> {
+    (0..4_102_444_800_000_u64).prop_map(Timestamp::from_millis)
+}
+
+/// Timeouts that `validate` lets pass, and that end within reach of a test.
+fn expiry() -> impl Strategy<Value = Expiry> {
+    let timeout = || prop_oneof![millis(1_000..60_000), millis(1_000..3_000_000_000)];
+    (timeout(), timeout()).prop_map(|(idle, absolute)| Expiry::idle(idle).absolute(absolute))
+}
+
+fn limits() -> impl Strategy<Value = Limits> {
+    (expiry(), moment(), any::<bool>()).prop_map(|(expiry, now, chosen)| match chosen {
+        true => Limits::chosen(expiry, now),
+        false => Limits::begin(expiry, now),
+    })
+}
+
+proptest! {
+    #![proptest_config(support::config(support::regressions!("expiry")))]
+
+    #[test]
+    fn a_ttl_exceeds_neither_limit(limits in limits(), now in moment()) {
+        match limits.ttl(now) {
+            None => prop_assert!(now >= limits.deadline()),
+            Some(ttl) => {
+                prop_assert!(ttl > Duration::ZERO);
+                prop_assert!(ttl <= limits.idle());
+                prop_assert!(now.plus(ttl) <= limits.deadline());
+                prop_assert_eq!(limits.expires_at(now), now.plus(ttl));
+            }
+        }
+    }
+
+    #[test]
+    fn a_session_used_now_is_over_where_it_has_no_ttl(limits in limits(), now in moment()) {
+        prop_assert_eq!(limits.is_over(now, now), limits.ttl(now).is_none());
+    }
+
+    #[test]
+    fn what_is_over_has_expired_and_what_expired_is_soon_over(
+        limits in limits(),
+        seen in moment(),
+        gap in millis(0..6_000_000_000),
+    ) {
+        let now = seen.plus(gap);
+        let expires = limits.expires_at(seen);
+        if limits.is_over(now, seen) {
+            prop_assert!(now >= expires);
+        }
+        if now >= expires.plus(Limits::CLOCK_TOLERANCE) {
+            prop_assert!(limits.is_over(now, seen));
+        }
+    }
+
+    #[test]
+    fn clocks_within_the_tolerance_end_nothing_early(
+        expiry in expiry(),
+        seen in moment(),
+        unused in 0.0..1.0_f64,
+        ahead in millis(0..5_001),
+    ) {
+        let expiry = expiry.absolute(Expiry::LONGEST);
+        let limits = Limits::begin(expiry, seen);
+        let unused = limits.idle().mul_f64(unused).saturating_sub(MILLI);
+        prop_assert!(!limits.is_over(seen.plus(unused).plus(ahead), seen));
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_ends_nothing_and_touches_nothing(
+        limits in limits(),
+        seen in moment(),
+        back in 1..1_000_000_000_u64,
+    ) {
+        let now = Timestamp::from_millis(seen.as_millis().saturating_sub(back));
+        prop_assume!(now < seen);
+        prop_assert_eq!(limits.is_over(now, seen), now >= limits.deadline());
+        prop_assert!(!limits.touch_due(now, seen));
+        prop_assert!(limits.ttl(now).is_none_or(|ttl| ttl <= limits.idle()));
+    }
+
+    #[test]
+    fn a_touch_is_due_after_a_tenth_of_the_idle_timeout(
+        limits in limits(),
+        seen in moment(),
+        gap in millis(0..3_000_000_000),
+    ) {
+        prop_assert_eq!(limits.touch_due(seen.plus(gap), seen), gap * 10 >= limits.idle());
+    }
+
+    #[test]
+    fn a_rule_never_extends_a_deadline_nor_touches_chosen_limits(
+        limits in limits(),
+        rule in expiry(),
+        created in moment(),
+    ) {
+        let under = limits.under(rule, created);
+        if limits.is_chosen() {
+            prop_assert_eq!(under, limits);
+        } else {
+            prop_assert!(under.deadline() <= limits.deadline());
+            prop_assert!(under.deadline() <= created.plus(rule.absolute_timeout()));
+            prop_assert_eq!(under.idle(), rule.idle_timeout());
+            prop_assert!(!under.is_chosen());
+        }
+        prop_assert_eq!(under.under(rule, created), under);
+    }
+
+    #[test]
+    fn no_timeouts_overflow(idle: Duration, absolute: Duration, now: u64, seen: u64) {
+        let expiry = Expiry::idle(idle).absolute(absolute);
+        let (now, seen) = (Timestamp::from_millis(now), Timestamp::from_millis(seen));
+        for limits in [Limits::begin(expiry, now), Limits::from_parts(idle, seen, true)] {
+            let _ = (limits.ttl(now), limits.is_over(now, seen), limits.touch_due(now, seen));
+            let _ = (limits.expires_at(seen), limits.under(expiry, seen));
+        }
+    }
+
+    #[test]
+    fn a_life_is_as_long_as_its_uses_and_limits_say(
+        idle in millis(1_000..100_000),
+        life in 1..30_u32,
+        gaps in vec(gap(), 1..60),
+    ) {
+        let expiry = Expiry::idle(idle).absolute(idle * life);
+        let runtime = Builder::new_current_thread().build().expect("a runtime without I/O");
+        runtime.block_on(async {
+            let mut session = Life::begin(expiry).await;
+            for gap in gaps {
+                session.wait_and_use(idle * gap / 1000).await;
+            }
+        });
+    }
+}
+
+/// How long nobody uses a session, in thousandths of its idle timeout: mostly under 0.9.
+fn gap() -> impl Strategy<Value = u32> {
+    prop_oneof![4 => 0..100_u32, 8 => 0..=900_u32, 1 => 900..1_200_u32]
+}
+
+/// A session in a store, beside what must be true of it.
+struct Life {
+    clock: ManualClock,
+    store: MemoryStore,
+    id: SessionId,
+    /// The limits as they were in the beginning.
+    limits: Limits,
+    used: Timestamp,
+    over: bool,
+}
+
+impl Life {
+    async fn begin(expiry: Expiry) -> Self {
+        let clock = ManualClock::default();
+        let store = MemoryStore::with_clock(clock.clone());
+        let now = clock.now();
+        let id = Token::issue(now, &SystemEntropy).expect("randomness").id();
+        let limits = Limits::begin(expiry, now);
+        let (revision, digest) = (Revision::from_bits(1), Digest::from_bytes([0; 32]));
+        let record = Record::new(revision, now, limits, digest, Entries::new());
+        let ttl = limits.ttl(now).expect("it has just begun");
+        let created = store.create(id, &record, ttl).await;
+        assert_eq!(created.expect("memory answers"), Created::Created);
+        Self {
+            clock,
+            store,
+            id,
+            limits,
+            used: now,
+            over: false,
+        }
+    }
+
+    /// A request after `gap`, served as a layer does it: load, check, touch when due.
+    async fn wait_and_use(&mut self, gap: Duration) {
+        self.clock.advance(gap);
+        let now = self.clock.now();
+        let found = match self.store.load(self.id).await.expect("memory answers") {
+            Loaded::Record(record) if !record.limits().is_over(now, record.seen()) => Some(record),
+            _ => None,
+        };
+        self.check(now, gap, found.as_ref());
+        let Some(record) = found else { return };
+        if record.limits().touch_due(now, record.seen()) {
+            let ttl = record.limits().ttl(now).expect("it is not over");
+            let touched = self.store.touch(self.id, record.revision(), now, ttl);
+            touched.await.expect("memory answers");
+        }
+        self.used = now;
+    }
+
+    fn check(&mut self, now: Timestamp, gap: Duration, found: Option<&Record>) {
+        let idle = self.limits.idle();
+        let past_deadline = now >= self.limits.deadline();
+        if let Some(record) = found {
+            assert!(!self.over, "it came back");
+            assert!(!past_deadline, "it outlived its deadline");
+            assert!(now.since(self.used) < idle, "it outlived its idle timeout");
+            assert_eq!(record.limits(), self.limits, "a touch moved its limits");
+        } else if !self.over {
+            let unused = gap * 10 > idle * 9;
+            assert!(
+                unused || past_deadline,
+                "it ended {gap:?} after its last use"
+            );
+            self.over = true;
+        }
+    }
+}
+
+#[test]
+fn timeouts_are_bounded() {
+    let (shortest, longest) = (Expiry::SHORTEST, Expiry::LONGEST);
+    assert_eq!(longest, Duration::from_secs(400 * 24 * 60 * 60));
+    let valid = |idle, absolute| Expiry::idle(idle).absolute(absolute).validate().is_ok();
+    assert!(Expiry::default().validate().is_ok());
+    assert!(valid(shortest, shortest));
+    assert!(valid(shortest, longest));
+    assert!(
+        valid(longest * 9, longest),
+        "an idle timeout beyond the absolute one is idle"
+    );
+    assert!(!valid(shortest - MILLI, longest));
+    assert!(!valid(shortest, shortest - MILLI));
+    assert!(!valid(shortest, longest + MILLI));
+    assert!(!valid(Duration::ZERO, Duration::ZERO));
+    let error = Expiry::idle(Duration::ZERO).validate().unwrap_err();
+    assert!(error.to_string().contains("at least 1s"));
+}
+
+#[test]
+fn an_idle_timeout_of_nothing_gives_no_ttl() {
+    let now = Timestamp::from_millis(1_000);
+    let limits = Limits::from_parts(Duration::ZERO, now.plus(Duration::from_secs(9)), true);
+    assert_eq!(limits.ttl(now), None);
+}
+
+#[test]
+fn a_session_is_over_at_its_limits_and_not_a_moment_before() {
+    let seen = Timestamp::from_millis(1_000);
+    let expiry = Expiry::idle(Duration::from_secs(60));
+    let is_over = |limits: Limits, after: Duration| limits.is_over(seen.plus(after), seen);
+
+    let idle = expiry.idle_timeout() + Limits::CLOCK_TOLERANCE;
+    assert!(!is_over(Limits::begin(expiry, seen), idle - MILLI));
+    assert!(is_over(Limits::begin(expiry, seen), idle));
+
+    let absolute = Duration::from_secs(30);
+    let limits = Limits::begin(expiry.absolute(absolute), seen);
+    assert!(!is_over(limits, absolute - MILLI));
+    assert!(is_over(limits, absolute));
+    assert_eq!(limits.ttl(seen.plus(absolute - MILLI)), Some(MILLI));
+    assert_eq!(limits.ttl(seen.plus(absolute)), None);
+}

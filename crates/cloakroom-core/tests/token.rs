@@ -1,0 +1,264 @@
+//! Tickets: what is issued, what is accepted, and what is never shown.
+
+mod support;
+
+use std::collections::HashSet;
+use std::error::Error;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use cloakroom_core::{
+    Digest, Entries, Entropy, EntropyError, Expiry, Limits, Realm, Record, Revision, SessionId,
+    SystemEntropy, Timestamp, Token, codec,
+};
+use proptest::prelude::*;
+
+const NOW: Timestamp = Timestamp::from_millis(0x0191_e0c4_8f2a);
+
+/// A token of no random id, and the bytes 0 to 15 as its secret.
+const PLAIN: &str = "AZHgxI8qcACAAAAAAAAAAAABAgMEBQYHCAkKCwwNDg8";
+
+fn issue(now: Timestamp) -> Token {
+    Token::issue(now, &SystemEntropy).expect("the system has randomness")
+}
+
+fn plain() -> Token {
+    Token::parse(PLAIN).expect("a token")
+}
+
+/// The digest as a record shows it.
+fn text_of(digest: Digest) -> String {
+    let limits = Limits::begin(Expiry::default(), NOW);
+    let record = Record::new(Revision::from_bits(1), NOW, limits, digest, Entries::new());
+    codec::encode(&record)[codec::HEAD_LEN - 44..codec::HEAD_LEN - 1].to_owned()
+}
+
+proptest! {
+    #![proptest_config(support::config(support::regressions!("token")))]
+
+    #[test]
+    fn what_is_issued_is_read(millis in 0..1_u64 << 48) {
+        let now = Timestamp::from_millis(millis);
+        let token = issue(now);
+        let text = token.encode();
+        prop_assert_eq!(text.len(), Token::ENCODED_LEN);
+        let again = Token::parse(&text).expect("its own text");
+        prop_assert_eq!(again.encode(), text);
+        prop_assert_eq!(again.id(), token.id());
+        prop_assert_eq!(token.id().created_at(), now);
+        prop_assert_eq!(token.id().to_string().parse::<SessionId>(), Ok(token.id()));
+    }
+
+    #[test]
+    fn any_text_is_refused_or_is_the_token_it_says(
+        text in prop_oneof!["[A-Za-z0-9_-]{43}", "[ -~]{40,46}", ".{0,50}"],
+    ) {
+        if let Some(token) = Token::parse(&text) {
+            prop_assert_eq!(token.encode(), text);
+        }
+    }
+
+    #[test]
+    fn realms_share_no_digest(one: String, two: String) {
+        let (digest, token) = (Realm::new(one.clone()).digest(&plain()), plain());
+        prop_assert_eq!(digest == Realm::new(two.clone()).digest(&token), one == two);
+        prop_assert!(digest == Realm::new(one).digest(&token));
+    }
+
+    #[test]
+    fn ids_are_read_in_one_form(text in "\\PC{0,60}") {
+        if let Ok(id) = text.parse::<SessionId>() {
+            prop_assert_eq!(id.to_string(), text);
+        }
+    }
+}
+
+#[test]
+fn a_changed_character_gives_another_token_or_none() {
+    let text = issue(NOW).encode();
+    let mut last = 0;
+    for index in 0..text.len() {
+        let others = (0..=0xff_u8)
+            .map(char::from)
+            .chain(['\u{17f}', '\u{ff21}', '\u{212a}']);
+        for other in others.filter(|other| !text[index..].starts_with(*other)) {
+            let mut changed = text.clone();
+            changed.replace_range(index..=index, other.encode_utf8(&mut [0; 4]));
+            if let Some(token) = Token::parse(&changed) {
+                assert_eq!(token.encode(), changed);
+                assert_ne!(changed, text);
+                last += usize::from(index == text.len() - 1);
+            }
+        }
+    }
+    // Of the last character's six bits two are stray, and must be zero.
+    assert_eq!(last, 15);
+}
+
+#[test]
+fn other_forms_of_a_token_are_refused() {
+    assert!(Token::parse(PLAIN).is_some());
+    let bytes = URL_SAFE_NO_PAD.decode(PLAIN).unwrap();
+    let mut odd = bytes.clone();
+    odd[16..].fill(0xfb);
+    assert!(Token::parse(&URL_SAFE_NO_PAD.encode(&odd)).is_some());
+    let forms = [
+        String::new(),
+        format!("{PLAIN}="),
+        format!("{PLAIN}A"),
+        format!("{PLAIN} "),
+        format!(" {PLAIN}"),
+        format!("\"{PLAIN}\""),
+        PLAIN[..42].to_owned(),
+        format!("{}=", &PLAIN[..42]),
+        format!("{}9", &PLAIN[..42]),
+        PLAIN.replace('g', "%67"),
+        STANDARD.encode(&odd),
+        STANDARD.encode(&odd).trim_end_matches('=').to_owned(),
+        URL_SAFE_NO_PAD.encode(&bytes[..31]),
+        URL_SAFE_NO_PAD.encode([&*bytes, &[0]].concat()),
+    ];
+    for form in forms {
+        assert!(Token::parse(&form).is_none(), "{form:?}");
+    }
+}
+
+#[test]
+fn only_version_7_of_the_rfcs_variant_is_an_id() {
+    let mut bytes: [u8; 32] = URL_SAFE_NO_PAD.decode(PLAIN).unwrap().try_into().unwrap();
+    for version in 0..16_u8 {
+        for variant in 0..4_u8 {
+            bytes[6] = version << 4;
+            bytes[8] = variant << 6;
+            let token = Token::parse(&URL_SAFE_NO_PAD.encode(bytes));
+            assert_eq!(
+                token.is_some(),
+                version == 7 && variant == 2,
+                "{version} {variant}"
+            );
+        }
+    }
+}
+
+#[test]
+fn ids_in_other_forms_are_refused() {
+    let id = plain().id().to_string();
+    assert_eq!(id, "0191e0c4-8f2a-7000-8000-000000000000");
+    assert!(id.parse::<SessionId>().is_ok());
+    for form in [
+        id.to_uppercase(),
+        id.replace('-', ""),
+        format!("{{{id}}}"),
+        format!("urn:uuid:{id}"),
+        format!("{id} "),
+        format!("{id}\0"),
+        id.replace("-7", "-4"),
+        id.replace("-8000", "-0000"),
+        "00000000-0000-0000-0000-000000000000".to_owned(),
+        String::new(),
+    ] {
+        assert!(form.parse::<SessionId>().is_err(), "{form:?}");
+    }
+}
+
+#[test]
+fn no_two_tokens_of_one_moment_share_id_or_secret() {
+    let tokens: Vec<_> = (0..1_000).map(|_| issue(NOW).encode()).collect();
+    // The id ends within the 22nd character; the last 21 are the secret's alone.
+    let secrets: HashSet<_> = tokens.iter().map(|text| &text[22..]).collect();
+    let ids: HashSet<_> = tokens.iter().map(|text| &text[..21]).collect();
+    assert_eq!((secrets.len(), ids.len()), (1_000, 1_000));
+}
+
+/// Changing what is hashed would log everybody out.
+#[test]
+fn the_digest_is_frozen() {
+    // SHA-256 of "cloakroom/1", 0, the realm's length in eight bytes, the realm, the secret.
+    let digest = Realm::new("shop").digest(&plain());
+    assert_eq!(
+        text_of(digest),
+        "lCQeJv2bLhRTdO2bwDeW7vgF0rcX_Z20WBFcN3RhEUQ"
+    );
+}
+
+#[test]
+fn a_realm_cannot_be_stretched_into_another() {
+    let names = [
+        "",
+        "\0",
+        "a",
+        "a\0",
+        "aa",
+        "a\u{1}",
+        "\0\0\0\0\0\0\0\u{1}a",
+        "a\0\u{1}\u{2}",
+    ];
+    let digests: HashSet<_> = names
+        .iter()
+        .map(|name| text_of(Realm::new(*name).digest(&plain())))
+        .collect();
+    assert_eq!(digests.len(), names.len());
+}
+
+#[test]
+fn a_digest_hangs_on_the_secret() {
+    let realm = Realm::new("shop");
+    assert!(realm.digest(&issue(NOW)) != realm.digest(&issue(NOW)));
+}
+
+#[test]
+fn debug_shows_no_secret_and_no_value() {
+    let token = plain();
+    let realm = Realm::new("shop");
+    let mut entries = Entries::new();
+    entries.set("name", "Erika").unwrap();
+    let limits = Limits::begin(Expiry::default(), NOW);
+    let digest = realm.digest(&token);
+    let record = Record::new(Revision::from_bits(1), NOW, limits, digest, entries.clone());
+    let all = (&token, &realm, digest, &entries, &record);
+    for shown in [format!("{all:?}"), format!("{all:#?}")] {
+        let lower = shown.to_lowercase();
+        assert!(lower.contains(&token.id().to_string()), "{shown}");
+        assert!(lower.contains("name"), "{shown}");
+        let packed: String = lower.split_whitespace().collect();
+        for hidden in [
+            &PLAIN[22..],
+            "0001020304",
+            "0,1,2,3",
+            "00,01,02",
+            "erika",
+            &text_of(digest),
+            // The digest's first bytes, as numbers and in hexadecimal.
+            "148,36,30",
+            "94241e",
+            "sha256",
+        ] {
+            assert!(
+                !packed.contains(&hidden.to_lowercase()),
+                "{hidden} in {shown}"
+            );
+        }
+    }
+}
+
+/// A generator that is out of order.
+#[derive(Debug)]
+struct Broken;
+
+impl Entropy for Broken {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+        // What it leaves behind must not be used.
+        bytes.fill(0);
+        Err(EntropyError::new("no more dice"))
+    }
+}
+
+#[test]
+fn without_randomness_nothing_is_issued() {
+    let error = Token::issue(NOW, &Broken).unwrap_err();
+    assert!(error.to_string().contains("random number generator"));
+    assert_eq!(error.source().unwrap().to_string(), "no more dice");
+    assert!(Revision::draw(&Broken).is_err());
+    let shared: std::sync::Arc<dyn Entropy> = std::sync::Arc::new(Broken);
+    assert!(Token::issue(NOW, &shared).is_err());
+}
