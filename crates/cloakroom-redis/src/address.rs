@@ -1,0 +1,224 @@
+//! A server's address: a URL, checked, and its form that may be shown.
+
+use fred::types::config::Config;
+use url::Url;
+
+use crate::error::ConnectError;
+
+/// Where the server is, and how fred is told.
+#[derive(Clone)]
+pub(crate) struct Address {
+    /// fred's configuration: server, database, credentials, TLS.
+    pub(crate) config: Config,
+    /// The URL without anything that could be a credential.
+    pub(crate) shown: String,
+}
+
+/// What a scheme names, after `redis` or `valkey` and the `s` of TLS.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Topology {
+    Single,
+    Cluster,
+    Sentinel,
+    Unix,
+}
+
+const PARAMETERS: [(&str, &[Topology]); 4] = [
+    ("node", &[Topology::Cluster, Topology::Sentinel]),
+    ("sentinelServiceName", &[Topology::Sentinel]),
+    ("sentinelUsername", &[Topology::Sentinel]),
+    ("sentinelPassword", &[Topology::Sentinel]),
+];
+
+impl Address {
+    /// Reads a URL. As a sign that is not percent-encoded can move a password to any place of it, no
+    /// error quotes what did not parse.
+    pub(crate) fn parse(text: &str) -> Result<Self, ConnectError> {
+        let refuse = |why: &str| {
+            ConnectError::configuration(format!(
+                "the URL of Redis cannot be used: {why} (special characters in a password must be \
+                 percent-encoded; or give it to the builder)"
+            ))
+        };
+        let url = Url::parse(text).map_err(|_| refuse("it does not parse"))?;
+        let (topology, tls) = scheme(url.scheme()).ok_or_else(|| {
+            refuse("its scheme must be redis, rediss, redis-cluster, rediss-cluster, redis-sentinel, rediss-sentinel or redis+unix")
+        })?;
+        if tls && !cfg!(feature = "tls") {
+            return Err(ConnectError::configuration(
+                "a `rediss` URL needs TLS, and cloakroom-redis was built without its feature `tls`",
+            ));
+        }
+        if url.fragment().is_some() {
+            return Err(refuse("it has a fragment"));
+        }
+        if topology != Topology::Unix && url.host_str().unwrap_or_default().is_empty() {
+            return Err(refuse("it names no host"));
+        }
+        if !path_fits(topology, url.path()) {
+            return Err(refuse(match topology {
+                Topology::Single | Topology::Sentinel => {
+                    "its path is not the number of a database, 0 to 255"
+                }
+                Topology::Cluster => "a cluster has no databases, and it has a path",
+                Topology::Unix => "it names no socket",
+            }));
+        }
+        for (key, _) in url.query_pairs() {
+            let known = PARAMETERS
+                .iter()
+                .any(|(name, topologies)| *name == key && topologies.contains(&topology));
+            if !known {
+                return Err(refuse("it has a query parameter that means nothing here"));
+            }
+        }
+        let config = Config::from_url(text).map_err(|_| refuse("it names no usable server"))?;
+        Ok(Self {
+            config,
+            shown: show(&url),
+        })
+    }
+}
+
+fn scheme(scheme: &str) -> Option<(Topology, bool)> {
+    let rest = scheme
+        .strip_prefix("redis")
+        .or_else(|| scheme.strip_prefix("valkey"))?;
+    let (rest, tls) = match rest.strip_prefix('s') {
+        Some(rest) => (rest, true),
+        None => (rest, false),
+    };
+    match (rest, tls) {
+        ("", _) => Some((Topology::Single, tls)),
+        ("-cluster", _) => Some((Topology::Cluster, tls)),
+        ("-sentinel", _) => Some((Topology::Sentinel, tls)),
+        ("+unix", false) => Some((Topology::Unix, false)),
+        _ => None,
+    }
+}
+
+fn path_fits(topology: Topology, path: &str) -> bool {
+    let name = path.strip_prefix('/').unwrap_or(path);
+    match topology {
+        Topology::Unix => !name.is_empty(),
+        Topology::Cluster => name.is_empty(),
+        Topology::Single | Topology::Sentinel => {
+            let digits = name.bytes().all(|byte| byte.is_ascii_digit());
+            name.is_empty() || (digits && name.parse::<u8>().is_ok())
+        }
+    }
+}
+
+/// The URL without user information (a password may stand in the place of the user name) and
+/// without the credentials of sentinels.
+fn show(url: &Url) -> String {
+    let mut shown = format!("{}://", url.scheme());
+    if let (Some(host), false) = (url.host_str(), url.scheme().ends_with("+unix")) {
+        shown.push_str(host);
+    }
+    if let Some(port) = url.port() {
+        shown.push_str(&format!(":{port}"));
+    }
+    shown.push_str(url.path());
+    let mut separator = '?';
+    for (key, value) in url.query_pairs() {
+        if matches!(&*key, "node" | "sentinelServiceName") {
+            shown.push_str(&format!("{separator}{key}={value}"));
+            separator = '&';
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(url: &str) -> String {
+        Address::parse(url).unwrap().shown
+    }
+
+    #[test]
+    fn an_address_is_shown_without_credentials() {
+        for (url, expected) in [
+            ("redis://127.0.0.1", "redis://127.0.0.1"),
+            ("valkey://[::1]:7000/2", "valkey://[::1]:7000/2"),
+            ("redis://hunter2@host:1", "redis://host:1"),
+            ("redis://me:hunter2@host/3", "redis://host/3"),
+            ("redis://:p@hunter2@host", "redis://host"),
+            (
+                "redis+unix:///run/redis.sock",
+                "redis+unix:///run/redis.sock",
+            ),
+            (
+                "redis+unix://me:hunter2@x/run/redis.sock",
+                "redis+unix:///run/redis.sock",
+            ),
+            (
+                "redis-cluster://:hunter2@a:1?node=b:2&node=c:3",
+                "redis-cluster://a:1?node=b:2&node=c:3",
+            ),
+            (
+                "redis-sentinel://:hunter2@a?sentinelServiceName=m&sentinelPassword=hunter2",
+                "redis-sentinel://a?sentinelServiceName=m",
+            ),
+        ] {
+            assert_eq!(shown(url), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused_and_not_quoted() {
+        for url in [
+            "hunter2",
+            "http://hunter2",
+            "redis://",
+            "redis:hunter2",
+            "redis://:hun#ter2@hunter2",
+            "redis://me:6/hunter2@host",
+            "redis://me?hunter2@host",
+            "redis://host/hunter2",
+            "redis://host/256",
+            "redis://host/1/hunter2",
+            "redis://host/+1",
+            "redis://host#hunter2",
+            "redis://host?password=hunter2",
+            "redis://host?node=hunter2:1",
+            "redis-cluster://host/1",
+            "redis-cluster://host?node=hunter2",
+            "redis-sentinel://host?node=hunter2:1",
+            "rediss+unix:///hunter2",
+            "redis+unix://",
+        ] {
+            let Err(error) = Address::parse(url) else {
+                panic!("{url} was accepted");
+            };
+            assert!(!error.to_string().contains("hunter2"), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn credentials_are_percent_decoded() {
+        let address = Address::parse("redis://m%40e:p%40s%23s%2F%3A%C3%A4@host").unwrap();
+        assert_eq!(address.config.username.as_deref(), Some("m@e"));
+        assert_eq!(address.config.password.as_deref(), Some("p@s#s/:ä"));
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn with_its_feature_tls_is_set_up() {
+        let tls = |url: &str| Address::parse(url).unwrap().config.tls.is_some();
+        assert!(tls("rediss://host") && !tls("redis://host"));
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[test]
+    fn tls_without_its_feature_names_the_feature() {
+        for url in ["rediss://host", "valkeys-cluster://host"] {
+            let Err(error) = Address::parse(url) else {
+                panic!("{url} was accepted");
+            };
+            assert!(error.to_string().contains("feature `tls`"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! The commands that are sent to Redis: the only place that calls fred for them.
+
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cloakroom_core::codec::{HEAD_LEN, RECORD_MAGIC, REVISION, SEEN};
+use cloakroom_core::{Revision, StoreError};
+use fred::clients::{Client, WithOptions};
+use fred::error::Error as FredError;
+use fred::interfaces::{ClientLike, KeysInterface};
+use fred::types::config::Options;
+use fred::types::{ClusterHash, CustomCommand, Expiration, SetOptions, Value};
+use fred::util::redis_keyslot;
+use sha1::{Digest as _, Sha1};
+use tokio::time::Instant;
+
+use crate::connection::Connection;
+use crate::error::strange_answer;
+use crate::verdict::Effect;
+
+// The scripts hold these places as numbers.
+const _: () = assert!(REVISION.start == 3 && REVISION.end == 19);
+const _: () = assert!(SEEN.start == 20 && SEEN.end == 32 && HEAD_LEN == 105);
+
+static UPDATE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/update.lua")));
+static TOUCH: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/touch.lua")));
+static END: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/end.lua")));
+
+/// What a script answers.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// It did what it was asked.
+    Done,
+    /// It did not find what it wants.
+    Nothing,
+    /// What it found instead.
+    There(Bytes),
+}
+
+/// `SET key value NX PX ttl`: whether it was set.
+pub(crate) async fn create(
+    connection: &Connection,
+    key: String,
+    value: String,
+    ttl: Duration,
+) -> Result<bool, StoreError> {
+    let client = connection.client()?;
+    let expiry = Some(Expiration::PX(millis(ttl)));
+    let set = client.set(key, value, expiry, Some(SetOptions::NX), false);
+    let reply: Value = connection.settle(set.await, Effect::Write)?;
+    Ok(!reply.is_null())
+}
+
+/// `GET key`.
+pub(crate) async fn load(
+    connection: &Connection,
+    key: String,
+) -> Result<Option<Bytes>, StoreError> {
+    let client = connection.client()?;
+    connection.settle(client.get(key).await, Effect::Read)
+}
+
+/// `scripts/update.lua`.
+pub(crate) async fn update(
+    connection: &Connection,
+    key: String,
+    expected: Revision,
+    value: String,
+    ttl: Duration,
+) -> Result<Reply, StoreError> {
+    let args = [head(expected).into(), value.into(), millis(ttl).into()];
+    run(connection, &UPDATE, key, args).await
+}
+
+/// `scripts/touch.lua`.
+pub(crate) async fn touch(
+    connection: &Connection,
+    key: String,
+    expected: Revision,
+    seen: String,
+    ttl: Duration,
+) -> Result<Reply, StoreError> {
+    let args = [head(expected).into(), seen.into(), millis(ttl).into()];
+    run(connection, &TOUCH, key, args).await
+}
+
+/// `scripts/end.lua`.
+pub(crate) async fn end(
+    connection: &Connection,
+    key: String,
+    expected: Option<Revision>,
+    tombstone: String,
+    keep: Duration,
+) -> Result<Reply, StoreError> {
+    let head = expected.map(head).unwrap_or_default();
+    let args = [head.into(), tombstone.into(), millis(keep).into()];
+    run(connection, &END, key, args).await
+}
+
+/// `PING`: how long the answer took.
+pub(crate) async fn ping(connection: &Connection) -> Result<Duration, StoreError> {
+    let client = connection.client()?;
+    let began = Instant::now();
+    let pong: Result<Value, FredError> = client.ping(None).await;
+    connection.settle(pong, Effect::Read)?;
+    Ok(began.elapsed())
+}
+
+/// A script, and the name under which a server that ran it knows it.
+struct Script {
+    text: &'static str,
+    sha1: String,
+}
+
+impl Script {
+    fn new(text: &'static str) -> Self {
+        let mut sha1 = String::with_capacity(40);
+        for byte in Sha1::digest(text) {
+            write!(sha1, "{byte:02x}").expect("writing to a String does not fail");
+        }
+        Self { text, sha1 }
+    }
+}
+
+/// Runs a script by its name, or, on a server that does not know it, by its text.
+async fn run(
+    connection: &Connection,
+    script: &'static Script,
+    key: String,
+    args: [Value; 3],
+) -> Result<Reply, StoreError> {
+    let client = connection.client()?;
+    let began = Instant::now();
+    let slot = ClusterHash::Custom(redis_keyslot(key.as_bytes()));
+    let words = |script: Value| -> Vec<Value> {
+        let [first, second, third] = args.clone();
+        vec![
+            script,
+            1.into(),
+            Bytes::from(key.clone()).into(),
+            first,
+            second,
+            third,
+        ]
+    };
+    let command = CustomCommand::new_static("EVALSHA", slot.clone(), false);
+    let mut result = client
+        .custom(
+            command,
+            words(Bytes::from_static(script.sha1.as_bytes()).into()),
+        )
+        .await;
+    if is_unknown_script(&result) {
+        let client = in_what_is_left(&client, connection.limit(), began);
+        let command = CustomCommand::new_static("EVAL", slot, false);
+        result = client
+            .custom(command, words(Value::from_static_str(script.text)))
+            .await;
+    }
+    match connection.settle(result, Effect::Write)? {
+        Value::Integer(1) => Ok(Reply::Done),
+        Value::Integer(0) => Ok(Reply::Nothing),
+        Value::String(text) => Ok(Reply::There(text.into_inner())),
+        Value::Bytes(bytes) => Ok(Reply::There(bytes)),
+        _ => Err(strange_answer(Effect::Write)),
+    }
+}
+
+fn is_unknown_script(result: &Result<Value, FredError>) -> bool {
+    matches!(result, Err(error) if error.details().starts_with("NOSCRIPT"))
+}
+
+/// The client with what is left of the time limit; never with zero, which means "no limit".
+fn in_what_is_left(
+    client: &WithOptions<Client>,
+    limit: Duration,
+    began: Instant,
+) -> WithOptions<Client> {
+    let left = limit.saturating_sub(began.elapsed());
+    let options = Options {
+        timeout: Some(left.max(Duration::from_millis(1))),
+        ..client.options().clone()
+    };
+    // Through the plain client: options on options would be laid over each other.
+    (**client).with_options(&options)
+}
+
+/// What a record of this revision begins with.
+fn head(revision: Revision) -> String {
+    format!("{RECORD_MAGIC}{revision} ")
+}
+
+/// Whole milliseconds for `PX`: at least 1, as 0 is an error, and at most 2^48, which no expiry adds
+/// up over.
+fn millis(ttl: Duration) -> i64 {
+    const MOST: i64 = 1 << 48;
+    i64::try_from(ttl.as_millis()).map_or(MOST, |millis| millis.clamp(1, MOST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_is_named_by_its_sha1() {
+        assert_eq!(
+            Script::new("return 1").sha1,
+            "e0e1f9fabfc9d4800c877a703b823ac0578ff8db"
+        );
+    }
+
+    #[test]
+    fn a_ttl_is_whole_milliseconds_and_never_none() {
+        for (ttl, expected) in [
+            (Duration::ZERO, 1),
+            (Duration::from_micros(999), 1),
+            (Duration::from_micros(2_999), 2),
+            (Duration::from_secs(60), 60_000),
+            (Duration::MAX, 1 << 48),
+        ] {
+            assert_eq!(millis(ttl), expected);
+        }
+    }
+
+    #[test]
+    fn the_head_is_as_long_as_the_scripts_think() {
+        let head = head(Revision::from_bits(10));
+        assert_eq!(head, "c1 000000000000000a ");
+        assert_eq!(head.len(), SEEN.start);
+    }
+}

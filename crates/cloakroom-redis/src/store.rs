@@ -1,0 +1,201 @@
+//! The store: the contract's verbs, from records to commands and from replies to outcomes.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cloakroom_core::codec::{self, Stored};
+use cloakroom_core::store::{Created, Ended, Loaded, Touched, Updated};
+use cloakroom_core::{Record, Revision, SessionId, Store, StoreError, Timestamp, Tombstone};
+use fred::clients::Client;
+
+use crate::builder::RedisStoreBuilder;
+use crate::command::{self, Reply};
+use crate::connection::Connection;
+use crate::error::{ConnectError, strange_answer};
+use crate::key::KeyPrefix;
+use crate::verdict::Effect;
+
+/// Keeps sessions in Redis or Valkey.
+///
+/// Clones are cheap and share one connection. It is made for one store per app: when the last clone
+/// is dropped, it disconnects.
+///
+/// Every verb answers within the command time limit (250 ms unless told otherwise), whatever happens
+/// to the server, and goes on by itself when the server is back. The [crate's front page](crate)
+/// shows what it writes, and what errors mean.
+///
+/// ```no_run
+/// use cloakroom_redis::RedisStore;
+///
+/// # async fn start() -> Result<(), cloakroom_redis::ConnectError> {
+/// let store = RedisStore::connect("redis://127.0.0.1").await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct RedisStore {
+    connection: Connection,
+    prefix: KeyPrefix,
+}
+
+impl RedisStore {
+    /// Connects to the server at `url`, and keeps sessions under the prefix `cloakroom`.
+    ///
+    /// `url` is for instance `redis://127.0.0.1` (port 6379 unless given),
+    /// `redis://user:password@host:6379/1`, `rediss://…` for TLS (with the feature `tls`),
+    /// `redis-cluster://…?node=host:port`, `redis-sentinel://…?sentinelServiceName=name` or
+    /// `redis+unix:///path`; `valkey` may stand for `redis`.
+    ///
+    /// # Errors
+    ///
+    /// When the URL cannot be used, and when the server is not there, refuses the credentials or is
+    /// not ready: within about a second per server that the URL names and one more. Use
+    /// [`RedisStoreBuilder::connect_lazily`] to start without the server.
+    pub async fn connect(url: impl AsRef<str>) -> Result<Self, ConnectError> {
+        Self::builder(url.as_ref()).connect().await
+    }
+
+    /// A store that is told more than its URL.
+    pub fn builder(url: impl Into<String>) -> RedisStoreBuilder {
+        RedisStoreBuilder::new(url.into())
+    }
+
+    /// Keeps sessions through a client of fred 10.1 that the app has set up, under `prefix`.
+    ///
+    /// The app connects the client, gives it a reconnect policy, and closes it. Commands are sent with
+    /// a time limit of 250 ms, once, and fail at once while there is no connection, whatever the
+    /// client's defaults are. After time-outs in a row the client is told to reconnect; one whose task
+    /// has ended or is stuck is not replaced. Three more of the client's settings matter:
+    ///
+    /// - `internal_command_timeout` and `connection_timeout`: rather 500 ms than 10 s.
+    /// - `reconnect_errors`: rather empty. fred gives such an error to every command in flight, so the
+    ///   outcome of writes that get it is unknown.
+    /// - `max_command_buffer_len`: 0, or more than the app ever fills. Past it, fred 10.1 stops
+    ///   flushing commands one by one. This store uses half of it at most.
+    ///
+    /// ```no_run
+    /// use cloakroom_redis::RedisStore;
+    /// use fred::prelude::{Builder, ClientLike, Config, ReconnectPolicy};
+    ///
+    /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = Config::from_url("redis://127.0.0.1")?;
+    /// let policy = ReconnectPolicy::new_exponential(0, 50, 1_000, 2);
+    /// let client = Builder::from_config(config).set_policy(policy).build()?;
+    /// client.init().await?;
+    /// let store = RedisStore::from_client(client, "shop:sessions")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the prefix is unfit, see [`RedisStoreBuilder::with_key_prefix`].
+    pub fn from_client(client: Client, prefix: impl AsRef<str>) -> Result<Self, ConnectError> {
+        let prefix = KeyPrefix::new(prefix.as_ref()).map_err(ConnectError::configuration)?;
+        Ok(Self::new(Connection::from_client(client), prefix))
+    }
+
+    pub(crate) fn new(connection: Connection, prefix: KeyPrefix) -> Self {
+        Self { connection, prefix }
+    }
+
+    /// Asks the server for a sign of life, for health checks: how long its answer took.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer within the command time limit, or when it is an error.
+    pub async fn ping(&self) -> Result<Duration, StoreError> {
+        command::ping(&self.connection).await
+    }
+}
+
+impl Store for RedisStore {
+    async fn create(
+        &self,
+        id: SessionId,
+        record: &Record,
+        ttl: Duration,
+    ) -> Result<Created, StoreError> {
+        let (key, value) = (self.prefix.key(id), codec::encode(record));
+        match command::create(&self.connection, key, value, ttl).await? {
+            true => Ok(Created::Created),
+            false => Ok(Created::Collision),
+        }
+    }
+
+    async fn load(&self, id: SessionId) -> Result<Loaded, StoreError> {
+        let value = command::load(&self.connection, self.prefix.key(id)).await?;
+        let Some(value) = value else {
+            return Ok(Loaded::Nothing);
+        };
+        Ok(match codec::decode(&value)? {
+            Stored::Record(record) => Loaded::Record(record),
+            Stored::Tombstone(tombstone) => Loaded::Tombstone(tombstone),
+        })
+    }
+
+    async fn update(
+        &self,
+        id: SessionId,
+        expected: Revision,
+        record: &Record,
+        ttl: Duration,
+    ) -> Result<Updated, StoreError> {
+        let (key, value) = (self.prefix.key(id), codec::encode(record));
+        match command::update(&self.connection, key, expected, value, ttl).await? {
+            Reply::Done => Ok(Updated::Updated),
+            Reply::Nothing => Ok(Updated::Missing),
+            Reply::There(there) => Ok(match codec::decode(&there)? {
+                Stored::Record(record) => Updated::Conflict(record),
+                Stored::Tombstone(tombstone) => Updated::Ended(tombstone),
+            }),
+        }
+    }
+
+    async fn touch(
+        &self,
+        id: SessionId,
+        expected: Revision,
+        seen: Timestamp,
+        ttl: Duration,
+    ) -> Result<Touched, StoreError> {
+        let (key, seen) = (self.prefix.key(id), codec::encode_time(seen));
+        match command::touch(&self.connection, key, expected, seen, ttl).await? {
+            Reply::Done => Ok(Touched::Touched),
+            Reply::Nothing => Ok(Touched::Superseded),
+            Reply::There(_) => Err(strange_answer(Effect::Write)),
+        }
+    }
+
+    async fn end(
+        &self,
+        id: SessionId,
+        expected: Option<Revision>,
+        tombstone: &Tombstone,
+        keep: Duration,
+    ) -> Result<Ended, StoreError> {
+        let (key, stone) = (self.prefix.key(id), codec::encode_tombstone(tombstone));
+        match command::end(&self.connection, key, expected, stone, keep).await? {
+            Reply::Done => Ok(Ended::Ended),
+            Reply::Nothing => Ok(Ended::Missing),
+            Reply::There(there) => what_ended_instead(&there),
+        }
+    }
+}
+
+fn what_ended_instead(there: &Bytes) -> Result<Ended, StoreError> {
+    Ok(match codec::decode(there)? {
+        Stored::Record(record) => Ended::Conflict(record),
+        Stored::Tombstone(tombstone) => Ended::AlreadyEnded(tombstone),
+    })
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore")
+            .field("prefix", &self.prefix)
+            .field("connection", &self.connection)
+            .finish()
+    }
+}
