@@ -76,3 +76,85 @@ impl Budget {
 fn as_micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use StoreErrorKind::{OutcomeUnknown, Unavailable};
+    use tokio::time::sleep;
+
+    use super::*;
+
+    fn millis(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    fn kind<T>(result: Result<T, StoreError>) -> Option<StoreErrorKind> {
+        result.err().map(|error| error.kind())
+    }
+
+    async fn never() -> Result<(), StoreError> {
+        pending().await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_spent_by_waiting_alone() {
+        let budget = Budget::new(millis(1000));
+        sleep(millis(5000)).await;
+        assert_eq!(budget.wait(sleep(millis(400))).await, Some(()));
+        sleep(millis(5000)).await;
+        assert_eq!(budget.wait(sleep(millis(400))).await, Some(()));
+        let begin = Instant::now();
+        assert_eq!(budget.wait(sleep(millis(400))).await, None);
+        assert!((millis(199)..=millis(202)).contains(&begin.elapsed()));
+        assert_eq!(budget.wait(ready(())).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_that_comes_too_late_changed_nothing_and_a_write_perhaps_did() {
+        let budget = Budget::new(millis(100));
+        assert_eq!(kind(budget.read(never()).await), Some(Unavailable));
+        let budget = Budget::new(millis(100));
+        assert_eq!(kind(budget.write(never()).await), Some(OutcomeUnknown));
+        // Now nothing is left: the command is not even sent.
+        let send = async { unreachable!("nothing is left to wait for it") };
+        assert_eq!(kind::<()>(budget.write(send).await), Some(Unavailable));
+        let send = async { unreachable!("nothing is left to wait for it") };
+        assert_eq!(kind::<()>(budget.read(send).await), Some(Unavailable));
+        budget.refill(millis(100));
+        assert_eq!(kind(budget.write(ready(Ok(()))).await), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_error_of_the_store_is_passed_on() {
+        let budget = Budget::new(millis(100));
+        let refused = || ready(Err::<(), _>(StoreError::new(StoreErrorKind::Refused)));
+        assert_eq!(
+            kind(budget.read(refused()).await),
+            Some(StoreErrorKind::Refused)
+        );
+        assert_eq!(
+            kind(budget.write(refused()).await),
+            Some(StoreErrorKind::Refused)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_side_by_side_each_spend() {
+        let budget = Budget::new(millis(1000));
+        let both = tokio::join!(
+            budget.wait(sleep(millis(400))),
+            budget.wait(sleep(millis(400)))
+        );
+        assert_eq!(both, (Some(()), Some(())));
+        assert!(budget.left() <= millis(200));
+    }
+
+    #[test]
+    fn the_longest_budget_is_cut_off_and_does_not_overflow() {
+        let budget = Budget::new(Duration::MAX);
+        budget.spend(Duration::MAX);
+        assert!(budget.left().is_zero());
+    }
+}

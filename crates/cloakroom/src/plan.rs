@@ -71,3 +71,116 @@ pub(crate) fn plan(situation: &Situation) -> Plan {
     };
     Plan { step, cookie }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STANDINGS: [Standing; 3] = [Standing::Nothing, Standing::Tombstoned, Standing::Live];
+    const COOKIES: [CookiePlan; 3] = [CookiePlan::Leave, CookiePlan::HandOut, CookiePlan::TakeBack];
+    const NO_YES: [bool; 2] = [false, true];
+
+    /// Every situation there is, with its plan.
+    fn all() -> Vec<(Situation, Plan)> {
+        let mut all = Vec::new();
+        for standing in STANDINGS {
+            for owed in COOKIES {
+                for bits in 0..16_u8 {
+                    let [changed, renewing, expiry_chosen, touch_due] =
+                        [1, 2, 4, 8].map(|bit| bits & bit != 0);
+                    let situation = Situation {
+                        standing,
+                        changed,
+                        renewing,
+                        expiry_chosen,
+                        touch_due,
+                        owed,
+                    };
+                    let plan = plan(&situation);
+                    all.push((situation, plan));
+                }
+            }
+        }
+        assert_eq!(all.len(), 3 * 3 * 16);
+        all
+    }
+
+    #[test]
+    fn each_step_has_its_one_reason() {
+        for (now, plan) in all() {
+            let begins = match now.standing {
+                Standing::Nothing => now.changed,
+                Standing::Tombstoned => now.changed && now.renewing,
+                Standing::Live => false,
+            };
+            let live = now.standing == Standing::Live;
+            let renews = live && now.renewing;
+            let updates = live && !renews && (now.changed || now.expiry_chosen);
+            let touches = live && !renews && !updates && now.touch_due;
+            assert_eq!(plan.step == Step::Create, begins, "{now:?}");
+            assert_eq!(plan.step == Step::Renew, renews, "{now:?}");
+            assert_eq!(plan.step == Step::Update, updates, "{now:?}");
+            assert_eq!(plan.step == Step::Touch, touches, "{now:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_live_session_is_written_to_and_only_a_missing_one_is_begun() {
+        for (now, plan) in all() {
+            let live = now.standing == Standing::Live;
+            match plan.step {
+                Step::Create => assert!(!live, "{now:?}"),
+                Step::Renew | Step::Update | Step::Touch => assert!(live, "{now:?}"),
+                Step::Nothing => {}
+            }
+        }
+    }
+
+    #[test]
+    fn a_stale_request_begins_nothing_without_renewing() {
+        for (now, plan) in all() {
+            if now.standing == Standing::Tombstoned && !now.renewing {
+                assert_eq!(plan.step, Step::Nothing, "{now:?}");
+                assert_eq!(plan.cookie, now.owed, "{now:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_ticket_is_handed_out_for_a_reason_and_taken_back_only_if_that_is_owed() {
+        for (now, plan) in all() {
+            let reason = match plan.step {
+                Step::Create | Step::Renew => true,
+                Step::Update => now.expiry_chosen,
+                Step::Touch | Step::Nothing => false,
+            };
+            let expected = if reason {
+                CookiePlan::HandOut
+            } else {
+                now.owed
+            };
+            assert_eq!(plan.cookie, expected, "{now:?}");
+        }
+    }
+
+    #[test]
+    fn where_nothing_happened_nothing_is_planned() {
+        for standing in STANDINGS {
+            for renewing in NO_YES {
+                let situation = Situation {
+                    standing,
+                    changed: false,
+                    renewing: renewing && standing != Standing::Live,
+                    expiry_chosen: renewing && standing != Standing::Live,
+                    touch_due: false,
+                    owed: CookiePlan::Leave,
+                };
+                let nothing = Plan {
+                    step: Step::Nothing,
+                    cookie: CookiePlan::Leave,
+                };
+                assert_eq!(plan(&situation), nothing, "{situation:?}");
+            }
+        }
+    }
+}

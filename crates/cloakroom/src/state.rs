@@ -54,11 +54,21 @@ pub(crate) struct State {
     pub(crate) uncertain: bool,
     /// Somebody ended the session while this request worked on it.
     ended_meanwhile: bool,
-    closed: bool,
+    phase: Phase,
     /// The request is over for this copy: no cookie can be set, so no session can be begun.
     detached: bool,
-    /// Counts edits, so that an update notices one beside it.
-    edits: u64,
+}
+
+/// How far the request has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    /// The handler is at work.
+    #[default]
+    Handling,
+    /// The handler is done, and its edits are being saved.
+    Answering,
+    /// The answer is out, or the request was cancelled.
+    Over,
 }
 
 /// What one commit is to store.
@@ -83,6 +93,18 @@ impl State {
             entries,
             ..Self::default()
         }
+    }
+
+    pub(crate) const fn is_detached(&self) -> bool {
+        self.detached
+    }
+
+    /// Takes in what the request's cookie led to.
+    pub(crate) fn begin(&mut self, standing: Standing) {
+        *self = Self {
+            phase: self.phase,
+            ..Self::new(standing)
+        };
     }
 
     /// A copy of a session that outlives its request.
@@ -151,22 +173,21 @@ impl State {
     pub(crate) fn clear(&mut self) -> Result<(), SessionError> {
         self.check_open()?;
         self.changes.clear(&mut self.entries);
-        self.edits += 1;
         Ok(())
     }
 
-    /// The count of edits, and the value of a key, for an update to work on outside the lock.
-    pub(crate) fn glance(&self, key: &str) -> Result<(u64, Option<Value>), SessionError> {
+    /// The value of a key, for an update to work on outside the lock.
+    pub(crate) fn glance(&self, key: &str) -> Result<Option<Value>, SessionError> {
         check_key(key)?;
         self.check_open()?;
-        Ok((self.edits, self.entries.get_raw(key).cloned()))
+        Ok(self.entries.get_raw(key).cloned())
     }
 
-    /// Takes in what an update made of its glance, unless there was another edit since.
+    /// Takes in what an update made of its glance, unless the value has changed since.
     pub(crate) fn update<T, F>(
         &mut self,
         key: &str,
-        glance: u64,
+        glance: Option<&Value>,
         update: Update<F>,
         result: Value,
         limit: usize,
@@ -175,7 +196,8 @@ impl State {
         T: Serialize + DeserializeOwned,
         F: Fn(Option<T>) -> T + Send + Sync + 'static,
     {
-        if self.edits != glance {
+        let present = self.entries.get_raw(key).map(|value| value.get());
+        if present != glance.map(|value| value.get()) {
             return Ok(Err(update));
         }
         self.edit(key, limit, |changes, entries| {
@@ -209,11 +231,19 @@ impl State {
 
     /// From now on, edits are errors.
     pub(crate) fn close(&mut self) {
-        self.closed = true;
+        self.phase = Phase::Answering;
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        self.closed
+    /// From now on, so is saving what was edited before: no cookie could tell of it.
+    pub(crate) fn finish(&mut self) {
+        self.phase = Phase::Over;
+    }
+
+    pub(crate) fn check_not_over(&self) -> Result<(), SessionError> {
+        if self.phase == Phase::Over {
+            return Err(Cause::Closed.into());
+        }
+        Ok(())
     }
 
     /// Forgets what is not stored.
@@ -223,9 +253,8 @@ impl State {
             cookie: self.cookie,
             uncertain: self.uncertain,
             ended_meanwhile: self.ended_meanwhile,
-            closed: self.closed,
+            phase: self.phase,
             detached: self.detached,
-            edits: self.edits + 1,
             ..Self::new(std::mem::take(&mut self.standing))
         };
         had_any
@@ -268,7 +297,9 @@ impl State {
 
     /// Takes in what a commit has stored; edits made beside it are put on top.
     pub(crate) fn stored(&mut self, live: Live, draft: &Draft) -> Result<(), SessionError> {
-        self.changes.forget_first(draft.changes.len());
+        // Fewer, if an answer that failed has dropped the edits in the meantime.
+        let stored = draft.changes.len().min(self.changes.len());
+        self.changes.forget_first(stored);
         if self.chosen == draft.chosen {
             self.chosen = None;
         }
@@ -286,7 +317,6 @@ impl State {
             let base = Self::new(base).entries;
             self.changes.replay(&base, &fresher)?.entries
         };
-        self.edits += 1;
         Ok(())
     }
 
@@ -305,7 +335,6 @@ impl State {
         self.entries = own.map(|replay| replay.entries).unwrap_or_default();
         self.standing = Standing::Tombstoned;
         self.ended_meanwhile = true;
-        self.edits += 1;
     }
 
     /// Takes in that this request ended the session. What follows begins a new one.
@@ -340,7 +369,6 @@ impl State {
             self.changes.truncate(logged);
             return Err(Cause::TooLarge { size, limit }.into());
         }
-        self.edits += 1;
         Ok(result)
     }
 
@@ -352,7 +380,7 @@ impl State {
     }
 
     fn check_open(&self) -> Result<(), SessionError> {
-        if self.closed {
+        if self.phase != Phase::Handling {
             return Err(Cause::Closed.into());
         }
         Ok(())

@@ -66,16 +66,17 @@ where
                 let Some(OpenSession(handle)) = this.session else {
                     return Poll::Ready(Ok(answer));
                 };
+                let status = answer.status();
                 // An extractor's or handler's own refusal takes the shape that the app has chosen.
-                let refusal = answer.extensions().get::<SessionError>().cloned();
-                let answer = match refusal {
+                let answer = match refusal(&answer) {
                     Some(error) => shape(this.error_response, &error),
                     None => answer,
                 };
-                if !handle.is_loaded() {
+                if !handle.was_asked() {
                     return Poll::Ready(Ok(answer));
                 }
-                *this.commit = begin_commit(handle, answer.status());
+                // The handler's own status counts, for the app may shape a failure as it likes.
+                *this.commit = begin_commit(handle, status);
                 answer
             }
         };
@@ -119,15 +120,28 @@ fn begin_commit(handle: &Arc<Handle>, status: StatusCode) -> Option<Commit> {
     Some(Box::pin(async move { handle.commit().await }))
 }
 
+/// In an answer's extensions: it has the shape that the app has chosen. A layer further out, with
+/// another cookie and perhaps another shape, leaves it alone.
+#[derive(Clone, Copy)]
+struct Shaped;
+
+/// The error for which the handler, or an extractor, refused.
+fn refusal<B>(answer: &Response<B>) -> Option<SessionError> {
+    let shaped = answer.extensions().get::<Shaped>().is_some();
+    let error = answer.extensions().get::<SessionError>();
+    error.filter(|_| !shaped).cloned()
+}
+
 fn shape<E: ErrorResponse<B>, B>(error_response: &E, error: &SessionError) -> Response<B> {
     let mut answer = error_response.error_response(error);
     answer.extensions_mut().insert(error.clone());
+    answer.extensions_mut().insert(Shaped);
     answer
 }
 
 impl Drop for OpenSession {
     fn drop(&mut self) {
-        self.0.state().close();
+        self.0.state().finish();
     }
 }
 

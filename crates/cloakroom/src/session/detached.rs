@@ -51,7 +51,6 @@ impl DetachedSession {
     /// When the store fails, or an update meets a value of another type.
     pub async fn reload(&mut self) -> Result<Reloaded, SessionError> {
         let handle = &self.0.handle;
-        handle.budget.refill(handle.context.budget);
         let _alone = handle.alone().await;
         let Some(live) = handle.state().live().cloned() else {
             return Ok(Reloaded::Ended);
@@ -74,9 +73,7 @@ impl DetachedSession {
     ///
     /// As [`Session::save`].
     pub async fn save(&mut self) -> Result<Saved, SessionError> {
-        let handle = &self.0.handle;
-        handle.budget.refill(handle.context.budget);
-        if handle.state().live().is_none() {
+        if self.0.handle.state().live().is_none() {
             return Ok(Saved::Ended);
         }
         self.0.save().await

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cloakroom_core::entries::Value;
@@ -26,6 +27,7 @@ pub(crate) struct Handle {
     /// The session of a layer further out.
     pub(crate) outer: Option<LazySession>,
     pub(crate) budget: Budget,
+    asked: AtomicBool,
     loaded: OnceCell<()>,
     state: Mutex<State>,
     /// Held through a commit: two at once would begin two sessions.
@@ -55,6 +57,7 @@ impl Handle {
             context,
             cookies,
             outer,
+            asked: AtomicBool::new(false),
             loaded: OnceCell::new(),
             state: Mutex::default(),
             commits: tokio::sync::Mutex::default(),
@@ -72,14 +75,11 @@ impl Handle {
 
     /// Loads the session, the first time it is called.
     pub(crate) async fn load(&self) -> Result<(), SessionError> {
+        self.asked.store(true, Ordering::Relaxed);
         let find = async || {
             let standing = load::find(&self.context, &self.cookies, &self.budget).await?;
             let mut state = self.state();
-            let closed = state.is_closed();
-            *state = State::new(standing);
-            if closed {
-                state.close();
-            }
+            state.begin(standing);
             Ok(())
         };
         let result: Result<&(), SessionError> = self.loaded.get_or_try_init(find).await;
@@ -87,6 +87,11 @@ impl Handle {
             event::load_failed(error);
         }
         result.map(|_| ())
+    }
+
+    /// Whether somebody tried to load the session.
+    pub(crate) fn was_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_loaded(&self) -> bool {
@@ -117,11 +122,22 @@ impl Handle {
     /// Carries out what is to be done now. Several steps, once begun, run to their end even if
     /// nobody waits any more.
     pub(crate) async fn commit(self: &Arc<Self>) -> Result<Done, SessionError> {
+        let nothing_more = |_: &mut State| Ok(Some(()));
+        let (_, done) = self.commit_with(nothing_more).await?;
+        Ok(done)
+    }
+
+    /// Edits, and commits the edit before anybody else can. An edit that gives `None` is no reason
+    /// to commit.
+    pub(crate) async fn commit_with<T: Send + 'static>(
+        self: &Arc<Self>,
+        edit: impl FnOnce(&mut State) -> Result<Option<T>, SessionError> + Send + 'static,
+    ) -> Result<(Option<T>, Done), SessionError> {
         if self.plan().step != Step::Renew {
-            return self.carry_out().await;
+            return self.carry_out(edit).await;
         }
         let handle = Arc::clone(self);
-        let task = async move { handle.carry_out().await };
+        let task = async move { handle.carry_out(edit).await };
         match tokio::spawn(task.in_current_span()).await {
             Ok(result) => result,
             Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
@@ -130,21 +146,41 @@ impl Handle {
         }
     }
 
-    /// Keeps a step of the caller's own apart from commits.
+    /// Keeps a step of the caller's own apart from commits. Beyond the request, each step has a
+    /// budget of its own.
     pub(crate) async fn alone(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.commits.lock().await
+        let alone = self.commits.lock().await;
+        if self.state().is_detached() {
+            self.budget.refill(self.context.budget);
+        }
+        alone
     }
 
-    async fn carry_out(&self) -> Result<Done, SessionError> {
+    async fn carry_out<T>(
+        &self,
+        edit: impl FnOnce(&mut State) -> Result<Option<T>, SessionError>,
+    ) -> Result<(Option<T>, Done), SessionError> {
         let _alone = self.alone().await;
+        let Some(edited) = edit(&mut self.state())? else {
+            return Ok((None, Done::nothing(Step::Nothing)));
+        };
+        let done = self.carry_out_alone().await?;
+        Ok((Some(edited), done))
+    }
+
+    async fn carry_out_alone(&self) -> Result<Done, SessionError> {
         let (plan, draft, live) = {
             let mut state = self.state();
             if state.uncertain {
                 return Err(outcome_unknown());
             }
             let plan = self.plan_of(&state);
+            let writes = !matches!(plan.step, Step::Nothing | Step::Touch);
+            if writes {
+                state.check_not_over()?;
+            }
             // Until the outcome is known. If this future is dropped, it stays so.
-            state.uncertain = !matches!(plan.step, Step::Nothing | Step::Touch);
+            state.uncertain = writes;
             (plan, state.draft(), state.live().cloned())
         };
         let committer = self.committer();

@@ -8,7 +8,7 @@ use super::Session;
 use super::key::{EntryKey, EntryName};
 use crate::error::{Cause, SessionError};
 use crate::plan::Step;
-use crate::state::{decode_value, is_reserved};
+use crate::state::{State, decode_value, is_reserved};
 
 impl Session {
     /// The value of an entry.
@@ -82,12 +82,12 @@ impl Session {
         let mut update = Update::new(key, f);
         loop {
             // The app's closure runs outside the lock: it may use the session itself.
-            let (glance, present) = self.handle.state().glance(key)?;
-            let (value, raw) = update.run(present.as_ref())?;
-            let taken = self
-                .handle
-                .state()
-                .update::<T, F>(key, glance, update, raw, limit)?;
+            let glance = self.handle.state().glance(key)?;
+            let (value, raw) = update.run(glance.as_ref())?;
+            let taken =
+                self.handle
+                    .state()
+                    .update::<T, F>(key, glance.as_ref(), update, raw, limit)?;
             match taken {
                 Ok(()) => return Ok(value),
                 Err(again) => update = again,
@@ -133,10 +133,12 @@ impl Session {
         key: impl EntryKey<T>,
     ) -> Result<Option<T>, SessionError> {
         let key = key.name().to_owned();
-        let Some(seen) = self.handle.state().take_once(&key)? else {
+        let name = key.clone();
+        let take = move |state: &mut State| state.take_once(&name);
+        // In one go: a commit that a task beside this one begins must not carry the removal.
+        let (Some(seen), done) = self.handle.commit_with(take).await? else {
             return Ok(None);
         };
-        let done = self.handle.commit().await?;
         if done.gone {
             return Ok(None);
         }

@@ -1,0 +1,71 @@
+//! Records to store.
+
+use std::time::Duration;
+
+use cloakroom_core::{
+    Clock, EndReason, Entries, Expiry, Limits, Realm, Record, Revision, SessionId, SystemClock,
+    SystemEntropy, Token, Tombstone,
+};
+
+/// A minute: a TTL that outlives a test.
+pub const MINUTE: Duration = Duration::from_secs(60);
+
+/// A session that has just begun, with `number` as its only entry.
+///
+/// # Panics
+///
+/// When the system has no randomness.
+#[must_use]
+pub fn session(number: u64) -> (SessionId, Record) {
+    let now = SystemClock.now();
+    let token = Token::issue(now, &SystemEntropy).expect("the system has randomness");
+    let limits = Limits::begin(Expiry::default(), now);
+    let digest = Realm::new("tests").digest(&token);
+    let record = Record::new(revision(), now, limits, digest, numbered(number));
+    (token.id(), record)
+}
+
+/// The record after another commit, with `number` as its only entry.
+#[must_use]
+pub fn next(record: &Record, number: u64) -> Record {
+    Record::new(
+        revision(),
+        record.seen(),
+        record.limits(),
+        *record.digest(),
+        numbered(number),
+    )
+}
+
+/// The record's entry.
+///
+/// # Panics
+///
+/// When the record is not of this module.
+#[must_use]
+pub fn number(record: &Record) -> u64 {
+    let number = record.entries().get("number").expect("it is a number");
+    number.expect("it is there")
+}
+
+/// The tombstone of a session that was destroyed.
+#[must_use]
+pub fn tombstone(record: &Record) -> Tombstone {
+    Tombstone::new(Some(*record.digest()), record.seen(), EndReason::Destroyed)
+}
+
+/// A fresh revision.
+///
+/// # Panics
+///
+/// When the system has no randomness.
+#[must_use]
+pub fn revision() -> Revision {
+    Revision::draw(&SystemEntropy).expect("the system has randomness")
+}
+
+fn numbered(number: u64) -> Entries {
+    let mut entries = Entries::new();
+    entries.set("number", &number).expect("a number is JSON");
+    entries
+}

@@ -1,0 +1,5 @@
+//! The cookie's way through the whole middleware.
+
+mod attributes;
+mod headers;
+mod presented;

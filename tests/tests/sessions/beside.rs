@@ -1,0 +1,183 @@
+//! Requests, and tasks of one request, that edit a session at the same time.
+
+use std::sync::Arc;
+
+use cloakroom::{OnOverwrite, Session, SessionError, SessionErrorKind};
+use tests::app::Stage;
+use tests::browser::{Browser, Effect};
+use tests::faults::Verb::{Load, Update};
+use tests::log::Log;
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
+
+fn add(session: &Session) -> Result<u32, SessionError> {
+    session.update("n", |n: Option<u32>| n.unwrap_or(0) + 1)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tasks_of_one_request_lose_no_update() {
+    let stage = Stage::memory();
+    let mut browser = stage.signed_in().await;
+    let answer = browser
+        .act(|session| async move {
+            let mut tasks = JoinSet::new();
+            for task in 0..20 {
+                let session = session.clone();
+                tasks.spawn(async move {
+                    for _ in 0..20 {
+                        add(&session)?;
+                        if task % 5 == 0 {
+                            session.save().await?;
+                        }
+                        tokio::task::yield_now().await;
+                    }
+                    Ok::<_, SessionError>(())
+                });
+            }
+            tasks
+                .join_all()
+                .await
+                .into_iter()
+                .collect::<Result<Vec<_>, _>>()
+                .map(|_| ())
+        })
+        .await;
+    assert!(answer.status.is_success(), "{}", answer.text());
+    assert_eq!(browser.read().await, Some(401));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_of_two_servers_lose_no_update() {
+    const REQUESTS: usize = 40;
+    let stage = Stage::memory();
+    let server = || stage.layer().with_budget(cloakroom::minutes(1));
+    let first = stage
+        .with_session(stage.browser_of(server().unwrap()))
+        .await;
+    let second = first.on(tests::app::app(server().unwrap()));
+    let loaded = Arc::new(Barrier::new(REQUESTS));
+    let mut requests = JoinSet::new();
+    for request in 0..REQUESTS {
+        let mut browser = [&first, &second][request % 2].clone();
+        let loaded = Arc::clone(&loaded);
+        requests.spawn(async move {
+            let act = move |session: Session| async move {
+                loaded.wait().await;
+                add(&session)?;
+                session.insert(format!("own {request}"), request)
+            };
+            browser.act(act).await.status
+        });
+    }
+    let statuses = requests.join_all().await;
+    assert!(statuses.iter().all(http::StatusCode::is_success));
+    let mut browser: Browser = first;
+    assert_eq!(
+        browser.read().await,
+        Some(u32::try_from(REQUESTS).unwrap() + 1)
+    );
+    browser
+        .act(|session| async move {
+            assert_eq!(session.keys().len(), REQUESTS + 1);
+            Ok(())
+        })
+        .await;
+}
+
+/// One request inserts what another has changed in the meantime.
+async fn overwrites(stage: &Stage, browser: &mut Browser) -> tests::browser::Answer {
+    let mut other = browser.clone();
+    let answer = browser
+        .act(|session| async move {
+            session.insert("n", 2)?;
+            other
+                .act(|session| async move { session.insert("n", 3) })
+                .await;
+            Ok(())
+        })
+        .await;
+    let verbs = stage.store.take_verbs();
+    assert_eq!(verbs[..4], [Load, Load, Update, Update]);
+    answer
+}
+
+#[tokio::test]
+async fn the_later_of_two_inserts_wins_and_an_event_names_the_entry() {
+    let log = Log::keep();
+    let stage = Stage::memory();
+    let mut browser = stage.signed_in().await;
+    let answer = overwrites(&stage, &mut browser).await;
+    assert!(answer.status.is_success());
+    assert_eq!(browser.read().await, Some(2));
+    assert_eq!(log.count("replaced unseen"), 1);
+    assert!(log.text().contains("key=\"n\""));
+}
+
+#[tokio::test]
+async fn in_strict_mode_the_later_insert_is_refused() {
+    let stage = Stage::memory();
+    let layer = stage.layer().with_on_overwrite(OnOverwrite::Refuse);
+    let mut browser = stage.with_session(stage.browser_of(layer)).await;
+    let answer = overwrites(&stage, &mut browser).await;
+    assert_eq!(answer.status, http::StatusCode::CONFLICT);
+    assert_eq!(answer.effect(), Effect::Nothing);
+    let error = answer.extension::<SessionError>().unwrap();
+    assert_eq!(error.kind(), SessionErrorKind::Conflict);
+    assert!(error.to_string().ends_with(": n"));
+    assert_eq!(browser.read().await, Some(3));
+    stage.forget();
+
+    // An update sees what it replaces.
+    let mut other = browser.clone();
+    let answer = browser
+        .act(|session| async move {
+            add(&session)?;
+            other
+                .act(|session| async move { session.insert("n", 5) })
+                .await;
+            Ok(())
+        })
+        .await;
+    assert!(answer.status.is_success());
+    assert_eq!(browser.read().await, Some(6));
+}
+
+/// Two requests save at once, and one of those that wait for their turn gives up.
+#[tokio::test(start_paused = true)]
+async fn a_request_that_gives_up_its_turn_leaves_nothing_stale_behind() {
+    let stage = Stage::memory();
+    let hasty = stage
+        .layer()
+        .with_budget(std::time::Duration::from_millis(100))
+        .unwrap();
+    let mut browser = stage.signed_in().await;
+    let hold = |browser: &Browser, value: u32| {
+        let mut browser = browser.clone();
+        let gate = stage.store.hold(Update);
+        let request = tokio::spawn(async move {
+            let act = move |session: Session| async move { session.insert("n", value) };
+            browser.act(act).await.status
+        });
+        (gate, request)
+    };
+    drop(hasty);
+    // Both are refused first, then one waits for the other's turn.
+    let (one, first) = hold(&browser, 10);
+    one.reached().await;
+    let (two, second) = hold(&browser, 20);
+    two.reached().await;
+    browser
+        .act(|session| async move { session.insert("n", 30) })
+        .await;
+    let retry = stage.store.hold(Update);
+    one.open();
+    retry.reached().await;
+    two.open();
+    // The second has its turn after this.
+    tokio::task::yield_now().await;
+    second.abort();
+    assert!(second.await.is_err());
+    retry.open();
+    assert!(first.await.unwrap().is_success());
+    assert_eq!(browser.read().await, Some(10));
+}

@@ -1,0 +1,168 @@
+//! axum's routers and middleware, and layers beside this one.
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use cloakroom::{CookieConfig, LazySession, Session, SessionError};
+use http::StatusCode;
+use tests::app::{Act, Stage, app, bare_app};
+use tests::browser::{Browser, Effect};
+use tests::faults::Verb::{Create, Load, Update};
+use tests::log::Log;
+use tower::ServiceBuilder;
+
+async fn hits(session: Session) -> Result<String, SessionError> {
+    let hits = session.update("hits", |n: Option<u64>| n.unwrap_or(0) + 1)?;
+    Ok(hits.to_string())
+}
+
+async fn get_text(browser: &mut Browser, path: &str) -> (StatusCode, String) {
+    let request = Request::get(path).body(axum::body::Body::empty());
+    let answer = browser.send(request.expect("a plain request")).await;
+    (answer.status, answer.text().to_owned())
+}
+
+#[tokio::test]
+async fn nested_and_merged_routers_share_the_session() {
+    let stage = Stage::memory();
+    let nested = Router::new().route("/hits", get(hits));
+    let merged = Router::new().route("/merged", get(hits));
+    let inside = Router::new()
+        .route("/", get(hits))
+        .nest("/nested", nested)
+        .merge(merged)
+        .layer(ServiceBuilder::new().layer(stage.layer()));
+    let outside = Router::new().route("/outside", get(hits));
+    let mut browser = Browser::new(inside.merge(outside));
+    for (path, expected) in [("/", "1"), ("/nested/hits", "2"), ("/merged", "3")] {
+        let answer = get_text(&mut browser, path).await;
+        assert_eq!(answer, (StatusCode::OK, expected.to_owned()));
+    }
+    let (status, text) = get_text(&mut browser, "/outside").await;
+    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(text.contains(".layer(SessionLayer::new(store))"), "{text}");
+}
+
+#[tokio::test]
+async fn a_layer_of_a_nested_router_alone_reaches_no_further() {
+    let nested = Router::new()
+        .route("/hits", get(hits))
+        .layer(Stage::memory().layer());
+    let router = Router::new().route("/", get(hits)).nest("/nested", nested);
+    let mut browser = Browser::new(router);
+    assert_eq!(get_text(&mut browser, "/nested/hits").await.1, "1");
+    assert_eq!(get_text(&mut browser, "/nested/hits").await.1, "2");
+    assert_eq!(
+        get_text(&mut browser, "/").await.0,
+        StatusCode::INTERNAL_SERVER_ERROR
+    );
+}
+
+/// Turns away who is not signed in, before the handler.
+async fn guard(lazy: LazySession, request: Request, next: Next) -> Result<Response, SessionError> {
+    let session = lazy.load().await?;
+    session.insert("seen_by_guard", true)?;
+    if !session.contains("n") {
+        return Ok(StatusCode::UNAUTHORIZED.into_response());
+    }
+    Ok(next.run(request).await)
+}
+
+#[tokio::test]
+async fn middleware_before_the_handler_has_the_same_session() {
+    let stage = Stage::memory();
+    let guarded = bare_app().layer(from_fn(guard)).layer(stage.layer());
+    let answer = Browser::new(guarded.clone())
+        .act(|_| async { Ok(()) })
+        .await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        answer.effect(),
+        Effect::Set,
+        "its edits are saved as a handler's"
+    );
+    let mut browser = stage.signed_in().await.on(guarded);
+    let answer = browser
+        .act(|session| async move {
+            assert_eq!(session.keys(), ["n", "seen_by_guard"]);
+            session.insert("n", 2)
+        })
+        .await;
+    stage.expect(&answer, 200, &[Load, Update], Effect::Nothing);
+}
+
+#[tokio::test]
+async fn two_layers_with_two_cookies_both_work() {
+    let (one, two) = (Stage::memory(), Stage::memory());
+    let inner = one.layer().with_cookie(CookieConfig::named("inner"));
+    let outer = two.layer().with_cookie(CookieConfig::named("outer"));
+    let mut browser = Browser::new(app(inner.unwrap()).layer(outer.unwrap()));
+    let answer = browser
+        .lazy(|lazy| async move {
+            assert_eq!(lazy.cookie_name(), "inner");
+            assert!(lazy.named("other").is_none());
+            let outer = lazy.named("outer").ok_or(()).expect("both are there");
+            outer.load().await?.insert("n", 2)?;
+            lazy.named("inner")
+                .expect("this one")
+                .load()
+                .await?
+                .insert("n", 1)
+        })
+        .await;
+    let names: Vec<_> = answer
+        .set_cookies()
+        .into_iter()
+        .map(|cookie| cookie.name)
+        .collect();
+    assert_eq!(names, ["inner", "outer"]);
+    assert_eq!(
+        (answer.vary(), answer.cache_control()),
+        ("cookie".into(), "no-store".into())
+    );
+    assert_eq!(one.store.take_verbs(), [Create]);
+    assert_eq!(two.store.take_verbs(), [Create]);
+    assert_eq!(
+        browser.read().await,
+        Some(1),
+        "the extractor gives the inner one"
+    );
+    assert_eq!(one.store.take_verbs(), [Load]);
+    assert_eq!(
+        two.store.take_verbs(),
+        [],
+        "the outer one was not asked for"
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_keeps_the_shape_of_the_layer_that_is_next_to_it() {
+    let stage = Stage::memory();
+    let shape =
+        |text: &'static str| move |error: &SessionError| (error.status(), text).into_response();
+    let inner = stage.layer().with_cookie(CookieConfig::named("inner"));
+    let inner = inner.unwrap().with_error_response(shape("inner"));
+    let outer = stage.layer().with_cookie(CookieConfig::named("outer"));
+    let outer = outer.unwrap().with_error_response(shape("outer"));
+    let mut browser = Browser::new(app(inner).layer(outer));
+    let answer = browser
+        .act(|session| async move { session.insert("$reserved", 1) })
+        .await;
+    assert_eq!(answer.text(), "inner");
+}
+
+#[tokio::test]
+async fn mounted_twice_the_inner_layer_does_nothing_and_one_warning_tells_it() {
+    let log = Log::keep();
+    let stage = Stage::memory();
+    let layer = stage.layer();
+    let twice = app(layer.clone()).layer(layer);
+    let mut browser = stage.with_session(Browser::new(twice)).await;
+    let act = |session: Session| async move { session.insert("n", 2) };
+    let answer = browser.perform(Act::session(act)).await;
+    stage.expect(&answer, 200, &[Load, Update], Effect::Nothing);
+    assert_eq!(log.count("mounted twice"), 1);
+    assert_eq!(log.count("WARN"), 1);
+}

@@ -1,0 +1,146 @@
+//! The same random history on the store in memory and on Redis: every outcome must be the same, and
+//! what is left in the end.
+
+use std::time::Duration;
+
+use cloakroom_core::store::Store;
+use cloakroom_core::{
+    Clock, Digest, EndReason, Entries, Expiry, Limits, ManualClock, MemoryStore, Record, Revision,
+    SessionId, SystemEntropy, Timestamp, Token, Tombstone,
+};
+use cloakroom_redis::RedisStore;
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use tests::redis::RedisServer;
+use tokio::runtime::Runtime;
+
+const SESSIONS: usize = 3;
+const TTL: Duration = Duration::from_secs(60);
+
+/// One command. Revisions and times are few, so that they often meet.
+#[derive(Clone, Debug)]
+struct Command {
+    session: usize,
+    verb: Verb,
+}
+
+#[derive(Clone, Debug)]
+enum Verb {
+    Create(Content),
+    Load,
+    Update(u64, Content),
+    Touch(u64, u64),
+    End(Option<u64>, EndReason),
+}
+
+#[derive(Clone, Debug)]
+struct Content {
+    revision: u64,
+    seen: u64,
+    value: String,
+}
+
+fn commands() -> impl Strategy<Value = Vec<Command>> {
+    let revision = || 0..4_u64;
+    let seen = || 1..5_u64;
+    let content =
+        (revision(), seen(), any::<String>()).prop_map(|(revision, seen, value)| Content {
+            revision,
+            seen,
+            value,
+        });
+    let reason = prop_oneof![Just(EndReason::Destroyed), Just(EndReason::Renewed)];
+    let verb = prop_oneof![
+        3 => content.clone().prop_map(Verb::Create),
+        2 => Just(Verb::Load),
+        6 => (revision(), content).prop_map(|(expected, content)| Verb::Update(expected, content)),
+        3 => (revision(), seen()).prop_map(|(expected, seen)| Verb::Touch(expected, seen)),
+        1 => (proptest::option::of(revision()), reason).prop_map(|(at, why)| Verb::End(at, why)),
+    ];
+    let command = (0..SESSIONS, verb).prop_map(|(session, verb)| Command { session, verb });
+    prop::collection::vec(command, 1..60)
+}
+
+/// Runs a history, and tells all that came of it.
+async fn run(store: &impl Store, ids: &[SessionId], now: Timestamp, history: &[Command]) -> String {
+    let mut told = String::new();
+    for Command { session, verb } in history {
+        let id = ids[*session];
+        let told_now = match verb {
+            Verb::Create(content) => {
+                let created = store.create(id, &record(content, now), TTL).await;
+                format!("{:?}", created.expect("it answers"))
+            }
+            Verb::Load => format!("{:?}", store.load(id).await.expect("it answers")),
+            Verb::Update(expected, content) => {
+                let expected = Revision::from_bits(*expected);
+                let updated = store.update(id, expected, &record(content, now), TTL).await;
+                format!("{:?}", updated.expect("it answers"))
+            }
+            Verb::Touch(expected, seen) => {
+                let expected = Revision::from_bits(*expected);
+                let touched = store.touch(id, expected, moment(now, *seen), TTL).await;
+                format!("{:?}", touched.expect("it answers"))
+            }
+            Verb::End(expected, reason) => {
+                let expected = expected.map(Revision::from_bits);
+                let tombstone = Tombstone::new(None, now, *reason);
+                let ended = store.end(id, expected, &tombstone, TTL).await;
+                format!("{:?}", ended.expect("it answers"))
+            }
+        };
+        told.push_str(&told_now);
+        told.push('\n');
+    }
+    for id in ids {
+        let left = store.load(*id).await.expect("it answers");
+        told.push_str(&format!("{left:?}\n"));
+    }
+    told
+}
+
+fn record(content: &Content, now: Timestamp) -> Record {
+    let mut entries = Entries::new();
+    entries
+        .set(&content.value, &content.value)
+        .expect("text is JSON");
+    Record::new(
+        Revision::from_bits(content.revision),
+        moment(now, content.seen),
+        Limits::begin(Expiry::default(), now),
+        Digest::from_bytes([7; 32]),
+        entries,
+    )
+}
+
+fn moment(now: Timestamp, seconds: u64) -> Timestamp {
+    now.plus(Duration::from_secs(seconds))
+}
+
+#[test]
+fn memory_and_redis_tell_the_same_of_every_history() {
+    let runtime = Runtime::new().expect("a runtime");
+    let redis = RedisServer::start();
+    let stored = runtime
+        .block_on(RedisStore::connect(redis.url()))
+        .expect("it runs");
+    let clock = ManualClock::default();
+    let in_memory = MemoryStore::with_clock(clock.clone());
+    TestRunner::default()
+        .run(&commands(), |history| {
+            let now = clock.now();
+            let issue = |_| {
+                Token::issue(now, &SystemEntropy)
+                    .expect("there is randomness")
+                    .id()
+            };
+            let ids: Vec<_> = (0..SESSIONS).map(issue).collect();
+            let (memory, redis) = runtime.block_on(async {
+                let memory = run(&in_memory, &ids, now, &history).await;
+                (memory, run(&stored, &ids, now, &history).await)
+            });
+            prop_assert_eq!(memory, redis);
+            Ok(())
+        })
+        .unwrap_or_else(|failure| panic!("{failure}"));
+}
