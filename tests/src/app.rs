@@ -18,6 +18,7 @@ use cloakroom::{
 
 use crate::browser::{Answer, Browser, Effect};
 use crate::faults::{CountingStore, Verb};
+use crate::log;
 
 type Performance = Pin<Box<dyn Future<Output = Response> + Send>>;
 type Play = Box<dyn FnOnce(Request) -> Performance + Send>;
@@ -127,6 +128,7 @@ impl Stage {
 impl<S: Store + Clone> Stage<S> {
     /// A stage on a store.
     pub fn on(store: S, clock: ManualClock) -> Self {
+        log::install();
         Self {
             store: CountingStore::new(store),
             clock,
@@ -153,11 +155,19 @@ impl<S: Store + Clone> Stage<S> {
     }
 
     /// A browser that has a session with the entry `n`, 1. The store has counted nothing.
+    ///
+    /// # Panics
+    ///
+    /// When no session was begun.
     pub async fn signed_in(&self) -> Browser {
         self.with_session(self.browser()).await
     }
 
     /// Gives a browser a session with the entry `n`, 1. The store has counted nothing.
+    ///
+    /// # Panics
+    ///
+    /// When no session was begun.
     pub async fn with_session(&self, mut browser: Browser) -> Browser {
         browser
             .act(|session| async move { session.insert("n", 1) })

@@ -99,6 +99,10 @@ impl Browser {
     }
 
     /// Lets the handler read the entry `n`.
+    ///
+    /// # Panics
+    ///
+    /// When the answer is no success.
     pub async fn read(&mut self) -> Option<u32> {
         let answer = self
             .act(|session| async move {
@@ -134,6 +138,10 @@ impl Browser {
     }
 
     /// Sends a request with the cookies, keeps the answer's, and leaves the body unread.
+    ///
+    /// # Panics
+    ///
+    /// When a cookie cannot be in a header.
     pub async fn start(&mut self, mut request: Request) -> Response {
         if !self.cookies.is_empty() && !request.headers().contains_key(COOKIE) {
             let pairs: Vec<_> = self

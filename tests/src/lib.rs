@@ -2,9 +2,13 @@
 
 pub mod app;
 pub mod browser;
+pub mod chromium;
+pub mod client;
+pub mod demo;
 pub mod faults;
 pub mod log;
 pub mod monitor;
+pub mod program;
 pub mod redis;
 pub mod resp;
 pub mod samples;

@@ -1,8 +1,14 @@
 //! What a session does for its app.
 
+#[cfg(test)]
 mod beside;
+#[cfg(test)]
 mod errors;
+#[cfg(test)]
 mod lifecycle;
+#[cfg(test)]
 mod now;
+#[cfg(test)]
 mod secrets;
+#[cfg(test)]
 mod values;

@@ -12,6 +12,7 @@ use tests::app::{Stage, app, bare_app};
 use tests::browser::{Browser, Effect};
 use tests::faults::Gate;
 use tests::faults::Verb::{self, Create, End, Load, Update};
+use tokio::time::{sleep, timeout};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
@@ -81,9 +82,14 @@ async fn a_time_out_inside_the_layer_in_the_middle_of_a_renewal() {
     let old = session.id();
     gate.reached().await;
     gate.open();
-    while session.id() == old {
-        tokio::task::yield_now().await;
-    }
+    let steps = async {
+        while session.id() == old {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(Duration::from_secs(30), steps)
+        .await
+        .expect("the renewal goes on");
     assert_eq!(session.get::<u32>("n").unwrap(), Some(2));
     assert_eq!(stage.store.take_verbs(), [Load, Create, End]);
     assert_eq!(

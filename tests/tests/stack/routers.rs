@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use cloakroom::{CookieConfig, LazySession, Session, SessionError};
 use http::StatusCode;
-use tests::app::{Act, Stage, app, bare_app};
+use tests::app::{Stage, app, bare_app};
 use tests::browser::{Browser, Effect};
 use tests::faults::Verb::{Create, Load, Update};
 use tests::log::Log;
@@ -158,11 +158,16 @@ async fn mounted_twice_the_inner_layer_does_nothing_and_one_warning_tells_it() {
     let log = Log::keep();
     let stage = Stage::memory();
     let layer = stage.layer();
-    let twice = app(layer.clone()).layer(layer);
-    let mut browser = stage.with_session(Browser::new(twice)).await;
-    let act = |session: Session| async move { session.insert("n", 2) };
-    let answer = browser.perform(Act::session(act)).await;
+    let twice = app(layer.clone()).layer(from_fn(guard)).layer(layer);
+    let mut browser = stage.signed_in().await.on(twice);
+    let answer = browser
+        .act(|session| async move {
+            assert!(session.contains("seen_by_guard"), "it is the outer one's");
+            session.insert("n", 2)
+        })
+        .await;
     stage.expect(&answer, 200, &[Load, Update], Effect::Nothing);
+    browser.read().await;
     assert_eq!(log.count("mounted twice"), 1);
     assert_eq!(log.count("WARN"), 1);
 }

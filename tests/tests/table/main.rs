@@ -1,8 +1,12 @@
 //! The table "What happens when", row by row, on the store in memory and on a real Redis.
 
+#[cfg(test)]
 mod endings;
+#[cfg(test)]
 mod failures;
+#[cfg(test)]
 mod reads;
+#[cfg(test)]
 mod writes;
 
 use cloakroom::core::ManualClock;

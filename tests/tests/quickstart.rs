@@ -1,0 +1,67 @@
+//! The README's twenty lines do what the README says.
+
+use std::process::{Child, Command, Stdio};
+
+use http::StatusCode;
+use tests::client::Client;
+use tests::program;
+use tests::redis::RedisServer;
+
+/// Ends the program with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+fn start(command: &mut Command) -> Running {
+    Running(command.stderr(Stdio::inherit()).spawn().unwrap())
+}
+
+/// Waits until something listens.
+async fn listening(address: &str, running: &mut Running) {
+    while tokio::net::TcpStream::connect(address).await.is_err() {
+        let ended = running.0.try_wait().unwrap();
+        assert_eq!(ended, None, "the quickstart has ended");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn the_quickstart_counts_each_browser_s_visits_in_redis() {
+    let redis = RedisServer::start();
+    let address = format!("127.0.0.1:{}", program::free_port());
+    let mut command = program::command("quickstart");
+    command.env("REDIS_URL", redis.url());
+    command.env("LISTEN", &address);
+    let mut running = start(&mut command);
+    listening(&address, &mut running).await;
+
+    let mut browser = Client::new(&address);
+    for visit in 1..=3 {
+        let answer = browser.get("/").await;
+        assert_eq!(answer.status, StatusCode::OK);
+        assert_eq!(answer.body, format!("You have been here {visit} times"));
+    }
+    let mut other = Client::new(&address);
+    let answer = other.get("/").await;
+    assert_eq!(answer.body, "You have been here 1 times");
+    let attributes = "; Path=/; HttpOnly; Secure; SameSite=Lax";
+    for attribute in attributes.split("; ").skip(1) {
+        assert!(answer.header("set-cookie").contains(attribute));
+    }
+
+    let keys = redis.keys_with_ttl();
+    assert_eq!(keys.len(), 2);
+    assert!(keys.iter().all(|(_, ttl)| ttl.is_some()));
+
+    // It may stop and start: the sessions are in Redis.
+    drop(running);
+    let mut running = start(&mut command);
+    listening(&address, &mut running).await;
+    let answer = browser.get("/").await;
+    assert_eq!(answer.body, "You have been here 4 times");
+}
