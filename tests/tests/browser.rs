@@ -105,7 +105,9 @@ async fn takes_notes(browser: &Chromium) {
 
 async fn two_tabs_at_once_lose_nothing(browser: &Chromium) {
     let first = browser.tabs().await.remove(0);
-    browser.run("window.other = window.open('/')").await;
+    browser
+        .run("window.other = window.open('/', 'other')")
+        .await;
     let tabs = browser.tabs().await;
     let second = tabs.iter().find(|tab| **tab != first).unwrap();
     let before = browser.count(".notes li").await;

@@ -174,6 +174,31 @@ async fn a_session_has_the_expiry_that_was_chosen_for_it() {
 }
 
 #[tokio::test]
+async fn a_chosen_deadline_is_no_later_than_the_token_is_taken() {
+    let stage = Stage::memory();
+    let layer = stage
+        .layer()
+        .with_longest_expiry(days(30))
+        .expect("it can be kept");
+    let mut browser = stage.with_session(stage.browser_of(layer)).await;
+    let taken_until = stage.clock.now().plus(days(30));
+    stage.clock.advance(hours(12));
+    let answer = browser
+        .act(move |session| async move {
+            session.set_expiry(Expiry::idle(days(30)).absolute(days(30)))?;
+            session.save().await?;
+            assert_eq!(session.deadline(), Some(taken_until.into()));
+            Ok(())
+        })
+        .await;
+    assert_eq!(answer.status, 200);
+    let left = (days(30) - hours(12)).as_secs();
+    assert_eq!(answer.set_cookie().max_age(), Some(left));
+    stage.clock.advance(days(30) - hours(12) - SECOND);
+    assert_eq!(browser.read().await, Some(1));
+}
+
+#[tokio::test]
 async fn an_expiry_longer_than_allowed_cannot_be_chosen() {
     let stage = Stage::memory();
     let layer = stage.layer().with_longest_expiry(days(30)).unwrap();

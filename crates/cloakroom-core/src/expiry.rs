@@ -158,6 +158,15 @@ impl Limits {
         }
     }
 
+    /// These limits, with a deadline no later than `latest`.
+    #[must_use]
+    pub fn until(self, latest: Timestamp) -> Self {
+        Self {
+            deadline: self.deadline.min(latest),
+            ..self
+        }
+    }
+
     /// How long the session lives without use.
     #[must_use]
     pub const fn idle(&self) -> Duration {

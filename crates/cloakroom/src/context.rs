@@ -79,4 +79,9 @@ impl Context {
             once: Arc::default(),
         }
     }
+
+    /// How long a session can live under one id.
+    pub(crate) fn longest_life(&self) -> Duration {
+        self.longest.max(self.expiry.absolute_timeout())
+    }
 }

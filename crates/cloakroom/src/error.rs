@@ -23,6 +23,8 @@ pub enum SessionErrorKind {
     OutcomeUnknown,
     /// The session ended elsewhere in the meantime. Nothing was saved.
     Ended,
+    /// There is no stored session yet, and none can be begun here.
+    NotStored,
     /// In strict mode: another request had changed an entry that this one replaced without having
     /// seen it. Nothing was saved.
     Conflict,
@@ -46,6 +48,7 @@ pub enum SessionErrorKind {
 pub(crate) enum Cause {
     Store(StoreError),
     Ended,
+    NotStored,
     Conflict(Vec<Arc<str>>),
     TooLarge {
         size: usize,
@@ -72,6 +75,7 @@ impl SessionError {
             }
             Cause::Store(_) => SessionErrorKind::Unavailable,
             Cause::Ended => SessionErrorKind::Ended,
+            Cause::NotStored => SessionErrorKind::NotStored,
             Cause::Conflict(_) => SessionErrorKind::Conflict,
             Cause::TooLarge { .. } => SessionErrorKind::TooLarge,
             Cause::Entry(_) => SessionErrorKind::Entry,
@@ -105,6 +109,9 @@ impl fmt::Display for SessionError {
         match &*self.0 {
             Cause::Store(error) => error.fmt(f),
             Cause::Ended => f.write_str("the session has ended"),
+            Cause::NotStored => f.write_str(
+                "there is no stored session yet: edit it and call `Session::save` first",
+            ),
             Cause::Conflict(keys) => write!(
                 f,
                 "another request changed what this one replaced without having seen it: {}",

@@ -42,7 +42,7 @@ pub(crate) async fn open(
 ) -> Result<Standing, SessionError> {
     let id = token.id();
     let now = context.clock.now();
-    if now.since(id.created_at()) > context.longest.max(context.expiry.absolute_timeout()) {
+    if now.since(id.created_at()) > context.longest_life() {
         event::unknown_token(id);
         return Ok(Standing::Nothing);
     }

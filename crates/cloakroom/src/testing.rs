@@ -59,7 +59,7 @@ impl TestSession {
         let handle = session.handle;
         let cookie = {
             let state = handle.state();
-            let live = state.live().ok_or(crate::error::Cause::Ended)?;
+            let live = state.live().ok_or(crate::error::Cause::NotStored)?;
             let config = &handle.context.cookie;
             let set_cookie = hand_out(config, &live.token, std::time::Duration::ZERO, false);
             pair_of(&set_cookie)

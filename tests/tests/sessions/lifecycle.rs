@@ -132,6 +132,23 @@ async fn destroy_twice() {
 }
 
 #[tokio::test]
+async fn destroying_what_ended_a_moment_ago_says_so_and_leaves_the_cookie() {
+    let stage = Stage::memory();
+    let mut browser = stage.signed_in().await;
+    let mut stale = browser.clone();
+    browser.act(|session| async move { session.renew() }).await;
+    drop(stage.store.take_verbs());
+    let answer = stale
+        .act(|session| async move {
+            assert_eq!(session.destroy().await?, Destroyed::AlreadyOver);
+            Ok(())
+        })
+        .await;
+    stage.expect(&answer, 200, &[Load], Effect::Nothing);
+    assert_eq!(browser.read().await, Some(1));
+}
+
+#[tokio::test]
 async fn renew_and_save_gives_a_new_id_at_once() {
     let stage = Stage::memory();
     let mut browser = stage.signed_in().await;

@@ -10,6 +10,7 @@ use super::detached::DetachedSession;
 use super::{Session, handle::Handle};
 use crate::error::{Cause, SessionError};
 use crate::plan::Step;
+use crate::state::{Standing, State};
 
 /// What came of [`Session::save`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +126,10 @@ impl Session {
                 Some(live) => live.clone(),
                 None => {
                     state.drop_edits();
-                    return Ok(Destroyed::NoSession);
+                    return Ok(match state.standing {
+                        Standing::Tombstoned => Destroyed::AlreadyOver,
+                        Standing::Nothing | Standing::Live(_) => Destroyed::NoSession,
+                    });
                 }
             }
         };
@@ -148,7 +152,8 @@ impl Session {
 
     /// Chooses timeouts for this session alone, counted from now: "remember me", or a short life on
     /// a public computer. Its cookie becomes persistent, to the absolute deadline. A later change of
-    /// the layer's expiry does not touch the session.
+    /// the layer's expiry does not touch the session. Without a renewal, the deadline lies no
+    /// further than the layer's longest expiry after the session began.
     ///
     /// # Errors
     ///
@@ -172,14 +177,14 @@ impl Session {
     /// When there is no stored session yet: [`save`](Self::save) it first.
     pub fn detach(&self) -> Result<DetachedSession, SessionError> {
         let live = self.handle.state().live().cloned();
-        let live = live.ok_or(Cause::Ended)?;
+        let live = live.ok_or(Cause::NotStored)?;
         let context = Arc::clone(&self.handle.context);
         Ok(DetachedSession(Self {
             handle: Arc::new(Handle::detached(context, live)),
         }))
     }
 
-    fn limits_of(&self, state: &crate::state::State) -> Option<Limits> {
+    fn limits_of(&self, state: &State) -> Option<Limits> {
         let live = state.live()?;
         let stored = live.limits(self.handle.context.expiry);
         Some(state.chosen().unwrap_or(stored))
