@@ -1,4 +1,4 @@
-//! A real Chromium, driven through chromedriver (W3C WebDriver: JSON over HTTP).
+//! A real Chromium, driven through chromedriver (the W3C protocol: JSON over HTTP).
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -17,7 +17,7 @@ use crate::client::exchange;
 /// How long a page may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The key under which WebDriver hands out elements.
+/// The key under which the protocol hands out elements.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 /// A Chromium without a window and with a fresh profile. It ends when the value is dropped, and so
@@ -263,7 +263,8 @@ impl Chromium {
             stream,
             "DELETE {session} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n"
         )?;
-        stream.read_to_end(&mut Vec::new()).map(|_| ())
+        // It answers when it is done, and keeps the connection.
+        stream.read(&mut [0; 64]).map(|_| ())
     }
 }
 

@@ -8,12 +8,14 @@ use http::{Request, StatusCode};
 use tests::demo::Demo;
 use tests::program::free_port;
 use tests::redis::RedisServer;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// The one line with which the demo refuses to start.
 fn refusal(output: &Output) -> &str {
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
-    let text = std::str::from_utf8(&output.stderr).unwrap();
+    let text = std::str::from_utf8(&output.stderr).expect("it is text");
     assert_eq!(text.lines().count(), 1, "{text}");
     text.trim_end()
 }
@@ -230,7 +232,7 @@ async fn a_stale_ticket_opens_nothing_and_breaks_nothing() {
     let mut late = demo.client().with_cookie(stale);
     let page = late.get("/").await;
     assert_eq!(page.status, StatusCode::OK);
-    assert!(page.body.contains("It has just ended") && !page.body.contains("mine"));
+    assert!(page.body.contains("It has ended") && !page.body.contains("mine"));
     assert_eq!(page.header("set-cookie"), "");
     let form = [("name", "Ada"), ("password", "velvet-umbrella")];
     late.post("/sign-in", &form).await;
@@ -256,6 +258,32 @@ async fn sigterm_ends_it_gracefully_and_its_log_holds_no_secret() {
         !log.contains(token) && !log.contains("velvet-umbrella"),
         "{log}"
     );
+}
+
+#[tokio::test]
+async fn a_request_under_way_is_finished_before_it_ends() {
+    let demo = Demo::start();
+    let address = demo.url().strip_prefix("http://").unwrap().to_owned();
+    let mut connection = TcpStream::connect(&address).await.unwrap();
+    let head = format!(
+        "POST /notes HTTP/1.1\r\nHost: {address}\r\nContent-Length: 6\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nExpect: 100-continue\r\n\r\n"
+    );
+    connection.write_all(head.as_bytes()).await.unwrap();
+    // The handler asks for the body: the request is under way.
+    let mut answer = [0; 64];
+    let length = connection.read(&mut answer).await.unwrap();
+    assert!(answer[..length].starts_with(b"HTTP/1.1 100 Continue"));
+
+    demo.terminate();
+    until(async || TcpStream::connect(&address).await.is_err()).await;
+    connection.write_all(b"text=a").await.unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 303"), "{answer}");
+    assert!(answer.contains("set-cookie: "), "it is stored");
+    let (status, _) = demo.ended();
+    assert!(status.success(), "{status}");
 }
 
 /// Waits for a condition, for some seconds.

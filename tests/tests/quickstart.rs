@@ -18,13 +18,14 @@ impl Drop for Running {
 }
 
 fn start(command: &mut Command) -> Running {
-    Running(command.stderr(Stdio::inherit()).spawn().unwrap())
+    let child = command.stderr(Stdio::inherit()).spawn();
+    Running(child.expect("the quickstart starts"))
 }
 
 /// Waits until something listens.
 async fn listening(address: &str, running: &mut Running) {
     while tokio::net::TcpStream::connect(address).await.is_err() {
-        let ended = running.0.try_wait().unwrap();
+        let ended = running.0.try_wait().expect("a child can be asked");
         assert_eq!(ended, None, "the quickstart has ended");
         tokio::task::yield_now().await;
     }

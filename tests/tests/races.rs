@@ -225,6 +225,27 @@ async fn a_thousand_increments_end_at_a_thousand() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn writers_that_keep_coming_starve_nobody() {
+    let servers = Servers::start().await;
+    let cookie = servers.begin().await;
+    let mut clients = JoinSet::new();
+    for index in 0..100 {
+        let (app, cookie) = (servers.apps[index % 2].clone(), cookie.clone());
+        clients.spawn(async move {
+            for _ in 0..20 {
+                let answer = send(app.clone(), "/hit".to_owned(), Some(cookie.clone())).await;
+                assert_eq!(answer.status, StatusCode::OK);
+            }
+        });
+    }
+    while let Some(client) = clients.join_next().await {
+        client.expect("every write is answered in time");
+    }
+    let (_, stored, _) = servers.only_key();
+    assert!(stored.contains("\"hits\":2000"), "{stored}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_slow_edit_that_ends_after_the_log_out_leaves_no_record() {
     let servers = Servers::start().await;
     for trial in 0..TRIALS {

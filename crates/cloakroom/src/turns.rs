@@ -42,14 +42,24 @@ impl Turns {
         }
     }
 
+    /// Whether somebody has the turn of this session. Who comes then had better wait: an attempt
+    /// now would be refused, or let the holder be.
+    pub(crate) fn is_contended(&self, id: SessionId) -> bool {
+        self.stripe(id).left.try_lock().is_err()
+    }
+
     /// Waits for the turn of this session.
     pub(crate) async fn take(&self, id: SessionId) -> Turn<'_> {
-        // The last byte of a UUIDv7 is random.
-        let stripe = &self.stripes[usize::from(id.as_bytes()[15]) % STRIPES];
+        let stripe = self.stripe(id);
         let waiting = Waiting::join(&stripe.waiting);
         let left = stripe.left.lock().await;
         drop(waiting);
         Turn { id, stripe, left }
+    }
+
+    fn stripe(&self, id: SessionId) -> &Stripe {
+        // The last byte of a UUIDv7 is random.
+        &self.stripes[usize::from(id.as_bytes()[15]) % STRIPES]
     }
 }
 

@@ -26,6 +26,9 @@ mod renewal;
 /// How many fresh ids a creation tries.
 const ATTEMPTS: usize = 3;
 
+/// How many refusals in a row a commit takes before it lets another server go first.
+const PATIENCE: u32 = 16;
+
 /// What came of a commit.
 #[derive(Debug)]
 pub(crate) enum Committed {
@@ -50,6 +53,16 @@ pub(crate) struct Committer<'a> {
     pub(crate) budget: &'a Budget,
 }
 
+/// The record that an attempt to update is made on.
+enum Base {
+    /// What the request has loaded, and its handler has edited.
+    Loaded,
+    /// What another request of this process has committed and left. It may be stale.
+    Left(Record),
+    /// What the store has handed back with a refusal.
+    Fresh(Record),
+}
+
 enum Tried {
     Stored,
     Conflict(Record),
@@ -71,34 +84,53 @@ impl Committer<'_> {
         draft: &Draft,
     ) -> Result<Committed, SessionError> {
         let token = &live.token;
-        let next = self.next(token, &live.record, draft.entries.clone(), draft.chosen)?;
-        let mut fresher = match self.try_update(token, &live.record, &next).await? {
-            Tried::Stored => return Ok(stored(token, next, None)),
-            Tried::Conflict(fresher) => fresher,
-            Tried::Gone => return Ok(gone(token.id())),
+        let mut turn = match self.context.turns.is_contended(token.id()) {
+            true => Some(self.turn(token.id()).await?),
+            false => None,
         };
-        let mut turn = self.turn(token.id()).await?;
-        let left = turn.take_left();
-        // What was left may be older than `fresher`: only the store can say that all is done.
-        let mut certain = left.is_none();
-        fresher = left.unwrap_or(fresher);
+        // What the next attempt is made on; what was left by the holder before spares a refusal.
+        let mut base = Base::Loaded;
+        if let Some(left) = turn.as_mut().and_then(Turn::take_left) {
+            base = Base::Left(left);
+        }
         for round in 0_u32.. {
-            let merged = self.merge(token.id(), draft, &fresher)?;
-            if certain && merged.entries == *fresher.entries() && draft.chosen.is_none() {
-                // Somebody else's commit holds all that this one would.
-                return Ok(stored(token, fresher, Some(merged.taken)));
+            let (record, merged) = match &base {
+                Base::Loaded => (&live.record, None),
+                Base::Left(record) | Base::Fresh(record) => {
+                    (record, Some(self.merge(token.id(), draft, record)?))
+                }
+            };
+            let (entries, taken) = match merged {
+                None => (draft.entries.clone(), None),
+                Some(merged) => (merged.entries, Some(merged.taken)),
+            };
+            let nothing_new = entries == *record.entries() && draft.chosen.is_none();
+            // Somebody else's commit holds all that this one would. Only the store can say so: what
+            // was left may be stale.
+            if let (Base::Fresh(fresh), true) = (&base, nothing_new) {
+                return Ok(stored(token, fresh.clone(), taken));
             }
-            let next = self.next(token, &fresher, merged.entries, draft.chosen)?;
-            fresher = match self.try_update(token, &fresher, &next).await? {
+            let next = self.next(token, record, entries, draft.chosen)?;
+            let fresher = match self.try_update(token, record, &next).await? {
                 Tried::Stored => {
-                    turn.leave(&next);
-                    return Ok(stored(token, next, Some(merged.taken)));
+                    if let Some(turn) = turn {
+                        turn.leave(&next);
+                    }
+                    return Ok(stored(token, next, taken));
                 }
                 Tried::Conflict(fresher) => fresher,
                 Tried::Gone => return Ok(gone(token.id())),
             };
-            certain = true;
-            self.give_way(round, next.revision()).await?;
+            base = Base::Fresh(fresher);
+            if turn.is_some() {
+                self.give_way(round, next.revision()).await?;
+                continue;
+            }
+            let mut mine = self.turn(token.id()).await?;
+            if let Some(left) = mine.take_left() {
+                base = Base::Left(left);
+            }
+            turn = Some(mine);
         }
         unreachable!("the loop ends by returning: the budget is finite")
     }
@@ -269,10 +301,10 @@ impl Committer<'_> {
 
     /// Lets another server go first, for a random moment that grows with the rounds.
     async fn give_way(&self, round: u32, random: Revision) -> Result<(), SessionError> {
-        if round == 0 {
+        let Some(rounds) = round.checked_sub(PATIENCE) else {
             return Ok(());
-        }
-        let most = 1 << round.min(4);
+        };
+        let most = 2 << rounds.min(3);
         let pause = Duration::from_millis(random.to_bits() % most);
         let paused = self.budget.wait(tokio::time::sleep(pause)).await;
         paused.ok_or_else(spent)

@@ -86,7 +86,6 @@ where
                 return Poll::Pending;
             };
             if let Err(error) = committed {
-                event::commit_failed(&error);
                 answer = shape(this.error_response, &error);
             }
         }

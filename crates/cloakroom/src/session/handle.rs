@@ -164,8 +164,11 @@ impl Handle {
         let Some(edited) = edit(&mut self.state())? else {
             return Ok((None, Done::nothing(Step::Nothing)));
         };
-        let done = self.carry_out_alone().await?;
-        Ok((Some(edited), done))
+        let done = self.carry_out_alone().await;
+        if let Err(error) = &done {
+            event::commit_failed(error);
+        }
+        Ok((Some(edited), done?))
     }
 
     async fn carry_out_alone(&self) -> Result<Done, SessionError> {
