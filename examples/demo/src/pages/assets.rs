@@ -1,0 +1,28 @@
+//! Style, script and icon, built into the program.
+
+use axum::Router;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::routing::get;
+
+/// Their routes. They know nothing of sessions, so caches may keep them.
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    let style = include_str!("../../assets/style.css");
+    let script = include_str!("../../assets/clock.js");
+    let icon = include_str!("../../assets/icon.svg");
+    Router::new()
+        .route("/style.css", get(asset("text/css; charset=utf-8", style)))
+        .route(
+            "/clock.js",
+            get(asset("text/javascript; charset=utf-8", script)),
+        )
+        .route("/icon.svg", get(asset("image/svg+xml", icon)))
+}
+
+type Asset = ([(axum::http::HeaderName, &'static str); 2], &'static str);
+
+fn asset(kind: &'static str, text: &'static str) -> impl Fn() -> std::future::Ready<Asset> + Clone {
+    move || {
+        let headers = [(CONTENT_TYPE, kind), (CACHE_CONTROL, "public, max-age=60")];
+        std::future::ready((headers, text))
+    }
+}

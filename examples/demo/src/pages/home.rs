@@ -1,0 +1,114 @@
+//! The front page.
+
+use axum::extract::State;
+use axum::http::header::CACHE_CONTROL;
+use axum::response::IntoResponse;
+use cloakroom::{Key, LazySession, Session, SessionError};
+use maud::{Markup, html};
+
+use super::sign_in::{self, GUEST, Guest};
+use super::ticket::Ticket;
+use super::{layout, notes};
+use crate::app::App;
+use crate::flash::{self, Flash, Tone};
+
+/// How often this page was seen.
+const VISITS: Key<u64> = Key::new("visits");
+
+/// Counts the visit, and shows everything.
+pub(crate) async fn show(
+    State(app): State<App>,
+    lazy: LazySession,
+    session: Session,
+) -> Result<impl IntoResponse, SessionError> {
+    session.update(VISITS, |visits| visits.unwrap_or(0) + 1)?;
+    let flash = flash::take(&session)?;
+    // It would be saved after the handler anyway. Saved now, the page shows it as the store has it.
+    session.save().await?;
+
+    let visits = session.get(VISITS)?.unwrap_or_default();
+    let guest = session.get(GUEST)?;
+    let remembered = guest.as_ref().is_some_and(|guest| guest.remembered);
+    let ticket = Ticket {
+        session: &session,
+        store: app.storage.name(),
+        cookie: lazy.cookie_name(),
+        cookie_is_secure: app.cookie_is_secure,
+        remembered,
+    };
+    let body = html! {
+        @if let Some(flash) = &flash { (message(flash)) }
+        (welcome(visits, guest.as_ref()))
+        div.columns {
+            div.doing {
+                @if guest.is_none() { (sign_in::form()) }
+                (notes::section(&session)?)
+                (ideas())
+            }
+            (ticket.render()?)
+        }
+    };
+    let page = layout::page("Your visit", account(guest.as_ref()), body);
+    // What is personal is kept by no cache, and not shown again by the back button after signing out.
+    Ok(([(CACHE_CONTROL, "no-store")], page))
+}
+
+fn message(flash: &Flash) -> Markup {
+    let (class, role) = match flash.tone {
+        Tone::Good => ("flash good", "status"),
+        Tone::Bad => ("flash bad", "alert"),
+    };
+    html! {
+        p #flash class=(class) role=(role) { (flash.text) }
+    }
+}
+
+fn welcome(visits: u64, guest: Option<&Guest>) -> Markup {
+    html! {
+        section.welcome {
+            p.eyebrow {
+                "Good evening"
+                @if let Some(guest) = guest { ", " (guest.name) }
+            }
+            h1 #visits data-count=(visits) {
+                "You have been here "
+                @match visits {
+                    1 => { "for the " span.count { "first" } " time." }
+                    _ => { span.count { (visits) } " times." }
+                }
+            }
+            p.lede {
+                "You handed in a coat and were given a ticket. The ticket is a cookie, the coat is your \
+                 session: whenever you show the one, you get the other."
+            }
+        }
+    }
+}
+
+fn ideas() -> Markup {
+    html! {
+        section.card aria-labelledby="ideas-title" {
+            h2 #ideas-title { "Things to try" }
+            ul.ideas {
+                li { "Open a second tab, and add notes in both: none is lost." }
+                li { "Sign in: the ticket has a new number, and your notes came along." }
+                li { "Sign out in one tab, then add a note in the other: the old session stays gone." }
+                li { "Close the browser: the ticket is gone, unless you asked to be remembered." }
+            }
+        }
+    }
+}
+
+/// Who is signed in, for the top of the page.
+fn account(guest: Option<&Guest>) -> Markup {
+    html! {
+        @if let Some(guest) = guest {
+            p { span.who { "Signed in as " } strong #guest { (guest.name) } }
+            form method="post" action="/sign-out" {
+                button.quiet #sign-out type="submit" { "Sign out" }
+            }
+        } @else {
+            p { "Not signed in" }
+        }
+    }
+}
