@@ -62,6 +62,37 @@
 //! | the same cookie twice | the inner layer does nothing, and a warning tells it |
 //! | WebSockets, streaming bodies | the session is saved before the headers; later edits are errors: use [`Session::detach`] |
 //!
+//! # What happens when
+//!
+//! | the request | the store | the cookie |
+//! |---|---|---|
+//! | does not ask for its session, or carries no cookie and only reads | nothing | nothing |
+//! | carries no cookie, or one that opens nothing, and the handler writes | a new session, under an id of its own | set |
+//! | reads | one load; rarely, the use is written down | nothing |
+//! | writes | one load, one update | nothing; after [`set_expiry`](Session::set_expiry), the same token again |
+//! | carries the cookie of a session that ended within the last minute | one load; edits stay in memory | nothing: the browser may hold a better one by now |
+//! | renews | the new session, then the end of the old | set |
+//! | destroys | the end, at once | removed |
+//! | edits, and meanwhile the session ended elsewhere | nothing; the answer's extensions hold [`EndedMeanwhile`] | nothing |
+//! | edits, and the store fails | perhaps something: the answer is 503 | nothing |
+//! | ends in a 5xx | edits are dropped ([`OnError`]), an ending stands | as for what was carried out |
+//! | panics or is cancelled | what was awaited stands, the rest is dropped | nothing |
+//!
+//! Of several cookies of the session's name, two that can be tokens are tried. If one opens a live
+//! session, it counts; if both do, neither is trusted, and an event says so.
+//!
+//! # Events
+//!
+//! Told through [`tracing`](https://docs.rs/tracing), with target `cloakroom` and the field `session`
+//! for the public id. None holds a token, a cookie's value or an entry's value.
+//!
+//! | level | what is told |
+//! |---|---|
+//! | info | a session was created, renewed, ended or found expired; an unknown token, or one of an ended session, was presented; edits were dropped since the session ended elsewhere |
+//! | warn | an entry was replaced unseen; two cookies open two live sessions; the layer is mounted twice; a public cache was overruled; a use could not be written down |
+//! | error | a session could not be loaded or saved; a stored session cannot be read (once for each) |
+//! | debug | edits were dropped since the answer is an error |
+//!
 //! # Features
 //!
 //! `axum` (default): the extractors. `seal`: signed and encrypted cookies. `testing`: helpers for an
