@@ -109,7 +109,8 @@ async fn two_tabs_at_once_lose_nothing(browser: &Chromium) {
         .run("window.other = window.open('/', 'other')")
         .await;
     let tabs = browser.tabs().await;
-    let second = tabs.iter().find(|tab| **tab != first).unwrap();
+    let second = tabs.iter().find(|tab| **tab != first);
+    let second = second.expect("the second tab is open");
     let before = browser.count(".notes li").await;
     for round in 0..ROUNDS {
         let here = fill_in_note(browser, &first, &format!("here {round}")).await;

@@ -39,8 +39,8 @@ pub(crate) fn session_failed(error: &SessionError) -> Response {
     let (title, text) = match error.kind() {
         SessionErrorKind::Unavailable => (
             "Back in a moment",
-            "The attendant has stepped away, and will be back. Your coat is safe, and so is your \
-             ticket: keep this page open and try again.",
+            "The attendant has stepped away, and will be back. Nothing of yours was changed: keep \
+             your ticket, and try again.",
         ),
         SessionErrorKind::OutcomeUnknown => (
             "Please look again",

@@ -34,7 +34,7 @@ pub(super) fn page(title: &str, account: Markup, body: Markup) -> Markup {
 fn hanger() -> Markup {
     html! {
         svg viewBox="0 0 32 24" width="32" height="24" aria-hidden="true" {
-            path d="M13 6.5a3 3 0 1 1 4.6 2.5c-1 .6-1.6 1.3-1.6 2.5l13.300 8.200a1.2 1.2 0 0 1-.7 2.2H3.400a1.2 1.2 0 0 1-.7-2.2L16 11.500" {}
+            path d="M13 6.5a3 3 0 1 1 4.6 2.5c-1 .6-1.6 1.3-1.6 2.5l13.3 8.2a1.2 1.2 0 0 1-.7 2.2H3.4a1.2 1.2 0 0 1-.7-2.2L16 11.5" {}
         }
     }
 }
