@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cloakroom::core::{Clock, Limits};
 use cloakroom::{Expiry, SessionErrorKind, days, hours, minutes};
+use http::StatusCode;
 use tests::app::{Stage, app};
 use tests::browser::{Browser, Effect};
 use tests::faults::Verb::{self, Create, End, Load, Touch, Update};
@@ -191,11 +192,65 @@ async fn a_chosen_deadline_is_no_later_than_the_token_is_taken() {
             Ok(())
         })
         .await;
-    assert_eq!(answer.status, 200);
+    assert_eq!(answer.status, StatusCode::OK);
     let left = (days(30) - hours(12)).as_secs();
     assert_eq!(answer.set_cookie().max_age(), Some(left));
     stage.clock.advance(days(30) - hours(12) - SECOND);
     assert_eq!(browser.read().await, Some(1));
+}
+
+#[tokio::test]
+async fn signing_in_begins_a_new_life_and_nothing_less_does() {
+    let stage = Stage::memory();
+    let mut browser = begin(&stage, rule()).await;
+    let first_deadline = stage.clock.now().plus(hours(2));
+    stage.clock.advance(minutes(9));
+    let reset = browser
+        .act(move |session| async move {
+            session.reset_expiry()?;
+            session.save().await?;
+            assert_eq!(session.deadline(), Some(first_deadline.into()));
+            Ok(())
+        })
+        .await;
+    assert_eq!(
+        (reset.status, reset.set_cookie().max_age()),
+        (StatusCode::OK, None)
+    );
+
+    let fresh_deadline = stage.clock.now().plus(hours(2));
+    let signed_in = browser
+        .act(move |session| async move {
+            session.renew()?;
+            session.reset_expiry()?;
+            session.save().await?;
+            assert_eq!(session.deadline(), Some(fresh_deadline.into()));
+            Ok(())
+        })
+        .await;
+    assert_eq!(signed_in.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_session_can_be_forgotten_again() {
+    let stage = Stage::memory();
+    let mut browser = begin(&stage, rule()).await;
+    browser
+        .act(|session| async move { session.set_expiry(Expiry::idle(days(7)).absolute(days(30))) })
+        .await;
+    let answer = browser
+        .act(|session| async move {
+            session.renew()?;
+            session.reset_expiry()
+        })
+        .await;
+    assert_eq!(
+        answer.set_cookie().max_age(),
+        None,
+        "until the browser closes"
+    );
+    stage.clock.advance(minutes(10));
+    assert_eq!(browser.read().await, None);
 }
 
 #[tokio::test]

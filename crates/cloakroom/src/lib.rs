@@ -42,7 +42,7 @@
 //! |---|---|
 //! | set it up | [`SessionLayer`], [`CookieConfig`], [`Expiry`] |
 //! | read and edit | [`Session::get`], [`insert`](Session::insert), [`update`](Session::update), [`take`](Session::take), [`Key`] |
-//! | sign in and out | [`Session::renew`], [`Session::destroy`], [`Session::set_expiry`] |
+//! | sign in and out | [`Session::renew`], [`Session::destroy`], [`Session::set_expiry`], [`Session::reset_expiry`] |
 //! | commit at once | [`Session::save`], [`Session::update_now`], [`Session::take_once`] |
 //! | outlive the request | [`Session::detach`] |
 //! | do without axum, or before the handler | [`LazySession`] |

@@ -271,11 +271,11 @@ impl Committer<'_> {
             self.check_size(&entries)?;
         }
         let created = token.id().created_at();
-        let limits = match chosen {
+        let limits = chosen
+            .unwrap_or_else(|| base.limits())
+            .under(self.context.expiry, created)
             // An older token is refused without a look at the store.
-            Some(limits) => limits.until(created.plus(self.context.longest_life())),
-            None => base.limits().under(self.context.expiry, created),
-        };
+            .until(created.plus(self.context.longest_life()));
         Ok(Record::new(
             Revision::draw(&*self.context.entropy)?,
             self.now().max(base.seen()),

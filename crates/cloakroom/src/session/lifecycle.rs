@@ -88,7 +88,7 @@ impl Session {
     }
 
     /// Gives the session a new id and a new secret when it is saved, and ends the old one; data and
-    /// deadlines carry over. Call it whenever the rights of a session change, above all at signing
+    /// deadlines carry over, unless [`reset_expiry`](Self::reset_expiry) gives it a new life. Call it whenever the rights of a session change, above all at signing
     /// in (ASVS 5.0, 7.2.4), or an id that an attacker had planted would be signed in.
     ///
     /// On a session that has ended, it begins a new one, with what this request puts in.
@@ -99,6 +99,7 @@ impl Session {
     /// async fn sign_in(session: Session) -> Result<(), SessionError> {
     ///     // … after the password was checked:
     ///     session.renew()?;
+    ///     session.reset_expiry()?;
     ///     session.insert("user_id", 42)
     /// }
     /// ```
@@ -166,6 +167,19 @@ impl Session {
             return Err(Cause::LongestExpiry.into());
         }
         let limits = Limits::chosen(expiry, self.handle.now());
+        self.handle.state().choose(limits)
+    }
+
+    /// Gives the session the layer's own timeouts again, and its cookie the layer's own lifetime.
+    /// Together with [`renew`](Self::renew) they count from now: signing in begins a new life.
+    /// Without a renewal the absolute deadline stays where the layer's rule has it, since no
+    /// activity may move it (ASVS 5.0, 7.3.2).
+    ///
+    /// # Errors
+    ///
+    /// When the answer has been sent.
+    pub fn reset_expiry(&self) -> Result<(), SessionError> {
+        let limits = Limits::begin(self.handle.context.expiry, self.handle.now());
         self.handle.state().choose(limits)
     }
 

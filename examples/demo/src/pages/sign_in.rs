@@ -55,14 +55,15 @@ pub(crate) async fn sign_in(
     }
     // A new ticket for new rights, or one that was slipped in before would now open the account.
     session.renew()?;
+    // A new life with it: as long as the guest asked for, from now.
     if form.remember {
         session.set_expiry(REMEMBERED)?;
+    } else {
+        session.reset_expiry()?;
     }
-    let same = before.filter(|guest| guest.name == name);
-    let remembered = form.remember || same.is_some_and(|guest| guest.remembered);
     let guest = Guest {
         name: name.to_owned(),
-        remembered,
+        remembered: form.remember,
     };
     session.insert(GUEST, guest)?;
     flash::say(
