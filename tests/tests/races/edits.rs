@@ -1,0 +1,113 @@
+//! Edits beside edits.
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use cloakroom::{Expiry, Session, SessionLayer, days};
+use cloakroom_redis::RedisStore;
+use tokio::task::JoinSet;
+
+use super::{Servers, TRIALS, send};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_edits_of_different_entries_both_land() {
+    let servers = Servers::start().await;
+    for trial in 0..TRIALS {
+        let cookie = servers.begin().await;
+        let answers = servers
+            .race(vec![
+                (format!("/set/left/{trial}"), cookie.clone()),
+                (format!("/set/right/{trial}"), cookie.clone()),
+            ])
+            .await;
+        for (_, answer) in answers {
+            assert_eq!((answer.status, answer.cookie), (StatusCode::OK, None));
+        }
+        for key in ["left", "right"] {
+            assert_eq!(servers.read(key, &cookie).await, trial.to_string());
+        }
+        assert_eq!(servers.read("began", &cookie).await, "1");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_increments_end_at_a_thousand() {
+    let servers = Servers::start().await;
+    let cookie = servers.begin().await;
+    let answers = servers
+        .race(vec![("/hit".to_owned(), cookie.clone()); 1000])
+        .await;
+    for (_, answer) in &answers {
+        assert_eq!(answer.status, StatusCode::OK);
+    }
+    let (_, stored, _) = servers.only_key();
+    assert!(stored.contains("\"hits\":1000"), "{stored}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writers_that_keep_coming_starve_nobody() {
+    let servers = Servers::start().await;
+    let cookie = servers.begin().await;
+    let mut clients = JoinSet::new();
+    for index in 0..100 {
+        let (app, cookie) = (servers.apps[index % 2].clone(), cookie.clone());
+        clients.spawn(async move {
+            for _ in 0..20 {
+                let answer = send(app.clone(), "/hit".to_owned(), Some(cookie.clone())).await;
+                assert_eq!(answer.status, StatusCode::OK);
+            }
+        });
+    }
+    while let Some(client) = clients.join_next().await {
+        client.expect("every write is answered in time");
+    }
+    let (_, stored, _) = servers.only_key();
+    assert!(stored.contains("\"hits\":2000"), "{stored}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_taken_once_is_given_to_one_request() {
+    let servers = Servers::start().await;
+    for _ in 0..TRIALS / 4 {
+        let cookie = servers.begin().await;
+        let mut requests = vec![("/once/began".to_owned(), cookie.clone()); 8];
+        // Writers beside it make the takers try again.
+        requests.push(("/hit".to_owned(), cookie.clone()));
+        requests.push(("/hit".to_owned(), cookie.clone()));
+        let answers = servers.race(requests).await;
+        let given = answers
+            .iter()
+            .filter(|(_, answer)| answer.body == "1")
+            .count();
+        assert_eq!(given, 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn remembering_beside_edits_keeps_both() {
+    let servers = Servers::start().await;
+    let expiry = Expiry::idle(days(7)).absolute(days(30));
+    let remember = move |session: Session| async move { session.set_expiry(expiry) };
+    let store = RedisStore::connect(&servers.redis.url())
+        .await
+        .expect("it runs");
+    let app = Router::new()
+        .route("/remember", get(remember))
+        .layer(SessionLayer::new(store));
+    for _ in 0..TRIALS / 4 {
+        let cookie = servers.begin().await;
+        let remember = send(app.clone(), "/remember".to_owned(), Some(cookie.clone()));
+        let edit = servers.send(0, "/set/a/1", Some(&cookie));
+        let (remembered, edited) = tokio::join!(remember, edit);
+        assert_eq!(
+            remembered.cookie.as_ref(),
+            Some(&cookie),
+            "the same token again"
+        );
+        assert_eq!(edited.cookie, None);
+        assert_eq!(servers.read("a", &cookie).await, "1");
+        let (key, _, ttl) = servers.only_key();
+        assert!(ttl > days(6), "an edit keeps the chosen expiry: {ttl:?}");
+        servers.redis.command(&["DEL", &key]);
+    }
+}
