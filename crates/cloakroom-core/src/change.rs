@@ -199,6 +199,22 @@ impl Changes {
         })
     }
 
+    /// What the edits put in by themselves: without updates, whose closures may count on a value that
+    /// is not there any more. No closure runs.
+    #[must_use]
+    pub fn own(&self) -> Entries {
+        let mut entries = Entries::new();
+        for change in &self.log {
+            match change {
+                Change::Set { key, value } => entries.set_raw(key, Arc::clone(value)),
+                Change::Remove { key } | Change::Take { key } => drop(entries.remove(key)),
+                Change::Clear => entries.clear(),
+                Change::Update { .. } => {}
+            }
+        }
+        entries
+    }
+
     /// Forgets all but the first `count` edits.
     pub fn truncate(&mut self, count: usize) {
         self.log.truncate(count);

@@ -53,6 +53,17 @@ pub(crate) struct Committer<'a> {
     pub(crate) budget: &'a Budget,
 }
 
+/// What came of a touch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Use {
+    /// The session was last seen now.
+    WrittenDown(Timestamp),
+    /// Another commit, a later touch or an ending was there.
+    Superseded,
+    /// The store failed.
+    Failed,
+}
+
 /// The record that an attempt to update is made on.
 enum Base {
     /// What the request has loaded, and its handler has edited.
@@ -135,21 +146,22 @@ impl Committer<'_> {
         unreachable!("the loop ends by returning: the budget is finite")
     }
 
-    /// Writes down that the session was used. Not worth an error: it lives on for a while.
-    pub(crate) async fn touch(&self, live: &Live) -> Option<Timestamp> {
+    /// Writes down that the session was used. A failure is not worth an error: it lives on for a
+    /// while.
+    pub(crate) async fn touch(&self, live: &Live) -> Use {
         let id = live.token.id();
         let now = self.now();
-        let ttl = live.limits(self.context.expiry).ttl(now)?;
-        let touch = self
-            .context
-            .store
-            .touch(id, live.record.revision(), now, ttl);
+        let Some(ttl) = live.limits(self.context.expiry).ttl(now) else {
+            return Use::Superseded;
+        };
+        let store = &self.context.store;
+        let touch = store.touch(id, live.record.revision(), now, ttl);
         match self.budget.write(touch).await {
-            Ok(Touched::Touched) => Some(now),
-            Ok(Touched::Superseded) => None,
+            Ok(Touched::Touched) => Use::WrittenDown(now),
+            Ok(Touched::Superseded) => Use::Superseded,
             Err(error) => {
                 event::touch_failed(id, &error);
-                None
+                Use::Failed
             }
         }
     }

@@ -83,14 +83,15 @@ impl Committer<'_> {
     /// The session that was to be renewed has ended elsewhere. Nothing of it may live on; what this
     /// request itself put in does, as if it had come a moment later.
     async fn start_over(&self, new: Live, draft: &Draft) -> Result<Committed, SessionError> {
-        let own = draft.changes.replay(&Entries::new(), &Entries::new())?;
-        if own.entries.is_empty() {
+        let own = draft.changes.own();
+        if own.is_empty() {
             return Ok(Committed::Gone);
         }
         let begun = Limits::begin(self.context.expiry, self.now());
         let limits = draft.chosen.unwrap_or(begun);
-        let live = self.replace(new, own.entries, limits).await?;
-        let taken = Some(own.taken);
+        let live = self.replace(new, own, limits).await?;
+        // What was to be taken was the ended session's.
+        let taken = Some(None);
         Ok(Committed::Stored(Stored { live, taken }))
     }
 

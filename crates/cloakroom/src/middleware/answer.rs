@@ -36,8 +36,27 @@ pub(super) fn finish<B>(handle: &Handle, answer: &mut Response<B>) {
     let headers = answer.headers_mut();
     vary_on_cookie(headers);
     if let Some(cookie) = cookie {
-        headers.append(SET_COOKIE, cookie);
-        forbid_storing(headers);
+        hand(answer, cookie);
+    }
+}
+
+/// In an answer's extensions: the cookies that session layers have put into it.
+#[derive(Clone, Default)]
+struct Handed(Vec<HeaderValue>);
+
+fn hand<B>(answer: &mut Response<B>, cookie: HeaderValue) {
+    let handed = answer.extensions_mut().get_or_insert_default::<Handed>();
+    handed.0.push(cookie.clone());
+    answer.headers_mut().append(SET_COOKIE, cookie);
+    forbid_storing(answer.headers_mut());
+}
+
+/// Hands on the cookies of layers further in, when another answer takes the place of theirs: what
+/// they tell of was carried out.
+pub(super) fn hand_on<B>(replaced: &mut Response<B>, answer: &mut Response<B>) {
+    let handed = replaced.extensions_mut().remove::<Handed>();
+    for cookie in handed.unwrap_or_default().0 {
+        hand(answer, cookie);
     }
 }
 

@@ -86,7 +86,9 @@ where
                 return Poll::Pending;
             };
             if let Err(error) = committed {
+                let mut replaced = answer;
                 answer = shape(this.error_response, &error);
+                answer::hand_on(&mut replaced, &mut answer);
             }
         }
         if let Some(OpenSession(handle)) = this.session {

@@ -46,24 +46,27 @@ pub enum Reloaded {
 impl DetachedSession {
     /// Fetches the session as it is stored now, and puts the edits not saved yet on top.
     ///
+    /// After a save whose outcome is unknown, it drops the edits of that save, since they may be
+    /// stored, and what follows can be saved again.
+    ///
     /// # Errors
     ///
-    /// When the store fails, or an update meets a value of another type.
+    /// When the store fails. When an update meets a value of another type: the edits not saved yet
+    /// are dropped then.
     pub async fn reload(&mut self) -> Result<Reloaded, SessionError> {
         let handle = &self.0.handle;
-        let _alone = handle.alone().await;
+        let _alone = handle.alone().await?;
         let Some(live) = handle.state().live().cloned() else {
             return Ok(Reloaded::Ended);
         };
         let standing = open(&handle.context, live.token, &handle.budget).await?;
-        let mut state = handle.state();
-        if let Standing::Live(live) = standing {
-            state.rebase(live)?;
-            Ok(Reloaded::Live)
-        } else {
-            state.gone();
-            Ok(Reloaded::Ended)
-        }
+        let Standing::Live(live) = standing else {
+            handle.state().gone();
+            return Ok(Reloaded::Ended);
+        };
+        handle.state().settle();
+        handle.rebase(&live)?;
+        Ok(Reloaded::Live)
     }
 
     /// Saves the edits so far, on top of what others have saved. Also keeps the session alive: the

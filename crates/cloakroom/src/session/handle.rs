@@ -12,14 +12,14 @@ use tracing::Instrument;
 
 use super::lazy::LazySession;
 use crate::budget::Budget;
-use crate::commit::{Committed, Committer};
+use crate::commit::{Committed, Committer, Use};
 use crate::context::Context;
 use crate::cookie::transport::CookieHeaders;
 use crate::error::SessionError;
 use crate::event;
 use crate::load;
 use crate::plan::{Plan, Step, plan};
-use crate::state::{Live, State};
+use crate::state::{Live, Standing, State};
 
 pub(crate) struct Handle {
     pub(crate) context: Arc<Context>,
@@ -148,27 +148,61 @@ impl Handle {
 
     /// Keeps a step of the caller's own apart from commits. Beyond the request, each step has a
     /// budget of its own.
-    pub(crate) async fn alone(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        let alone = self.commits.lock().await;
+    pub(crate) async fn alone(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, SessionError> {
         if self.state().is_detached() {
             self.budget.refill(self.context.budget);
         }
-        alone
+        if let Ok(alone) = self.commits.try_lock() {
+            return Ok(alone);
+        }
+        let alone = self.budget.wait(self.commits.lock()).await;
+        alone.ok_or_else(|| StoreError::new(StoreErrorKind::Unavailable).into())
+    }
+
+    /// Puts the edits that are not stored on top of a fresher record. If they do not fit, they are
+    /// given up. The app's closures run outside the lock.
+    pub(crate) fn rebase(&self, live: &Live) -> Result<(), SessionError> {
+        loop {
+            let (changes, base) = self.state().unstored();
+            let fresher = live.record.entries();
+            let entries = match changes.is_empty() {
+                true => fresher.clone(),
+                false => match changes.replay(&base, fresher) {
+                    Ok(replay) => replay.entries,
+                    Err(error) => {
+                        self.state().give_up_on(live.clone());
+                        return Err(error.into());
+                    }
+                },
+            };
+            if self.state().rebase(&changes, live, entries) {
+                return Ok(());
+            }
+        }
     }
 
     async fn carry_out<T>(
         &self,
         edit: impl FnOnce(&mut State) -> Result<Option<T>, SessionError>,
     ) -> Result<(Option<T>, Done), SessionError> {
-        let _alone = self.alone().await;
-        let Some(edited) = edit(&mut self.state())? else {
+        let _alone = self.alone().await?;
+        let (mark, edited) = {
+            let mut state = self.state();
+            (state.mark(), edit(&mut state)?)
+        };
+        let Some(edited) = edited else {
             return Ok((None, Done::nothing(Step::Nothing)));
         };
-        let done = self.carry_out_alone().await;
-        if let Err(error) = &done {
-            event::commit_failed(error);
+        match self.carry_out_alone().await {
+            Ok(done) => Ok((Some(edited), done)),
+            Err(error) => {
+                event::commit_failed(&error);
+                if !error.is_outcome_unknown() {
+                    self.state().take_back(mark);
+                }
+                Err(error)
+            }
         }
-        Ok((Some(edited), done?))
     }
 
     async fn carry_out_alone(&self) -> Result<Done, SessionError> {
@@ -191,27 +225,19 @@ impl Handle {
             (Step::Create, _) => committer.create(&draft).await,
             (Step::Update, Some(live)) => committer.update(live, &draft).await,
             (Step::Renew, Some(live)) => committer.renew(live, &draft).await,
-            (Step::Touch, Some(live)) => {
-                if let Some(seen) = committer.touch(live).await {
-                    self.state().touched(seen);
-                }
-                return Ok(Done::nothing(plan.step));
-            }
+            (Step::Touch, Some(live)) => return self.touch(live).await,
             _ => return Ok(Done::nothing(Step::Nothing)),
         };
-        let mut state = self.state();
-        state.uncertain = matches!(&result, Err(error) if error.is_outcome_unknown());
+        self.state().uncertain = matches!(&result, Err(error) if error.is_outcome_unknown());
         match result? {
-            Committed::Gone => {
-                state.gone();
-                Ok(Done {
-                    gone: true,
-                    ..Done::nothing(plan.step)
-                })
-            }
+            Committed::Gone => Ok(self.gone(plan.step)),
             Committed::Stored(stored) => {
-                state.cookie = plan.cookie;
-                state.stored(stored.live.clone(), &draft)?;
+                {
+                    let mut state = self.state();
+                    state.cookie = plan.cookie;
+                    state.stored(&draft);
+                }
+                self.rebase(&stored.live)?;
                 Ok(Done {
                     step: plan.step,
                     gone: false,
@@ -219,6 +245,33 @@ impl Handle {
                     taken: stored.taken,
                 })
             }
+        }
+    }
+
+    /// Writes the use down. A request that is superseded leaves it at that: somebody else has used
+    /// the session. Beyond the request nobody else may, so it has another look.
+    async fn touch(&self, live: &Live) -> Result<Done, SessionError> {
+        let mut seen = self.committer().touch(live).await;
+        if matches!(seen, Use::Superseded) && self.state().is_detached() {
+            let token = live.token.clone();
+            let Standing::Live(fresher) = load::open(&self.context, token, &self.budget).await?
+            else {
+                return Ok(self.gone(Step::Touch));
+            };
+            self.rebase(&fresher)?;
+            seen = self.committer().touch(&fresher).await;
+        }
+        if let Use::WrittenDown(seen) = seen {
+            self.state().touched(seen);
+        }
+        Ok(Done::nothing(Step::Touch))
+    }
+
+    fn gone(&self, step: Step) -> Done {
+        self.state().gone();
+        Done {
+            gone: true,
+            ..Done::nothing(step)
         }
     }
 

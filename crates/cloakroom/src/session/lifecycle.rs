@@ -120,7 +120,7 @@ impl Session {
     ///
     /// When the store fails: the session may still be alive, and the cookie stays.
     pub async fn destroy(&self) -> Result<Destroyed, SessionError> {
-        let _alone = self.handle.alone().await;
+        let _alone = self.handle.alone().await?;
         let live = {
             let mut state = self.handle.state();
             match state.live() {

@@ -82,6 +82,13 @@ pub(crate) struct Draft {
     renewing: bool,
 }
 
+/// Where the edits stood.
+#[derive(Debug)]
+pub(crate) struct Mark {
+    edits: usize,
+    entries: Entries,
+}
+
 impl State {
     pub(crate) fn new(standing: Standing) -> Self {
         let entries = match &standing {
@@ -215,8 +222,9 @@ impl State {
         }
     }
 
-    /// Takes in what a commit has stored; edits made beside it are put on top.
-    pub(crate) fn stored(&mut self, live: Live, draft: &Draft) -> Result<(), SessionError> {
+    /// Takes in that a commit has stored this. What is stored, and edits made beside it, are put
+    /// together by a rebase, which has to follow.
+    pub(crate) fn stored(&mut self, draft: &Draft) {
         // Fewer, if an answer that failed has dropped the edits in the meantime.
         let stored = draft.changes.len().min(self.changes.len());
         self.changes.forget_first(stored);
@@ -224,20 +232,52 @@ impl State {
             self.chosen = None;
         }
         self.renewing &= !draft.renewing;
-        self.rebase(live)
     }
 
-    /// Puts the edits that are not stored on top of a fresher record.
-    pub(crate) fn rebase(&mut self, live: Live) -> Result<(), SessionError> {
-        let fresher = live.record.entries().clone();
-        let base = std::mem::replace(&mut self.standing, Standing::Live(live));
-        self.entries = if self.changes.is_empty() {
-            fresher
-        } else {
-            let base = Self::new(base).entries;
-            self.changes.replay(&base, &fresher)?.entries
-        };
-        Ok(())
+    /// The edits that are not stored, and what they were made on.
+    pub(crate) fn unstored(&self) -> (Changes, Entries) {
+        let base = self.live().map(|live| live.record.entries().clone());
+        (self.changes.clone(), base.unwrap_or_default())
+    }
+
+    /// Takes in a fresher record, and the entries that the edits of `unstored` make of it; `false` if
+    /// there was another edit since.
+    pub(crate) fn rebase(&mut self, unstored: &Changes, live: &Live, entries: Entries) -> bool {
+        if self.changes.len() != unstored.len() {
+            return false;
+        }
+        self.standing = Standing::Live(live.clone());
+        self.entries = entries;
+        true
+    }
+
+    /// Leaves a step of unknown outcome behind: its edits may be stored, so they are not tried again.
+    pub(crate) fn settle(&mut self) {
+        if std::mem::take(&mut self.uncertain) {
+            self.drop_edits();
+        }
+    }
+
+    /// Takes in a fresher record, and gives up the edits: they do not fit on it.
+    pub(crate) fn give_up_on(&mut self, live: Live) {
+        self.standing = Standing::Live(live);
+        self.drop_edits();
+    }
+
+    /// Where the edits stand, to come back to.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark {
+            edits: self.changes.len(),
+            entries: self.entries.clone(),
+        }
+    }
+
+    /// Takes back the one edit since the mark; not if there were others beside it.
+    pub(crate) fn take_back(&mut self, mark: Mark) {
+        if self.changes.len() == mark.edits + 1 {
+            self.changes.truncate(mark.edits);
+            self.entries = mark.entries;
+        }
     }
 
     /// Takes in that the use was written down.
@@ -247,13 +287,12 @@ impl State {
         }
     }
 
-    /// Takes in that the session ended elsewhere. Of what the handler sees only its own edits stay:
-    /// should it begin a new session, nothing of the ended one is in it.
+    /// Takes in that the session ended elsewhere. Of what the handler sees only what it put in itself
+    /// stays: should it begin a new session, nothing of the ended one is in it.
     pub(crate) fn gone(&mut self) {
-        let nothing = Entries::new();
-        let own = self.changes.replay(&nothing, &nothing);
-        self.entries = own.map(|replay| replay.entries).unwrap_or_default();
+        self.entries = self.changes.own();
         self.standing = Standing::Tombstoned;
+        self.uncertain = false;
         self.ended_meanwhile = true;
     }
 
