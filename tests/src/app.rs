@@ -13,8 +13,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use cloakroom::core::ManualClock;
 use cloakroom::{
-    ErrorResponse, LazySession, MemoryStore, Session, SessionError, SessionLayer, Store,
+    DetachedSession, ErrorResponse, LazySession, MemoryStore, Session, SessionError, SessionLayer,
+    Store,
 };
+use tokio::sync::oneshot;
 
 use crate::browser::{Answer, Browser, Effect};
 use crate::faults::{CountingStore, Verb};
@@ -214,6 +216,27 @@ impl<S: Store + Clone> Stage<S> {
         assert_eq!(answer.effect(), Effect::Nothing);
         assert_eq!(answer.vary(), "");
         assert_eq!(answer.cache_control(), "");
+    }
+}
+
+impl Stage {
+    /// A browser that has a session with the entry `n`, 1, and a handle on that session that outlives
+    /// its request. The store has counted nothing.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub async fn detached(&self) -> (Browser, DetachedSession) {
+        let mut browser = self.signed_in().await;
+        let (sender, receiver) = oneshot::channel();
+        browser
+            .act(|session| async move {
+                assert!(sender.send(session.detach()?).is_ok());
+                Ok(())
+            })
+            .await;
+        self.forget();
+        (browser, receiver.await.expect("it was sent"))
     }
 }
 

@@ -9,6 +9,8 @@ mod lifecycle;
 #[cfg(test)]
 mod now;
 #[cfg(test)]
+mod odd_moments;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod values;

@@ -9,7 +9,7 @@ use axum::extract::ws::{Message, WebSocketUpgrade};
 use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
-use cloakroom::{DetachedSession, Reloaded, Saved, Session, SessionError, SessionErrorKind};
+use cloakroom::{Reloaded, Saved, Session, SessionError, SessionErrorKind};
 use futures_util::{SinkExt, StreamExt, stream};
 use http::header::{COOKIE, SET_COOKIE};
 use http_body_util::BodyExt;
@@ -56,23 +56,10 @@ async fn a_streaming_body_begins_after_the_save_and_cannot_edit() {
 }
 
 /// A browser with a session, and the detached handle of one of its requests.
-async fn detached(stage: &Stage) -> (tests::browser::Browser, DetachedSession) {
-    let mut browser = stage.signed_in().await;
-    let (sender, receiver) = tokio::sync::oneshot::channel();
-    browser
-        .act(|session| async move {
-            assert!(sender.send(session.detach()?).is_ok());
-            Ok(())
-        })
-        .await;
-    stage.forget();
-    (browser, receiver.await.expect("it was sent"))
-}
-
 #[tokio::test]
 async fn a_detached_session_saves_and_reloads() {
     let stage = Stage::memory();
-    let (mut browser, mut detached) = detached(&stage).await;
+    let (mut browser, mut detached) = stage.detached().await;
     assert_eq!(detached.save().await.unwrap(), Saved::Unchanged);
     detached.insert("progress", 1).unwrap();
     browser
@@ -94,7 +81,7 @@ async fn a_detached_session_saves_and_reloads() {
 #[tokio::test]
 async fn a_detached_session_never_creates() {
     let stage = Stage::memory();
-    let (mut browser, mut first) = detached(&stage).await;
+    let (mut browser, mut first) = stage.detached().await;
     let mut second = first.detach().unwrap();
     browser
         .act(|session| async move { session.destroy().await.map(|_| ()) })
@@ -135,7 +122,7 @@ async fn a_session_that_is_not_stored_cannot_be_detached() {
 #[tokio::test(start_paused = true)]
 async fn a_detached_session_waits_anew_with_each_call() {
     let stage = Stage::memory();
-    let (_, mut detached) = detached(&stage).await;
+    let (_, mut detached) = stage.detached().await;
     for round in 2..5 {
         let gate = Gate::new();
         stage.store.next(Update, Before(gate.clone()));

@@ -126,8 +126,9 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As [`take`](Self::take) and [`save`](Self::save). If the outcome of the save is unknown,
-    /// nobody may get the value.
+    /// As [`take`](Self::take) and [`save`](Self::save); but what cannot be read as a `T` is gone. If
+    /// the outcome of the save is unknown, nobody may get the value; after any other error of the
+    /// store it is still there.
     pub async fn take_once<T: DeserializeOwned>(
         &self,
         key: impl EntryKey<T>,
