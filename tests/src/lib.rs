@@ -12,3 +12,4 @@ pub mod program;
 pub mod redis;
 pub mod resp;
 pub mod samples;
+pub mod topology;

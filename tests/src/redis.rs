@@ -13,6 +13,9 @@ use crate::resp::{Connection, Reply};
 /// How long a server may take to answer, or to go.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The name of a server's own configuration, if it has one.
+const CONFIGURATION: &str = "redis.conf";
+
 /// A Redis server of one's own, on a free port of this machine, with its files in a folder of its
 /// own, both gone when the value is dropped. The program is `redis-server`, or what the environment
 /// variable `REDIS_SERVER` names (for instance `valkey-server`).
@@ -43,15 +46,25 @@ impl RedisServer {
     /// When it does not start.
     #[must_use]
     pub fn start_with(options: &[&str]) -> Self {
+        Self::start_from(&[], || options.iter().map(|&o| o.to_owned()).collect())
+    }
+
+    /// Starts a server with files in its folder, by their names; one of the name `redis.conf` is its
+    /// configuration. `options` is asked at every attempt, so that it can draw ports that are free.
+    pub(crate) fn start_from(files: &[(&str, &str)], options: impl Fn() -> Vec<String>) -> Self {
         let mut server = Self {
             child: None,
             port: 0,
             folder: new_folder(),
-            options: options.iter().map(|&option| option.to_owned()).collect(),
+            options: Vec::new(),
             password: None,
         };
+        for (name, text) in files {
+            fs::write(server.folder.join(name), text).expect("the folder can be written to");
+        }
         for _ in 0..50 {
             server.port = free_port();
+            server.options = options();
             if server.spawn() {
                 return server;
             }
@@ -77,6 +90,12 @@ impl RedisServer {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The folder of its files.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The URL, without a password.
@@ -200,7 +219,9 @@ impl RedisServer {
     fn spawn(&mut self) -> bool {
         let program = env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into());
         let mut command = Command::new(&program);
+        let file = self.folder.join(CONFIGURATION);
         command
+            .args(file.exists().then_some(file))
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
             .args(["--save", "", "--appendonly", "no"])
             .arg("--dir")
@@ -271,7 +292,7 @@ fn process_on(port: u16) -> Option<u32> {
 
 /// A port that nothing listens on. It lies below those that the system gives to outgoing connections:
 /// one of those could take it while a server is down.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     const FIRST: u16 = 20_000;
     const COUNT: u16 = 12_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);

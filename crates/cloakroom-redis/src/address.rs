@@ -8,8 +8,11 @@ use crate::error::ConnectError;
 /// Where the server is, and how fred is told.
 #[derive(Clone)]
 pub(crate) struct Address {
-    /// fred's configuration: server, database, credentials, TLS.
+    /// fred's configuration: server, database, credentials.
     pub(crate) config: Config,
+    /// Whether the connection is to be made with TLS.
+    #[cfg(feature = "tls")]
+    pub(crate) tls: bool,
     /// The URL without anything that could be a credential.
     pub(crate) shown: String,
 }
@@ -72,9 +75,17 @@ impl Address {
                 return Err(refuse("it has a query parameter that means nothing here"));
             }
         }
-        let config = Config::from_url(text).map_err(|_| refuse("it names no usable server"))?;
+        // fred would read the system's certificates here, also where others are to be trusted.
+        let plain = if tls {
+            without_tls(&url)
+        } else {
+            url.as_str().to_owned()
+        };
+        let config = Config::from_url(&plain).map_err(|_| refuse("it names no usable server"))?;
         Ok(Self {
             config,
+            #[cfg(feature = "tls")]
+            tls,
             shown: show(&url),
         })
     }
@@ -95,6 +106,14 @@ fn scheme(scheme: &str) -> Option<(Topology, bool)> {
         ("+unix", false) => Some((Topology::Unix, false)),
         _ => None,
     }
+}
+
+/// The URL with the scheme of a connection without TLS: less the second `s` of `rediss`.
+fn without_tls(url: &Url) -> String {
+    let mut text = url.as_str().to_owned();
+    let end = url.scheme().find('-').unwrap_or(url.scheme().len());
+    text.remove(end - 1);
+    text
 }
 
 fn path_fits(topology: Topology, path: &str) -> bool {
@@ -204,11 +223,23 @@ mod tests {
         assert_eq!(address.config.password.as_deref(), Some("p@s#s/:ä"));
     }
 
+    #[test]
+    fn a_url_with_tls_is_handed_on_without() {
+        for (url, expected) in [
+            ("rediss://host", "redis://host"),
+            ("VALKEYS://host", "valkey://host"),
+            ("rediss-cluster://a-s", "redis-cluster://a-s"),
+            ("valkeys-sentinel://a", "valkey-sentinel://a"),
+        ] {
+            assert_eq!(without_tls(&Url::parse(url).unwrap()), expected);
+        }
+    }
+
     #[cfg(feature = "tls")]
     #[test]
-    fn with_its_feature_tls_is_set_up() {
-        let tls = |url: &str| Address::parse(url).unwrap().config.tls.is_some();
-        assert!(tls("rediss://host") && !tls("redis://host"));
+    fn with_its_feature_tls_is_seen() {
+        let tls = |url: &str| Address::parse(url).unwrap().tls;
+        assert!(tls("rediss://host") && tls("VALKEYS-cluster://host") && !tls("redis://host"));
     }
 
     #[cfg(not(feature = "tls"))]

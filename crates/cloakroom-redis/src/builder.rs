@@ -8,6 +8,8 @@ use crate::connection::{Connection, Limits};
 use crate::error::ConnectError;
 use crate::key::{DEFAULT_PREFIX, KeyPrefix};
 use crate::store::RedisStore;
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
 
 /// Sets up a [`RedisStore`].
 ///
@@ -34,6 +36,8 @@ pub struct RedisStoreBuilder {
     password: Option<String>,
     prefix: String,
     limits: Limits,
+    #[cfg(feature = "tls")]
+    tls: Tls,
 }
 
 impl RedisStoreBuilder {
@@ -44,6 +48,8 @@ impl RedisStoreBuilder {
             password: None,
             prefix: DEFAULT_PREFIX.to_owned(),
             limits: Limits::default(),
+            #[cfg(feature = "tls")]
+            tls: Tls::default(),
         }
     }
 
@@ -81,6 +87,55 @@ impl RedisStoreBuilder {
     /// 500 ms unless told otherwise. Zero is an error when connecting.
     pub fn with_connect_time_limit(mut self, limit: Duration) -> Self {
         self.limits.connect = limit;
+        self
+    }
+
+    /// The authorities whose certificates are trusted, as PEM, in place of the system's. Needs a URL
+    /// with TLS (`rediss://…`); a text that is not PEM is an error when connecting.
+    ///
+    /// The server's certificate must be for the host that the URL names; those of a cluster's nodes, and
+    /// of what sentinels watch over, for the host or the address by which these announce themselves.
+    ///
+    /// ```no_run
+    /// use cloakroom_redis::RedisStore;
+    ///
+    /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = RedisStore::builder("rediss://cache.internal")
+    ///     .with_tls_ca(std::fs::read("/etc/redis/ca.pem")?)
+    ///     .connect()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn with_tls_ca(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.tls.trust(pem.into());
+        self
+    }
+
+    /// The certificate that is shown to the server (with those that lead to its authority, if any), and
+    /// its private key, both as PEM. Needs a URL with TLS; what does not fit together is an error when
+    /// connecting.
+    ///
+    /// ```no_run
+    /// use cloakroom_redis::RedisStore;
+    ///
+    /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (certificate, key) = (std::fs::read("shop.pem")?, std::fs::read("shop.key")?);
+    /// let store = RedisStore::builder("rediss://cache.internal")
+    ///     .with_tls_client_certificate(certificate, key)
+    ///     .connect()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn with_tls_client_certificate(
+        mut self,
+        certificate_pem: impl Into<Vec<u8>>,
+        key_pem: impl Into<Vec<u8>>,
+    ) -> Self {
+        self.tls.show(certificate_pem.into(), key_pem.into());
         self
     }
 
@@ -126,6 +181,8 @@ impl RedisStoreBuilder {
             ));
         }
         let mut address = Address::parse(&self.url)?;
+        #[cfg(feature = "tls")]
+        set_up_tls(&self.tls, &mut address)?;
         let config = &mut address.config;
         config.username = self.username.or_else(|| config.username.take());
         config.password = self.password.or_else(|| config.password.take());
@@ -137,6 +194,19 @@ impl RedisStoreBuilder {
         }
         Ok((address, self.limits, prefix))
     }
+}
+
+#[cfg(feature = "tls")]
+fn set_up_tls(tls: &Tls, address: &mut Address) -> Result<(), ConnectError> {
+    if address.tls {
+        address.config.tls = Some(tls.config()?);
+    } else if !tls.is_default() {
+        return Err(ConnectError::configuration(
+            "there are certificates for TLS to Redis, and the URL asks for none: its scheme must \
+             begin with `rediss`",
+        ));
+    }
+    Ok(())
 }
 
 impl fmt::Debug for RedisStoreBuilder {
@@ -167,6 +237,29 @@ mod tests {
         assert!(error(builder().with_username("me")).contains("no password"));
         assert!(error(RedisStore::builder("redis://secret@host")).contains("no password"));
         assert!(error(builder()).contains("Tokio runtime"));
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn certificates_that_cannot_work_are_an_error_that_quotes_none() {
+        let builder = || RedisStore::builder("rediss://host");
+        for (builder, expected) in [
+            (builder().with_tls_ca("hunter2"), "authority's"),
+            (builder().with_tls_ca(""), "authority's"),
+            (
+                RedisStore::builder("redis://host").with_tls_ca("hunter2"),
+                "`rediss`",
+            ),
+            (
+                builder().with_tls_client_certificate("hunter2", "hunter2"),
+                "client's",
+            ),
+        ] {
+            let debug = format!("{builder:?}");
+            let error = error(builder);
+            assert!(error.contains(expected), "{error}");
+            assert!(!error.contains("hunter2") && !debug.contains("hunter2"));
+        }
     }
 
     #[test]

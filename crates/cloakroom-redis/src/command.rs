@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::connection::Connection;
 use crate::error::strange_answer;
-use crate::verdict::Effect;
+use crate::verdict::{self, Effect};
 
 // The scripts hold these places as numbers.
 const _: () = assert!(REVISION.start == 3 && REVISION.end == 19);
@@ -47,9 +47,16 @@ pub(crate) async fn create(
     ttl: Duration,
 ) -> Result<bool, StoreError> {
     let client = connection.client()?;
-    let expiry = Some(Expiration::PX(millis(ttl)));
-    let set = client.set(key, value, expiry, Some(SetOptions::NX), false);
-    let reply: Value = connection.settle(set.await, Effect::Write)?;
+    let began = Instant::now();
+    let (value, expiry) = (Bytes::from(value), Some(Expiration::PX(millis(ttl))));
+    let nx = || Some(SetOptions::NX);
+    let set = client.set(key.clone(), value.clone(), expiry.clone(), nx(), false);
+    let mut result = set.await;
+    if is_elsewhere(&result) {
+        let client = in_what_is_left(&client, connection.limit(), began);
+        result = client.set(key, value, expiry, nx(), false).await;
+    }
+    let reply: Value = connection.settle(result, Effect::Write)?;
     Ok(!reply.is_null())
 }
 
@@ -59,7 +66,13 @@ pub(crate) async fn load(
     key: String,
 ) -> Result<Option<Bytes>, StoreError> {
     let client = connection.client()?;
-    connection.settle(client.get(key).await, Effect::Read)
+    let began = Instant::now();
+    let mut result = client.get(key.clone()).await;
+    if is_elsewhere(&result) {
+        let client = in_what_is_left(&client, connection.limit(), began);
+        result = client.get(key).await;
+    }
+    connection.settle(result, Effect::Read)
 }
 
 /// `scripts/update.lua`.
@@ -124,7 +137,8 @@ impl Script {
     }
 }
 
-/// Runs a script by its name, or, on a server that does not know it, by its text.
+/// Runs a script by its name, or, on a server that does not know it, by its text. That is also how the
+/// other node is asked, if this one does not have the key.
 async fn run(
     connection: &Connection,
     script: &'static Script,
@@ -152,7 +166,7 @@ async fn run(
             words(Bytes::from_static(script.sha1.as_bytes()).into()),
         )
         .await;
-    if is_unknown_script(&result) {
+    if is_unknown_script(&result) || is_elsewhere(&result) {
         let client = in_what_is_left(&client, connection.limit(), began);
         let command = CustomCommand::new_static("EVAL", slot, false);
         result = client
@@ -170,6 +184,11 @@ async fn run(
 
 fn is_unknown_script(result: &Result<Value, FredError>) -> bool {
     matches!(result, Err(error) if error.details().starts_with("NOSCRIPT"))
+}
+
+/// Whether another node of the cluster has the key, so that the command is to be sent once more.
+fn is_elsewhere<T>(result: &Result<T, FredError>) -> bool {
+    matches!(result, Err(error) if verdict::is_elsewhere(error))
 }
 
 /// The client with what is left of the time limit; never with zero, which means "no limit".

@@ -256,6 +256,9 @@ fn client(address: Address, limits: Limits) -> Client {
         connection_timeout: limits.connect,
         internal_command_timeout: limits.connect,
         max_command_attempts: 1,
+        // To follow one takes a second attempt, which fred would also use to send again what it knows
+        // nothing of. `command` sends again what is known to be somewhere else.
+        max_redirections: 0,
         max_command_buffer_len: 2 * QUEUE,
         unresponsive: UnresponsiveConfig {
             max_timeout: Some(Duration::from_secs(1).max(limits.command.saturating_mul(4))),
@@ -279,6 +282,7 @@ fn options(limit: Duration) -> Options {
     Options {
         timeout: Some(limit),
         max_attempts: Some(1),
+        max_redirections: Some(0),
         fail_fast: true,
         ..Options::default()
     }

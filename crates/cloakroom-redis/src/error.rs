@@ -27,7 +27,7 @@ pub enum ConnectErrorKind {
     Configuration,
     /// The server does not answer, or is not ready yet: it may be worth another attempt.
     Unreachable,
-    /// The server refuses the credentials, or wants some.
+    /// The server refuses the credentials or the client's certificate, or wants some.
     Refused,
 }
 
@@ -56,6 +56,14 @@ impl ConnectError {
                     false => "it refuses the user name or the password",
                 };
                 (ConnectErrorKind::Refused, why.to_owned())
+            }
+            _ if is_about_our_certificate(&cause.text) => {
+                let why = "it refuses the client's certificate, or wants one";
+                (ConnectErrorKind::Refused, why.to_owned())
+            }
+            _ if cause.text.contains("InvalidCertificate(") => {
+                let why = format!("its certificate is not trusted ({})", cause.text);
+                (ConnectErrorKind::Unreachable, why)
             }
             _ if cause.text.contains("ConnectionRefused") => {
                 let why = "nothing listens there".to_owned();
@@ -141,6 +149,14 @@ impl fmt::Display for Cause {
 }
 
 impl Error for Cause {}
+
+/// Whether the server ends TLS for what the client shows: rustls quotes its alert.
+fn is_about_our_certificate(text: &str) -> bool {
+    // The last is for a signature of somebody else's with an authority's name.
+    const ALERTS: [&str; 3] = ["UnknownCA", "Certificate", "DecryptError"];
+    let alert = text.split_once("AlertReceived(").map(|(_, alert)| alert);
+    alert.is_some_and(|alert| ALERTS.iter().any(|about| alert.contains(about)))
+}
 
 /// The longest start of `text` of at most `longest` bytes.
 fn cut(text: &str, longest: usize) -> &str {

@@ -69,6 +69,8 @@ mod connection;
 mod error;
 mod key;
 mod store;
+#[cfg(feature = "tls")]
+mod tls;
 mod verdict;
 mod watchdog;
 

@@ -72,11 +72,21 @@ const NEVER_SENT: [&str; 4] = [
     "Failed to route command.",
 ];
 
+/// The text of fred 10.1 for a node's answer that another node has the key, when it follows none.
+const ELSEWHERE: &str = "Too many redirections.";
+
+/// Whether a cluster's node answered that another one has the key. It did nothing, and fred has asked
+/// since who has which keys.
+pub(crate) fn is_elsewhere(error: &FredError) -> bool {
+    error.details() == ELSEWHERE
+}
+
 impl Verdict {
     pub(crate) fn of(error: &FredError) -> Self {
         match error.kind() {
             FredErrorKind::Timeout => Self::TimedOut,
             FredErrorKind::Backpressure => Self::NeverSent,
+            _ if is_elsewhere(error) => Self::NotReady,
             // One kind for "refused at the door" and "given up underway": the text tells.
             FredErrorKind::Canceled | FredErrorKind::Unknown
                 if NEVER_SENT.contains(&error.details()) =>
@@ -141,7 +151,7 @@ mod tests {
     use crate::error::store_error;
 
     use FredErrorKind::{Auth, Backpressure, Canceled, Cluster, IO, InvalidArgument, Protocol};
-    use FredErrorKind::{Timeout, Unknown};
+    use FredErrorKind::{Routing, Timeout, Unknown};
     use StoreErrorKind as Kind;
 
     #[test]
@@ -186,6 +196,12 @@ mod tests {
             (
                 Backpressure,
                 "Max in-flight",
+                Kind::Unavailable,
+                Kind::Unavailable,
+            ),
+            (
+                Routing,
+                "Too many redirections.",
                 Kind::Unavailable,
                 Kind::Unavailable,
             ),

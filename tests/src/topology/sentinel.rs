@@ -1,0 +1,108 @@
+//! A primary that sentinels watch over.
+
+use crate::redis::RedisServer;
+use crate::topology::{copied_at_once, tells, wait_for};
+
+/// What the sentinels call the primary and its replicas.
+const SERVICE: &str = "sessions";
+
+/// How many sentinels there are.
+const SENTINELS: usize = 3;
+
+/// A primary, two replicas, and three sentinels, of which two must agree.
+#[derive(Debug)]
+pub struct Sentinel {
+    sentinels: Vec<RedisServer>,
+    servers: Vec<RedisServer>,
+}
+
+impl Sentinel {
+    /// Starts them, and waits until every sentinel knows all.
+    ///
+    /// # Panics
+    ///
+    /// When they do not find each other.
+    #[must_use]
+    pub fn start() -> Self {
+        let servers: Vec<_> = (0..3)
+            .map(|_| RedisServer::start_from(&[], copied_at_once))
+            .collect();
+        let primary = servers[0].port().to_string();
+        for replica in &servers[1..] {
+            replica.command(&["REPLICAOF", "127.0.0.1", &primary]);
+        }
+        for replica in &servers[1..] {
+            wait_for("a copy", || {
+                tells(replica, "replication", "master_link_status:up")
+            });
+        }
+        let sentinels = (0..SENTINELS).map(|_| start_sentinel(&primary)).collect();
+        let all = Self { sentinels, servers };
+        all.wait_until_known();
+        all
+    }
+
+    /// The URL, which names all sentinels.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let ports: Vec<_> = self.sentinels.iter().map(RedisServer::port).collect();
+        let [first, second, third] = ports[..] else {
+            unreachable!("there are three");
+        };
+        format!(
+            "redis-sentinel://127.0.0.1:{first}?sentinelServiceName={SERVICE}\
+             &node=127.0.0.1:{second}&node=127.0.0.1:{third}"
+        )
+    }
+
+    /// The sentinels.
+    #[must_use]
+    pub fn sentinels(&self) -> &[RedisServer] {
+        &self.sentinels
+    }
+
+    /// The server that was the primary when it started, and its replicas.
+    #[must_use]
+    pub fn servers(&self) -> &[RedisServer] {
+        &self.servers
+    }
+
+    /// The same, to kill one.
+    #[must_use]
+    pub fn servers_mut(&mut self) -> &mut [RedisServer] {
+        &mut self.servers
+    }
+
+    /// The port of the primary, as a sentinel tells it.
+    ///
+    /// # Panics
+    ///
+    /// When the sentinel does not answer.
+    #[must_use]
+    pub fn primary(&self) -> u16 {
+        let words = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE];
+        let mut address = self.sentinels[0].command(&words).list();
+        let port = address.pop().expect("an address has a port").text();
+        port.parse().expect("a port is a number")
+    }
+
+    fn wait_until_known(&self) {
+        for sentinel in &self.sentinels {
+            wait_for("a sentinel that knows all", || {
+                let known = |what| sentinel.command(&["SENTINEL", what, SERVICE]).list().len();
+                known("REPLICAS") == self.servers.len() - 1 && known("SENTINELS") == SENTINELS - 1
+            });
+        }
+    }
+}
+
+fn start_sentinel(primary: &str) -> RedisServer {
+    let configuration = format!(
+        "sentinel monitor {SERVICE} 127.0.0.1 {primary} 2\n\
+         sentinel down-after-milliseconds {SERVICE} 1000\n\
+         sentinel failover-timeout {SERVICE} 5000\n"
+    );
+    RedisServer::start_from(&[("redis.conf", &configuration)], || {
+        vec!["--sentinel".to_owned()]
+    })
+}
