@@ -16,6 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The name of a server's own configuration, if it has one.
 const CONFIGURATION: &str = "redis.conf";
 
+/// What the users of the store read.
+const FRONT_PAGE: &str = include_str!("../../crates/cloakroom-redis/src/lib.rs");
+
 /// A Redis server of one's own, on a free port of this machine, with its files in a folder of its
 /// own, both gone when the value is dropped. The program is `redis-server`, or what the environment
 /// variable `REDIS_SERVER` names (for instance `valkey-server`).
@@ -84,6 +87,21 @@ impl RedisServer {
         server.command(&["CONFIG", "SET", "requirepass", password]);
         server.password = Some(password.to_owned());
         server
+    }
+
+    /// Makes the user `shop`, with the password `password` and the rights that the store's front page
+    /// tells to give, word by word, and these.
+    ///
+    /// # Panics
+    ///
+    /// When the page tells nothing, or Redis does not understand it.
+    pub fn add_user(&self, more_rights: &[&str]) {
+        let mut lines = FRONT_PAGE.lines();
+        let line = lines.find_map(|line| line.strip_prefix("//! ACL SETUSER"));
+        let mut words = vec!["ACL", "SETUSER"];
+        words.extend(line.expect("a line of the page").split_whitespace());
+        words.extend(more_rights);
+        assert_eq!(self.command(&words).text(), "OK");
     }
 
     /// The port.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cloakroom_core::store::{Ended, Loaded};
+use cloakroom_core::store::{Ended, Loaded, Touched};
 use cloakroom_core::{Store, StoreErrorKind};
 use cloakroom_redis::{ConnectError, ConnectErrorKind, RedisStore};
 use tests::redis::RedisServer;
@@ -109,13 +109,9 @@ async fn missing_rights_are_refused_and_told() {
 #[tokio::test]
 async fn the_rights_that_are_listed_suffice() {
     let server = RedisServer::start();
-    let rights = "+get +set +evalsha +eval +getrange +setrange +pexpire +del +ping +auth +select \
-                  +info +client|id";
-    let mut user = vec!["ACL", "SETUSER", "shop", "on", ">pw", "~cloakroom:*"];
-    user.extend(rights.split_whitespace());
-    assert_eq!(server.command(&user).text(), "OK");
+    server.add_user(&[]);
     let builder = RedisStore::builder(server.url()).with_username("shop");
-    let store = builder.with_password("pw").connect().await.unwrap();
+    let store = builder.with_password("password").connect().await.unwrap();
     let (id, first) = session(1);
     let later = first.seen().plus(MINUTE);
     store.create(id, &first, MINUTE).await.unwrap();
@@ -130,4 +126,64 @@ async fn the_rights_that_are_listed_suffice() {
         .unwrap();
     let ended = store.end(id, None, &tombstone(&first), MINUTE).await;
     assert_eq!(ended.unwrap(), Ended::Ended);
+    store.ping().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_rights_that_are_listed_suffice_when_memory_is_full() {
+    let server = RedisServer::start_with(&["--maxmemory-policy", "noeviction"]);
+    server.add_user(&[]);
+    let builder = RedisStore::builder(server.url() + "/1").with_username("shop");
+    let store = builder.with_password("password").connect().await.unwrap();
+    let (id, record) = session(1);
+    let later = record.seen().plus(MINUTE);
+    store.create(id, &record, MINUTE).await.unwrap();
+    server.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    let touched = store.touch(id, record.revision(), later, MINUTE).await;
+    assert_eq!(touched.unwrap(), Touched::Touched);
+    let ended = store.end(id, None, &tombstone(&record), MINUTE).await;
+    assert_eq!(ended.unwrap(), Ended::Ended);
+}
+
+#[tokio::test]
+async fn a_password_changes_while_the_store_works() {
+    let server = RedisServer::start();
+    server.add_user(&[]);
+    let builder = || RedisStore::builder(server.url()).with_username("shop");
+    let old = builder().with_password("password").connect().await.unwrap();
+    server.command(&["ACL", "SETUSER", "shop", ">new"]);
+    old.ping().await.unwrap();
+    let new = builder().with_password("new").connect().await.unwrap();
+    new.ping().await.unwrap();
+
+    // Both are good for a new connection.
+    hang_up(&server);
+    recovers(&old).await;
+    recovers(&new).await;
+
+    // An open connection outlives its password.
+    server.command(&["ACL", "SETUSER", "shop", "<password"]);
+    old.ping().await.unwrap();
+    hang_up(&server);
+    recovers(&new).await;
+    for _ in 0..20 {
+        let error = old.ping().await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    server.command(&["ACL", "SETUSER", "shop", ">password"]);
+    recovers(&old).await;
+}
+
+/// Ends the connections of the store's user.
+fn hang_up(server: &RedisServer) {
+    server.command(&["CLIENT", "KILL", "USER", "shop"]);
+}
+
+async fn recovers(store: &RedisStore) {
+    let began = Instant::now();
+    while let Err(error) = store.ping().await {
+        assert!(began.elapsed() < Duration::from_secs(5), "{error:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

@@ -32,13 +32,37 @@
 //! | [`RedisStore::ping`] | `PING` | 1 |
 //!
 //! A server that does not know a script yet answers `NOSCRIPT` and is sent the text with `EVAL`. Every
-//! command names one key, so a cluster works. Its user needs
-//! `+get +set +evalsha +eval +getrange +setrange +pexpire +del +ping +auth +select +info +client|id`
-//! on `~cloakroom:*`.
+//! command names one key, so a cluster works.
+//!
+//! # Rights
+//!
+//! A user of its own needs no more than this; another key prefix stands in place of `cloakroom`:
+//!
+//! ```text
+//! ACL SETUSER shop on >password ~cloakroom:* +get +set +evalsha +eval +getrange +setrange +pexpire +del +ping +auth +select +info +client|id
+//! ```
+//!
+//! and in a cluster `+cluster|slots +cluster|info`, behind sentinels `+role`. For a password that
+//! changes, give the user both for a while (`>new`), then restart the app with the new one, then take
+//! the old one away (`<old`): Redis keeps connections that are open, and the store is refused when it
+//! has to make one.
+//!
+//! # Clusters and sentinels
+//!
+//! In a cluster, sessions spread over all primaries. When a slot has a new owner, the first command that
+//! meets it is sent there, within its time limit. While a slot is moved key by key, its sessions that
+//! have gone ahead are `Unavailable`, until the new owner is declared. While a primary is down and has no
+//! successor, every session may be `Unavailable`, also those of other primaries.
+//!
+//! Behind sentinels, the primary is asked for again whenever the connection is made anew. A failover
+//! is noticed as a lost connection, as time-outs, or as a server that is no primary any more; the
+//! sentinels' `down-after-milliseconds` is most of the time that it takes. What the old primary had not
+//! yet handed on to the new one is lost, as always with Redis.
 //!
 //! # When Redis is not well
 //!
-//! Every command is answered within its time limit. A command is sent once, and never again.
+//! Every command is answered within its time limit. A command is sent once, and never again, but to
+//! another node of a cluster, when the first has answered that it is not the one.
 //!
 //! | what happens | kind of the error |
 //! |---|---|
@@ -60,7 +84,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `tls` | TLS (`rediss://`), with rustls, ring and the system's certificates |
+//! | `tls` | TLS (`rediss://`), with rustls, ring and the system's certificates; in the builder `with_tls_ca` for one's own, and `with_tls_client_certificate` |
 
 mod address;
 mod builder;
