@@ -55,15 +55,10 @@ impl Cluster {
         &self.nodes[PRIMARIES..]
     }
 
-    /// Sends a command to every node.
-    ///
-    /// # Panics
-    ///
-    /// When a node refuses it.
-    pub fn command_all(&self, words: &[&str]) {
-        for node in &self.nodes {
-            ok(node.command(words));
-        }
+    /// All nodes.
+    #[must_use]
+    pub fn nodes(&self) -> &[RedisServer] {
+        &self.nodes
     }
 
     /// Makes a replica the primary of its slots, in agreement with the one it was, and waits until
@@ -73,11 +68,86 @@ impl Cluster {
     ///
     /// When it does not.
     pub fn fail_over(&self, index: usize) {
-        let (old, new) = (&self.primaries()[index], &self.replicas()[index]);
+        let new = &self.replicas()[index];
         ok(new.command(&["CLUSTER", "FAILOVER"]));
-        wait_for("a failover", || {
-            tells(new, "replication", "role:master") && tells(old, "replication", "role:slave")
-        });
+        self.wait_until_owned(SLOTS * index / PRIMARIES, new);
+    }
+
+    /// Kills a primary.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be killed.
+    pub fn kill(&mut self, index: usize) {
+        self.nodes[index].kill();
+    }
+
+    /// Makes a replica the primary of its slots, without asking anyone.
+    ///
+    /// # Panics
+    ///
+    /// When it does not.
+    pub fn take_over(&self, index: usize) {
+        ok(self.replicas()[index].command(&["CLUSTER", "FAILOVER", "TAKEOVER"]));
+    }
+
+    /// Begins to move the slot of a key from one primary to another.
+    ///
+    /// # Panics
+    ///
+    /// When a node refuses it.
+    pub fn begin_move(&self, key: &str, from: &RedisServer, to: &RedisServer) {
+        let slot = slot(from, key).to_string();
+        ok(to.command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &id(from)]));
+        ok(from.command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(to)]));
+    }
+
+    /// Moves one key.
+    ///
+    /// # Panics
+    ///
+    /// When a node refuses it.
+    pub fn move_key(&self, key: &str, from: &RedisServer, to: &RedisServer) {
+        let port = to.port().to_string();
+        ok(from.command(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]));
+    }
+
+    /// Ends the move of a slot, of which all keys have been moved, and waits until all nodes know.
+    ///
+    /// # Panics
+    ///
+    /// When a node refuses it.
+    pub fn end_move(&self, key: &str, from: &RedisServer, to: &RedisServer) {
+        let slot = slot(from, key);
+        for node in [to, from] {
+            let slot = slot.to_string();
+            ok(node.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &id(to)]));
+        }
+        self.wait_until_owned(slot, to);
+    }
+
+    /// The index of the primary that holds a key.
+    ///
+    /// # Panics
+    ///
+    /// When none does.
+    #[must_use]
+    pub fn holder(&self, key: &str) -> usize {
+        let holds = |node: &RedisServer| node.command(&["EXISTS", key]) == Reply::Number(1);
+        let mut primaries = self.primaries().iter();
+        primaries.position(holds).expect("a primary has the key")
+    }
+
+    fn wait_until_owned(&self, slot: usize, owner: &RedisServer) {
+        for node in &self.nodes {
+            wait_for("an owner that all know", || {
+                let ranges = node.command(&["CLUSTER", "SLOTS"]).list().into_iter();
+                let mut ranges = ranges.map(range);
+                ranges.any(|(first, last, port)| {
+                    (first..=last).contains(&slot) && port == owner.port()
+                })
+            });
+        }
     }
 
     /// Every node gets to know every other.
@@ -110,8 +180,7 @@ impl Cluster {
 
     fn replicate(&self) {
         for (primary, replica) in self.primaries().iter().zip(self.replicas()) {
-            let id = primary.command(&["CLUSTER", "MYID"]).text();
-            ok(replica.command(&["CLUSTER", "REPLICATE", &id]));
+            ok(replica.command(&["CLUSTER", "REPLICATE", &id(primary)]));
         }
     }
 
@@ -153,6 +222,29 @@ fn bus_port(node: &RedisServer) -> String {
     let [_, port] = <[Reply; 2]>::try_from(node.command(&["CONFIG", "GET", "cluster-port"]).list())
         .expect("a name and its value");
     port.text()
+}
+
+fn id(node: &RedisServer) -> String {
+    node.command(&["CLUSTER", "MYID"]).text()
+}
+
+fn slot(node: &RedisServer, key: &str) -> usize {
+    let slot = node.command(&["CLUSTER", "KEYSLOT", key]).number();
+    usize::try_from(slot).expect("a slot is no less than zero")
+}
+
+/// A range of CLUSTER SLOTS: its first and last slot, and the port of its primary.
+fn range(reply: Reply) -> (usize, usize, u16) {
+    let mut parts = reply.list().into_iter();
+    let mut number = || parts.next().and_then(|part| part.number().try_into().ok());
+    let (first, last) = (number(), number());
+    let port = parts.next().and_then(|node| node.list().into_iter().nth(1));
+    let port = port.and_then(|port| port.number().try_into().ok());
+    first
+        .zip(last)
+        .zip(port)
+        .map(|((first, last), port)| (first, last, port))
+        .expect("a range has an owner")
 }
 
 fn ok(reply: Reply) {
