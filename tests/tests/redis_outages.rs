@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use cloakroom_core::store::{Created, Ended, Loaded, Touched};
 use cloakroom_core::{Record, Store, StoreError, StoreErrorKind};
 use cloakroom_redis::RedisStore;
+use tests::log::Log;
 use tests::redis::RedisServer;
 use tests::samples::{MINUTE, next, revision, session, tombstone};
 
@@ -132,6 +133,58 @@ async fn many_time_outs_make_a_new_connection() {
     );
     server.thaw();
     recovers(&store).await;
+}
+
+#[tokio::test]
+async fn while_the_server_is_known_to_be_down_nobody_waits() {
+    let log = Log::keep();
+    let server = RedisServer::start();
+    let store = RedisStore::connect(server.url()).await.unwrap();
+    let (id, record) = session(1);
+    store.create(id, &record, MINUTE).await.unwrap();
+    server.freeze();
+    for _ in 0..3 {
+        in_time(store.load(id)).await.unwrap_err();
+    }
+    // Nothing is sent any more, so nothing waits for a time-out.
+    let began = Instant::now();
+    let mut slow = 0;
+    let mut asked = 0;
+    while began.elapsed() < Duration::from_secs(3) {
+        let before = Instant::now();
+        let write = store.update(id, record.revision(), &record, MINUTE);
+        let error = in_time(write).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable, "it was not sent");
+        slow += u32::from(before.elapsed() > Duration::from_millis(50));
+        asked += 1;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(slow <= asked / 100, "{slow} of {asked} waited");
+    server.thaw();
+    recovers(&store).await;
+    assert_eq!(store.load(id).await.unwrap(), Loaded::Record(record));
+    assert_eq!(log.count("Redis does not answer"), 1);
+    assert_eq!(log.count("Redis answers again"), 1);
+}
+
+#[tokio::test]
+async fn a_user_without_ping_comes_back_too() {
+    let server = RedisServer::start();
+    server.add_user(&["-ping"]);
+    let builder = RedisStore::builder(server.url()).with_username("shop");
+    let store = builder.with_password("password").connect().await.unwrap();
+    let (id, _) = session(1);
+    store.load(id).await.unwrap();
+    server.freeze();
+    for _ in 0..4 {
+        in_time(store.load(id)).await.unwrap_err();
+    }
+    server.thaw();
+    let began = Instant::now();
+    while in_time(store.load(id)).await.is_err() {
+        assert!(began.elapsed() < Duration::from_secs(5), "it stays down");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 #[tokio::test]

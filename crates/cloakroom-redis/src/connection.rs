@@ -1,22 +1,23 @@
 //! fred, set up so that it cannot hang, and brought back when it stopped.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use fred::clients::{Client, WithOptions};
 use fred::error::Error as FredError;
 use fred::interfaces::{ClientLike, EventInterface, MetricsInterface};
-use fred::types::ConnectHandle;
 use fred::types::config::{
     ConnectionConfig, Options, PerformanceConfig, ReconnectPolicy, TcpConfig, UnresponsiveConfig,
 };
-use tokio::time::{Instant, sleep_until, timeout};
+use fred::types::{ConnectHandle, Value};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::address::Address;
 use crate::error::{ConnectError, store_error};
+use crate::event;
 use crate::verdict::{Effect, Verdict};
-use crate::watchdog::Watchdog;
+use crate::watchdog::{Cure, Watchdog};
 use cloakroom_core::{StoreError, StoreErrorKind};
 
 /// So many commands may wait for the connection; one more is refused at once.
@@ -32,6 +33,9 @@ const CURE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long fred may take to connect anew before it is looked at.
 const CURE_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long after a sign of life that did not come the next is asked for.
+const PROBE_PAUSE: Duration = Duration::from_millis(20);
 
 /// How long answers may take.
 #[derive(Clone, Copy, Debug)]
@@ -138,8 +142,11 @@ impl Connection {
         self.0.limit
     }
 
-    /// The client for one command, unless too many wait already.
+    /// The client for one command; unless the server is known to be down, or too many wait already.
     pub(crate) fn client(&self) -> Result<Arc<WithOptions<Client>>, StoreError> {
+        if self.0.watchdog.is_down() {
+            return Err(StoreError::new(StoreErrorKind::Unavailable));
+        }
         let client = self.0.client();
         if client.command_queue_len() < self.0.queue {
             Ok(client)
@@ -168,8 +175,8 @@ impl Connection {
     }
 
     fn failed(&self, verdict: Verdict) {
-        if self.0.watchdog.saw_failure(verdict, || self.0.stopped()) {
-            tokio::spawn(cure(Arc::clone(&self.0)));
+        if let Some(cure) = self.0.watchdog.saw_failure(verdict, || self.0.stopped()) {
+            tokio::spawn(carry_out(cure, Arc::downgrade(&self.0)));
         }
     }
 }
@@ -225,23 +232,61 @@ impl Drop for Link {
     }
 }
 
-/// Makes the connection anew. It runs in a task of its own, and no request waits for it.
-async fn cure(shared: Arc<Shared>) {
-    let next = Instant::now() + CURE_INTERVAL;
+/// Makes the connection anew, once or until the server answers. It runs in a task of its own, and no
+/// request waits for it. It ends with the store.
+async fn carry_out(cure: Cure, shared: Weak<Shared>) {
+    let began = Instant::now();
+    if let Some(shared) = shared.upgrade().filter(|_| cure == Cure::UntilItAnswers) {
+        event::down(&shared.shown);
+    }
+    loop {
+        let next = Instant::now() + CURE_INTERVAL;
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
+        reconnect(&shared).await;
+        if cure == Cure::UntilItAnswers {
+            if !answers_before(next, &shared).await {
+                continue;
+            }
+            shared.watchdog.is_up();
+            event::up_again(&shared.shown, began.elapsed());
+        }
+        sleep_until(next).await;
+        return shared.watchdog.cured();
+    }
+}
+
+async fn reconnect(shared: &Shared) {
     let client = shared.client();
-    let forced = async {
-        !shared.stopped()
-            && matches!(
-                timeout(CURE_LIMIT, client.force_reconnection()).await,
-                Ok(Ok(()))
-            )
-    };
     // In any other state than `Connected`, fred is busy with it already.
-    if !forced.await && (shared.stopped() || client.is_connected()) {
+    if client.is_connected() {
+        let forced = timeout(CURE_LIMIT, client.force_reconnection()).await;
+        if !matches!(forced, Ok(Ok(()))) && client.is_connected() {
+            shared.replace();
+        }
+    } else if shared.stopped() {
         shared.replace();
     }
-    sleep_until(next).await;
-    shared.watchdog.cured();
+}
+
+/// Asks for signs of life, until there is one or it is time to connect anew.
+async fn answers_before(next: Instant, shared: &Shared) -> bool {
+    while Instant::now() < next {
+        let pong: Result<Value, FredError> = shared.client().ping(None).await;
+        // An error that the server sends is an answer, too: commands get theirs as fast.
+        let silent = |error| {
+            matches!(
+                Verdict::of(&error),
+                Verdict::TimedOut | Verdict::NeverSent | Verdict::Unclear
+            )
+        };
+        if !pong.is_err_and(silent) {
+            return true;
+        }
+        sleep(PROBE_PAUSE).await;
+    }
+    false
 }
 
 fn client(address: Address, limits: Limits) -> Client {

@@ -78,7 +78,9 @@
 //!
 //! The connection comes back by itself, 50 ms to 1 s after the server. After three time-outs in a row,
 //! or an answer from a server that is no primary any more, it is made anew, at most once a second and
-//! with no request waiting for it.
+//! with no request waiting for it. After the time-outs, the server is known to be down: every command
+//! is refused at once, and none is sent, until a `PING` in the background is answered. The target
+//! `cloakroom_redis` tells the log of both moments.
 //!
 //! # Features
 //!
@@ -91,6 +93,7 @@ mod builder;
 mod command;
 mod connection;
 mod error;
+mod event;
 mod key;
 mod store;
 #[cfg(feature = "tls")]

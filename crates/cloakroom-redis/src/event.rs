@@ -1,0 +1,21 @@
+//! What is told to the log: every event of the crate, in one place, with target `cloakroom_redis`.
+//!
+//! None holds a password, or anything that is stored. A server is named as its URL, without
+//! credentials.
+
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+const TARGET: &str = "cloakroom_redis";
+
+pub(crate) fn down(server: &str) {
+    warn!(
+        target: TARGET, server,
+        "Redis does not answer: commands are refused until it does"
+    );
+}
+
+pub(crate) fn up_again(server: &str, after: Duration) {
+    info!(target: TARGET, server, ?after, "Redis answers again");
+}
