@@ -179,6 +179,9 @@ pub enum StoreErrorKind {
     Unavailable,
     /// The command may or may not have been carried out: its answer was lost or came too late.
     OutcomeUnknown,
+    /// The command was carried out, and stands; but fewer replicas than asked for were known to have
+    /// it in time, so that a failover may lose it.
+    NotReplicated,
     /// The store has no memory left for the write, which was not carried out.
     OutOfMemory,
     /// The store refused the command, which was not carried out: rights, wrong configuration.
@@ -220,6 +223,9 @@ impl fmt::Display for StoreError {
             StoreErrorKind::Unavailable => "the session store cannot be reached",
             StoreErrorKind::OutcomeUnknown => {
                 "the session store did not answer in time; the command may have been carried out"
+            }
+            StoreErrorKind::NotReplicated => {
+                "the session store carried the command out, on fewer replicas than asked for"
             }
             StoreErrorKind::OutOfMemory => "the session store is out of memory",
             StoreErrorKind::Refused => "the session store refused the command",

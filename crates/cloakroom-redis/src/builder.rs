@@ -7,6 +7,7 @@ use crate::address::Address;
 use crate::connection::{Connection, Limits};
 use crate::error::ConnectError;
 use crate::key::{DEFAULT_PREFIX, KeyPrefix};
+use crate::replicas::{Replicas, Wanted};
 use crate::store::RedisStore;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
@@ -36,6 +37,7 @@ pub struct RedisStoreBuilder {
     password: Option<String>,
     prefix: String,
     limits: Limits,
+    wanted: Option<Wanted>,
     #[cfg(feature = "tls")]
     tls: Tls,
 }
@@ -48,6 +50,7 @@ impl RedisStoreBuilder {
             password: None,
             prefix: DEFAULT_PREFIX.to_owned(),
             limits: Limits::default(),
+            wanted: None,
             #[cfg(feature = "tls")]
             tls: Tls::default(),
         }
@@ -87,6 +90,40 @@ impl RedisStoreBuilder {
     /// 500 ms unless told otherwise. Zero is an error when connecting.
     pub fn with_connect_time_limit(mut self, limit: Duration) -> Self {
         self.limits.connect = limit;
+        self
+    }
+
+    /// Lets the writes that a failover must not lose wait until `replicas` replicas have them, for
+    /// `within` at most: beginning a session (so also signing in) and ending one. Unless told, no write
+    /// waits, and a failover loses what the old primary had not yet handed on.
+    ///
+    /// The write is sent together with `WAIT`, on a connection kept for that. `within` is added to the
+    /// command time limit. With too few replicas the answer is
+    /// [`NotReplicated`](cloakroom_core::StoreErrorKind::NotReplicated): the write stands on the
+    /// primary, and the request is not answered with success. A new session is then taken back; one
+    /// that was to end has ended. Edits do not wait: what they lose is a value, and not who is signed
+    /// in.
+    ///
+    /// A replica that has the write in its memory counts. A failover to another one, which had fallen
+    /// behind, loses it all the same: ask for as many as may be promoted. The user needs the right to
+    /// `WAIT`.
+    ///
+    /// Zero replicas, and no time, are an error when connecting.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use cloakroom_redis::RedisStore;
+    ///
+    /// # async fn start() -> Result<(), cloakroom_redis::ConnectError> {
+    /// let store = RedisStore::builder("redis-sentinel://a:26379?sentinelServiceName=main&node=b:26379")
+    ///     .with_replicas(1, Duration::from_millis(100))
+    ///     .connect()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_replicas(mut self, replicas: u32, within: Duration) -> Self {
+        self.wanted = Some(Wanted { replicas, within });
         self
     }
 
@@ -148,9 +185,17 @@ impl RedisStoreBuilder {
     /// connect time limit per server that the URL names and once more, and 200 ms: 2.2 s by default
     /// for a single server; nearly always it is known after one.
     pub async fn connect(self) -> Result<RedisStore, ConnectError> {
+        let wanted = self.wanted;
         let (address, limits, prefix) = self.check()?;
-        let connection = Connection::open(address, limits).await?;
-        Ok(RedisStore::new(connection, prefix))
+        let connection = Connection::open(address.clone(), limits).await?;
+        let replicas = match wanted {
+            Some(wanted) => {
+                let connection = Connection::open(address, limits).await?;
+                Some(Replicas::new(connection, wanted))
+            }
+            None => None,
+        };
+        Ok(RedisStore::new(connection, replicas, prefix))
     }
 
     /// Connects in the background, so that an app can start before its Redis does.
@@ -163,14 +208,19 @@ impl RedisStoreBuilder {
     ///
     /// When something was told that cannot work, and outside of a Tokio runtime.
     pub fn connect_lazily(self) -> Result<RedisStore, ConnectError> {
+        let wanted = self.wanted;
         let (address, limits, prefix) = self.check()?;
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(ConnectError::configuration(
                 "connecting in the background needs a Tokio runtime to run in",
             ));
         }
-        let connection = Connection::open_lazily(address, limits);
-        Ok(RedisStore::new(connection, prefix))
+        let connection = Connection::open_lazily(address.clone(), limits);
+        let replicas = wanted.map(|wanted| {
+            let connection = Connection::open_lazily(address, limits);
+            Replicas::new(connection, wanted)
+        });
+        Ok(RedisStore::new(connection, replicas, prefix))
     }
 
     fn check(self) -> Result<(Address, Limits, KeyPrefix), ConnectError> {
@@ -178,6 +228,13 @@ impl RedisStoreBuilder {
         if self.limits.command.is_zero() || self.limits.connect.is_zero() {
             return Err(ConnectError::configuration(
                 "a time limit of zero lets nothing through",
+            ));
+        }
+        if let Some(Wanted { replicas, within }) = self.wanted
+            && (replicas == 0 || within.is_zero())
+        {
+            return Err(ConnectError::configuration(
+                "to wait for replicas, say for how many and how long: at least one, and not zero",
             ));
         }
         let mut address = Address::parse(&self.url)?;
@@ -234,6 +291,9 @@ mod tests {
         assert!(error(builder().with_key_prefix("a b")).contains("prefix"));
         assert!(error(builder().with_command_time_limit(Duration::ZERO)).contains("zero"));
         assert!(error(builder().with_connect_time_limit(Duration::ZERO)).contains("zero"));
+        let wait = |replicas, within| error(builder().with_replicas(replicas, within));
+        assert!(wait(0, Duration::from_secs(1)).contains("at least one"));
+        assert!(wait(1, Duration::ZERO).contains("at least one"));
         assert!(error(builder().with_username("me")).contains("no password"));
         assert!(error(RedisStore::builder("redis://secret@host")).contains("no password"));
         assert!(error(builder()).contains("Tokio runtime"));

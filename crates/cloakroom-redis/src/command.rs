@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::connection::Connection;
 use crate::error::strange_answer;
+use crate::replicas::Replicas;
 use crate::verdict::{self, Effect};
 
 // The scripts hold these places as numbers.
@@ -58,6 +59,29 @@ pub(crate) async fn create(
     }
     let reply: Value = connection.settle(result, Effect::Write)?;
     Ok(!reply.is_null())
+}
+
+/// `SET key record PX ttl NX`, and `WAIT` behind it: whether it was set.
+pub(crate) async fn create_on_replicas(
+    replicas: &Replicas,
+    key: String,
+    value: String,
+    ttl: Duration,
+) -> Result<bool, StoreError> {
+    let mut sending = replicas.begin().await?;
+    let slot = slot_of(&key);
+    let words: Vec<Value> = vec![
+        Bytes::from(key).into(),
+        Bytes::from(value).into(),
+        Value::from_static_str("PX"),
+        millis(ttl).into(),
+        Value::from_static_str("NX"),
+    ];
+    let reply = sending.send("SET", slot, words).await?;
+    if reply.is_null() {
+        return Ok(false);
+    }
+    sending.replicated().map(|()| true)
 }
 
 /// `GET key`.
@@ -107,9 +131,33 @@ pub(crate) async fn end(
     tombstone: String,
     keep: Duration,
 ) -> Result<Reply, StoreError> {
-    let head = expected.map(head).unwrap_or_default();
-    let args = [head.into(), tombstone.into(), millis(keep).into()];
+    let args = end_args(expected, tombstone, keep);
     run(connection, &END, key, args).await
+}
+
+/// `scripts/end.lua`, and `WAIT` behind it. Always by its text: a server that does not know its name
+/// would make the second `WAIT` start when the first is over.
+pub(crate) async fn end_on_replicas(
+    replicas: &Replicas,
+    key: String,
+    expected: Option<Revision>,
+    tombstone: String,
+    keep: Duration,
+) -> Result<Reply, StoreError> {
+    let mut sending = replicas.begin().await?;
+    let slot = slot_of(&key);
+    let args = end_args(expected, tombstone, keep);
+    let words = END.words_by_text(&key, args);
+    let reply = Reply::of(sending.send("EVAL", slot, words).await?)?;
+    if reply == Reply::Done {
+        sending.replicated()?;
+    }
+    Ok(reply)
+}
+
+fn end_args(expected: Option<Revision>, tombstone: String, keep: Duration) -> [Value; 3] {
+    let head = expected.map(head).unwrap_or_default();
+    [head.into(), tombstone.into(), millis(keep).into()]
 }
 
 /// `PING`: how long the answer took.
@@ -135,6 +183,33 @@ impl Script {
         }
         Self { text, sha1 }
     }
+
+    /// What follows `EVALSHA`.
+    fn words_by_name(&'static self, key: &str, args: [Value; 3]) -> Vec<Value> {
+        Self::words(Bytes::from_static(self.sha1.as_bytes()).into(), key, args)
+    }
+
+    /// What follows `EVAL`.
+    fn words_by_text(&self, key: &str, args: [Value; 3]) -> Vec<Value> {
+        Self::words(Value::from_static_str(self.text), key, args)
+    }
+
+    fn words(script: Value, key: &str, [first, second, third]: [Value; 3]) -> Vec<Value> {
+        let key = Bytes::copy_from_slice(key.as_bytes()).into();
+        vec![script, 1.into(), key, first, second, third]
+    }
+}
+
+impl Reply {
+    fn of(value: Value) -> Result<Self, StoreError> {
+        match value {
+            Value::Integer(1) => Ok(Self::Done),
+            Value::Integer(0) => Ok(Self::Nothing),
+            Value::String(text) => Ok(Self::There(text.into_inner())),
+            Value::Bytes(bytes) => Ok(Self::There(bytes)),
+            _ => Err(strange_answer(Effect::Write)),
+        }
+    }
 }
 
 /// Runs a script by its name, or, on a server that does not know it, by its text. That is also how the
@@ -147,39 +222,21 @@ async fn run(
 ) -> Result<Reply, StoreError> {
     let client = connection.client()?;
     let began = Instant::now();
-    let slot = ClusterHash::Custom(redis_keyslot(key.as_bytes()));
-    let words = |script: Value| -> Vec<Value> {
-        let [first, second, third] = args.clone();
-        vec![
-            script,
-            1.into(),
-            Bytes::from(key.clone()).into(),
-            first,
-            second,
-            third,
-        ]
-    };
+    let slot = slot_of(&key);
     let command = CustomCommand::new_static("EVALSHA", slot.clone(), false);
-    let mut result = client
-        .custom(
-            command,
-            words(Bytes::from_static(script.sha1.as_bytes()).into()),
-        )
-        .await;
+    let words = script.words_by_name(&key, args.clone());
+    let mut result = client.custom(command, words).await;
     if is_unknown_script(&result) || is_elsewhere(&result) {
         let client = in_what_is_left(&client, connection.limit(), began);
         let command = CustomCommand::new_static("EVAL", slot, false);
-        result = client
-            .custom(command, words(Value::from_static_str(script.text)))
-            .await;
+        let words = script.words_by_text(&key, args);
+        result = client.custom(command, words).await;
     }
-    match connection.settle(result, Effect::Write)? {
-        Value::Integer(1) => Ok(Reply::Done),
-        Value::Integer(0) => Ok(Reply::Nothing),
-        Value::String(text) => Ok(Reply::There(text.into_inner())),
-        Value::Bytes(bytes) => Ok(Reply::There(bytes)),
-        _ => Err(strange_answer(Effect::Write)),
-    }
+    Reply::of(connection.settle(result, Effect::Write)?)
+}
+
+fn slot_of(key: &str) -> ClusterHash {
+    ClusterHash::Custom(redis_keyslot(key.as_bytes()))
 }
 
 fn is_unknown_script(result: &Result<Value, FredError>) -> bool {

@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::fmt;
 
-use cloakroom_core::StoreError;
+use cloakroom_core::{StoreError, StoreErrorKind};
 use fred::error::{Error as FredError, ErrorKind as FredErrorKind};
 
 use crate::verdict::{Effect, Verdict};
@@ -113,6 +113,12 @@ pub(crate) fn strange_answer(effect: Effect) -> StoreError {
         text: "Redis gave an answer of an unexpected type".to_owned(),
     };
     StoreError::with_source(Verdict::Unclear.kind(effect, false), cause)
+}
+
+/// Too few replicas have a write. What is told is a count, or why they could not be counted.
+pub(crate) fn not_replicated(told: &str) -> StoreError {
+    let text = told.to_owned();
+    StoreError::with_source(StoreErrorKind::NotReplicated, Cause { text })
 }
 
 /// fred's error, reduced to what may be logged.

@@ -95,6 +95,7 @@ mod connection;
 mod error;
 mod event;
 mod key;
+mod replicas;
 mod store;
 #[cfg(feature = "tls")]
 mod tls;

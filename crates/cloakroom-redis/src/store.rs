@@ -14,6 +14,7 @@ use crate::command::{self, Reply};
 use crate::connection::Connection;
 use crate::error::{ConnectError, strange_answer};
 use crate::key::KeyPrefix;
+use crate::replicas::Replicas;
 use crate::verdict::Effect;
 
 /// Keeps sessions in Redis or Valkey.
@@ -36,6 +37,8 @@ use crate::verdict::Effect;
 #[derive(Clone)]
 pub struct RedisStore {
     connection: Connection,
+    /// For the writes that wait for replicas, if any do.
+    replicas: Option<Replicas>,
     prefix: KeyPrefix,
 }
 
@@ -93,11 +96,19 @@ impl RedisStore {
     /// When the prefix is unfit, see [`RedisStoreBuilder::with_key_prefix`].
     pub fn from_client(client: Client, prefix: impl AsRef<str>) -> Result<Self, ConnectError> {
         let prefix = KeyPrefix::new(prefix.as_ref()).map_err(ConnectError::configuration)?;
-        Ok(Self::new(Connection::from_client(client), prefix))
+        Ok(Self::new(Connection::from_client(client), None, prefix))
     }
 
-    pub(crate) fn new(connection: Connection, prefix: KeyPrefix) -> Self {
-        Self { connection, prefix }
+    pub(crate) fn new(
+        connection: Connection,
+        replicas: Option<Replicas>,
+        prefix: KeyPrefix,
+    ) -> Self {
+        Self {
+            connection,
+            replicas,
+            prefix,
+        }
     }
 
     /// Asks the server for a sign of life, for health checks: how long its answer took.
@@ -118,7 +129,11 @@ impl Store for RedisStore {
         ttl: Duration,
     ) -> Result<Created, StoreError> {
         let (key, value) = (self.prefix.key(id), codec::encode(record));
-        match command::create(&self.connection, key, value, ttl).await? {
+        let created = match &self.replicas {
+            None => command::create(&self.connection, key, value, ttl).await?,
+            Some(replicas) => command::create_on_replicas(replicas, key, value, ttl).await?,
+        };
+        match created {
             true => Ok(Created::Created),
             false => Ok(Created::Collision),
         }
@@ -176,7 +191,13 @@ impl Store for RedisStore {
         keep: Duration,
     ) -> Result<Ended, StoreError> {
         let (key, stone) = (self.prefix.key(id), codec::encode_tombstone(tombstone));
-        match command::end(&self.connection, key, expected, stone, keep).await? {
+        let reply = match &self.replicas {
+            None => command::end(&self.connection, key, expected, stone, keep).await?,
+            Some(replicas) => {
+                command::end_on_replicas(replicas, key, expected, stone, keep).await?
+            }
+        };
+        match reply {
             Reply::Done => Ok(Ended::Ended),
             Reply::Nothing => Ok(Ended::Missing),
             Reply::There(there) => what_ended_instead(&there),
@@ -196,6 +217,7 @@ impl fmt::Debug for RedisStore {
         f.debug_struct("RedisStore")
             .field("prefix", &self.prefix)
             .field("connection", &self.connection)
+            .field("replicas", &self.replicas)
             .finish()
     }
 }

@@ -21,6 +21,9 @@ pub enum SessionErrorKind {
     Unavailable,
     /// The store's answer was lost or came too late: perhaps it was saved, perhaps not.
     OutcomeUnknown,
+    /// Fewer replicas than the store was told to wait for have the write. A session that was to end
+    /// has ended, as far as no failover brings it back; one that was to begin is taken back.
+    NotReplicated,
     /// The session ended elsewhere in the meantime. Nothing was saved.
     Ended,
     /// There is no stored session yet, and none can be begun here.
@@ -70,10 +73,11 @@ impl SessionError {
     #[must_use]
     pub fn kind(&self) -> SessionErrorKind {
         match &*self.0 {
-            Cause::Store(error) if error.kind() == StoreErrorKind::OutcomeUnknown => {
-                SessionErrorKind::OutcomeUnknown
-            }
-            Cause::Store(_) => SessionErrorKind::Unavailable,
+            Cause::Store(error) => match error.kind() {
+                StoreErrorKind::OutcomeUnknown => SessionErrorKind::OutcomeUnknown,
+                StoreErrorKind::NotReplicated => SessionErrorKind::NotReplicated,
+                _ => SessionErrorKind::Unavailable,
+            },
             Cause::Ended => SessionErrorKind::Ended,
             Cause::NotStored => SessionErrorKind::NotStored,
             Cause::Conflict(_) => SessionErrorKind::Conflict,
@@ -91,9 +95,9 @@ impl SessionError {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self.kind() {
-            SessionErrorKind::Unavailable | SessionErrorKind::OutcomeUnknown => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            SessionErrorKind::Unavailable
+            | SessionErrorKind::OutcomeUnknown
+            | SessionErrorKind::NotReplicated => StatusCode::SERVICE_UNAVAILABLE,
             SessionErrorKind::Conflict | SessionErrorKind::Ended => StatusCode::CONFLICT,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         }

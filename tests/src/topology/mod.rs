@@ -1,6 +1,7 @@
 //! More than one server, or one that is reached in another way than by a plain port.
 
 mod cluster;
+mod replicated;
 mod sentinel;
 mod tls;
 
@@ -8,6 +9,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 pub use self::cluster::Cluster;
+pub use self::replicated::Replicated;
 pub use self::sentinel::Sentinel;
 pub use self::tls::{Authority, Identity, TlsServer};
 

@@ -168,11 +168,15 @@ impl Committer<'_> {
 
     /// Ends a session, whatever was saved meanwhile.
     pub(crate) async fn end(&self, live: &Live, reason: EndReason) -> Result<Ended, SessionError> {
-        let ended = self.end_at(live, None, reason).await?;
-        if ended == Ended::Ended {
+        let ended = self.end_at(live, None, reason).await;
+        let has_ended = match &ended {
+            Ok(ended) => *ended == Ended::Ended,
+            Err(error) => error.kind() == StoreErrorKind::NotReplicated,
+        };
+        if has_ended {
             event::ended(live.token.id(), reason);
         }
-        Ok(ended)
+        Ok(ended?)
     }
 
     /// Stores a new session under a fresh id. After a creation of unknown outcome the id is fresh
@@ -202,6 +206,10 @@ impl Committer<'_> {
                 Ok(Created::Collision) => {}
                 Err(error) if error.kind() == StoreErrorKind::OutcomeUnknown => {
                     unknown = Some(error);
+                }
+                Err(error) if error.kind() == StoreErrorKind::NotReplicated => {
+                    self.abandon(Live { token, record });
+                    return Err(error.into());
                 }
                 Err(error) => return Err(unknown.unwrap_or(error).into()),
             }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use cloakroom_core::store::Ended;
-use cloakroom_core::{EndReason, Entries, Limits};
+use cloakroom_core::{EndReason, Entries, Limits, StoreError, StoreErrorKind};
 use tracing::Instrument;
 
 use super::{Committed, Committer, Stored, Tried, gone};
@@ -112,16 +112,19 @@ impl Committer<'_> {
         }
     }
 
-    /// Takes back the new session of a renewal that failed. Nobody holds its token, so nobody need
+    /// Takes back a new session that is not to be given out. Nobody holds its token, so nobody need
     /// wait: a task of its own does it, with a budget of its own.
-    fn abandon(&self, new: Live) {
+    pub(super) fn abandon(&self, new: Live) {
         let context = Arc::clone(self.context);
         let task = async move {
             let committer = Committer {
                 context: &context,
                 budget: &Budget::new(context.budget),
             };
-            if let Err(error) = committer.end_at(&new, None, EndReason::Abandoned).await {
+            let ended = committer.end_at(&new, None, EndReason::Abandoned).await;
+            // On fewer replicas than asked for: it has ended all the same.
+            let failed = |error: &StoreError| error.kind() != StoreErrorKind::NotReplicated;
+            if let Some(error) = ended.err().filter(failed) {
                 event::abandoned(new.token.id(), &error);
             }
         };

@@ -8,7 +8,7 @@ use cloakroom_core::{EndReason, Expiry, Limits, SessionId};
 
 use super::detached::DetachedSession;
 use super::{Session, handle::Handle};
-use crate::error::{Cause, SessionError};
+use crate::error::{Cause, SessionError, SessionErrorKind};
 use crate::plan::Step;
 use crate::state::{Standing, State};
 
@@ -118,7 +118,9 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// When the store fails: the session may still be alive, and the cookie stays.
+    /// When the store fails: the session may still be alive, and the cookie stays. With
+    /// [`NotReplicated`](crate::SessionErrorKind::NotReplicated) the session has ended and the cookie
+    /// goes, but a failover could bring the session back.
     pub async fn destroy(&self) -> Result<Destroyed, SessionError> {
         let _alone = self.handle.alone().await?;
         let live = {
@@ -134,20 +136,26 @@ impl Session {
                 }
             }
         };
-        let ended = self
-            .handle
-            .committer()
-            .end(&live, EndReason::Destroyed)
-            .await?;
+        let committer = self.handle.committer();
+        let ended = committer.end(&live, EndReason::Destroyed).await;
         let mut state = self.handle.state();
-        if ended == Ended::Ended {
-            state.destroyed();
-            Ok(Destroyed::Ended)
-        } else {
-            // The cookie is stale: by now the browser may hold a better one.
-            state.drop_edits();
-            state.gone();
-            Ok(Destroyed::AlreadyOver)
+        match ended {
+            Ok(Ended::Ended) => {
+                state.destroyed();
+                Ok(Destroyed::Ended)
+            }
+            Ok(_) => {
+                // The cookie is stale: by now the browser may hold a better one.
+                state.drop_edits();
+                state.gone();
+                Ok(Destroyed::AlreadyOver)
+            }
+            Err(error) => {
+                if error.kind() == SessionErrorKind::NotReplicated {
+                    state.destroyed();
+                }
+                Err(error)
+            }
         }
     }
 
