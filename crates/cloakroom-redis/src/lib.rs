@@ -42,7 +42,7 @@
 //! ACL SETUSER shop on >password ~cloakroom:* +get +set +evalsha +eval +getrange +setrange +pexpire +del +ping +auth +select +info +client|id
 //! ```
 //!
-//! and in a cluster `+cluster|slots +cluster|info`, behind sentinels `+role`. For a password that
+//! and in a cluster `+cluster|slots +cluster|info`, behind sentinels `+role`, to wait for replicas `+wait`. For a password that
 //! changes, give the user both for a while (`>new`), then restart the app with the new one, then take
 //! the old one away (`<old`): Redis keeps connections that are open, and the store is refused when it
 //! has to make one.
@@ -57,7 +57,8 @@
 //! Behind sentinels, the primary is asked for again whenever the connection is made anew. A failover
 //! is noticed as a lost connection, as time-outs, or as a server that is no primary any more; the
 //! sentinels' `down-after-milliseconds` is most of the time that it takes. What the old primary had not
-//! yet handed on to the new one is lost, as always with Redis.
+//! yet handed on to the new one is lost, as always with Redis: a log-out may be undone.
+//! [`RedisStoreBuilder::with_replicas`] lets the writes for which that matters wait.
 //!
 //! # When Redis is not well
 //!
@@ -69,6 +70,7 @@
 //! | no connection, too many commands waiting | [`Unavailable`](StoreErrorKind::Unavailable), at once |
 //! | no answer in time, connection lost underway: `load`, `ping` | `Unavailable` |
 //! | the same: `create`, `update`, `touch`, `end` | [`OutcomeUnknown`](StoreErrorKind::OutcomeUnknown) |
+//! | fewer replicas than asked for have it in time: `create`, `end` | [`NotReplicated`](StoreErrorKind::NotReplicated), and the write stands |
 //! | `LOADING`, `READONLY`, `MASTERDOWN`, `MISCONF`, `NOREPLICAS`, `BUSY` | `Unavailable` |
 //! | `CLUSTERDOWN` | as for a lost connection |
 //! | memory is full | `create`, `update`: [`OutOfMemory`](StoreErrorKind::OutOfMemory). `load` works; `end` removes the session without leaving a tombstone; `touch` moves the TTL and leaves last-seen |

@@ -1,6 +1,7 @@
 //! More than one server, or one that is reached in another way than by a plain port.
 
 mod cluster;
+mod link;
 mod replicated;
 mod sentinel;
 mod tls;

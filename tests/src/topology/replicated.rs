@@ -1,6 +1,9 @@
 //! A primary and its replicas, without anybody who watches over them: a failover is the test's own act.
 
+use std::time::Duration;
+
 use crate::redis::RedisServer;
+use crate::topology::link::Link;
 use crate::topology::{copied_at_once, tells, wait_for};
 
 /// A primary, and replicas that have copied it.
@@ -18,10 +21,24 @@ impl Replicated {
     /// When they do not find each other.
     #[must_use]
     pub fn start(replicas: usize) -> Self {
+        Self::start_apart(replicas, Duration::ZERO)
+    }
+
+    /// The same, with replicas that every byte takes this long to and from.
+    ///
+    /// # Panics
+    ///
+    /// When they do not find each other.
+    #[must_use]
+    pub fn start_apart(replicas: usize, apart: Duration) -> Self {
         let start = || RedisServer::start_from(&[], copied_at_once);
         let primary = start();
         let replicas: Vec<_> = (0..replicas).map(|_| start()).collect();
-        let port = primary.port().to_string();
+        let port = match apart {
+            Duration::ZERO => primary.port(),
+            apart => Link::lay(primary.port(), apart).port(),
+        };
+        let port = port.to_string();
         for replica in &replicas {
             replica.command(&["REPLICAOF", "127.0.0.1", &port]);
         }
