@@ -225,7 +225,12 @@ impl RedisServer {
         self.signal("CONT");
     }
 
-    fn start_again(&mut self) {
+    /// Starts the server that was killed on the same port, with what it has on disk.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub fn start_again(&mut self) {
         assert!(self.spawn(), "Redis starts again on port {}", self.port);
         if let Some(password) = self.password.take() {
             self.command(&["CONFIG", "SET", "requirepass", &password]);

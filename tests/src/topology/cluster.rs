@@ -82,6 +82,53 @@ impl Cluster {
         self.nodes[index].kill();
     }
 
+    /// Waits until the replica of a primary that was lost has its slots, and all that are left know.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come to that.
+    pub fn wait_until_replaced(&self, index: usize) {
+        let heir = &self.replicas()[index];
+        for node in self
+            .nodes
+            .iter()
+            .filter(|node| node.port() != self.nodes[index].port())
+        {
+            wait_for("an heir", || owns(node, SLOTS * index / PRIMARIES, heir));
+        }
+    }
+
+    /// Moves slots with all their keys from one primary to another, one by one.
+    ///
+    /// # Panics
+    ///
+    /// When a node refuses it.
+    pub fn move_slots(&self, from: usize, to: usize, count: usize) {
+        let first = SLOTS * from / PRIMARIES;
+        let (from, to) = (&self.primaries()[from], &self.primaries()[to]);
+        let port = to.port().to_string();
+        for slot in first..first + count {
+            let slot = slot.to_string();
+            ok(to.command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &id(from)]));
+            ok(from.command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(to)]));
+            loop {
+                let keys = from
+                    .command(&["CLUSTER", "GETKEYSINSLOT", &slot, "10"])
+                    .list();
+                if keys.is_empty() {
+                    break;
+                }
+                for key in keys {
+                    // One that ends meanwhile is not there any more.
+                    from.command(&["MIGRATE", "127.0.0.1", &port, &key.text(), "0", "5000"]);
+                }
+            }
+            for node in [to, from].into_iter().chain(self.primaries()) {
+                ok(node.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &id(to)]));
+            }
+        }
+    }
+
     /// Makes a replica the primary of its slots, without asking anyone.
     ///
     /// # Panics
@@ -140,13 +187,7 @@ impl Cluster {
 
     fn wait_until_owned(&self, slot: usize, owner: &RedisServer) {
         for node in &self.nodes {
-            wait_for("an owner that all know", || {
-                let ranges = node.command(&["CLUSTER", "SLOTS"]).list().into_iter();
-                let mut ranges = ranges.map(range);
-                ranges.any(|(first, last, port)| {
-                    (first..=last).contains(&slot) && port == owner.port()
-                })
-            });
+            wait_for("an owner that all know", || owns(node, slot, owner));
         }
     }
 
@@ -216,6 +257,14 @@ fn start_node() -> RedisServer {
         );
         options
     })
+}
+
+/// Whether this node takes that one for the owner of a slot.
+fn owns(node: &RedisServer, slot: usize, owner: &RedisServer) -> bool {
+    let ranges = node.command(&["CLUSTER", "SLOTS"]).list().into_iter();
+    ranges
+        .map(range)
+        .any(|(first, last, port)| (first..=last).contains(&slot) && port == owner.port())
 }
 
 fn bus_port(node: &RedisServer) -> String {

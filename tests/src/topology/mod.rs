@@ -34,7 +34,7 @@ pub fn wait_for(what: &str, condition: impl Fn() -> bool) {
 }
 
 /// Whether one of the lines that INFO answers is this one.
-fn tells(server: &RedisServer, section: &str, line: &str) -> bool {
+pub(crate) fn tells(server: &RedisServer, section: &str, line: &str) -> bool {
     match server.command(&["INFO", section]) {
         Reply::Bytes(text) => String::from_utf8_lossy(&text).lines().any(|l| l == line),
         _ => false, // still loading

@@ -1,0 +1,49 @@
+//! Every fault once, under load. `scripts/faults` runs them again and again and prints what came of it.
+
+use std::future::Future;
+
+use tests::ordeal::Outcome;
+use tests::ordeal::faults;
+use tokio::sync::Mutex;
+
+/// Each has the machine for itself: how long a request takes is part of what is tested.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
+async fn survives(fault: impl Future<Output = Outcome>) {
+    let _alone = ALONE.lock().await;
+    let outcome = fault.await;
+    println!("{}", outcome.row());
+    if let Err(fallen) = outcome.judge() {
+        panic!("{fallen}");
+    }
+}
+
+macro_rules! ordeals {
+    ($($fault:ident),* $(,)?) => { $(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+        async fn $fault() {
+            survives(faults::$fault()).await;
+        }
+    )* };
+}
+
+ordeals![
+    killed_with_data,
+    killed_and_empty,
+    frozen,
+    clients_killed,
+    a_script_unknown,
+    keys_deleted,
+    memory_full,
+    read_only,
+    loading,
+    slow,
+    answers_cut_in_the_middle,
+    half_open,
+    commands_that_arrive_late_and_twice,
+    the_address_moves,
+    sentinel_failover,
+    sentinel_failover_frozen,
+    a_cluster_primary_lost,
+    slots_move,
+];
