@@ -12,7 +12,6 @@ static ALONE: Mutex<()> = Mutex::const_new(());
 async fn survives(fault: impl Future<Output = Outcome>) {
     let _alone = ALONE.lock().await;
     let outcome = fault.await;
-    println!("{}", outcome.row());
     if let Err(fallen) = outcome.judge() {
         panic!("{fallen}");
     }

@@ -86,7 +86,7 @@ async fn hit(session: Session) -> Said {
 
 async fn note(Path(note): Path<u32>, session: Session) -> Said {
     if session.contains("mark") {
-        session.insert(&format!("note {note}"), true)?;
+        session.insert(format!("note {note}"), true)?;
     }
     say(&session)
 }

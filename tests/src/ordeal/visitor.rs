@@ -237,7 +237,7 @@ impl Visitor {
     }
 
     async fn send(&mut self, path: &str, known: Option<&Known>) -> Answer {
-        let which = usize::from(self.roll() % 2 == 0);
+        let which = usize::from(self.roll().is_multiple_of(2));
         self.send_to(&self.servers[which], path, known).await
     }
 
