@@ -1,13 +1,14 @@
 //! What `RedisStore::check` tells of real servers: each warning is provoked for real.
 
-use std::fs;
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use cloakroom_core::{Store, StoreErrorKind};
 use cloakroom_redis::{Health, RedisStore, Role, ServerKind, ServerMode, Warning};
 use tests::redis::RedisServer;
-use tests::resp::Reply;
 use tests::samples::{MINUTE, session};
 use tests::topology::{Cluster, Replicated, wait_for};
 
@@ -208,7 +209,8 @@ async fn a_replica_is_told_and_a_primary_counts_its_own() {
         (health.role(), health.connected_replicas()),
         (Role::Primary, 2)
     );
-    assert!(!health.warnings().contains(&Warning::Replica));
+    // What its replicas copied is no snapshot that it could start from.
+    assert_eq!(health.warnings(), [Warning::NotPersisted]);
 }
 
 #[tokio::test]
@@ -329,12 +331,58 @@ async fn a_cluster_is_as_well_as_the_worst_of_its_primaries() {
     assert!(began.elapsed() < BOUND, "it took {:?}", began.elapsed());
 }
 
+/// Stands before a server, and puts words into its mouth, each as long as what it replaces. Gives the
+/// URL to come in by.
+fn misquoted(server: &RedisServer, words: &'static [(&'static str, &'static str)]) -> String {
+    let door = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", door.local_addr().unwrap());
+    let port = server.port();
+    thread::spawn(move || {
+        for client in door.incoming() {
+            let (mut client, mut server) = (
+                client.unwrap(),
+                TcpStream::connect(("127.0.0.1", port)).unwrap(),
+            );
+            let (mut asks, mut asked) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            thread::spawn(move || io::copy(&mut asks, &mut asked));
+            thread::spawn(move || {
+                let mut answer = vec![0; 1 << 16];
+                while let Ok(length @ 1..) = server.read(&mut answer) {
+                    let mut text = String::from_utf8_lossy(&answer[..length]).into_owned();
+                    for (said, quoted) in words {
+                        assert_eq!(said.len(), quoted.len());
+                        text = text.replace(said, quoted);
+                    }
+                    if client.write_all(text.as_bytes()).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn an_old_server_is_told() {
+    let server = RedisServer::start_with(&WELL);
+    let old = misquoted(
+        &server,
+        &[
+            ("redis_version:7", "redis_version:6"),
+            ("server_name:valkey", "server_name:eldest"),
+        ],
+    );
+    let health = check(&RedisStore::connect(old).await.unwrap()).await;
+    let version = told(&server, "redis_version").replacen('7', "6", 1);
+    assert_eq!(health.warnings(), [Warning::OldServer(version)]);
+}
+
 #[tokio::test]
 async fn an_answer_that_makes_no_sense_is_an_error() {
     let server = RedisServer::start_with(&WELL);
-    let store = store(&server).await;
-    // What runs now can be asked for nothing.
-    let busy = server.command(&["DEBUG", "JMAP"]);
-    assert!(matches!(busy, Reply::Error(_)));
-    check(&store).await;
+    let odd = misquoted(&server, &[("role:master", "role_master")]);
+    let store = RedisStore::connect(odd).await.unwrap();
+    let error = store.check().await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
 }
