@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cloakroom_core::codec::{HEAD_LEN, RECORD_MAGIC, REVISION, SEEN};
-use cloakroom_core::{Revision, StoreError};
+use cloakroom_core::{Revision, StoreError, StoreErrorKind};
 use fred::clients::{Client, WithOptions};
 use fred::error::Error as FredError;
 use fred::interfaces::{ClientLike, KeysInterface};
@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::connection::Connection;
 use crate::error::strange_answer;
 use crate::replicas::Replicas;
-use crate::verdict::{self, Effect};
+use crate::verdict::{self, Effect, Verdict};
 
 // The scripts hold these places as numbers.
 const _: () = assert!(REVISION.start == 3 && REVISION.end == 19);
@@ -28,6 +28,9 @@ const _: () = assert!(SEEN.start == 20 && SEEN.end == 32 && HEAD_LEN == 105);
 static UPDATE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/update.lua")));
 static TOUCH: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/touch.lua")));
 static END: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/end.lua")));
+
+/// Not run by its name: it is rare.
+const RIGHTS: &str = include_str!("scripts/rights.lua");
 
 /// What a script answers.
 #[derive(Debug, PartialEq, Eq)]
@@ -167,6 +170,82 @@ pub(crate) async fn ping(connection: &Connection) -> Result<Duration, StoreError
     let pong: Result<Value, FredError> = client.ping(None).await;
     connection.settle(pong, Effect::Read)?;
     Ok(began.elapsed())
+}
+
+/// What a server tells of itself.
+#[derive(Debug)]
+pub(crate) struct Account {
+    /// The answer to `INFO`.
+    pub(crate) text: String,
+    /// The commands that the user may not send.
+    pub(crate) forbidden: Vec<String>,
+    /// How long the answers took.
+    pub(crate) latency: Duration,
+}
+
+/// `INFO` and `scripts/rights.lua`, together: at the server; in a cluster, at one primary after the
+/// other, all within one time limit.
+pub(crate) async fn check(
+    connection: &Connection,
+    key: &str,
+    further: &[&'static str],
+) -> Result<Vec<Account>, StoreError> {
+    let client = connection.client()?;
+    let began = Instant::now();
+    let mut nodes = vec![None];
+    if client.is_clustered() {
+        let known = client.active_connections();
+        if !known.is_empty() {
+            nodes = known.into_iter().map(Some).collect();
+        }
+    }
+    let mut accounts = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        let left = in_what_is_left(&client, connection.limit(), began);
+        let options = Options {
+            cluster_node: node,
+            ..left.options().clone()
+        };
+        accounts.push(account(connection, &(**client).with_options(&options), key, further).await?);
+    }
+    Ok(accounts)
+}
+
+async fn account(
+    connection: &Connection,
+    client: &WithOptions<Client>,
+    key: &str,
+    further: &[&'static str],
+) -> Result<Account, StoreError> {
+    let began = Instant::now();
+    let mut words: Vec<Value> = vec![
+        RIGHTS.into(),
+        0.into(),
+        Bytes::copy_from_slice(key.as_bytes()).into(),
+    ];
+    words.extend(further.iter().map(|&name| Value::from_static_str(name)));
+    let rights = CustomCommand::new_static("EVAL", ClusterHash::Random, false);
+    let (told, forbidden) = tokio::join!(
+        client.info::<Value>(None),
+        client.custom::<Value, _>(rights, words)
+    );
+    let latency = began.elapsed();
+    let told = connection.settle(told, Effect::Read)?;
+    let forbidden = match forbidden {
+        // It may not even ask, and what else it lacks is not known.
+        Err(error) if Verdict::of(&error) == Verdict::Final(StoreErrorKind::Refused) => {
+            vec!["eval".to_owned()]
+        }
+        result => {
+            let list = connection.settle(result, Effect::Read)?;
+            list.convert().map_err(|_| strange_answer(Effect::Read))?
+        }
+    };
+    Ok(Account {
+        text: String::from_utf8_lossy(told.as_bytes().unwrap_or_default()).into_owned(),
+        forbidden,
+        latency,
+    })
 }
 
 /// A script, and the name under which a server that ran it knows it.

@@ -46,6 +46,11 @@ impl KeyPrefix {
         write!(key, "{}:{id}", self.0).expect("writing to a String does not fail");
         key
     }
+
+    /// A key that no session has, as it ends in no id. Nothing is kept there.
+    pub(crate) fn key_of_nobody(&self) -> String {
+        format!("{}:nobody", self.0)
+    }
 }
 
 impl fmt::Debug for KeyPrefix {

@@ -30,6 +30,7 @@
 //! | `touch` | `EVALSHA touch.lua 1 key revision seen ttl` | 1, rare |
 //! | `end` | `EVALSHA end.lua 1 key revision tombstone ttl` | 1 |
 //! | [`RedisStore::ping`] | `PING` | 1 |
+//! | [`RedisStore::check`] | `INFO`, `EVAL rights.lua 0 key` | 1, per primary |
 //!
 //! A server that does not know a script yet answers `NOSCRIPT` and is sent the text with `EVAL`. Every
 //! command names one key, so a cluster works.
@@ -61,6 +62,9 @@
 //! [`RedisStoreBuilder::with_replicas`] lets the writes for which that matters wait.
 //!
 //! # When Redis is not well
+//!
+//! [`RedisStore::check`] tells before: a policy that evicts sessions, nothing on disk, writes to disk
+//! that fail, a replica, an old server, missing rights. Each [`Warning`] says what to do.
 //!
 //! Every command is answered within its time limit. A command is sent once, and never again, but to
 //! another node of a cluster, when the first has answered that it is not the one.
@@ -96,6 +100,7 @@ mod command;
 mod connection;
 mod error;
 mod event;
+mod health;
 mod key;
 mod replicas;
 mod store;
@@ -106,5 +111,6 @@ mod watchdog;
 
 pub use self::builder::RedisStoreBuilder;
 pub use self::error::{ConnectError, ConnectErrorKind};
+pub use self::health::{Health, Role, ServerKind, ServerMode, Warning};
 pub use self::store::RedisStore;
 pub use cloakroom_core::{Store, StoreError, StoreErrorKind};

@@ -10,9 +10,10 @@ use cloakroom_core::{Record, Revision, SessionId, Store, StoreError, Timestamp, 
 use fred::clients::Client;
 
 use crate::builder::RedisStoreBuilder;
-use crate::command::{self, Reply};
+use crate::command::{self, Account, Reply};
 use crate::connection::Connection;
 use crate::error::{ConnectError, strange_answer};
+use crate::health::Health;
 use crate::key::KeyPrefix;
 use crate::replicas::Replicas;
 use crate::verdict::Effect;
@@ -118,6 +119,43 @@ impl RedisStore {
     /// When there is no answer within the command time limit, or when it is an error.
     pub async fn ping(&self) -> Result<Duration, StoreError> {
         command::ping(&self.connection).await
+    }
+
+    /// Asks the server how it is, for health checks and for whoever sets it up: what it tells of
+    /// itself, and [warnings](Health::warnings) of what endangers sessions.
+    ///
+    /// It reads and writes no key, and needs no more rights than the store does. In a cluster, every
+    /// primary that the store is connected to is asked, one after the other, all within the command
+    /// time limit.
+    ///
+    /// ```no_run
+    /// # async fn check(store: cloakroom_redis::RedisStore) -> Result<(), cloakroom_redis::StoreError> {
+    /// let health = store.check().await?;
+    /// for warning in health.warnings() {
+    ///     eprintln!("Redis {}: {warning}", health.version());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When a server does not answer within the command time limit, when it refuses, and when what
+    /// it answers makes no sense.
+    pub async fn check(&self) -> Result<Health, StoreError> {
+        let further: &[_] = match self.replicas {
+            Some(_) => &["wait"],
+            None => &[],
+        };
+        let key = self.prefix.key_of_nobody();
+        let accounts = command::check(&self.connection, &key, further).await?;
+        let read = |account: Account| {
+            let health = Health::read(&account.text)?;
+            Some(health.asked(account.latency, account.forbidden))
+        };
+        let healths: Option<Vec<_>> = accounts.into_iter().map(read).collect();
+        let worst = healths.and_then(|healths| healths.into_iter().reduce(Health::joined));
+        worst.ok_or_else(|| strange_answer(Effect::Read))
     }
 }
 

@@ -1,0 +1,225 @@
+//! Reading what `INFO` answers: lines of `name:value`, in sections. Redis 7.0 and Valkey 8 differ in
+//! names; what a server does not tell counts as nothing wrong.
+
+use std::time::Duration;
+
+use super::{Health, Memory, Persistence, Role, ServerKind, ServerMode, warning};
+
+impl Health {
+    /// Reads the answer to `INFO`; `None` if a server of this kind cannot have written it.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let told = Told(text);
+        let valkey = told.is("server_name", "valkey");
+        let (server, version) = match told.text("valkey_version").filter(|_| valkey) {
+            Some(version) => (ServerKind::Valkey, version),
+            None => (ServerKind::Redis, told.text("redis_version")?),
+        };
+        let mode = told.text("redis_mode").or(told.text("server_mode"));
+        let mut health = Self {
+            server,
+            version: version.to_owned(),
+            mode: match mode {
+                Some("cluster") => ServerMode::Cluster,
+                Some("sentinel") => ServerMode::Sentinel,
+                _ => ServerMode::Standalone,
+            },
+            role: match told.text("role")? {
+                "slave" | "replica" => Role::Replica,
+                _ => Role::Primary,
+            },
+            memory: Memory {
+                used: told.number("used_memory"),
+                peak: told.number("used_memory_peak"),
+                limit: Some(told.number("maxmemory")).filter(|&limit| limit > 0),
+                eviction_policy: told.text("maxmemory_policy").unwrap_or_default().to_owned(),
+            },
+            evicted_keys: told.number("evicted_keys"),
+            expired_keys: told.number("expired_keys"),
+            persistence: Persistence {
+                aof: told.is("aof_enabled", "1"),
+                saved: told.saved(),
+                last_save_ok: !told.is("rdb_last_bgsave_status", "err"),
+                last_aof_write_ok: !told.is("aof_last_write_status", "err")
+                    && !told.is("aof_last_bgrewrite_status", "err"),
+            },
+            connected_replicas: told.number("connected_slaves"),
+            latency: Duration::ZERO,
+            warnings: Vec::new(),
+        };
+        health.warnings = warning::of(&health);
+        Some(health)
+    }
+}
+
+/// The answer to `INFO`.
+struct Told<'a>(&'a str);
+
+impl<'a> Told<'a> {
+    fn text(&self, name: &str) -> Option<&'a str> {
+        self.0
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+            .map(str::trim)
+            .filter(|value| !value.is_empty())
+    }
+
+    fn is(&self, name: &str, value: &str) -> bool {
+        self.text(name) == Some(value)
+    }
+
+    /// What is no number counts as 0.
+    fn number(&self, name: &str) -> u64 {
+        let number = self.text(name).and_then(|value| value.parse().ok());
+        number.unwrap_or(0)
+    }
+
+    /// Whether a snapshot was saved since the server started. Redis counts them since 7.0; before, it
+    /// tells how long the last one took, or -1. A server that tells neither is not blamed.
+    fn saved(&self) -> bool {
+        match (
+            self.text("rdb_saves"),
+            self.text("rdb_last_bgsave_time_sec"),
+        ) {
+            (Some(count), _) => count != "0",
+            (None, Some(seconds)) => seconds != "-1",
+            (None, None) => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::Warning;
+
+    const REDIS: &str = "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\n\r\n\
+        # Memory\r\nused_memory:939248\r\nused_memory_peak:940000\r\nmaxmemory:0\r\n\
+        maxmemory_policy:allkeys-lru\r\n\r\n# Persistence\r\nrdb_last_bgsave_status:ok\r\n\
+        rdb_last_bgsave_time_sec:-1\r\nrdb_saves:0\r\naof_enabled:1\r\naof_last_write_status:ok\r\n\
+        aof_last_bgrewrite_status:ok\r\n\r\n# Stats\r\nexpired_keys:7\r\nevicted_keys:0\r\n\r\n\
+        # Replication\r\nrole:master\r\nconnected_slaves:2\r\n";
+
+    const VALKEY: &str = "# Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\n\
+        valkey_version:8.0.1\r\nserver_mode:cluster\r\n# Memory\r\nused_memory:900\r\n\
+        maxmemory:1000\r\nmaxmemory_policy:volatile-ttl\r\n# Persistence\r\n\
+        rdb_last_bgsave_status:err\r\nrdb_last_bgsave_time_sec:-1\r\nrdb_saves:0\r\naof_enabled:0\r\n\
+        # Stats\r\nevicted_keys:3\r\n# Replication\r\nrole:slave\r\nconnected_slaves:0\r\n";
+
+    fn read(text: &str) -> Health {
+        Health::read(text).expect("a server's account")
+    }
+
+    #[test]
+    fn redis_is_read() {
+        let health = read(REDIS);
+        assert_eq!(health.server(), ServerKind::Redis);
+        assert_eq!(health.version(), "7.0.15");
+        assert_eq!(health.mode(), ServerMode::Standalone);
+        assert_eq!(health.role(), Role::Primary);
+        assert_eq!(
+            (health.memory_used(), health.memory_peak()),
+            (939_248, 940_000)
+        );
+        assert_eq!(health.memory_limit(), None);
+        assert_eq!(health.eviction_policy(), "allkeys-lru");
+        assert_eq!((health.expired_keys(), health.evicted_keys()), (7, 0));
+        assert_eq!(health.connected_replicas(), 2);
+        assert!(health.is_aof_on() && health.is_last_aof_write_ok() && health.is_last_save_ok());
+        assert!(!health.has_saved());
+        // Without a limit, no policy does anything.
+        assert_eq!(health.warnings(), []);
+    }
+
+    #[test]
+    fn valkey_is_read() {
+        let health = read(VALKEY);
+        assert_eq!(health.server(), ServerKind::Valkey);
+        assert_eq!(health.version(), "8.0.1");
+        assert_eq!(health.mode(), ServerMode::Cluster);
+        assert_eq!(health.memory_limit(), Some(1000));
+        assert_eq!(
+            health.warnings(),
+            [
+                Warning::Replica,
+                Warning::EvictsSessions("volatile-ttl".to_owned()),
+                Warning::NotPersisted,
+                Warning::SnapshotFailed,
+            ]
+        );
+    }
+
+    #[test]
+    fn an_old_server_is_told() {
+        let old = REDIS
+            .replace("7.0.15", "6.2.14")
+            .replace("rdb_saves:0\r\n", "");
+        let health = read(&old);
+        assert_eq!(health.warnings(), [Warning::OldServer("6.2.14".to_owned())]);
+        let saved = old
+            .replace("aof_enabled:1", "aof_enabled:0")
+            .replace("time_sec:-1", "time_sec:0");
+        assert!(read(&saved).has_saved());
+        for version in ["7.0.0", "7.4.1", "8.0.0", "10.0.1"] {
+            assert_eq!(read(&REDIS.replace("7.0.15", version)).warnings(), []);
+        }
+    }
+
+    #[test]
+    fn every_failed_write_is_told() {
+        for name in ["aof_last_write_status", "aof_last_bgrewrite_status"] {
+            let failed = REDIS.replace(&format!("{name}:ok"), &format!("{name}:err"));
+            assert_eq!(read(&failed).warnings(), [Warning::AofFailed]);
+        }
+    }
+
+    #[test]
+    fn garbage_is_no_account_and_does_no_harm() {
+        for text in [
+            "",
+            "\r\n\r\n:",
+            "redis_version",
+            "redis_version:\r\nrole:master",
+            "redis_version:7.0.15",
+            "role:master",
+            "<html>502</html>",
+            "\0\u{fffd}:::",
+        ] {
+            assert!(Health::read(text).is_none(), "{text:?}");
+        }
+        let odd = "redis_version:x.y\nrole:?\nused_memory:-1\nmaxmemory:1e9\nevicted_keys:\n";
+        let health = read(odd);
+        assert_eq!((health.memory_used(), health.memory_limit()), (0, None));
+        assert_eq!(health.warnings(), [Warning::OldServer("x.y".to_owned())]);
+        for end in 0..REDIS.len() {
+            drop(Health::read(&REDIS[..end]));
+        }
+    }
+
+    #[test]
+    fn the_worst_of_a_cluster_is_kept() {
+        for health in [
+            read(REDIS).joined(read(VALKEY)),
+            read(VALKEY).joined(read(REDIS)),
+        ] {
+            assert_eq!(health.version(), "7.0.15");
+            assert_eq!(health.server(), ServerKind::Redis);
+            assert_eq!(health.role(), Role::Replica);
+            assert_eq!(health.memory_limit(), Some(1000));
+            assert_eq!((health.expired_keys(), health.evicted_keys()), (7, 3));
+            assert_eq!(health.connected_replicas(), 0);
+            assert!(!health.is_aof_on() && !health.is_last_save_ok());
+            assert_eq!(health.warnings().len(), 4);
+        }
+        assert_eq!(read(VALKEY).joined(read(VALKEY)).warnings().len(), 4);
+    }
+
+    #[test]
+    fn every_warning_is_one_line() {
+        let rights = Warning::MissingRights(vec!["eval".to_owned(), "del".to_owned()]);
+        assert!(rights.to_string().contains("eval, del"));
+        for warning in read(VALKEY).warnings().iter().chain([&rights]) {
+            let text = warning.to_string();
+            assert!(!text.contains('\n') && !text.contains("  "), "{text}");
+        }
+    }
+}

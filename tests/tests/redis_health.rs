@@ -1,0 +1,388 @@
+//! What `RedisStore::check` tells of real servers: each warning is provoked for real.
+
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::symlink;
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use cloakroom_core::{Store, StoreErrorKind};
+use cloakroom_redis::{Health, RedisStore, Role, ServerKind, ServerMode, Warning};
+use tests::redis::RedisServer;
+use tests::samples::{MINUTE, session};
+use tests::topology::{Cluster, Replicated, wait_for};
+
+/// The time limit of a command, and what a busy machine may add.
+const BOUND: Duration = Duration::from_millis(250 + 250);
+
+/// A server of which nothing is to be warned.
+const WELL: [&str; 2] = ["--appendonly", "yes"];
+
+async fn store(server: &RedisServer) -> RedisStore {
+    let store = RedisStore::connect(server.url()).await;
+    store.expect("the server is there")
+}
+
+/// The store of the user with the least rights.
+async fn least(server: &RedisServer) -> RedisStore {
+    let builder = RedisStore::builder(server.url()).with_username("shop");
+    let store = builder.with_password("password").connect().await;
+    store.expect("the server is there")
+}
+
+async fn check(store: &RedisStore) -> Health {
+    store.check().await.expect("the server answers")
+}
+
+async fn warnings(server: &RedisServer) -> Vec<Warning> {
+    check(&store(server).await).await.warnings().to_vec()
+}
+
+fn set(server: &RedisServer, name: &str, value: &str) {
+    let answer = server.command(&["CONFIG", "SET", name, value]);
+    assert_eq!(answer.text(), "OK", "{name} {value}");
+}
+
+fn told(server: &RedisServer, name: &str) -> String {
+    let text = server.command(&["INFO"]).text();
+    let value = text
+        .lines()
+        .find_map(|l| l.strip_prefix(name)?.strip_prefix(':'));
+    value.unwrap_or_default().trim().to_owned()
+}
+
+#[tokio::test]
+async fn a_server_that_is_well_tells_how_it_is() {
+    let server = RedisServer::start_with(&WELL);
+    server.add_user(&[]);
+    set(&server, "maxmemory", "50mb");
+    let store = least(&server).await;
+    let (id, record) = session(1);
+    store
+        .create(id, &record, Duration::from_millis(1))
+        .await
+        .unwrap();
+    wait_for("its end", || {
+        server
+            .command(&["EXISTS", &format!("cloakroom:{id}")])
+            .number()
+            == 0
+    });
+    let health = check(&store).await;
+    assert_eq!(health.warnings(), []);
+    let valkey = told(&server, "valkey_version");
+    let (kind, version) = match &*valkey {
+        "" => (ServerKind::Redis, told(&server, "redis_version")),
+        version => (ServerKind::Valkey, version.to_owned()),
+    };
+    assert_eq!((health.server(), health.version()), (kind, &*version));
+    assert_eq!(health.mode(), ServerMode::Standalone);
+    assert_eq!(health.role(), Role::Primary);
+    assert_eq!(health.memory_limit(), Some(50 << 20));
+    assert_eq!(health.eviction_policy(), "noeviction");
+    assert!(health.memory_used() > 100_000 && health.memory_used() <= health.memory_peak());
+    assert_eq!((health.expired_keys(), health.evicted_keys()), (1, 0));
+    assert_eq!(health.connected_replicas(), 0);
+    assert!(health.is_aof_on() && health.is_last_aof_write_ok());
+    assert!(!health.has_saved() && health.is_last_save_ok());
+    assert!(!health.latency().is_zero() && health.latency() < BOUND);
+
+    server.command(&["SAVE"]);
+    wait_for("the snapshot", || told(&server, "rdb_saves") == "1");
+    assert!(check(&store).await.has_saved());
+}
+
+#[tokio::test]
+async fn a_check_reads_and_writes_no_key() {
+    let server = RedisServer::start_with(&WELL);
+    server.add_user(&[]);
+    let store = least(&server).await;
+    server.command(&["CONFIG", "RESETSTAT"]);
+    let monitor = server.monitor();
+    check(&store).await;
+    let commands = monitor.commands();
+    let names: Vec<_> = commands.iter().map(|words| words[0].as_str()).collect();
+    assert_eq!(names, ["INFO", "EVAL"]);
+    assert!(server.keys_with_ttl().is_empty());
+    let touched = ["keyspace_hits", "keyspace_misses"].map(|name| told(&server, name));
+    assert_eq!(touched, ["0", "0"]);
+}
+
+#[tokio::test]
+async fn a_policy_that_evicts_sessions_is_told_where_there_is_a_limit() {
+    let server = RedisServer::start_with(&WELL);
+    let policies = [
+        "allkeys-lru",
+        "allkeys-lfu",
+        "allkeys-random",
+        "volatile-lru",
+        "volatile-lfu",
+        "volatile-random",
+        "volatile-ttl",
+    ];
+    for policy in policies {
+        set(&server, "maxmemory-policy", policy);
+        set(&server, "maxmemory", "0");
+        assert_eq!(warnings(&server).await, []);
+        set(&server, "maxmemory", "50mb");
+        let expected = [Warning::EvictsSessions(policy.to_owned())];
+        assert_eq!(warnings(&server).await, expected);
+    }
+    set(&server, "maxmemory-policy", "noeviction");
+    assert_eq!(warnings(&server).await, []);
+
+    // It is no empty threat: a session with a minute to live is gone.
+    set(&server, "maxmemory-policy", "volatile-ttl");
+    let store = store(&server).await;
+    let (id, record) = session(1);
+    store.create(id, &record, MINUTE).await.unwrap();
+    set(&server, "maxmemory", "1");
+    wait_for("the loss", || told(&server, "evicted_keys") == "1");
+    assert_eq!(check(&store).await.evicted_keys(), 1);
+    assert!(server.keys_with_ttl().is_empty());
+}
+
+#[tokio::test]
+async fn nothing_on_disk_is_told_until_there_is() {
+    let server = RedisServer::start();
+    assert_eq!(warnings(&server).await, [Warning::NotPersisted]);
+    server.command(&["BGSAVE"]);
+    wait_for("the snapshot", || {
+        told(&server, "rdb_bgsave_in_progress") == "0"
+    });
+    assert_eq!(warnings(&server).await, []);
+    let server = RedisServer::start();
+    set(&server, "appendonly", "yes");
+    assert_eq!(warnings(&server).await, []);
+}
+
+#[tokio::test]
+async fn a_snapshot_that_failed_is_told() {
+    let server = RedisServer::start_with(&WELL);
+    // Nothing can be written to a folder that is gone.
+    fs::remove_dir_all(server.folder()).unwrap();
+    server.command(&["BGSAVE"]);
+    wait_for("the failure", || {
+        told(&server, "rdb_last_bgsave_status") == "err"
+    });
+    let health = check(&store(&server).await).await;
+    assert_eq!(health.warnings(), [Warning::SnapshotFailed]);
+    assert!(!health.is_last_save_ok());
+}
+
+#[tokio::test]
+async fn an_append_only_file_that_cannot_be_written_is_told() {
+    let mut server = RedisServer::start_with(&WELL);
+    server.kill();
+    // The file that is appended to becomes a disk that is full.
+    let files = fs::read_dir(server.folder().join("appendonlydir")).unwrap();
+    let file = files
+        .map(|file| file.unwrap().path())
+        .find(|path| path.to_string_lossy().ends_with(".incr.aof"))
+        .expect("it has one");
+    fs::remove_file(&file).unwrap();
+    symlink("/dev/full", &file).unwrap();
+    server.restart();
+    let store = store(&server).await;
+    let (id, record) = session(1);
+    // What is answered before the disk is found to be full does not matter.
+    drop(store.create(id, &record, MINUTE).await);
+    wait_for("the failure", || {
+        told(&server, "aof_last_write_status") == "err"
+    });
+    let health = check(&store).await;
+    assert_eq!(health.warnings(), [Warning::AofFailed]);
+    assert!(!health.is_last_aof_write_ok());
+    let (other, _) = session(2);
+    let refused = store.create(other, &record, MINUTE).await.unwrap_err();
+    assert_eq!(refused.kind(), StoreErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_replica_is_told_and_a_primary_counts_its_own() {
+    let servers = Replicated::start(2);
+    let health = check(&store(&servers.replicas()[0]).await).await;
+    assert_eq!(health.role(), Role::Replica);
+    assert!(health.warnings().contains(&Warning::Replica));
+    let health = check(&store(servers.primary()).await).await;
+    assert_eq!(
+        (health.role(), health.connected_replicas()),
+        (Role::Primary, 2)
+    );
+    // What its replicas copied is no snapshot that it could start from.
+    assert_eq!(health.warnings(), [Warning::NotPersisted]);
+}
+
+#[tokio::test]
+async fn every_right_that_is_missing_is_told() {
+    let server = RedisServer::start_with(&WELL);
+    server.add_user(&[]);
+    let store = least(&server).await;
+    let missing = |commands: &[&str]| {
+        let commands = commands.iter().map(|&name| name.to_owned()).collect();
+        [Warning::MissingRights(commands)]
+    };
+    let on_keys = [
+        "get", "set", "evalsha", "getrange", "setrange", "pexpire", "del",
+    ];
+    for name in on_keys.into_iter().chain(["ping", "eval"]) {
+        server.command(&["ACL", "SETUSER", "shop", &format!("-{name}")]);
+        assert_eq!(check(&store).await.warnings(), missing(&[name]));
+        server.command(&["ACL", "SETUSER", "shop", &format!("+{name}")]);
+        assert_eq!(check(&store).await.warnings(), []);
+    }
+    server.command(&["ACL", "SETUSER", "shop", "-client|id"]);
+    assert_eq!(check(&store).await.warnings(), missing(&["client"]));
+    server.command(&["ACL", "SETUSER", "shop", "+client|id"]);
+
+    // Another prefix: the commands are its to send, and the keys are not.
+    server.command(&["ACL", "SETUSER", "shop", "resetkeys", "~other:*"]);
+    let told = check(&store).await;
+    let all = [
+        "get", "set", "evalsha", "eval", "getrange", "setrange", "pexpire", "del",
+    ];
+    assert_eq!(told.warnings(), missing(&all));
+    assert!(told.warnings()[0].to_string().contains("get, set, evalsha"));
+
+    server.command(&["ACL", "SETUSER", "shop", "-info"]);
+    let refused = store.check().await.unwrap_err();
+    assert_eq!(refused.kind(), StoreErrorKind::Refused);
+}
+
+#[tokio::test]
+async fn a_store_that_waits_for_replicas_is_told_that_it_may_not() {
+    let servers = Replicated::start(1);
+    let primary = servers.primary();
+    set(primary, "appendonly", "yes");
+    primary.add_user(&[]);
+    let builder = RedisStore::builder(primary.url()).with_username("shop");
+    let builder = builder.with_password("password");
+    let builder = builder.with_replicas(1, Duration::from_millis(100));
+    let store = builder.connect().await.unwrap();
+    let expected = [Warning::MissingRights(vec!["wait".to_owned()])];
+    assert_eq!(check(&store).await.warnings(), expected);
+    primary.command(&["ACL", "SETUSER", "shop", "+wait"]);
+    assert_eq!(check(&store).await.warnings(), []);
+}
+
+#[tokio::test]
+async fn a_frozen_server_and_a_dead_one_are_answered_in_time() {
+    let mut server = RedisServer::start_with(&WELL);
+    let store = store(&server).await;
+    check(&store).await;
+    let fails_in_time = async || {
+        let began = Instant::now();
+        let error = store.check().await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+        assert!(began.elapsed() < BOUND, "it took {:?}", began.elapsed());
+    };
+    let recovers = async || {
+        let began = Instant::now();
+        while store.check().await.is_err() {
+            assert!(began.elapsed() < BOUND * 10, "it does not recover");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    server.freeze();
+    for _ in 0..4 {
+        fails_in_time().await;
+    }
+    server.thaw();
+    recovers().await;
+    server.kill();
+    fails_in_time().await;
+    server.restart();
+    recovers().await;
+}
+
+#[tokio::test]
+async fn a_cluster_is_as_well_as_the_worst_of_its_primaries() {
+    let cluster = Cluster::start();
+    for node in cluster.nodes() {
+        node.add_user(&["+cluster|slots", "+cluster|info"]);
+        set(node, "appendonly", "yes");
+    }
+    let builder = RedisStore::builder(cluster.url()).with_username("shop");
+    let store = builder.with_password("password").connect().await.unwrap();
+    let health = check(&store).await;
+    assert_eq!(health.mode(), ServerMode::Cluster);
+    assert_eq!(health.warnings(), []);
+    for primary in cluster.primaries() {
+        set(primary, "appendonly", "no");
+        wait_for("no file", || told(primary, "aof_enabled") == "0");
+        let saved = told(primary, "rdb_saves") != "0";
+        set(primary, "maxmemory", "50mb");
+        set(primary, "maxmemory-policy", "volatile-lru");
+        let health = check(&store).await;
+        assert!(!health.is_aof_on());
+        assert_eq!(health.memory_limit(), Some(50 << 20));
+        let mut expected = vec![Warning::EvictsSessions("volatile-lru".to_owned())];
+        if !saved {
+            expected.push(Warning::NotPersisted);
+        }
+        assert_eq!(health.warnings(), expected);
+        set(primary, "maxmemory", "0");
+        set(primary, "appendonly", "yes");
+    }
+    cluster.primaries()[2].freeze();
+    let began = Instant::now();
+    let error = store.check().await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    assert!(began.elapsed() < BOUND, "it took {:?}", began.elapsed());
+}
+
+/// Stands before a server, and puts words into its mouth, each as long as what it replaces. Gives the
+/// URL to come in by.
+fn misquoted(server: &RedisServer, words: &'static [(&'static str, &'static str)]) -> String {
+    let door = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", door.local_addr().unwrap());
+    let port = server.port();
+    thread::spawn(move || {
+        for client in door.incoming() {
+            let (mut client, mut server) = (
+                client.unwrap(),
+                TcpStream::connect(("127.0.0.1", port)).unwrap(),
+            );
+            let (mut asks, mut asked) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            thread::spawn(move || io::copy(&mut asks, &mut asked));
+            thread::spawn(move || {
+                let mut answer = vec![0; 1 << 16];
+                while let Ok(length @ 1..) = server.read(&mut answer) {
+                    let mut text = String::from_utf8_lossy(&answer[..length]).into_owned();
+                    for (said, quoted) in words {
+                        assert_eq!(said.len(), quoted.len());
+                        text = text.replace(said, quoted);
+                    }
+                    if client.write_all(text.as_bytes()).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn an_old_server_is_told() {
+    let server = RedisServer::start_with(&WELL);
+    let old = misquoted(
+        &server,
+        &[
+            ("redis_version:7", "redis_version:6"),
+            ("server_name:valkey", "server_name:eldest"),
+        ],
+    );
+    let health = check(&RedisStore::connect(old).await.unwrap()).await;
+    let version = told(&server, "redis_version").replacen('7', "6", 1);
+    assert_eq!(health.warnings(), [Warning::OldServer(version)]);
+}
+
+#[tokio::test]
+async fn an_answer_that_makes_no_sense_is_an_error() {
+    let server = RedisServer::start_with(&WELL);
+    let odd = misquoted(&server, &[("role:master", "role_master")]);
+    let store = RedisStore::connect(odd).await.unwrap();
+    let error = store.check().await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+}
