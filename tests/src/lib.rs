@@ -6,6 +6,7 @@ pub mod chromium;
 pub mod client;
 pub mod demo;
 pub mod faults;
+pub mod fuzz;
 pub mod log;
 pub mod monitor;
 pub mod ordeal;

@@ -334,16 +334,19 @@ async fn a_cluster_is_as_well_as_the_worst_of_its_primaries() {
 /// Stands before a server, and puts words into its mouth, each as long as what it replaces. Gives the
 /// URL to come in by.
 fn misquoted(server: &RedisServer, words: &'static [(&'static str, &'static str)]) -> String {
-    let door = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("redis://{}", door.local_addr().unwrap());
+    let door = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let url = format!("redis://{}", door.local_addr().expect("it listens"));
     let port = server.port();
     thread::spawn(move || {
         for client in door.incoming() {
             let (mut client, mut server) = (
-                client.unwrap(),
-                TcpStream::connect(("127.0.0.1", port)).unwrap(),
+                client.expect("it is taken"),
+                TcpStream::connect(("127.0.0.1", port)).expect("it is there"),
             );
-            let (mut asks, mut asked) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            let (mut asks, mut asked) = (
+                client.try_clone().expect("it is there"),
+                server.try_clone().expect("it is there"),
+            );
             thread::spawn(move || io::copy(&mut asks, &mut asked));
             thread::spawn(move || {
                 let mut answer = vec![0; 1 << 16];
@@ -373,7 +376,7 @@ async fn an_old_server_is_told() {
             ("server_name:valkey", "server_name:eldest"),
         ],
     );
-    let health = check(&RedisStore::connect(old).await.unwrap()).await;
+    let health = check(&RedisStore::connect(old).await.expect("it is there")).await;
     let version = told(&server, "redis_version").replacen('7', "6", 1);
     assert_eq!(health.warnings(), [Warning::OldServer(version)]);
 }
