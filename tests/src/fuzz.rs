@@ -154,6 +154,10 @@ async fn look(session: Session) -> Result<&'static str, SessionError> {
 }
 
 /// The cookie of a session that is not there, and records as they are stored: what to begin from.
+///
+/// # Panics
+///
+/// When the system has no randomness.
 #[must_use]
 pub fn seeds() -> Vec<Vec<u8>> {
     let (id, record) = crate::samples::session(7);
