@@ -55,6 +55,19 @@ impl RedisServer {
     /// Starts a server with files in its folder, by their names; one of the name `redis.conf` is its
     /// configuration. `options` is asked at every attempt, so that it can draw ports that are free.
     pub(crate) fn start_from(files: &[(&str, &str)], options: impl Fn() -> Vec<String>) -> Self {
+        Self::prepare_and_start(options, |folder| {
+            for (name, text) in files {
+                fs::write(folder.join(name), text).expect("the folder can be written to");
+            }
+        })
+    }
+
+    /// Starts a server in a folder that was made ready for it.
+    pub(crate) fn start_in(options: &[&str], prepare: impl Fn(&Path)) -> Self {
+        Self::prepare_and_start(|| options.iter().map(|&o| o.to_owned()).collect(), prepare)
+    }
+
+    fn prepare_and_start(options: impl Fn() -> Vec<String>, prepare: impl Fn(&Path)) -> Self {
         let mut server = Self {
             child: None,
             port: 0,
@@ -62,9 +75,7 @@ impl RedisServer {
             options: Vec::new(),
             password: None,
         };
-        for (name, text) in files {
-            fs::write(server.folder.join(name), text).expect("the folder can be written to");
-        }
+        prepare(&server.folder);
         for _ in 0..50 {
             server.port = free_port();
             server.options = options();
@@ -331,7 +342,7 @@ pub(crate) fn free_port() -> u16 {
     }
 }
 
-fn new_folder() -> PathBuf {
+pub(crate) fn new_folder() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let name = format!("cloakroom-redis-{}-{number}", process::id());

@@ -1,10 +1,8 @@
 //! Where sessions are kept: in memory, or in Redis.
 
-use std::time::Duration;
-
 use cloakroom::core::StoreError;
 use cloakroom::{MemoryStore, SessionLayer};
-use cloakroom_redis::{ConnectError, RedisStore};
+use cloakroom_redis::{ConnectError, Health, RedisStore};
 use url::Url;
 
 /// Where sessions are kept.
@@ -34,11 +32,11 @@ impl Storage {
         }
     }
 
-    /// How long a sign of life takes.
-    pub(crate) async fn ping(&self) -> Result<Duration, StoreError> {
+    /// How the server is; `None` where there is none.
+    pub(crate) async fn check(&self) -> Result<Option<Health>, StoreError> {
         match self {
-            Self::Memory(_) => Ok(Duration::ZERO),
-            Self::Redis { store, .. } => store.ping().await,
+            Self::Memory(_) => Ok(None),
+            Self::Redis { store, .. } => store.check().await.map(Some),
         }
     }
 

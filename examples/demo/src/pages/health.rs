@@ -1,27 +1,45 @@
-//! Whether the app can do its work, for load balancers: no session, no cookie.
+//! Whether the app can do its work, for load balancers and for who watches it: no session, no cookie.
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::IntoResponse;
-use serde_json::json;
+use cloakroom_redis::Health;
+use serde_json::{Value, json};
 use tracing::warn;
 
 use crate::app::App;
 
-/// 200 if the store answers, else 503.
+/// 200 if the store answers, also with warnings; else 503.
 pub(crate) async fn check(State(app): State<App>) -> impl IntoResponse {
-    let (status, word) = match app.storage.ping().await {
-        Ok(_) => (StatusCode::OK, "ok"),
+    let (status, body) = match app.storage.check().await {
+        Ok(None) => (StatusCode::OK, json!({ "status": "ok", "store": "memory" })),
+        Ok(Some(health)) => (StatusCode::OK, told(&health)),
         Err(error) => {
             warn!(%error, "the store does not answer");
-            (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer")
+            let body = json!({ "status": "the store does not answer" });
+            (StatusCode::SERVICE_UNAVAILABLE, body)
         }
     };
-    (
-        status,
-        [(CACHE_CONTROL, "no-store")],
-        Json(json!({ "status": word })),
-    )
+    (status, [(CACHE_CONTROL, "no-store")], Json(body))
+}
+
+fn told(health: &Health) -> Value {
+    let warnings: Vec<_> = health.warnings().iter().map(ToString::to_string).collect();
+    json!({
+        "status": "ok",
+        "store": format!("{:?} {}", health.server(), health.version()),
+        "role": format!("{:?}", health.role()),
+        "latency_micros": u64::try_from(health.latency().as_micros()).unwrap_or(u64::MAX),
+        "memory": {
+            "used": health.memory_used(),
+            "peak": health.memory_peak(),
+            "limit": health.memory_limit(),
+            "at_the_limit": health.eviction_policy(),
+        },
+        "keys": { "evicted": health.evicted_keys(), "expired": health.expired_keys() },
+        "replicas": health.connected_replicas(),
+        "warnings": warnings,
+    })
 }
