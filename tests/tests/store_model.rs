@@ -1,5 +1,5 @@
-//! The same random history on the store in memory and on Redis: every outcome must be the same, and
-//! what is left in the end.
+//! The same random history on the store in memory and on Redis, there by several clients in turn: every
+//! outcome must be the same, and what is left in the end.
 
 use std::time::Duration;
 
@@ -15,11 +15,13 @@ use tests::redis::RedisServer;
 use tokio::runtime::Runtime;
 
 const SESSIONS: usize = 3;
+const CLIENTS: usize = 3;
 const TTL: Duration = Duration::from_secs(60);
 
 /// One command. Revisions and times are few, so that they often meet.
 #[derive(Clone, Debug)]
 struct Command {
+    client: usize,
     session: usize,
     verb: Verb,
 }
@@ -57,15 +59,29 @@ fn commands() -> impl Strategy<Value = Vec<Command>> {
         3 => (revision(), seen()).prop_map(|(expected, seen)| Verb::Touch(expected, seen)),
         1 => (proptest::option::of(revision()), reason).prop_map(|(at, why)| Verb::End(at, why)),
     ];
-    let command = (0..SESSIONS, verb).prop_map(|(session, verb)| Command { session, verb });
+    let command = (0..CLIENTS, 0..SESSIONS, verb);
+    let command = command.prop_map(|(client, session, verb)| Command {
+        client,
+        session,
+        verb,
+    });
     prop::collection::vec(command, 1..60)
 }
 
-/// Runs a history, and tells all that came of it.
-async fn run(store: &impl Store, ids: &[SessionId], now: Timestamp, history: &[Command]) -> String {
+/// Runs a history, each command by its client, and tells all that came of it.
+async fn run<S: Store>(
+    clients: &[S; CLIENTS],
+    ids: &[SessionId],
+    now: Timestamp,
+    history: &[Command],
+) -> String {
     let mut told = String::new();
-    for Command { session, verb } in history {
-        let id = ids[*session];
+    for command in history {
+        let (id, store, verb) = (
+            ids[command.session],
+            &clients[command.client],
+            &command.verb,
+        );
         let told_now = match verb {
             Verb::Create(content) => {
                 let created = store.create(id, &record(content, now), TTL).await;
@@ -93,7 +109,7 @@ async fn run(store: &impl Store, ids: &[SessionId], now: Timestamp, history: &[C
         told.push('\n');
     }
     for id in ids {
-        let left = store.load(*id).await.expect("it answers");
+        let left = clients[0].load(*id).await.expect("it answers");
         told.push_str(&format!("{left:?}\n"));
     }
     told
@@ -121,11 +137,14 @@ fn moment(now: Timestamp, seconds: u64) -> Timestamp {
 fn memory_and_redis_tell_the_same_of_every_history() {
     let runtime = Runtime::new().expect("a runtime");
     let redis = RedisServer::start();
-    let stored = runtime
-        .block_on(RedisStore::connect(redis.url()))
-        .expect("it runs");
+    let connect = || {
+        let store = runtime.block_on(RedisStore::connect(redis.url()));
+        store.expect("it runs")
+    };
+    let stored = [connect(), connect(), connect()];
     let clock = ManualClock::default();
-    let in_memory = MemoryStore::with_clock(clock.clone());
+    let memory = MemoryStore::with_clock(clock.clone());
+    let in_memory = [memory.clone(), memory.clone(), memory];
     TestRunner::default()
         .run(&commands(), |history| {
             let now = clock.now();
