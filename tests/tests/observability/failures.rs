@@ -1,5 +1,7 @@
 //! What is counted when something fails, or is cut off.
 
+use std::time::Duration;
+
 use cloakroom::core::StoreErrorKind::{NotReplicated, OutOfMemory, Unavailable};
 use cloakroom::{Session, days};
 use http::StatusCode;
@@ -9,6 +11,8 @@ use tests::faults::Gate;
 use tests::faults::Verb::{End, Load, Touch, Update};
 use tests::log::Log;
 use tests::meters::{Meters, Series};
+use tokio::task::yield_now;
+use tokio::time::timeout;
 
 use super::{destroy, edit, expect, is_documented, nothing};
 
@@ -73,6 +77,27 @@ async fn errors_are_counted_by_operation_and_kind() {
 }
 
 #[tokio::test]
+async fn a_detached_session_that_cannot_be_loaded_is_told_and_counted() {
+    let meters = Meters::default();
+    let _recording = meters.record();
+    let stage = Stage::memory();
+    let (_browser, mut session) = stage.detached().await;
+    drop(meters.take());
+    let log = Log::keep();
+    stage.store.next(Load, Refuse(OutOfMemory));
+    assert!(session.reload().await.is_err());
+    expect(
+        &meters,
+        &[
+            "errors_total{kind=\"unavailable\",operation=\"load\"} 1",
+            "loads_total{result=\"error\"} 1",
+            "store_commands_total{outcome=\"out_of_memory\",verb=\"load\"} 1",
+        ],
+    );
+    assert_eq!(log.count("session could not be loaded"), 1);
+}
+
+#[tokio::test]
 async fn what_is_taken_back_is_counted_as_abandoned() {
     let meters = Meters::default();
     let _recording = meters.record();
@@ -97,10 +122,13 @@ async fn what_is_taken_back_is_counted_as_abandoned() {
     );
     gate.open();
     let mut taken_back = Vec::new();
-    while taken_back.is_empty() {
-        tokio::task::yield_now().await;
-        taken_back = meters.take();
-    }
+    let told = timeout(Duration::from_secs(30), async {
+        while taken_back.is_empty() {
+            yield_now().await;
+            taken_back = meters.take();
+        }
+    });
+    assert!(told.await.is_ok(), "nobody takes the new session back");
     let lines: Vec<_> = taken_back.iter().map(Series::line).collect();
     let abandoned = "sessions_ended_total{reason=\"abandoned\"} 1".to_owned();
     assert!(lines.contains(&abandoned), "{lines:?}");
