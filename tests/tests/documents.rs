@@ -86,3 +86,100 @@ fn every_file_that_the_readme_names_is_there() {
         assert!(root().join(path).exists(), "README.md names {path}");
     }
 }
+
+/// Level, message and fields of an event.
+type Event = (String, String, Vec<String>);
+
+/// What the invocations of `tracing`'s macros in a source tell. Each ends with its message.
+fn told(source: &str) -> Vec<Event> {
+    let mut events = Vec::new();
+    for level in ["debug", "info", "warn", "error"] {
+        for call in source.split(&format!(" {level}!(")).skip(1) {
+            let (call, _) = call.split_once(");").expect("the call ends");
+            let (fields, message) = call.split_once('"').expect("there is a message");
+            let message = message.trim_end().trim_end_matches(',');
+            let message = message.strip_suffix('"').expect("it comes last");
+            let fields = fields.split(',').map(str::trim);
+            let fields = fields.filter(|field| !field.is_empty() && !field.starts_with("target:"));
+            // `%reason` and `reason = reason` are both called `reason`.
+            let name = |field: &str| {
+                let (name, _) = field.split_once(" =").unwrap_or((field, ""));
+                name.trim_start_matches(['%', '?']).to_owned()
+            };
+            events.push((
+                level.to_owned(),
+                message.to_owned(),
+                fields.map(name).collect(),
+            ));
+        }
+    }
+    events.sort();
+    events
+}
+
+/// The cells of a document's table rows.
+fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
+    let lines = text
+        .lines()
+        .filter_map(|line| line.strip_prefix('|')?.strip_suffix('|'));
+    lines.map(|line| line.split('|').map(str::trim).collect())
+}
+
+/// The words between backticks.
+fn quoted(cell: &str) -> Vec<String> {
+    let words = cell.split('`').skip(1).step_by(2);
+    words.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_page_on_observability_lists_every_event_as_it_is() {
+    let page = read("docs/observability.md");
+    let (_, page) = page.split_once("Target `cloakroom`:").expect("the events");
+    let (layer, page) = page
+        .split_once("Target `cloakroom_redis`:")
+        .expect("the store's");
+    let (redis, _) = page.split_once("## Spans").expect("the spans follow");
+    for (section, source) in [
+        (layer, "crates/cloakroom/src/event.rs"),
+        (redis, "crates/cloakroom-redis/src/event.rs"),
+    ] {
+        let events = rows(section).filter(|row| !row[0].starts_with('-') && row[0] != "level");
+        let mut listed: Vec<Event> = events
+            .map(|row| (row[0].to_owned(), row[1].to_owned(), quoted(row[2])))
+            .collect();
+        listed.sort();
+        assert!(!listed.is_empty());
+        assert_eq!(listed, told(&read(source)), "{source}");
+    }
+}
+
+#[test]
+fn the_page_on_observability_lists_every_span_and_metric() {
+    let page = read("docs/observability.md");
+    let event = read("crates/cloakroom/src/event.rs");
+    let (_, span) = event
+        .split_once("debug_span!(target: TARGET, ")
+        .expect("one");
+    let (span, rest) = span.split_once(")").expect("the span ends");
+    assert!(!rest.contains("_span!("), "a second span");
+    assert_eq!(span, "\"store\", verb, session = %id, outcome");
+    assert!(page.contains("| debug | `store` | `verb`, `session`, `outcome` |"));
+
+    let meter = read("crates/cloakroom/src/meter.rs");
+    let names = meter
+        .split('"')
+        .filter(|word| word.starts_with("cloakroom_"));
+    let mut counted: Vec<_> = names.map(str::to_owned).collect();
+    let first = rows(&page).filter(|row| row[0].starts_with("`cloakroom_"));
+    let mut listed: Vec<_> = first.flat_map(|row| quoted(row[0])).collect();
+    counted.sort();
+    listed.sort();
+    assert_eq!(listed, counted);
+
+    // Also those that the alerts are made of.
+    let words = page.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
+    for word in words.filter(|word| word.ends_with("_total") || word.ends_with("_bucket")) {
+        let name = word.trim_end_matches("_bucket").to_owned();
+        assert!(counted.contains(&name), "{name}");
+    }
+}

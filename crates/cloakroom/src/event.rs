@@ -1,23 +1,28 @@
-//! What is told to the log: every event of the crate, in one place, with target `cloakroom`.
+//! What is told: every event and span of the crate, in one place, with target `cloakroom`. What is
+//! told to the log is counted in the same call, so that the two never disagree.
 //!
-//! None holds a token, a secret, a cookie's value or an entry's value. Ids are public.
+//! None holds a token, a secret, a cookie's value or an entry's value. Ids are public. What there is
+//! stands in `docs/observability.md`, and a test compares.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use cloakroom_core::{EndReason, SessionId, StoreError};
-use tracing::{debug, error, info, warn};
+use tracing::{Span, debug, debug_span, error, field, info, warn};
 
-use crate::error::SessionError;
+use crate::error::{SessionError, SessionErrorKind};
+use crate::meter::{self, Stopwatch};
 
 const TARGET: &str = "cloakroom";
 
 pub(crate) fn created(id: SessionId) {
+    meter::created();
     info!(target: TARGET, session = %id, "session created");
 }
 
 pub(crate) fn renewed(old: SessionId, new: SessionId) {
+    meter::renewed();
     info!(target: TARGET, session = %new, renewed_from = %old, "session renewed");
 }
 
@@ -26,14 +31,17 @@ pub(crate) fn ended(id: SessionId, reason: EndReason) {
 }
 
 pub(crate) fn expired(id: SessionId) {
+    meter::load("expired");
     info!(target: TARGET, session = %id, "session expired");
 }
 
 pub(crate) fn unknown_token(id: SessionId) {
+    meter::load("unknown");
     info!(target: TARGET, session = %id, "unknown token presented");
 }
 
 pub(crate) fn ended_token(id: SessionId, reason: EndReason) {
+    meter::load("ended");
     info!(target: TARGET, session = %id, %reason, "token of an ended session presented");
 }
 
@@ -45,29 +53,45 @@ pub(crate) fn two_live_cookies(first: SessionId, second: SessionId) {
 }
 
 pub(crate) fn ended_meanwhile(id: SessionId) {
+    meter::edits_dropped("session_ended");
     info!(target: TARGET, session = %id, "session ended elsewhere: the edits of a request are dropped");
 }
 
 pub(crate) fn overwritten(id: SessionId, key: &str) {
+    meter::overwritten();
     warn!(
         target: TARGET, session = %id, key,
         "an entry that another request changed was replaced unseen"
     );
 }
 
+pub(crate) fn replayed(id: SessionId) {
+    meter::replayed();
+    debug!(target: TARGET, session = %id, "edits replayed on what another request has saved");
+}
+
 pub(crate) fn commit_failed(error: &SessionError) {
+    meter::failed("save", label(error));
     error!(target: TARGET, error = display_chain(error), "session could not be saved");
 }
 
 pub(crate) fn touch_failed(id: SessionId, error: &StoreError) {
+    meter::failed("touch", label(&error.clone().into()));
     warn!(target: TARGET, session = %id, error = display_chain(error), "use of a session could not be written down");
 }
 
 pub(crate) fn load_failed(error: &SessionError) {
+    meter::failed("load", label(error));
     error!(target: TARGET, error = display_chain(error), "session could not be loaded");
 }
 
+pub(crate) fn end_failed(id: SessionId, error: &StoreError) {
+    meter::failed("end", label(&error.clone().into()));
+    error!(target: TARGET, session = %id, error = display_chain(error), "session could not be ended for sure");
+}
+
 pub(crate) fn abandoned(id: SessionId, error: &StoreError) {
+    meter::failed("abandon", label(&error.clone().into()));
     warn!(
         target: TARGET, session = %id, error = display_chain(error),
         "a renewal failed, and its new session could not be ended: nobody holds its token"
@@ -75,6 +99,7 @@ pub(crate) fn abandoned(id: SessionId, error: &StoreError) {
 }
 
 pub(crate) fn edits_dropped(status: http::StatusCode) {
+    meter::edits_dropped("error_answer");
     debug!(target: TARGET, %status, "the answer is an error: the session's edits are dropped");
 }
 
@@ -83,6 +108,50 @@ pub(crate) fn cache_overruled() {
         target: TARGET,
         "an answer that sets the session's cookie asked to be cached in public: overruled with no-store"
     );
+}
+
+/// One command to the store, from when it is first polled until it is answered or dropped.
+#[derive(Debug)]
+pub(crate) struct Command {
+    verb: &'static str,
+    id: SessionId,
+    span: Span,
+    time: Stopwatch,
+    outcome: &'static str,
+}
+
+impl Command {
+    pub(crate) fn begin(verb: &'static str, id: SessionId) -> Self {
+        let outcome = field::Empty;
+        Self {
+            verb,
+            id,
+            span: debug_span!(target: TARGET, "store", verb, session = %id, outcome),
+            time: Stopwatch::start(),
+            // Until it is answered. If it never is, this is what is told.
+            outcome: "cancelled",
+        }
+    }
+
+    /// What the command runs in.
+    pub(crate) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    pub(crate) fn answered(mut self, outcome: &'static str) {
+        self.outcome = outcome;
+    }
+}
+
+impl Drop for Command {
+    fn drop(&mut self) {
+        let Self { verb, outcome, .. } = *self;
+        meter::command(verb, outcome, &self.time);
+        self.span.record("outcome", outcome);
+        self.span.in_scope(|| {
+            debug!(target: TARGET, session = %self.id, verb, outcome, "the store was asked");
+        });
+    }
 }
 
 /// What is told once, and not at every request that meets it.
@@ -106,6 +175,7 @@ impl Once {
     }
 
     pub(crate) fn unreadable(&self, id: SessionId, error: &StoreError) {
+        meter::load("unreadable");
         let mut told = self
             .unreadable
             .lock()
@@ -119,6 +189,20 @@ impl Once {
                 "a stored session cannot be read: it is treated as none, and left as it is"
             );
         }
+    }
+}
+
+/// The word for an error's kind. What the app did wrong is told apart by the log alone.
+fn label(error: &SessionError) -> &'static str {
+    match error.kind() {
+        SessionErrorKind::Unavailable => "unavailable",
+        SessionErrorKind::OutcomeUnknown => "outcome_unknown",
+        SessionErrorKind::NotReplicated => "not_replicated",
+        SessionErrorKind::Ended => "ended",
+        SessionErrorKind::Conflict => "conflict",
+        SessionErrorKind::TooLarge => "too_large",
+        SessionErrorKind::NoRandomness => "no_randomness",
+        _ => "other",
     }
 }
 

@@ -81,22 +81,31 @@
 //! Of several cookies of the session's name, two that can be tokens are tried. If one opens a live
 //! session, it counts; if both do, neither is trusted, and an event says so.
 //!
-//! # Events
+//! # What it tells
 //!
-//! Told through [`tracing`](https://docs.rs/tracing), with target `cloakroom` and the field `session`
-//! for the public id. None holds a token, a cookie's value or an entry's value.
+//! Events and spans through [`tracing`](https://docs.rs/tracing), with target `cloakroom` and the
+//! field `session` for the public id; with the feature `metrics`, counters and the store's latency
+//! through [`metrics`](https://docs.rs/metrics). None holds a token, a cookie's value or an entry's
+//! value.
 //!
 //! | level | what is told |
 //! |---|---|
 //! | info | a session was created, renewed, ended or found expired; an unknown token, or one of an ended session, was presented; edits were dropped since the session ended elsewhere |
 //! | warn | an entry was replaced unseen; two cookies open two live sessions; the layer is mounted twice; a public cache was overruled; a use could not be written down |
-//! | error | a session could not be loaded or saved; a stored session cannot be read (once for each) |
-//! | debug | edits were dropped since the answer is an error |
+//! | error | a session could not be loaded, saved or ended; a stored session cannot be read (once for each) |
+//! | debug | every command to the store, with its span; edits were replayed, or dropped since the answer is an error |
+//!
+//! `docs/observability.md` in the repository lists every one with its fields, every metric with its
+//! labels, and the alerts worth having.
 //!
 //! # Features
 //!
-//! `axum` (default): the extractors. `seal`: signed and encrypted cookies. `testing`: helpers for an
-//! app's tests.
+//! | feature | what it brings |
+//! |---|---|
+//! | `axum` (default) | the extractors |
+//! | `seal` | signed and encrypted cookies |
+//! | `metrics` | counters and the store's latency, through the `metrics` facade |
+//! | `testing` | helpers for an app's tests |
 
 mod budget;
 mod commit;
@@ -107,6 +116,7 @@ mod event;
 #[cfg(feature = "axum")]
 mod extract;
 mod load;
+mod meter;
 mod middleware;
 mod plan;
 mod session;
@@ -126,6 +136,8 @@ pub use self::cookie::{CookieConfig, CookieLifetime, SameSite};
 pub use self::error::{ConfigError, ConfigErrorKind, SessionError, SessionErrorKind};
 #[cfg(feature = "axum")]
 pub use self::extract::SessionRejection;
+#[cfg(feature = "metrics")]
+pub use self::meter::describe_metrics;
 pub use self::middleware::{
     DefaultErrorResponse, EndedMeanwhile, ErrorResponse, ResponseFuture, SessionLayer,
     SessionService,

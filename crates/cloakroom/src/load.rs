@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::cookie::transport::{CookieHeaders, presented};
 use crate::error::SessionError;
 use crate::event;
+use crate::meter;
 use crate::state::{Live, Standing};
 
 /// Finds the session that a request's cookies open. Costs no command when none of them can.
@@ -17,7 +18,11 @@ pub(crate) async fn find(
     budget: &Budget,
 ) -> Result<Standing, SessionError> {
     let mut found = Standing::Nothing;
-    for token in presented(cookies, &context.cookie) {
+    let tokens = presented(cookies, &context.cookie);
+    if tokens.is_empty() {
+        meter::load("none");
+    }
+    for token in tokens {
         match (open(context, token, budget).await?, &found) {
             // An encrypted token looks different each time, and may come twice.
             (Standing::Live(second), Standing::Live(first))
@@ -52,7 +57,10 @@ pub(crate) async fn open(
             context.once.unreadable(id, &error);
             return Ok(Standing::Nothing);
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => {
+            meter::load("error");
+            return Err(error.into());
+        }
     };
     let digest = context.realm.digest(&token);
     Ok(match loaded {
@@ -63,6 +71,7 @@ pub(crate) async fn open(
                 event::expired(id);
                 Standing::Nothing
             } else {
+                meter::load("hit");
                 Standing::Live(live)
             }
         }

@@ -1,4 +1,5 @@
-//! A store behind a pointer, so that neither the layer nor `Session` is generic over it.
+//! A store behind a pointer, so that neither the layer nor `Session` is generic over it. Every
+//! command of the crate goes through here, so here it is told what came of it.
 
 use std::fmt;
 use std::future::Future;
@@ -6,7 +7,13 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use cloakroom_core::store::{Created, Ended, Loaded, Store, Touched, Updated};
-use cloakroom_core::{Record, Revision, SessionId, StoreError, Timestamp, Tombstone};
+use cloakroom_core::{
+    EndReason, Record, Revision, SessionId, StoreError, StoreErrorKind, Timestamp, Tombstone,
+};
+use tracing::Instrument;
+
+use crate::event::Command;
+use crate::meter;
 
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
@@ -53,11 +60,11 @@ impl<S: Store> AnyStore for S {
         record: &'a Record,
         ttl: Duration,
     ) -> Answer<'a, Created> {
-        Box::pin(Store::create(self, id, record, ttl))
+        Box::pin(told("create", id, Store::create(self, id, record, ttl)))
     }
 
     fn load(&self, id: SessionId) -> Answer<'_, Loaded> {
-        Box::pin(Store::load(self, id))
+        Box::pin(told("load", id, Store::load(self, id)))
     }
 
     fn update<'a>(
@@ -67,7 +74,8 @@ impl<S: Store> AnyStore for S {
         record: &'a Record,
         ttl: Duration,
     ) -> Answer<'a, Updated> {
-        Box::pin(Store::update(self, id, expected, record, ttl))
+        let update = Store::update(self, id, expected, record, ttl);
+        Box::pin(told("update", id, update))
     }
 
     fn touch(
@@ -77,7 +85,8 @@ impl<S: Store> AnyStore for S {
         seen: Timestamp,
         ttl: Duration,
     ) -> Answer<'_, Touched> {
-        Box::pin(Store::touch(self, id, expected, seen, ttl))
+        let touch = Store::touch(self, id, expected, seen, ttl);
+        Box::pin(told("touch", id, touch))
     }
 
     fn end<'a>(
@@ -87,6 +96,107 @@ impl<S: Store> AnyStore for S {
         tombstone: &'a Tombstone,
         keep: Duration,
     ) -> Answer<'a, Ended> {
-        Box::pin(Store::end(self, id, expected, tombstone, keep))
+        let end = Store::end(self, id, expected, tombstone, keep);
+        let reason = tombstone.reason();
+        Box::pin(async move {
+            let answer = told("end", id, end).await;
+            count_end(&answer, reason);
+            answer
+        })
+    }
+}
+
+/// Carries a command out, and tells what came of it: also when nobody waits for it any more. One that
+/// is never polled is never sent, and nothing is told.
+async fn told<T: Outcome>(
+    verb: &'static str,
+    id: SessionId,
+    command: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let told = Command::begin(verb, id);
+    let answer = command.instrument(told.span()).await;
+    told.answered(match &answer {
+        Ok(outcome) => outcome.word(),
+        Err(error) => failure(error.kind()),
+    });
+    answer
+}
+
+/// On fewer replicas than asked for, it has ended all the same.
+fn count_end(answer: &Result<Ended, StoreError>, reason: EndReason) {
+    let has_ended = match answer {
+        Ok(ended) => *ended == Ended::Ended,
+        Err(error) => error.kind() == StoreErrorKind::NotReplicated,
+    };
+    if has_ended {
+        meter::ended(reason.as_str());
+    }
+}
+
+/// What came of a command, in a word.
+trait Outcome {
+    fn word(&self) -> &'static str;
+}
+
+impl Outcome for Created {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Collision => "collision",
+        }
+    }
+}
+
+impl Outcome for Loaded {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Record(_) => "record",
+            Self::Tombstone(_) => "tombstone",
+            Self::Nothing => "nothing",
+        }
+    }
+}
+
+impl Outcome for Updated {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Updated => "updated",
+            Self::Conflict(_) => "conflict",
+            Self::Ended(_) => "tombstone",
+            Self::Missing => "nothing",
+        }
+    }
+}
+
+impl Outcome for Touched {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Touched => "touched",
+            Self::Superseded => "superseded",
+        }
+    }
+}
+
+impl Outcome for Ended {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Ended => "ended",
+            Self::Conflict(_) => "conflict",
+            Self::AlreadyEnded(_) => "tombstone",
+            Self::Missing => "nothing",
+        }
+    }
+}
+
+fn failure(kind: StoreErrorKind) -> &'static str {
+    match kind {
+        StoreErrorKind::Unavailable => "unavailable",
+        StoreErrorKind::OutcomeUnknown => "outcome_unknown",
+        StoreErrorKind::NotReplicated => "not_replicated",
+        StoreErrorKind::OutOfMemory => "out_of_memory",
+        StoreErrorKind::Refused => "refused",
+        StoreErrorKind::Unreadable => "unreadable",
+        StoreErrorKind::NewerFormat => "newer_format",
+        _ => "other",
     }
 }

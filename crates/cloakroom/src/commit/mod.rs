@@ -176,6 +176,9 @@ impl Committer<'_> {
         if has_ended {
             event::ended(live.token.id(), reason);
         }
+        if let Err(error) = &ended {
+            event::end_failed(live.token.id(), error);
+        }
         Ok(ended?)
     }
 
@@ -272,6 +275,7 @@ impl Committer<'_> {
         if !merged.overwritten.is_empty() && self.context.on_overwrite == OnOverwrite::Refuse {
             return Err(Cause::Conflict(merged.overwritten).into());
         }
+        event::replayed(id);
         for key in &merged.overwritten {
             event::overwritten(id, key);
         }

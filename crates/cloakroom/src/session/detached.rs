@@ -5,6 +5,7 @@ use std::ops::Deref;
 use super::Session;
 use super::lifecycle::Saved;
 use crate::error::SessionError;
+use crate::event;
 use crate::load::open;
 use crate::state::Standing;
 
@@ -59,7 +60,8 @@ impl DetachedSession {
         let Some(live) = handle.state().live().cloned() else {
             return Ok(Reloaded::Ended);
         };
-        let standing = open(&handle.context, live.token, &handle.budget).await?;
+        let standing = open(&handle.context, live.token, &handle.budget).await;
+        let standing = standing.inspect_err(event::load_failed)?;
         let Standing::Live(live) = standing else {
             handle.state().gone();
             return Ok(Reloaded::Ended);
