@@ -26,8 +26,14 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![4 => mutated, 1 => prop::collection::vec(any::<u8>(), 0..300)]
 }
 
+/// As many as the environment asks for, but no fewer than these.
+fn cases() -> ProptestConfig {
+    let asked = ProptestConfig::default();
+    ProptestConfig::with_cases(asked.cases.max(4000))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(cases())]
 
     #[test]
     fn a_token_is_one_text(bytes in bytes()) {

@@ -389,3 +389,13 @@ async fn an_answer_that_makes_no_sense_is_an_error() {
     let error = store.check().await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable);
 }
+
+#[tokio::test]
+async fn an_address_that_is_shown_has_no_credentials() {
+    let server = RedisServer::start();
+    server.add_user(&[]);
+    let plain = server.url();
+    let url = plain.replace("redis://", "redis://shop:password@");
+    let store = RedisStore::connect(&url).await.unwrap();
+    assert_eq!(store.address(), plain);
+}

@@ -137,6 +137,11 @@ impl Connection {
         }))
     }
 
+    /// Where the server is, without credentials.
+    pub(crate) fn address(&self) -> &str {
+        &self.0.shown
+    }
+
     /// The time limit of a command.
     pub(crate) fn limit(&self) -> Duration {
         self.0.limit

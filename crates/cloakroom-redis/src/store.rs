@@ -112,6 +112,13 @@ impl RedisStore {
         }
     }
 
+    /// The server's URL, to be shown: without user, password and the credentials of sentinels. The
+    /// address of a client that the app has set up is not known.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        self.connection.address()
+    }
+
     /// Asks the server for a sign of life, for health checks: how long its answer took.
     ///
     /// # Errors
