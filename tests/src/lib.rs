@@ -9,6 +9,7 @@ pub mod demo;
 pub mod faults;
 pub mod fuzz;
 pub mod log;
+pub mod long;
 pub mod meters;
 pub mod monitor;
 pub mod ordeal;
