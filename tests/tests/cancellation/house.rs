@@ -214,8 +214,12 @@ impl<'a> Evening<'a> {
             }
             _ => assert_eq!(answer.effect(), Effect::Nothing),
         }
+        self.house.forget_commands();
         let seen = self.look(&self.guest.browser).await;
         self.guest.check(&seen.expect("nobody ended it"));
+        for store in &self.house.stores {
+            assert_eq!(store.take_verbs(), [Verb::Load], "the use is written down");
+        }
     }
 
     async fn judge_dropped(&mut self, deed: Deed) {
