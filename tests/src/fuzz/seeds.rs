@@ -1,0 +1,114 @@
+//! What a fuzzer begins from: few and small, in `fuzz/seeds`, a folder for each target.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use axum::http::HeaderValue;
+use cloakroom::CookieConfig;
+use cloakroom_core::{Entropy, EntropyError, Timestamp, Token};
+
+use super::cookie_header::{Sealing, Stage};
+
+/// Records and tombstones as releases write them.
+const STORED: &str = "crates/cloakroom-core/tests/fixtures";
+
+/// The names and seeds of a target.
+///
+/// # Panics
+///
+/// When there are none.
+#[must_use]
+pub fn of(target: &str) -> Vec<(String, Vec<u8>)> {
+    let seeds = files(&folder(target));
+    assert!(!seeds.is_empty(), "{target} has no seeds");
+    seeds
+}
+
+/// Writes the seeds anew.
+///
+/// # Panics
+///
+/// When that cannot be done.
+pub fn write() {
+    let put = |target: &str, name: &str, seed: &[u8]| {
+        let folder = folder(target);
+        fs::create_dir_all(&folder).expect("the folder can be made");
+        fs::write(folder.join(name), seed).expect("it can be written to");
+    };
+    let name = CookieConfig::DEFAULT_NAME;
+    let [plain, signed, encrypted] = Sealing::ALL.map(|sealing| Stage::new(sealing).cookie());
+    let token = other_token();
+    let several = format!("a=b; {name}={token};{plain} ; {name}=\"{token}\"");
+    let lines = format!("{name}={token}\n{name}=;=;,\n {signed}\t");
+    let headers = [
+        ("plain", plain),
+        ("signed", signed),
+        ("encrypted", encrypted),
+        ("several", several),
+        ("lines", lines),
+    ];
+    for (name, header) in headers {
+        put("cookie_header", name, header.as_bytes());
+    }
+    put("token", "token", token.as_bytes());
+    put("token", "nearly", format!("{}=", &token[1..]).as_bytes());
+    for (name, stored) in files(&root().join(STORED)) {
+        put("record", name.trim_end_matches(".txt"), &stored);
+    }
+}
+
+/// Which of the seeds of `cookie_header` open the session, and under which seal.
+#[must_use]
+pub fn that_open() -> Vec<String> {
+    let mut found = Vec::new();
+    for stage in Sealing::ALL.map(|sealing| (sealing, Stage::new(sealing))) {
+        for (name, seed) in of("cookie_header") {
+            let headers = seed
+                .split(|&byte| byte == b'\n')
+                .map(HeaderValue::from_bytes);
+            let headers: Result<Vec<_>, _> = headers.collect();
+            if headers.is_ok_and(|headers| stage.1.opens(&headers)) {
+                found.push(format!("{:?}: {name}", stage.0));
+            }
+        }
+    }
+    found
+}
+
+/// The token of a session that is not there.
+fn other_token() -> String {
+    #[derive(Debug)]
+    struct Eight;
+
+    impl Entropy for Eight {
+        fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+            bytes.fill(8);
+            Ok(())
+        }
+    }
+
+    let begun = Timestamp::from_millis(1_799_999_000_000);
+    let token = Token::issue(begun, &Eight).expect("there are bytes");
+    token.encode()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn folder(target: &str) -> PathBuf {
+    root().join("fuzz/seeds").join(target)
+}
+
+fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let entries = fs::read_dir(folder).expect("the folder is there");
+    let mut files: Vec<_> = entries
+        .map(|entry| {
+            let entry = entry.expect("an entry");
+            let name = entry.file_name().into_string().expect("a plain name");
+            (name, fs::read(entry.path()).expect("it can be read"))
+        })
+        .collect();
+    files.sort();
+    files
+}
