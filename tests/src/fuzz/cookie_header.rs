@@ -126,11 +126,11 @@ impl Stage {
                 let value = pair.trim_ascii().strip_prefix(name);
                 let value = value.and_then(|rest| rest.strip_prefix(b"="));
                 let value = value.and_then(|value| str::from_utf8(value).ok());
-                candidates.extend(value.filter(|value| self.could_open(value)));
+                let new = |value: &&str| self.could_open(value) && !candidates.contains(value);
+                let new = value.filter(new);
+                candidates.extend(new);
             }
         }
-        let mut seen = Vec::new();
-        candidates.retain(|value| !seen.contains(value) && (seen.push(*value), true).1);
         candidates.truncate(CANDIDATES);
 
         drop(self.store.take_verbs());
