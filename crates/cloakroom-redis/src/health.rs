@@ -10,7 +10,7 @@ pub use self::warning::Warning;
 /// How a server is that answers: what [`RedisStore::check`](crate::RedisStore::check) found.
 ///
 /// In a cluster it is the worst of all primaries that the store is connected to: every warning of any,
-/// the memory of the fullest, the oldest version, the slowest answer, the fewest replicas, and keys
+/// the memory of the fullest, the oldest version, the slowest answer, the fewest replicas, the oldest snapshot, and keys
 /// added up.
 #[derive(Clone, Debug)]
 pub struct Health {
@@ -73,6 +73,7 @@ struct Memory {
 struct Persistence {
     aof: bool,
     saved: bool,
+    last_save_age: Option<Duration>,
     last_save_ok: bool,
     last_aof_write_ok: bool,
 }
@@ -162,6 +163,13 @@ impl Health {
         self.persistence.saved
     }
 
+    /// How long ago the last snapshot was saved, by the server's clock, which tells whole seconds;
+    /// `None` if none was saved since the server started.
+    #[must_use]
+    pub const fn last_save_age(&self) -> Option<Duration> {
+        self.persistence.last_save_age
+    }
+
     /// Whether the last snapshot was saved, or none was tried yet.
     #[must_use]
     pub const fn is_last_save_ok(&self) -> bool {
@@ -234,6 +242,10 @@ impl Persistence {
         Self {
             aof: self.aof && other.aof,
             saved: self.saved && other.saved,
+            last_save_age: self
+                .last_save_age
+                .zip(other.last_save_age)
+                .map(|(one, another)| one.max(another)),
             last_save_ok: self.last_save_ok && other.last_save_ok,
             last_aof_write_ok: self.last_aof_write_ok && other.last_aof_write_ok,
         }

@@ -38,6 +38,7 @@ impl Health {
             persistence: Persistence {
                 aof: told.is("aof_enabled", "1"),
                 saved: told.saved(),
+                last_save_age: told.last_save_age(),
                 last_save_ok: !told.is("rdb_last_bgsave_status", "err"),
                 last_aof_write_ok: !told.is("aof_last_write_status", "err")
                     && !told.is("aof_last_bgrewrite_status", "err"),
@@ -73,17 +74,44 @@ impl<'a> Told<'a> {
         number.unwrap_or(0)
     }
 
-    /// Whether a snapshot was saved since the server started. Redis counts them since 7.0; before, it
-    /// tells how long the last one took, or -1. A server that tells neither is not blamed.
+    /// Whether a snapshot was saved since the server started.
     fn saved(&self) -> bool {
-        match (
-            self.text("rdb_saves"),
-            self.text("rdb_last_bgsave_time_sec"),
-        ) {
+        self.saved_after_its_start() || self.counts_a_save()
+    }
+
+    /// By the clock, which only a save that succeeded moves. A server gives the moment of its start as
+    /// its first save, in whole seconds: a save in the first two is not told apart.
+    fn saved_after_its_start(&self) -> bool {
+        let up = self.text("uptime_in_seconds");
+        let up = up.and_then(|seconds| seconds.parse().ok());
+        let start = up.and_then(|seconds| self.seconds_now().checked_sub(seconds));
+        start.is_some_and(|start| self.number("rdb_last_save_time") > start.saturating_add(2))
+    }
+
+    /// By the count, which begins again at `CONFIG RESETSTAT`, and has saves in it that are under way
+    /// or have failed. Redis counts since 7.0; before, it tells how long the last save took, or -1. A
+    /// server that tells neither is not blamed.
+    fn counts_a_save(&self) -> bool {
+        let count = self.text("rdb_saves");
+        let begun = match (count, self.text("rdb_last_bgsave_time_sec")) {
             (Some(count), _) => count != "0",
             (None, Some(seconds)) => seconds != "-1",
-            (None, None) => true,
-        }
+            (None, None) => return true,
+        };
+        let over = !self.is("rdb_bgsave_in_progress", "1");
+        begun && over && !self.is("rdb_last_bgsave_status", "err")
+    }
+
+    /// How long ago the last snapshot was saved; `None` if none was, and where it is not told.
+    fn last_save_age(&self) -> Option<Duration> {
+        let (now, saved) = (self.seconds_now(), self.number("rdb_last_save_time"));
+        let told = self.saved() && now > 0 && saved > 0;
+        told.then(|| Duration::from_secs(now.saturating_sub(saved)))
+    }
+
+    /// The server's clock, in seconds since 1970; 0 where it is not told.
+    fn seconds_now(&self) -> u64 {
+        self.number("server_time_usec") / 1_000_000
     }
 }
 
@@ -165,6 +193,38 @@ mod tests {
     }
 
     #[test]
+    fn a_snapshot_is_told_by_the_clock_where_the_count_was_set_back() {
+        let at = |saved: u64, up: &str| {
+            read(&format!(
+                "redis_version:7.0.15\nrole:master\nserver_time_usec:1000500000\n\
+                 uptime_in_seconds:{up}\nrdb_last_save_time:{saved}\nrdb_saves:0\naof_enabled:0\n"
+            ))
+        };
+        // It started at 900, which it tells as its first save.
+        for saved in [0, 899, 900, 902] {
+            let health = at(saved, "100");
+            assert_eq!(health.warnings(), [Warning::NotPersisted]);
+            assert_eq!(health.last_save_age(), None);
+        }
+        let health = at(903, "100");
+        assert_eq!(health.warnings(), []);
+        assert_eq!(health.last_save_age(), Some(Duration::from_secs(97)));
+        // Clocks that went backwards, and what is no number.
+        assert_eq!(at(1003, "100").last_save_age(), Some(Duration::ZERO));
+        for up in ["", "x", "1001", "18446744073709551615"] {
+            assert!(!at(950, up).has_saved(), "{up}");
+        }
+    }
+
+    #[test]
+    fn a_save_that_is_counted_but_under_way_or_failed_is_none() {
+        let counted = REDIS.replace("rdb_saves:0", "rdb_saves:1");
+        assert!(read(&counted).has_saved());
+        assert!(!read(&counted.replace("bgsave_status:ok", "bgsave_status:err")).has_saved());
+        assert!(!read(&format!("{counted}rdb_bgsave_in_progress:1\r\n")).has_saved());
+    }
+
+    #[test]
     fn every_failed_write_is_told() {
         for name in ["aof_last_write_status", "aof_last_bgrewrite_status"] {
             let failed = REDIS.replace(&format!("{name}:ok"), &format!("{name}:err"));
@@ -210,6 +270,14 @@ mod tests {
             assert!(!health.is_aof_on() && !health.is_last_save_ok());
             assert_eq!(health.warnings().len(), 4);
         }
+        let [new, old] = [100, 200].map(|now| {
+            let clock = format!("server_time_usec:{now}000000\r\nrdb_last_save_time:90\r\n");
+            read(&REDIS.replace("rdb_saves:0\r\n", &format!("rdb_saves:1\r\n{clock}")))
+        });
+        let oldest = Some(Duration::from_secs(110));
+        assert_eq!(new.clone().joined(old.clone()).last_save_age(), oldest);
+        assert_eq!(old.joined(new.clone()).last_save_age(), oldest);
+        assert_eq!(new.joined(read(VALKEY)).last_save_age(), None);
         assert_eq!(read(VALKEY).joined(read(VALKEY)).warnings().len(), 4);
     }
 
