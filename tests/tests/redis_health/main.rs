@@ -1,5 +1,7 @@
 //! What `RedisStore::check` tells of real servers: each warning is provoked for real.
 
+mod topologies;
+
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::symlink;
@@ -10,7 +12,7 @@ use cloakroom_core::{Store, StoreErrorKind};
 use cloakroom_redis::{Health, RedisStore, Role, ServerKind, ServerMode, Warning};
 use tests::redis::RedisServer;
 use tests::samples::{MINUTE, session};
-use tests::topology::{Cluster, Replicated, wait_for};
+use tests::topology::{Replicated, wait_for};
 
 /// The time limit of a command, and what a busy machine may add.
 const BOUND: Duration = Duration::from_millis(250 + 250);
@@ -157,6 +159,35 @@ async fn nothing_on_disk_is_told_until_there_is() {
 }
 
 #[tokio::test]
+async fn a_snapshot_is_not_forgotten_with_the_counters() {
+    let server = RedisServer::start();
+    let store = store(&server).await;
+    assert_eq!(check(&store).await.last_save_age(), None);
+    // The server tells times in whole seconds, and that it was loaded counts as a save.
+    wait_for("a later second", || {
+        told(&server, "uptime_in_seconds")
+            .parse()
+            .is_ok_and(|up: u64| up > 4)
+    });
+    server.command(&["BGSAVE"]);
+    wait_for("the snapshot", || {
+        told(&server, "rdb_bgsave_in_progress") == "0"
+    });
+    server.command(&["CONFIG", "RESETSTAT"]);
+    assert_eq!(told(&server, "rdb_saves"), "0");
+    let health = check(&store).await;
+    assert_eq!(health.warnings(), []);
+    assert!(health.has_saved());
+    assert!(health.last_save_age() < Some(Duration::from_secs(60)));
+    wait_for("its age", || {
+        let saved: u64 = told(&server, "rdb_last_save_time").parse().unwrap();
+        let now: u64 = told(&server, "server_time_usec").parse().unwrap();
+        now / 1_000_000 > saved + 2
+    });
+    assert!(check(&store).await.last_save_age() >= Some(Duration::from_secs(2)));
+}
+
+#[tokio::test]
 async fn a_snapshot_that_failed_is_told() {
     let server = RedisServer::start_with(&WELL);
     // Nothing can be written to a folder that is gone.
@@ -168,6 +199,12 @@ async fn a_snapshot_that_failed_is_told() {
     let health = check(&store(&server).await).await;
     assert_eq!(health.warnings(), [Warning::SnapshotFailed]);
     assert!(!health.is_last_save_ok());
+    // Redis counts it among its saves, and it is none.
+    assert_ne!(told(&server, "rdb_saves"), "0");
+    assert!(!health.has_saved());
+    set(&server, "appendonly", "no");
+    let expected = [Warning::NotPersisted, Warning::SnapshotFailed];
+    assert_eq!(warnings(&server).await, expected);
 }
 
 #[tokio::test]
@@ -196,21 +233,6 @@ async fn an_append_only_file_that_cannot_be_written_is_told() {
     let (other, _) = session(2);
     let refused = store.create(other, &record, MINUTE).await.unwrap_err();
     assert_eq!(refused.kind(), StoreErrorKind::Unavailable);
-}
-
-#[tokio::test]
-async fn a_replica_is_told_and_a_primary_counts_its_own() {
-    let servers = Replicated::start(2);
-    let health = check(&store(&servers.replicas()[0]).await).await;
-    assert_eq!(health.role(), Role::Replica);
-    assert!(health.warnings().contains(&Warning::Replica));
-    let health = check(&store(servers.primary()).await).await;
-    assert_eq!(
-        (health.role(), health.connected_replicas()),
-        (Role::Primary, 2)
-    );
-    // What its replicas copied is no snapshot that it could start from.
-    assert_eq!(health.warnings(), [Warning::NotPersisted]);
 }
 
 #[tokio::test]
@@ -293,42 +315,6 @@ async fn a_frozen_server_and_a_dead_one_are_answered_in_time() {
     fails_in_time().await;
     server.restart();
     recovers().await;
-}
-
-#[tokio::test]
-async fn a_cluster_is_as_well_as_the_worst_of_its_primaries() {
-    let cluster = Cluster::start();
-    for node in cluster.nodes() {
-        node.add_user(&["+cluster|slots", "+cluster|info"]);
-        set(node, "appendonly", "yes");
-    }
-    let builder = RedisStore::builder(cluster.url()).with_username("shop");
-    let store = builder.with_password("password").connect().await.unwrap();
-    let health = check(&store).await;
-    assert_eq!(health.mode(), ServerMode::Cluster);
-    assert_eq!(health.warnings(), []);
-    for primary in cluster.primaries() {
-        set(primary, "appendonly", "no");
-        wait_for("no file", || told(primary, "aof_enabled") == "0");
-        let saved = told(primary, "rdb_saves") != "0";
-        set(primary, "maxmemory", "50mb");
-        set(primary, "maxmemory-policy", "volatile-lru");
-        let health = check(&store).await;
-        assert!(!health.is_aof_on());
-        assert_eq!(health.memory_limit(), Some(50 << 20));
-        let mut expected = vec![Warning::EvictsSessions("volatile-lru".to_owned())];
-        if !saved {
-            expected.push(Warning::NotPersisted);
-        }
-        assert_eq!(health.warnings(), expected);
-        set(primary, "maxmemory", "0");
-        set(primary, "appendonly", "yes");
-    }
-    cluster.primaries()[2].freeze();
-    let began = Instant::now();
-    let error = store.check().await.unwrap_err();
-    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
-    assert!(began.elapsed() < BOUND, "it took {:?}", began.elapsed());
 }
 
 /// Stands before a server, and puts words into its mouth, each as long as what it replaces. Gives the
