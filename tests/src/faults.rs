@@ -155,6 +155,8 @@ impl<S> CountingStore<S> {
         verb: Verb,
         command: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
+        // As a store's driver would tell of its own work.
+        tracing::trace!("{verb:?}");
         let lost = Err(StoreError::new(StoreErrorKind::OutcomeUnknown));
         match self.fault_of(verb) {
             None => command.await,

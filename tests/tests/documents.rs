@@ -183,3 +183,36 @@ fn the_page_on_observability_lists_every_span_and_metric() {
         assert!(counted.contains(&name), "{name}");
     }
 }
+
+/// The words that the arms of a source's matches give.
+fn words(source: &str) -> Vec<String> {
+    let arms = source.split("=> \"").skip(1);
+    let mut words: Vec<_> = arms
+        .filter_map(|arm| Some(arm.split_once('"')?.0.to_owned()))
+        .collect();
+    words.sort();
+    words.dedup();
+    words
+}
+
+#[test]
+fn the_page_on_observability_lists_every_outcome_and_kind_of_error() {
+    let page = read("docs/observability.md");
+    let (_, outcomes) = page.split_once("| outcome | of |").expect("the table");
+    let (outcomes, _) = outcomes.split_once("\n\n").expect("the table ends");
+    let mut listed: Vec<_> = rows(outcomes).flat_map(|row| quoted(row[0])).collect();
+    listed.sort();
+    listed.dedup();
+    let mut given = words(&read("crates/cloakroom/src/store.rs"));
+    // Told by a command that is dropped, not by an arm.
+    given.push("cancelled".to_owned());
+    given.sort();
+    assert_eq!(listed, given);
+
+    let mut errors = rows(&page).filter(|row| row[0] == "`cloakroom_errors_total`");
+    let row = errors.next().expect("the row");
+    let (_, kinds) = row[1].split_once("`kind`:").expect("its kinds");
+    let mut kinds = quoted(kinds);
+    kinds.sort();
+    assert_eq!(kinds, words(&read("crates/cloakroom/src/event.rs")));
+}

@@ -1,5 +1,6 @@
 //! What can be seen from outside: metrics and spans, and that neither holds a secret.
 
+mod commands;
 mod failures;
 mod life;
 mod secrets;
