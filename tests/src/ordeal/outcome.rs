@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 /// How long a request may wait for the store (the layer's budget), and what a busy machine may add.
 const LONGEST: Duration = Duration::from_millis(1000 + 500);
 
+/// How long requests may fail after the fault is over.
+const RECOVERY: Duration = Duration::from_secs(5);
+
 /// What may be lost of what was acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
@@ -24,6 +27,7 @@ pub struct Outcome {
     loss: Loss,
     tally: Tally,
     recovery: Duration,
+    unnoticed: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -102,6 +106,7 @@ impl Book {
             loss,
             tally: self.tally().clone(),
             recovery,
+            unnoticed: false,
         }
     }
 
@@ -159,15 +164,40 @@ impl Outcome {
         if tally.revived > 0 && self.loss != Loss::Late {
             fallen.push(format!("{} ended sessions are back", tally.revived));
         }
+        if self.recovery > RECOVERY {
+            fallen.push(format!("requests still failed after {:?}", self.recovery));
+        }
+        fallen.extend(self.misjudged());
         match fallen.is_empty() {
             true => Ok(()),
             false => Err(format!("{}: {}", self.name, fallen.join("; "))),
         }
     }
 
-    /// Whether any request felt the fault: if none did, it proves nothing.
+    /// This fault is one that requests need not feel: next to none may fail.
     #[must_use]
-    pub fn was_felt(&self) -> bool {
-        self.tally.unavailable > 0 || self.tally.lost > 0
+    pub const fn unnoticed(mut self) -> Self {
+        self.unnoticed = true;
+        self
+    }
+
+    /// Why this ordeal proves nothing, or what was felt that should not have been.
+    fn misjudged(&self) -> Option<String> {
+        let Tally {
+            succeeded,
+            unavailable,
+            lost,
+            ..
+        } = self.tally;
+        // A busy machine may let one or another wait too long.
+        if self.unnoticed {
+            let many = unavailable * 100 > succeeded;
+            return many.then(|| format!("{unavailable} requests failed, and none needs to"));
+        }
+        if self.loss == Loss::All && lost == 0 {
+            return Some("all was taken away, and no visitor missed anything".to_owned());
+        }
+        let felt = unavailable > 0 || lost > 0;
+        (!felt).then(|| "no request felt it, so it proves nothing".to_owned())
     }
 }

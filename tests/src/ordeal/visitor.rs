@@ -14,8 +14,11 @@ use super::shop::{Answer, Seen, ask};
 /// How many different notes a session gets.
 const NOTES: u32 = 24;
 
-/// Of so many ended sessions, the cookies are kept, to be shown again.
+/// Of so many sessions that were ended or put away, the cookies are kept, to be shown again.
 const KEPT: usize = 300;
+
+/// Every so many-th visitor is faithful.
+const FAITHFUL: u64 = 4;
 
 /// Somebody with a browser, who writes down what was acknowledged.
 #[derive(Debug)]
@@ -28,6 +31,11 @@ pub(super) struct Visitor {
     known: Option<Known>,
     /// Cookies of sessions whose ending was acknowledged.
     ended: Vec<String>,
+    /// Never renews nor leaves. Once the outcome of a log-out is unknown, a session that is missing
+    /// proves nothing; a faithful visitor's sessions must be there, whatever was answered.
+    faithful: bool,
+    /// Sessions that a faithful visitor has left alone, to look at them in the end.
+    put_away: Vec<Known>,
 }
 
 /// What is known of a session.
@@ -52,6 +60,8 @@ impl Visitor {
             sessions: 0,
             known: None,
             ended: Vec::new(),
+            faithful: number.is_multiple_of(FAITHFUL),
+            put_away: Vec::new(),
         }
     }
 
@@ -65,6 +75,7 @@ impl Visitor {
             0..35 => self.look(known).await,
             35..65 => self.hit_twice_at_once(known).await,
             65..80 => self.note(known).await,
+            80..93 if self.faithful => self.put_away(known),
             80..87 => self.renew(known).await,
             87..93 => self.leave(known).await,
             _ => {
@@ -77,6 +88,9 @@ impl Visitor {
     /// Looks a last time, at what is there and at what must not be.
     pub(super) async fn leaves(mut self) {
         if let Some(known) = self.known.take() {
+            self.look(known).await;
+        }
+        for known in std::mem::take(&mut self.put_away) {
             self.look(known).await;
         }
         for cookie in std::mem::take(&mut self.ended) {
@@ -170,6 +184,14 @@ impl Visitor {
         }
         known.perhaps_gone = true;
         Some(known)
+    }
+
+    fn put_away(&mut self, known: Known) -> Option<Known> {
+        if self.put_away.len() == KEPT {
+            return Some(known);
+        }
+        self.put_away.push(known);
+        None
     }
 
     async fn show_what_has_ended(&mut self) {
