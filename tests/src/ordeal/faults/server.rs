@@ -112,6 +112,10 @@ pub async fn read_only() -> Outcome {
 }
 
 /// Started again with a file that takes long to load.
+///
+/// # Panics
+///
+/// When it has loaded the file at once.
 pub async fn loading() -> Outcome {
     // Answers between keys, each of which takes so many microseconds to load.
     let delay = [
@@ -133,6 +137,10 @@ pub async fn loading() -> Outcome {
     aside(|| {
         server.kill();
         server.start_again();
+        assert!(
+            tells(&server, "persistence", "loading:1"),
+            "it is loading still"
+        );
         wait_for("all to be loaded", || {
             tells(&server, "persistence", "loading:0")
         });
