@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use cloakroom::core::store::{Created, Ended, Loaded, Touched, Updated};
 use cloakroom::core::{
-    Record, Revision, SessionId, StoreError, StoreErrorKind, Timestamp, Tombstone,
+    Entropy, EntropyError, Record, Revision, SessionId, StoreError, StoreErrorKind, Timestamp,
+    Tombstone,
 };
 use cloakroom::{MemoryStore, Store};
 use tokio::sync::Notify;
@@ -46,6 +47,17 @@ pub enum Fault {
     Before(Gate),
     /// It is carried out, and answered once the gate opens.
     After(Gate),
+}
+
+/// The same bytes each time, as no generator should give.
+#[derive(Clone, Copy, Debug)]
+pub struct Stuck;
+
+impl Entropy for Stuck {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+        bytes.fill(7);
+        Ok(())
+    }
 }
 
 /// Holds one command up, so that a test decides what happens meanwhile.

@@ -26,23 +26,4 @@ macro_rules! ordeals {
     )* };
 }
 
-ordeals![
-    killed_with_data,
-    killed_and_empty,
-    frozen,
-    clients_killed,
-    a_script_unknown,
-    keys_deleted,
-    memory_full,
-    read_only,
-    loading,
-    slow,
-    answers_cut_in_the_middle,
-    half_open,
-    commands_that_arrive_late_and_twice,
-    the_address_moves,
-    sentinel_failover,
-    sentinel_failover_frozen,
-    a_cluster_primary_lost,
-    slots_move,
-];
+tests::every_fault!(ordeals);

@@ -7,12 +7,12 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use cloakroom::core::{Entropy, EntropyError};
 use cloakroom::{CookieConfig, SessionLayer};
 use cloakroom_redis::RedisStore;
 use http::StatusCode;
 use tests::app::{Act, app};
 use tests::browser::{Browser, Effect};
+use tests::faults::Stuck;
 use tests::redis::RedisServer;
 
 async fn store(redis: &RedisServer) -> RedisStore {
@@ -179,17 +179,6 @@ async fn tokens_of_one_realm_open_nothing_in_another_on_the_same_redis() {
     let answer = browser_with(&staging, token).perform(end).await;
     assert_eq!(answer.text(), "NoSession");
     assert_eq!(browser_with(&shop, token).read().await, Some(1));
-}
-
-/// The same bytes each time, as no generator should give.
-#[derive(Debug)]
-struct Stuck;
-
-impl Entropy for Stuck {
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
-        bytes.fill(7);
-        Ok(())
-    }
 }
 
 #[tokio::test]

@@ -10,8 +10,8 @@ pub use self::warning::Warning;
 /// How a server is that answers: what [`RedisStore::check`](crate::RedisStore::check) found.
 ///
 /// In a cluster it is the worst of all primaries that the store is connected to: every warning of any,
-/// the memory of the fullest, the oldest version, the slowest answer, the fewest replicas, the oldest snapshot, and keys
-/// added up.
+/// the memory of the fullest, the oldest version, the slowest answer, the fewest replicas, the oldest
+/// snapshot, and keys added up.
 #[derive(Clone, Debug)]
 pub struct Health {
     server: ServerKind,

@@ -43,10 +43,10 @@
 //! ACL SETUSER shop on >password ~cloakroom:* +get +set +evalsha +eval +getrange +setrange +pexpire +del +ping +auth +select +info +client|id
 //! ```
 //!
-//! and in a cluster `+cluster|slots +cluster|info`, behind sentinels `+role`, to wait for replicas `+wait`. For a password that
-//! changes, give the user both for a while (`>new`), then restart the app with the new one, then take
-//! the old one away (`<old`): Redis keeps connections that are open, and the store is refused when it
-//! has to make one.
+//! and in a cluster `+cluster|slots +cluster|info`, behind sentinels `+role`, to wait for replicas
+//! `+wait`. For a password that changes, give the user both for a while (`>new`), then restart the app
+//! with the new one, then take the old one away (`<old`): Redis keeps connections that are open, and
+//! the store is refused when it has to make one.
 //!
 //! # Clusters and sentinels
 //!

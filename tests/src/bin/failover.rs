@@ -56,7 +56,7 @@ async fn main() {
             ));
         }
     }
-    #[allow(clippy::print_stdout)]
+    #[allow(clippy::print_stdout, reason = "the table is what it is run for")]
     {
         print!("{table}");
     }

@@ -32,7 +32,7 @@ async fn main() {
         let one = server.command(&["MEMORY", "USAGE", &key]).number();
         table.push_str(&format!("| {bytes} bytes | {one} bytes | {each} bytes |\n"));
     }
-    #[allow(clippy::print_stdout)]
+    #[allow(clippy::print_stdout, reason = "the table is what it is run for")]
     {
         print!("{table}");
     }

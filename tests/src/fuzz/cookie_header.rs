@@ -9,13 +9,13 @@ use axum::http::header::{COOKIE, HeaderValue, SET_COOKIE};
 use axum::http::{Request, StatusCode};
 use axum::response::Response;
 use axum::routing::get;
-use cloakroom::core::{Entropy, EntropyError, ManualClock};
+use cloakroom::core::ManualClock;
 use cloakroom::{CookieConfig, SealKey, Session, SessionError, SessionLayer};
 use cloakroom_core::{MemoryStore, Timestamp, Token};
 use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt;
 
-use crate::faults::CountingStore;
+use crate::faults::{CountingStore, Stuck};
 
 /// The encrypted cookie of the session, as it was once given out: each time it looks different.
 const ENCRYPTED: &str = include_str!("../../../fuzz/seeds/cookie_header/encrypted");
@@ -162,17 +162,6 @@ impl Stage {
         }
         let answer = self.app.clone().oneshot(request);
         self.runtime.block_on(answer).expect("infallible")
-    }
-}
-
-/// The same bytes each time, so that the session's cookie can be among the seeds.
-#[derive(Debug)]
-struct Stuck;
-
-impl Entropy for Stuck {
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
-        bytes.fill(7);
-        Ok(())
     }
 }
 

@@ -10,7 +10,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::task::block_in_place;
+// Does what keeps a thread waiting, and lets the others go on.
+use tokio::task::block_in_place as aside;
 use tokio::time::sleep;
 
 use super::{Loss, Ordeal, Outcome};
@@ -31,35 +32,39 @@ const WHILE: Duration = Duration::from_millis(1500);
 
 type Running = Pin<Box<dyn Future<Output = Outcome>>>;
 
+/// Hands the names of all faults, in the order of the table, to another macro.
+#[macro_export]
+macro_rules! every_fault {
+    ($list:ident) => {
+        $list! {
+            killed_with_data,
+            killed_and_empty,
+            frozen,
+            clients_killed,
+            a_script_unknown,
+            keys_deleted,
+            memory_full,
+            read_only,
+            loading,
+            slow,
+            answers_cut_in_the_middle,
+            half_open,
+            commands_that_arrive_late_and_twice,
+            the_address_moves,
+            sentinel_failover,
+            sentinel_failover_frozen,
+            a_cluster_primary_lost,
+            slots_move,
+        }
+    };
+}
+
+macro_rules! boxed {
+    ($($fault:ident),* $(,)?) => { vec![$(|| Box::pin($fault())),*] };
+}
+
 /// All faults, in the order of the table.
 #[must_use]
 pub fn all() -> Vec<fn() -> Running> {
-    macro_rules! boxed {
-        ($($fault:ident),* $(,)?) => { vec![$(|| Box::pin($fault())),*] };
-    }
-    boxed![
-        killed_with_data,
-        killed_and_empty,
-        frozen,
-        clients_killed,
-        a_script_unknown,
-        keys_deleted,
-        memory_full,
-        read_only,
-        loading,
-        slow,
-        answers_cut_in_the_middle,
-        half_open,
-        commands_that_arrive_late_and_twice,
-        the_address_moves,
-        sentinel_failover,
-        sentinel_failover_frozen,
-        a_cluster_primary_lost,
-        slots_move,
-    ]
-}
-
-/// Does what keeps a thread waiting, and lets the others go on.
-fn aside<T>(work: impl FnOnce() -> T) -> T {
-    block_in_place(work)
+    every_fault!(boxed)
 }

@@ -5,13 +5,18 @@ use std::time::Duration;
 use super::{Loss, Ordeal, Outcome, WHILE, aside, sleep};
 use crate::proxy::{Proxy, Weather, deliver};
 use crate::redis::RedisServer;
-use crate::topology::{tells, wait_for};
+use crate::topology::Replicated;
 
 async fn on_the_way() -> (RedisServer, Proxy, Ordeal) {
     let server = aside(RedisServer::start);
+    let (proxy, load) = through_a_proxy(&server).await;
+    (server, proxy, load)
+}
+
+async fn through_a_proxy(server: &RedisServer) -> (Proxy, Ordeal) {
     let proxy = Proxy::start(server.port()).await;
     let load = Ordeal::begin(&proxy.url()).await;
-    (server, proxy, load)
+    (proxy, load)
 }
 
 /// Every command later than its time limit.
@@ -69,16 +74,9 @@ pub async fn commands_that_arrive_late_and_twice() -> Outcome {
 
 /// The name leads to another server, which has the data: as after a failover behind DNS or a balancer.
 pub async fn the_address_moves() -> Outcome {
-    let (server, proxy, load) = on_the_way().await;
-    let heir = aside(RedisServer::start);
-    aside(|| {
-        heir.command(&["CONFIG", "SET", "repl-diskless-sync-delay", "0"]);
-        server.command(&["CONFIG", "SET", "repl-diskless-sync-delay", "0"]);
-        heir.command(&["REPLICAOF", "127.0.0.1", &server.port().to_string()]);
-        wait_for("a copy", || {
-            tells(&heir, "replication", "master_link_status:up")
-        });
-    });
+    let servers = aside(|| Replicated::start(1));
+    let (proxy, load) = through_a_proxy(servers.primary()).await;
+    let heir = &servers.replicas()[0];
     load.strikes();
     aside(|| heir.command(&["REPLICAOF", "NO", "ONE"]));
     sleep(WHILE / 3).await;
