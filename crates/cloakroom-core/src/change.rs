@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::entries::{Entries, EntryError, Value, decode, encode};
+use crate::entries::{Entries, EntryError, Value, decode, encode, is_reserved};
 
 type UpdateFn = Arc<dyn Fn(Option<&Value>) -> Result<Value, EntryError> + Send + Sync>;
 
@@ -111,7 +111,7 @@ impl Changes {
         entries.remove(key)
     }
 
-    /// Removes everything from `entries`, and logs it.
+    /// Removes everything but the library's own from `entries`, and logs it.
     pub fn clear(&mut self, entries: &mut Entries) {
         self.log.push(Change::Clear);
         entries.clear();
@@ -317,7 +317,7 @@ impl<'a> Watch<'a> {
 
     /// Everything is removed, whatever it was.
     fn clear(&mut self) {
-        for key in self.fresher.keys() {
+        for key in self.fresher.keys().filter(|key| !is_reserved(key)) {
             self.blind(key, None);
         }
         self.cleared = true;

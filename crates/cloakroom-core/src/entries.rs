@@ -14,6 +14,12 @@ use serde_json::value::RawValue;
 /// record all hold it.
 pub type Value = Arc<RawValue>;
 
+/// Whether a key is the library's own: those that begin with `$` are.
+#[must_use]
+pub fn is_reserved(key: &str) -> bool {
+    key.starts_with('$')
+}
+
 /// Encodes a value as JSON.
 ///
 /// # Errors
@@ -142,9 +148,15 @@ impl Entries {
         Some(value)
     }
 
-    /// Removes everything.
+    /// Removes everything but the library's own entries, see [`is_reserved`].
     pub fn clear(&mut self) {
-        *self = Self::new();
+        let mut own = Self::new();
+        for (key, value) in std::mem::take(&mut self.map) {
+            if is_reserved(&key) {
+                own.set_raw(&key, value);
+            }
+        }
+        *self = own;
     }
 
     /// Whether there is an entry of this key.

@@ -51,6 +51,27 @@ impl Expiry {
         Self { absolute, ..self }
     }
 
+    /// What NIST SP 800-63B-4 says for authenticator assurance level 1 (section 2.1.3): thirty days at
+    /// most, and no idle timeout is asked for; so both are thirty days.
+    #[must_use]
+    pub const fn aal1() -> Self {
+        Self::idle(Duration::from_secs(30 * DAY.as_secs()))
+    }
+
+    /// What NIST SP 800-63B-4 says for authenticator assurance level 2 (section 2.2.3): an hour
+    /// without use, a day at most.
+    #[must_use]
+    pub const fn aal2() -> Self {
+        Self::idle(Duration::from_secs(60 * 60)).absolute(DAY)
+    }
+
+    /// What NIST SP 800-63B-4 says for authenticator assurance level 3 (section 2.3.3): fifteen
+    /// minutes without use, twelve hours at most.
+    #[must_use]
+    pub const fn aal3() -> Self {
+        Self::idle(Duration::from_secs(15 * 60)).absolute(Duration::from_secs(12 * 60 * 60))
+    }
+
     /// The idle timeout.
     #[must_use]
     pub const fn idle_timeout(&self) -> Duration {

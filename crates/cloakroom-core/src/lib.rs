@@ -15,6 +15,10 @@
 //! | [`change`] | the log of edits, and its replay on fresher data |
 //! | [`record`] | what a store keeps of a session, and of an ended one |
 //! | [`codec`] | the bytes of a record, versioned |
+//! | [`user`] | [`UserId`], and who has signed in |
+//! | [`rotation`] | the secret's rotation in place, as pure decisions |
+//! | [`event`] | what happens to sessions, and the contract of an [`EventBus`] |
+//! | [`index`] | which sessions a user has: the contract of a [`UserIndex`] |
 //! | [`store`] | the contract of a [`Store`] |
 //! | [`memory`] | [`MemoryStore`], for development, tests and single processes |
 //! | `conformance` | one suite that every store must pass (feature `conformance`) |
@@ -61,20 +65,27 @@ pub mod codec;
 pub mod conformance;
 pub mod entries;
 pub mod entropy;
+pub mod event;
 pub mod expiry;
 pub mod id;
+pub mod index;
 pub mod memory;
 pub mod record;
+pub mod rotation;
 pub mod store;
 pub mod token;
+pub mod user;
 
 pub use self::change::Changes;
 pub use self::clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use self::entries::{Entries, EntryError};
 pub use self::entropy::{Entropy, EntropyError, SystemEntropy};
+pub use self::event::{EventBus, SessionEvent, Subscription};
 pub use self::expiry::{Expiry, ExpiryError, Limits};
 pub use self::id::{Revision, SessionId};
+pub use self::index::UserIndex;
 pub use self::memory::MemoryStore;
 pub use self::record::{EndReason, Record, Tombstone};
 pub use self::store::{Store, StoreError, StoreErrorKind};
 pub use self::token::{Digest, Realm, Token};
+pub use self::user::{Authentication, UserId, UserKey};

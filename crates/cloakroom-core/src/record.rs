@@ -114,8 +114,20 @@ impl Tombstone {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EndReason {
-    /// The app destroyed it: a log-out.
+    /// The app destroyed it.
     Destroyed,
+    /// Its user signed out of it.
+    SignedOut,
+    /// Its user ended it from another session.
+    ByUser,
+    /// An administrator, or a job, ended it.
+    ByAdmin,
+    /// Its user signed in elsewhere, and had as many sessions as allowed.
+    OverLimit,
+    /// Its time was over.
+    Expired,
+    /// A retired secret was presented: two parties hold the cookie.
+    Stolen,
     /// It was renewed: another session carries on.
     Renewed,
     /// A renewal could not be completed, and gave up its new session.
@@ -125,11 +137,29 @@ pub enum EndReason {
 }
 
 impl EndReason {
+    const ALL: [Self; 9] = [
+        Self::Destroyed,
+        Self::SignedOut,
+        Self::ByUser,
+        Self::ByAdmin,
+        Self::OverLimit,
+        Self::Expired,
+        Self::Stolen,
+        Self::Renewed,
+        Self::Abandoned,
+    ];
+
     /// The word for it, in lower case.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Destroyed => "destroyed",
+            Self::SignedOut => "signed_out",
+            Self::ByUser => "by_user",
+            Self::ByAdmin => "by_admin",
+            Self::OverLimit => "over_limit",
+            Self::Expired => "expired",
+            Self::Stolen => "stolen",
             Self::Renewed => "renewed",
             Self::Abandoned => "abandoned",
             Self::Other => "other",
@@ -137,7 +167,7 @@ impl EndReason {
     }
 
     pub(crate) fn parse(word: &str) -> Self {
-        [Self::Destroyed, Self::Renewed, Self::Abandoned]
+        Self::ALL
             .into_iter()
             .find(|reason| reason.as_str() == word)
             .unwrap_or(Self::Other)

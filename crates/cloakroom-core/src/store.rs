@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::codec::CodecError;
+use crate::event::EventBus;
 use crate::id::{Revision, SessionId};
+use crate::index::{Nowhere, UserIndex};
 use crate::record::{Record, Tombstone};
 
 /// What came of [`Store::create`].
@@ -117,6 +119,17 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         tombstone: &Tombstone,
         keep: Duration,
     ) -> impl Future<Output = Result<Ended, StoreError>> + Send;
+
+    /// The store's index of whose session is whose, if it keeps one. Without one, sessions can be
+    /// signed in, but not be listed, limited or ended by their user.
+    fn index(&self) -> Option<impl UserIndex> {
+        None::<Nowhere>
+    }
+
+    /// The store's bus for events, if it has one.
+    fn bus(&self) -> Option<impl EventBus> {
+        None::<Nowhere>
+    }
 }
 
 impl<S: Store> Store for Arc<S> {
@@ -162,6 +175,14 @@ impl<S: Store> Store for Arc<S> {
     ) -> impl Future<Output = Result<Ended, StoreError>> + Send {
         (**self).end(id, expected, tombstone, keep)
     }
+
+    fn index(&self) -> Option<impl UserIndex> {
+        (**self).index()
+    }
+
+    fn bus(&self) -> Option<impl EventBus> {
+        (**self).bus()
+    }
 }
 
 /// A store could not do what it was asked.
@@ -190,6 +211,8 @@ pub enum StoreErrorKind {
     Unreadable,
     /// What is stored is of a format that a newer release of this crate writes.
     NewerFormat,
+    /// The store has no index of users, or no bus for events.
+    Unsupported,
 }
 
 impl StoreError {
@@ -231,6 +254,7 @@ impl fmt::Display for StoreError {
             StoreErrorKind::Refused => "the session store refused the command",
             StoreErrorKind::Unreadable => "a stored session cannot be read",
             StoreErrorKind::NewerFormat => "a stored session is of a newer format",
+            StoreErrorKind::Unsupported => "the session store keeps no index of users",
         })
     }
 }

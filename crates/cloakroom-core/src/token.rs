@@ -4,6 +4,7 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, Mac};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -71,6 +72,23 @@ impl Token {
         bytes[..ID_LEN].copy_from_slice(self.id.as_bytes());
         bytes[ID_LEN..].copy_from_slice(&self.secret);
         URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// The token of the same session with the secret that follows this one by `nonce`: whoever holds
+    /// this token and the nonce arrives at the same, and nobody else does (HMAC-SHA256).
+    #[must_use]
+    pub fn rotated(&self, nonce: &[u8; 16]) -> Self {
+        let mut hmac =
+            Hmac::<Sha256>::new_from_slice(&self.secret).expect("HMAC takes keys of any length");
+        hmac.update(b"cloakroom/rotate/1\0");
+        hmac.update(self.id.as_bytes());
+        hmac.update(nonce);
+        let mut secret = [0; SECRET_LEN];
+        secret.copy_from_slice(&hmac.finalize().into_bytes()[..SECRET_LEN]);
+        Self {
+            id: self.id,
+            secret,
+        }
     }
 
     /// The id of the session that the token opens.
@@ -164,6 +182,19 @@ impl Digest {
 
     pub(crate) fn encode_into(&self, out: &mut String) {
         URL_SAFE_NO_PAD.encode_string(self.0, out);
+    }
+}
+
+impl serde::Serialize for Digest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Digest {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not a digest"))
     }
 }
 

@@ -1,14 +1,20 @@
 //! A store in the process' own memory.
 
+mod register;
+
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use self::register::Register;
 use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::event::{EventBus, LocalBus, SessionEvent, Subscription};
 use crate::id::{Revision, SessionId};
+use crate::index::{Admission, Applicant, UserIndex};
 use crate::record::{Record, Tombstone};
 use crate::store::{Created, Ended, Loaded, Store, StoreError, Touched, Updated};
+use crate::user::UserKey;
 
 /// How many expired sessions one write removes at most, so that no request pays for a backlog.
 const SWEEP: usize = 8;
@@ -27,6 +33,8 @@ const SWEEP: usize = 8;
 #[derive(Clone)]
 pub struct MemoryStore {
     shelf: Arc<Mutex<Shelf>>,
+    register: Arc<Mutex<Register>>,
+    bus: LocalBus,
     clock: Arc<dyn Clock>,
 }
 
@@ -42,6 +50,8 @@ impl MemoryStore {
     pub fn with_clock(clock: impl Clock) -> Self {
         Self {
             shelf: Arc::default(),
+            register: Arc::default(),
+            bus: LocalBus::new(),
             clock: Arc::new(clock),
         }
     }
@@ -59,9 +69,20 @@ impl MemoryStore {
         self.len() == 0
     }
 
+    /// How many users have sessions in the index, with those whose sessions expired and were not
+    /// swept yet.
+    #[must_use]
+    pub fn users(&self) -> usize {
+        self.register().users()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Shelf> {
         // Every change below is whole before anything in it can panic.
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn register(&self) -> MutexGuard<'_, Register> {
+        self.register.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The shelf for a write: swept, and the time.
@@ -170,6 +191,59 @@ impl Store for MemoryStore {
         };
         shelf.put(id, Kept::Tombstone(tombstone.clone()), now.plus(keep));
         Ok(ended)
+    }
+
+    fn index(&self) -> Option<impl UserIndex> {
+        Some(self)
+    }
+
+    fn bus(&self) -> Option<impl EventBus> {
+        Some(self)
+    }
+}
+
+impl UserIndex for MemoryStore {
+    async fn admit(&self, user: &UserKey, applicant: &Applicant) -> Result<Admission, StoreError> {
+        Ok(self.register().admit(user, applicant))
+    }
+
+    async fn entered(&self, user: &UserKey) -> Result<Vec<SessionId>, StoreError> {
+        Ok(self.register().entered(user))
+    }
+
+    async fn forget(&self, user: &UserKey, ids: &[SessionId]) -> Result<(), StoreError> {
+        self.register().forget(user, ids);
+        Ok(())
+    }
+
+    async fn everything(&self) -> Result<Vec<SessionId>, StoreError> {
+        Ok(self.lock().slots.keys().copied().collect())
+    }
+
+    async fn epoch(&self) -> Result<Timestamp, StoreError> {
+        let now = self.clock.now();
+        let epoch = self.register().epoch.filter(|(_, until)| now < *until);
+        Ok(epoch.map_or(Timestamp::from_millis(0), |(at, _)| at))
+    }
+
+    async fn begin_epoch(&self, at: Timestamp, keep: Duration) -> Result<(), StoreError> {
+        let until = self.clock.now().plus(keep);
+        let mut register = self.register();
+        if register.epoch.is_none_or(|(before, _)| before < at) {
+            register.epoch = Some((at, until));
+        }
+        Ok(())
+    }
+}
+
+impl EventBus for MemoryStore {
+    async fn publish(&self, event: &SessionEvent) -> Result<(), StoreError> {
+        self.bus.send(event.clone());
+        Ok(())
+    }
+
+    fn subscribe(&self) -> Subscription {
+        self.bus.subscribe()
     }
 }
 
