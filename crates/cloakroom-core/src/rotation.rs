@@ -217,6 +217,10 @@ impl Secrets {
     /// # Errors
     ///
     /// When the random number generator fails.
+    #[allow(
+        clippy::missing_panics_doc,
+        reason = "what was just written can be read"
+    )]
     pub fn advanced(
         record: &Record,
         token: &Token,
@@ -251,6 +255,10 @@ impl Secrets {
     }
 
     /// Writes them among the entries.
+    #[allow(
+        clippy::missing_panics_doc,
+        reason = "text and numbers are always JSON"
+    )]
     pub fn put_into(&self, entries: &mut Entries) {
         entries
             .set(Self::KEY, self)

@@ -77,6 +77,7 @@ impl Token {
     /// The token of the same session with the secret that follows this one by `nonce`: whoever holds
     /// this token and the nonce arrives at the same, and nobody else does (HMAC-SHA256).
     #[must_use]
+    #[allow(clippy::missing_panics_doc, reason = "HMAC takes keys of any length")]
     pub fn rotated(&self, nonce: &[u8; 16]) -> Self {
         let mut hmac =
             Hmac::<Sha256>::new_from_slice(&self.secret).expect("HMAC takes keys of any length");

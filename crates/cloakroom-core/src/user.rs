@@ -215,6 +215,10 @@ impl Authentication {
     }
 
     /// Writes it among the entries.
+    #[allow(
+        clippy::missing_panics_doc,
+        reason = "a name and a number are always JSON"
+    )]
     pub fn put_into(&self, entries: &mut Entries) {
         entries
             .set(Self::KEY, self)

@@ -3,12 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloakroom_core::{Clock, Entropy, Expiry, Realm, Store, SystemClock, SystemEntropy, codec};
+use cloakroom_core::rotation::Rotation;
+use cloakroom_core::{
+    Authentication, Clock, Entries, Entropy, Expiry, Realm, Store, SystemClock, SystemEntropy,
+    UserId, UserKey, codec,
+};
 
-use crate::cookie::CookieConfig;
+use crate::cookie::{CookieConfig, TokenHeader};
+use crate::device::Devices;
+use crate::epoch::Epoch;
 use crate::event::Once;
 use crate::store::AnyStore;
 use crate::turns::Turns;
+use crate::users::SessionLimit;
+use crate::watch::hub::Hub;
 
 /// How long a tombstone stays: longer than any request that was under way can take.
 pub(crate) const TOMBSTONE_TTL: Duration = Duration::from_secs(60);
@@ -20,8 +28,15 @@ pub(crate) struct Context {
     pub(crate) realm: Realm,
     /// Whether the realm follows the cookie's name.
     pub(crate) own_realm: bool,
+    pub(crate) token_header: Option<TokenHeader>,
     pub(crate) expiry: Expiry,
+    /// The rule for sessions that nobody has signed in to, if it is another.
+    pub(crate) anonymous_expiry: Option<Expiry>,
     pub(crate) longest: Duration,
+    pub(crate) rotation: Option<Rotation>,
+    pub(crate) session_limit: Option<SessionLimit>,
+    pub(crate) devices: Option<Arc<Devices>>,
+    pub(crate) tells: bool,
     pub(crate) budget: Duration,
     pub(crate) max_record_size: usize,
     pub(crate) on_error: OnError,
@@ -30,6 +45,8 @@ pub(crate) struct Context {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) turns: Arc<Turns>,
     pub(crate) once: Arc<Once>,
+    pub(crate) epoch: Arc<Epoch>,
+    pub(crate) hub: Arc<Hub>,
 }
 
 /// What becomes of a session's edits when the answer is an error: a 5xx, or a 408.
@@ -67,7 +84,13 @@ impl Context {
             cookie: CookieConfig::default(),
             realm: Realm::new(CookieConfig::DEFAULT_NAME),
             own_realm: false,
+            token_header: None,
             expiry: Expiry::default(),
+            anonymous_expiry: None,
+            rotation: None,
+            session_limit: None,
+            devices: None,
+            tells: true,
             longest: Expiry::LONGEST,
             budget: Duration::from_secs(1),
             max_record_size: Self::MAX_RECORD_SIZE.min(codec::LONGEST),
@@ -77,11 +100,37 @@ impl Context {
             entropy: Arc::new(SystemEntropy),
             turns: Arc::new(Turns::new()),
             once: Arc::default(),
+            epoch: Arc::default(),
+            hub: Arc::default(),
         }
+    }
+
+    /// How long a session with these entries lives, by the layer's rule.
+    pub(crate) fn rule(&self, entries: &Entries) -> Expiry {
+        match self.anonymous_expiry {
+            Some(anonymous) if !entries.contains(Authentication::KEY) => anonymous,
+            _ => self.expiry,
+        }
+    }
+
+    /// Whether requests are looked through for cookies.
+    pub(crate) fn reads_cookies(&self) -> bool {
+        !self
+            .token_header
+            .as_ref()
+            .is_some_and(TokenHeader::is_alone)
+    }
+
+    /// Under what the store finds a user's sessions.
+    pub(crate) fn user_key(&self, user: &UserId) -> UserKey {
+        UserKey::new(&self.realm, user)
     }
 
     /// How long a session can live under one id.
     pub(crate) fn longest_life(&self) -> Duration {
-        self.longest.max(self.expiry.absolute_timeout())
+        let anonymous = self.anonymous_expiry.unwrap_or(self.expiry);
+        self.longest
+            .max(self.expiry.absolute_timeout())
+            .max(anonymous.absolute_timeout())
     }
 }

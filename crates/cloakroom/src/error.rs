@@ -43,6 +43,16 @@ pub enum SessionErrorKind {
     Closed,
     /// The system's random number generator failed.
     NoRandomness,
+    /// The user has as many sessions as
+    /// [`SessionLayer::with_session_limit`](crate::SessionLayer::with_session_limit) allows. Nobody
+    /// was signed in.
+    TooManySessions,
+    /// Nobody is signed in, and the handler wants somebody.
+    NotSignedIn,
+    /// The user signed in too long ago for what the handler does: ask for the password again.
+    NotFresh,
+    /// The store keeps no index of users, or has no bus for events.
+    Unsupported,
     /// No `SessionLayer` stands around this handler.
     MissingLayer,
 }
@@ -64,6 +74,9 @@ pub(crate) enum Cause {
     Closed,
     Detached,
     Entropy(EntropyError),
+    TooManySessions,
+    NotSignedIn,
+    NotFresh,
     #[cfg_attr(not(feature = "axum"), allow(dead_code))]
     MissingLayer,
 }
@@ -76,6 +89,7 @@ impl SessionError {
             Cause::Store(error) => match error.kind() {
                 StoreErrorKind::OutcomeUnknown => SessionErrorKind::OutcomeUnknown,
                 StoreErrorKind::NotReplicated => SessionErrorKind::NotReplicated,
+                StoreErrorKind::Unsupported => SessionErrorKind::Unsupported,
                 _ => SessionErrorKind::Unavailable,
             },
             Cause::Ended => SessionErrorKind::Ended,
@@ -87,18 +101,25 @@ impl SessionError {
             Cause::Expiry(_) | Cause::LongestExpiry => SessionErrorKind::InvalidExpiry,
             Cause::Closed | Cause::Detached => SessionErrorKind::Closed,
             Cause::Entropy(_) => SessionErrorKind::NoRandomness,
+            Cause::TooManySessions => SessionErrorKind::TooManySessions,
+            Cause::NotSignedIn => SessionErrorKind::NotSignedIn,
+            Cause::NotFresh => SessionErrorKind::NotFresh,
             Cause::MissingLayer => SessionErrorKind::MissingLayer,
         }
     }
 
-    /// The status that fits: 503 when the store fails, 409 for a conflict, else 500.
+    /// The status that fits: 503 when the store fails, 409 for a conflict and for one session too
+    /// many, 401 where somebody has to sign in (again), else 500.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self.kind() {
             SessionErrorKind::Unavailable
             | SessionErrorKind::OutcomeUnknown
             | SessionErrorKind::NotReplicated => StatusCode::SERVICE_UNAVAILABLE,
-            SessionErrorKind::Conflict | SessionErrorKind::Ended => StatusCode::CONFLICT,
+            SessionErrorKind::Conflict
+            | SessionErrorKind::Ended
+            | SessionErrorKind::TooManySessions => StatusCode::CONFLICT,
+            SessionErrorKind::NotSignedIn | SessionErrorKind::NotFresh => StatusCode::UNAUTHORIZED,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -146,6 +167,11 @@ impl fmt::Display for SessionError {
                  its expiry, within a request",
             ),
             Cause::Entropy(error) => error.fmt(f),
+            Cause::TooManySessions => f.write_str(
+                "the user has as many sessions as allowed: one has to end before another begins",
+            ),
+            Cause::NotSignedIn => f.write_str("nobody is signed in"),
+            Cause::NotFresh => f.write_str("the user signed in too long ago: sign in again"),
             Cause::MissingLayer => f.write_str(
                 "no session layer around this handler: add `.layer(SessionLayer::new(store))` to \
                  the router, after the routes that use sessions",
@@ -217,6 +243,10 @@ pub enum ConfigErrorKind {
     Expiry,
     /// A limit that makes no sense.
     Limit,
+    /// A header that cannot carry the token.
+    TokenHeader,
+    /// The store cannot do what is asked for.
+    Store,
 }
 
 impl ConfigError {

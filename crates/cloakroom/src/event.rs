@@ -30,6 +30,45 @@ pub(crate) fn ended(id: SessionId, reason: EndReason) {
     info!(target: TARGET, session = %id, %reason, "session ended");
 }
 
+pub(crate) fn signed_in(id: SessionId) {
+    meter::signed_in();
+    info!(target: TARGET, session = %id, "user signed in");
+}
+
+pub(crate) fn too_many_sessions(count: usize) {
+    meter::failed("sign_in", "too_many_sessions");
+    info!(target: TARGET, count, "sign-in refused: the user has as many sessions as allowed");
+}
+
+pub(crate) fn stolen_token(id: SessionId) {
+    meter::load("stolen");
+    warn!(
+        target: TARGET, session = %id,
+        "a retired secret was presented: two parties hold the cookie, and the session is ended"
+    );
+}
+
+pub(crate) fn before_epoch(id: SessionId) {
+    meter::load("before_epoch");
+    info!(target: TARGET, session = %id, "token from before everything was ended presented");
+}
+
+pub(crate) fn index_not_tidied(id: SessionId, error: &StoreError) {
+    meter::failed("forget", label(&error.clone().into()));
+    debug!(
+        target: TARGET, session = %id, error = display_chain(error),
+        "the entry of an ended session could not be removed from its user's index"
+    );
+}
+
+pub(crate) fn upkeep_failed(id: SessionId, error: &SessionError) {
+    meter::failed("upkeep", label(error));
+    warn!(
+        target: TARGET, session = %id, error = display_chain(error),
+        "a session's secret could not be rotated, or its use not be written down"
+    );
+}
+
 pub(crate) fn expired(id: SessionId) {
     meter::load("expired");
     info!(target: TARGET, session = %id, "session expired");
@@ -158,6 +197,7 @@ impl Drop for Command {
 #[derive(Debug, Default)]
 pub(crate) struct Once {
     mounted_twice: AtomicBool,
+    not_published: AtomicBool,
     unreadable: Mutex<HashSet<SessionId>>,
 }
 
@@ -170,6 +210,16 @@ impl Once {
             warn!(
                 target: TARGET, cookie,
                 "this session layer is mounted twice: the inner one does nothing"
+            );
+        }
+    }
+
+    pub(crate) fn not_published(&self, error: &StoreError) {
+        meter::failed("publish", label(&error.clone().into()));
+        if !self.not_published.swap(true, Ordering::Relaxed) {
+            warn!(
+                target: TARGET, error = display_chain(error),
+                "an event could not be published to the other servers: this is told once"
             );
         }
     }
@@ -200,6 +250,7 @@ fn label(error: &SessionError) -> &'static str {
         SessionErrorKind::NotReplicated => "not_replicated",
         SessionErrorKind::Ended => "ended",
         SessionErrorKind::Conflict => "conflict",
+        SessionErrorKind::TooManySessions => "too_many_sessions",
         SessionErrorKind::TooLarge => "too_large",
         SessionErrorKind::NoRandomness => "no_randomness",
         _ => "other",

@@ -9,6 +9,7 @@ use http::request::Parts;
 use crate::error::{Cause, SessionError};
 use crate::middleware::retry_after;
 use crate::session::{LazySession, Session};
+use crate::users::Sessions;
 
 /// A handler asked for its session, and there is none to be had: the store cannot be reached (503
 /// with `Retry-After`), or no layer stands around the handler (500).
@@ -87,5 +88,43 @@ impl<S: Sync> FromRequestParts<S> for Session {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         let lazy = LazySession::from_request_parts(parts, state).await?;
         lazy.load().await.map_err(SessionRejection)
+    }
+}
+
+/// The handle on all sessions of the layer around the handler. It does not load this request's.
+impl<S: Sync> FromRequestParts<S> for Sessions {
+    type Rejection = SessionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let lazy = LazySession::from_request_parts(parts, state).await?;
+        Ok(lazy.sessions())
+    }
+}
+
+/// A session whose user has signed in within the last `MINUTES`: for handlers of sensitive actions.
+/// Anybody else is refused with 401, or with what
+/// [`with_error_response`](crate::SessionLayer::with_error_response) makes of it.
+///
+/// ```
+/// use cloakroom::{Fresh, SessionError};
+///
+/// async fn change_password(Fresh(session): Fresh<10>) -> Result<(), SessionError> {
+///     let user = session.require_user()?;
+///     // …
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Fresh<const MINUTES: u64>(pub Session);
+
+impl<S: Sync, const MINUTES: u64> FromRequestParts<S> for Fresh<MINUTES> {
+    type Rejection = SessionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let session = Session::from_request_parts(parts, state).await?;
+        match session.require_fresh(crate::minutes(MINUTES)) {
+            Ok(_) => Ok(Self(session)),
+            Err(error) => Err(SessionRejection(error)),
+        }
     }
 }

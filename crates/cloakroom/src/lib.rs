@@ -111,6 +111,12 @@ mod budget;
 mod commit;
 mod context;
 mod cookie;
+#[cfg(feature = "devices")]
+mod device;
+#[cfg(not(feature = "devices"))]
+#[path = "device_off.rs"]
+mod device;
+mod epoch;
 mod error;
 mod event;
 #[cfg(feature = "axum")]
@@ -125,17 +131,24 @@ mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod turns;
+mod users;
+mod watch;
 
 pub use cloakroom_core as core;
-pub use cloakroom_core::{Expiry, MemoryStore, SessionId, Store};
+pub use cloakroom_core::rotation::Rotation;
+pub use cloakroom_core::{
+    EndReason, Expiry, MemoryStore, SessionEvent, SessionId, Store, Subscription, UserId,
+};
 
 pub use self::context::{OnError, OnOverwrite};
 #[cfg(feature = "seal")]
 pub use self::cookie::SealKey;
-pub use self::cookie::{CookieConfig, CookieLifetime, SameSite};
+pub use self::cookie::{CookieConfig, CookieLifetime, SameSite, TokenHeader};
+#[cfg(feature = "devices")]
+pub use self::device::{Device, Devices, ProxyHeader};
 pub use self::error::{ConfigError, ConfigErrorKind, SessionError, SessionErrorKind};
 #[cfg(feature = "axum")]
-pub use self::extract::SessionRejection;
+pub use self::extract::{Fresh, SessionRejection};
 #[cfg(feature = "metrics")]
 pub use self::meter::describe_metrics;
 pub use self::middleware::{
@@ -144,7 +157,10 @@ pub use self::middleware::{
 };
 pub use self::session::{
     Destroyed, DetachedSession, EntryKey, EntryName, Key, LazySession, Reloaded, Saved, Session,
+    SignIn,
 };
+pub use self::users::{EndedBy, SessionInfo, SessionLimit, Sessions};
+pub use self::watch::SessionWatch;
 
 use std::time::Duration;
 

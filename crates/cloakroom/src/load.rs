@@ -1,11 +1,15 @@
 //! From a request's cookies to its session: the only place where a token opens something.
 
+use std::sync::Arc;
+
+use cloakroom_core::rotation::{Presented, Secrets};
 use cloakroom_core::store::Loaded;
-use cloakroom_core::{StoreErrorKind, Token};
+use cloakroom_core::{EndReason, SessionId, StoreErrorKind, Token};
 
 use crate::budget::Budget;
+use crate::commit::Committer;
 use crate::context::Context;
-use crate::cookie::transport::{CookieHeaders, presented};
+use crate::cookie::transport::{Tickets, presented};
 use crate::error::SessionError;
 use crate::event;
 use crate::meter;
@@ -13,12 +17,12 @@ use crate::state::{Live, Standing};
 
 /// Finds the session that a request's cookies open. Costs no command when none of them can.
 pub(crate) async fn find(
-    context: &Context,
-    cookies: &CookieHeaders,
+    context: &Arc<Context>,
+    tickets: &Tickets,
     budget: &Budget,
 ) -> Result<Standing, SessionError> {
     let mut found = Standing::Nothing;
-    let tokens = presented(cookies, &context.cookie);
+    let tokens = presented(tickets, &context.cookie);
     if tokens.is_empty() {
         meter::load("none");
     }
@@ -41,7 +45,7 @@ pub(crate) async fn find(
 
 /// Finds what one token opens.
 pub(crate) async fn open(
-    context: &Context,
+    context: &Arc<Context>,
     token: Token,
     budget: &Budget,
 ) -> Result<Standing, SessionError> {
@@ -51,38 +55,92 @@ pub(crate) async fn open(
         event::unknown_token(id);
         return Ok(Standing::Nothing);
     }
-    let loaded = match budget.read(context.store.load(id)).await {
-        Ok(loaded) => loaded,
-        Err(error) if error.kind() == StoreErrorKind::Unreadable => {
-            context.once.unreadable(id, &error);
-            return Ok(Standing::Nothing);
-        }
-        Err(error) => {
-            meter::load("error");
-            return Err(error.into());
-        }
-    };
+    let loaded = load(context, id, budget).await?;
     let digest = context.realm.digest(&token);
-    Ok(match loaded {
-        Loaded::Record(record) if *record.digest() == digest => {
-            let live = Live { token, record };
-            // By the rule of now, which may be stricter than the TTL that the store enforces.
-            if live.limits(context.expiry).is_over(now, live.record.seen()) {
-                event::expired(id);
-                Standing::Nothing
-            } else {
-                meter::load("hit");
-                Standing::Live(live)
+    match loaded {
+        Loaded::Record(record) => match Secrets::judge(&record, &digest, now) {
+            Presented::Current | Presented::Next | Presented::Before => {
+                live(context, Live { token, record }, budget).await
             }
-        }
+            Presented::Retired => end_stolen(context, Live { token, record }, budget).await,
+            Presented::Wrong => {
+                event::unknown_token(id);
+                Ok(Standing::Nothing)
+            }
+        },
         // Without a digest, whoever presents the id learns that it is over, which is public.
         Loaded::Tombstone(tombstone) if tombstone.digest().is_none_or(|there| *there == digest) => {
             event::ended_token(id, tombstone.reason());
-            Standing::Tombstoned
+            Ok(Standing::Tombstoned)
         }
-        Loaded::Record(_) | Loaded::Tombstone(_) | Loaded::Nothing => {
+        Loaded::Tombstone(_) | Loaded::Nothing => {
             event::unknown_token(id);
-            Standing::Nothing
+            Ok(Standing::Nothing)
         }
-    })
+    }
+}
+
+/// Has another look at a session whose token was found good before: nobody presents it anew.
+pub(crate) async fn again(
+    context: &Arc<Context>,
+    token: Token,
+    budget: &Budget,
+) -> Result<Standing, SessionError> {
+    match load(context, token.id(), budget).await? {
+        Loaded::Record(record) => live(context, Live { token, record }, budget).await,
+        Loaded::Tombstone(_) => Ok(Standing::Tombstoned),
+        Loaded::Nothing => Ok(Standing::Nothing),
+    }
+}
+
+async fn load(context: &Context, id: SessionId, budget: &Budget) -> Result<Loaded, SessionError> {
+    match budget.read(context.store.load(id)).await {
+        Ok(loaded) => Ok(loaded),
+        Err(error) if error.kind() == StoreErrorKind::Unreadable => {
+            context.once.unreadable(id, &error);
+            Ok(Loaded::Nothing)
+        }
+        Err(error) => {
+            meter::load("error");
+            Err(error.into())
+        }
+    }
+}
+
+/// A session that is there: unless it is over by the rule of now, which may be stricter than the TTL
+/// that the store enforces, or began before the epoch.
+async fn live(
+    context: &Arc<Context>,
+    live: Live,
+    budget: &Budget,
+) -> Result<Standing, SessionError> {
+    let id = live.token.id();
+    let rule = context.rule(live.record.entries());
+    if live
+        .limits(rule)
+        .is_over(context.clock.now(), live.record.seen())
+    {
+        event::expired(id);
+        return Ok(Standing::Nothing);
+    }
+    let began = context.epoch.began(context, budget).await;
+    if id.created_at() < began.inspect_err(|_| meter::load("error"))? {
+        event::before_epoch(id);
+        return Ok(Standing::Nothing);
+    }
+    meter::load("hit");
+    Ok(Standing::Live(live))
+}
+
+/// A retired secret was presented: of the two who hold the cookie, nobody knows who is the thief. So
+/// the session ends for both.
+async fn end_stolen(
+    context: &Arc<Context>,
+    live: Live,
+    budget: &Budget,
+) -> Result<Standing, SessionError> {
+    event::stolen_token(live.token.id());
+    let committer = Committer::of(context, budget);
+    committer.end(&live, EndReason::Stolen).await?;
+    Ok(Standing::Tombstoned)
 }

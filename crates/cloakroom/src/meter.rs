@@ -10,6 +10,7 @@ pub use self::facade::describe_metrics;
 
 const LOADS: &str = "cloakroom_loads_total";
 const CREATED: &str = "cloakroom_sessions_created_total";
+const SIGNED_IN: &str = "cloakroom_sign_ins_total";
 const RENEWED: &str = "cloakroom_sessions_renewed_total";
 const ENDED: &str = "cloakroom_sessions_ended_total";
 const REPLAYS: &str = "cloakroom_replays_total";
@@ -27,6 +28,11 @@ pub(crate) fn load(result: &'static str) {
 /// A session was begun.
 pub(crate) fn created() {
     count(CREATED, &[]);
+}
+
+/// Somebody signed in.
+pub(crate) fn signed_in() {
+    count(SIGNED_IN, &[]);
 }
 
 /// A session was carried over to a new id.
@@ -104,6 +110,7 @@ mod facade {
         for (name, meaning) in [
             (super::LOADS, "cookies looked up, by what they opened"),
             (super::CREATED, "sessions begun"),
+            (super::SIGNED_IN, "users who signed in"),
             (super::RENEWED, "sessions carried over to a new id"),
             (super::ENDED, "sessions that the store has ended"),
             (super::REPLAYS, "edits replayed on a fresher record"),

@@ -10,10 +10,6 @@ pub(crate) enum Standing {
 
 /// All that the plan depends on.
 #[derive(Clone, Copy, Debug)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "five independent facts, each with its name"
-)]
 pub(crate) struct Situation {
     pub(crate) standing: Standing,
     /// There is something to store: entries differ from what is stored, or there are some where
@@ -21,9 +17,25 @@ pub(crate) struct Situation {
     pub(crate) changed: bool,
     pub(crate) renewing: bool,
     pub(crate) expiry_chosen: bool,
-    pub(crate) touch_due: bool,
+    /// What the library itself has to do.
+    pub(crate) due: Due,
     /// What the steps carried out before mean for the browser.
     pub(crate) owed: CookiePlan,
+}
+
+/// What the library itself has to do to a live session, most pressing last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Due {
+    #[default]
+    Nothing,
+    /// The use is to be written down.
+    Touch,
+    /// And where it comes from.
+    Sighting,
+    /// A new secret was presented, and becomes the session's.
+    Confirmation,
+    /// The secret that was presented has a successor, or gets one, which is to be handed out.
+    Succession,
 }
 
 /// What is to be done.
@@ -39,6 +51,8 @@ pub(crate) struct Plan {
 pub(crate) enum Step {
     Nothing,
     Touch,
+    /// An update of what is the library's own. Whether it succeeds does not matter to the request.
+    Upkeep,
     Create,
     Update,
     Renew,
@@ -61,13 +75,18 @@ pub(crate) fn plan(situation: &Situation) -> Plan {
         Standing::Tombstoned if situation.changed && situation.renewing => Step::Create,
         Standing::Live if situation.renewing => Step::Renew,
         Standing::Live if situation.changed || situation.expiry_chosen => Step::Update,
-        Standing::Live if situation.touch_due => Step::Touch,
-        Standing::Nothing | Standing::Tombstoned | Standing::Live => Step::Nothing,
+        Standing::Live => match situation.due {
+            Due::Nothing => Step::Nothing,
+            Due::Touch => Step::Touch,
+            Due::Sighting | Due::Confirmation | Due::Succession => Step::Upkeep,
+        },
+        Standing::Nothing | Standing::Tombstoned => Step::Nothing,
     };
     let cookie = match step {
         Step::Create | Step::Renew => CookiePlan::HandOut,
         Step::Update if situation.expiry_chosen => CookiePlan::HandOut,
-        Step::Update | Step::Touch | Step::Nothing => situation.owed,
+        Step::Update | Step::Upkeep if situation.due == Due::Succession => CookiePlan::HandOut,
+        Step::Update | Step::Upkeep | Step::Touch | Step::Nothing => situation.owed,
     };
     Plan { step, cookie }
 }
@@ -78,6 +97,13 @@ mod tests {
 
     const STANDINGS: [Standing; 3] = [Standing::Nothing, Standing::Tombstoned, Standing::Live];
     const COOKIES: [CookiePlan; 3] = [CookiePlan::Leave, CookiePlan::HandOut, CookiePlan::TakeBack];
+    const DUES: [Due; 5] = [
+        Due::Nothing,
+        Due::Touch,
+        Due::Sighting,
+        Due::Confirmation,
+        Due::Succession,
+    ];
     const NO_YES: [bool; 2] = [false, true];
 
     /// Every situation there is, with its plan.
@@ -85,23 +111,24 @@ mod tests {
         let mut all = Vec::new();
         for standing in STANDINGS {
             for owed in COOKIES {
-                for bits in 0..16_u8 {
-                    let [changed, renewing, expiry_chosen, touch_due] =
-                        [1, 2, 4, 8].map(|bit| bits & bit != 0);
-                    let situation = Situation {
-                        standing,
-                        changed,
-                        renewing,
-                        expiry_chosen,
-                        touch_due,
-                        owed,
-                    };
-                    let plan = plan(&situation);
-                    all.push((situation, plan));
+                for bits in 0..8_u8 {
+                    let [changed, renewing, expiry_chosen] = [1, 2, 4].map(|bit| bits & bit != 0);
+                    for due in DUES {
+                        let situation = Situation {
+                            standing,
+                            changed,
+                            renewing,
+                            expiry_chosen,
+                            due,
+                            owed,
+                        };
+                        let plan = plan(&situation);
+                        all.push((situation, plan));
+                    }
                 }
             }
         }
-        assert_eq!(all.len(), 3 * 3 * 16);
+        assert_eq!(all.len(), 3 * 3 * 8 * 5);
         all
     }
 
@@ -116,11 +143,14 @@ mod tests {
             let live = now.standing == Standing::Live;
             let renews = live && now.renewing;
             let updates = live && !renews && (now.changed || now.expiry_chosen);
-            let touches = live && !renews && !updates && now.touch_due;
+            let idle = live && !renews && !updates;
+            let touches = idle && now.due == Due::Touch;
+            let keeps_up = idle && !matches!(now.due, Due::Nothing | Due::Touch);
             assert_eq!(plan.step == Step::Create, begins, "{now:?}");
             assert_eq!(plan.step == Step::Renew, renews, "{now:?}");
             assert_eq!(plan.step == Step::Update, updates, "{now:?}");
             assert_eq!(plan.step == Step::Touch, touches, "{now:?}");
+            assert_eq!(plan.step == Step::Upkeep, keeps_up, "{now:?}");
         }
     }
 
@@ -130,7 +160,9 @@ mod tests {
             let live = now.standing == Standing::Live;
             match plan.step {
                 Step::Create => assert!(!live, "{now:?}"),
-                Step::Renew | Step::Update | Step::Touch => assert!(live, "{now:?}"),
+                Step::Renew | Step::Update | Step::Upkeep | Step::Touch => {
+                    assert!(live, "{now:?}");
+                }
                 Step::Nothing => {}
             }
         }
@@ -151,7 +183,8 @@ mod tests {
         for (now, plan) in all() {
             let reason = match plan.step {
                 Step::Create | Step::Renew => true,
-                Step::Update => now.expiry_chosen,
+                Step::Update => now.expiry_chosen || now.due == Due::Succession,
+                Step::Upkeep => now.due == Due::Succession,
                 Step::Touch | Step::Nothing => false,
             };
             let expected = if reason {
@@ -172,7 +205,7 @@ mod tests {
                     changed: false,
                     renewing: renewing && standing != Standing::Live,
                     expiry_chosen: renewing && standing != Standing::Live,
-                    touch_due: false,
+                    due: Due::Nothing,
                     owed: CookiePlan::Leave,
                 };
                 let nothing = Plan {

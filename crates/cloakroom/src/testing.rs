@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-use crate::cookie::transport::{CookieHeaders, hand_out};
+use crate::cookie::transport::{Tickets, hand_out};
 use crate::error::SessionError;
 use crate::middleware::SessionLayer;
 use crate::session::handle::Handle;
@@ -53,7 +53,7 @@ impl TestSession {
         edit: impl FnOnce(&Session) -> Result<(), SessionError>,
     ) -> Result<Self, SessionError> {
         let context = Arc::clone(layer.context());
-        let session = load(Handle::new(context, CookieHeaders::default(), None)).await?;
+        let session = load(Handle::new(context, Tickets::default(), None, None)).await?;
         edit(&session)?;
         session.save().await?;
         let handle = session.handle;
@@ -82,7 +82,13 @@ impl TestSession {
         let mut headers = http::HeaderMap::new();
         headers.insert(http::header::COOKIE, self.cookie());
         let context = Arc::clone(&self.handle.context);
-        load(Handle::new(context, CookieHeaders::of(&headers), None)).await
+        load(Handle::new(
+            context,
+            Tickets::of(&headers, None),
+            None,
+            None,
+        ))
+        .await
     }
 }
 

@@ -8,23 +8,26 @@ use std::time::Duration;
 
 use cloakroom_core::change::Replay;
 use cloakroom_core::entries::Value;
-use cloakroom_core::store::{Created, Ended, Loaded, Touched, Updated};
+use cloakroom_core::event::SessionEvent;
+use cloakroom_core::store::{Loaded, Touched, Updated};
 use cloakroom_core::{
-    EndReason, Entries, Limits, Record, Revision, SessionId, StoreError, StoreErrorKind, Timestamp,
-    Token, Tombstone, codec,
+    Authentication, Digest, Entries, Limits, Record, Revision, SessionId, StoreError,
+    StoreErrorKind, Timestamp, Token, codec,
 };
 
+use self::begin::Entering;
 use crate::budget::Budget;
-use crate::context::{Context, OnOverwrite, TOMBSTONE_TTL};
+use crate::context::{Context, OnOverwrite};
+use crate::device::Origin;
 use crate::error::{Cause, SessionError};
 use crate::event;
 use crate::state::{Draft, Live};
 use crate::turns::Turn;
 
+mod begin;
+pub(crate) mod ending;
 mod renewal;
-
-/// How many fresh ids a creation tries.
-const ATTEMPTS: usize = 3;
+pub(crate) mod upkeep;
 
 /// How many refusals in a row a commit takes before it lets another server go first.
 const PATIENCE: u32 = 16;
@@ -51,6 +54,8 @@ pub(crate) struct Stored {
 pub(crate) struct Committer<'a> {
     pub(crate) context: &'a Arc<Context>,
     pub(crate) budget: &'a Budget,
+    /// Where the request comes from.
+    pub(crate) origin: Option<&'a Origin>,
 }
 
 /// What came of a touch.
@@ -80,12 +85,49 @@ enum Tried {
     Gone,
 }
 
+impl<'a> Committer<'a> {
+    /// For a task beyond any request.
+    pub(crate) const fn of(context: &'a Arc<Context>, budget: &'a Budget) -> Self {
+        Self {
+            context,
+            budget,
+            origin: None,
+        }
+    }
+}
+
 impl Committer<'_> {
     /// Begins a session.
     pub(crate) async fn create(&self, draft: &Draft) -> Result<Committed, SessionError> {
-        let live = self.begin(&draft.entries, draft.chosen).await?;
-        event::created(live.token.id());
-        Ok(Committed::Stored(Stored { live, taken: None }))
+        let entries = self.dressed(draft, draft.entries.clone());
+        let entering = Entering {
+            is_limited: draft.signing_in.is_some(),
+            replaces: None,
+        };
+        let begun = self.begin(&entries, draft.chosen, entering).await?;
+        if let Err(error) = self.make_room(&begun).await {
+            self.abandon(begun.live);
+            return Err(error);
+        }
+        let id = begun.live.token.id();
+        event::created(id);
+        match Authentication::of(&entries) {
+            Some(user) => {
+                event::signed_in(id);
+                let told = SessionEvent::SignedIn {
+                    id,
+                    user: user.user().clone(),
+                    from: None,
+                };
+                let aftermath = self.aftermath().look_at(user.user(), begun.sample);
+                aftermath.tell(told).begin();
+            }
+            None => self.aftermath().tell(SessionEvent::Created { id }).begin(),
+        }
+        Ok(Committed::Stored(Stored {
+            live: begun.live,
+            taken: None,
+        }))
     }
 
     /// Saves edits of a session, on top of what others saved meanwhile.
@@ -95,6 +137,9 @@ impl Committer<'_> {
         draft: &Draft,
     ) -> Result<Committed, SessionError> {
         let token = &live.token;
+        if let Some(chosen) = draft.chosen {
+            self.enter_again(live, chosen).await?;
+        }
         let mut turn = match self.context.turns.is_contended(token.id()) {
             true => Some(self.turn(token.id()).await?),
             false => None,
@@ -111,17 +156,18 @@ impl Committer<'_> {
                     (record, Some(self.merge(token.id(), draft, record)?))
                 }
             };
-            let (entries, taken) = match merged {
+            let (mut entries, taken) = match merged {
                 None => (draft.entries.clone(), None),
                 Some(merged) => (merged.entries, Some(merged.taken)),
             };
+            let digest = self.refresh(record, token, &mut entries)?;
             let nothing_new = entries == *record.entries() && draft.chosen.is_none();
             // Somebody else's commit holds all that this one would. Only the store can say so: what
             // was left may be stale.
             if let (Base::Fresh(fresh), true) = (&base, nothing_new) {
                 return Ok(stored(token, fresh.clone(), taken));
             }
-            let next = self.next(token, record, entries, draft.chosen)?;
+            let next = self.next(token, record, entries, digest, draft.chosen)?;
             let fresher = match self.try_update(token, record, &next).await? {
                 Tried::Stored => {
                     if let Some(turn) = turn {
@@ -151,7 +197,8 @@ impl Committer<'_> {
     pub(crate) async fn touch(&self, live: &Live) -> Use {
         let id = live.token.id();
         let now = self.now();
-        let Some(ttl) = live.limits(self.context.expiry).ttl(now) else {
+        let rule = self.context.rule(live.record.entries());
+        let Some(ttl) = live.limits(rule).ttl(now) else {
             return Use::Superseded;
         };
         let store = &self.context.store;
@@ -166,73 +213,23 @@ impl Committer<'_> {
         }
     }
 
-    /// Ends a session, whatever was saved meanwhile.
-    pub(crate) async fn end(&self, live: &Live, reason: EndReason) -> Result<Ended, SessionError> {
-        let ended = self.end_at(live, None, reason).await;
-        let has_ended = match &ended {
-            Ok(ended) => *ended == Ended::Ended,
-            Err(error) => error.kind() == StoreErrorKind::NotReplicated,
-        };
-        if has_ended {
-            event::ended(live.token.id(), reason);
+    /// The entries of a session that begins with this commit.
+    fn dressed(&self, draft: &Draft, entries: Entries) -> Entries {
+        let mut entries = draft.begins_with(entries);
+        if let (Some(_), Some(origin)) = (&draft.signing_in, self.origin) {
+            origin.put_into(&mut entries);
         }
-        if let Err(error) = &ended {
-            event::end_failed(live.token.id(), error);
-        }
-        Ok(ended?)
+        entries
     }
 
-    /// Stores a new session under a fresh id. After a creation of unknown outcome the id is fresh
-    /// again: the same one could meet itself.
-    async fn begin(&self, entries: &Entries, limits: Option<Limits>) -> Result<Live, SessionError> {
-        self.check_size(entries)?;
-        let mut unknown = None;
-        for _ in 0..ATTEMPTS {
-            let now = self.now();
-            let entropy = &*self.context.entropy;
-            let token = Token::issue(now, entropy)?;
-            let limits = limits.unwrap_or_else(|| Limits::begin(self.context.expiry, now));
-            let digest = self.context.realm.digest(&token);
-            let record = Record::new(
-                Revision::draw(entropy)?,
-                now,
-                limits,
-                digest,
-                entries.clone(),
-            );
-            let Some(ttl) = limits.ttl(now) else {
-                return Err(Cause::Ended.into());
-            };
-            let create = self.context.store.create(token.id(), &record, ttl);
-            match self.budget.write(create).await {
-                Ok(Created::Created) => return Ok(Live { token, record }),
-                Ok(Created::Collision) => {}
-                Err(error) if error.kind() == StoreErrorKind::OutcomeUnknown => {
-                    unknown = Some(error);
-                }
-                Err(error) if error.kind() == StoreErrorKind::NotReplicated => {
-                    self.abandon(Live { token, record });
-                    return Err(error.into());
-                }
-                Err(error) => return Err(unknown.unwrap_or(error).into()),
-            }
+    /// Nothing begins before the epoch does: it would be refused at once.
+    async fn check_epoch(&self) -> Result<(), SessionError> {
+        let epoch = &self.context.epoch;
+        let began = epoch.began(self.context, self.budget).await?;
+        match self.now() < began {
+            true => Err(StoreError::new(StoreErrorKind::Unavailable).into()),
+            false => Ok(()),
         }
-        let collided = || StoreError::new(StoreErrorKind::Unavailable);
-        Err(unknown.unwrap_or_else(collided).into())
-    }
-
-    async fn end_at(
-        &self,
-        live: &Live,
-        expected: Option<Revision>,
-        reason: EndReason,
-    ) -> Result<Ended, StoreError> {
-        let tombstone = Tombstone::new(Some(*live.record.digest()), self.now(), reason);
-        let end = self
-            .context
-            .store
-            .end(live.token.id(), expected, &tombstone, TOMBSTONE_TTL);
-        self.budget.write(end).await
     }
 
     /// One attempt to replace `base` by `next`.
@@ -288,6 +285,7 @@ impl Committer<'_> {
         token: &Token,
         base: &Record,
         entries: Entries,
+        digest: Digest,
         chosen: Option<Limits>,
     ) -> Result<Record, SessionError> {
         // A record over a limit that was lowered since may shrink step by step.
@@ -297,14 +295,14 @@ impl Committer<'_> {
         let created = token.id().created_at();
         let limits = chosen
             .unwrap_or_else(|| base.limits())
-            .under(self.context.expiry, created)
+            .under(self.context.rule(&entries), created)
             // An older token is refused without a look at the store.
             .until(created.plus(self.context.longest_life()));
         Ok(Record::new(
             Revision::draw(&*self.context.entropy)?,
             self.now().max(base.seen()),
             limits,
-            *base.digest(),
+            digest,
             entries,
         ))
     }

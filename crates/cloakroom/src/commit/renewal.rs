@@ -4,14 +4,12 @@
 //! Cut off at any point, it leaves the browser with one live session or none: no token of the new
 //! one is out before the old one has ended.
 
-use std::sync::Arc;
-
+use cloakroom_core::event::SessionEvent;
 use cloakroom_core::store::Ended;
-use cloakroom_core::{EndReason, Entries, Limits, StoreError, StoreErrorKind};
-use tracing::Instrument;
+use cloakroom_core::{Authentication, EndReason, Entries, Limits, SessionId};
 
+use super::begin::Entering;
 use super::{Committed, Committer, Stored, Tried, gone};
-use crate::budget::Budget;
 use crate::error::{Cause, SessionError};
 use crate::event;
 use crate::state::{Draft, Live};
@@ -19,24 +17,55 @@ use crate::state::{Draft, Live};
 impl Committer<'_> {
     /// Carries a session over to a new id and secret, and ends the old one.
     pub(crate) async fn renew(&self, old: &Live, draft: &Draft) -> Result<Committed, SessionError> {
-        let limits = draft
-            .chosen
-            .unwrap_or_else(|| old.limits(self.context.expiry));
-        let new = self.begin(&draft.entries, Some(limits)).await?;
-        match self.retire(old, &new, draft).await {
+        let rule = self.context.rule(old.record.entries());
+        let limits = draft.chosen.unwrap_or_else(|| old.limits(rule));
+        let entries = self.dressed(draft, draft.entries.clone());
+        let entering = Entering {
+            is_limited: draft.signing_in.is_some(),
+            replaces: draft.replaces(old.token.id(), old.record.entries()),
+        };
+        let begun = self.begin(&entries, Some(limits), entering).await?;
+        let retired = match self.make_room(&begun).await {
+            Ok(()) => self.retire(old, &begun.live, draft).await,
+            Err(error) => Err(error),
+        };
+        match retired {
             Ok(Committed::Stored(stored)) => {
-                event::renewed(old.token.id(), stored.live.token.id());
+                self.renewed(old, &stored.live, draft, begun.sample);
                 Ok(Committed::Stored(stored))
             }
             Ok(Committed::Gone) => {
-                self.abandon(new);
+                self.abandon(begun.live);
                 Ok(gone(old.token.id()))
             }
             Err(error) => {
-                self.abandon(new);
+                self.abandon(begun.live);
                 Err(error)
             }
         }
+    }
+
+    /// Tells of it, and tidies up.
+    fn renewed(&self, old: &Live, new: &Live, draft: &Draft, sample: Vec<SessionId>) {
+        let (from, id) = (old.token.id(), new.token.id());
+        let user = Authentication::of(new.record.entries()).map(|user| user.user().clone());
+        event::renewed(from, id);
+        let mut aftermath = self.aftermath();
+        if let Some(owner) = self.owner(old) {
+            aftermath = aftermath.forget(owner, from);
+        }
+        if let Some(user) = &user {
+            aftermath = aftermath.look_at(user, sample);
+        }
+        let told = match (&draft.signing_in, user) {
+            (Some(_), Some(user)) => {
+                event::signed_in(id);
+                let from = Some(from);
+                SessionEvent::SignedIn { id, user, from }
+            }
+            (_, user) => SessionEvent::Renewed { id, from, user },
+        };
+        aftermath.tell(told).begin();
     }
 
     /// Ends the old session of a renewal at the revision that was copied; what was saved meanwhile
@@ -64,13 +93,16 @@ impl Committer<'_> {
                     return self.start_over(new.live, draft).await;
                 }
             };
-            let merged = self.merge(old.token.id(), draft, &copied)?;
-            let carried = copied
-                .limits()
-                .under(self.context.expiry, old.token.id().created_at());
-            let limits = draft.chosen.unwrap_or(carried);
-            new.live = self.replace(new.live, merged.entries, limits).await?;
-            new.taken = Some(merged.taken);
+            if !draft.starts_empty() {
+                let merged = self.merge(old.token.id(), draft, &copied)?;
+                let rule = self.context.rule(copied.entries());
+                let created = old.token.id().created_at();
+                let carried = copied.limits().under(rule, created);
+                let limits = draft.chosen.unwrap_or(carried);
+                let entries = self.dressed(draft, merged.entries);
+                new.live = self.replace(new.live, entries, limits).await?;
+                new.taken = Some(merged.taken);
+            }
             if turn.is_none() {
                 turn = Some(self.turn(old.token.id()).await?);
             } else {
@@ -84,10 +116,15 @@ impl Committer<'_> {
     /// request itself put in does, as if it had come a moment later.
     async fn start_over(&self, new: Live, draft: &Draft) -> Result<Committed, SessionError> {
         let own = draft.changes.own();
-        if own.is_empty() {
+        if own.is_empty() && draft.signing_in.is_none() {
             return Ok(Committed::Gone);
         }
-        let begun = Limits::begin(self.context.expiry, self.now());
+        if draft.signing_in.is_none() {
+            // Nobody is signed in any more.
+            self.forget_later(&new);
+        }
+        let own = self.dressed(draft, own);
+        let begun = Limits::begin(self.context.rule(&own), self.now());
         let limits = draft.chosen.unwrap_or(begun);
         let live = self.replace(new, own, limits).await?;
         // What was to be taken was the ended session's.
@@ -102,7 +139,8 @@ impl Committer<'_> {
         entries: Entries,
         limits: Limits,
     ) -> Result<Live, SessionError> {
-        let next = self.next(&live.token, &live.record, entries, Some(limits))?;
+        let digest = *live.record.digest();
+        let next = self.next(&live.token, &live.record, entries, digest, Some(limits))?;
         match self.try_update(&live.token, &live.record, &next).await? {
             Tried::Stored => Ok(Live {
                 record: next,
@@ -110,24 +148,5 @@ impl Committer<'_> {
             }),
             Tried::Conflict(_) | Tried::Gone => Err(Cause::Ended.into()),
         }
-    }
-
-    /// Takes back a new session that is not to be given out. Nobody holds its token, so nobody need
-    /// wait: a task of its own does it, with a budget of its own.
-    pub(super) fn abandon(&self, new: Live) {
-        let context = Arc::clone(self.context);
-        let task = async move {
-            let committer = Committer {
-                context: &context,
-                budget: &Budget::new(context.budget),
-            };
-            let ended = committer.end_at(&new, None, EndReason::Abandoned).await;
-            // On fewer replicas than asked for: it has ended all the same.
-            let failed = |error: &StoreError| error.kind() != StoreErrorKind::NotReplicated;
-            if let Some(error) = ended.err().filter(failed) {
-                event::abandoned(new.token.id(), &error);
-            }
-        };
-        tokio::spawn(task.in_current_span());
     }
 }

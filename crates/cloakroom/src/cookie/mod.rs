@@ -1,13 +1,16 @@
 //! The ticket's way to the browser and back.
 //!
 //! [`config`] says what the cookie is like, [`seal`] signs or encrypts it, [`transport`] reads it
-//! from a request's headers and writes it into an answer's.
+//! from a request's headers and writes it into an answer's; [`token_header`] is the other way, for
+//! clients that are no browsers.
 
 pub(crate) mod config;
 pub(crate) mod seal;
+pub(crate) mod token_header;
 pub(crate) mod transport;
 
 pub use self::config::{CookieConfig, CookieLifetime};
 #[cfg(feature = "seal")]
 pub use self::seal::SealKey;
+pub use self::token_header::TokenHeader;
 pub use cookie::SameSite;

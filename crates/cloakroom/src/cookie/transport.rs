@@ -7,25 +7,41 @@ use cookie::Cookie;
 use http::header::{COOKIE, HeaderMap, HeaderValue};
 
 use super::config::{CookieConfig, CookieLifetime};
+use super::token_header::{InHeader, TokenHeader};
 
 /// How many cookies of the session's name are looked at. A browser sends more than one when two
 /// paths or domains have set it, or when somebody planted one.
 const CANDIDATES: usize = 2;
 
-/// The `Cookie` headers of a request, unread. HTTP/2 may split them into several.
+/// What of a request's headers may carry its token, unread. HTTP/2 may split `Cookie` into several.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct CookieHeaders {
+pub(crate) struct Tickets {
     first: Option<HeaderValue>,
     more: Vec<HeaderValue>,
+    /// The header in which clients that are no browsers carry it: then the cookies do not count.
+    header: Option<InHeader>,
 }
 
-impl CookieHeaders {
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
+impl Tickets {
+    pub(crate) fn of(headers: &HeaderMap, header: Option<&TokenHeader>) -> Self {
+        let header = header.map(|header| header.in_request(headers));
+        if matches!(header, Some(InHeader::Present(_))) {
+            return Self {
+                header,
+                ..Self::default()
+            };
+        }
         let mut values = headers.get_all(COOKIE).iter().cloned();
         Self {
             first: values.next(),
             more: values.collect(),
+            header: None,
         }
+    }
+
+    /// Whether the client carries its token in a header, and wants no cookie.
+    pub(crate) const fn are_in_header(&self) -> bool {
+        matches!(self.header, Some(InHeader::Present(_)))
     }
 
     fn pairs(&self) -> impl Iterator<Item = &[u8]> {
@@ -38,7 +54,15 @@ impl CookieHeaders {
 
 /// The tokens that a request presents: those of its cookies of the configured name that open and
 /// parse, without repetitions, two at most.
-pub(crate) fn presented(headers: &CookieHeaders, config: &CookieConfig) -> Vec<Token> {
+pub(crate) fn presented(headers: &Tickets, config: &CookieConfig) -> Vec<Token> {
+    let open = |value: &[u8]| {
+        let text = std::str::from_utf8(value).ok()?;
+        config.seal.open(&config.name, text)
+    };
+    if let Some(InHeader::Present(value)) = &headers.header {
+        let token = value.as_ref().and_then(|value| open(value.as_bytes()));
+        return token.into_iter().collect();
+    }
     let mut tokens: Vec<Token> = Vec::new();
     let mut values: Vec<&[u8]> = Vec::new();
     for pair in headers.pairs() {
@@ -49,10 +73,7 @@ pub(crate) fn presented(headers: &CookieHeaders, config: &CookieConfig) -> Vec<T
             continue;
         }
         values.push(value);
-        let token = std::str::from_utf8(value)
-            .ok()
-            .and_then(|text| config.seal.open(&config.name, text));
-        tokens.extend(token);
+        tokens.extend(open(value));
         if tokens.len() == CANDIDATES {
             break;
         }
@@ -91,6 +112,14 @@ pub(crate) fn hand_out(
         cookie.set_max_age(cookie::time::Duration::seconds(seconds));
     }
     header(&cookie)
+}
+
+/// The header that hands out a token to a client that is no browser.
+pub(crate) fn in_header(config: &CookieConfig, token: &Token) -> HeaderValue {
+    let mut value = HeaderValue::try_from(config.seal.close(&config.name, token))
+        .expect("a sealed token is ASCII");
+    value.set_sensitive(true);
+    value
 }
 
 /// The `Set-Cookie` that takes the ticket back: the same name and attributes, so that the browser
@@ -139,7 +168,7 @@ mod tests {
         for text in headers {
             map.append(COOKIE, HeaderValue::from_bytes(text.as_bytes()).unwrap());
         }
-        let tokens = presented(&CookieHeaders::of(&map), config);
+        let tokens = presented(&Tickets::of(&map, None), config);
         tokens.iter().map(Token::encode).collect()
     }
 

@@ -1,12 +1,14 @@
 //! The headers of an answer whose request used its session.
 
-use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue, SET_COOKIE, VARY};
+use cloakroom_core::rotation::Secrets;
+use http::header::{CACHE_CONTROL, COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, VARY};
 use http::{Response, header::Entry};
 
-use crate::cookie::transport::{hand_out, take_back};
+use crate::cookie::transport::{hand_out, in_header, take_back};
 use crate::event;
 use crate::plan::CookiePlan;
 use crate::session::handle::Handle;
+use crate::state::State;
 
 /// In an answer's extensions: the session ended before this request's edits could be saved, so they
 /// were dropped. The answer went out as the handler made it.
@@ -16,61 +18,85 @@ pub struct EndedMeanwhile;
 
 /// Writes what the session means for the answer.
 pub(super) fn finish<B>(handle: &Handle, answer: &mut Response<B>) {
-    let (cookie, ended_meanwhile) = {
+    let context = &*handle.context;
+    let (ticket, ended_meanwhile) = {
         let state = handle.state();
-        let config = &handle.context.cookie;
-        let cookie = match (state.cookie, state.live()) {
-            (CookiePlan::HandOut, Some(live)) => {
-                let limits = live.record.limits();
-                let left = limits.deadline().since(handle.now());
-                Some(hand_out(config, &live.token, left, limits.is_chosen()))
-            }
-            (CookiePlan::TakeBack, _) => Some(take_back(config)),
-            (CookiePlan::Leave | CookiePlan::HandOut, _) => None,
-        };
-        (cookie, state.lost_edits())
+        (ticket(handle, &state), state.lost_edits())
     };
     if ended_meanwhile {
         answer.extensions_mut().insert(EndedMeanwhile);
     }
     let headers = answer.headers_mut();
-    vary_on_cookie(headers);
-    if let Some(cookie) = cookie {
-        hand(answer, cookie);
+    if context.reads_cookies() {
+        vary_on(headers, &COOKIE);
+    }
+    if let Some(header) = &context.token_header {
+        vary_on(headers, header.varies_on());
+    }
+    if let Some((name, value)) = ticket {
+        hand(answer, name, value);
     }
 }
 
-/// In an answer's extensions: the cookies that session layers have put into it.
-#[derive(Clone, Default)]
-struct Handed(Vec<HeaderValue>);
+/// The header that hands out the ticket, or takes it back.
+fn ticket(handle: &Handle, state: &State) -> Option<(HeaderName, HeaderValue)> {
+    let context = &*handle.context;
+    let config = &context.cookie;
+    let header = context.token_header.as_ref();
+    let header = header.filter(|_| handle.tickets.are_in_header());
+    match (state.cookie, state.live(), header) {
+        (CookiePlan::HandOut, Some(live), _) => {
+            let newer = Secrets::newer(&live.record, &live.token, &context.realm);
+            let token = newer.as_ref().unwrap_or(&live.token);
+            if let Some(header) = header {
+                return Some((header.in_answer().clone(), in_header(config, token)));
+            }
+            let limits = live.record.limits();
+            let left = limits.deadline().since(handle.now());
+            Some((
+                SET_COOKIE,
+                hand_out(config, token, left, limits.is_chosen()),
+            ))
+        }
+        (CookiePlan::TakeBack, _, Some(header)) => {
+            Some((header.in_answer().clone(), HeaderValue::from_static("")))
+        }
+        (CookiePlan::TakeBack, _, None) => Some((SET_COOKIE, take_back(config))),
+        (CookiePlan::Leave | CookiePlan::HandOut, ..) => None,
+    }
+}
 
-fn hand<B>(answer: &mut Response<B>, cookie: HeaderValue) {
+/// In an answer's extensions: the tickets that session layers have put into it.
+#[derive(Clone, Default)]
+struct Handed(Vec<(HeaderName, HeaderValue)>);
+
+fn hand<B>(answer: &mut Response<B>, name: HeaderName, value: HeaderValue) {
     let handed = answer.extensions_mut().get_or_insert_default::<Handed>();
-    handed.0.push(cookie.clone());
-    answer.headers_mut().append(SET_COOKIE, cookie);
+    handed.0.push((name.clone(), value.clone()));
+    answer.headers_mut().append(name, value);
     forbid_storing(answer.headers_mut());
 }
 
-/// Hands on the cookies of layers further in, when another answer takes the place of theirs: what
+/// Hands on the tickets of layers further in, when another answer takes the place of theirs: what
 /// they tell of was carried out.
 pub(super) fn hand_on<B>(replaced: &mut Response<B>, answer: &mut Response<B>) {
     let handed = replaced.extensions_mut().remove::<Handed>();
-    for cookie in handed.unwrap_or_default().0 {
-        hand(answer, cookie);
+    for (name, value) in handed.unwrap_or_default().0 {
+        hand(answer, name, value);
     }
 }
 
 /// An answer that depended on the session must not be served to others by a cache (RFC 9110,
 /// section 12.5.5; CVE-2023-30861).
-fn vary_on_cookie(headers: &mut HeaderMap) {
+fn vary_on(headers: &mut HeaderMap, wanted: &HeaderName) {
     let names = headers.get_all(VARY).iter();
     let mut names = names.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
     let varies = names.any(|name| {
         let name = name.trim_ascii();
-        name == b"*" || name.eq_ignore_ascii_case(b"cookie")
+        name == b"*" || name.eq_ignore_ascii_case(wanted.as_str().as_bytes())
     });
     if !varies {
-        headers.append(VARY, HeaderValue::from_static("cookie"));
+        headers.append(VARY, HeaderValue::from(wanted.clone()));
     }
 }
 

@@ -4,14 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cloakroom_core::rotation::Rotation;
 use cloakroom_core::{Clock, Entropy, Expiry, Realm, Store, codec};
 use tower_layer::Layer;
 
 use super::rejection::DefaultErrorResponse;
 use super::service::SessionService;
 use crate::context::{Context, OnError, OnOverwrite};
-use crate::cookie::CookieConfig;
+use crate::cookie::{CookieConfig, TokenHeader};
+#[cfg(feature = "devices")]
+use crate::device::Devices;
 use crate::error::{ConfigError, ConfigErrorKind};
+use crate::users::{SessionLimit, Sessions};
 
 /// Gives every request a session, loaded when asked for and saved when changed.
 ///
@@ -63,6 +67,112 @@ impl<E> SessionLayer<E> {
     pub fn with_expiry(self, expiry: Expiry) -> Result<Self, ConfigError> {
         expiry.validate()?;
         Ok(self.configured(|context| context.expiry = expiry))
+    }
+
+    /// How long sessions live that nobody has signed in to. Default: as long as others. A shorter
+    /// time keeps crawlers, which never come back, from filling the store.
+    ///
+    /// ```
+    /// use cloakroom::{Expiry, MemoryStore, SessionLayer, minutes};
+    ///
+    /// let layer = SessionLayer::new(MemoryStore::new())
+    ///     .with_expiry(Expiry::aal2())?
+    ///     .with_anonymous_expiry(Expiry::idle(minutes(20)))?;
+    /// # Ok::<(), cloakroom::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`with_expiry`](Self::with_expiry).
+    pub fn with_anonymous_expiry(self, expiry: Expiry) -> Result<Self, ConfigError> {
+        expiry.validate()?;
+        Ok(self.configured(|context| context.anonymous_expiry = Some(expiry)))
+    }
+
+    /// How many sessions one user may have. Default: as many as they like.
+    ///
+    /// # Errors
+    ///
+    /// When it is none, or the store keeps no index of users.
+    pub fn with_session_limit(self, limit: SessionLimit) -> Result<Self, ConfigError> {
+        if limit.0.most == 0 {
+            return Err(ConfigError::new(
+                ConfigErrorKind::Limit,
+                "with a limit of no session nobody could sign in",
+            ));
+        }
+        if !self.context.store.has_index() {
+            return Err(ConfigError::new(
+                ConfigErrorKind::Store,
+                "this store keeps no index of users, which a limit of sessions needs",
+            ));
+        }
+        Ok(self.configured(|context| context.session_limit = Some(limit)))
+    }
+
+    /// Lets every session's secret change in place, so that a stolen cookie gives itself away.
+    /// Default: secrets change when sessions are renewed, and not else.
+    ///
+    /// A request that presents a secret older than the interval is answered with the next one, which
+    /// is derived from it, so that all requests beside it get the same. Once the next one was
+    /// presented, the old one is good for the grace, then it has retired. A retired secret that is
+    /// presented again means that two parties hold the cookie: the session ends for both, everywhere,
+    /// with [`Stolen`](crate::EndReason::Stolen).
+    ///
+    /// What can look like theft and is none: a browser whose profile was put back to an older state
+    /// after the grace, and an answer that takes longer on its way than the grace. A thief who uses the
+    /// cookie all the time beside its owner follows the rotation, and is not seen.
+    ///
+    /// ```
+    /// use cloakroom::{MemoryStore, Rotation, SessionLayer, minutes};
+    ///
+    /// let layer = SessionLayer::new(MemoryStore::new())
+    ///     .with_rotation(Rotation::every(minutes(15)))?;
+    /// # Ok::<(), cloakroom::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the grace is zero, or not shorter than the interval.
+    pub fn with_rotation(self, rotation: Rotation) -> Result<Self, ConfigError> {
+        let grace = rotation.grace_period();
+        if grace.is_zero() || grace >= rotation.interval() {
+            return Err(ConfigError::new(
+                ConfigErrorKind::Limit,
+                format!(
+                    "secrets that rotate every {:?} with a grace of {grace:?} cannot be kept: the \
+                     grace must be longer than zero and shorter than the interval",
+                    rotation.interval()
+                ),
+            ));
+        }
+        Ok(self.configured(|context| context.rotation = Some(rotation)))
+    }
+
+    /// Writes down from where and with what users sign in, for their own list of devices. Default:
+    /// nothing is written down.
+    #[cfg(feature = "devices")]
+    pub fn with_devices(self, devices: Devices) -> Self {
+        self.configured(|context| context.devices = Some(Arc::new(devices)))
+    }
+
+    /// Lets clients that are no browsers carry the token in a header. Default: the cookie alone.
+    pub fn with_token_header(self, header: TokenHeader) -> Self {
+        self.configured(|context| context.token_header = Some(header))
+    }
+
+    /// Publishes no events. Default: what happens to sessions is told to all servers, beside the
+    /// request. Without it, what [`Session::watch`](crate::Session::watch) gives notices an ending
+    /// within thirty seconds only.
+    pub fn without_events(self) -> Self {
+        self.configured(|context| context.tells = false)
+    }
+
+    /// The handle on the sessions of all users, for jobs and the like; in a handler, take
+    /// [`Sessions`] as an argument. It goes by what is configured so far: take it last.
+    #[must_use]
+    pub fn sessions(&self) -> Sessions {
+        Sessions::new(Arc::clone(&self.context))
     }
 
     /// The longest absolute timeout that [`Session::set_expiry`](crate::Session::set_expiry) may

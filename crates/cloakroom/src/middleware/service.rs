@@ -10,7 +10,7 @@ use tower_service::Service;
 use super::future::ResponseFuture;
 use super::rejection::ErrorResponse;
 use crate::context::Context;
-use crate::cookie::transport::CookieHeaders;
+use crate::cookie::transport::Tickets;
 use crate::session::LazySession;
 use crate::session::handle::Handle;
 
@@ -39,8 +39,10 @@ impl<S, E> SessionService<S, E> {
             self.context.once.mounted_twice(name);
             return None;
         }
-        let cookies = CookieHeaders::of(request.headers());
-        let handle = Handle::new(Arc::clone(&self.context), cookies, outer.cloned());
+        let tickets = Tickets::of(request.headers(), self.context.token_header.as_ref());
+        let devices = self.context.devices.as_ref();
+        let origin = devices.map(|it| it.origin(request.headers(), request.extensions()));
+        let handle = Handle::new(Arc::clone(&self.context), tickets, origin, outer.cloned());
         Some(LazySession {
             handle: Arc::new(handle),
         })

@@ -6,7 +6,7 @@ use super::Session;
 use super::lifecycle::Saved;
 use crate::error::SessionError;
 use crate::event;
-use crate::load::open;
+use crate::load::again;
 use crate::state::Standing;
 
 /// A session that outlives its request, from [`Session::detach`].
@@ -60,7 +60,7 @@ impl DetachedSession {
         let Some(live) = handle.state().live().cloned() else {
             return Ok(Reloaded::Ended);
         };
-        let standing = open(&handle.context, live.token, &handle.budget).await;
+        let standing = again(&handle.context, live.token, &handle.budget).await;
         let standing = standing.inspect_err(event::load_failed)?;
         let Standing::Live(live) = standing else {
             handle.state().gone();

@@ -12,18 +12,22 @@ use tracing::Instrument;
 
 use super::lazy::LazySession;
 use crate::budget::Budget;
+use crate::commit::upkeep::due;
 use crate::commit::{Committed, Committer, Use};
 use crate::context::Context;
-use crate::cookie::transport::CookieHeaders;
+use crate::cookie::transport::Tickets;
+use crate::device::Origin;
 use crate::error::SessionError;
 use crate::event;
 use crate::load;
-use crate::plan::{Plan, Step, plan};
+use crate::plan::{Due, Plan, Step, plan};
 use crate::state::{Live, Standing, State};
 
 pub(crate) struct Handle {
     pub(crate) context: Arc<Context>,
-    cookies: CookieHeaders,
+    pub(crate) tickets: Tickets,
+    /// Where the request comes from, if that is written down.
+    origin: Option<Origin>,
     /// The session of a layer further out.
     pub(crate) outer: Option<LazySession>,
     pub(crate) budget: Budget,
@@ -49,13 +53,15 @@ pub(crate) struct Done {
 impl Handle {
     pub(crate) fn new(
         context: Arc<Context>,
-        cookies: CookieHeaders,
+        tickets: Tickets,
+        origin: Option<Origin>,
         outer: Option<LazySession>,
     ) -> Self {
         Self {
             budget: Budget::new(context.budget),
             context,
-            cookies,
+            tickets,
+            origin,
             outer,
             asked: AtomicBool::new(false),
             loaded: OnceCell::new(),
@@ -69,7 +75,7 @@ impl Handle {
         Self {
             loaded: OnceCell::new_with(Some(())),
             state: Mutex::new(State::detached(live)),
-            ..Self::new(context, CookieHeaders::default(), None)
+            ..Self::new(context, Tickets::default(), None, None)
         }
     }
 
@@ -77,7 +83,7 @@ impl Handle {
     pub(crate) async fn load(&self) -> Result<(), SessionError> {
         self.asked.store(true, Ordering::Relaxed);
         let find = async || {
-            let standing = load::find(&self.context, &self.cookies, &self.budget).await?;
+            let standing = load::find(&self.context, &self.tickets, &self.budget).await?;
             let mut state = self.state();
             state.begin(standing);
             Ok(())
@@ -111,6 +117,7 @@ impl Handle {
         Committer {
             context: &self.context,
             budget: &self.budget,
+            origin: self.origin.as_ref(),
         }
     }
 
@@ -136,6 +143,15 @@ impl Handle {
         if self.plan().step != Step::Renew {
             return self.carry_out(edit).await;
         }
+        self.carry_out_whole(edit).await
+    }
+
+    /// The same, for an edit that begins several steps: once begun, they run to their end even if
+    /// nobody waits any more.
+    pub(crate) async fn carry_out_whole<T: Send + 'static>(
+        self: &Arc<Self>,
+        edit: impl FnOnce(&mut State) -> Result<Option<T>, SessionError> + Send + 'static,
+    ) -> Result<(Option<T>, Done), SessionError> {
         let handle = Arc::clone(self);
         let task = async move { handle.carry_out(edit).await };
         match tokio::spawn(task.in_current_span()).await {
@@ -212,7 +228,7 @@ impl Handle {
                 return Err(outcome_unknown());
             }
             let plan = self.plan_of(&state);
-            let writes = !matches!(plan.step, Step::Nothing | Step::Touch);
+            let writes = !matches!(plan.step, Step::Nothing | Step::Touch | Step::Upkeep);
             if writes {
                 state.check_not_over()?;
             }
@@ -226,6 +242,15 @@ impl Handle {
             (Step::Update, Some(live)) => committer.update(live, &draft).await,
             (Step::Renew, Some(live)) => committer.renew(live, &draft).await,
             (Step::Touch, Some(live)) => return self.touch(live).await,
+            (Step::Upkeep, Some(live)) => match committer.keep_up(live, &draft).await {
+                Ok(Committed::Gone) => return Ok(self.gone(Step::Upkeep)),
+                Err(error) => {
+                    // The session is as good as before, and the next request tries again.
+                    event::upkeep_failed(live.token.id(), &error);
+                    return Ok(Done::nothing(Step::Upkeep));
+                }
+                stored => stored,
+            },
             _ => return Ok(Done::nothing(Step::Nothing)),
         };
         self.state().uncertain = matches!(&result, Err(error) if error.is_outcome_unknown());
@@ -254,7 +279,7 @@ impl Handle {
         let mut seen = self.committer().touch(live).await;
         if matches!(seen, Use::Superseded) && self.state().is_detached() {
             let token = live.token.clone();
-            let Standing::Live(fresher) = load::open(&self.context, token, &self.budget).await?
+            let Standing::Live(fresher) = load::again(&self.context, token, &self.budget).await?
             else {
                 return Ok(self.gone(Step::Touch));
             };
@@ -276,11 +301,13 @@ impl Handle {
     }
 
     pub(crate) fn plan_of(&self, state: &State) -> Plan {
-        let touch_due = |live: &Live| {
-            let limits = live.limits(self.context.expiry);
-            limits.touch_due(self.now(), live.record.seen())
+        // Beyond the request no cookie can be set, so secrets stay as they are.
+        let due = |live: &Live| match due(&self.context, self.origin.as_ref(), live) {
+            Due::Nothing => Due::Nothing,
+            Due::Confirmation | Due::Succession if state.is_detached() => Due::Touch,
+            due => due,
         };
-        plan(&state.situation(touch_due))
+        plan(&state.situation(due))
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Session;
 use super::handle::Handle;
 use crate::error::SessionError;
+use crate::users::Sessions;
 
 /// The session of a request, not loaded yet: what [`SessionLayer`](crate::SessionLayer) puts into
 /// the request's extensions. It costs no store command until [`load`](Self::load) is called.
@@ -42,6 +43,12 @@ impl LazySession {
         Ok(Session {
             handle: Arc::clone(&self.handle),
         })
+    }
+
+    /// The handle on all sessions of the layer that made this one.
+    #[must_use]
+    pub fn sessions(&self) -> Sessions {
+        Sessions::new(Arc::clone(&self.handle.context))
     }
 
     /// Whether somebody has loaded the session.

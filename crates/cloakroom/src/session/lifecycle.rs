@@ -82,7 +82,7 @@ impl Session {
         let done = self.handle.commit().await?;
         Ok(match done.step {
             _ if done.gone => Saved::Ended,
-            Step::Nothing | Step::Touch => Saved::Unchanged,
+            Step::Nothing | Step::Touch | Step::Upkeep => Saved::Unchanged,
             Step::Create | Step::Update | Step::Renew => Saved::Stored,
         })
     }
@@ -122,6 +122,10 @@ impl Session {
     /// [`NotReplicated`](crate::SessionErrorKind::NotReplicated) the session has ended and the cookie
     /// goes, but a failover could bring the session back.
     pub async fn destroy(&self) -> Result<Destroyed, SessionError> {
+        self.end(EndReason::Destroyed).await
+    }
+
+    pub(super) async fn end(&self, reason: EndReason) -> Result<Destroyed, SessionError> {
         let _alone = self.handle.alone().await?;
         let live = {
             let mut state = self.handle.state();
@@ -137,7 +141,7 @@ impl Session {
             }
         };
         let committer = self.handle.committer();
-        let ended = committer.end(&live, EndReason::Destroyed).await;
+        let ended = committer.end(&live, reason).await;
         let mut state = self.handle.state();
         match ended {
             Ok(Ended::Ended) => {
@@ -170,12 +174,16 @@ impl Session {
     /// ([`with_longest_expiry`](crate::SessionLayer::with_longest_expiry)); or the answer has been
     /// sent.
     pub fn set_expiry(&self, expiry: Expiry) -> Result<(), SessionError> {
+        let limits = self.choose(expiry)?;
+        self.handle.state().choose(limits)
+    }
+
+    pub(super) fn choose(&self, expiry: Expiry) -> Result<Limits, SessionError> {
         expiry.validate()?;
         if expiry.absolute_timeout() > self.handle.context.longest {
             return Err(Cause::LongestExpiry.into());
         }
-        let limits = Limits::chosen(expiry, self.handle.now());
-        self.handle.state().choose(limits)
+        Ok(Limits::chosen(expiry, self.handle.now()))
     }
 
     /// Gives the session the layer's own timeouts again, and its cookie the layer's own lifetime.
@@ -187,8 +195,9 @@ impl Session {
     ///
     /// When the answer has been sent.
     pub fn reset_expiry(&self) -> Result<(), SessionError> {
-        let limits = Limits::begin(self.handle.context.expiry, self.handle.now());
-        self.handle.state().choose(limits)
+        let mut state = self.handle.state();
+        let rule = self.handle.context.rule(state.entries());
+        state.choose(Limits::begin(rule, self.handle.now()))
     }
 
     /// A handle that outlives the request: for WebSockets, streaming bodies and spawned tasks. It
@@ -208,7 +217,8 @@ impl Session {
 
     fn limits_of(&self, state: &State) -> Option<Limits> {
         let live = state.live()?;
-        let stored = live.limits(self.handle.context.expiry);
+        let rule = self.handle.context.rule(live.record.entries());
+        let stored = live.limits(rule);
         Some(state.chosen().unwrap_or(stored))
     }
 }

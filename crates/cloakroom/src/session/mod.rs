@@ -2,13 +2,14 @@
 //!
 //! [`handle`] is what the layer puts into a request and every `Session` shares; [`lazy`] waits
 //! there until somebody asks; [`values`] reads and edits; [`lifecycle`] begins, saves, renews and
-//! ends; [`detached`] outlives the request.
+//! ends; [`sign_in`] says whose it is; [`detached`] outlives the request.
 
 pub(crate) mod detached;
 pub(crate) mod handle;
 pub(crate) mod key;
 pub(crate) mod lazy;
 pub(crate) mod lifecycle;
+pub(crate) mod sign_in;
 pub(crate) mod values;
 
 use std::fmt;
@@ -18,6 +19,7 @@ pub use self::detached::{DetachedSession, Reloaded};
 pub use self::key::{EntryKey, EntryName, Key};
 pub use self::lazy::LazySession;
 pub use self::lifecycle::{Destroyed, Saved};
+pub use self::sign_in::SignIn;
 
 use self::handle::Handle;
 

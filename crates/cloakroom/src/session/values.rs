@@ -1,6 +1,7 @@
 //! Reading and editing entries: plain calls, in memory.
 
 use cloakroom_core::change::Update;
+use cloakroom_core::entries::is_reserved;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -8,7 +9,7 @@ use super::Session;
 use super::key::{EntryKey, EntryName};
 use crate::error::{Cause, SessionError};
 use crate::plan::Step;
-use crate::state::{State, decode_value, is_reserved};
+use crate::state::{State, decode_value};
 
 impl Session {
     /// The value of an entry.
@@ -115,7 +116,9 @@ impl Session {
         }
         // Nothing was stored: either nothing had to be, or nothing can be any more.
         match done.step {
-            Step::Nothing | Step::Touch if self.handle.state().live().is_some() => Ok(value),
+            Step::Nothing | Step::Touch | Step::Upkeep if self.handle.state().live().is_some() => {
+                Ok(value)
+            }
             _ => Err(Cause::Ended.into()),
         }
     }

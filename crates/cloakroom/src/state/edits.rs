@@ -1,7 +1,7 @@
 //! Reading and editing entries: each edit changes the working copy, and is logged for a replay.
 
 use cloakroom_core::change::Update;
-use cloakroom_core::entries::{Value, decode};
+use cloakroom_core::entries::{Value, decode, is_reserved};
 use cloakroom_core::{Changes, Entries, codec};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -112,11 +112,6 @@ impl State {
         }
         Ok(result)
     }
-}
-
-/// Keys that begin with `$` are the library's own.
-pub(crate) fn is_reserved(key: &str) -> bool {
-    key.starts_with('$')
 }
 
 fn check_key(key: &str) -> Result<(), SessionError> {

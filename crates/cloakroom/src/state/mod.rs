@@ -1,13 +1,15 @@
 //! What a request knows of its session, and what its handler did to it. No I/O, no await.
 
+mod draft;
 mod edits;
 
-use cloakroom_core::{Changes, Entries, Expiry, Limits, Record, Timestamp, Token};
+use cloakroom_core::{Authentication, Changes, Entries, Expiry, Limits, Record, Timestamp, Token};
 
 use crate::error::{Cause, SessionError};
-use crate::plan::{CookiePlan, Situation, Standing as Stands};
+use crate::plan::{CookiePlan, Due, Situation, Standing as Stands};
 
-pub(crate) use self::edits::{decode_value, is_reserved};
+pub(crate) use self::draft::{Draft, Mark, SigningIn};
+pub(crate) use self::edits::decode_value;
 
 /// What the request's cookie led to.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +50,8 @@ pub(crate) struct State {
     /// The limits that the handler chose, not stored yet.
     chosen: Option<Limits>,
     renewing: bool,
+    /// Who is about to sign in.
+    signing_in: Option<SigningIn>,
     /// What the steps carried out so far mean for the browser.
     pub(crate) cookie: CookiePlan,
     /// A step is under way, or was cut off: nobody knows whether it was carried out.
@@ -69,24 +73,6 @@ enum Phase {
     Answering,
     /// The answer is out, or the request was cancelled.
     Over,
-}
-
-/// What one commit is to store.
-#[derive(Debug)]
-pub(crate) struct Draft {
-    /// What the edits were made on.
-    pub(crate) base: Entries,
-    pub(crate) entries: Entries,
-    pub(crate) changes: Changes,
-    pub(crate) chosen: Option<Limits>,
-    renewing: bool,
-}
-
-/// Where the edits stood.
-#[derive(Debug)]
-pub(crate) struct Mark {
-    edits: usize,
-    entries: Entries,
 }
 
 impl State {
@@ -135,6 +121,21 @@ impl State {
 
     pub(crate) fn renew(&mut self) -> Result<(), SessionError> {
         self.check_attached()?;
+        self.renewing = true;
+        Ok(())
+    }
+
+    /// Lets somebody sign in with the next commit. A session of somebody else's begins empty.
+    pub(crate) fn sign_in(
+        &mut self,
+        mut signing_in: SigningIn,
+        limits: Limits,
+    ) -> Result<(), SessionError> {
+        self.check_attached()?;
+        let before = Authentication::of(&self.entries);
+        signing_in.starts_empty |= before.is_some_and(|before| *before.user() != signing_in.user);
+        self.signing_in = Some(signing_in);
+        self.chosen = Some(limits);
         self.renewing = true;
         Ok(())
     }
@@ -188,50 +189,56 @@ impl State {
     }
 
     /// What there is to do, for [`plan`](crate::plan::plan).
-    pub(crate) fn situation(&self, touch_due: impl FnOnce(&Live) -> bool) -> Situation {
-        let (standing, changed, touch_due) = match &self.standing {
-            Standing::Nothing => (Stands::Nothing, !self.entries.is_empty(), false),
-            Standing::Tombstoned => (Stands::Tombstoned, !self.entries.is_empty(), false),
+    pub(crate) fn situation(&self, due: impl FnOnce(&Live) -> Due) -> Situation {
+        let (standing, changed, due) = match &self.standing {
+            Standing::Nothing => (Stands::Nothing, !self.entries.is_empty(), Due::default()),
+            Standing::Tombstoned => (Stands::Tombstoned, !self.entries.is_empty(), Due::default()),
             Standing::Live(live) => {
                 let changed = !self.changes.is_empty() && &self.entries != live.record.entries();
-                (Stands::Live, changed, touch_due(live))
+                (Stands::Live, changed, due(live))
             }
         };
         Situation {
             standing,
-            changed,
+            changed: changed || self.signing_in.is_some(),
             renewing: self.renewing,
             expiry_chosen: self.chosen.is_some(),
-            touch_due,
+            due,
             owed: self.cookie,
         }
     }
 
     /// What a commit is to store, of all that was edited so far.
     pub(crate) fn draft(&self) -> Draft {
-        let base = self
-            .live()
-            .map(|live| live.record.entries().clone())
-            .unwrap_or_default();
-        Draft {
-            base,
+        let base = self.live().map(|live| live.record.entries().clone());
+        let mut draft = Draft {
+            base: base.unwrap_or_default(),
             entries: self.entries.clone(),
             changes: self.changes.clone(),
             chosen: self.chosen,
+            signing_in: self.signing_in.clone(),
             renewing: self.renewing,
+            edits: self.changes.len(),
+        };
+        if draft.starts_empty() {
+            (draft.entries, draft.changes) = (Entries::new(), Changes::new());
         }
+        draft
     }
 
     /// Takes in that a commit has stored this. What is stored, and edits made beside it, are put
     /// together by a rebase, which has to follow.
     pub(crate) fn stored(&mut self, draft: &Draft) {
         // Fewer, if an answer that failed has dropped the edits in the meantime.
-        let stored = draft.changes.len().min(self.changes.len());
+        let stored = draft.edits.min(self.changes.len());
         self.changes.forget_first(stored);
         if self.chosen == draft.chosen {
             self.chosen = None;
         }
         self.renewing &= !draft.renewing;
+        if self.signing_in == draft.signing_in {
+            self.signing_in = None;
+        }
     }
 
     /// The edits that are not stored, and what they were made on.
@@ -269,11 +276,17 @@ impl State {
         Mark {
             edits: self.changes.len(),
             entries: self.entries.clone(),
+            chosen: self.chosen,
+            renewing: self.renewing,
         }
     }
 
-    /// Takes back the one edit since the mark; not if there were others beside it.
+    /// Takes back the one edit since the mark; not if there were others beside it. Whoever was about
+    /// to sign in since then does not.
     pub(crate) fn take_back(&mut self, mark: Mark) {
+        if self.signing_in.take().is_some() {
+            (self.chosen, self.renewing) = (mark.chosen, mark.renewing);
+        }
         if self.changes.len() == mark.edits + 1 {
             self.changes.truncate(mark.edits);
             self.entries = mark.entries;

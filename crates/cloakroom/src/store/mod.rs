@@ -1,6 +1,8 @@
 //! A store behind a pointer, so that neither the layer nor `Session` is generic over it. Every
 //! command of the crate goes through here, so here it is told what came of it.
 
+mod users;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -12,13 +14,14 @@ use cloakroom_core::{
 };
 use tracing::Instrument;
 
+pub(crate) use self::users::AnyUsers;
 use crate::event::Command;
 use crate::meter;
 
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
 /// [`Store`], with its futures boxed. Only requests that use their session pay for a box.
-pub(crate) trait AnyStore: Send + Sync + fmt::Debug + 'static {
+pub(crate) trait AnyStore: AnyUsers + Send + Sync + fmt::Debug + 'static {
     fn create<'a>(
         &'a self,
         id: SessionId,
@@ -197,6 +200,7 @@ fn failure(kind: StoreErrorKind) -> &'static str {
         StoreErrorKind::Refused => "refused",
         StoreErrorKind::Unreadable => "unreadable",
         StoreErrorKind::NewerFormat => "newer_format",
+        StoreErrorKind::Unsupported => "unsupported",
         _ => "other",
     }
 }

@@ -1,0 +1,158 @@
+//! The client's address, through proxies that the app trusts and no others.
+
+use std::net::IpAddr;
+
+use http::HeaderMap;
+use http::header::FORWARDED;
+use ipnet::IpNet;
+use rfc7239::{NodeIdentifier, NodeName};
+
+/// The header in which proxies tell whom they speak for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProxyHeader {
+    /// `X-Forwarded-For: client, proxy`
+    XForwardedFor,
+    /// `Forwarded: for=client, for=proxy` (RFC 7239)
+    Forwarded,
+}
+
+/// The address of the client: from the right of the chain, the first that is no trusted proxy. What
+/// stands to the left of it, anybody can have written. Where the chain cannot be read any further,
+/// the last address that was vouched for counts.
+pub(super) fn client(
+    peer: IpAddr,
+    headers: &HeaderMap,
+    header: ProxyHeader,
+    trusted: &[IpNet],
+) -> IpAddr {
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
+    let mut address = peer.to_canonical();
+    if !is_trusted(&address) {
+        return address;
+    }
+    for hop in hops(headers, header).into_iter().rev() {
+        let Some(hop) = hop else {
+            return address;
+        };
+        address = hop.to_canonical();
+        if !is_trusted(&address) {
+            return address;
+        }
+    }
+    address
+}
+
+/// The chain, client first; `None` for what is no address. A header that stands there several times
+/// is one list (RFC 9110, section 5.3).
+fn hops(headers: &HeaderMap, header: ProxyHeader) -> Vec<Option<IpAddr>> {
+    let mut hops = Vec::new();
+    match header {
+        ProxyHeader::XForwardedFor => {
+            for value in headers.get_all("x-forwarded-for") {
+                let list = value.to_str().unwrap_or_default();
+                hops.extend(list.split(',').map(|hop| parse(hop.trim())));
+            }
+        }
+        ProxyHeader::Forwarded => {
+            for value in headers.get_all(FORWARDED) {
+                let list = value.to_str().unwrap_or_default();
+                hops.extend(
+                    rfc7239::parse(list).map(|hop| match hop.ok()?.forwarded_for? {
+                        NodeIdentifier {
+                            name: NodeName::Ip(address),
+                            ..
+                        } => Some(address),
+                        NodeIdentifier { .. } => None,
+                    }),
+                );
+            }
+        }
+    }
+    hops
+}
+
+/// An address, which some proxies write with a port.
+fn parse(hop: &str) -> Option<IpAddr> {
+    let with_port = || Some(hop.parse::<std::net::SocketAddr>().ok()?.ip());
+    hop.parse().ok().or_else(with_port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const X: &str = "x-forwarded-for";
+
+    fn found(peer: &str, header: ProxyHeader, lines: &[(&'static str, &str)]) -> String {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, value.parse().unwrap());
+        }
+        let trusted = [
+            "10.0.0.0/8".parse().unwrap(),
+            "2001:db8::/32".parse().unwrap(),
+        ];
+        client(peer.parse().unwrap(), &headers, header, &trusted).to_string()
+    }
+
+    #[test]
+    fn who_is_no_trusted_proxy_speaks_for_nobody() {
+        let header = ProxyHeader::XForwardedFor;
+        assert_eq!(
+            found("192.0.2.9", header, &[(X, "198.51.100.1")]),
+            "192.0.2.9"
+        );
+        assert_eq!(
+            found("::ffff:192.0.2.9", header, &[(X, "198.51.100.1")]),
+            "192.0.2.9"
+        );
+    }
+
+    #[test]
+    fn of_a_chain_the_first_from_the_right_that_is_not_trusted_counts() {
+        let header = ProxyHeader::XForwardedFor;
+        for (lines, client) in [
+            (&[(X, "192.0.2.1")][..], "192.0.2.1"),
+            (&[(X, "192.0.2.1, 10.0.0.7")], "192.0.2.1"),
+            (&[(X, "6.6.6.6, 192.0.2.1, 10.0.0.7")], "192.0.2.1"),
+            (&[(X, "6.6.6.6"), (X, "192.0.2.1")], "192.0.2.1"),
+            (&[(X, "::ffff:192.0.2.1")], "192.0.2.1"),
+            (&[(X, "192.0.2.1:4711")], "192.0.2.1"),
+            (&[(X, "[2001:db9::1]:4711")], "2001:db9::1"),
+            (&[(X, "2001:db9::1, 2001:db8::5")], "2001:db9::1"),
+            (&[(X, "10.1.1.1")], "10.1.1.1"),
+            // Where it cannot be read, who told it is all that is known.
+            (&[(X, "192.0.2.1, nonsense")], "10.0.0.1"),
+            (&[(X, "192.0.2.1, nonsense, 10.0.0.7")], "10.0.0.7"),
+            (&[(X, "")], "10.0.0.1"),
+            (&[], "10.0.0.1"),
+            // Another header may be the client's own.
+            (
+                &[("forwarded", "for=6.6.6.6"), ("x-real-ip", "6.6.6.6")],
+                "10.0.0.1",
+            ),
+        ] {
+            assert_eq!(found("10.0.0.1", header, lines), client, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn the_standards_header_is_read_if_the_app_says_so() {
+        let header = ProxyHeader::Forwarded;
+        for (line, client) in [
+            ("for=192.0.2.1;proto=https", "192.0.2.1"),
+            (
+                "for=6.6.6.6, for=192.0.2.1, for=10.0.0.7;by=10.0.0.1",
+                "192.0.2.1",
+            ),
+            ("for=\"[2001:db9::1]:4711\"", "2001:db9::1"),
+            ("for=unknown", "10.0.0.1"),
+            ("for=_hidden, for=10.0.0.7", "10.0.0.7"),
+            ("nonsense", "10.0.0.1"),
+        ] {
+            let lines = [("forwarded", line), (X, "6.6.6.6")];
+            assert_eq!(found("10.0.0.1", header, &lines), client, "{line}");
+        }
+    }
+}

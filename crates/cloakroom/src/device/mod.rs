@@ -1,0 +1,336 @@
+//! From where and with what somebody signed in, for the user's own list of devices.
+//!
+//! Nothing is written down unless the layer is told to, and then no more than this: the
+//! `User-Agent` header, cut off, and the client's address, at signing in and where they last were
+//! others.
+
+mod address;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use cloakroom_core::Entries;
+use http::header::USER_AGENT;
+use http::{Extensions, HeaderMap, HeaderValue};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use woothee::parser::Parser;
+
+pub use self::address::ProxyHeader;
+
+/// The longest user agent that is written down, in bytes.
+const LONGEST_AGENT: usize = 256;
+
+/// Where a device's details stand among the entries.
+const KEY: &str = "$device";
+
+type PeerAddress = Arc<dyn Fn(&Extensions) -> Option<IpAddr> + Send + Sync>;
+
+/// What is written down of the devices that users sign in with. Default of a layer: nothing.
+///
+/// The client's address is that of the connection's other end, which the server knows. Behind
+/// proxies, that is the proxy: only if it is one that the app trusts, what it tells in its header
+/// counts, and so on through the chain, from the right. So nobody can make up an address.
+///
+/// ```
+/// use std::net::SocketAddr;
+/// use axum::extract::ConnectInfo;
+/// use cloakroom::{Devices, MemoryStore, ProxyHeader, SessionLayer};
+///
+/// let devices = Devices::new()
+///     .with_peer_address(|extensions| {
+///         extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip())
+///     })
+///     .behind_proxies(["10.0.0.0/8".parse()?], ProxyHeader::XForwardedFor);
+/// let layer = SessionLayer::new(MemoryStore::new()).with_devices(devices);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct Devices {
+    peer: PeerAddress,
+    trusted: Vec<IpNet>,
+    header: ProxyHeader,
+    records_addresses: bool,
+}
+
+impl Devices {
+    /// The `User-Agent` header is written down; and the address, once it is told where the
+    /// connection's other end stands.
+    pub fn new() -> Self {
+        Self {
+            peer: Arc::new(|_| None),
+            trusted: Vec::new(),
+            header: ProxyHeader::XForwardedFor,
+            records_addresses: true,
+        }
+    }
+
+    /// Where the address of the connection's other end stands in a request's extensions.
+    pub fn with_peer_address(
+        mut self,
+        peer: impl Fn(&Extensions) -> Option<IpAddr> + Send + Sync + 'static,
+    ) -> Self {
+        self.peer = Arc::new(peer);
+        self
+    }
+
+    /// The proxies that are trusted to tell whom they speak for, and the header in which all of them
+    /// do. Other headers are not looked at: a client could send them through.
+    pub fn behind_proxies(
+        mut self,
+        trusted: impl IntoIterator<Item = IpNet>,
+        header: ProxyHeader,
+    ) -> Self {
+        self.trusted = trusted.into_iter().collect();
+        self.header = header;
+        self
+    }
+
+    /// No addresses are written down.
+    pub fn without_addresses(mut self) -> Self {
+        self.records_addresses = false;
+        self
+    }
+
+    /// What a request tells of where it comes from.
+    pub(crate) fn origin(&self, headers: &HeaderMap, extensions: &Extensions) -> Origin {
+        let address = || {
+            let peer = (self.peer)(extensions)?;
+            Some(address::client(peer, headers, self.header, &self.trusted))
+        };
+        Origin {
+            agent: headers.get(USER_AGENT).cloned(),
+            address: self.records_addresses.then(address).flatten(),
+        }
+    }
+}
+
+impl Default for Devices {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Devices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Devices")
+            .field("trusted", &self.trusted)
+            .field("header", &self.header)
+            .field("records_addresses", &self.records_addresses)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a request comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    agent: Option<HeaderValue>,
+    address: Option<IpAddr>,
+}
+
+impl Origin {
+    fn sighting(&self) -> Sighting {
+        let agent = self.agent.as_ref().map(|agent| {
+            let agent = String::from_utf8_lossy(agent.as_bytes());
+            cut(&agent, LONGEST_AGENT).to_owned()
+        });
+        Sighting {
+            agent,
+            address: self.address,
+        }
+    }
+
+    /// Writes down that somebody signs in from here.
+    pub(crate) fn put_into(&self, entries: &mut Entries) {
+        write(entries, &Device::new(self.sighting()));
+    }
+
+    /// Whether the session was last seen from elsewhere.
+    pub(crate) fn differs_from(&self, entries: &Entries) -> bool {
+        Device::of(entries).is_some_and(|device| *device.latest() != self.sighting())
+    }
+
+    /// Writes down that the session is used from here.
+    pub(crate) fn refresh(&self, entries: &mut Entries) {
+        if let Some(mut device) = Device::of(entries)
+            && *device.latest() != self.sighting()
+        {
+            let seen = self.sighting();
+            device.seen = (seen != device.signed_in).then_some(seen);
+            write(entries, &device);
+        }
+    }
+}
+
+fn write(entries: &mut Entries, device: &Device) {
+    let written = entries.set(KEY, device);
+    written.expect("text is always JSON");
+}
+
+/// The longest start of `text` of at most `longest` bytes.
+fn cut(text: &str, longest: usize) -> &str {
+    let mut end = longest.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// What was written down of the device of a session.
+///
+/// Its `Display` is what a person reads: `Firefox on Windows 10`. It is what the device says of
+/// itself, and proves nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    #[serde(flatten)]
+    signed_in: Sighting,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seen: Option<Sighting>,
+}
+
+/// How a device was seen once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Sighting {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    agent: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    address: Option<IpAddr>,
+}
+
+impl Device {
+    const fn new(signed_in: Sighting) -> Self {
+        Self {
+            signed_in,
+            seen: None,
+        }
+    }
+
+    pub(crate) fn of(entries: &Entries) -> Option<Self> {
+        entries.get(KEY).ok().flatten()
+    }
+
+    fn latest(&self) -> &Sighting {
+        self.seen.as_ref().unwrap_or(&self.signed_in)
+    }
+
+    /// The `User-Agent` header as it was last sent, cut off after 256 bytes.
+    #[must_use]
+    pub fn user_agent(&self) -> Option<&str> {
+        self.latest().agent.as_deref()
+    }
+
+    /// The browser's name, if its user agent tells one: `Firefox`.
+    #[must_use]
+    pub fn browser(&self) -> Option<&str> {
+        known(Parser::new().parse(self.user_agent()?)?.name)
+    }
+
+    /// The system's name, if the user agent tells one: `Windows 10`.
+    #[must_use]
+    pub fn system(&self) -> Option<&str> {
+        known(Parser::new().parse(self.user_agent()?)?.os)
+    }
+
+    /// The client's address at signing in.
+    #[must_use]
+    pub const fn address_at_sign_in(&self) -> Option<IpAddr> {
+        self.signed_in.address
+    }
+
+    /// The client's address when the session was last seen, to a tenth of its idle timeout.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        self.latest().address
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.browser(), self.system()) {
+            (Some(browser), Some(system)) => write!(f, "{browser} on {system}"),
+            (Some(name), None) | (None, Some(name)) => f.write_str(name),
+            (None, None) => f.write_str("Unknown device"),
+        }
+    }
+}
+
+fn known(name: &str) -> Option<&str> {
+    (!name.is_empty() && name != "UNKNOWN").then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(agent: &str) -> Origin {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            USER_AGENT,
+            HeaderValue::from_bytes(agent.as_bytes()).unwrap(),
+        );
+        Devices::new().origin(&headers, &Extensions::new())
+    }
+
+    fn device(agent: &str) -> Device {
+        let mut entries = Entries::new();
+        from(agent).put_into(&mut entries);
+        Device::of(&entries).unwrap()
+    }
+
+    #[test]
+    fn a_person_reads_what_it_is() {
+        for (agent, read) in [
+            (
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:133.0) Gecko/20100101 Firefox/133.0",
+                "Firefox on Windows 10",
+            ),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 \
+                 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1",
+                "Safari on iPhone",
+            ),
+            (
+                "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
+                 Chrome/131.0.0.0 Safari/537.36",
+                "Chrome on Linux",
+            ),
+            ("curl/8.5.0", "HTTP Library"),
+            ("", "Unknown device"),
+            ("<script>\u{fc}", "Unknown device"),
+        ] {
+            assert_eq!(device(agent).to_string(), read, "{agent}");
+        }
+    }
+
+    #[test]
+    fn a_long_agent_is_cut_off_between_characters() {
+        let long = device(&"ü".repeat(1000));
+        assert_eq!(long.user_agent().unwrap().len(), LONGEST_AGENT);
+        let odd = device(&format!("x{}", "ü".repeat(1000)));
+        assert_eq!(odd.user_agent().unwrap().len(), LONGEST_AGENT - 1);
+    }
+
+    #[test]
+    fn where_it_was_last_seen_is_kept_beside_where_it_signed_in() {
+        let mut entries = Entries::new();
+        let at = |last: u8| Origin {
+            agent: None,
+            address: Some(IpAddr::from([192, 0, 2, last])),
+        };
+        at(1).refresh(&mut entries);
+        assert!(
+            entries.is_empty() && !at(1).differs_from(&entries),
+            "nobody signed in"
+        );
+        at(1).put_into(&mut entries);
+        assert!(!at(1).differs_from(&entries) && at(2).differs_from(&entries));
+        at(2).refresh(&mut entries);
+        let device = Device::of(&entries).unwrap();
+        assert_eq!(device.address(), at(2).address);
+        assert_eq!(device.address_at_sign_in(), at(1).address);
+        at(1).refresh(&mut entries);
+        assert_eq!(Device::of(&entries).unwrap().seen, None);
+    }
+}
