@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use cloakroom::core::store::{Created, Ended, Loaded, Touched, Updated};
 use cloakroom::core::{
-    Entropy, EntropyError, Record, Revision, SessionId, StoreError, StoreErrorKind, Timestamp,
-    Tombstone,
+    Entropy, EntropyError, EventBus, Record, Revision, SessionId, StoreError, StoreErrorKind,
+    Timestamp, Tombstone, UserIndex,
 };
 use cloakroom::{MemoryStore, Store};
 use tokio::sync::Notify;
@@ -235,5 +235,13 @@ impl<S: Store> Store for CountingStore<S> {
     ) -> Result<Ended, StoreError> {
         let command = self.inner.end(id, expected, tombstone, keep);
         self.carry_out(Verb::End, command).await
+    }
+
+    fn index(&self) -> Option<impl UserIndex> {
+        self.inner.index()
+    }
+
+    fn bus(&self) -> Option<impl EventBus> {
+        self.inner.bus()
     }
 }

@@ -1,6 +1,7 @@
 //! What the end-to-end tests share.
 
 pub mod app;
+pub mod backend;
 pub mod backup;
 pub mod browser;
 pub mod chromium;

@@ -55,7 +55,9 @@ pub(crate) async fn open(
         event::unknown_token(id);
         return Ok(Standing::Nothing);
     }
-    let loaded = load(context, id, budget).await?;
+    let Some(loaded) = load(context, id, budget).await? else {
+        return Ok(Standing::Nothing);
+    };
     let digest = context.realm.digest(&token);
     match loaded {
         Loaded::Record(record) => match Secrets::judge(&record, &digest, now) {
@@ -87,18 +89,23 @@ pub(crate) async fn again(
     budget: &Budget,
 ) -> Result<Standing, SessionError> {
     match load(context, token.id(), budget).await? {
-        Loaded::Record(record) => live(context, Live { token, record }, budget).await,
-        Loaded::Tombstone(_) => Ok(Standing::Tombstoned),
-        Loaded::Nothing => Ok(Standing::Nothing),
+        Some(Loaded::Record(record)) => live(context, Live { token, record }, budget).await,
+        Some(Loaded::Tombstone(_)) => Ok(Standing::Tombstoned),
+        Some(Loaded::Nothing) | None => Ok(Standing::Nothing),
     }
 }
 
-async fn load(context: &Context, id: SessionId, budget: &Budget) -> Result<Loaded, SessionError> {
+/// What is there; `None` for what cannot be read.
+async fn load(
+    context: &Context,
+    id: SessionId,
+    budget: &Budget,
+) -> Result<Option<Loaded>, SessionError> {
     match budget.read(context.store.load(id)).await {
-        Ok(loaded) => Ok(loaded),
+        Ok(loaded) => Ok(Some(loaded)),
         Err(error) if error.kind() == StoreErrorKind::Unreadable => {
             context.once.unreadable(id, &error);
-            Ok(Loaded::Nothing)
+            Ok(None)
         }
         Err(error) => {
             meter::load("error");

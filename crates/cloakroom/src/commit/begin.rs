@@ -21,8 +21,6 @@ const LOOKS: usize = 3;
 /// A session that was begun, and what the index had to say about it.
 pub(super) struct Begun {
     pub(super) live: Live,
-    /// Sessions to be ended for the limit.
-    pub(super) over: Vec<SessionId>,
     /// Entries to be looked at, whether sessions are behind them.
     pub(super) sample: Vec<SessionId>,
 }
@@ -31,7 +29,6 @@ impl Begun {
     fn unbounded(live: Live) -> Self {
         Self {
             live,
-            over: Vec::new(),
             sample: Vec::new(),
         }
     }
@@ -62,7 +59,7 @@ impl Committer<'_> {
         for _ in 0..ATTEMPTS {
             let live = self.draw(entries, limits)?;
             let begun = match &user {
-                Some(user) => self.enter(live, user.user(), entering).await?,
+                Some(user) => self.enter_alone(live, user.user(), entering).await?,
                 None => Begun::unbounded(live),
             };
             let Live { token, record } = &begun.live;
@@ -79,21 +76,16 @@ impl Committer<'_> {
                     return Err(Cause::Ended.into());
                 }
                 Ok(Created::Collision) => {}
-                Err(error) if error.kind() == StoreErrorKind::OutcomeUnknown => {
-                    if user.is_some() {
+                Err(error) => {
+                    let kind = error.kind();
+                    // It may be there: as one that its user sees, or that stands and is not wanted.
+                    if user.is_some() || kind == StoreErrorKind::NotReplicated {
                         self.abandon(begun.live);
+                    }
+                    if kind != StoreErrorKind::OutcomeUnknown {
+                        return Err(unknown.unwrap_or(error).into());
                     }
                     unknown = Some(error);
-                }
-                Err(error) if error.kind() == StoreErrorKind::NotReplicated => {
-                    self.abandon(begun.live);
-                    return Err(error.into());
-                }
-                Err(error) => {
-                    if user.is_some() {
-                        self.abandon(begun.live);
-                    }
-                    return Err(unknown.unwrap_or(error).into());
                 }
             }
         }
@@ -101,16 +93,24 @@ impl Committer<'_> {
         Err(unknown.unwrap_or_else(collided).into())
     }
 
-    /// Ends the sessions that are too many since a new one was entered.
-    pub(super) async fn make_room(&self, begun: &Begun) -> Result<(), SessionError> {
-        let Some(user) = Authentication::of(begun.live.record.entries()) else {
-            return Ok(());
-        };
-        for id in &begun.over {
-            let ended = self.end_by_id(*id, Some(user.user()), EndReason::OverLimit);
-            ended.await?;
+    /// Enters a session for its user, and ends those that are too many since. It comes before the
+    /// creation: whatever becomes of that, the sessions that were handed to this log-in are ended, for
+    /// nobody else counts them any more.
+    async fn enter_alone(
+        &self,
+        live: Live,
+        user: &UserId,
+        entering: Entering,
+    ) -> Result<Begun, SessionError> {
+        let (begun, over) = self.enter(live, user, entering).await?;
+        for id in over {
+            let ended = self.end_by_id(id, Some(user), EndReason::OverLimit).await;
+            if let Err(error) = ended {
+                self.abandon(begun.live);
+                return Err(error);
+            }
         }
-        Ok(())
+        Ok(begun)
     }
 
     /// A session that nobody knows yet.
@@ -129,15 +129,15 @@ impl Committer<'_> {
         Ok(Live { token, record })
     }
 
-    /// Enters a session for its user, before it is stored.
+    /// Enters a session for its user, before it is stored; gives those to be ended for the limit.
     async fn enter(
         &self,
         live: Live,
         user: &UserId,
         entering: Entering,
-    ) -> Result<Begun, SessionError> {
+    ) -> Result<(Begun, Vec<SessionId>), SessionError> {
         if !self.context.store.has_index() {
-            return Ok(Begun::unbounded(live));
+            return Ok((Begun::unbounded(live), Vec::new()));
         }
         let key = self.context.user_key(user);
         let limit = self.context.session_limit.filter(|_| entering.is_limited);
@@ -157,7 +157,7 @@ impl Committer<'_> {
             let store = &self.context.store;
             let admission = self.budget.write(store.admit(key, &applicant)).await;
             match admission? {
-                Admission::Admitted { over, sample } => return Ok(Begun { live, over, sample }),
+                Admission::Admitted { over, sample } => return Ok((Begun { live, sample }, over)),
                 Admission::Full(there) => {
                     let dead = self.dead_among(&there).await?;
                     let makes_room = limit.is_some_and(|limit| limit.0.make_room);

@@ -105,10 +105,6 @@ impl Committer<'_> {
             replaces: None,
         };
         let begun = self.begin(&entries, draft.chosen, entering).await?;
-        if let Err(error) = self.make_room(&begun).await {
-            self.abandon(begun.live);
-            return Err(error);
-        }
         let id = begun.live.token.id();
         event::created(id);
         match Authentication::of(&entries) {

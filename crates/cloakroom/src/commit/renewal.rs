@@ -25,11 +25,7 @@ impl Committer<'_> {
             replaces: draft.replaces(old.token.id(), old.record.entries()),
         };
         let begun = self.begin(&entries, Some(limits), entering).await?;
-        let retired = match self.make_room(&begun).await {
-            Ok(()) => self.retire(old, &begun.live, draft).await,
-            Err(error) => Err(error),
-        };
-        match retired {
+        match self.retire(old, &begun.live, draft).await {
             Ok(Committed::Stored(stored)) => {
                 self.renewed(old, &stored.live, draft, begun.sample);
                 Ok(Committed::Stored(stored))

@@ -15,8 +15,9 @@ use crate::context::Context;
 use crate::error::{Cause, SessionError};
 use crate::session::Session;
 
-/// How often the index of a user is looked through again, because sessions were renewed meanwhile.
-const PASSES: usize = 16;
+/// How often the index of a user is looked through at most, because sessions were renewed meanwhile,
+/// or begun. A session that is renewed in the time of each look has been used as often.
+const PASSES: usize = 64;
 
 /// The sessions of all users: for handlers, which take it as an argument, and for jobs, which have it
 /// from [`SessionLayer::sessions`](crate::SessionLayer::sessions).
@@ -231,21 +232,18 @@ impl Sessions {
         let mut done: HashSet<_> = kept.into_iter().collect();
         let mut count = 0;
         for _ in 0..PASSES {
-            let mut all_ended = true;
-            for id in self.entered(user).await? {
-                if done.insert(id) {
-                    let ended = self.end_one(id, Some(user), by.reason()).await?;
-                    count += usize::from(ended);
-                    all_ended &= ended;
-                }
+            let entered = self.entered(user).await?;
+            let new: Vec<_> = entered.into_iter().filter(|id| done.insert(*id)).collect();
+            // One that had ended before may have been renewed: its successor was entered before that,
+            // so another look finds it.
+            if new.is_empty() {
+                break;
             }
-            // Where one had ended before, it may have been renewed: its successor was entered before
-            // that, so another look finds it.
-            if all_ended {
-                return Ok(count);
+            for id in new {
+                count += usize::from(self.end_one(id, Some(user), by.reason()).await?);
             }
         }
-        Err(StoreError::new(StoreErrorKind::Unavailable).into())
+        Ok(count)
     }
 
     /// Ends one, and tells whether it was alive.

@@ -1,0 +1,134 @@
+//! A store of any kind, and the servers of one app on it: for what must hold on every store.
+
+use cloakroom::core::{ManualClock, Realm, StoreError, UserIndex, UserKey};
+use cloakroom::{CookieConfig, MemoryStore, SessionId, SessionLayer, Sessions, Store, UserId};
+use cloakroom_redis::RedisStore;
+
+use crate::app::app;
+use crate::browser::Browser;
+use crate::redis::RedisServer;
+use crate::topology::Cluster;
+
+/// A store, and the clock of all servers on it.
+#[derive(Debug)]
+pub struct Backend {
+    kind: Kind,
+    /// What all servers tell the time by.
+    pub clock: ManualClock,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Memory(MemoryStore),
+    Redis(RedisServer),
+    Cluster(Cluster),
+}
+
+impl Backend {
+    /// A store in memory.
+    #[must_use]
+    pub fn memory() -> Self {
+        let clock = ManualClock::default();
+        let store = MemoryStore::with_clock(clock.clone());
+        Self {
+            kind: Kind::Memory(store),
+            clock,
+        }
+    }
+
+    /// A Redis of its own.
+    #[must_use]
+    pub fn redis() -> Self {
+        Self {
+            kind: Kind::Redis(RedisServer::start()),
+            clock: ManualClock::default(),
+        }
+    }
+
+    /// A Redis Cluster of its own.
+    #[must_use]
+    pub fn cluster() -> Self {
+        Self {
+            kind: Kind::Cluster(Cluster::start()),
+            clock: ManualClock::default(),
+        }
+    }
+
+    /// The Redis server, where it is one.
+    ///
+    /// # Panics
+    ///
+    /// When it is none.
+    #[must_use]
+    pub fn server(&mut self) -> &mut RedisServer {
+        match &mut self.kind {
+            Kind::Redis(server) => server,
+            other => panic!("{other:?} is no single server"),
+        }
+    }
+
+    /// Another server of the app, with a connection of its own and the default layer.
+    pub async fn layer(&self) -> SessionLayer {
+        let layer = match &self.kind {
+            Kind::Memory(store) => SessionLayer::new(store.clone()),
+            Kind::Redis(server) => SessionLayer::new(connect(&server.url()).await),
+            Kind::Cluster(cluster) => SessionLayer::new(connect(&cluster.url()).await),
+        };
+        layer.with_clock(self.clock.clone())
+    }
+
+    /// A browser without cookies on another server of the app.
+    pub async fn browser(&self) -> Browser {
+        Browser::new(app(self.layer().await))
+    }
+
+    /// The handle of a job beside the servers.
+    pub async fn sessions(&self) -> Sessions {
+        self.layer().await.sessions()
+    }
+
+    /// What the index holds of a user.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be asked.
+    pub async fn entered(&self, user: impl Into<UserId>) -> Vec<SessionId> {
+        let key = UserKey::new(&Realm::new(CookieConfig::DEFAULT_NAME), &user.into());
+        let entered = match &self.kind {
+            Kind::Memory(store) => entered(store, &key).await,
+            Kind::Redis(server) => entered(&connect(&server.url()).await, &key).await,
+            Kind::Cluster(cluster) => entered(&connect(&cluster.url()).await, &key).await,
+        };
+        entered.expect("the index answers")
+    }
+}
+
+async fn connect(url: &str) -> RedisStore {
+    let store = RedisStore::connect(url).await;
+    store.expect("the server is there")
+}
+
+async fn entered(store: &impl Store, key: &UserKey) -> Result<Vec<SessionId>, StoreError> {
+    let index = store.index().expect("the store keeps an index");
+    index.entered(key).await
+}
+
+/// Runs each of the tests on a store in memory and on a Redis.
+#[macro_export]
+macro_rules! on_every_store {
+    ($($test:ident),* $(,)?) => {
+        mod memory {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                super::$test(tests::backend::Backend::memory()).await;
+            })*
+        }
+
+        mod redis {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                super::$test(tests::backend::Backend::redis()).await;
+            })*
+        }
+    };
+}

@@ -1,0 +1,178 @@
+//! How many sessions a user may have.
+
+use std::time::Duration;
+
+use cloakroom::core::store::Loaded;
+use cloakroom::{EndReason, Expiry, SessionLayer, SessionLimit, Store, days};
+use tests::app::{Stage, app};
+use tests::backend::Backend;
+use tests::browser::{Browser, Effect};
+use tests::on_every_store;
+use tokio::task::JoinSet;
+
+use super::{eventually, sign_in, try_sign_in, whoami};
+
+on_every_store!(
+    one_too_many_is_refused,
+    the_oldest_makes_room,
+    signing_in_again_in_the_same_browser_takes_no_room,
+    what_is_over_already_makes_room_before_what_lives,
+    three_hundred_at_once_leave_five,
+    three_hundred_at_once_are_refused_but_for_five,
+);
+
+async fn limited(backend: &Backend, limit: SessionLimit) -> SessionLayer {
+    let layer = backend.layer().await.with_session_limit(limit);
+    layer.expect("the store keeps an index")
+}
+
+async fn one_too_many_is_refused(backend: Backend) {
+    let layer = limited(&backend, SessionLimit::refuse_more_than(2)).await;
+    let new = || Browser::new(app(layer.clone()));
+    let (mut one, mut two, mut three) = (new(), new(), new());
+    sign_in(&mut one, "ada").await;
+    sign_in(&mut two, "ada").await;
+    let answer = try_sign_in(&mut three, "ada").await;
+    assert_eq!(answer.status, 409);
+    assert_eq!(answer.effect(), Effect::Nothing);
+    assert_eq!(whoami(&mut three).await, "");
+    sign_in(&mut three, "bob").await;
+    assert_eq!(whoami(&mut one).await, "ada");
+    assert_eq!(whoami(&mut two).await, "ada");
+    // A seat that was given up is free at once.
+    one.act(|session| async move { session.sign_out().await.map(|_| ()) })
+        .await;
+    sign_in(&mut new(), "ada").await;
+    assert_eq!(layer.sessions().count("ada").await.expect("it counts"), 2);
+}
+
+async fn the_oldest_makes_room(backend: Backend) {
+    let layer = limited(&backend, SessionLimit::end_oldest(2)).await;
+    let mut browsers = Vec::new();
+    for _ in 0..4 {
+        backend.clock.advance(Duration::from_secs(1));
+        let mut browser = Browser::new(app(layer.clone()));
+        sign_in(&mut browser, "ada").await;
+        browsers.push(browser);
+        let count = layer.sessions().count("ada").await.expect("it counts");
+        assert_eq!(count, browsers.len().min(2));
+    }
+    for (index, browser) in browsers.iter_mut().enumerate() {
+        let expected = if index < 2 { "" } else { "ada" };
+        assert_eq!(whoami(browser).await, expected, "browser {index}");
+    }
+    let two_left = async || backend.entered("ada").await.len() == 2;
+    eventually("two entries are left", two_left).await;
+}
+
+async fn signing_in_again_in_the_same_browser_takes_no_room(backend: Backend) {
+    let layer = limited(&backend, SessionLimit::refuse_more_than(1)).await;
+    let mut browser = Browser::new(app(layer));
+    for _ in 0..3 {
+        sign_in(&mut browser, "ada").await;
+        browser.act(|session| async move { session.renew() }).await;
+        assert_eq!(whoami(&mut browser).await, "ada");
+    }
+}
+
+async fn what_is_over_already_makes_room_before_what_lives(backend: Backend) {
+    let layer = limited(&backend, SessionLimit::end_oldest(2)).await;
+    let mut desk = Browser::new(app(layer.clone()));
+    sign_in(&mut desk, "ada").await;
+    // A newer one that nobody uses, and that is soon over.
+    let mut phone = Browser::new(app(layer.clone()));
+    let short = Expiry::idle(Duration::from_secs(1)).absolute(days(9));
+    phone
+        .act(move |session| async move { session.sign_in("ada").with_expiry(short).await })
+        .await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    backend.clock.advance(Duration::from_secs(600));
+    let mut laptop = Browser::new(app(layer));
+    sign_in(&mut laptop, "ada").await;
+    assert_eq!(whoami(&mut desk).await, "ada");
+    assert_eq!(whoami(&mut laptop).await, "ada");
+    assert_eq!(whoami(&mut phone).await, "");
+}
+
+async fn three_hundred_at_once_leave_five(backend: Backend) {
+    storm(&backend, SessionLimit::end_oldest(5)).await;
+}
+
+async fn three_hundred_at_once_are_refused_but_for_five(backend: Backend) {
+    storm(&backend, SessionLimit::refuse_more_than(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_hundred_at_once_leave_five_in_a_cluster() {
+    let backend = Backend::cluster();
+    storm(&backend, SessionLimit::end_oldest(5)).await;
+    storm(&backend, SessionLimit::refuse_more_than(5)).await;
+}
+
+/// Three hundred log-ins of one user at once, on four servers: five sessions are left, and entered.
+async fn storm(backend: &Backend, limit: SessionLimit) {
+    let mut apps = Vec::new();
+    for _ in 0..4 {
+        let layer = limited(backend, limit).await;
+        // The machine is busy with three hundred requests: none shall give up for that.
+        apps.push(app(layer
+            .with_budget(Duration::from_secs(60))
+            .expect("it is valid")));
+    }
+    let user = format!("{limit:?}");
+    let mut log_ins = JoinSet::new();
+    for index in 0..300 {
+        let mut browser = Browser::new(apps[index % apps.len()].clone());
+        let user = user.clone();
+        log_ins.spawn(async move {
+            let answer = try_sign_in(&mut browser, user).await;
+            (answer.status.as_u16(), browser)
+        });
+    }
+    let mut alive = 0;
+    let mut browsers = Vec::new();
+    while let Some(log_in) = log_ins.join_next().await {
+        let (status, browser) = log_in.expect("no request panics");
+        // The time limit of a single command may be over on a busy machine; that is no log-in.
+        assert!(matches!(status, 200 | 409 | 503), "{status}");
+        browsers.push(browser);
+    }
+    for browser in &mut browsers {
+        alive += usize::from(whoami(browser).await == user);
+    }
+    let sessions = backend.sessions().await;
+    assert_eq!(alive, 5);
+    assert_eq!(sessions.count(&user).await.expect("it counts"), 5);
+    let five = async || backend.entered(&user).await.len() == 5;
+    eventually("five entries are left", five).await;
+}
+
+#[tokio::test]
+async fn the_reason_stands_in_the_tombstone() {
+    let stage = Stage::memory();
+    let layer = stage
+        .layer()
+        .with_session_limit(SessionLimit::end_oldest(1));
+    let layer = layer.expect("it keeps an index");
+    let first = sign_in(&mut Browser::new(app(layer.clone())), "ada").await;
+    sign_in(&mut Browser::new(app(layer)), "ada").await;
+    let Ok(Loaded::Tombstone(tombstone)) = stage.store.load(first).await else {
+        panic!("no tombstone");
+    };
+    assert_eq!(tombstone.reason(), EndReason::OverLimit);
+}
+
+#[test]
+fn a_limit_of_none_is_an_error() {
+    let layer = || SessionLayer::new(cloakroom::MemoryStore::new());
+    assert!(
+        layer()
+            .with_session_limit(SessionLimit::end_oldest(0))
+            .is_err()
+    );
+    assert!(
+        layer()
+            .with_session_limit(SessionLimit::end_oldest(1))
+            .is_ok()
+    );
+}
