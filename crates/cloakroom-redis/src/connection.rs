@@ -10,7 +10,7 @@ use fred::interfaces::{ClientLike, EventInterface, MetricsInterface};
 use fred::types::config::{
     ConnectionConfig, Options, PerformanceConfig, ReconnectPolicy, TcpConfig, UnresponsiveConfig,
 };
-use fred::types::{ConnectHandle, Value};
+use fred::types::{ConnectHandle, RespVersion, Value};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::address::Address;
@@ -27,6 +27,9 @@ use cloakroom_core::{StoreError, StoreErrorKind};
 /// (`interfaces::send_to_router` counts up, `ClientInner::send_command` answers a full queue with
 /// `Ok`.) And a lost connection that finds no room for its order to reconnect ends fred's task.
 const QUEUE: usize = 10_000;
+
+/// So many messages of a subscription wait to be handed on.
+const MESSAGES: usize = 1024;
 
 /// How often a cure is tried, at most: each costs the commands in flight their answers.
 const CURE_INTERVAL: Duration = Duration::from_secs(1);
@@ -145,6 +148,26 @@ impl Connection {
     /// The time limit of a command.
     pub(crate) fn limit(&self) -> Duration {
         self.0.limit
+    }
+
+    /// Another client of the same configuration, not connected yet, that speaks the protocol in which
+    /// commands can be sent beside a subscription.
+    pub(crate) fn another_client(&self) -> Client {
+        let client = self.0.client();
+        let mut config = client.client_config();
+        config.version = RespVersion::RESP3;
+        config.fail_fast = false;
+        let performance = PerformanceConfig {
+            broadcast_channel_capacity: MESSAGES,
+            ..client.perf_config()
+        };
+        let connection = ConnectionConfig {
+            max_command_buffer_len: 0,
+            ..client.connection_config().clone()
+        };
+        let policy = client.client_reconnect_policy();
+        let policy = policy.unwrap_or_else(reconnect_policy);
+        Client::new(config, Some(performance), Some(connection), Some(policy))
     }
 
     /// The client for one command; unless the server is known to be down, or too many wait already.
@@ -323,9 +346,14 @@ fn client(address: Address, limits: Limits) -> Client {
         reconnect_errors: Vec::new(),
         ..ConnectionConfig::default()
     };
+    let policy = reconnect_policy();
+    Client::new(config, Some(performance), Some(connection), Some(policy))
+}
+
+fn reconnect_policy() -> ReconnectPolicy {
     let mut policy = ReconnectPolicy::new_exponential(0, 50, 1000, 2);
     policy.set_jitter(20);
-    Client::new(config, Some(performance), Some(connection), Some(policy))
+    policy
 }
 
 fn options(limit: Duration) -> Options {

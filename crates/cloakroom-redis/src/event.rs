@@ -19,3 +19,14 @@ pub(crate) fn down(server: &str) {
 pub(crate) fn up_again(server: &str, after: Duration) {
     info!(target: TARGET, server, ?after, "Redis answers again");
 }
+
+pub(crate) fn listens(server: &str) {
+    info!(target: TARGET, server, "listening for the events of other servers");
+}
+
+pub(crate) fn listens_no_more(server: &str, error: &str) {
+    warn!(
+        target: TARGET, server, error,
+        "the subscription to events is lost: some may be missed until it holds again"
+    );
+}

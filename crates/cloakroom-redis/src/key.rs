@@ -1,9 +1,9 @@
-//! The names of keys: a prefix, a colon, the session's id.
+//! The names of keys: a prefix, a colon, and the session's id; or what else is kept.
 
 use std::fmt;
 use std::sync::Arc;
 
-use cloakroom_core::SessionId;
+use cloakroom_core::{SessionId, UserKey};
 
 /// The prefix of a store that is not told another.
 pub(crate) const DEFAULT_PREFIX: &str = "cloakroom";
@@ -45,6 +45,32 @@ impl KeyPrefix {
         let mut key = String::with_capacity(self.0.len() + 1 + ID_LEN);
         write!(key, "{}:{id}", self.0).expect("writing to a String does not fail");
         key
+    }
+
+    /// The id in the key of a session; `None` for any other key.
+    pub(crate) fn id_in(&self, key: &str) -> Option<SessionId> {
+        let rest = key.strip_prefix(&*self.0)?.strip_prefix(':')?;
+        rest.parse().ok()
+    }
+
+    /// What matches the keys of all sessions. The prefix holds no sign that means something in it.
+    pub(crate) fn pattern(&self) -> String {
+        format!("{}:*", self.0)
+    }
+
+    /// The key of a user's index.
+    pub(crate) fn user(&self, user: &UserKey) -> String {
+        format!("{}:user:{user}", self.0)
+    }
+
+    /// The key of the epoch.
+    pub(crate) fn epoch(&self) -> String {
+        format!("{}:epoch", self.0)
+    }
+
+    /// The channel for events.
+    pub(crate) fn channel(&self) -> String {
+        format!("{}:events", self.0)
     }
 
     /// A key that no session has, as it ends in no id. Nothing is kept there.

@@ -18,6 +18,11 @@
 //! |---|---|---|
 //! | `cloakroom:0191e0c4-8f2a-…` | a session: `c1`, revision, last seen, limits, digest of the secret, then its entries as JSON | the shorter of the idle timeout and what is left to the deadline |
 //! | the same | a session that ended: `t1`, when, digest, why | about a minute |
+//! | `cloakroom:user:` and a hash | the sessions of a user: a sorted set of ids by absolute deadline | what is left to the last deadline, and five minutes |
+//! | `cloakroom:epoch` | before when no session may have begun; only after everything was ended | 400 days |
+//!
+//! What happens to sessions is published on the channel `cloakroom:events`. The hash is that of the
+//! realm and the user: SHA-256, in base64url.
 //!
 //! The layout is told in [`cloakroom_core::codec`]. No value opens a session: the store never learns
 //! a secret. The id in the key is public.
@@ -29,8 +34,14 @@
 //! | `update` | `EVALSHA update.lua 1 key revision record ttl` | 1 |
 //! | `touch` | `EVALSHA touch.lua 1 key revision seen ttl` | 1, rare |
 //! | `end` | `EVALSHA end.lua 1 key revision tombstone ttl` | 1 |
+//! | `admit` (a session is entered for its user) | `EVALSHA admit.lua 1 key …` | 1; 2 where a limit is reached |
+//! | `entered`, `forget` | `ZRANGE`, `ZREM` | 1 |
+//! | `everything` | `SCAN`, at every primary | 1 for about 500 keys |
+//! | `epoch`, `begin_epoch` | `GET`, `EVALSHA epoch.lua 1 key …` | 1 |
+//! | `publish` | `PUBLISH` | 1 |
+//! | `subscribe` | on a connection of its own, once a second: `SUBSCRIBE`, `CLIENT ID` | none |
 //! | [`RedisStore::ping`] | `PING` | 1 |
-//! | [`RedisStore::check`] | `INFO`, `EVAL rights.lua 0 key` | 1, per primary |
+//! | [`RedisStore::check`] | `INFO`, `EVAL rights.lua 0 key channel` | 1, per primary |
 //!
 //! A server that does not know a script yet answers `NOSCRIPT` and is sent the text with `EVAL`. Every
 //! command names one key, so a cluster works.
@@ -40,7 +51,7 @@
 //! A user of its own needs no more than this; another key prefix stands in place of `cloakroom`:
 //!
 //! ```text
-//! ACL SETUSER shop on >password ~cloakroom:* +get +set +evalsha +eval +getrange +setrange +pexpire +del +ping +auth +select +info +client|id
+//! ACL SETUSER shop on >password ~cloakroom:* &cloakroom:* +get +set +evalsha +eval +getrange +setrange +pexpire +pttl +del +zadd +zrem +zscore +zrange +zrangebyscore +zrandmember +zremrangebyscore +scan +publish +subscribe +ping +auth +hello +select +info +client|id
 //! ```
 //!
 //! and in a cluster `+cluster|slots +cluster|info`, behind sentinels `+role`, to wait for replicas
@@ -60,6 +71,12 @@
 //! sentinels' `down-after-milliseconds` is most of the time that it takes. What the old primary had not
 //! yet handed on to the new one is lost, as always with Redis: a log-out may be undone.
 //! [`RedisStoreBuilder::with_replicas`] lets the writes for which that matters wait.
+//!
+//! # Events
+//!
+//! The first subscription opens a connection, on which all subscriptions of the store listen. Whenever
+//! it begins to hold, and after every gap, it tells that events may have been missed; a connection that
+//! is cut off in silence is found within two seconds.
 //!
 //! # When Redis is not well
 //!
@@ -96,6 +113,7 @@
 
 mod address;
 mod builder;
+mod bus;
 mod command;
 mod connection;
 mod error;

@@ -5,11 +5,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cloakroom_core::codec::{self, Stored};
+use cloakroom_core::event::{EventBus, SessionEvent, Subscription};
+use cloakroom_core::index::{Admission, Applicant, UserIndex};
 use cloakroom_core::store::{Created, Ended, Loaded, Touched, Updated};
-use cloakroom_core::{Record, Revision, SessionId, Store, StoreError, Timestamp, Tombstone};
+use cloakroom_core::{
+    Record, Revision, SessionId, Store, StoreError, Timestamp, Tombstone, UserKey,
+};
 use fred::clients::Client;
 
 use crate::builder::RedisStoreBuilder;
+use crate::bus::Bus;
 use crate::command::{self, Account, Reply};
 use crate::connection::Connection;
 use crate::error::{ConnectError, strange_answer};
@@ -41,6 +46,7 @@ pub struct RedisStore {
     /// For the writes that wait for replicas, if any do.
     replicas: Option<Replicas>,
     prefix: KeyPrefix,
+    bus: Bus,
 }
 
 impl RedisStore {
@@ -108,6 +114,7 @@ impl RedisStore {
         Self {
             connection,
             replicas,
+            bus: Bus::new(prefix.channel()),
             prefix,
         }
     }
@@ -155,7 +162,8 @@ impl RedisStore {
             None => &[],
         };
         let key = self.prefix.key_of_nobody();
-        let accounts = command::check(&self.connection, &key, further).await?;
+        let names = (&*key, self.bus.channel());
+        let accounts = command::check(&self.connection, names, further).await?;
         let read = |account: Account| {
             let health = Health::read(&account.text)?;
             Some(health.asked(account.latency, account.forbidden))
@@ -247,6 +255,52 @@ impl Store for RedisStore {
             Reply::Nothing => Ok(Ended::Missing),
             Reply::There(there) => what_ended_instead(&there),
         }
+    }
+
+    fn index(&self) -> Option<impl UserIndex> {
+        Some(self)
+    }
+
+    fn bus(&self) -> Option<impl EventBus> {
+        Some(self)
+    }
+}
+
+impl UserIndex for RedisStore {
+    async fn admit(&self, user: &UserKey, applicant: &Applicant) -> Result<Admission, StoreError> {
+        command::admit(&self.connection, self.prefix.user(user), applicant).await
+    }
+
+    async fn entered(&self, user: &UserKey) -> Result<Vec<SessionId>, StoreError> {
+        command::entered(&self.connection, self.prefix.user(user)).await
+    }
+
+    async fn forget(&self, user: &UserKey, ids: &[SessionId]) -> Result<(), StoreError> {
+        command::forget(&self.connection, self.prefix.user(user), ids).await
+    }
+
+    async fn everything(&self) -> Result<Vec<SessionId>, StoreError> {
+        let id_of = |key: &str| self.prefix.id_in(key);
+        command::everything(&self.connection, &self.prefix.pattern(), id_of).await
+    }
+
+    async fn epoch(&self) -> Result<Timestamp, StoreError> {
+        command::epoch(&self.connection, self.prefix.epoch()).await
+    }
+
+    async fn begin_epoch(&self, at: Timestamp, keep: Duration) -> Result<(), StoreError> {
+        command::begin_epoch(&self.connection, self.prefix.epoch(), at, keep).await
+    }
+}
+
+impl EventBus for RedisStore {
+    async fn publish(&self, event: &SessionEvent) -> Result<(), StoreError> {
+        let channel = self.bus.channel().to_owned();
+        command::publish(&self.connection, channel, event.encode()).await
+    }
+
+    fn subscribe(&self) -> Subscription {
+        self.bus.subscribe(&self.connection)
     }
 }
 

@@ -1,0 +1,203 @@
+//! The index of a user, and the store as a whole.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use cloakroom_core::index::{Admission, Applicant, LEASE, OLD};
+use cloakroom_core::{SessionId, StoreError, Timestamp};
+use fred::error::Error as FredError;
+use fred::interfaces::{ClientLike, KeysInterface};
+use fred::types::config::{Options, Server};
+use fred::types::{ClusterHash, CustomCommand, Value};
+use tokio::time::Instant;
+
+use super::script::{Script, run};
+use super::{in_what_is_left, is_elsewhere, millis, slot_of};
+use crate::connection::Connection;
+use crate::error::strange_answer;
+use crate::verdict::Effect;
+
+static ADMIT: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("../scripts/admit.lua")));
+static EPOCH: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("../scripts/epoch.lua")));
+
+/// So many keys are looked at by one `SCAN`.
+const PAGE: i64 = 500;
+
+/// `scripts/admit.lua`.
+pub(crate) async fn admit(
+    connection: &Connection,
+    key: String,
+    applicant: &Applicant,
+) -> Result<Admission, StoreError> {
+    let limit = applicant.limit;
+    let replaces = applicant.replaces.map(|id| id.to_string());
+    let mut args: Vec<Value> = vec![
+        whole(applicant.now).into(),
+        applicant.id.to_string().into(),
+        whole(applicant.deadline).into(),
+        i64::from(limit.map_or(0, |limit| limit.most)).into(),
+        i64::from(limit.is_some_and(|limit| limit.make_room)).into(),
+        replaces.unwrap_or_default().into(),
+        millis(OLD).into(),
+        millis(LEASE).into(),
+    ];
+    args.extend(applicant.dead.iter().map(|id| Value::from(id.to_string())));
+    let reply = run(connection, &ADMIT, key, args).await?;
+    read_admission(reply).ok_or_else(|| strange_answer(Effect::Write))
+}
+
+fn read_admission(reply: Value) -> Option<Admission> {
+    let Value::Array(parts) = reply else {
+        return None;
+    };
+    let mut parts = parts.into_iter();
+    match (parts.next()?, parts.next()?, parts.next()) {
+        (Value::Integer(0), there, None) => Some(Admission::Full(ids(there)?)),
+        (Value::Integer(1), over, Some(sample)) => Some(Admission::Admitted {
+            over: ids(over)?,
+            sample: ids(sample)?,
+        }),
+        _ => None,
+    }
+}
+
+/// The ids in a list. What is none was not entered by this crate, and is nobody's session.
+fn ids(list: Value) -> Option<Vec<SessionId>> {
+    let texts: Vec<String> = list.convert().ok()?;
+    Some(texts.iter().filter_map(|text| text.parse().ok()).collect())
+}
+
+/// `ZRANGE key 0 -1`.
+pub(crate) async fn entered(
+    connection: &Connection,
+    key: String,
+) -> Result<Vec<SessionId>, StoreError> {
+    let words = || vec![Value::from(key.clone()), 0.into(), (-1).into()];
+    let reply = send(connection, "ZRANGE", &key, &words, Effect::Read).await?;
+    ids(reply).ok_or_else(|| strange_answer(Effect::Read))
+}
+
+/// `ZREM key id …`.
+pub(crate) async fn forget(
+    connection: &Connection,
+    key: String,
+    ids: &[SessionId],
+) -> Result<(), StoreError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let words = || {
+        let mut words = vec![Value::from(key.clone())];
+        words.extend(ids.iter().map(|id| Value::from(id.to_string())));
+        words
+    };
+    send(connection, "ZREM", &key, &words, Effect::Write).await?;
+    Ok(())
+}
+
+/// `GET` of the epoch's key.
+pub(crate) async fn epoch(connection: &Connection, key: String) -> Result<Timestamp, StoreError> {
+    let client = connection.client()?;
+    let began = Instant::now();
+    let mut result: Result<Option<String>, FredError> = client.get(key.clone()).await;
+    if is_elsewhere(&result) {
+        let client = in_what_is_left(&client, connection.limit(), began);
+        result = client.get(key).await;
+    }
+    let text = connection.settle(result, Effect::Read)?;
+    let millis = text.map_or(Ok(0), |text| text.parse());
+    let millis = millis.map_err(|_| strange_answer(Effect::Read))?;
+    Ok(Timestamp::from_millis(millis))
+}
+
+/// `scripts/epoch.lua`.
+pub(crate) async fn begin_epoch(
+    connection: &Connection,
+    key: String,
+    at: Timestamp,
+    keep: Duration,
+) -> Result<(), StoreError> {
+    let args = vec![whole(at).into(), millis(keep).into()];
+    run(connection, &EPOCH, key, args).await.map(|_| ())
+}
+
+/// `SCAN`, over all primaries: the ids of which `id_of` finds one in a key. Each page has the time
+/// limit of a command.
+pub(crate) async fn everything(
+    connection: &Connection,
+    pattern: &str,
+    id_of: impl Fn(&str) -> Option<SessionId>,
+) -> Result<Vec<SessionId>, StoreError> {
+    let client = connection.client()?;
+    let nodes = match client.is_clustered() {
+        true => client.active_connections().into_iter().map(Some).collect(),
+        false => vec![None],
+    };
+    // A key can come twice, and while slots move from two nodes.
+    let mut found = HashSet::new();
+    for node in nodes {
+        let mut cursor = "0".to_owned();
+        loop {
+            let (next, keys) = page(connection, node.clone(), cursor, pattern).await?;
+            found.extend(keys.iter().filter_map(|key| id_of(key)));
+            if next == "0" {
+                break;
+            }
+            cursor = next;
+        }
+    }
+    Ok(found.into_iter().collect())
+}
+
+async fn page(
+    connection: &Connection,
+    node: Option<Server>,
+    cursor: String,
+    pattern: &str,
+) -> Result<(String, Vec<String>), StoreError> {
+    let client = connection.client()?;
+    let options = Options {
+        cluster_node: node,
+        ..client.options().clone()
+    };
+    // Through the plain client: options on options would be laid over each other.
+    let client = (**client).with_options(&options);
+    let command = CustomCommand::new_static("SCAN", ClusterHash::Random, false);
+    let words: Vec<Value> = vec![
+        cursor.into(),
+        Value::from_static_str("MATCH"),
+        pattern.into(),
+        Value::from_static_str("COUNT"),
+        PAGE.into(),
+    ];
+    let reply: Result<Value, FredError> = client.custom(command, words).await;
+    let reply = connection.settle(reply, Effect::Read)?;
+    reply.convert().map_err(|_| strange_answer(Effect::Read))
+}
+
+/// Sends a command on one key; once more, if another node has it.
+async fn send(
+    connection: &Connection,
+    name: &'static str,
+    key: &str,
+    words: &(dyn Fn() -> Vec<Value> + Sync),
+    effect: Effect,
+) -> Result<Value, StoreError> {
+    let client = connection.client()?;
+    let began = Instant::now();
+    let command = || CustomCommand::new_static(name, slot_of(key), false);
+    let mut result: Result<Value, FredError> = client.custom(command(), words()).await;
+    if is_elsewhere(&result) {
+        let client = in_what_is_left(&client, connection.limit(), began);
+        result = client.custom(command(), words()).await;
+    }
+    connection.settle(result, effect)
+}
+
+/// Milliseconds, as Redis takes them.
+fn whole(time: Timestamp) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,223 @@
+//! The commands that are sent to Redis: the only place that calls fred for them.
+//!
+//! Here are those of a session; [`index`] has those of a user's index and of the whole store, [`bus`]
+//! the one that publishes, [`check`] those that ask how the server is. [`script`] runs scripts.
+
+mod bus;
+mod check;
+mod index;
+mod script;
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cloakroom_core::codec::{HEAD_LEN, RECORD_MAGIC, REVISION, SEEN};
+use cloakroom_core::{Revision, StoreError};
+use fred::clients::{Client, WithOptions};
+use fred::error::Error as FredError;
+use fred::interfaces::{ClientLike, KeysInterface};
+use fred::types::config::Options;
+use fred::types::{ClusterHash, Expiration, SetOptions, Value};
+use fred::util::redis_keyslot;
+use tokio::time::Instant;
+
+pub(crate) use self::bus::publish;
+pub(crate) use self::check::{Account, check, ping};
+pub(crate) use self::index::{admit, begin_epoch, entered, epoch, everything, forget};
+pub(crate) use self::script::Reply;
+use self::script::{Script, run};
+use crate::connection::Connection;
+use crate::replicas::Replicas;
+use crate::verdict::{self, Effect};
+
+// The scripts hold these places as numbers.
+const _: () = assert!(REVISION.start == 3 && REVISION.end == 19);
+const _: () = assert!(SEEN.start == 20 && SEEN.end == 32 && HEAD_LEN == 105);
+
+static UPDATE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("../scripts/update.lua")));
+static TOUCH: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("../scripts/touch.lua")));
+static END: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("../scripts/end.lua")));
+
+/// `SET key value NX PX ttl`: whether it was set.
+pub(crate) async fn create(
+    connection: &Connection,
+    key: String,
+    value: String,
+    ttl: Duration,
+) -> Result<bool, StoreError> {
+    let client = connection.client()?;
+    let began = Instant::now();
+    let (value, expiry) = (Bytes::from(value), Some(Expiration::PX(millis(ttl))));
+    let nx = || Some(SetOptions::NX);
+    let set = client.set(key.clone(), value.clone(), expiry.clone(), nx(), false);
+    let mut result = set.await;
+    if is_elsewhere(&result) {
+        let client = in_what_is_left(&client, connection.limit(), began);
+        result = client.set(key, value, expiry, nx(), false).await;
+    }
+    let reply: Value = connection.settle(result, Effect::Write)?;
+    Ok(!reply.is_null())
+}
+
+/// `SET key record PX ttl NX`, and `WAIT` behind it: whether it was set.
+pub(crate) async fn create_on_replicas(
+    replicas: &Replicas,
+    key: String,
+    value: String,
+    ttl: Duration,
+) -> Result<bool, StoreError> {
+    let mut sending = replicas.begin().await?;
+    let slot = slot_of(&key);
+    let words: Vec<Value> = vec![
+        Bytes::from(key).into(),
+        Bytes::from(value).into(),
+        Value::from_static_str("PX"),
+        millis(ttl).into(),
+        Value::from_static_str("NX"),
+    ];
+    let reply = sending.send("SET", slot, words).await?;
+    if reply.is_null() {
+        return Ok(false);
+    }
+    sending.replicated().map(|()| true)
+}
+
+/// `GET key`.
+pub(crate) async fn load(
+    connection: &Connection,
+    key: String,
+) -> Result<Option<Bytes>, StoreError> {
+    let client = connection.client()?;
+    let began = Instant::now();
+    let mut result = client.get(key.clone()).await;
+    if is_elsewhere(&result) {
+        let client = in_what_is_left(&client, connection.limit(), began);
+        result = client.get(key).await;
+    }
+    connection.settle(result, Effect::Read)
+}
+
+/// `scripts/update.lua`.
+pub(crate) async fn update(
+    connection: &Connection,
+    key: String,
+    expected: Revision,
+    value: String,
+    ttl: Duration,
+) -> Result<Reply, StoreError> {
+    let args = [head(expected).into(), value.into(), millis(ttl).into()];
+    Reply::of(run(connection, &UPDATE, key, args.into()).await?)
+}
+
+/// `scripts/touch.lua`.
+pub(crate) async fn touch(
+    connection: &Connection,
+    key: String,
+    expected: Revision,
+    seen: String,
+    ttl: Duration,
+) -> Result<Reply, StoreError> {
+    let args = [head(expected).into(), seen.into(), millis(ttl).into()];
+    Reply::of(run(connection, &TOUCH, key, args.into()).await?)
+}
+
+/// `scripts/end.lua`.
+pub(crate) async fn end(
+    connection: &Connection,
+    key: String,
+    expected: Option<Revision>,
+    tombstone: String,
+    keep: Duration,
+) -> Result<Reply, StoreError> {
+    let args = end_args(expected, tombstone, keep);
+    Reply::of(run(connection, &END, key, args).await?)
+}
+
+/// `scripts/end.lua`, and `WAIT` behind it. Always by its text: a server that does not know its name
+/// would make the second `WAIT` start when the first is over.
+pub(crate) async fn end_on_replicas(
+    replicas: &Replicas,
+    key: String,
+    expected: Option<Revision>,
+    tombstone: String,
+    keep: Duration,
+) -> Result<Reply, StoreError> {
+    let mut sending = replicas.begin().await?;
+    let slot = slot_of(&key);
+    let args = end_args(expected, tombstone, keep);
+    let words = END.words_by_text(&key, args);
+    let reply = Reply::of(sending.send("EVAL", slot, words).await?)?;
+    if reply == Reply::Done {
+        sending.replicated()?;
+    }
+    Ok(reply)
+}
+
+fn end_args(expected: Option<Revision>, tombstone: String, keep: Duration) -> Vec<Value> {
+    let head = expected.map(head).unwrap_or_default();
+    vec![head.into(), tombstone.into(), millis(keep).into()]
+}
+
+fn slot_of(key: &str) -> ClusterHash {
+    ClusterHash::Custom(redis_keyslot(key.as_bytes()))
+}
+
+/// Whether another node of the cluster has the key, so that the command is to be sent once more.
+fn is_elsewhere<T>(result: &Result<T, FredError>) -> bool {
+    matches!(result, Err(error) if verdict::is_elsewhere(error))
+}
+
+/// The client with what is left of the time limit; never with zero, which means "no limit".
+fn in_what_is_left(
+    client: &WithOptions<Client>,
+    limit: Duration,
+    began: Instant,
+) -> WithOptions<Client> {
+    let left = limit.saturating_sub(began.elapsed());
+    let options = Options {
+        timeout: Some(left.max(Duration::from_millis(1))),
+        ..client.options().clone()
+    };
+    // Through the plain client: options on options would be laid over each other.
+    (**client).with_options(&options)
+}
+
+/// What a record of this revision begins with.
+fn head(revision: Revision) -> String {
+    format!("{RECORD_MAGIC}{revision} ")
+}
+
+/// Whole milliseconds for `PX`: at least 1, as 0 is an error, and at most 2^48, which no expiry adds
+/// up over.
+fn millis(ttl: Duration) -> i64 {
+    const MOST: i64 = 1 << 48;
+    i64::try_from(ttl.as_millis()).map_or(MOST, |millis| millis.clamp(1, MOST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ttl_is_whole_milliseconds_and_never_none() {
+        for (ttl, expected) in [
+            (Duration::ZERO, 1),
+            (Duration::from_micros(999), 1),
+            (Duration::from_micros(2_999), 2),
+            (Duration::from_secs(60), 60_000),
+            (Duration::MAX, 1 << 48),
+        ] {
+            assert_eq!(millis(ttl), expected);
+        }
+    }
+
+    #[test]
+    fn the_head_is_as_long_as_the_scripts_think() {
+        let head = head(Revision::from_bits(10));
+        assert_eq!(head, "c1 000000000000000a ");
+        assert_eq!(head.len(), SEEN.start);
+    }
+}
