@@ -1,13 +1,21 @@
 //! A store of any kind, and the servers of one app on it: for what must hold on every store.
 
+use std::time::Duration;
+
 use cloakroom::core::{ManualClock, Realm, StoreError, UserIndex, UserKey};
-use cloakroom::{CookieConfig, MemoryStore, SessionId, SessionLayer, Sessions, Store, UserId};
+use cloakroom::{
+    CookieConfig, MemoryStore, SessionEvent, SessionId, SessionLayer, Sessions, Store,
+    Subscription, UserId,
+};
 use cloakroom_redis::RedisStore;
 
 use crate::app::app;
 use crate::browser::Browser;
 use crate::redis::RedisServer;
 use crate::topology::Cluster;
+
+/// How long a subscription may take to hold.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A store, and the clock of all servers on it.
 #[derive(Debug)]
@@ -85,6 +93,20 @@ impl Backend {
     /// The handle of a job beside the servers.
     pub async fn sessions(&self) -> Sessions {
         self.layer().await.sessions()
+    }
+
+    /// Listens to events, from when the subscription holds.
+    ///
+    /// # Panics
+    ///
+    /// When it does not.
+    pub async fn listen(&self, layer: &SessionLayer) -> Subscription {
+        let mut events = layer.sessions().events().expect("there is a bus");
+        if !matches!(self.kind, Kind::Memory(_)) {
+            let first = tokio::time::timeout(PATIENCE, events.next()).await;
+            assert_eq!(first.expect("it holds"), Some(SessionEvent::Missed));
+        }
+        events
     }
 
     /// What the index holds of a user.

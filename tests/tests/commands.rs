@@ -1,4 +1,7 @@
 //! What each kind of request sends to Redis, to the command, as MONITOR tells it.
+//!
+//! What is published goes out beside the request, which does not wait for it: a test of its own is
+//! about that, and the others are on a layer that publishes nothing.
 
 use std::time::Duration;
 
@@ -28,7 +31,8 @@ impl Scene {
         let layer = SessionLayer::new(store)
             .with_clock(clock.clone())
             .with_expiry(Expiry::idle(minutes(30)).absolute(hours(12)))
-            .expect("a usual expiry");
+            .expect("a usual expiry")
+            .without_events();
         let app = app(layer);
         let mut browser = Browser::new(app.clone());
         browser.act(async |session| session.insert("n", 1)).await;
@@ -45,6 +49,13 @@ impl Scene {
             app,
             browser,
         }
+    }
+
+    async fn sign_in(&mut self) {
+        let answer = self
+            .browser
+            .act(async |session| session.sign_in("ada").await);
+        assert_eq!(answer.await.status, StatusCode::OK);
     }
 
     /// The names of the commands that `act` causes, and what it does to the cookie.
@@ -159,6 +170,60 @@ async fn signing_in_costs_one_get_one_set_and_one_script() {
     assert_eq!(commands, ["GET", "SET", "EVALSHA"]);
     assert_eq!(effect, Effect::Set);
     scene.check_ttls();
+}
+
+#[tokio::test]
+async fn signing_a_user_in_costs_an_entry_more() {
+    let mut scene = Scene::set().await;
+    // Once before, so that Redis knows the script.
+    scene.sign_in().await;
+    scene.browser = Browser::new(scene.app.clone());
+    scene
+        .browser
+        .act(async |session| session.insert("n", 1))
+        .await;
+    let monitor = scene.redis.monitor();
+    scene.sign_in().await;
+    let commands = monitor.commands();
+    let names: Vec<_> = commands.iter().map(|words| &*words[0]).collect();
+    // After these, in the background: an entry or two are looked at.
+    assert_eq!(names[..4], ["GET", "EVALSHA", "SET", "EVALSHA"]);
+    assert!(names[4..].iter().all(|name| *name == "GET"), "{names:?}");
+    let index = scene.redis.keys_with_ttl();
+    let index = index
+        .iter()
+        .find(|(key, _)| key.starts_with("cloakroom:user:"));
+    let ttl = index.and_then(|(_, ttl)| *ttl).expect("an index has a TTL");
+    assert!(ttl > hours(11) && ttl <= hours(12) + minutes(5), "{ttl:?}");
+}
+
+#[tokio::test]
+async fn what_happens_is_published_once_and_beside_the_request() {
+    let redis = RedisServer::start();
+    let store = RedisStore::connect(redis.url()).await.expect("it runs");
+    let mut browser = Browser::new(app(SessionLayer::new(store)));
+    let monitor = redis.monitor();
+    browser.act(async |session| session.insert("n", 1)).await;
+    browser.act(async |session| session.insert("n", 2)).await;
+    browser
+        .act(async |session| session.sign_in("ada").await)
+        .await;
+    browser.act(async |session| session.renew()).await;
+    browser
+        .act(async |session| Ok(format!("{:?}", session.sign_out().await?)))
+        .await;
+    let mut published: Vec<String> = monitor
+        .commands()
+        .into_iter()
+        .filter(|words| words[0] == "PUBLISH")
+        .map(|words| {
+            assert_eq!(words[1], "cloakroom:events");
+            let event: serde_json::Value = serde_json::from_str(&words[2]).expect("JSON");
+            event["event"].as_str().expect("a word").to_owned()
+        })
+        .collect();
+    published.sort();
+    assert_eq!(published, ["created", "ended", "renewed", "signed_in"]);
 }
 
 #[tokio::test]

@@ -245,9 +245,25 @@ async fn every_right_that_is_missing_is_told() {
         [Warning::MissingRights(commands)]
     };
     let on_keys = [
-        "get", "set", "evalsha", "getrange", "setrange", "pexpire", "del",
+        "get",
+        "set",
+        "evalsha",
+        "eval",
+        "getrange",
+        "setrange",
+        "pexpire",
+        "del",
+        "zadd",
+        "zrem",
+        "zscore",
+        "zrange",
+        "zrangebyscore",
+        "zrandmember",
+        "zremrangebyscore",
+        "pttl",
     ];
-    for name in on_keys.into_iter().chain(["ping", "eval"]) {
+    let others = ["scan", "publish", "subscribe", "ping"];
+    for name in on_keys.into_iter().chain(others) {
         server.command(&["ACL", "SETUSER", "shop", &format!("-{name}")]);
         assert_eq!(check(&store).await.warnings(), missing(&[name]));
         server.command(&["ACL", "SETUSER", "shop", &format!("+{name}")]);
@@ -260,11 +276,11 @@ async fn every_right_that_is_missing_is_told() {
     // Another prefix: the commands are its to send, and the keys are not.
     server.command(&["ACL", "SETUSER", "shop", "resetkeys", "~other:*"]);
     let told = check(&store).await;
-    let all = [
-        "get", "set", "evalsha", "eval", "getrange", "setrange", "pexpire", "del",
-    ];
-    assert_eq!(told.warnings(), missing(&all));
+    assert_eq!(told.warnings(), missing(&on_keys));
     assert!(told.warnings()[0].to_string().contains("get, set, evalsha"));
+    server.command(&["ACL", "SETUSER", "shop", "~cloakroom:*", "resetchannels"]);
+    let told = check(&store).await;
+    assert_eq!(told.warnings(), missing(&["publish", "subscribe"]));
 
     server.command(&["ACL", "SETUSER", "shop", "-info"]);
     let refused = store.check().await.unwrap_err();

@@ -89,6 +89,8 @@ async fn nothing_is_written_down_unless_the_app_says_so(backend: Backend) {
         .layer()
         .await
         .with_devices(devices().without_addresses());
+    let first = list[0].id();
+    layer.sessions().end(first).await.expect("it ends");
     let mut browser = Browser::new(app(bare.clone()));
     from(&mut browser, "192.0.2.1", signing_in()).await;
     let list = bare.sessions().of("ada").await.expect("the store answers");

@@ -69,11 +69,8 @@ async fn the_secret_changes_and_nobody_notices(backend: Backend) {
 async fn a_stolen_cookie_gives_itself_away(backend: Backend) {
     let mut owner = signed_in(&backend).await;
     let mut thief = owner.clone();
-    let mut events = rotating(&backend)
-        .await
-        .sessions()
-        .events()
-        .expect("there is a bus");
+    let layer = rotating(&backend).await;
+    let mut events = backend.listen(&layer).await;
     backend.clock.advance(EVERY);
     whoami(&mut owner).await;
     whoami(&mut owner).await;
@@ -83,7 +80,8 @@ async fn a_stolen_cookie_gives_itself_away(backend: Backend) {
     assert_eq!(whoami(&mut owner).await, "", "nor for who could be one");
     let stolen = loop {
         let event = tokio::time::timeout(Duration::from_secs(10), events.next()).await;
-        if let Some(SessionEvent::Ended { user, reason, .. }) = event.expect("it is told") {
+        let event = event.expect("it is told").expect("the bus is open");
+        if let SessionEvent::Ended { user, reason, .. } = event {
             break (user.map(|user| user.to_string()), reason.as_str());
         }
     };

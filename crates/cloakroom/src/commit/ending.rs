@@ -182,33 +182,52 @@ impl Aftermath {
     async fn carry_out(mut self) {
         let context = Arc::clone(&self.context);
         let budget = Budget::new(context.budget);
-        if let Some((key, user, ids)) = self.looked_at.take() {
-            let committer = Committer::of(&context, &budget);
-            for id in ids {
-                let loaded = budget.read(context.store.load(id)).await;
-                if committer.is_dead(id, &loaded) {
-                    self.forgotten.push((key, id));
-                    if matches!(loaded, Ok(Loaded::Nothing)) {
-                        self.told.push(SessionEvent::Ended {
-                            id,
-                            user: Some(user.clone()),
-                            reason: EndReason::Expired,
-                        });
-                    }
-                }
-            }
-        }
+        // First who waits for it: pages turn to "signed out".
+        publish(&context, &budget, &self.told).await;
+        self.told.clear();
+        self.look(&budget).await;
         for (user, id) in &self.forgotten {
             let forgotten = budget.write(context.store.forget(*user, &[*id])).await;
             if let Err(error) = forgotten {
                 event::index_not_tidied(*id, &error);
             }
         }
-        for told in &self.told {
-            let published = budget.write(context.store.publish(told)).await;
-            if let Err(error) = published {
-                context.once.not_published(&error);
+        publish(&context, &budget, &self.told).await;
+    }
+
+    /// Looks at the sample. What has expired is told by who finds it out.
+    async fn look(&mut self, budget: &Budget) {
+        let Some((key, user, ids)) = self.looked_at.take() else {
+            return;
+        };
+        let context = Arc::clone(&self.context);
+        let committer = Committer::of(&context, budget);
+        for id in ids {
+            let entry = (key, id);
+            if self.forgotten.contains(&entry) {
+                continue;
             }
+            let loaded = budget.read(context.store.load(id)).await;
+            if !committer.is_dead(id, &loaded) {
+                continue;
+            }
+            self.forgotten.push(entry);
+            if matches!(loaded, Ok(Loaded::Nothing)) && context.tells {
+                self.told.push(SessionEvent::Ended {
+                    id,
+                    user: Some(user.clone()),
+                    reason: EndReason::Expired,
+                });
+            }
+        }
+    }
+}
+
+async fn publish(context: &Context, budget: &Budget, told: &[SessionEvent]) {
+    for event in told {
+        let published = budget.write(context.store.publish(event)).await;
+        if let Err(error) = published {
+            context.once.not_published(&error);
         }
     }
 }
