@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use cloakroom::core::{Clock, ManualClock, SystemEntropy, Timestamp, Token};
-use cloakroom::{CookieConfig, Expiry, SessionLayer, days, hours, minutes};
+use cloakroom::{CookieConfig, Expiry, SessionEvent, SessionLayer, days, hours, minutes};
 use cloakroom_redis::RedisStore;
 use http::StatusCode;
 use tests::app::{Act, app};
@@ -75,6 +75,11 @@ impl Scene {
             assert!(ttl <= hours(12), "{key}: {ttl:?}");
         }
     }
+}
+
+async fn sign_in(browser: &mut Browser) {
+    let answer = browser.act(async |session| session.sign_in("ada").await);
+    assert_eq!(answer.await.status, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -201,7 +206,10 @@ async fn signing_a_user_in_costs_an_entry_more() {
 async fn what_happens_is_published_once_and_beside_the_request() {
     let redis = RedisServer::start();
     let store = RedisStore::connect(redis.url()).await.expect("it runs");
-    let mut browser = Browser::new(app(SessionLayer::new(store)));
+    let layer = SessionLayer::new(store);
+    let mut events = layer.sessions().events().expect("there is a bus");
+    assert_eq!(events.next().await, Some(SessionEvent::Missed), "it holds");
+    let mut browser = Browser::new(app(layer));
     let monitor = redis.monitor();
     browser.act(async |session| session.insert("n", 1)).await;
     browser.act(async |session| session.insert("n", 2)).await;
@@ -212,6 +220,10 @@ async fn what_happens_is_published_once_and_beside_the_request() {
     browser
         .act(async |session| Ok(format!("{:?}", session.sign_out().await?)))
         .await;
+    for _ in 0..4 {
+        let event = tokio::time::timeout(Duration::from_secs(10), events.next()).await;
+        assert!(event.expect("it is told").is_some());
+    }
     let mut published: Vec<String> = monitor
         .commands()
         .into_iter()
