@@ -51,13 +51,6 @@ impl Scene {
         }
     }
 
-    async fn sign_in(&mut self) {
-        let answer = self
-            .browser
-            .act(async |session| session.sign_in("ada").await);
-        assert_eq!(answer.await.status, StatusCode::OK);
-    }
-
     /// The names of the commands that `act` causes, and what it does to the cookie.
     async fn commands_of(&mut self, act: Act) -> (Vec<String>, Effect) {
         let monitor = self.redis.monitor();
@@ -181,14 +174,11 @@ async fn signing_in_costs_one_get_one_set_and_one_script() {
 async fn signing_a_user_in_costs_an_entry_more() {
     let mut scene = Scene::set().await;
     // Once before, so that Redis knows the script.
-    scene.sign_in().await;
-    scene.browser = Browser::new(scene.app.clone());
-    scene
-        .browser
-        .act(async |session| session.insert("n", 1))
-        .await;
+    sign_in(&mut scene.browser).await;
+    let mut browser = Browser::new(scene.app.clone());
+    browser.act(async |session| session.insert("n", 1)).await;
     let monitor = scene.redis.monitor();
-    scene.sign_in().await;
+    sign_in(&mut browser).await;
     let commands = monitor.commands();
     let names: Vec<_> = commands.iter().map(|words| &*words[0]).collect();
     // After these, in the background: an entry or two are looked at.
