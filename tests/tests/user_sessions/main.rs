@@ -6,6 +6,7 @@ mod ending;
 mod everything;
 mod fresh;
 mod header;
+mod killed;
 mod limits;
 mod listing;
 mod rotation;
