@@ -6,18 +6,32 @@ use cloakroom_core::conformance::{self, Subject};
 use cloakroom_core::{ManualClock, MemoryStore};
 use cloakroom_redis::RedisStore;
 use tests::redis::RedisServer;
+use tests::topology::Cluster;
 
-struct Memory(ManualClock);
+struct Memory {
+    store: MemoryStore,
+    clock: ManualClock,
+}
+
+impl Memory {
+    fn new() -> Self {
+        let clock = ManualClock::default();
+        Self {
+            store: MemoryStore::with_clock(clock.clone()),
+            clock,
+        }
+    }
+}
 
 impl Subject for Memory {
     type Store = MemoryStore;
 
     async fn store(&self) -> MemoryStore {
-        MemoryStore::with_clock(self.0.clone())
+        self.store.clone()
     }
 
     async fn pass(&self, time: Duration) {
-        self.0.advance(time);
+        self.clock.advance(time);
     }
 }
 
@@ -37,12 +51,38 @@ impl Subject for Redis {
     }
 }
 
+struct RedisCluster(Cluster);
+
+impl Subject for RedisCluster {
+    type Store = RedisStore;
+
+    async fn store(&self) -> RedisStore {
+        let store = RedisStore::connect(self.0.url()).await;
+        store.expect("the servers are there")
+    }
+
+    async fn pass(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+}
+
+async fn everything(subject: &impl Subject) {
+    conformance::all(subject).await;
+    conformance::index::all(subject).await;
+    conformance::bus::all(subject).await;
+}
+
 #[tokio::test]
 async fn the_store_in_memory() {
-    conformance::all(&Memory(ManualClock::default())).await;
+    everything(&Memory::new()).await;
 }
 
 #[tokio::test]
 async fn the_store_on_redis() {
-    conformance::all(&Redis(RedisServer::start())).await;
+    everything(&Redis(RedisServer::start())).await;
+}
+
+#[tokio::test]
+async fn the_store_on_a_cluster() {
+    everything(&RedisCluster(Cluster::start())).await;
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cloakroom::core::{EventBus, Realm, UserKey};
-use cloakroom::{EndReason, EndedBy, SessionEvent, SessionLayer, Store, Subscription};
+use cloakroom::{EndReason, EndedBy, Session, SessionEvent, SessionLayer, Store, Subscription};
 use cloakroom_redis::RedisStore;
 use tests::app::app;
 use tests::browser::Browser;
@@ -221,7 +221,7 @@ async fn without_the_right_to_publish_sessions_work() {
     let layer = SessionLayer::new(store);
     let mut browser = Browser::new(app(layer.clone()));
     sign_in(&mut browser, "ada").await;
-    let watch = take_out(&mut browser, |session| session.watch()).await;
+    let watch = take_out(&mut browser, Session::watch).await;
     assert_eq!(
         layer
             .sessions()

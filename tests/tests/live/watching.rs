@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloakroom::{EndReason, Expiry, SessionErrorKind, SessionWatch, hours, minutes};
+use cloakroom::{EndReason, Expiry, Session, SessionErrorKind, SessionWatch, hours, minutes};
 use tests::app::{Stage, app};
 use tests::backend::Backend;
 use tests::browser::Browser;
@@ -25,7 +25,7 @@ async fn reason(watch: SessionWatch) -> EndReason {
 async fn it_resolves_when_the_session_ends_on_another_server(backend: Backend) {
     let mut browser = backend.browser().await;
     sign_in(&mut browser, "ada").await;
-    let watch = take_out(&mut browser, |session| session.watch()).await;
+    let watch = take_out(&mut browser, Session::watch).await;
     let mut watching = tokio::spawn(reason(watch));
     let early = timeout(Duration::from_millis(300), &mut watching).await;
     assert!(early.is_err(), "nothing has happened: {early:?}");
@@ -43,7 +43,7 @@ async fn it_resolves_when_the_session_ends_on_another_server(backend: Backend) {
 async fn it_resolves_at_once_when_the_session_has_ended_already(backend: Backend) {
     let mut browser = backend.browser().await;
     let id = sign_in(&mut browser, "ada").await;
-    let watch = take_out(&mut browser, |session| session.watch()).await;
+    let watch = take_out(&mut browser, Session::watch).await;
     backend.sessions().await.end(id).await.expect("it ends");
     assert_eq!(reason(watch).await, EndReason::ByAdmin);
 }
@@ -51,7 +51,7 @@ async fn it_resolves_at_once_when_the_session_has_ended_already(backend: Backend
 async fn a_renewal_ends_it_too(backend: Backend) {
     let mut browser = backend.browser().await;
     sign_in(&mut browser, "ada").await;
-    let watch = take_out(&mut browser, |session| session.watch()).await;
+    let watch = take_out(&mut browser, Session::watch).await;
     let watching = tokio::spawn(reason(watch));
     browser.act(|session| async move { session.renew() }).await;
     assert_eq!(watching.await.expect("no panic"), EndReason::Renewed);
@@ -65,7 +65,7 @@ async fn many_watch_many(backend: Backend) {
         let mut browser = Browser::new(app(layer.clone()));
         sign_in(&mut browser, user).await;
         for _ in 0..5 {
-            let watch = take_out(&mut browser, |session| session.watch()).await;
+            let watch = take_out(&mut browser, Session::watch).await;
             watching.push((user, tokio::spawn(reason(watch))));
         }
         browsers.push(browser);
@@ -104,7 +104,7 @@ async fn a_lost_event_is_made_up_for_within_thirty_seconds() {
     let stage = Stage::memory();
     let mut browser = Browser::new(app(stage.layer().without_events()));
     sign_in(&mut browser, "ada").await;
-    let watch = take_out(&mut browser, |session| session.watch()).await;
+    let watch = take_out(&mut browser, Session::watch).await;
     let watching = tokio::spawn(watch);
     tokio::time::sleep(Duration::from_secs(10)).await;
     let began = Instant::now();
@@ -134,7 +134,7 @@ async fn it_resolves_when_the_time_is_over() {
     let mut browser = Browser::new(app(layer.clone()));
     sign_in(&mut browser, "ada").await;
     let began = Instant::now();
-    let idle = take_out(&mut browser, |session| session.watch()).await;
+    let idle = take_out(&mut browser, Session::watch).await;
     assert_eq!(idle.await, EndReason::Expired);
     let took = began.elapsed();
     assert!(
@@ -163,7 +163,7 @@ async fn a_session_that_is_used_elsewhere_goes_on() {
     let _ticking = tick(&stage);
     let mut browser = Browser::new(app(layer));
     sign_in(&mut browser, "ada").await;
-    let watch = take_out(&mut browser, |session| session.watch()).await;
+    let watch = take_out(&mut browser, Session::watch).await;
     let mut watching = tokio::spawn(watch);
     for _ in 0..8 {
         let early = timeout(minutes(2), &mut watching).await;
@@ -182,7 +182,7 @@ async fn an_outage_ends_nothing() {
     let stage = Stage::memory();
     let mut browser = stage.browser();
     sign_in(&mut browser, "ada").await;
-    let watch = take_out(&mut browser, |session| session.watch()).await;
+    let watch = take_out(&mut browser, Session::watch).await;
     stage.store.always(Some(Fault::Refuse(Unavailable)));
     let mut watching = tokio::spawn(watch);
     let early = timeout(minutes(10), &mut watching).await;

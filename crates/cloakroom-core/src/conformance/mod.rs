@@ -1,6 +1,7 @@
 //! One suite that every store must pass, this project's and third parties'.
 //!
-//! Give it a [`Subject`], call [`all`] in a test; a broken promise panics and says which.
+//! Give it a [`Subject`], call [`all`] in a test; a broken promise panics and says which. A store that
+//! keeps an index of users calls [`index::all`] as well, and one with a bus [`bus::all`].
 //!
 //! ```
 //! use std::time::Duration;
@@ -26,6 +27,9 @@
 //! conformance::all(&Memory(ManualClock::default())).await;
 //! # }
 //! ```
+
+pub mod bus;
+pub mod index;
 
 use std::future::Future;
 use std::time::Duration;
