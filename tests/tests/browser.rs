@@ -194,7 +194,7 @@ async fn with_scripts_the_deadlines_tick() {
     while browser.text("#idle").await == before {
         tokio::task::yield_now().await;
     }
-    assert!(browser.text("#idle").await.starts_with("in 29 min"));
+    assert!(browser.text("#idle").await.starts_with("in 19 min"));
 }
 
 async fn visits(browser: &Chromium) -> String {

@@ -1,16 +1,23 @@
 //! The routes, and the layers around them.
 
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
 use axum::Router;
-use axum::http::HeaderValue;
+use axum::extract::ConnectInfo;
 use axum::http::header::{self, HeaderName};
+use axum::http::{Extensions, HeaderValue};
 use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::{get, post};
-use cloakroom::{ConfigError, CookieConfig, SessionLayer};
+use cloakroom::{ConfigError, CookieConfig, Devices, SessionLayer, SessionLimit};
+use tokio::sync::watch;
 use tower_http::csrf::CsrfLayer;
 
 use crate::options::Options;
-use crate::pages::{assets, errors, health, home, notes, sign_in, sign_out};
+use crate::pages::{
+    admin, assets, devices, errors, health, home, live, notes, safe, sign_in, sign_out,
+};
 use crate::storage::Storage;
 use crate::users::Users;
 
@@ -20,6 +27,10 @@ pub(crate) struct App {
     pub(crate) storage: Storage,
     pub(crate) users: Users,
     pub(crate) cookie_is_secure: bool,
+    /// How long a password counts as just given.
+    pub(crate) fresh: Duration,
+    /// Whether the server is about to stop, for answers that would else go on for ever.
+    pub(crate) closing: watch::Receiver<bool>,
 }
 
 /// The largest session, in bytes: small, so that one sees what happens at the brim.
@@ -36,8 +47,17 @@ pub(crate) fn sessions(storage: &Storage, options: &Options) -> Result<SessionLa
         .sessions()
         .with_expiry(options.expiry())?
         .with_longest_expiry(sign_in::REMEMBERED.absolute_timeout())?
+        .with_anonymous_expiry(options.anonymous_expiry())?
+        .with_session_limit(SessionLimit::end_oldest(options.max_sessions))?
+        .with_devices(Devices::new().with_peer_address(peer_address))
         .with_max_record_size(MAX_SESSION_SIZE)?
         .with_cookie(cookie)
+}
+
+/// The other end of the connection: the demo stands behind no proxy.
+fn peer_address(extensions: &Extensions) -> Option<IpAddr> {
+    let info: &ConnectInfo<SocketAddr> = extensions.get()?;
+    Some(info.0.ip())
 }
 
 /// The whole app.
@@ -46,6 +66,15 @@ pub(crate) fn router(app: App, sessions: SessionLayer) -> Router {
         .route("/", get(home::show))
         .route("/sign-in", post(sign_in::sign_in))
         .route("/sign-out", post(sign_out::sign_out))
+        .route("/devices", get(devices::show))
+        .route("/devices/end", post(devices::end))
+        .route("/devices/end-others", post(devices::end_others))
+        .route("/devices/end-all", post(devices::end_all))
+        .route("/safe", get(safe::show).post(safe::unlock))
+        .route("/admin", get(admin::show))
+        .route("/admin/end", post(admin::end))
+        .route("/admin/end-all", post(admin::end_all))
+        .route("/live", get(live::stream))
         .route("/notes", post(notes::add))
         .route("/notes/remove", post(notes::remove))
         .layer(sessions.with_error_response(errors::session_failed));
@@ -63,7 +92,7 @@ pub(crate) fn router(app: App, sessions: SessionLayer) -> Router {
 
 /// Nothing but our own style, script and icon is loaded; nobody puts us into a frame.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
-     img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+     img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// What browsers are told about every answer.
 async fn protect(mut response: Response) -> Response {

@@ -1,5 +1,5 @@
-//! Cloakroom in a browser: a visit counter, notes, signing in and out, and the session as the store
-//! has it.
+//! Cloakroom in a browser: a visit counter, notes, signing in and out, one's devices, a safe, and the
+//! session as the store has it.
 //!
 //! Where to find what: [`options`] is the command line, [`storage`] where sessions are kept, [`app`]
 //! the routes and the layers around them, [`pages`] what one sees, [`server`] listens and closes.
@@ -17,6 +17,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use tokio::sync::watch;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -45,6 +46,7 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let sessions = app::sessions(&storage, &options)?;
     let listener = server::listen(options.listen).await?;
     let users = Users::hash().await?;
+    let closing = watch::Sender::new(false);
 
     let mut stdout = io::stdout();
     writeln!(stdout, "{}", storage.in_words())?;
@@ -53,8 +55,10 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         storage,
         users,
         cookie_is_secure: !options.insecure_http,
+        fresh: options.fresh,
+        closing: closing.subscribe(),
     };
-    server::serve(listener, app::router(app, sessions)).await?;
+    server::serve(listener, app::router(app, sessions), closing).await?;
     Ok(())
 }
 

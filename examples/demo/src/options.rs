@@ -53,6 +53,24 @@ pub(crate) struct Options {
         value_parser = humantime::parse_duration,
     )]
     absolute: Duration,
+
+    /// The same without use, for sessions that nobody has signed in to
+    #[arg(
+        long, value_name = "DURATION", help_heading = LIFE, default_value = "20m",
+        value_parser = humantime::parse_duration,
+    )]
+    anonymous_idle: Duration,
+
+    /// How long after a password was given the safe opens without it
+    #[arg(
+        long, value_name = "DURATION", help_heading = LIFE, default_value = "5m",
+        value_parser = humantime::parse_duration,
+    )]
+    pub(crate) fresh: Duration,
+
+    /// So many sessions for each guest; one more ends the oldest
+    #[arg(long, value_name = "COUNT", help_heading = LIFE, default_value_t = 5)]
+    pub(crate) max_sessions: u32,
 }
 
 const EXAMPLES: &str = "\
@@ -73,6 +91,11 @@ impl Options {
     /// How long sessions live.
     pub(crate) fn expiry(&self) -> Expiry {
         Expiry::idle(self.idle).absolute(self.absolute)
+    }
+
+    /// How long sessions live that nobody has signed in to: never longer than others.
+    pub(crate) fn anonymous_expiry(&self) -> Expiry {
+        Expiry::idle(self.anonymous_idle.min(self.idle)).absolute(self.absolute)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
@@ -33,18 +33,25 @@ pub(crate) fn url(listener: &TcpListener) -> io::Result<String> {
     Ok(format!("http://{address}"))
 }
 
-/// Serves until Ctrl-C or SIGTERM. Requests under way are finished, within reason.
-pub(crate) async fn serve(listener: TcpListener, app: Router) -> io::Result<()> {
-    let (closing, closed) = oneshot::channel::<()>();
-    let stop = async {
+/// Serves until Ctrl-C or SIGTERM. Requests under way are finished, within reason;
+/// `closing` tells those that would go on for ever.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    app: Router,
+    closing: watch::Sender<bool>,
+) -> io::Result<()> {
+    let mut closed = closing.subscribe();
+    let stop = async move {
         told_to_stop().await;
         info!("closing");
-        drop(closing);
+        closing.send_replace(true);
     };
     let out_of_patience = async {
-        drop(closed.await); // an error: the sender was dropped
+        drop(closed.wait_for(|closing| *closing).await);
         sleep(PATIENCE).await;
     };
+    // Who asks is told by the connection.
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
     tokio::select! {
         served = axum::serve(listener, app).with_graceful_shutdown(stop) => served,
         () = out_of_patience => {

@@ -10,11 +10,15 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinError, spawn_blocking};
 
 /// Names and passwords. They are shown on the page: this is a demo.
-pub(crate) const GUESTS: [(&str, &str); 3] = [
+pub(crate) const GUESTS: [(&str, &str); 4] = [
     ("Ada", "velvet-umbrella"),
     ("Bela", "opera-glasses"),
     ("Cleo", "white-gloves"),
+    (MANAGER, "brass-keys"),
 ];
+
+/// Who runs the house, and sees whose coats hang in it.
+pub(crate) const MANAGER: &str = "Mona";
 
 /// The accounts. Clones share them.
 #[derive(Clone)]

@@ -1,4 +1,4 @@
-//! Style, script and icon, built into the program.
+//! Style, scripts and icon, built into the program.
 
 use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -8,12 +8,17 @@ use axum::routing::get;
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let style = include_str!("../../assets/style.css");
     let script = include_str!("../../assets/clock.js");
+    let live = include_str!("../../assets/live.js");
     let icon = include_str!("../../assets/icon.svg");
     Router::new()
         .route("/style.css", get(asset("text/css; charset=utf-8", style)))
         .route(
             "/clock.js",
             get(asset("text/javascript; charset=utf-8", script)),
+        )
+        .route(
+            "/live.js",
+            get(asset("text/javascript; charset=utf-8", live)),
         )
         .route("/icon.svg", get(asset("image/svg+xml", icon)))
 }

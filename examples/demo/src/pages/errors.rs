@@ -51,6 +51,14 @@ pub(crate) fn session_failed(error: &SessionError) -> Response {
             "The pockets are full",
             "Two tabs filled your pockets at the same time. Take a note out and try again.",
         ),
+        SessionErrorKind::NotSignedIn => (
+            "Please sign in first",
+            "This is for guests who have signed in: the counter is on the front page.",
+        ),
+        SessionErrorKind::Ended => (
+            "That was undone",
+            "While you signed in, all of your sessions were ended. Sign in again if that was you.",
+        ),
         _ => (
             "Something went wrong",
             "It was written down on our side. Nothing of yours was changed.",
@@ -62,6 +70,12 @@ pub(crate) fn session_failed(error: &SessionError) -> Response {
         response.headers_mut().insert(RETRY_AFTER, soon);
     }
     response
+}
+
+/// Somebody is signed in, and this is not for them.
+pub(super) fn not_for_you() -> Response {
+    let text = "Only the manager sees whose coats hang where.";
+    page(StatusCode::FORBIDDEN, "Staff only", text)
 }
 
 fn page(status: StatusCode, title: &str, text: &str) -> Response {
@@ -77,6 +91,6 @@ fn page(status: StatusCode, title: &str, text: &str) -> Response {
             p { a.button href="/" { (back) } }
         }
     };
-    let page = layout::page(title, html! {}, body);
+    let page = layout::page_for_anybody(title, body);
     (status, [(CACHE_CONTROL, "no-store")], page).into_response()
 }

@@ -3,14 +3,14 @@
 use axum::extract::State;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::IntoResponse;
-use cloakroom::{Key, LazySession, Session, SessionError};
+use cloakroom::{Key, LazySession, Session, SessionError, UserId};
 use maud::{Markup, html};
 
-use super::sign_in::{self, GUEST, Guest};
+use super::sign_in::{self, KEPT};
 use super::ticket::Ticket;
 use super::{layout, notes};
 use crate::app::App;
-use crate::flash::{self, Flash, Tone};
+use crate::flash;
 
 /// How often this page was seen.
 const VISITS: Key<u64> = Key::new("visits");
@@ -27,48 +27,37 @@ pub(crate) async fn show(
     session.save().await?;
 
     let visits = session.get(VISITS)?.unwrap_or_default();
-    let guest = session.get(GUEST)?;
-    let remembered = guest.as_ref().is_some_and(|guest| guest.remembered);
+    let user = session.user();
     let ticket = Ticket {
         session: &session,
         store: app.storage.name(),
         cookie: lazy.cookie_name(),
         cookie_is_secure: app.cookie_is_secure,
-        remembered,
+        remembered: session.get(KEPT)?.unwrap_or_default(),
     };
     let body = html! {
-        @if let Some(flash) = &flash { (message(flash)) }
-        (welcome(visits, guest.as_ref()))
+        (layout::message(flash.as_ref()))
+        (welcome(visits, user.as_ref()))
         div.columns {
             div.doing {
-                @if guest.is_none() { (sign_in::form()) }
+                @if user.is_none() { (sign_in::form()) }
                 (notes::section(&session)?)
                 (ideas())
             }
             (ticket.render()?)
         }
     };
-    let page = layout::page("Your visit", account(guest.as_ref()), body);
+    let page = layout::page("Your visit", user.as_ref(), body);
     // What is personal is kept by no cache, and not shown again by the back button after signing out.
     Ok(([(CACHE_CONTROL, "no-store")], page))
 }
 
-fn message(flash: &Flash) -> Markup {
-    let (class, role) = match flash.tone {
-        Tone::Good => ("flash good", "status"),
-        Tone::Bad => ("flash bad", "alert"),
-    };
-    html! {
-        p #flash class=(class) role=(role) { (flash.text) }
-    }
-}
-
-fn welcome(visits: u64, guest: Option<&Guest>) -> Markup {
+fn welcome(visits: u64, user: Option<&UserId>) -> Markup {
     html! {
         section.welcome {
             p.eyebrow {
                 "Good evening"
-                @if let Some(guest) = guest { ", " (guest.name) }
+                @if let Some(user) = user { ", " (user) }
             }
             h1 #visits data-count=(visits) {
                 "You have been here "
@@ -93,22 +82,9 @@ fn ideas() -> Markup {
                 li { "Open a second tab, and add notes in both: none is lost." }
                 li { "Sign in: the ticket has a new number, and your notes came along." }
                 li { "Sign out in one tab, then add a note in the other: the old session stays gone." }
+                li { "Sign in from two browsers, and end one of them under \u{201c}Devices\u{201d} in the other." }
                 li { "Close the browser: the ticket is gone, unless you asked to be remembered." }
             }
-        }
-    }
-}
-
-/// Who is signed in, for the top of the page.
-fn account(guest: Option<&Guest>) -> Markup {
-    html! {
-        @if let Some(guest) = guest {
-            p { span.who { "Signed in as " } strong #guest { (guest.name) } }
-            form method="post" action="/sign-out" {
-                button.quiet #sign-out type="submit" { "Sign out" }
-            }
-        } @else {
-            p { "Not signed in" }
         }
     }
 }

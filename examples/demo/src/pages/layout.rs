@@ -2,8 +2,56 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-/// A whole page. `account` goes to the top, `body` into the middle.
-pub(super) fn page(title: &str, account: Markup, body: Markup) -> Markup {
+use cloakroom::UserId;
+
+use crate::flash::{Flash, Tone};
+use crate::users::MANAGER;
+
+/// A whole page, as `user` sees it. `body` goes into the middle.
+pub(super) fn page(title: &str, user: Option<&UserId>, body: Markup) -> Markup {
+    whole_page(title, account(user), user.is_some(), body)
+}
+
+/// A page for whoever it may be: the session is not known.
+pub(super) fn page_for_anybody(title: &str, body: Markup) -> Markup {
+    whole_page(title, html! {}, false, body)
+}
+
+/// A message that is shown once.
+pub(super) fn message(flash: Option<&Flash>) -> Markup {
+    html! {
+        @if let Some(flash) = flash {
+            @let (class, role) = match flash.tone {
+                Tone::Good => ("flash good", "status"),
+                Tone::Bad => ("flash bad", "alert"),
+            };
+            p #flash class=(class) role=(role) { (flash.text) }
+        }
+    }
+}
+
+/// Who is signed in, and where that leads to.
+fn account(user: Option<&UserId>) -> Markup {
+    html! {
+        @match user.map(ToString::to_string) {
+            Some(name) => {
+                p { span.who { "Signed in as " } strong #guest { (name) } }
+                nav aria-label="Yours" {
+                    a href="/devices" { "Devices" }
+                    a href="/safe" { "Safe" }
+                    @if name == MANAGER { a href="/admin" { "House" } }
+                }
+                form method="post" action="/sign-out" {
+                    button.quiet #sign-out type="submit" { "Sign out" }
+                }
+            }
+            None => p { "Not signed in" },
+        }
+    }
+}
+
+/// `live` is for pages of somebody who is signed in: a script tells when that is over.
+fn whole_page(title: &str, account: Markup, live: bool, body: Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -15,6 +63,7 @@ pub(super) fn page(title: &str, account: Markup, body: Markup) -> Markup {
                 link rel="icon" href="/icon.svg" type="image/svg+xml";
                 link rel="stylesheet" href="/style.css";
                 script src="/clock.js" defer {}
+                @if live { script src="/live.js" defer {} }
             }
             body {
                 a.skip href="#main" { "To the content" }
@@ -22,11 +71,24 @@ pub(super) fn page(title: &str, account: Markup, body: Markup) -> Markup {
                     a.brand href="/" { (hanger()) "Cloakroom" }
                     div.account { (account) }
                 }
+                @if live { (over()) }
                 main #main tabindex="-1" { (body) }
                 footer.bottom {
-                    p { "A demo of sessions for axum. It works without scripts; one lets the clocks tick." }
+                    p { "A demo of sessions for axum. It works without scripts; they let the clocks tick, and tell at once when you are signed out." }
                 }
             }
+        }
+    }
+}
+
+/// What takes the place of the page when the session has ended. The script fills it in.
+fn over() -> Markup {
+    html! {
+        section.over #over role="alert" hidden {
+            p.eyebrow { "The coat is gone" }
+            h1 tabindex="-1" { "You were signed out" }
+            p.lede #over-reason {}
+            p { a.button href="/" { "To the front page" } }
         }
     }
 }

@@ -5,25 +5,17 @@ use axum::extract::State;
 use axum::response::Redirect;
 use cloakroom::{Expiry, Key, Session, SessionError, days};
 use maud::{Markup, html};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::app::App;
 use crate::flash::{self, Tone};
 use crate::users::GUESTS;
 
-/// Who is signed in.
-pub(crate) const GUEST: Key<Guest> = Key::new("guest");
+/// Whether the session is to outlive the browser.
+pub(crate) const KEPT: Key<bool> = Key::new("remembered");
 
 /// How long a session lives whose guest asked to be remembered.
 pub(crate) const REMEMBERED: Expiry = Expiry::idle(days(7)).absolute(days(30));
-
-/// A guest who is signed in.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Guest {
-    pub(crate) name: String,
-    /// Whether the session is to outlive the browser.
-    pub(crate) remembered: bool,
-}
 
 /// What the form sends.
 #[derive(Deserialize)]
@@ -48,24 +40,15 @@ pub(crate) async fn sign_in(
         )?;
         return Ok(Redirect::to("/"));
     };
-    let before = session.get(GUEST)?;
-    if before.as_ref().is_some_and(|guest| guest.name != name) {
-        // Somebody else's coat: the new guest gets nothing of it, not even its deadlines.
-        session.destroy().await?;
-    }
-    // A new ticket for new rights, or one that was slipped in before would now open the account.
-    session.renew()?;
-    // A new life with it: as long as the guest asked for, from now.
+    // A new ticket for new rights, or one that was slipped in before would now open the account. If
+    // somebody else was signed in, nothing of theirs is left.
+    let ticket = session.sign_in(name);
     if form.remember {
-        session.set_expiry(REMEMBERED)?;
+        ticket.with_expiry(REMEMBERED).await?;
     } else {
-        session.reset_expiry()?;
+        ticket.await?;
     }
-    let guest = Guest {
-        name: name.to_owned(),
-        remembered: form.remember,
-    };
-    session.insert(GUEST, guest)?;
+    session.insert(KEPT, form.remember)?;
     flash::say(
         &session,
         Tone::Good,

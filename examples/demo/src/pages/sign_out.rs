@@ -7,7 +7,7 @@ use crate::flash::{self, Tone};
 
 /// Ends the session, on every server and for every tab.
 pub(crate) async fn sign_out(session: Session) -> Result<Redirect, SessionError> {
-    session.destroy().await?;
+    session.sign_out().await?;
     // A new session begins with what is put in after that: a new ticket, nothing of the old.
     flash::say(&session, Tone::Good, "Here is your coat. Good night!")?;
     Ok(Redirect::to("/"))

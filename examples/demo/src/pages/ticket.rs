@@ -1,11 +1,10 @@
 //! The ticket: the viewer's own session, as the store has it.
 
-use std::time::{Duration, SystemTime};
-
 use cloakroom::{Session, SessionError};
-use humantime::format_rfc3339_seconds;
 use maud::{Markup, html};
 use serde_json::value::RawValue;
+
+use super::time::{countdown, moment};
 
 /// What is shown of a session.
 pub(super) struct Ticket<'a> {
@@ -76,6 +75,9 @@ impl Ticket<'_> {
         html! {
             dl.life {
                 div { dt { "Ticket issued" } dd { (moment(session.created_at())) } }
+                @if let Some(user) = session.user() {
+                    div { dt { "Signed in" } dd { (user) ", " (moment(session.signed_in_at())) } }
+                }
                 div { dt { "Last seen" } dd { (moment(session.last_seen())) } }
                 div { dt { "Ends if unused" } dd #idle { (countdown(session.expires_at())) } }
                 div { dt { "Ends at the latest" } dd #absolute { (countdown(session.deadline())) } }
@@ -103,53 +105,5 @@ impl Ticket<'_> {
                 }
             }
         })
-    }
-}
-
-fn moment(time: Option<SystemTime>) -> Markup {
-    html! {
-        @if let Some(time) = time {
-            @let text = format_rfc3339_seconds(time).to_string();
-            time datetime=(text) { (text.replace('T', " ").replace('Z', " UTC")) }
-        } @else { "\u{2013}" }
-    }
-}
-
-/// How long it is until then. The script lets it tick.
-fn countdown(time: Option<SystemTime>) -> Markup {
-    html! {
-        @if let Some(time) = time {
-            @let left = time.duration_since(SystemTime::now()).unwrap_or_default();
-            time datetime=(format_rfc3339_seconds(time)) data-countdown { "in " (in_words(left)) }
-        } @else { "\u{2013}" }
-    }
-}
-
-/// Minutes and seconds matter only on the last day.
-fn in_words(left: Duration) -> String {
-    let seconds = left.as_secs();
-    let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
-    let (minutes, seconds) = (seconds / 60 % 60, seconds % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, _) => format!("{minutes} min {seconds} s"),
-        (0, ..) => format!("{hours} h {minutes} min {seconds} s"),
-        (1, ..) => format!("1 day {hours} h"),
-        _ => format!("{days} days {hours} h"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn seconds_matter_only_on_the_last_day() {
-        let words = |seconds| in_words(Duration::from_secs(seconds));
-        assert_eq!(words(0), "0 s");
-        assert_eq!(words(1799), "29 min 59 s");
-        assert_eq!(words(86_399), "23 h 59 min 59 s");
-        assert_eq!(words(86_400), "1 day 0 h");
-        assert_eq!(words(2_591_999), "29 days 23 h");
     }
 }

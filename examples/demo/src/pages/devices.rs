@@ -1,0 +1,130 @@
+//! "Your devices": where a guest is signed in, and a button to end each of these sessions.
+
+use axum::Form;
+use axum::http::header::CACHE_CONTROL;
+use axum::response::{IntoResponse, Redirect};
+use cloakroom::{EndedBy, Session, SessionError, SessionId, SessionInfo, Sessions};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::layout;
+use super::time::{ago, countdown};
+use crate::flash::{self, Tone};
+
+/// What the button beside a device sends.
+#[derive(Deserialize)]
+pub(crate) struct One {
+    id: String,
+}
+
+/// Shows the list.
+pub(crate) async fn show(
+    session: Session,
+    sessions: Sessions,
+) -> Result<impl IntoResponse, SessionError> {
+    let user = session.require_user()?;
+    let flash = flash::take(&session)?;
+    let found = sessions.of(&user).await?;
+    let body = html! {
+        (layout::message(flash.as_ref()))
+        h1 { "Your devices" }
+        p.lede {
+            "Everywhere you are signed in. One you do not know? End it, then change your password; there \
+             it is signed out at once, also on pages that are open."
+        }
+        div data-live="sessions" {
+            section.card.list #devices aria-label="Devices" {
+                ul.devices {
+                    @for info in &found { (line(info, info.is(&session), "/devices/end")) }
+                }
+            }
+            div.actions {
+                @if found.len() > 1 {
+                    form method="post" action="/devices/end-others" {
+                        button #end-others type="submit" { "End all others" }
+                    }
+                }
+                form method="post" action="/devices/end-all" {
+                    button.quiet #end-all type="submit" { "Sign out everywhere" }
+                }
+            }
+        }
+    };
+    let page = layout::page("Your devices", Some(&user), body);
+    Ok(([(CACHE_CONTROL, "no-store")], page))
+}
+
+/// One session in a list, with a button that ends it. One's own has none: that is what "Sign out" is
+/// for.
+pub(super) fn line(info: &SessionInfo, is_own: bool, action: &str) -> Markup {
+    let device = info.device().map(ToString::to_string);
+    let address = info.device().and_then(cloakroom::Device::address);
+    html! {
+        li data-id=(info.id()) {
+            div {
+                p.device {
+                    (device.as_deref().unwrap_or("Unknown device"))
+                    @if is_own { span.own { "This device" } }
+                }
+                p.details {
+                    @if let Some(address) = address { (address) " \u{b7} " }
+                    @if let Some(at) = info.signed_in_at() { "signed in " (ago(at)) " \u{b7} " }
+                    "seen " (ago(info.last_seen()))
+                    " \u{b7} ends " (countdown(Some(info.expires_at())))
+                }
+            }
+            @if !is_own {
+                form method="post" action=(action) {
+                    input type="hidden" name="id" value=(info.id());
+                    button.quiet type="submit" { "End" }
+                }
+            }
+        }
+    }
+}
+
+/// Ends one of the guest's own sessions.
+pub(crate) async fn end(
+    session: Session,
+    sessions: Sessions,
+    Form(form): Form<One>,
+) -> Result<Redirect, SessionError> {
+    let user = session.require_user()?;
+    let ended = match form.id.parse::<SessionId>() {
+        Ok(id) => sessions.end_of(&user, id).await?,
+        Err(_) => false,
+    };
+    let (tone, text) = match ended {
+        true => (Tone::Good, "That device is signed out."),
+        false => (Tone::Bad, "That one was signed out already."),
+    };
+    flash::say(&session, tone, text)?;
+    Ok(Redirect::to("/devices"))
+}
+
+/// Ends all of the guest's sessions but this one.
+pub(crate) async fn end_others(
+    session: Session,
+    sessions: Sessions,
+) -> Result<Redirect, SessionError> {
+    let text = match sessions.end_others(&session).await? {
+        0 => "There was no other.".to_owned(),
+        1 => "One other device is signed out.".to_owned(),
+        count => format!("{count} other devices are signed out."),
+    };
+    flash::say(&session, Tone::Good, text)?;
+    Ok(Redirect::to("/devices"))
+}
+
+/// Ends all of the guest's sessions, this one included.
+pub(crate) async fn end_all(
+    session: Session,
+    sessions: Sessions,
+) -> Result<Redirect, SessionError> {
+    let user = session.require_user()?;
+    // This one first: so this browser forgets its ticket.
+    session.sign_out().await?;
+    sessions.end_all(&user, EndedBy::User).await?;
+    flash::say(&session, Tone::Good, "You are signed out everywhere.")?;
+    Ok(Redirect::to("/"))
+}

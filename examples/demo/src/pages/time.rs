@@ -1,0 +1,79 @@
+//! Moments and spans of time, in words.
+
+use std::time::{Duration, SystemTime};
+
+use humantime::format_rfc3339_seconds;
+use maud::{Markup, html};
+
+/// A moment, to the second.
+pub(super) fn moment(time: Option<SystemTime>) -> Markup {
+    html! {
+        @if let Some(time) = time {
+            @let text = format_rfc3339_seconds(time).to_string();
+            time datetime=(text) { (text.replace('T', " ").replace('Z', " UTC")) }
+        } @else { "\u{2013}" }
+    }
+}
+
+/// How long ago it was, roughly.
+pub(super) fn ago(time: SystemTime) -> Markup {
+    let passed = SystemTime::now().duration_since(time).unwrap_or_default();
+    html! {
+        time datetime=(format_rfc3339_seconds(time)) {
+            @match passed.as_secs() {
+                0..60 => "just now",
+                _ => { (roughly(passed)) " ago" }
+            }
+        }
+    }
+}
+
+/// How long it is until then. The script lets it tick.
+pub(super) fn countdown(time: Option<SystemTime>) -> Markup {
+    html! {
+        @if let Some(time) = time {
+            @let left = time.duration_since(SystemTime::now()).unwrap_or_default();
+            time datetime=(format_rfc3339_seconds(time)) data-countdown { "in " (in_words(left)) }
+        } @else { "\u{2013}" }
+    }
+}
+
+/// Minutes and seconds matter only on the last day.
+fn in_words(left: Duration) -> String {
+    let seconds = left.as_secs();
+    let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
+    let (minutes, seconds) = (seconds / 60 % 60, seconds % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min {seconds} s"),
+        (0, ..) => format!("{hours} h {minutes} min {seconds} s"),
+        (1, ..) => format!("1 day {hours} h"),
+        _ => format!("{days} days {hours} h"),
+    }
+}
+
+/// The largest unit alone.
+fn roughly(passed: Duration) -> String {
+    let minutes = passed.as_secs() / 60;
+    match (minutes / 1440, minutes / 60) {
+        (0, 0) => format!("{minutes} min"),
+        (0, hours) => format!("{hours} h"),
+        (1, _) => "1 day".to_owned(),
+        (days, _) => format!("{days} days"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_matter_only_on_the_last_day() {
+        let words = |seconds| in_words(Duration::from_secs(seconds));
+        assert_eq!(words(0), "0 s");
+        assert_eq!(words(1799), "29 min 59 s");
+        assert_eq!(words(86_399), "23 h 59 min 59 s");
+        assert_eq!(words(86_400), "1 day 0 h");
+        assert_eq!(words(2_591_999), "29 days 23 h");
+    }
+}
