@@ -20,7 +20,7 @@ news.addEventListener("over", (event) => {
 const list = document.querySelector("[data-live=sessions]");
 if (list) {
   news.addEventListener("sessions", async () => {
-    const answer = await fetch(location.pathname);
+    const answer = await fetch(`${location.pathname}?list`);
     if (!answer.ok) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     const there = fresh.querySelector("[data-live=sessions]");

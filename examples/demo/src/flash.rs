@@ -34,3 +34,14 @@ pub(crate) fn say(
 pub(crate) fn take(session: &Session) -> Result<Option<Flash>, SessionError> {
     session.take(FLASH)
 }
+
+/// The same, for a page of which a script may fetch a list: `?list` leaves the message to the page.
+pub(crate) fn take_for_page(
+    session: &Session,
+    query: Option<&str>,
+) -> Result<Option<Flash>, SessionError> {
+    match query {
+        Some("list") => Ok(None),
+        _ => take(session),
+    }
+}

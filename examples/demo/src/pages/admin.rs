@@ -1,6 +1,7 @@
 //! The manager's view: who is in the house, and the right to show anybody the door.
 
 use axum::Form;
+use axum::extract::RawQuery;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Redirect, Response};
 use cloakroom::{EndedBy, Session, SessionError, SessionId, SessionInfo, Sessions, UserId};
@@ -24,11 +25,15 @@ pub(crate) struct Guest {
 }
 
 /// Shows all guests, and where they are signed in.
-pub(crate) async fn show(session: Session, sessions: Sessions) -> Result<Response, SessionError> {
+pub(crate) async fn show(
+    session: Session,
+    sessions: Sessions,
+    RawQuery(query): RawQuery,
+) -> Result<Response, SessionError> {
     let Some(manager) = manager(&session)? else {
         return Ok(errors::not_for_you());
     };
-    let flash = flash::take(&session)?;
+    let flash = flash::take_for_page(&session, query.as_deref())?;
     let mut sections = Vec::new();
     for (name, _) in GUESTS {
         sections.push(section(name, &sessions.of(name).await?, &session));

@@ -1,6 +1,7 @@
 //! "Your devices": where a guest is signed in, and a button to end each of these sessions.
 
 use axum::Form;
+use axum::extract::RawQuery;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Redirect};
 use cloakroom::{EndedBy, Session, SessionError, SessionId, SessionInfo, Sessions};
@@ -21,9 +22,10 @@ pub(crate) struct One {
 pub(crate) async fn show(
     session: Session,
     sessions: Sessions,
+    RawQuery(query): RawQuery,
 ) -> Result<impl IntoResponse, SessionError> {
     let user = session.require_user()?;
-    let flash = flash::take(&session)?;
+    let flash = flash::take_for_page(&session, query.as_deref())?;
     let found = sessions.of(&user).await?;
     let body = html! {
         (layout::message(flash.as_ref()))
