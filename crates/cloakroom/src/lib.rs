@@ -42,7 +42,13 @@
 //! |---|---|
 //! | set it up | [`SessionLayer`], [`CookieConfig`], [`Expiry`] |
 //! | read and edit | [`Session::get`], [`insert`](Session::insert), [`update`](Session::update), [`take`](Session::take), [`Key`] |
-//! | sign in and out | [`Session::renew`], [`Session::destroy`], [`Session::set_expiry`], [`Session::reset_expiry`] |
+//! | sign in and out | [`Session::sign_in`], [`Session::sign_out`], [`Session::user`] |
+//! | ask for the password again | [`Fresh`], [`Session::require_fresh`] |
+//! | list, limit and end a user's sessions | [`Sessions`], [`SessionLimit`], [`SessionLayer::with_devices`] |
+//! | hear what happens, end live connections | [`Sessions::events`], [`Session::watch`] |
+//! | notice a stolen cookie | [`SessionLayer::with_rotation`] |
+//! | carry the token in a header | [`TokenHeader`] |
+//! | renew, end, choose a life | [`Session::renew`], [`Session::destroy`], [`Session::set_expiry`], [`Session::reset_expiry`] |
 //! | commit at once | [`Session::save`], [`Session::update_now`], [`Session::take_once`] |
 //! | outlive the request | [`Session::detach`] |
 //! | do without axum, or before the handler | [`LazySession`] |
@@ -72,6 +78,7 @@
 //! | writes | one load, one update | nothing; after [`set_expiry`](Session::set_expiry), the same token again |
 //! | carries the cookie of a session that ended within the last minute | one load; edits stay in memory | nothing: the browser may hold a better one by now |
 //! | renews | the new session, then the end of the old | set |
+//! | signs in | an entry for the user, the new session, the end of the old | set |
 //! | destroys | the end, at once | removed |
 //! | edits, and meanwhile the session ended elsewhere | nothing; the answer's extensions hold [`EndedMeanwhile`] | nothing |
 //! | edits, and the store fails | perhaps something: the answer is 503 | nothing |
@@ -90,10 +97,12 @@
 //!
 //! | level | what is told |
 //! |---|---|
-//! | info | a session was created, renewed, ended or found expired; an unknown token, or one of an ended session, was presented; edits were dropped since the session ended elsewhere |
-//! | warn | an entry was replaced unseen; two cookies open two live sessions; the layer is mounted twice; a public cache was overruled; a use could not be written down |
+//! | info | a session was created, signed in to, renewed, ended or found expired; a sign-in was refused; an unknown token, or one of an ended session, was presented; edits were dropped since the session ended elsewhere |
+//! | warn | a retired secret was presented: theft; an entry was replaced unseen; two cookies open two live sessions; the layer is mounted twice; a public cache was overruled; a use could not be written down |
 //! | error | a session could not be loaded, saved or ended; a stored session cannot be read (once for each) |
 //! | debug | every command to the store, with its span; edits were replayed, or dropped since the answer is an error |
+//!
+//! What happens to sessions is also told between servers: [`Sessions::events`].
 //!
 //! `docs/observability.md` in the repository lists every one with its fields, every metric with its
 //! labels, and the alerts worth having.
@@ -104,6 +113,7 @@
 //! |---|---|
 //! | `axum` (default) | the extractors |
 //! | `seal` | signed and encrypted cookies |
+//! | `devices` | from where and with what users sign in |
 //! | `metrics` | counters and the store's latency, through the `metrics` facade |
 //! | `testing` | helpers for an app's tests |
 
@@ -180,4 +190,23 @@ pub const fn hours(hours: u64) -> Duration {
 #[must_use]
 pub const fn days(days: u64) -> Duration {
     hours(days.saturating_mul(24))
+}
+
+/// The guides, whose examples are tests.
+#[cfg(all(doctest, feature = "axum", feature = "devices"))]
+mod guides {
+    #[doc = include_str!("../../../docs/devices.md")]
+    struct Devices;
+
+    #[doc = include_str!("../../../docs/log-out-everywhere.md")]
+    struct LogOutEverywhere;
+
+    #[doc = include_str!("../../../docs/session-limits.md")]
+    struct SessionLimits;
+
+    #[doc = include_str!("../../../docs/re-authentication.md")]
+    struct ReAuthentication;
+
+    #[doc = include_str!("../../../docs/live-connections.md")]
+    struct LiveConnections;
 }

@@ -88,19 +88,19 @@ impl Session {
     }
 
     /// Gives the session a new id and a new secret when it is saved, and ends the old one; data and
-    /// deadlines carry over, unless [`reset_expiry`](Self::reset_expiry) gives it a new life. Call it whenever the rights of a session change, above all at signing
-    /// in (ASVS 5.0, 7.2.4), or an id that an attacker had planted would be signed in.
+    /// deadlines carry over, unless [`reset_expiry`](Self::reset_expiry) gives it a new life. Call it
+    /// whenever the rights of a session change (ASVS 5.0, 7.2.4), or an id that an attacker had
+    /// planted would have them. Signing in does it by itself: [`sign_in`](Self::sign_in).
     ///
     /// On a session that has ended, it begins a new one, with what this request puts in.
     ///
     /// ```
     /// use cloakroom::{Session, SessionError};
     ///
-    /// async fn sign_in(session: Session) -> Result<(), SessionError> {
-    ///     // … after the password was checked:
+    /// async fn second_factor(session: Session) -> Result<(), SessionError> {
+    ///     // … after the code was checked:
     ///     session.renew()?;
-    ///     session.reset_expiry()?;
-    ///     session.insert("user_id", 42)
+    ///     session.insert("factors", 2)
     /// }
     /// ```
     ///
