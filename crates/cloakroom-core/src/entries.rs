@@ -4,6 +4,7 @@ use std::any::type_name;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -102,6 +103,17 @@ impl Entries {
     pub fn json_len(&self) -> usize {
         // Each entry counts its comma; the last has none.
         2 + self.len.saturating_sub(1)
+    }
+
+    /// The length of the JSON object without the library's own entries, see [`is_reserved`]: what an
+    /// app's limit is about.
+    #[must_use]
+    pub fn json_len_of_the_app(&self) -> usize {
+        // Reserved keys stand together, in the order of keys.
+        let from_reserved = (Bound::Included("$"), Bound::Excluded("%"));
+        let reserved = self.map.range::<str, _>(from_reserved);
+        let reserved: usize = reserved.map(|(key, value)| entry_len(key, value)).sum();
+        2 + (self.len - reserved).saturating_sub(1)
     }
 
     /// The value of `key`, decoded.

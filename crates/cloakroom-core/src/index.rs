@@ -54,7 +54,8 @@ pub enum Admission {
         /// The sessions that the caller must end to hold the limit, and then
         /// [`forget`](UserIndex::forget). They do not count any more, and are still entered.
         over: Vec<SessionId>,
-        /// A few entries at random, for the caller to look whether sessions are behind them.
+        /// A few entries, whose ids are older than [`OLD`], for the caller to look whether sessions
+        /// are behind them. Over many admissions, every entry gets its turn.
         sample: Vec<SessionId>,
     },
     /// The user has as many sessions as it may: these. Nothing was entered.

@@ -7,7 +7,7 @@ use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
 
 use crate::error::{Cause, SessionError};
-use crate::middleware::retry_after;
+use crate::middleware::what_helps;
 use crate::session::{LazySession, Session};
 use crate::users::Sessions;
 
@@ -67,7 +67,7 @@ impl IntoResponse for SessionError {
     /// ([`with_error_response`](crate::SessionLayer::with_error_response)).
     fn into_response(self) -> Response {
         let mut response = (self.status(), self.to_string()).into_response();
-        retry_after(&mut response);
+        what_helps(&mut response);
         response.extensions_mut().insert(self);
         response
     }

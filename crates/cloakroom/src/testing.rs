@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cloakroom_core::UserId;
 use http::HeaderValue;
 
 use crate::cookie::transport::{Tickets, hand_out};
@@ -19,8 +20,8 @@ use crate::session::{LazySession, Session};
 /// use tower::ServiceExt;
 ///
 /// async fn account(session: Session) -> Result<StatusCode, SessionError> {
-///     let signed_in = session.contains("user_id");
-///     Ok(if signed_in { StatusCode::OK } else { StatusCode::UNAUTHORIZED })
+///     session.require_user()?;
+///     Ok(StatusCode::OK)
 /// }
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -28,7 +29,7 @@ use crate::session::{LazySession, Session};
 /// let layer = SessionLayer::new(MemoryStore::new());
 /// let app = Router::new().route("/account", get(account)).layer(layer.clone());
 ///
-/// let signed_in = TestSession::begin(&layer, |session| session.insert("user_id", 42)).await?;
+/// let signed_in = TestSession::signed_in(&layer, "ada").await?;
 /// let request = Request::get("/account")
 ///     .header(COOKIE, signed_in.cookie())
 ///     .body(Body::empty())?;
@@ -56,6 +57,25 @@ impl TestSession {
         let session = load(Handle::new(context, Tickets::default(), None, None)).await?;
         edit(&session)?;
         session.save().await?;
+        Self::of(session)
+    }
+
+    /// Signs a user in, in the layer's store.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::sign_in`].
+    pub async fn signed_in<E>(
+        layer: &SessionLayer<E>,
+        user: impl Into<UserId>,
+    ) -> Result<Self, SessionError> {
+        let context = Arc::clone(layer.context());
+        let session = load(Handle::new(context, Tickets::default(), None, None)).await?;
+        session.sign_in(user).await?;
+        Self::of(session)
+    }
+
+    fn of(session: Session) -> Result<Self, SessionError> {
         let handle = session.handle;
         let cookie = {
             let state = handle.state();

@@ -129,6 +129,36 @@ async fn a_link_that_falls_silent_is_told_and_made_anew() {
     assert_eq!(next(&mut events).await, event());
 }
 
+/// The event was lost in the gap: who watches looks again when the gap is told, and not after thirty
+/// seconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_watches_through_a_gap_looks_when_it_is_over() {
+    let server = RedisServer::start();
+    let proxy = Proxy::start(server.port()).await;
+    let behind = RedisStore::connect(proxy.url()).await.expect("it runs");
+    let beside = RedisStore::connect(server.url()).await.expect("it runs");
+    let mut browser = Browser::new(app(SessionLayer::new(behind.clone())));
+    sign_in(&mut browser, "ada").await;
+    let watch = take_out(&mut browser, Session::watch).await;
+    let watching = tokio::spawn(watch);
+    missed(&mut subscribe(&behind)).await;
+    proxy.set(Weather::Swallowed);
+    let sessions = SessionLayer::new(beside).sessions();
+    assert_eq!(
+        sessions
+            .end_all("ada", EndedBy::Admin)
+            .await
+            .expect("it ends"),
+        1
+    );
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(!watching.is_finished(), "it cannot know");
+    proxy.set(Weather::Fair);
+    let reason = timeout(BOUND + Duration::from_secs(4), watching).await;
+    let reason = reason.expect("it looks again").expect("no panic");
+    assert_eq!(reason, EndReason::ByAdmin);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn in_a_cluster_events_reach_every_node_and_outlive_one() {
     let mut cluster = Cluster::start();

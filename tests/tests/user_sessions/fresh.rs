@@ -45,6 +45,16 @@ async fn a_sensitive_action_wants_a_recent_sign_in(backend: Backend) {
     assert_eq!(browser.read().await, Some(1), "nothing was lost over it");
 }
 
+/// RFC 9110, section 15.5.2.
+#[tokio::test]
+async fn a_refusal_names_the_scheme() {
+    let stage = Stage::memory();
+    let act = Act::with(|_: Fresh<10>| async { Ok(()) });
+    let answer = stage.browser().perform(act).await;
+    assert_eq!(answer.status, 401);
+    assert_eq!(answer.headers["www-authenticate"], "Session");
+}
+
 #[tokio::test]
 async fn the_app_chooses_what_the_refusal_looks_like() {
     let stage = Stage::memory();

@@ -7,6 +7,7 @@ use cloakroom::{EndReason, Expiry, SessionLayer, SessionLimit, Store, days};
 use tests::app::{Stage, app};
 use tests::backend::Backend;
 use tests::browser::{Browser, Effect};
+use tests::faults::Verb;
 use tests::on_every_store;
 use tokio::task::JoinSet;
 
@@ -145,6 +146,25 @@ async fn storm(backend: &Backend, limit: SessionLimit) {
     assert_eq!(sessions.count(&user).await.expect("it counts"), 5);
     let five = async || backend.entered(&user).await.len() == 5;
     eventually("five entries are left", five).await;
+}
+
+/// An entry whose session is about to be stored is not taken for one that was left behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_in_under_way_counts() {
+    let stage = Stage::memory();
+    let layer = stage
+        .layer()
+        .with_session_limit(SessionLimit::refuse_more_than(1));
+    let layer = layer.expect("it keeps an index");
+    let gate = stage.store.hold(Verb::Create);
+    let mut first = Browser::new(app(layer.clone()));
+    let log_in = tokio::spawn(async move { try_sign_in(&mut first, "ada").await });
+    gate.reached().await;
+    let mut second = Browser::new(app(layer.clone()));
+    assert_eq!(try_sign_in(&mut second, "ada").await.status, 409);
+    gate.open();
+    assert_eq!(log_in.await.expect("no request panics").status, 200);
+    assert_eq!(layer.sessions().count("ada").await.expect("it counts"), 1);
 }
 
 #[tokio::test]

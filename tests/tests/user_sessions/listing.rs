@@ -67,6 +67,11 @@ async fn sessions_of_others_and_of_other_realms_are_not_listed(backend: Backend)
     assert_eq!(ids(&backend.sessions().await, "ada").await, [adas]);
     assert_eq!(ids(&other.sessions(), "ada").await, [ada_elsewhere]);
     assert_eq!(ids(&backend.sessions().await, "eve").await, []);
+    // And the other app's Ada is not this one's to end.
+    let sessions = backend.sessions().await;
+    let ended = sessions.end_of("ada", ada_elsewhere).await;
+    assert!(!ended.expect("the store answers"));
+    assert_eq!(ids(&other.sessions(), "ada").await, [ada_elsewhere]);
 }
 
 async fn what_expired_is_not_listed_and_its_entry_goes_when_it_is_old(backend: Backend) {

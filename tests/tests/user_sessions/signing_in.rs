@@ -327,3 +327,38 @@ async fn signing_in_costs_an_entry_a_creation_and_an_ending() {
         Effect::Set,
     );
 }
+
+/// A full session is no reason not to let its owner in.
+#[tokio::test]
+async fn a_session_that_is_full_can_be_signed_in_to() {
+    let stage = Stage::memory();
+    let layer = stage
+        .layer()
+        .with_max_record_size(1024)
+        .expect("it is valid");
+    let mut browser = tests::browser::Browser::new(tests::app::app(layer));
+    let fill = |session: cloakroom::Session| async move {
+        let mut length = 900;
+        while session.insert("full", "x".repeat(length)).is_ok() {
+            length += 1;
+        }
+        Ok(())
+    };
+    browser.act(fill).await;
+    sign_in(&mut browser, "ada").await;
+    assert_eq!(whoami(&mut browser).await, "ada");
+    let answer = browser
+        .act(|session| async move {
+            let full = session.get::<String>("full")?.unwrap_or_default();
+            session.insert("full", &*full)?;
+            let more = session.insert("more", "x").map_err(|error| error.kind());
+            assert_eq!(more, Err(SessionErrorKind::TooLarge));
+            Ok((full.len() > 900).to_string())
+        })
+        .await;
+    assert_eq!(answer.text(), "true");
+    // But a name that no store would give back is refused.
+    let answer = try_sign_in(&mut browser, "x".repeat(2 << 20)).await;
+    assert_eq!(answer.status, 500);
+    assert_eq!(whoami(&mut browser).await, "ada");
+}

@@ -29,6 +29,7 @@ pub async fn all(subject: &impl Subject) {
     what_is_dead_makes_room(index).await;
     what_is_old_goes_by_itself_and_a_later_deadline_stays(index).await;
     of_many_at_once_as_many_count_as_may(index).await;
+    every_old_entry_is_handed_out_to_be_looked_at(index).await;
     the_epoch_moves_forward_alone(index).await;
     everything_is_found(subject).await;
 }
@@ -222,6 +223,27 @@ async fn of_many_at_once_as_many_count_as_may(index: &impl UserIndex) {
     let ids: Vec<_> = handed.into_iter().collect();
     index.forget(&user, &ids).await.expect("forget answers");
     assert_eq!(entered(index, &user).await.len(), 5);
+}
+
+async fn every_old_entry_is_handed_out_to_be_looked_at(index: &impl UserIndex) {
+    let (user, now) = (new_user(), SystemClock.now());
+    let mut old = HashSet::new();
+    for _ in 0..10 {
+        let applicant = applicant(now);
+        over(index, &user, &applicant).await;
+        old.insert(applicant.id);
+    }
+    let later = now.plus(OLD).plus(Duration::from_secs(1));
+    let (mut seen, mut rounds) = (HashSet::new(), 0);
+    while seen != old {
+        match admit(index, &user, &applicant(later)).await {
+            Admission::Admitted { sample, .. } => seen.extend(sample),
+            full @ Admission::Full(_) => panic!("{full:?}"),
+        }
+        assert!(seen.is_subset(&old), "young ones may be about to be stored");
+        rounds += 1;
+        assert!(rounds < 2000, "some are never looked at");
+    }
 }
 
 async fn the_epoch_moves_forward_alone(index: &impl UserIndex) {

@@ -10,8 +10,8 @@ use crate::user::UserKey;
 /// How many users' entries one admission looks through for what is over.
 const SWEEP: usize = 4;
 
-/// How many entries are handed out to be looked at.
-const SAMPLE: usize = 4;
+/// How many entries are handed out to be looked at, at most.
+const SAMPLE: usize = 2;
 
 /// The entries of all users.
 #[derive(Default)]
@@ -133,21 +133,17 @@ impl User {
             condemned: None,
         };
         self.entries.insert(id, entry);
-        let sample = self.sample(id);
+        let sample = self.sample(now);
         Admission::Admitted { over, sample }
     }
 
-    /// A few of the others, in turn: none is passed over for ever.
-    fn sample(&mut self, but: SessionId) -> Vec<SessionId> {
-        let others: Vec<_> = self.entries.keys().filter(|id| **id != but).collect();
-        let start = self.next.checked_rem(others.len()).unwrap_or(0);
-        let sample: Vec<_> = others
-            .iter()
-            .cycle()
-            .skip(start)
-            .take(SAMPLE.min(others.len()))
-            .map(|id| **id)
-            .collect();
+    /// A few that are old, in turn: none is passed over for ever.
+    fn sample(&mut self, now: Timestamp) -> Vec<SessionId> {
+        let is_old = |id: &&SessionId| now.since(id.created_at()) > OLD;
+        let old: Vec<_> = self.entries.keys().filter(is_old).collect();
+        let start = self.next.checked_rem(old.len()).unwrap_or(0);
+        let in_turn = old.iter().cycle().skip(start);
+        let sample: Vec<_> = in_turn.take(SAMPLE.min(old.len())).map(|id| **id).collect();
         self.next = start + sample.len();
         sample
     }

@@ -10,7 +10,7 @@
 -- ARGV[7]  how long after its deadline an entry is old
 -- ARGV[8]  how long somebody has to end a session
 -- ARGV[9…] ids of entries that are dead
--- Answers {1, ids to be ended, some ids}, or {0, the ids that count} if the index is full.
+-- Answers {1, ids to be ended, two old ids at most}, or {0, the ids that count} if the index is full.
 local key, id, replaces = KEYS[1], ARGV[2], ARGV[6]
 local now, deadline, limit = tonumber(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local old, lease = tonumber(ARGV[7]), tonumber(ARGV[8])
@@ -18,6 +18,12 @@ for index = 9, #ARGV do
   redis.call('ZREM', key, ARGV[index])
 end
 redis.call('ZREMRANGEBYSCORE', key, 0, now - old)
+
+-- The head of an id is when it began. As a number: how Lua compares texts depends upon the server's
+-- locale.
+local function began(other)
+  return tonumber(string.sub(other, 1, 8) .. string.sub(other, 10, 13), 16)
+end
 
 local over = {}
 if limit > 0 then
@@ -30,11 +36,6 @@ if limit > 0 then
   local excess = #others + 1 - limit
   if excess > 0 and ARGV[5] ~= '1' then
     return { 0, others }
-  end
-  -- The head of an id is when it began. As a number: how Lua compares texts depends upon the
-  -- server's locale.
-  local function began(other)
-    return tonumber(string.sub(other, 1, 8) .. string.sub(other, 10, 13), 16)
   end
   table.sort(others, function(one, two)
     return began(one) < began(two)
@@ -61,8 +62,8 @@ if redis.call('PTTL', key) < keep then
   redis.call('PEXPIRE', key, keep)
 end
 local some = {}
-for _, other in ipairs(redis.call('ZRANDMEMBER', key, 5)) do
-  if other ~= id and #some < 4 then
+for _, other in ipairs(redis.call('ZRANDMEMBER', key, 4)) do
+  if #some < 2 and began(other) < now - old then
     some[#some + 1] = other
   end
 end

@@ -303,13 +303,18 @@ impl Committer<'_> {
         ))
     }
 
+    /// The limit is for what the app puts in. What the library adds is small; but a user's name can be
+    /// long, and what is not read must not be written.
     fn check_size(&self, entries: &Entries) -> Result<(), SessionError> {
-        let limit = self.context.max_record_size;
-        let size = codec::encoded_len(entries);
-        if size > limit {
-            return Err(Cause::TooLarge { size, limit }.into());
+        let of_the_app = codec::HEAD_LEN + entries.json_len_of_the_app();
+        let checks = [
+            (of_the_app, self.context.max_record_size),
+            (codec::encoded_len(entries), codec::LONGEST),
+        ];
+        match checks.into_iter().find(|(size, limit)| size > limit) {
+            Some((size, limit)) => Err(Cause::TooLarge { size, limit }.into()),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     async fn turn(&self, id: SessionId) -> Result<Turn<'_>, SessionError> {

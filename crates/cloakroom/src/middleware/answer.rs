@@ -47,7 +47,11 @@ fn ticket(handle: &Handle, state: &State) -> Option<(HeaderName, HeaderValue)> {
     match (state.cookie, state.live(), header) {
         (CookiePlan::HandOut, Some(live), _) => {
             let newer = Secrets::newer(&live.record, &live.token, &context.realm);
-            let token = newer.as_ref().unwrap_or(&live.token);
+            // A secret that has been overtaken in the meantime is not handed out again.
+            let is_current = *live.record.digest() == context.realm.digest(&live.token);
+            let token = newer
+                .as_ref()
+                .or_else(|| is_current.then_some(&live.token))?;
             if let Some(header) = header {
                 return Some((header.in_answer().clone(), in_header(config, token)));
             }

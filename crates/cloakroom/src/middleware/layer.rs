@@ -230,7 +230,7 @@ impl<E> SessionLayer<E> {
 
     /// How large a stored session may be, in bytes. Default: 64 KiB, since every request that uses
     /// its session moves all of it. An edit that would pass the limit is an error, and changes
-    /// nothing.
+    /// nothing. What the library adds (who is signed in, the device) does not count.
     ///
     /// # Errors
     ///

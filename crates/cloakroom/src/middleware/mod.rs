@@ -14,6 +14,6 @@ pub use self::answer::EndedMeanwhile;
 pub use self::future::ResponseFuture;
 pub use self::layer::SessionLayer;
 #[cfg(feature = "axum")]
-pub(crate) use self::rejection::retry_after;
+pub(crate) use self::rejection::what_helps;
 pub use self::rejection::{DefaultErrorResponse, ErrorResponse};
 pub use self::service::SessionService;

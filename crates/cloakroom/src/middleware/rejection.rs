@@ -1,6 +1,6 @@
 //! How an answer looks when the session could not be loaded or saved.
 
-use http::header::{HeaderValue, RETRY_AFTER};
+use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 
 use crate::error::SessionError;
@@ -21,7 +21,7 @@ where
     }
 }
 
-/// The error's status, `Retry-After: 1` with a 503, and no body.
+/// The error's status, `Retry-After: 1` with a 503, `WWW-Authenticate` with a 401, and no body.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct DefaultErrorResponse;
@@ -30,15 +30,19 @@ impl<B: Default> ErrorResponse<B> for DefaultErrorResponse {
     fn error_response(&self, error: &SessionError) -> Response<B> {
         let mut response = Response::new(B::default());
         *response.status_mut() = error.status();
-        retry_after(&mut response);
+        what_helps(&mut response);
         response
     }
 }
 
-/// Tells when to come back, where coming back may help (RFC 9110, section 10.2.3).
-pub(crate) fn retry_after<B>(response: &mut Response<B>) {
-    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
-        let headers = response.headers_mut();
-        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    }
+/// Tells what may help: to come back (RFC 9110, section 10.2.3), or to sign in (section 11.6.1, which
+/// wants it with every 401).
+pub(crate) fn what_helps<B>(response: &mut Response<B>) {
+    let (name, value) = match response.status() {
+        StatusCode::SERVICE_UNAVAILABLE => (RETRY_AFTER, "1"),
+        StatusCode::UNAUTHORIZED => (WWW_AUTHENTICATE, "Session"),
+        _ => return,
+    };
+    let headers = response.headers_mut();
+    headers.insert(name, HeaderValue::from_static(value));
 }

@@ -98,11 +98,15 @@ impl State {
     ) -> Result<T, SessionError> {
         check_key(key)?;
         self.check_open()?;
-        let before = (self.entries.json_len(), self.entries.get_raw(key).cloned());
+        let before = (
+            self.entries.json_len_of_the_app(),
+            self.entries.get_raw(key).cloned(),
+        );
         let logged = self.changes.len();
         let result = edit(&mut self.changes, &mut self.entries)?;
-        let size = codec::encoded_len(&self.entries);
-        if size > limit && self.entries.json_len() > before.0 {
+        let length = self.entries.json_len_of_the_app();
+        let size = codec::HEAD_LEN + length;
+        if size > limit && length > before.0 {
             match before.1 {
                 Some(value) => self.entries.set_raw(&key.into(), value),
                 None => drop(self.entries.remove(key)),

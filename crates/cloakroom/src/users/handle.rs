@@ -119,7 +119,8 @@ impl Sessions {
         Ok(self.of(user).await?.len())
     }
 
-    /// A live session, of a user or of nobody.
+    /// A live session, of a user or of nobody; also one of another layer that shares the store's key
+    /// prefix.
     ///
     /// # Errors
     ///
@@ -131,7 +132,8 @@ impl Sessions {
         }
     }
 
-    /// Ends any session: for administrators. Tells whether it was alive.
+    /// Ends any session: for administrators. Tells whether it was alive. Ids of all layers that share
+    /// the store's key prefix count.
     ///
     /// # Errors
     ///
@@ -157,11 +159,10 @@ impl Sessions {
         id: SessionId,
     ) -> Result<bool, SessionError> {
         let user = user.into();
-        match self.load(id).await? {
-            Loaded::Record(record) if is_of(&record, &user) => {
-                self.end_one(id, Some(&user), EndedBy::User.reason()).await
-            }
-            Loaded::Record(_) | Loaded::Tombstone(_) | Loaded::Nothing => Ok(false),
+        // The index knows whose it is, in this realm.
+        match self.entered(&user).await?.contains(&id) {
+            true => self.end_one(id, Some(&user), EndedBy::User.reason()).await,
+            false => Ok(false),
         }
     }
 
