@@ -75,6 +75,8 @@ pub(crate) enum Cause {
     Detached,
     Entropy(EntropyError),
     TooManySessions,
+    /// A session was ended before it was stored.
+    Undone,
     NotSignedIn,
     NotFresh,
     #[cfg_attr(not(feature = "axum"), allow(dead_code))]
@@ -92,7 +94,7 @@ impl SessionError {
                 StoreErrorKind::Unsupported => SessionErrorKind::Unsupported,
                 _ => SessionErrorKind::Unavailable,
             },
-            Cause::Ended => SessionErrorKind::Ended,
+            Cause::Ended | Cause::Undone => SessionErrorKind::Ended,
             Cause::NotStored => SessionErrorKind::NotStored,
             Cause::Conflict(_) => SessionErrorKind::Conflict,
             Cause::TooLarge { .. } => SessionErrorKind::TooLarge,
@@ -122,6 +124,11 @@ impl SessionError {
             SessionErrorKind::NotSignedIn | SessionErrorKind::NotFresh => StatusCode::UNAUTHORIZED,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         }
+    }
+
+    /// Whether it is no failure, but what the app has asked for: told by who refuses.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(&*self.0, Cause::TooManySessions | Cause::Undone)
     }
 
     pub(crate) fn is_outcome_unknown(&self) -> bool {
@@ -169,6 +176,9 @@ impl fmt::Display for SessionError {
             Cause::Entropy(error) => error.fmt(f),
             Cause::TooManySessions => f.write_str(
                 "the user has as many sessions as allowed: one has to end before another begins",
+            ),
+            Cause::Undone => f.write_str(
+                "all of the user's sessions were ended, or had to make room, while this one began",
             ),
             Cause::NotSignedIn => f.write_str("nobody is signed in"),
             Cause::NotFresh => f.write_str("the user signed in too long ago: sign in again"),

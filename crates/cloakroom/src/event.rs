@@ -40,6 +40,11 @@ pub(crate) fn too_many_sessions(count: usize) {
     info!(target: TARGET, count, "sign-in refused: the user has as many sessions as allowed");
 }
 
+pub(crate) fn sign_in_undone(id: SessionId) {
+    meter::failed("sign_in", "ended");
+    info!(target: TARGET, session = %id, "sign-in refused: its session was ended before it was stored");
+}
+
 pub(crate) fn stolen_token(id: SessionId) {
     meter::load("stolen");
     warn!(
@@ -110,6 +115,9 @@ pub(crate) fn replayed(id: SessionId) {
 }
 
 pub(crate) fn commit_failed(error: &SessionError) {
+    if error.is_refusal() {
+        return;
+    }
     meter::failed("save", label(error));
     error!(target: TARGET, error = display_chain(error), "session could not be saved");
 }

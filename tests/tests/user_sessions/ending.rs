@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use cloakroom::core::StoreErrorKind;
 use cloakroom::{EndedBy, Session, SessionError, Sessions};
 use tests::app::{Act, Stage, app};
 use tests::backend::Backend;
 use tests::browser::{Browser, Effect};
-use tests::faults::Verb;
+use tests::faults::{Fault, Verb};
 use tests::on_every_store;
 
 use super::{eventually, sign_in, try_sign_in, whoami};
@@ -200,6 +201,27 @@ async fn a_log_in_under_way_is_refused_when_all_are_ended() {
     sign_in(&mut browser, "ada").await;
 }
 
+#[tokio::test]
+async fn one_that_cannot_be_ended_keeps_no_other_alive() {
+    let stage = Stage::memory();
+    let mut browsers = [stage.browser(), stage.browser(), stage.browser()];
+    for browser in &mut browsers {
+        sign_in(browser, "ada").await;
+    }
+    let refused = Fault::Refuse(StoreErrorKind::Unavailable);
+    stage.store.next(Verb::End, refused);
+    let sessions = stage.layer().sessions();
+    assert!(sessions.end_all("ada", EndedBy::User).await.is_err());
+    assert_eq!(sessions.count("ada").await.expect("it counts"), 1);
+    assert_eq!(
+        sessions
+            .end_all("ada", EndedBy::User)
+            .await
+            .expect("it ends"),
+        1
+    );
+}
+
 /// The same on top of a session that somebody has, which stays as it is.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_session_under_a_log_in_that_was_refused_lives_on() {
@@ -219,8 +241,7 @@ async fn the_session_under_a_log_in_that_was_refused_lives_on() {
     assert_eq!(browser.read().await, Some(1));
 }
 
-/// A log-in that is cut off between its entry and its session leaves an entry that harms nobody.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_store_without_an_index_can_sign_in_and_says_what_it_cannot() {
     let layer = cloakroom::SessionLayer::new(Plain(cloakroom::MemoryStore::new()));
     let mut browser = Browser::new(app(layer.clone()));

@@ -70,10 +70,11 @@ impl Committer<'_> {
             match self.budget.write(create).await {
                 Ok(Created::Created) => return Ok(begun),
                 // Nothing but a tombstone can be there: somebody has ended all of the user's
-                // sessions, this one included.
+                // sessions, this one included, or a later log-in had no room for it.
                 Ok(Created::Collision) if user.is_some() => {
+                    event::sign_in_undone(token.id());
                     self.forget_later(&begun.live);
-                    return Err(Cause::Ended.into());
+                    return Err(Cause::Undone.into());
                 }
                 Ok(Created::Collision) => {}
                 Err(error) => {

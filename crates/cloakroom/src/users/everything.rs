@@ -64,18 +64,21 @@ impl Sessions {
         sleep(VALID + MARGIN).await;
         // As long as it takes: each of its commands has a time limit of its own.
         let ids = store.everything().await?;
-        let mut count = 0;
+        let (mut count, mut failed) = (0, None);
         for some in ids.chunks(AT_A_TIME) {
             let mut tasks = JoinSet::new();
             for &id in some {
                 let sessions = self.clone();
                 tasks.spawn(async move { sessions.end_if_alive(id).await });
             }
-            while let Some(ended) = tasks.join_next().await {
-                count += usize::from(ended.unwrap_or(Ok(false))?);
+            for ended in tasks.join_all().await {
+                match ended {
+                    Ok(ended) => count += usize::from(ended),
+                    Err(error) => failed = Some(error),
+                }
             }
         }
-        Ok(count)
+        failed.map_or(Ok(count), Err)
     }
 
     async fn end_if_alive(&self, id: SessionId) -> Result<bool, SessionError> {

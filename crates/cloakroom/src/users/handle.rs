@@ -186,7 +186,7 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// When the store fails, or keeps no index of users. Some may have ended by then; call it again.
+    /// When the store fails, or keeps no index of users. All others have ended then; call it again.
     pub async fn end_all(
         &self,
         user: impl Into<UserId>,
@@ -231,7 +231,7 @@ impl Sessions {
         by: EndedBy,
     ) -> Result<usize, SessionError> {
         let mut done: HashSet<_> = kept.into_iter().collect();
-        let mut count = 0;
+        let (mut count, mut failed) = (0, None);
         for _ in 0..PASSES {
             let entered = self.entered(user).await?;
             let new: Vec<_> = entered.into_iter().filter(|id| done.insert(*id)).collect();
@@ -241,10 +241,14 @@ impl Sessions {
                 break;
             }
             for id in new {
-                count += usize::from(self.end_one(id, Some(user), by.reason()).await?);
+                // One that cannot be ended keeps none of the others alive.
+                match self.end_one(id, Some(user), by.reason()).await {
+                    Ok(ended) => count += usize::from(ended),
+                    Err(error) => failed = Some(error),
+                }
             }
         }
-        Ok(count)
+        failed.map_or(Ok(count), Err)
     }
 
     /// Ends one, and tells whether it was alive.
