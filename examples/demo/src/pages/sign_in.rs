@@ -12,7 +12,7 @@ use crate::flash::{self, Tone};
 use crate::users::GUESTS;
 
 /// Whether the session is to outlive the browser.
-pub(crate) const KEPT: Key<bool> = Key::new("remembered");
+pub(crate) const KEPT: Key<bool> = Key::new("kept");
 
 /// How long a session lives whose guest asked to be remembered.
 pub(crate) const REMEMBERED: Expiry = Expiry::idle(days(7)).absolute(days(30));
