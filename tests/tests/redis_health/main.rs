@@ -12,7 +12,7 @@ use cloakroom_core::{Store, StoreErrorKind};
 use cloakroom_redis::{Health, RedisStore, Role, ServerKind, ServerMode, Warning};
 use tests::redis::RedisServer;
 use tests::samples::{MINUTE, session};
-use tests::topology::{Replicated, wait_for};
+use tests::topology::wait_for;
 
 /// The time limit of a command, and what a busy machine may add.
 const BOUND: Duration = Duration::from_millis(250 + 250);
@@ -285,22 +285,6 @@ async fn every_right_that_is_missing_is_told() {
     server.command(&["ACL", "SETUSER", "shop", "-info"]);
     let refused = store.check().await.unwrap_err();
     assert_eq!(refused.kind(), StoreErrorKind::Refused);
-}
-
-#[tokio::test]
-async fn a_store_that_waits_for_replicas_is_told_that_it_may_not() {
-    let servers = Replicated::start(1);
-    let primary = servers.primary();
-    set(primary, "appendonly", "yes");
-    primary.add_user(&[]);
-    let builder = RedisStore::builder(primary.url()).with_username("shop");
-    let builder = builder.with_password("password");
-    let builder = builder.with_replicas(1, Duration::from_millis(100));
-    let store = builder.connect().await.unwrap();
-    let expected = [Warning::MissingRights(vec!["wait".to_owned()])];
-    assert_eq!(check(&store).await.warnings(), expected);
-    primary.command(&["ACL", "SETUSER", "shop", "+wait"]);
-    assert_eq!(check(&store).await.warnings(), []);
 }
 
 #[tokio::test]

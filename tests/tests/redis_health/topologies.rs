@@ -1,6 +1,6 @@
 //! A check where there are several servers: replicas, a cluster, sentinels.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cloakroom_core::StoreErrorKind;
 use cloakroom_redis::{RedisStore, Role, ServerMode, Warning};
@@ -117,4 +117,20 @@ async fn wait_until_well(store: &RedisStore) {
         assert!(began.elapsed() < BOUND * 40, "it does not recover");
         tokio::time::sleep(BOUND / 50).await;
     }
+}
+
+#[tokio::test]
+async fn a_store_that_waits_for_replicas_is_told_that_it_may_not() {
+    let servers = Replicated::start(1);
+    let primary = servers.primary();
+    set(primary, "appendonly", "yes");
+    primary.add_user(&[]);
+    let builder = RedisStore::builder(primary.url()).with_username("shop");
+    let builder = builder.with_password("password");
+    let builder = builder.with_replicas(1, Duration::from_millis(100));
+    let store = builder.connect().await.unwrap();
+    let expected = [Warning::MissingRights(vec!["wait".to_owned()])];
+    assert_eq!(check(&store).await.warnings(), expected);
+    primary.command(&["ACL", "SETUSER", "shop", "+wait"]);
+    assert_eq!(check(&store).await.warnings(), []);
 }

@@ -59,7 +59,7 @@ impl Committer<'_> {
         for _ in 0..ATTEMPTS {
             let live = self.draw(entries, limits)?;
             let begun = match &user {
-                Some(user) => self.enter_alone(live, user.user(), entering).await?,
+                Some(user) => self.enter_with_room(live, user.user(), entering).await?,
                 None => Begun::unbounded(live),
             };
             let Live { token, record } = &begun.live;
@@ -97,7 +97,7 @@ impl Committer<'_> {
     /// Enters a session for its user, and ends those that are too many since. It comes before the
     /// creation: whatever becomes of that, the sessions that were handed to this log-in are ended, for
     /// nobody else counts them any more.
-    async fn enter_alone(
+    async fn enter_with_room(
         &self,
         live: Live,
         user: &UserId,

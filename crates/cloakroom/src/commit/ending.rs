@@ -17,6 +17,7 @@ use crate::context::{Context, TOMBSTONE_TTL};
 use crate::error::SessionError;
 use crate::event;
 use crate::state::Live;
+use crate::store::has_ended;
 
 impl Committer<'_> {
     /// Ends a session, whatever was saved meanwhile.
@@ -116,14 +117,6 @@ impl Committer<'_> {
             aftermath = aftermath.forget(self.context.user_key(user), id);
         }
         aftermath.begin();
-    }
-}
-
-/// On fewer replicas than asked for, it has ended all the same.
-fn has_ended(ended: &Result<Ended, StoreError>) -> bool {
-    match ended {
-        Ok(ended) => *ended == Ended::Ended,
-        Err(error) => error.kind() == StoreErrorKind::NotReplicated,
     }
 }
 

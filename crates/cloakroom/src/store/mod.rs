@@ -125,14 +125,17 @@ async fn told<T: Outcome>(
     answer
 }
 
-/// On fewer replicas than asked for, it has ended all the same.
 fn count_end(answer: &Result<Ended, StoreError>, reason: EndReason) {
-    let has_ended = match answer {
+    if has_ended(answer) {
+        meter::ended(reason.as_str());
+    }
+}
+
+/// Whether a session was alive and has ended: on fewer replicas than asked for, it has all the same.
+pub(crate) fn has_ended(answer: &Result<Ended, StoreError>) -> bool {
+    match answer {
         Ok(ended) => *ended == Ended::Ended,
         Err(error) => error.kind() == StoreErrorKind::NotReplicated,
-    };
-    if has_ended {
-        meter::ended(reason.as_str());
     }
 }
 
