@@ -12,6 +12,7 @@ on_every_store!(
     the_last_used_comes_first_and_ones_own_is_marked,
     sessions_of_others_and_of_other_realms_are_not_listed,
     what_expired_is_not_listed_and_its_entry_goes_when_it_is_old,
+    later_log_ins_clean_up_what_has_expired,
     any_session_is_found_by_its_id,
 );
 
@@ -99,6 +100,30 @@ async fn what_expired_is_not_listed_and_its_entry_goes_when_it_is_old(backend: B
     assert_eq!(ids(&short.sessions(), "ada").await, []);
     let cleaned = async || backend.entered("ada").await.is_empty();
     eventually("the old entry is removed", cleaned).await;
+}
+
+/// Nobody ever lists this user's sessions, and there is no limit: still the index does not grow.
+async fn later_log_ins_clean_up_what_has_expired(backend: Backend) {
+    let second = std::time::Duration::from_secs(1);
+    let short = Expiry::idle(second).absolute(days(9));
+    let app = app(backend.layer().await);
+    for _ in 0..20 {
+        let sign_in = async move |session: cloakroom::Session| {
+            session.sign_in("ada").with_expiry(short).await
+        };
+        Browser::new(app.clone()).act(sign_in).await;
+    }
+    assert_eq!(backend.entered("ada").await.len(), 20);
+    tokio::time::sleep(second + second / 10).await;
+    backend.clock.advance(hours(1));
+    let mut browser = Browser::new(app);
+    for _ in 0..500 {
+        sign_in(&mut browser, "ada").await;
+        if backend.entered("ada").await.len() <= 2 {
+            return;
+        }
+    }
+    panic!("{} entries are left", backend.entered("ada").await.len());
 }
 
 async fn any_session_is_found_by_its_id(backend: Backend) {
