@@ -29,6 +29,8 @@
 //!   nothing, and does not fail for it.
 //! - **No log-out by accident.** A request with a stale cookie never replaces or removes the cookie
 //!   that a log-in beside it has set.
+//! - **All of a user's sessions.** No live session of a user is outside of the user's index: ending all
+//!   of them ends all of them, and a limit holds under any number of log-ins.
 //! - **Nothing to replay in the store.** It keeps a digest of the cookie's secret.
 //! - **One round trip.** A request that does not ask for its session costs no store command; a read
 //!   costs one; a write one more.
@@ -66,7 +68,7 @@
 //! | a layer that catches panics | inside: its 500 drops the edits; around: the same |
 //! | two layers, two cookies | both work; the extractor gives the inner one, [`LazySession::named`] either |
 //! | the same cookie twice | the inner layer does nothing, and a warning tells it |
-//! | WebSockets, streaming bodies | the session is saved before the headers; later edits are errors: use [`Session::detach`] |
+//! | WebSockets, streaming bodies | the session is saved before the headers; later edits are errors: use [`Session::detach`], and [`Session::watch`] to hear of its end |
 //!
 //! # What happens when
 //!
