@@ -71,6 +71,9 @@ impl Cluster {
         let new = &self.replicas()[index];
         ok(new.command(&["CLUSTER", "FAILOVER"]));
         self.wait_until_owned(SLOTS * index / PRIMARIES, new);
+        for node in &self.nodes {
+            wait_for("a cluster that is whole", || is_whole(node));
+        }
     }
 
     /// Kills a primary.
@@ -228,9 +231,8 @@ impl Cluster {
     fn wait_until_whole(&self) {
         for node in &self.nodes {
             wait_for("a whole cluster", || {
-                let info = node.command(&["CLUSTER", "INFO"]).text();
                 let slots = node.command(&["CLUSTER", "SLOTS"]).list();
-                info.contains("cluster_state:ok") && slots.len() == PRIMARIES
+                is_whole(node) && slots.len() == PRIMARIES
             });
         }
         for replica in self.replicas() {
@@ -260,6 +262,12 @@ fn start_node() -> RedisServer {
 }
 
 /// Whether this node takes that one for the owner of a slot.
+/// Whether a node takes the cluster for whole; it refuses commands until then.
+fn is_whole(node: &RedisServer) -> bool {
+    let info = node.command(&["CLUSTER", "INFO"]).text();
+    info.contains("cluster_state:ok")
+}
+
 fn owns(node: &RedisServer, slot: usize, owner: &RedisServer) -> bool {
     let ranges = node.command(&["CLUSTER", "SLOTS"]).list().into_iter();
     ranges
