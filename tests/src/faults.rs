@@ -204,6 +204,10 @@ impl<S: Store> Store for CountingStore<S> {
         self.carry_out(Verb::Load, self.inner.load(id)).await
     }
 
+    async fn load_recent(&self, id: SessionId) -> Result<Loaded, StoreError> {
+        self.carry_out(Verb::Load, self.inner.load_recent(id)).await
+    }
+
     async fn update(
         &self,
         id: SessionId,

@@ -58,7 +58,8 @@ pub fn decode<T: DeserializeOwned>(key: &str, value: &RawValue) -> Result<T, Ent
 /// ```
 #[derive(Clone, Default)]
 pub struct Entries {
-    map: BTreeMap<Arc<str>, Value>,
+    /// Shared until somebody edits it: a request holds what is stored and its own copy.
+    map: Arc<BTreeMap<Arc<str>, Value>>,
     /// The length of all of it as one JSON object, less the outer braces.
     len: usize,
 }
@@ -148,14 +149,17 @@ impl Entries {
     /// Sets `key` to a value that is JSON already.
     pub fn set_raw(&mut self, key: &Arc<str>, value: Value) {
         self.len += entry_len(key, &value);
-        if let Some(old) = self.map.insert(Arc::clone(key), value) {
+        if let Some(old) = Arc::make_mut(&mut self.map).insert(Arc::clone(key), value) {
             self.len -= entry_len(key, &old);
         }
     }
 
     /// Removes `key`, and gives what it held.
     pub fn remove(&mut self, key: &str) -> Option<Value> {
-        let value = self.map.remove(key)?;
+        if !self.map.contains_key(key) {
+            return None;
+        }
+        let value = Arc::make_mut(&mut self.map).remove(key)?;
         self.len -= entry_len(key, &value);
         Some(value)
     }
@@ -163,9 +167,9 @@ impl Entries {
     /// Removes everything but the library's own entries, see [`is_reserved`].
     pub fn clear(&mut self) {
         let mut own = Self::new();
-        for (key, value) in std::mem::take(&mut self.map) {
-            if is_reserved(&key) {
-                own.set_raw(&key, value);
+        for (key, value) in &*self.map {
+            if is_reserved(key) {
+                own.set_raw(key, Arc::clone(value));
             }
         }
         *self = own;
@@ -199,10 +203,11 @@ impl PartialEq for Entries {
     /// Whether both hold the same keys with the same JSON text.
     fn eq(&self, other: &Self) -> bool {
         self.len == other.len
-            && self.map.len() == other.map.len()
-            && self.map.iter().zip(&other.map).all(|(one, two)| {
-                one.0 == two.0 && (Arc::ptr_eq(one.1, two.1) || one.1.get() == two.1.get())
-            })
+            && (Arc::ptr_eq(&self.map, &other.map)
+                || self.map.len() == other.map.len()
+                    && self.map.iter().zip(&*other.map).all(|(one, two)| {
+                        one.0 == two.0 && (Arc::ptr_eq(one.1, two.1) || one.1.get() == two.1.get())
+                    }))
     }
 }
 

@@ -91,6 +91,19 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Finds what is there under `id`.
     fn load(&self, id: SessionId) -> impl Future<Output = Result<Loaded, StoreError>> + Send;
 
+    /// Finds what was there under `id` a moment ago: for a store with a cache in front of it, at most as
+    /// long ago as that cache promises. Without one it is [`load`](Self::load), which never answers
+    /// from a cache.
+    ///
+    /// A request begins with this; whatever decides over a session afterwards asks again or compares
+    /// revisions.
+    fn load_recent(
+        &self,
+        id: SessionId,
+    ) -> impl Future<Output = Result<Loaded, StoreError>> + Send {
+        self.load(id)
+    }
+
     /// Replaces the record under `id`, if its revision is `expected`. Never creates.
     fn update(
         &self,
@@ -144,6 +157,13 @@ impl<S: Store> Store for Arc<S> {
 
     fn load(&self, id: SessionId) -> impl Future<Output = Result<Loaded, StoreError>> + Send {
         (**self).load(id)
+    }
+
+    fn load_recent(
+        &self,
+        id: SessionId,
+    ) -> impl Future<Output = Result<Loaded, StoreError>> + Send {
+        (**self).load_recent(id)
     }
 
     fn update(

@@ -8,7 +8,8 @@ use fred::clients::{Client, WithOptions};
 use fred::error::Error as FredError;
 use fred::interfaces::{ClientLike, EventInterface, MetricsInterface};
 use fred::types::config::{
-    ConnectionConfig, Options, PerformanceConfig, ReconnectPolicy, TcpConfig, UnresponsiveConfig,
+    ConnectionConfig, Options, PerformanceConfig, ReconnectPolicy, Server, ServerConfig, TcpConfig,
+    UnresponsiveConfig,
 };
 use fred::types::{ConnectHandle, RespVersion, Value};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -153,12 +154,27 @@ impl Connection {
     /// Another client of the same configuration, not connected yet, that speaks the protocol in which
     /// commands can be sent beside a subscription.
     pub(crate) fn another_client(&self) -> Client {
+        self.client_of(None, MESSAGES)
+    }
+
+    /// The primaries of the cluster that the client is connected to; `None` where there is no cluster.
+    #[cfg(feature = "near-cache")]
+    pub(crate) fn primaries(&self) -> Option<Vec<Server>> {
+        let client = self.0.client();
+        client.is_clustered().then(|| client.active_connections())
+    }
+
+    /// The same, for one server of a cluster alone, and with room for so many messages.
+    pub(crate) fn client_of(&self, server: Option<Server>, messages: usize) -> Client {
         let client = self.0.client();
         let mut config = client.client_config();
+        if let Some(server) = server {
+            config.server = ServerConfig::Centralized { server };
+        }
         config.version = RespVersion::RESP3;
         config.fail_fast = false;
         let performance = PerformanceConfig {
-            broadcast_channel_capacity: MESSAGES,
+            broadcast_channel_capacity: messages,
             ..client.perf_config()
         };
         let connection = ConnectionConfig {

@@ -30,3 +30,16 @@ pub(crate) fn listens_no_more(server: &str, error: &str) {
         "the subscription to events is lost: some may be missed until it holds again"
     );
 }
+
+#[cfg(feature = "near-cache")]
+pub(crate) fn near_cache_hears(server: &str) {
+    info!(target: TARGET, server, "the near cache hears what changes");
+}
+
+#[cfg(feature = "near-cache")]
+pub(crate) fn near_cache_hears_no_more(server: &str, error: &str) {
+    warn!(
+        target: TARGET, server, error,
+        "the near cache does not hear what changes: until it does, every session is read from Redis"
+    );
+}

@@ -53,6 +53,12 @@ impl KeyPrefix {
         rest.parse().ok()
     }
 
+    /// What the keys of all sessions begin with, and those of indexes.
+    #[cfg(feature = "near-cache")]
+    pub(crate) fn beginning(&self) -> String {
+        format!("{}:", self.0)
+    }
+
     /// What matches the keys of all sessions. The prefix holds no sign that means something in it.
     pub(crate) fn pattern(&self) -> String {
         format!("{}:*", self.0)

@@ -55,7 +55,7 @@
 //! ```
 //!
 //! and in a cluster `+cluster|slots +cluster|info`, behind sentinels `+role`, to wait for replicas
-//! `+wait`. For a password that changes, give the user both for a while (`>new`), then restart the app
+//! `+wait`, for a near cache `+client|tracking +client|trackinginfo`. For a password that changes, give the user both for a while (`>new`), then restart the app
 //! with the new one, then take the old one away (`<old`): Redis keeps connections that are open, and
 //! the store is refused when it has to make one.
 //!
@@ -109,6 +109,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
+//! | `near-cache` | [`NearCache`]: sessions used a moment ago are served from this process |
 //! | `tls` | TLS (`rediss://`), with rustls, ring and the system's certificates; in the builder `with_tls_ca` for one's own, and `with_tls_client_certificate` |
 
 mod address;
@@ -120,6 +121,8 @@ mod error;
 mod event;
 mod health;
 mod key;
+#[cfg(feature = "near-cache")]
+mod near;
 mod replicas;
 mod store;
 #[cfg(feature = "tls")]
@@ -130,5 +133,7 @@ mod watchdog;
 pub use self::builder::RedisStoreBuilder;
 pub use self::error::{ConnectError, ConnectErrorKind};
 pub use self::health::{Health, Role, ServerKind, ServerMode, Warning};
+#[cfg(feature = "near-cache")]
+pub use self::near::{NearCache, NearCacheBuilder, NearCacheStats};
 pub use self::store::RedisStore;
 pub use cloakroom_core::{Store, StoreError, StoreErrorKind};

@@ -119,6 +119,16 @@ impl RedisStore {
         }
     }
 
+    #[cfg(feature = "near-cache")]
+    pub(crate) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    #[cfg(feature = "near-cache")]
+    pub(crate) const fn prefix(&self) -> &KeyPrefix {
+        &self.prefix
+    }
+
     /// The server's URL, to be shown: without user, password and the credentials of sentinels. The
     /// address of a client that the app has set up is not known.
     #[must_use]

@@ -1,10 +1,11 @@
 //! From a request's cookies to its session: the only place where a token opens something.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use cloakroom_core::rotation::{Presented, Secrets};
 use cloakroom_core::store::Loaded;
-use cloakroom_core::{EndReason, SessionId, StoreErrorKind, Token};
+use cloakroom_core::{EndReason, SessionId, StoreError, StoreErrorKind, Token};
 
 use crate::budget::Budget;
 use crate::commit::Committer;
@@ -55,7 +56,7 @@ pub(crate) async fn open(
         event::unknown_token(id);
         return Ok(Standing::Nothing);
     }
-    let Some(loaded) = load(context, id, budget).await? else {
+    let Some(loaded) = read(context, context.store.load_recent(id), id, budget).await? else {
         return Ok(Standing::Nothing);
     };
     let digest = context.realm.digest(&token);
@@ -82,13 +83,15 @@ pub(crate) async fn open(
     }
 }
 
-/// Has another look at a session whose token was found good before: nobody presents it anew.
+/// Has another look at a session whose token was found good before: nobody presents it anew. It asks the
+/// store itself, past any cache.
 pub(crate) async fn again(
     context: &Arc<Context>,
     token: Token,
     budget: &Budget,
 ) -> Result<Standing, SessionError> {
-    match load(context, token.id(), budget).await? {
+    let id = token.id();
+    match read(context, context.store.load(id), id, budget).await? {
         Some(Loaded::Record(record)) => live(context, Live { token, record }, budget).await,
         Some(Loaded::Tombstone(_)) => Ok(Standing::Tombstoned),
         Some(Loaded::Nothing) | None => Ok(Standing::Nothing),
@@ -96,12 +99,13 @@ pub(crate) async fn again(
 }
 
 /// What is there; `None` for what cannot be read.
-async fn load(
+async fn read(
     context: &Context,
+    load: impl Future<Output = Result<Loaded, StoreError>>,
     id: SessionId,
     budget: &Budget,
 ) -> Result<Option<Loaded>, SessionError> {
-    match budget.read(context.store.load(id)).await {
+    match budget.read(load).await {
         Ok(loaded) => Ok(Some(loaded)),
         Err(error) if error.kind() == StoreErrorKind::Unreadable => {
             context.once.unreadable(id, &error);

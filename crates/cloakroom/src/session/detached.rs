@@ -3,11 +3,8 @@
 use std::ops::Deref;
 
 use super::Session;
-use super::lifecycle::Saved;
+use super::lifecycle::{Reloaded, Saved};
 use crate::error::SessionError;
-use crate::event;
-use crate::load::again;
-use crate::state::Standing;
 
 /// A session that outlives its request, from [`Session::detach`].
 ///
@@ -35,15 +32,6 @@ use crate::state::Standing;
 #[derive(Debug)]
 pub struct DetachedSession(pub(crate) Session);
 
-/// What came of [`DetachedSession::reload`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reloaded {
-    /// The session is alive; this is how it is now, with the edits not saved yet on top.
-    Live,
-    /// The session is over.
-    Ended,
-}
-
 impl DetachedSession {
     /// Fetches the session as it is stored now, and puts the edits not saved yet on top.
     ///
@@ -55,20 +43,7 @@ impl DetachedSession {
     /// When the store fails. When an update meets a value of another type: the edits not saved yet
     /// are dropped then.
     pub async fn reload(&mut self) -> Result<Reloaded, SessionError> {
-        let handle = &self.0.handle;
-        let _alone = handle.alone().await?;
-        let Some(live) = handle.state().live().cloned() else {
-            return Ok(Reloaded::Ended);
-        };
-        let standing = again(&handle.context, live.token, &handle.budget).await;
-        let standing = standing.inspect_err(event::load_failed)?;
-        let Standing::Live(live) = standing else {
-            handle.state().gone();
-            return Ok(Reloaded::Ended);
-        };
-        handle.state().settle();
-        handle.rebase(&live)?;
-        Ok(Reloaded::Live)
+        self.0.handle.reload().await
     }
 
     /// Saves the edits so far, on top of what others have saved. Also keeps the session alive: the

@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 use tracing::Instrument;
 
 use super::lazy::LazySession;
+use super::lifecycle::Reloaded;
 use crate::budget::Budget;
 use crate::commit::upkeep::due;
 use crate::commit::{Committed, Committer, Use};
@@ -173,6 +174,22 @@ impl Handle {
         }
         let alone = self.budget.wait(self.commits.lock()).await;
         alone.ok_or_else(|| StoreError::new(StoreErrorKind::Unavailable).into())
+    }
+
+    /// Fetches the session as it is stored now, past any cache, and puts the edits not saved yet on top.
+    pub(crate) async fn reload(&self) -> Result<Reloaded, SessionError> {
+        let _alone = self.alone().await?;
+        let Some(live) = self.state().live().cloned() else {
+            return Ok(Reloaded::Ended);
+        };
+        let standing = load::again(&self.context, live.token, &self.budget).await;
+        let Standing::Live(live) = standing.inspect_err(event::load_failed)? else {
+            self.state().gone();
+            return Ok(Reloaded::Ended);
+        };
+        self.state().settle();
+        self.rebase(&live)?;
+        Ok(Reloaded::Live)
     }
 
     /// Puts the edits that are not stored on top of a fresher record. If they do not fit, they are

@@ -34,6 +34,15 @@ pub enum Destroyed {
     NoSession,
 }
 
+/// What came of [`Session::fresh`] and [`DetachedSession::reload`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reloaded {
+    /// The session is alive; this is how it is now, with the edits not saved yet on top.
+    Live,
+    /// The session is over, or there was none.
+    Ended,
+}
+
 impl Session {
     /// The session's public id; `None` until it is stored for the first time. Safe to log.
     #[must_use]
@@ -85,6 +94,29 @@ impl Session {
             Step::Nothing | Step::Touch | Step::Upkeep => Saved::Unchanged,
             Step::Create | Step::Update | Step::Renew => Saved::Stored,
         })
+    }
+
+    /// Makes sure that the session is alive, and that what this request sees of it is what is stored now;
+    /// edits not saved yet stay on top. It costs one command, also where a near cache is in front of the
+    /// store: for actions that must not rest on what was true a moment ago.
+    ///
+    /// ```
+    /// use cloakroom::{Reloaded, Session, SessionError};
+    ///
+    /// async fn pay(session: Session) -> Result<&'static str, SessionError> {
+    ///     match session.fresh().await? {
+    ///         Reloaded::Live => Ok("paid"),
+    ///         Reloaded::Ended => Ok("please sign in again"),
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the store fails, or the request's budget is spent. When an update meets a value of another
+    /// type: the edits not saved yet are dropped then.
+    pub async fn fresh(&self) -> Result<Reloaded, SessionError> {
+        self.handle.reload().await
     }
 
     /// Gives the session a new id and a new secret when it is saved, and ends the old one; data and

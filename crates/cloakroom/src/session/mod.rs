@@ -15,10 +15,10 @@ pub(crate) mod values;
 use std::fmt;
 use std::sync::Arc;
 
-pub use self::detached::{DetachedSession, Reloaded};
+pub use self::detached::DetachedSession;
 pub use self::key::{EntryKey, EntryName, Key};
 pub use self::lazy::LazySession;
-pub use self::lifecycle::{Destroyed, Saved};
+pub use self::lifecycle::{Destroyed, Reloaded, Saved};
 pub use self::sign_in::SignIn;
 
 use self::handle::Handle;

@@ -259,8 +259,9 @@ impl State {
     }
 
     /// Leaves a step of unknown outcome behind: its edits may be stored, so they are not tried again.
+    /// Within a request it stays: that is not answered with success any more.
     pub(crate) fn settle(&mut self) {
-        if std::mem::take(&mut self.uncertain) {
+        if self.detached && std::mem::take(&mut self.uncertain) {
             self.drop_edits();
         }
     }

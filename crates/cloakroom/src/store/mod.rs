@@ -31,6 +31,8 @@ pub(crate) trait AnyStore: AnyUsers + Send + Sync + fmt::Debug + 'static {
 
     fn load(&self, id: SessionId) -> Answer<'_, Loaded>;
 
+    fn load_recent(&self, id: SessionId) -> Answer<'_, Loaded>;
+
     fn update<'a>(
         &'a self,
         id: SessionId,
@@ -68,6 +70,10 @@ impl<S: Store> AnyStore for S {
 
     fn load(&self, id: SessionId) -> Answer<'_, Loaded> {
         Box::pin(told("load", id, Store::load(self, id)))
+    }
+
+    fn load_recent(&self, id: SessionId) -> Answer<'_, Loaded> {
+        Box::pin(told("load", id, Store::load_recent(self, id)))
     }
 
     fn update<'a>(

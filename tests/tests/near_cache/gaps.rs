@@ -1,0 +1,148 @@
+//! While it cannot hear, it serves nothing from memory.
+
+use std::time::Duration;
+
+use cloakroom_core::Store;
+use cloakroom_core::store::Loaded;
+use cloakroom_redis::{NearCache, RedisStore};
+use tests::proxy::{Proxy, Weather};
+use tests::redis::RedisServer;
+use tests::topology::Cluster;
+
+use super::{PATIENCE, SLACK, WINDOW, begin, coherent, near, remembered, seen, until, write};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_link_is_found_within_the_window() {
+    let redis = RedisServer::start();
+    let proxy = Proxy::start(redis.port()).await;
+    let here = near(&proxy.url()).await;
+    let elsewhere = RedisStore::connect(redis.url()).await.expect("it runs");
+    let (id, record) = begin(&here).await;
+    assert!(remembered(&here, id).await.is_some());
+    proxy.set(Weather::Swallowed);
+    let record = write(&elsewhere, id, &record).await;
+    until("it knows", WINDOW + SLACK, async || !here.stats().coherent).await;
+    assert!(here.load_recent(id).await.is_err(), "Redis cannot be asked");
+    proxy.set(Weather::Fair);
+    proxy.cut();
+    coherent(&here).await;
+    until("it is back", PATIENCE, async || here.load_recent(id).await.is_ok()).await;
+    assert_eq!(seen(&here, id).await, Loaded::Record(record));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happens_while_it_is_cut_off_is_not_missed() {
+    let redis = RedisServer::start();
+    let proxy = Proxy::start(redis.port()).await;
+    let here = near(&proxy.url()).await;
+    let elsewhere = RedisStore::connect(redis.url()).await.expect("it runs");
+    let (id, mut record) = begin(&here).await;
+    for _ in 0..10 {
+        coherent(&here).await;
+        until("it is remembered", PATIENCE, async || {
+            matches!(here.load_recent(id).await, Ok(Loaded::Record(_)))
+        })
+        .await;
+        let cleared = here.stats().cleared;
+        proxy.cut();
+        record = write(&elsewhere, id, &record).await;
+        let expected = Loaded::Record(record.clone());
+        until("it is seen", WINDOW + SLACK, async || {
+            here.load_recent(id).await.is_ok_and(|seen| seen == expected)
+        })
+        .await;
+        until("it starts over", PATIENCE, async || here.stats().cleared > cleared).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_was_restarted_is_heard_anew() {
+    let mut redis = RedisServer::start();
+    let here = near(&redis.url()).await;
+    let (id, _) = begin(&here).await;
+    redis.kill();
+    until("it knows", WINDOW + SLACK, async || !here.stats().coherent).await;
+    redis.restart();
+    coherent(&here).await;
+    until("it is gone", PATIENCE, async || {
+        here.load_recent(id).await.is_ok_and(|seen| seen == Loaded::Nothing)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_no_primary_any_more_is_not_believed() {
+    let (redis, other) = (RedisServer::start(), RedisServer::start());
+    let here = near(&redis.url()).await;
+    redis.command(&["REPLICAOF", "127.0.0.1", &other.port().to_string()]);
+    until("it knows", WINDOW + SLACK, async || !here.stats().coherent).await;
+    redis.command(&["REPLICAOF", "NO", "ONE"]);
+    coherent(&here).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_right_to_be_told_it_asks_redis_every_time() {
+    let redis = RedisServer::start();
+    redis.add_user(&["+client|trackinginfo"]);
+    let store = RedisStore::builder(redis.url())
+        .with_username("shop")
+        .with_password("password");
+    let near = NearCache::new(store.connect().await.expect("it may"));
+    let (id, record) = begin(&near).await;
+    for _ in 0..20 {
+        assert_eq!(remembered(&near, id).await, None);
+        assert_eq!(seen(&near, id).await, Loaded::Record(record.clone()));
+    }
+    assert!(!near.stats().coherent);
+    redis.add_user(&["+client|tracking"]);
+    coherent(&near).await;
+    assert_eq!(seen(&near, id).await, Loaded::Record(record));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failover_of_a_cluster_is_followed() {
+    let cluster = Cluster::start();
+    let here = near(&cluster.url()).await;
+    let plain = RedisStore::connect(cluster.url()).await.expect("it runs");
+    for index in 0..2 {
+        let mut sessions = Vec::new();
+        for _ in 0..20 {
+            sessions.push(begin(&here).await);
+        }
+        cluster.fail_over(index);
+        for (id, record) in sessions {
+            until("the new primary takes writes", PATIENCE, async || {
+                plain.load(id).await.is_ok() && here.load(id).await.is_ok()
+            })
+            .await;
+            let expected = Loaded::Record(write(&plain, id, &record).await);
+            until("it is heard", WINDOW + SLACK, async || {
+                here.load_recent(id).await.is_ok_and(|seen| seen == expected)
+            })
+            .await;
+        }
+        coherent(&here).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_work_is_an_error() {
+    let redis = RedisServer::start();
+    let store = RedisStore::connect(redis.url()).await.expect("it runs");
+    let builder = || NearCache::builder(store.clone());
+    for builder in [
+        builder().with_window(Duration::from_millis(99)),
+        builder().with_window(Duration::from_secs(6)),
+        builder().with_memory(0),
+    ] {
+        assert!(builder.build().is_err());
+    }
+    let quick = builder().with_window(Duration::from_millis(100)).build();
+    let quick = quick.expect("it may be as short");
+    coherent(&quick).await;
+    let (id, record) = begin(&quick).await;
+    let elsewhere = quick.store();
+    let record = write(elsewhere, id, &record).await;
+    let expected = Loaded::Record(record);
+    until("it is heard", SLACK, async || seen(&quick, id).await == expected).await;
+}

@@ -1,0 +1,125 @@
+//! What another server does is heard.
+
+use std::time::Duration;
+
+use cloakroom_core::Store;
+use cloakroom_core::store::{Ended, Loaded, Touched};
+use cloakroom_redis::RedisStore;
+use tests::redis::RedisServer;
+use tests::samples::{MINUTE, number, tombstone};
+use tests::topology::Cluster;
+use tokio::time::sleep;
+
+use super::{PATIENCE, SLACK, WINDOW, begin, near, remembered, seen, two, until, write};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_sees_what_it_wrote_at_once() {
+    let redis = RedisServer::start();
+    let near = near(&redis.url()).await;
+    let (id, mut record) = begin(&near).await;
+    assert_eq!(seen(&near, id).await, Loaded::Record(record.clone()));
+    for _ in 0..500 {
+        record = write(&near, id, &record).await;
+        assert_eq!(seen(&near, id).await, Loaded::Record(record.clone()));
+    }
+    let stone = tombstone(&record);
+    let ended = near.end(id, None, &stone, MINUTE).await;
+    assert_eq!(ended.expect("it answers"), Ended::Ended);
+    assert_eq!(seen(&near, id).await, Loaded::Tombstone(stone));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_change_elsewhere_is_heard() {
+    let redis = RedisServer::start();
+    let (here, elsewhere) = two(&redis).await;
+    let plain = RedisStore::connect(redis.url()).await.expect("it runs");
+    let (id, record) = begin(&here).await;
+    let hears = async |expected: Loaded| {
+        until("it is heard", WINDOW + SLACK, async || seen(&here, id).await == expected).await;
+        until("it is remembered", PATIENCE, async || {
+            remembered(&here, id).await.as_ref() == Some(&expected)
+        })
+        .await;
+    };
+    let record = write(&elsewhere, id, &record).await;
+    hears(Loaded::Record(record.clone())).await;
+    let record = write(&plain, id, &record).await;
+    hears(Loaded::Record(record.clone())).await;
+    let later = record.seen().plus(Duration::from_secs(1));
+    let touched = elsewhere.touch(id, record.revision(), later, MINUTE).await;
+    assert_eq!(touched.expect("it answers"), Touched::Touched);
+    let record = record.touched(later);
+    hears(Loaded::Record(record.clone())).await;
+    let stone = tombstone(&record);
+    let ended = elsewhere.end(id, None, &stone, MINUTE).await;
+    assert_eq!(ended.expect("it answers"), Ended::Ended);
+    hears(Loaded::Tombstone(stone)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_without_cloakroom_is_heard_too() {
+    let redis = RedisServer::start();
+    let near = near(&redis.url()).await;
+    let gone = async |id| {
+        let heard = async || seen(&near, id).await == Loaded::Nothing;
+        until("it is gone", WINDOW + SLACK, heard).await;
+    };
+    for what in ["DEL", "UNLINK", "EXPIRE", "FLUSHDB", "FLUSHALL"] {
+        let (id, record) = begin(&near).await;
+        assert_eq!(seen(&near, id).await, Loaded::Record(record));
+        let key = format!("cloakroom:{id}");
+        match what {
+            "EXPIRE" => redis.command(&["PEXPIRE", &key, "1"]),
+            "DEL" | "UNLINK" => redis.command(&[what, &key]),
+            flush => redis.command(&[flush]),
+        };
+        gone(id).await;
+    }
+    let (id, _) = begin(&near).await;
+    redis.command(&["SWAPDB", "0", "1"]);
+    gone(id).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_remembered_for_long_and_no_unknown_id_at_all() {
+    let redis = RedisServer::start();
+    let near = near(&redis.url()).await;
+    let (unknown, _) = tests::samples::session(1);
+    assert_eq!(seen(&near, unknown).await, Loaded::Nothing);
+    assert_eq!(near.stats().sessions, 0);
+    let (id, _) = begin(&near).await;
+    // Its own write is believed for a window, what it reads for five seconds.
+    assert!(remembered(&near, id).await.is_some());
+    until("it asks again", WINDOW + SLACK, async || remembered(&near, id).await.is_none()).await;
+    assert!(remembered(&near, id).await.is_some());
+    sleep(WINDOW + SLACK).await;
+    assert!(remembered(&near, id).await.is_some(), "no heartbeat makes it forget");
+    until("it asks again", Duration::from_secs(6), async || {
+        remembered(&near, id).await.is_none()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_primary_of_a_cluster_is_heard() {
+    let cluster = Cluster::start();
+    let (here, elsewhere) = (near(&cluster.url()).await, near(&cluster.url()).await);
+    for _ in 0..30 {
+        let (id, record) = begin(&here).await;
+        assert_eq!(seen(&here, id).await, Loaded::Record(record.clone()));
+        let record = write(&elsewhere, id, &record).await;
+        let expected = Loaded::Record(record.clone());
+        until("it is heard", WINDOW + SLACK, async || seen(&here, id).await == expected).await;
+    }
+    for primary in cluster.primaries() {
+        let (id, record) = begin(&here).await;
+        assert_eq!(number(&record), 1);
+        primary.command(&["FLUSHALL"]);
+        let held = cluster.primaries()[cluster.holder(&format!("cloakroom:{id}"))].port();
+        let expected = match held == primary.port() {
+            true => Loaded::Nothing,
+            false => Loaded::Record(record),
+        };
+        until("it is heard", WINDOW + SLACK, async || seen(&here, id).await == expected).await;
+    }
+}

@@ -1,0 +1,78 @@
+//! The near cache: what it saves, what it hears, and how old what it serves may be.
+
+mod coherence;
+mod commands;
+mod gaps;
+mod hearing;
+
+use std::time::Duration;
+
+use cloakroom_core::store::{Created, Loaded, Updated};
+use cloakroom_core::{Record, SessionId, Store};
+use cloakroom_redis::{NearCache, RedisStore};
+use tests::redis::RedisServer;
+use tests::samples::{MINUTE, next, number, session};
+use tokio::time::{Instant, sleep};
+
+/// The window of a near cache that is told no other.
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// How much later than its window a near cache may be on a busy machine.
+const SLACK: Duration = Duration::from_millis(500);
+
+/// How long something may take that has no window.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A near cache in front of the server at `url` that serves from memory.
+async fn near(url: &str) -> NearCache {
+    let store = RedisStore::connect(url).await.expect("the server is there");
+    let near = NearCache::new(store);
+    coherent(&near).await;
+    near
+}
+
+async fn coherent(near: &NearCache) {
+    until("it is coherent", PATIENCE, async || near.stats().coherent).await;
+}
+
+/// Waits for a condition.
+async fn until(what: &str, limit: Duration, condition: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + limit;
+    while !condition().await {
+        assert!(Instant::now() < deadline, "{what}: not within {limit:?}");
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Begins a session at this server.
+async fn begin(near: &impl Store) -> (SessionId, Record) {
+    let (id, record) = session(1);
+    let created = near.create(id, &record, MINUTE).await;
+    assert_eq!(created.expect("it answers"), Created::Created);
+    (id, record)
+}
+
+/// Writes the session's next number.
+async fn write(store: &impl Store, id: SessionId, record: &Record) -> Record {
+    let next = next(record, number(record) + 1);
+    let updated = store.update(id, record.revision(), &next, MINUTE).await;
+    assert_eq!(updated.expect("it answers"), Updated::Updated);
+    next
+}
+
+/// What a request would see.
+async fn seen(near: &NearCache, id: SessionId) -> Loaded {
+    near.load_recent(id).await.expect("it answers")
+}
+
+/// What it would see without a command; `None` if it would take one.
+async fn remembered(near: &NearCache, id: SessionId) -> Option<Loaded> {
+    let hits = near.stats().hits;
+    let found = seen(near, id).await;
+    (near.stats().hits > hits).then_some(found)
+}
+
+/// Two servers of one app.
+async fn two(redis: &RedisServer) -> (NearCache, NearCache) {
+    (near(&redis.url()).await, near(&redis.url()).await)
+}
