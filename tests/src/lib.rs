@@ -9,6 +9,7 @@ pub mod client;
 pub mod demo;
 pub mod faults;
 pub mod fuzz;
+pub mod ledger;
 pub mod log;
 pub mod long;
 pub mod meters;

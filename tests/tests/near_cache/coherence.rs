@@ -1,0 +1,256 @@
+//! Two servers with near caches, thousands of operations, and a connection that comes and goes.
+//!
+//! `CLOAKROOM_LONG=1` makes it a million operations each.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use cloakroom_core::store::{Loaded, Updated};
+use cloakroom_core::{SessionId, Store};
+use cloakroom_redis::NearCache;
+use tests::ledger::Ledger;
+use tests::long::times;
+use tests::redis::RedisServer;
+use tests::resp::Reply;
+use tests::samples::{MINUTE, next, number, session, tombstone};
+use tests::topology::Cluster;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::{WINDOW, near};
+
+/// Sessions at a time: few, so that servers meet.
+const SESSIONS: usize = 96;
+
+/// Requests at a time, at each server.
+const AT_ONCE: usize = 8;
+
+/// Messages go out when the round of Redis' event loop ends in which the change was made.
+const ROUND: Duration = Duration::from_millis(20);
+
+/// The servers, what is known of their sessions, and how much is to do.
+struct Scene {
+    servers: [NearCache; 2],
+    ledger: Ledger,
+    left: AtomicI64,
+    over: AtomicBool,
+}
+
+impl Scene {
+    async fn set(url: &str) -> Arc<Self> {
+        let servers = [near(url).await, near(url).await];
+        let mut ids = Vec::new();
+        for _ in 0..SESSIONS {
+            ids.push(begin(&servers[0]).await.expect("it answers"));
+        }
+        Arc::new(Self {
+            servers,
+            ledger: Ledger::new(&ids, WINDOW + ROUND),
+            left: AtomicI64::new(times(30_000, 1_000_000)),
+            over: AtomicBool::new(false),
+        })
+    }
+
+    /// Works until all is done, while `trouble` makes trouble.
+    async fn play(self: Arc<Self>, trouble: impl Fn(&Ledger, u64) + Send + 'static) {
+        let mut workers = JoinSet::new();
+        for worker in 0..2 * AT_ONCE {
+            workers.spawn(Arc::clone(&self).work(worker));
+        }
+        let scene = Arc::clone(&self);
+        let troubles = tokio::task::spawn_blocking(move || {
+            let mut round = 0;
+            while !scene.over.load(Ordering::Relaxed) {
+                trouble(&scene.ledger, round);
+                round += 1;
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            round
+        });
+        while let Some(worked) = workers.join_next().await {
+            worked.expect("every read is as it must be");
+        }
+        self.over.store(true, Ordering::Relaxed);
+        let rounds = troubles.await.expect("trouble is made");
+        assert!(rounds > 5, "{rounds} troubles");
+        self.settle().await;
+        for server in &self.servers {
+            let stats = server.stats();
+            assert!(stats.hits > stats.misses / 4, "{stats:?}");
+            assert!(stats.cleared > 2, "{stats:?}");
+        }
+    }
+
+    async fn work(self: Arc<Self>, worker: usize) {
+        let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ (worker as u64 + 1));
+        let server = worker % 2;
+        while self.left.fetch_sub(1, Ordering::Relaxed) > 0 {
+            let page = dice.roll(SESSIONS as u64) as usize;
+            match dice.roll(1000) {
+                0..700 => drop(self.read(server, page).await),
+                700..970 => self.write(server, page).await,
+                970..997 => self.touch(server, page).await,
+                _ => self.end(server, page).await,
+            }
+        }
+    }
+
+    /// Reads as a request does, and checks what it sees.
+    async fn read(self: &Arc<Self>, server: usize, page: usize) -> Option<(SessionId, Loaded)> {
+        let id = self.ledger.id(page);
+        let began = Instant::now();
+        let saw = self.servers[server].load_recent(id).await.ok()?;
+        self.ledger.check(page, id, server, began, &saw);
+        if !matches!(saw, Loaded::Record(_)) && self.ledger.claim(page, id) {
+            tokio::spawn(Arc::clone(self).begin_anew(server, page));
+        }
+        Some((id, saw))
+    }
+
+    async fn write(self: &Arc<Self>, server: usize, page: usize) {
+        let Some((id, Loaded::Record(mut record))) = self.read(server, page).await else {
+            return;
+        };
+        for _ in 0..100 {
+            let edited = next(&record, number(&record) + 1);
+            let update = self.servers[server].update(id, record.revision(), &edited, MINUTE);
+            match update.await {
+                Ok(Updated::Updated) => {
+                    return self.ledger.written(page, id, server, number(&edited));
+                }
+                Ok(Updated::Conflict(there)) => record = there,
+                Ok(Updated::Ended(_) | Updated::Missing) | Err(_) => return,
+            }
+        }
+    }
+
+    async fn touch(self: &Arc<Self>, server: usize, page: usize) {
+        let Some((id, Loaded::Record(record))) = self.read(server, page).await else {
+            return;
+        };
+        let seen = record.seen().plus(Duration::from_millis(1));
+        let touch = self.servers[server].touch(id, record.revision(), seen, MINUTE);
+        drop(touch.await);
+    }
+
+    async fn end(self: &Arc<Self>, server: usize, page: usize) {
+        let Some((id, Loaded::Record(record))) = self.read(server, page).await else {
+            return;
+        };
+        self.ledger.ends(page, id);
+        let stone = tombstone(&record);
+        if self.servers[server]
+            .end(id, None, &stone, MINUTE)
+            .await
+            .is_ok()
+        {
+            self.ledger.ended(page, id, server);
+            // So that somebody can see it alive who should not.
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Not at once: for a while, both servers look for a session that is over.
+    async fn begin_anew(self: Arc<Self>, server: usize, page: usize) {
+        sleep(WINDOW + WINDOW / 4).await;
+        loop {
+            if let Some(new) = begin(&self.servers[server]).await {
+                return self.ledger.replace(page, new);
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Whatever was acknowledged is there.
+    async fn settle(&self) {
+        for page in 0..self.ledger.len() {
+            let (id, numbers, there) = self.ledger.acknowledged(page);
+            let stored = self.servers[0].load(id).await.expect("it answers");
+            match stored {
+                Loaded::Record(record) => {
+                    let last = numbers.last().copied().unwrap_or(1);
+                    assert!(number(&record) >= last, "{id}: an update is lost");
+                }
+                gone => assert!(!there, "{id}: {gone:?}, and nobody ended it"),
+            }
+        }
+    }
+}
+
+async fn begin(server: &NearCache) -> Option<SessionId> {
+    let (id, record) = session(1);
+    let created = server.create(id, &record, MINUTE).await;
+    created.is_ok().then_some(id)
+}
+
+/// Pseudo-random numbers, the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+}
+
+/// Cuts the connections that the server tells what changes: those with a `t` among their flags.
+fn cut_tracking(server: &RedisServer) {
+    let Reply::Bytes(list) = server.command(&["CLIENT", "LIST"]) else {
+        return;
+    };
+    for line in String::from_utf8_lossy(&list).lines() {
+        let field = |name: &str| line.split(' ').find_map(|field| field.strip_prefix(name));
+        if let (Some(id), Some(flags)) = (field("id="), field("flags="))
+            && flags.contains('t')
+        {
+            server.command(&["CLIENT", "KILL", "ID", id]);
+        }
+    }
+}
+
+fn flush(ledger: &Ledger, servers: &[RedisServer]) {
+    let since = ledger.flushes();
+    for server in servers {
+        server.command(&["FLUSHDB"]);
+    }
+    ledger.flushed(since);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn on_one_server() {
+    let redis = Arc::new(RedisServer::start());
+    let scene = Scene::set(&redis.url()).await;
+    let server = Arc::clone(&redis);
+    scene
+        .play(move |ledger, round| match round % 40 {
+            7 | 23 | 31 => cut_tracking(&server),
+            15 => flush(ledger, std::slice::from_ref(&*server)),
+            _ => {}
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn on_a_cluster() {
+    let cluster = Arc::new(Cluster::start());
+    let scene = Scene::set(&cluster.url()).await;
+    let servers = Arc::clone(&cluster);
+    let failed_over = AtomicBool::new(false);
+    scene
+        .play(move |ledger, round| match round % 60 {
+            9 | 25 | 45 => servers.nodes().iter().for_each(cut_tracking),
+            17 => {
+                let primaries = match failed_over.load(Ordering::Relaxed) {
+                    true => &[&servers.replicas()[..1], &servers.primaries()[1..]],
+                    false => &[servers.primaries(), &[]],
+                };
+                primaries.iter().for_each(|some| flush(ledger, some));
+            }
+            33 if !failed_over.swap(true, Ordering::Relaxed) => servers.fail_over(0),
+            _ => {}
+        })
+        .await;
+}

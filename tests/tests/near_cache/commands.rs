@@ -46,7 +46,9 @@ fn server(near: &NearCache) -> Router {
 }
 
 fn read() -> Act {
-    Act::session(async |session: Session| Ok(session.get::<u32>("n")?.unwrap_or_default().to_string()))
+    Act::session(async |session: Session| {
+        Ok(session.get::<u32>("n")?.unwrap_or_default().to_string())
+    })
 }
 
 fn write() -> Act {

@@ -26,7 +26,10 @@ async fn a_silent_link_is_found_within_the_window() {
     proxy.set(Weather::Fair);
     proxy.cut();
     coherent(&here).await;
-    until("it is back", PATIENCE, async || here.load_recent(id).await.is_ok()).await;
+    until("it is back", PATIENCE, async || {
+        here.load_recent(id).await.is_ok()
+    })
+    .await;
     assert_eq!(seen(&here, id).await, Loaded::Record(record));
 }
 
@@ -48,10 +51,15 @@ async fn what_happens_while_it_is_cut_off_is_not_missed() {
         record = write(&elsewhere, id, &record).await;
         let expected = Loaded::Record(record.clone());
         until("it is seen", WINDOW + SLACK, async || {
-            here.load_recent(id).await.is_ok_and(|seen| seen == expected)
+            here.load_recent(id)
+                .await
+                .is_ok_and(|seen| seen == expected)
         })
         .await;
-        until("it starts over", PATIENCE, async || here.stats().cleared > cleared).await;
+        until("it starts over", PATIENCE, async || {
+            here.stats().cleared > cleared
+        })
+        .await;
     }
 }
 
@@ -65,7 +73,9 @@ async fn a_server_that_was_restarted_is_heard_anew() {
     redis.restart();
     coherent(&here).await;
     until("it is gone", PATIENCE, async || {
-        here.load_recent(id).await.is_ok_and(|seen| seen == Loaded::Nothing)
+        here.load_recent(id)
+            .await
+            .is_ok_and(|seen| seen == Loaded::Nothing)
     })
     .await;
 }
@@ -117,7 +127,9 @@ async fn a_failover_of_a_cluster_is_followed() {
             .await;
             let expected = Loaded::Record(write(&plain, id, &record).await);
             until("it is heard", WINDOW + SLACK, async || {
-                here.load_recent(id).await.is_ok_and(|seen| seen == expected)
+                here.load_recent(id)
+                    .await
+                    .is_ok_and(|seen| seen == expected)
             })
             .await;
         }
@@ -144,5 +156,8 @@ async fn what_cannot_work_is_an_error() {
     let elsewhere = quick.store();
     let record = write(elsewhere, id, &record).await;
     let expected = Loaded::Record(record);
-    until("it is heard", SLACK, async || seen(&quick, id).await == expected).await;
+    until("it is heard", SLACK, async || {
+        seen(&quick, id).await == expected
+    })
+    .await;
 }

@@ -35,7 +35,10 @@ async fn every_change_elsewhere_is_heard() {
     let plain = RedisStore::connect(redis.url()).await.expect("it runs");
     let (id, record) = begin(&here).await;
     let hears = async |expected: Loaded| {
-        until("it is heard", WINDOW + SLACK, async || seen(&here, id).await == expected).await;
+        until("it is heard", WINDOW + SLACK, async || {
+            seen(&here, id).await == expected
+        })
+        .await;
         until("it is remembered", PATIENCE, async || {
             remembered(&here, id).await.as_ref() == Some(&expected)
         })
@@ -90,10 +93,16 @@ async fn nothing_is_remembered_for_long_and_no_unknown_id_at_all() {
     let (id, _) = begin(&near).await;
     // Its own write is believed for a window, what it reads for five seconds.
     assert!(remembered(&near, id).await.is_some());
-    until("it asks again", WINDOW + SLACK, async || remembered(&near, id).await.is_none()).await;
+    until("it asks again", WINDOW + SLACK, async || {
+        remembered(&near, id).await.is_none()
+    })
+    .await;
     assert!(remembered(&near, id).await.is_some());
     sleep(WINDOW + SLACK).await;
-    assert!(remembered(&near, id).await.is_some(), "no heartbeat makes it forget");
+    assert!(
+        remembered(&near, id).await.is_some(),
+        "no heartbeat makes it forget"
+    );
     until("it asks again", Duration::from_secs(6), async || {
         remembered(&near, id).await.is_none()
     })
@@ -109,7 +118,10 @@ async fn every_primary_of_a_cluster_is_heard() {
         assert_eq!(seen(&here, id).await, Loaded::Record(record.clone()));
         let record = write(&elsewhere, id, &record).await;
         let expected = Loaded::Record(record.clone());
-        until("it is heard", WINDOW + SLACK, async || seen(&here, id).await == expected).await;
+        until("it is heard", WINDOW + SLACK, async || {
+            seen(&here, id).await == expected
+        })
+        .await;
     }
     for primary in cluster.primaries() {
         let (id, record) = begin(&here).await;
@@ -120,6 +132,9 @@ async fn every_primary_of_a_cluster_is_heard() {
             true => Loaded::Nothing,
             false => Loaded::Record(record),
         };
-        until("it is heard", WINDOW + SLACK, async || seen(&here, id).await == expected).await;
+        until("it is heard", WINDOW + SLACK, async || {
+            seen(&here, id).await == expected
+        })
+        .await;
     }
 }
