@@ -55,6 +55,9 @@ pub(crate) struct Setup {
     /// The port of its Redis.
     #[arg(long)]
     pub(crate) redis: u16,
+    /// How many sessions there will be.
+    #[arg(long)]
+    pub(crate) sessions: usize,
     /// So many entries more than the five, in each session.
     #[arg(long, default_value_t = 0)]
     pub(crate) more: usize,

@@ -9,8 +9,21 @@ pub(crate) enum Subject {
     Floor,
     /// Cloakroom as it is out of the box.
     Cloakroom,
+    /// Cloakroom, if every read came so late that the session's use must be written down.
+    CloakroomTouching,
+    /// Cloakroom with its near cache.
+    #[cfg(feature = "near")]
+    CloakroomNear,
     /// tower-sessions with its fred store.
     TowerSessions,
+    /// `axum_session` with its Redis pool, answering from memory.
+    AxumSession,
+    /// The same without its memory cache.
+    AxumSessionUncached,
+    /// actix-session, on actix-web.
+    ActixSession,
+    /// express-session with connect-redis, on Node.
+    ExpressSession,
 }
 
 impl Subject {
@@ -19,12 +32,24 @@ impl Subject {
         name(&self)
     }
 
+    /// Whether it stands for something on this route.
+    pub(crate) fn has(self, route: Route) -> bool {
+        self != Self::CloakroomTouching || route == Route::Rolling
+    }
+
     /// Its name for people.
     pub(crate) fn title(self) -> &'static str {
         match self {
-            Self::Floor => "floor: axum, fred by hand",
-            Self::Cloakroom => "Cloakroom",
+            Self::Floor => "floor: fred by hand",
+            Self::Cloakroom => "**Cloakroom**",
+            Self::CloakroomTouching => "the same, a touch at every read",
+            #[cfg(feature = "near")]
+            Self::CloakroomNear => "**Cloakroom, near cache**",
             Self::TowerSessions => "tower-sessions 0.14",
+            Self::AxumSession => "axum_session 0.22, cache on",
+            Self::AxumSessionUncached => "axum_session 0.22, cache off",
+            Self::ActixSession => "actix-session 0.11",
+            Self::ExpressSession => "express-session 1.19",
         }
     }
 }

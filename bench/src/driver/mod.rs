@@ -27,6 +27,9 @@ pub(crate) fn run(options: &Options) -> Result<(), Problem> {
         for &route in routes {
             let mut floor = 0.0;
             for stage in &mut stages {
+                if !stage.setup.subject.has(route) {
+                    continue;
+                }
                 stage.load(route, options.connections, 0.2)?;
                 let cost = stage.load(route, options.connections, options.duration)?;
                 if floor == 0.0 {

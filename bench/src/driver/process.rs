@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use nix::unistd::Pid;
 use crate::Problem;
 use crate::args::Setup;
 use crate::load::Outcome;
+use crate::subject::Subject;
 
 /// A subject that serves; it ends when this is dropped.
 #[derive(Debug)]
@@ -26,6 +28,15 @@ pub(super) struct Server {
 impl Server {
     /// Starts a subject, and waits until it listens. Counted, it runs on the allocator that counts.
     pub(super) fn start(setup: Setup, counted: bool) -> Result<Self, Problem> {
+        if setup.subject == Subject::ExpressSession {
+            let mut command = Command::new("node");
+            command
+                .arg("--expose-gc")
+                .arg(folder().join("express/server.js"))
+                .arg(setup.redis.to_string())
+                .env("NODE_ENV", "production");
+            return Self::spawn(&mut command);
+        }
         let mut program = env::current_exe()?;
         if counted {
             program.set_file_name("bench-counted");
@@ -34,6 +45,7 @@ impl Server {
         command
             .args(["serve", &setup.subject.name()])
             .args(["--redis", &setup.redis.to_string()])
+            .args(["--sessions", &setup.sessions.to_string()])
             .args(["--more", &setup.more.to_string()])
             .args(["--bytes", &setup.bytes.to_string()]);
         Self::spawn(&mut command)
@@ -84,6 +96,11 @@ impl Drop for Server {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Where this package lies.
+pub(super) fn folder() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The load that is sent to a server.

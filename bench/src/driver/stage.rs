@@ -45,6 +45,7 @@ impl Stage {
         let setup = Setup {
             subject,
             redis: redis.port(),
+            sessions,
             more,
             bytes,
         };

@@ -4,10 +4,14 @@
 //! A server tells its port on the standard output, takes orders on the standard input, and ends when
 //! that ends, so that it never outlives who started it.
 
+mod actix;
+mod axum_session;
 mod cloakroom;
 mod entries;
 mod floor;
 mod gate;
+#[cfg(feature = "near")]
+mod near;
 mod tower_sessions;
 
 use std::io::{self, BufRead, Write};
@@ -21,12 +25,16 @@ use http::StatusCode;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 
+use self::axum_session::Cache;
 use crate::args::Setup;
 use crate::subject::Subject;
 use crate::{Memory, Problem};
 
 pub(crate) fn run(setup: Setup, memory: fn() -> Memory) -> Result<(), Problem> {
     thread::spawn(move || obey(memory));
+    if setup.subject == Subject::ActixSession {
+        return actix::run(setup);
+    }
     let runtime = Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -39,7 +47,15 @@ async fn serve(setup: Setup) -> Result<(), Problem> {
     let app = match setup.subject {
         Subject::Floor => floor::app(setup).await?,
         Subject::Cloakroom => cloakroom::app(setup).await?,
+        Subject::CloakroomTouching => cloakroom::touching(setup).await?,
+        #[cfg(feature = "near")]
+        Subject::CloakroomNear => near::app(setup).await?,
         Subject::TowerSessions => tower_sessions::app(setup).await?,
+        Subject::AxumSession => axum_session::app(setup, Cache::On).await?,
+        Subject::AxumSessionUncached => axum_session::app(setup, Cache::Off).await?,
+        Subject::ActixSession | Subject::ExpressSession => {
+            return Err("it has a runtime of its own".into());
+        }
     };
     listen(app).await
 }

@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
-use tower_sessions::cookie::time::Duration;
+use time::Duration;
 use tower_sessions::{Expiry, Session, SessionManagerLayer};
 use tower_sessions_redis_store::RedisStore;
 use tower_sessions_redis_store::fred::clients::Pool;
@@ -20,7 +20,7 @@ pub(super) async fn app(setup: Setup) -> Result<Router, Problem> {
     // Pools of more than one connection cost more CPU here.
     let pool = Pool::new(redis, None, None, None, 1)?;
     pool.init().await?;
-    let idle = Duration::seconds(i64::try_from(IDLE.as_secs())?);
+    let idle = Duration::try_from(IDLE)?;
     let sessions =
         SessionManagerLayer::new(RedisStore::new(pool)).with_expiry(Expiry::OnInactivity(idle));
     // A session that is only read lives on only if it is saved.
