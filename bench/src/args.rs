@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand};
 
 use crate::subject::{Route, Subject};
@@ -35,6 +37,21 @@ pub(crate) struct Options {
     /// Sessions that the requests go through.
     #[arg(long, default_value_t = 1000, value_name = "NUMBER")]
     pub(crate) sessions: usize,
+    /// Measure too how the cost grows with entries, bytes and connections.
+    #[arg(long)]
+    pub(crate) growth: bool,
+    /// Write everything to this file, for programs.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Draw the plots into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) svg: Option<PathBuf>,
+    /// Rewrite the figures and plots of docs/performance.md; with --growth.
+    #[arg(long)]
+    pub(crate) docs: bool,
+    /// Only see, within seconds, whether every subject runs and keeps what it is told.
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,6 +6,7 @@
 mod args;
 mod driver;
 mod load;
+mod report;
 mod server;
 mod subject;
 

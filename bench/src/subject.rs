@@ -37,6 +37,27 @@ impl Subject {
         self != Self::CloakroomTouching || route == Route::Rolling
     }
 
+    /// Whether it is measured how its cost grows.
+    pub(crate) fn grows(self) -> bool {
+        match self {
+            Self::Floor | Self::Cloakroom => true,
+            #[cfg(feature = "near")]
+            Self::CloakroomNear => true,
+            _ => false,
+        }
+    }
+
+    /// Whether every read writes down that the session was used. Others do so now and then, or, as
+    /// `axum_session` from its memory, every ten seconds.
+    pub(crate) fn rolls_at_once(self) -> bool {
+        match self {
+            Self::Cloakroom | Self::AxumSession => false,
+            #[cfg(feature = "near")]
+            Self::CloakroomNear => false,
+            _ => true,
+        }
+    }
+
     /// Its name for people.
     pub(crate) fn title(self) -> &'static str {
         match self {

@@ -27,6 +27,13 @@ impl Reply {
         }
     }
 
+    pub(super) fn bytes(self) -> Vec<u8> {
+        match self {
+            Self::Text(bytes) => bytes,
+            _ => Vec::new(),
+        }
+    }
+
     pub(super) fn number(&self) -> i64 {
         match self {
             Self::Number(number) => *number,

@@ -28,6 +28,15 @@ pub(super) struct Cost {
     pub(super) redis_cpu: f64,
 }
 
+/// What is in Redis, divided by the number of sessions.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Bytes {
+    /// Of the sessions themselves.
+    pub(super) sessions: f64,
+    /// Of everything.
+    pub(super) all: f64,
+}
+
 impl Stage {
     /// Starts everything, and signs in as often as there shall be sessions.
     pub(super) fn set(subject: Subject, sessions: usize) -> Result<Self, Problem> {
@@ -93,6 +102,28 @@ impl Stage {
             cpu: (after.0 - before.0).as_secs_f64() * each,
             redis_cpu: (after.1 - before.1).as_secs_f64() * each,
         })
+    }
+
+    pub(super) fn has(&self, route: Route) -> bool {
+        self.setup.subject.has(route)
+    }
+
+    /// What each of the sessions takes in Redis.
+    pub(super) fn bytes(&self) -> Result<Bytes, Problem> {
+        let mut redis = self.redis.connect()?;
+        let mut bytes = Bytes::default();
+        for key in self.redis.keys()? {
+            let key = key.as_bytes();
+            let taken = redis.command(&[b"MEMORY", b"USAGE", key])?.number() as f64;
+            bytes.all += taken;
+            // Sessions are strings everywhere; an index is not.
+            if redis.command(&[b"TYPE", key])?.text() == "string" {
+                bytes.sessions += taken;
+            }
+        }
+        bytes.all /= self.cookies.len() as f64;
+        bytes.sessions /= self.cookies.len() as f64;
+        Ok(bytes)
     }
 
     /// Reads all sessions, and fails unless they have every write that was acknowledged, once.
