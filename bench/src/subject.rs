@@ -63,7 +63,7 @@ impl Subject {
         match self {
             Self::Floor => "floor: fred by hand",
             Self::Cloakroom => "**Cloakroom**",
-            Self::CloakroomTouching => "the same, a touch at every read",
+            Self::CloakroomTouching => "Cloakroom, a touch at every read",
             #[cfg(feature = "near")]
             Self::CloakroomNear => "**Cloakroom, near cache**",
             Self::TowerSessions => "tower-sessions 0.14",
@@ -72,6 +72,11 @@ impl Subject {
             Self::ActixSession => "actix-session 0.11",
             Self::ExpressSession => "express-session 1.19",
         }
+    }
+
+    /// The same without emphasis.
+    pub(crate) fn plain_title(self) -> String {
+        self.title().replace('*', "")
     }
 }
 

@@ -14,6 +14,9 @@ const CONNECTIONS: [usize; 7] = [1, 4, 16, 64, 128, 256, 512];
 /// Of small entries, each is so long.
 const SMALL: usize = 20;
 
+/// What a session may have besides its large entry: the five, and what the subject adds.
+const BESIDES: usize = 512;
+
 /// Sessions of a megabyte are kept within what a Redis of default size and a desk can bear.
 const SESSIONS: usize = 128;
 
@@ -30,7 +33,8 @@ pub(super) fn run(options: &Options, subjects: &[Subject], book: &mut Book) -> R
             sessions(options, &subjects, (Axis::Entries, entries), more, book)?;
         }
         for bytes in BYTES {
-            sessions(options, &subjects, (Axis::Bytes, bytes), (1, bytes), book)?;
+            let more = (1, bytes - BESIDES);
+            sessions(options, &subjects, (Axis::Bytes, bytes), more, book)?;
         }
         connections(options, &subjects, book)?;
     }

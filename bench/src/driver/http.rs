@@ -61,10 +61,9 @@ impl Visitor {
             let Some((name, value)) = line.split_once(':') else {
                 break;
             };
+            let cookie = value.split(';').next().unwrap_or(value).trim();
             match name.to_lowercase().as_str() {
-                "set-cookie" => {
-                    cookies.extend(value.split(';').next().map(|it| it.trim().to_owned()))
-                }
+                "set-cookie" => cookies.push(cookie.to_owned()),
                 "content-length" => length = value.trim().parse()?,
                 _ => {}
             }

@@ -11,19 +11,15 @@ use std::{env, fs, net, process};
 use super::resp::{Connection, Reply};
 use crate::Problem;
 
+/// Microseconds, by the command's name.
+pub(super) type Work = BTreeMap<String, f64>;
+
 /// A Redis on a free port with files in a folder of its own, both gone when it is dropped.
 #[derive(Debug)]
 pub(super) struct Redis {
     child: Child,
     port: u16,
     folder: PathBuf,
-}
-
-/// What the server has done of one command so far.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Work {
-    pub(super) calls: f64,
-    pub(super) microseconds: f64,
 }
 
 impl Redis {
@@ -61,21 +57,14 @@ impl Redis {
         Ok(keys.iter().map(Reply::text).collect())
     }
 
-    /// What the server has done so far, by command.
-    pub(super) fn work(&self) -> Result<BTreeMap<String, Work>, Problem> {
+    /// The microseconds that the server has spent so far in each command.
+    pub(super) fn work(&self) -> Result<Work, Problem> {
         let info = self.command(&["INFO", "commandstats"])?.text();
         let lines = info.lines().filter_map(|line| {
             let (name, figures) = line.strip_prefix("cmdstat_")?.split_once(':')?;
-            let figure = |name: &str| {
-                let mut figures = figures.split(',');
-                let value = figures.find_map(|figure| figure.strip_prefix(name));
-                value.and_then(|value| value.parse().ok()).unwrap_or(0.0)
-            };
-            let work = Work {
-                calls: figure("calls="),
-                microseconds: figure("usec="),
-            };
-            Some((name.to_lowercase(), work))
+            let mut figures = figures.split(',');
+            let spent = figures.find_map(|figure| figure.strip_prefix("usec="))?;
+            Some((name.to_lowercase(), spent.parse().ok()?))
         });
         Ok(lines.collect())
     }

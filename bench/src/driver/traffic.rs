@@ -19,6 +19,8 @@ pub(super) struct Traffic {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Origins {
+    /// How many others were heard before it.
+    place: usize,
     clients: f64,
     scripts: f64,
 }
@@ -58,7 +60,12 @@ fn listen(mut connection: Connection) -> Result<Traffic, Problem> {
         // 1700000000.000000 [0 127.0.0.1:40000] "GET" "key"
         let (origin, words) = line.split_once("] ").ok_or("half of a line")?;
         let name = words.split('"').nth(1).ok_or("no command")?.to_lowercase();
-        let origins = traffic.commands.entry(name).or_default();
+        let place = traffic.commands.len();
+        let new = Origins {
+            place,
+            ..Origins::default()
+        };
+        let origins = traffic.commands.entry(name).or_insert(new);
         match origin.ends_with("lua") {
             true => origins.scripts += 1.0,
             false => origins.clients += 1.0,
@@ -73,7 +80,7 @@ impl Traffic {
         sent.sum::<f64>() / requests.max(1) as f64
     }
 
-    /// The same in words: names, with how often if that is not once.
+    /// The same in words: names in the order of the first request, with how often if not once.
     pub(super) fn in_words(&self, requests: usize) -> String {
         let each = |(name, origins): (&String, &Origins)| {
             let times = origins.clients / requests.max(1) as f64;
@@ -85,26 +92,23 @@ impl Traffic {
                 times => Some(format!("{times:.1} {name}")),
             }
         };
-        self.commands
-            .iter()
-            .filter_map(each)
-            .collect::<Vec<_>>()
-            .join(", ")
+        let mut commands: Vec<_> = self.commands.iter().collect();
+        commands.sort_by_key(|(_, origins)| origins.place);
+        let names: Vec<_> = commands.into_iter().filter_map(each).collect();
+        names.join(", ")
     }
 
     /// The microseconds that the server spent between `before` and `after` for its clients.
-    pub(super) fn time(
-        &self,
-        before: &BTreeMap<String, Work>,
-        after: &BTreeMap<String, Work>,
-    ) -> f64 {
-        let each = |(name, after): (&String, &Work)| {
-            let before = before.get(name).copied().unwrap_or_default();
+    pub(super) fn time(&self, before: &Work, after: &Work) -> f64 {
+        let each = |(name, after): (&String, &f64)| {
             // `EXEC` has the time of what it executes, which is counted already.
             let origins = self.commands.get(name).filter(|_| name != "exec")?;
             let share = origins.clients / (origins.clients + origins.scripts);
-            Some((after.microseconds - before.microseconds) * share)
+            Some((after - before.get(name).unwrap_or(&0.0)) * share)
         };
-        after.iter().filter_map(each).sum()
+        after
+            .iter()
+            .filter_map(each)
+            .fold(0.0, |sum, own| sum + own)
     }
 }

@@ -35,6 +35,9 @@ pub(crate) enum Metric {
     LiveBytes,
 }
 
+/// What is less, in whatever unit, has no ratio to it that would tell anything.
+const NEXT_TO_NOTHING: f64 = 0.05;
+
 /// The samples of all rounds.
 #[derive(Debug, Default)]
 pub(crate) struct Book {
@@ -124,7 +127,7 @@ impl Book {
 pub(crate) enum Axis {
     /// Small entries in a session, besides the five.
     Entries,
-    /// Bytes of one large entry, besides the five.
+    /// Bytes of a session, nearly all in one large entry.
     Bytes,
     Connections,
 }
@@ -173,7 +176,7 @@ impl Middle {
     }
 
     fn of_ratios(samples: &[f64], floor: &[f64]) -> Option<Self> {
-        if floor.contains(&0.0) {
+        if floor.iter().any(|&floor| floor < NEXT_TO_NOTHING) {
             return None;
         }
         let rounds = samples.iter().zip(floor);

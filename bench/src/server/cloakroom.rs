@@ -35,8 +35,8 @@ pub(super) fn on(store: impl Store, setup: Setup) -> Result<Router, Problem> {
 /// The app on a clock that goes so fast that every read by `/rolling` must be written down.
 pub(super) async fn touching(setup: Setup) -> Result<Router, Problem> {
     let clock = Arc::new(ManualClock::at(SystemClock.now()));
-    // Until the same session comes again, a fifth of its idle timeout has passed; a tenth is enough.
-    let step = IDLE / 5 / u32::try_from(setup.sessions.max(1))?;
+    // Until the same session comes again, a third of its idle timeout has passed; a tenth is enough.
+    let step = IDLE / 3 / u32::try_from(setup.sessions.max(1))?;
     let sessions = layer(store(setup).await?, setup)?.with_clock(clock.clone());
     let rolling = async move |session: LazySession| {
         clock.advance(step);
@@ -52,7 +52,7 @@ fn layer(store: impl Store, setup: Setup) -> Result<SessionLayer, Problem> {
     let mut sessions =
         SessionLayer::new(store).with_expiry(Expiry::idle(IDLE).absolute(days(300)))?;
     if setup.more > 0 {
-        sessions = sessions.with_max_record_size(4 << 20)?;
+        sessions = sessions.with_max_record_size(1 << 20)?;
     }
     Ok(sessions)
 }
@@ -80,11 +80,11 @@ async fn write(session: Session) -> Result<String, Failed> {
 
 async fn sign_in(State(setup): State<Setup>, session: Session) -> Result<&'static str, Failed> {
     let entries = Entries::new(setup);
-    session.insert("user", &entries.user)?;
+    session.insert("user", entries.user)?;
     session.insert("name", &entries.name)?;
     session.insert("roles", &entries.roles)?;
     session.insert("theme", &entries.theme)?;
-    session.insert("visits", &entries.visits)?;
+    session.insert("visits", entries.visits)?;
     for (number, text) in entries.more.iter().enumerate() {
         session.insert(format!("more-{number}"), text)?;
     }
