@@ -1,0 +1,86 @@
+// express-session with connect-redis. See ../src/server/mod.rs for what a server must do.
+
+import { createInterface } from "node:readline";
+
+import { RedisStore } from "connect-redis";
+import express from "express";
+import session from "express-session";
+import { createClient } from "redis";
+
+const IDLE = 24 * 60 * 60; // seconds
+
+const client = createClient({ url: `redis://127.0.0.1:${process.argv[2]}` });
+await client.connect();
+
+function sessions(rolling) {
+  return session({
+    // Without `disableTouch`, every read is followed by an EXPIRE.
+    store: new RedisStore({ client, ttl: IDLE, disableTouch: !rolling }),
+    secret: "the same in each process",
+    resave: false,
+    saveUninitialized: false,
+    rolling,
+    cookie: { maxAge: IDLE * 1000 },
+  });
+}
+
+let users = 1000;
+let held = 0;
+let open;
+const gate = new Promise((resolve) => (open = resolve));
+
+const read = (request, response) => {
+  const { name, visits } = request.session;
+  response.send(`${name} ${visits}`);
+};
+
+const app = express();
+app.set("etag", false);
+app.disable("x-powered-by");
+app.get("/rolling", sessions(true), read);
+app.use(sessions(false));
+app.get("/none", (_, response) => response.send("none"));
+app.get("/read", read);
+app.get("/write", (request, response) => {
+  request.session.visits += 1;
+  read(request, response);
+});
+app.get("/sign-in", (request, response, next) => {
+  request.session.regenerate((error) => {
+    if (error) return next(error);
+    Object.assign(request.session, {
+      user: users++,
+      name: "Ada Lovelace",
+      roles: ["reader", "editor"],
+      theme: "dark",
+      visits: 0,
+    });
+    response.send("welcome");
+  });
+});
+app.get("/hold", async (request, response) => {
+  held += 1;
+  await gate;
+  read(request, response);
+});
+
+const orders = {
+  memory() {
+    globalThis.gc();
+    const { heapUsed, external } = process.memoryUsage();
+    // V8 does not count allocations.
+    return `${heapUsed + external} 0`;
+  },
+  held: () => held,
+  open() {
+    open();
+    return "open";
+  },
+};
+
+const server = app.listen(0, "127.0.0.1", () => {
+  console.log(server.address().port);
+  const lines = createInterface({ input: process.stdin });
+  lines.on("line", (order) => console.log(orders[order]()));
+  lines.on("close", () => process.exit());
+});

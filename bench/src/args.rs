@@ -1,0 +1,97 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::subject::{Route, Subject};
+
+/// Runs real servers side by side and tells what their sessions cost.
+#[derive(Debug, Parser)]
+#[command(name = "scripts/bench", bin_name = "scripts/bench", version = None)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) part: Option<Part>,
+    #[command(flatten)]
+    pub(crate) options: Options,
+}
+
+/// What is measured, and how long.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Options {
+    /// Seconds of load for each figure.
+    #[arg(long, default_value_t = 2.0, value_name = "SECONDS")]
+    pub(crate) duration: f64,
+    /// Interleaved rounds; the figures are medians over them.
+    #[arg(long, default_value_t = 5, value_name = "NUMBER")]
+    pub(crate) rounds: usize,
+    /// Who is measured; the floor always is [default: all that can run here]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "NAME,..")]
+    pub(crate) subjects: Vec<Subject>,
+    /// Which routes are measured [default: all]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "NAME,..")]
+    pub(crate) routes: Vec<Route>,
+    /// Connections that send requests at the same time.
+    #[arg(long, default_value_t = 64, value_name = "NUMBER")]
+    pub(crate) connections: usize,
+    /// Sessions that the requests go through.
+    #[arg(long, default_value_t = 1000, value_name = "NUMBER")]
+    pub(crate) sessions: usize,
+    /// Measure too how the cost grows with entries, bytes and connections.
+    #[arg(long)]
+    pub(crate) growth: bool,
+    /// Write everything to this file, for programs.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Draw the plots into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) svg: Option<PathBuf>,
+    /// Rewrite the figures and plots of docs/performance.md; with --growth.
+    #[arg(long)]
+    pub(crate) docs: bool,
+    /// Only see, within seconds, whether every subject runs and keeps what it is told.
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Part {
+    /// One subject as a server, for the driver.
+    #[command(hide = true)]
+    Serve(Setup),
+    /// Sends requests, for the driver.
+    #[command(hide = true)]
+    Load(Order),
+}
+
+/// What a server is told.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Setup {
+    #[arg(value_enum)]
+    pub(crate) subject: Subject,
+    /// The port of its Redis.
+    #[arg(long)]
+    pub(crate) redis: u16,
+    /// How many sessions there will be.
+    #[arg(long)]
+    pub(crate) sessions: usize,
+    /// So many entries more than the five, in each session.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) more: usize,
+    /// The size of each of these.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) bytes: usize,
+}
+
+/// What is to be sent. The cookies come on the standard input, a line for each session.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Order {
+    #[arg(long)]
+    pub(crate) port: u16,
+    #[arg(long)]
+    pub(crate) path: String,
+    #[arg(long)]
+    pub(crate) connections: usize,
+    #[arg(long)]
+    pub(crate) seconds: f64,
+}

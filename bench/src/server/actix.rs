@@ -1,0 +1,95 @@
+//! actix-session, on actix-web instead of axum.
+
+use actix_session::config::{PersistentSession, TtlExtensionPolicy};
+use actix_session::storage::RedisSessionStore;
+use actix_session::{Session, SessionMiddleware};
+use actix_web::cookie::Key;
+use actix_web::cookie::time::Duration;
+use actix_web::error::ErrorNotFound;
+use actix_web::rt::System;
+use actix_web::web::{self, Data};
+use actix_web::{App, Error, HttpServer};
+
+use super::entries::{Entries, IDLE, page};
+use super::{gate, tell};
+use crate::Problem;
+use crate::args::Setup;
+
+pub(super) fn run(setup: Setup) -> Result<(), Problem> {
+    System::new().block_on(serve(setup))
+}
+
+async fn serve(setup: Setup) -> Result<(), Problem> {
+    let url = format!("redis://127.0.0.1:{}", setup.redis);
+    let store = RedisSessionStore::new(url).await?;
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(Data::new(setup))
+            .service(
+                web::resource("/rolling")
+                    .wrap(sessions(&store, TtlExtensionPolicy::OnEveryRequest))
+                    .to(read),
+            )
+            .service(
+                web::scope("")
+                    .wrap(sessions(&store, TtlExtensionPolicy::OnStateChanges))
+                    .route("/none", web::get().to(async || "none"))
+                    .route("/read", web::get().to(read))
+                    .route("/write", web::get().to(write))
+                    .route("/sign-in", web::get().to(sign_in))
+                    .route("/hold", web::get().to(hold)),
+            )
+    });
+    let server = server.workers(1).bind(("127.0.0.1", 0))?;
+    tell(server.addrs().first().ok_or("no address")?.port())?;
+    Ok(server.run().await?)
+}
+
+fn sessions(
+    store: &RedisSessionStore,
+    policy: TtlExtensionPolicy,
+) -> SessionMiddleware<RedisSessionStore> {
+    let idle = Duration::seconds(i64::try_from(IDLE.as_secs()).unwrap_or(i64::MAX));
+    let life = PersistentSession::default()
+        .session_ttl(idle)
+        .session_ttl_extension_policy(policy);
+    // The same in each process, as it must be where several servers stand side by side.
+    SessionMiddleware::builder(store.clone(), Key::from(&[7; 64]))
+        .session_lifecycle(life)
+        .build()
+}
+
+async fn read(session: Session) -> Result<String, Error> {
+    let name: Option<String> = session.get("name")?;
+    let name = name.ok_or_else(|| ErrorNotFound("no name"))?;
+    let visits = session.get("visits")?;
+    Ok(page(
+        &name,
+        visits.ok_or_else(|| ErrorNotFound("no visits"))?,
+    ))
+}
+
+async fn write(session: Session) -> Result<String, Error> {
+    let visits: Option<u64> = session.get("visits")?;
+    let visits = visits.ok_or_else(|| ErrorNotFound("no visits"))? + 1;
+    session.insert("visits", visits)?;
+    let name: Option<String> = session.get("name")?;
+    Ok(page(&name.ok_or_else(|| ErrorNotFound("no name"))?, visits))
+}
+
+async fn sign_in(setup: Data<Setup>, session: Session) -> Result<&'static str, Error> {
+    let entries = Entries::new(*setup.as_ref());
+    session.renew();
+    session.insert("user", entries.user)?;
+    session.insert("name", entries.name)?;
+    session.insert("roles", entries.roles)?;
+    session.insert("theme", entries.theme)?;
+    session.insert("visits", entries.visits)?;
+    Ok("welcome")
+}
+
+async fn hold(session: Session) -> Result<String, Error> {
+    let answer = read(session).await;
+    gate::wait().await;
+    answer
+}

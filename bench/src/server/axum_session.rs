@@ -1,0 +1,74 @@
+//! `axum_session` with its Redis pool. Its memory cache is on unless one switches it off; with it,
+//! several servers do not see each other's edits. Its sessions always roll.
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use axum_session::{SessionConfig, SessionLayer, SessionStore};
+use axum_session_redispool::SessionRedisPool;
+use redis_pool::RedisPool;
+use time::Duration;
+
+use super::entries::{Entries, IDLE, page};
+use super::{Failed, gate};
+use crate::Problem;
+use crate::args::Setup;
+
+type Session = axum_session::Session<SessionRedisPool>;
+
+/// Whether it answers from memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cache {
+    On,
+    Off,
+}
+
+pub(super) async fn app(setup: Setup, cache: Cache) -> Result<Router, Problem> {
+    let redis = redis::Client::open(format!("redis://127.0.0.1:{}", setup.redis))?;
+    let pool = SessionRedisPool::from(RedisPool::from(redis));
+    let idle = Duration::try_from(IDLE)?;
+    let mut config = SessionConfig::default().with_lifetime(idle);
+    if cache == Cache::Off {
+        config = config.with_memory_lifetime(Duration::ZERO);
+    }
+    let sessions = SessionStore::<SessionRedisPool>::new(Some(pool), config).await?;
+    Ok(Router::new()
+        .route("/none", get(async || "none"))
+        .route("/read", get(read))
+        .route("/rolling", get(read))
+        .route("/write", get(write))
+        .route("/sign-in", get(sign_in))
+        .route("/hold", get(hold))
+        .layer(SessionLayer::new(sessions))
+        .with_state(setup))
+}
+
+async fn read(session: Session) -> Result<String, Failed> {
+    let name: String = session.get("name").ok_or("no name")?;
+    let visits = session.get("visits").ok_or("no visits")?;
+    Ok(page(&name, visits))
+}
+
+async fn write(session: Session) -> Result<String, Failed> {
+    let visits: u64 = session.get("visits").ok_or("no visits")?;
+    let visits = visits + 1;
+    session.set("visits", visits);
+    let name: String = session.get("name").ok_or("no name")?;
+    Ok(page(&name, visits))
+}
+
+async fn sign_in(State(setup): State<Setup>, session: Session) -> &'static str {
+    let entries = Entries::new(setup);
+    session.set("user", entries.user);
+    session.set("name", entries.name);
+    session.set("roles", entries.roles);
+    session.set("theme", entries.theme);
+    session.set("visits", entries.visits);
+    "welcome"
+}
+
+async fn hold(session: Session) -> Result<String, Failed> {
+    let answer = read(session).await;
+    gate::wait().await;
+    answer
+}
