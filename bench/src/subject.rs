@@ -12,7 +12,6 @@ pub(crate) enum Subject {
     /// Cloakroom, if every read came so late that the session's use must be written down.
     CloakroomTouching,
     /// Cloakroom with its near cache.
-    #[cfg(feature = "near")]
     CloakroomNear,
     /// tower-sessions with its fred store.
     TowerSessions,
@@ -41,7 +40,6 @@ impl Subject {
     pub(crate) fn grows(self) -> bool {
         match self {
             Self::Floor | Self::Cloakroom => true,
-            #[cfg(feature = "near")]
             Self::CloakroomNear => true,
             _ => false,
         }
@@ -52,7 +50,6 @@ impl Subject {
     pub(crate) fn rolls_at_once(self) -> bool {
         match self {
             Self::Cloakroom | Self::AxumSession => false,
-            #[cfg(feature = "near")]
             Self::CloakroomNear => false,
             _ => true,
         }
@@ -64,7 +61,6 @@ impl Subject {
             Self::Floor => "floor: fred by hand",
             Self::Cloakroom => "**Cloakroom**",
             Self::CloakroomTouching => "Cloakroom, a touch at every read",
-            #[cfg(feature = "near")]
             Self::CloakroomNear => "**Cloakroom, near cache**",
             Self::TowerSessions => "tower-sessions 0.14",
             Self::AxumSession => "axum_session 0.22, cache on",

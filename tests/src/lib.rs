@@ -21,3 +21,10 @@ pub mod redis;
 pub mod resp;
 pub mod samples;
 pub mod topology;
+
+/// The guides that need a store on Redis, whose examples are tests.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../../docs/near-cache.md")]
+    struct NearCache;
+}

@@ -10,7 +10,6 @@ mod cloakroom;
 mod entries;
 mod floor;
 mod gate;
-#[cfg(feature = "near")]
 mod near;
 mod tower_sessions;
 
@@ -48,7 +47,6 @@ async fn serve(setup: Setup) -> Result<(), Problem> {
         Subject::Floor => floor::app(setup).await?,
         Subject::Cloakroom => cloakroom::app(setup).await?,
         Subject::CloakroomTouching => cloakroom::touching(setup).await?,
-        #[cfg(feature = "near")]
         Subject::CloakroomNear => near::app(setup).await?,
         Subject::TowerSessions => tower_sessions::app(setup).await?,
         Subject::AxumSession => axum_session::app(setup, Cache::On).await?,

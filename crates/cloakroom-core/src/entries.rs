@@ -1,14 +1,15 @@
 //! A session's data: keys to values, each value kept as raw JSON until it is asked for.
 
 use std::any::type_name;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Deserializer as _, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// One value, as JSON text. Shared, because the working copy, the log of edits and the stored
@@ -77,11 +78,9 @@ impl Entries {
     ///
     /// When the text is not a JSON object.
     pub fn from_json(json: &str) -> Result<Self, serde_json::Error> {
-        let map: BTreeMap<String, Box<RawValue>> = serde_json::from_str(json)?;
-        let mut entries = Self::new();
-        for (key, value) in map {
-            entries.set_raw(&key.into(), value.into());
-        }
+        let mut json = serde_json::Deserializer::from_str(json);
+        let entries = json.deserialize_map(FromJson)?;
+        json.end()?;
         Ok(entries)
     }
 
@@ -198,6 +197,29 @@ impl Entries {
         self.map.is_empty()
     }
 }
+
+/// Reads entries without a copy between the text and what is kept.
+struct FromJson;
+
+impl<'de> Visitor<'de> for FromJson {
+    type Value = Entries;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Entries, A::Error> {
+        let mut entries = Entries::new();
+        while let Some((key, value)) = object.next_entry::<Key<'_>, &RawValue>()? {
+            entries.set_raw(&key.0.into(), Arc::from(value.to_owned()));
+        }
+        Ok(entries)
+    }
+}
+
+/// A key, copied only where it is escaped.
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl PartialEq for Entries {
     /// Whether both hold the same keys with the same JSON text.

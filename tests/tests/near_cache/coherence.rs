@@ -68,10 +68,12 @@ impl Scene {
             }
             round
         });
+        let mut broken = None;
         while let Some(worked) = workers.join_next().await {
-            worked.expect("every read is as it must be");
+            broken = broken.or(worked.err());
         }
         self.over.store(true, Ordering::Relaxed);
+        assert!(broken.is_none(), "every read is as it must be: {broken:?}");
         let rounds = troubles.await.expect("trouble is made");
         assert!(rounds > 5, "{rounds} troubles");
         self.settle().await;

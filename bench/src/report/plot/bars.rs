@@ -88,7 +88,6 @@ pub(super) fn ink(subject: Subject) -> Ink {
     match subject {
         Subject::Floor => Ink::Floor,
         Subject::Cloakroom | Subject::CloakroomTouching => Ink::Own,
-        #[cfg(feature = "near")]
         Subject::CloakroomNear => Ink::Near,
         _ => Ink::Other,
     }

@@ -8,7 +8,6 @@ pub(super) enum Ink {
     /// Cloakroom.
     Own,
     /// Cloakroom with its near cache.
-    #[cfg(feature = "near")]
     Near,
     /// The floor.
     Floor,
@@ -56,7 +55,6 @@ impl Ink {
     fn name(self) -> &'static str {
         match self {
             Self::Own => "own",
-            #[cfg(feature = "near")]
             Self::Near => "near",
             Self::Floor => "floor",
             Self::Other => "other",

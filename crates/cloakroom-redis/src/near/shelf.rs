@@ -24,9 +24,18 @@ const PER_ENTRY: usize = 96;
 /// The remembered sessions, bounded in bytes.
 pub(super) struct Shelf {
     kept: Cache<SessionId, Arc<Kept>, Weight, RandomState>,
-    /// How often anything changed in a slot. Whoever puts something on the shelf does so under the
-    /// slot's lock, and only if nothing changed since it was asked for.
-    slots: Box<[Mutex<u64>]>,
+    /// Whoever puts something on the shelf does so under its slot's lock, and only if nothing changed
+    /// since it was asked for.
+    slots: Box<[Mutex<Slot>]>,
+}
+
+/// How often anything changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Slot {
+    /// By what Redis told.
+    heard: u64,
+    /// By writes of this server: as one begins and as it is kept.
+    written: u64,
 }
 
 /// A session as it was found, or written.
@@ -39,7 +48,7 @@ struct Kept {
 
 /// The state of a slot at the time when something was asked for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ticket(u64);
+pub(super) struct Ticket(Slot);
 
 impl Shelf {
     pub(super) fn new(bytes: u64) -> Self {
@@ -78,7 +87,7 @@ impl Shelf {
     /// Forgets a session that is about to be written: what is remembered, and the record of it.
     pub(super) fn begin_write(&self, id: SessionId) -> (Ticket, Option<Record>) {
         let mut slot = self.slot(id);
-        *slot += 1;
+        slot.written += 1;
         let before = self.kept.remove(&id).map(|(_, kept)| kept.what.clone());
         let record = match before {
             Some(Loaded::Record(record)) => Some(record),
@@ -89,22 +98,25 @@ impl Shelf {
 
     /// Remembers what this server has just written. Redis tells of the write too, as of anybody's: once,
     /// before or after its answer. That message must not take away what it is about.
+    ///
+    /// Of writes that overlap, nobody here knows which came last.
     pub(super) fn keep_written(&self, id: SessionId, ticket: Ticket, what: Loaded, until: Instant) {
         let mut slot = self.slot(id);
-        let heard = *slot - ticket.0;
+        let alone = slot.written == ticket.0.written;
+        let heard = slot.heard - ticket.0.heard;
         // What is being read meanwhile may be older.
-        *slot += 1;
+        slot.written += 1;
         match heard {
-            0 => self.put(id, what, until, true),
-            1 => self.put(id, what, until, false),
-            _ => {}
+            0 if alone => self.put(id, what, until, true),
+            1 if alone => self.put(id, what, until, false),
+            _ => drop(self.kept.remove(&id)),
         }
     }
 
     /// Redis tells that a session changed.
     pub(super) fn changed(&self, id: SessionId) {
         let mut slot = self.slot(id);
-        *slot += 1;
+        slot.heard += 1;
         let echo = self
             .kept
             .peek(&id)
@@ -117,7 +129,7 @@ impl Shelf {
     /// Forgets everything, also what is being asked for.
     pub(super) fn clear(&self) {
         for slot in &self.slots {
-            *lock(slot) += ALL_CHANGED;
+            lock(slot).heard += ALL_CHANGED;
         }
         self.kept.clear();
     }
@@ -140,7 +152,7 @@ impl Shelf {
         self.kept.insert(id, Arc::new(kept));
     }
 
-    fn slot(&self, id: SessionId) -> MutexGuard<'_, u64> {
+    fn slot(&self, id: SessionId) -> MutexGuard<'_, Slot> {
         // The last bytes of an id are random.
         let [.., high, low] = *id.as_bytes();
         let slot = usize::from(u16::from_be_bytes([high, low])) % SLOTS;
@@ -148,7 +160,7 @@ impl Shelf {
     }
 }
 
-fn lock(slot: &Mutex<u64>) -> MutexGuard<'_, u64> {
+fn lock(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -223,6 +235,19 @@ mod tests {
         shelf.keep_read(id(), before, stone(1), soon());
         shelf.keep_read(id(), during, stone(1), soon());
         assert_eq!(seen(&shelf), Some(stone(2)));
+    }
+
+    #[test]
+    fn of_writes_that_overlap_none_is_kept() {
+        let shelf = Shelf::new(BYTES);
+        let (one, _) = shelf.begin_write(id());
+        let (two, _) = shelf.begin_write(id());
+        shelf.keep_written(id(), two, stone(2), soon());
+        shelf.keep_written(id(), one, stone(1), soon());
+        assert_eq!(seen(&shelf), None);
+        let (one, _) = shelf.begin_write(id());
+        shelf.keep_written(id(), one, stone(1), soon());
+        assert_eq!(seen(&shelf), Some(stone(1)));
     }
 
     #[test]

@@ -74,6 +74,8 @@ impl Trust {
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use super::*;
 
     #[test]
@@ -83,8 +85,8 @@ mod tests {
         let now = Instant::now();
         let later = |secs| Some(now + Duration::from_secs(secs));
         assert!(!trust.holds(now));
-        assert!(trust.expect(&[one.clone()]));
-        assert!(!trust.expect(&[one.clone()]) && !trust.holds(now));
+        assert!(trust.expect(slice::from_ref(&one)));
+        assert!(!trust.expect(slice::from_ref(&one)) && !trust.holds(now));
         trust.extend(&one, later(5));
         assert!(trust.holds(now));
         assert!(trust.expect(&[one.clone(), two.clone()]) && !trust.holds(now));
