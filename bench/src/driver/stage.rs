@@ -11,8 +11,9 @@ use crate::subject::{Route, Subject};
 #[derive(Debug)]
 pub(super) struct Stage {
     pub(super) setup: Setup,
-    pub(super) redis: Redis,
+    /// Before its Redis, so that it is gone before it.
     pub(super) server: Server,
+    pub(super) redis: Redis,
     pub(super) cookies: Vec<String>,
     /// Writes that were answered with success.
     writes: u64,
@@ -64,8 +65,8 @@ impl Stage {
             .collect::<Result<_, Problem>>()?;
         Ok(Self {
             setup,
-            redis,
             server,
+            redis,
             cookies,
             writes: 0,
         })
