@@ -91,7 +91,7 @@ impl Stage {
                 _ => &self.cookies,
             },
         };
-        let outcome = load.send()?;
+        let outcome = load.send().map_err(|problem| self.about(&problem))?;
         let after = (cpu(server)?, cpu(redis)?);
         if route == Route::Write {
             self.writes += u64::try_from(outcome.requests)?;
@@ -131,13 +131,19 @@ impl Stage {
     pub(super) fn audit(&self) -> Result<(), Problem> {
         let mut visits = 0;
         for cookies in &self.cookies {
-            visits += visits_of(self.server.port(), cookies)?;
+            let seen = visits_of(self.server.port(), cookies);
+            visits += seen.map_err(|problem| self.about(&problem))?;
         }
         if visits == self.writes {
             return Ok(());
         }
-        let (name, writes) = (self.setup.subject.name(), self.writes);
-        Err(format!("{name}: {writes} writes were answered, {visits} are there").into())
+        let writes = self.writes;
+        Err(self.about(&format!("{writes} writes were answered, {visits} are there").into()))
+    }
+
+    /// The same problem, and who has it.
+    fn about(&self, problem: &Problem) -> Problem {
+        format!("{}: {problem}", self.setup.subject.name()).into()
     }
 }
 
