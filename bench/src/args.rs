@@ -20,10 +20,10 @@ pub(crate) struct Arguments {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Options {
     /// Seconds of load for each figure.
-    #[arg(long, default_value_t = 2.0, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 2.0, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) duration: f64,
     /// Interleaved rounds; the figures are medians over them.
-    #[arg(long, default_value_t = 5, value_name = "NUMBER")]
+    #[arg(long, default_value_t = 5, value_name = "NUMBER", value_parser = number)]
     pub(crate) rounds: usize,
     /// Who is measured; the floor always is [default: all that can run here]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "NAME,..")]
@@ -32,7 +32,7 @@ pub(crate) struct Options {
     #[arg(long, value_enum, value_delimiter = ',', value_name = "NAME,..")]
     pub(crate) routes: Vec<Route>,
     /// Connections that send requests at the same time.
-    #[arg(long, default_value_t = 64, value_name = "NUMBER")]
+    #[arg(long, default_value_t = 64, value_name = "NUMBER", value_parser = number)]
     pub(crate) connections: usize,
     /// Sessions that the requests go through.
     #[arg(long, default_value_t = 1000, value_name = "NUMBER")]
@@ -94,4 +94,19 @@ pub(crate) struct Order {
     pub(crate) connections: usize,
     #[arg(long)]
     pub(crate) seconds: f64,
+}
+
+/// A time that is long enough to measure anything in it.
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.1..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("a number of seconds from 0.1 to 3600".to_owned()),
+    }
+}
+
+fn number(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err("a number from 1".to_owned()),
+    }
 }

@@ -7,6 +7,8 @@ use clap::ValueEnum;
 pub(crate) enum Subject {
     /// axum with fred by hand, without a middleware.
     Floor,
+    /// The same with `TCP_NODELAY` on the connection to Redis, as Cloakroom has it.
+    FloorNodelay,
     /// Cloakroom as it is out of the box.
     Cloakroom,
     /// Cloakroom, if every read came so late that the session's use must be written down.
@@ -59,6 +61,7 @@ impl Subject {
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Floor => "floor: fred by hand",
+            Self::FloorNodelay => "floor, with TCP_NODELAY",
             Self::Cloakroom => "**Cloakroom**",
             Self::CloakroomTouching => "Cloakroom, a touch at every read",
             Self::CloakroomNear => "**Cloakroom, near cache**",

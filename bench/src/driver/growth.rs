@@ -20,6 +20,10 @@ const BESIDES: usize = 512;
 /// Sessions of a megabyte are kept within what a Redis of default size and a desk can bear.
 const SESSIONS: usize = 128;
 
+/// Of large sessions, many at the same time would wait for each other longer than Cloakroom lets a
+/// command wait.
+const FEW: usize = 8;
+
 pub(super) fn run(options: &Options, subjects: &[Subject], book: &mut Book) -> Result<(), Problem> {
     let subjects: Vec<_> = subjects.iter().copied().filter(|it| it.grows()).collect();
     for round in 0..options.rounds {
@@ -50,14 +54,7 @@ fn sessions(
     book: &mut Book,
 ) -> Result<(), Problem> {
     let mut stages = stages(subjects, SESSIONS, more)?;
-    // Not more than there are sessions.
-    measure(
-        &mut stages,
-        options,
-        at,
-        options.connections.min(SESSIONS),
-        book,
-    )
+    measure(&mut stages, options, at, FEW, book)
 }
 
 fn connections(options: &Options, subjects: &[Subject], book: &mut Book) -> Result<(), Problem> {

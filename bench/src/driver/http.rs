@@ -19,6 +19,8 @@ pub(super) struct Answer {
 pub(super) struct Visitor {
     stream: BufReader<TcpStream>,
     cookies: String,
+    /// What was asked for last.
+    path: String,
 }
 
 /// Sends a request on a connection of its own.
@@ -37,6 +39,7 @@ impl Visitor {
                 "" => String::new(),
                 cookies => format!("Cookie: {cookies}\r\n"),
             },
+            path: String::new(),
         })
     }
 
@@ -47,6 +50,7 @@ impl Visitor {
     }
 
     pub(super) fn send(&mut self, path: &str) -> Result<(), Problem> {
+        path.clone_into(&mut self.path);
         let cookies = &self.cookies;
         let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{cookies}\r\n");
         Ok(self.stream.get_mut().write_all(request.as_bytes())?)
@@ -72,7 +76,7 @@ impl Visitor {
         self.stream.read_exact(&mut body)?;
         let body = String::from_utf8(body)?;
         if !status.starts_with("HTTP/1.1 200 ") {
-            return Err(format!("not a success: {status}: {body}").into());
+            return Err(format!("{}: {status} {body}", self.path).into());
         }
         Ok(Answer {
             body,

@@ -30,6 +30,12 @@ pub(crate) fn run(options: &Options) -> Result<(), Problem> {
         options.rounds = 1;
         options.duration = CHECK_SECONDS;
     }
+    if options.sessions < options.connections {
+        return Err(
+            "each connection needs a session of its own: --sessions is less than --connections"
+                .into(),
+        );
+    }
     let subjects = subjects(&options)?;
     let routes = match options.routes.as_slice() {
         [] => Route::value_variants().to_vec(),
@@ -43,6 +49,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Problem> {
     let mut book = Book::default();
     rounds::run(&options, &subjects, &routes, &mut book)?;
     for &subject in subjects.iter().filter(|_| !options.check) {
+        progress(format_args!("memory of {}", subject.name()))?;
         memory::measure(subject, &routes, &mut book)?;
     }
     if options.growth || options.docs {

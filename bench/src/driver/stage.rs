@@ -11,8 +11,9 @@ use crate::subject::{Route, Subject};
 #[derive(Debug)]
 pub(super) struct Stage {
     pub(super) setup: Setup,
-    pub(super) redis: Redis,
+    /// Before its Redis, so that it is gone before it.
     pub(super) server: Server,
+    pub(super) redis: Redis,
     pub(super) cookies: Vec<String>,
     /// Writes that were answered with success.
     writes: u64,
@@ -64,8 +65,8 @@ impl Stage {
             .collect::<Result<_, Problem>>()?;
         Ok(Self {
             setup,
-            redis,
             server,
+            redis,
             cookies,
             writes: 0,
         })
@@ -90,7 +91,7 @@ impl Stage {
                 _ => &self.cookies,
             },
         };
-        let outcome = load.send()?;
+        let outcome = load.send().map_err(|problem| self.about(&problem))?;
         let after = (cpu(server)?, cpu(redis)?);
         if route == Route::Write {
             self.writes += u64::try_from(outcome.requests)?;
@@ -130,13 +131,19 @@ impl Stage {
     pub(super) fn audit(&self) -> Result<(), Problem> {
         let mut visits = 0;
         for cookies in &self.cookies {
-            visits += visits_of(self.server.port(), cookies)?;
+            let seen = visits_of(self.server.port(), cookies);
+            visits += seen.map_err(|problem| self.about(&problem))?;
         }
         if visits == self.writes {
             return Ok(());
         }
-        let (name, writes) = (self.setup.subject.name(), self.writes);
-        Err(format!("{name}: {writes} writes were answered, {visits} are there").into())
+        let writes = self.writes;
+        Err(self.about(&format!("{writes} writes were answered, {visits} are there").into()))
+    }
+
+    /// The same problem, and who has it.
+    fn about(&self, problem: &Problem) -> Problem {
+        format!("{}: {problem}", self.setup.subject.name()).into()
     }
 }
 

@@ -25,6 +25,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 
 use self::axum_session::Cache;
+use self::floor::Packets;
 use crate::args::Setup;
 use crate::subject::Subject;
 use crate::{Memory, Problem};
@@ -44,7 +45,8 @@ pub(crate) fn run(setup: Setup, memory: fn() -> Memory) -> Result<(), Problem> {
 
 async fn serve(setup: Setup) -> Result<(), Problem> {
     let app = match setup.subject {
-        Subject::Floor => floor::app(setup).await?,
+        Subject::Floor => floor::app(setup, Packets::Wait).await?,
+        Subject::FloorNodelay => floor::app(setup, Packets::Leave).await?,
         Subject::Cloakroom => cloakroom::app(setup).await?,
         Subject::CloakroomTouching => cloakroom::touching(setup).await?,
         Subject::CloakroomNear => near::app(setup).await?,
