@@ -88,7 +88,7 @@ impl Scene {
         let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ (worker as u64 + 1));
         let server = worker % 2;
         while self.left.fetch_sub(1, Ordering::Relaxed) > 0 {
-            let page = dice.roll(SESSIONS as u64) as usize;
+            let page = dice.roll(SESSIONS);
             match dice.roll(1000) {
                 0..700 => drop(self.read(server, page).await),
                 700..970 => self.write(server, page).await,
@@ -190,11 +190,12 @@ async fn begin(server: &NearCache) -> Option<SessionId> {
 struct Dice(u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    fn roll(&mut self, sides: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        self.0 % sides
+        let high = u32::try_from(self.0 >> 32).expect("half of it is left");
+        high as usize % sides
     }
 }
 
