@@ -1,14 +1,18 @@
 //! Both kinds of extractor in one request.
 
+use std::time::SystemTime;
+
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::routing::get;
 use cloakroom::{Session, SessionLayer};
 use cloakroom_tower_sessions::{v0_14, v0_15};
 use tests::redis::RedisServer;
+use time::OffsetDateTime;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tower_sessions_014::Session as Session14;
-use tower_sessions_015::Session as Session15;
+use tower_sessions_015::{Expiry, Session as Session15};
 
 use crate::servers::Redis;
 use crate::visitor::Visitor;
@@ -133,6 +137,79 @@ async fn beyond_the_request_a_session_is_updated_and_never_begun_or_renewed() {
     late.insert("n", 3).await.unwrap();
     assert!(late.save().await.is_err());
     assert_eq!(visitor.text("/read").await, "None");
+}
+
+async fn sign_in(native: Session) {
+    native.sign_in("ada").await.expect("the session works");
+    native.insert("cart", "coat").expect("the session works");
+}
+
+async fn who(native: Session) -> String {
+    let cart: Option<String> = native.get("cart").expect("the session works");
+    format!("{:?} {:?} {cart:?}", native.user(), native.deadline())
+}
+
+async fn cycle(theirs: Session15) {
+    theirs.cycle_id().await.expect("the session works");
+}
+
+async fn cycle_and_fail(theirs: Session15) -> StatusCode {
+    theirs.cycle_id().await.expect("the session works");
+    StatusCode::INTERNAL_SERVER_ERROR
+}
+
+#[tokio::test]
+async fn a_cycled_id_is_a_renewal_so_that_who_is_signed_in_and_for_how_long_stays() {
+    let redis = Redis::start();
+    let routes = Router::new()
+        .route("/in", get(sign_in))
+        .route("/who", get(who))
+        .route("/cycle", get(cycle))
+        .route("/fail", get(cycle_and_fail));
+    let app = app(&redis, routes).await;
+    let mut visitor = Visitor::new(&app);
+    visitor.text("/in").await;
+    let who = visitor.text("/who").await;
+    assert!(who.contains("ada") && who.contains("coat"), "{who}");
+    let before = visitor.clone();
+    visitor.text("/cycle").await;
+    assert_ne!(visitor.cookie(), before.cookie());
+    assert_eq!(visitor.text("/who").await, who);
+
+    // Under their own layer the session would be lost here.
+    assert_eq!(visitor.get("/fail").await.status, 500);
+    assert_eq!(visitor.text("/who").await, who);
+}
+
+async fn until(theirs: Session15, Path(seconds): Path<i64>) {
+    let at = OffsetDateTime::now_utc() + time::Duration::seconds(seconds);
+    theirs.set_expiry(Some(Expiry::AtDateTime(at)));
+}
+
+async fn left(native: Session) -> String {
+    let left = native
+        .deadline()
+        .map(|at| at.duration_since(SystemTime::now()));
+    let left = left.map(|left| left.expect("a live session").as_secs());
+    left.unwrap_or_default().to_string()
+}
+
+#[tokio::test]
+async fn an_expiry_at_a_moment_is_the_end_of_the_session() {
+    let redis = Redis::start();
+    let routes = Router::new()
+        .route("/write", get(three_write))
+        .route("/until/{seconds}", get(until))
+        .route("/left", get(left));
+    let app = app(&redis, routes).await;
+    let mut visitor = Visitor::new(&app);
+    visitor.text("/write").await;
+    visitor.text("/until/1000").await;
+    let left: u64 = visitor.text("/left").await.parse().unwrap();
+    assert!((900..=1000).contains(&left), "{left}");
+    visitor.text("/until/-1").await;
+    assert_eq!(visitor.cookie(), None);
+    assert_eq!(sessions(&redis.0), 0);
 }
 
 async fn too_large(session: Session15) {
