@@ -2,6 +2,7 @@
 //! their `Session`, on a real Redis.
 
 mod ecosystem;
+mod example;
 mod mixed;
 mod servers;
 #[allow(clippy::duplicate_mod, reason = "one suite for both versions")]
