@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use cloakroom_core::{SessionId, Token};
+
 use super::Session;
 use super::handle::Handle;
+use crate::cookie::transport::presented;
 use crate::error::SessionError;
 use crate::users::Sessions;
 
@@ -55,6 +58,15 @@ impl LazySession {
     #[must_use]
     pub fn is_loaded(&self) -> bool {
         self.handle.is_loaded()
+    }
+
+    /// The public id that the request's cookie names, if it carries one that can be a token. Costs no
+    /// store command, and tells nothing of whether there is such a session, or whether the cookie
+    /// opens it: [`load`](Self::load) does.
+    #[must_use]
+    pub fn presented_id(&self) -> Option<SessionId> {
+        let tokens = presented(&self.handle.tickets, &self.handle.context.cookie);
+        tokens.first().map(Token::id)
     }
 
     /// The name of the session's cookie.

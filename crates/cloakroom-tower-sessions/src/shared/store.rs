@@ -1,0 +1,277 @@
+//! Their layer, our store.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cloakroom_core::store::{Created, Loaded, Updated};
+use cloakroom_core::{
+    Clock, EndReason, Entries, Entropy, Expiry, Limits, Record, Revision, Store, StoreError,
+    SystemClock, SystemEntropy, Timestamp, Tombstone, codec,
+};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::ts;
+use crate::identity::Identity;
+use crate::merge::{Data, Difference};
+use ts::session::{Id, Record as TheirRecord};
+use ts::session_store::{Error, Result};
+
+/// Any Cloakroom [`Store`] as a `tower_sessions::SessionStore`, for an app that keeps
+/// `SessionManagerLayer`. See the [crate's front page](crate) for what changes with it.
+///
+/// ```
+/// use cloakroom_core::MemoryStore;
+/// use cloakroom_tower_sessions::v0_15::TowerStore;
+///
+/// let store = TowerStore::new(MemoryStore::new());
+/// // let layer = tower_sessions::SessionManagerLayer::new(store);
+/// ```
+pub struct TowerStore<S> {
+    store: Arc<S>,
+    realm: Arc<str>,
+    clock: Arc<dyn Clock>,
+}
+
+/// How many fresh ids a creation tries.
+const ATTEMPTS: usize = 3;
+
+/// How often a save begins again because somebody else saved first.
+const REPLAYS: usize = 1000;
+
+/// For how long an ended session is known to have ended: longer than a slow request takes.
+const TOMBSTONE_TTL: Duration = Duration::from_secs(60);
+
+/// Under which key a loaded record carries what it was when it was loaded. The trait hands a store
+/// nothing but the record at a save, and two requests of one session load different ones.
+const LOADED: &str = "$cloakroom.loaded";
+
+impl<S: Store> TowerStore<S> {
+    /// On this store. Records go under the store's own prefix.
+    pub fn new(store: S) -> Self {
+        Self {
+            store: Arc::new(store),
+            realm: "tower-sessions".into(),
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// Sets the realm, which is hashed with each id: the ids of two apps or environments on one
+    /// store open nothing of each other's then. By default it is `tower-sessions`.
+    #[must_use]
+    pub fn with_realm(mut self, realm: impl Into<Arc<str>>) -> Self {
+        self.realm = realm.into();
+        self
+    }
+
+    /// Sets the clock, for tests.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    fn identity(&self, id: Id) -> Identity {
+        Identity::of(&self.realm, id.0.to_le_bytes())
+    }
+
+    /// What is there under an id, if that is what the id opens.
+    async fn find(&self, identity: &Identity) -> Result<Option<Record>> {
+        match self.store.load(identity.place()).await.map_err(backend)? {
+            Loaded::Record(record) if record.digest() == &identity.digest() => {
+                let over = record.limits().is_over(self.clock.now(), record.seen());
+                Ok((!over).then_some(record))
+            }
+            Loaded::Record(_) | Loaded::Tombstone(_) | Loaded::Nothing => Ok(None),
+        }
+    }
+
+    /// A record of this data that lives until `until`; `None` if that is over.
+    fn draft(
+        &self,
+        identity: &Identity,
+        data: &Data,
+        until: OffsetDateTime,
+    ) -> Result<Option<(Record, Duration)>> {
+        let entries = entries(data)?;
+        if codec::encoded_len(&entries) > codec::LONGEST {
+            return Err(Error::Encode(String::from(
+                "the session is too large to be stored",
+            )));
+        }
+        let now = self.clock.now();
+        let life = timestamp(until).since(now).min(Expiry::LONGEST);
+        let limits = Limits::from_parts(life, now.plus(life), true);
+        let Some(ttl) = limits.ttl(now) else {
+            return Ok(None);
+        };
+        let revision = Revision::draw(&SystemEntropy).map_err(failed)?;
+        let record = Record::new(revision, now, limits, identity.digest(), entries);
+        Ok(Some((record, ttl)))
+    }
+
+    async fn end(&self, identity: &Identity, reason: EndReason) -> Result<()> {
+        let tombstone = Tombstone::new(Some(identity.digest()), self.clock.now(), reason);
+        let end = self
+            .store
+            .end(identity.place(), None, &tombstone, TOMBSTONE_TTL);
+        end.await.map_err(backend).map(|_| ())
+    }
+}
+
+#[async_trait]
+impl<S: Store> ts::SessionStore for TowerStore<S> {
+    /// Always under an id drawn for it: after `flush`, the record still names the one that ended.
+    async fn create(&self, record: &mut TheirRecord) -> Result<()> {
+        record.data.remove(LOADED);
+        for _ in 0..ATTEMPTS {
+            record.id = draw_id()?;
+            let identity = self.identity(record.id);
+            let Some((ours, ttl)) = self.draft(&identity, &record.data, record.expiry_date)? else {
+                return Ok(());
+            };
+            let create = self.store.create(identity.place(), &ours, ttl);
+            if create.await.map_err(backend)? == Created::Created {
+                remember(&mut record.data, ours.revision());
+                return Ok(());
+            }
+        }
+        Err(Error::Backend(String::from("no free id was found")))
+    }
+
+    /// Puts what changed since the load on top of what is stored now. A session that has ended in the
+    /// meantime stays ended, and that is no error.
+    async fn save(&self, record: &TheirRecord) -> Result<()> {
+        let identity = self.identity(record.id);
+        let mut data = record.data.clone();
+        let loaded = recall(&mut data);
+        let difference = Difference::between(loaded.as_ref().map(|(_, base)| base), &data);
+        let mut base = match loaded {
+            Some(loaded) => loaded,
+            None => match self.find(&identity).await? {
+                Some(there) => (there.revision(), data_of(there.entries())?),
+                None => return Ok(()),
+            },
+        };
+        for _ in 0..REPLAYS {
+            let (revision, mut merged) = base;
+            difference.apply(&mut merged);
+            let Some((ours, ttl)) = self.draft(&identity, &merged, record.expiry_date)? else {
+                return self.end(&identity, EndReason::Expired).await;
+            };
+            let update = self.store.update(identity.place(), revision, &ours, ttl);
+            match update.await.map_err(backend)? {
+                Updated::Conflict(there) => base = (there.revision(), data_of(there.entries())?),
+                Updated::Updated | Updated::Ended(_) | Updated::Missing => return Ok(()),
+            }
+        }
+        Err(Error::Backend(String::from(
+            "too many requests save this session at once",
+        )))
+    }
+
+    async fn load(&self, id: &Id) -> Result<Option<TheirRecord>> {
+        let Some(record) = self.find(&self.identity(*id)).await? else {
+            return Ok(None);
+        };
+        let mut data = data_of(record.entries())?;
+        remember(&mut data, record.revision());
+        Ok(Some(TheirRecord {
+            id: *id,
+            data,
+            expiry_date: date(record.limits().deadline()),
+        }))
+    }
+
+    async fn delete(&self, id: &Id) -> Result<()> {
+        self.end(&self.identity(*id), EndReason::Destroyed).await
+    }
+}
+
+impl<S> Clone for TowerStore<S> {
+    fn clone(&self) -> Self {
+        Self {
+            store: Arc::clone(&self.store),
+            realm: Arc::clone(&self.realm),
+            clock: Arc::clone(&self.clock),
+        }
+    }
+}
+
+impl<S: Store> fmt::Debug for TowerStore<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TowerStore")
+            .field("store", &self.store)
+            .field("realm", &self.realm)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Writes into a record's data what it is, and at which revision.
+fn remember(data: &mut Data, revision: Revision) {
+    let base: serde_json::Map<String, Value> = data
+        .iter()
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    let loaded = json!({ "revision": revision.to_bits(), "base": base });
+    data.insert(LOADED.to_owned(), loaded);
+}
+
+/// Takes it out again. `None` if the app has cleared the record since.
+fn recall(data: &mut Data) -> Option<(Revision, Data)> {
+    let mut loaded = data.remove(LOADED)?;
+    let revision = loaded.get("revision")?.as_u64()?;
+    let Value::Object(base) = loaded.get_mut("base")?.take() else {
+        return None;
+    };
+    Some((Revision::from_bits(revision), base.into_iter().collect()))
+}
+
+fn draw_id() -> Result<Id> {
+    let mut bytes = [0; 16];
+    SystemEntropy.fill(&mut bytes).map_err(failed)?;
+    Ok(Id(i128::from_le_bytes(bytes)))
+}
+
+fn entries(data: &Data) -> Result<Entries> {
+    let mut entries = Entries::new();
+    for (key, value) in data {
+        entries
+            .set(key, value)
+            .map_err(|error| Error::Encode(error.to_string()))?;
+    }
+    Ok(entries)
+}
+
+fn data_of(entries: &Entries) -> Result<Data> {
+    let decode = |key: &str| match entries.get(key) {
+        Ok(value) => Ok((key.to_owned(), value.unwrap_or_default())),
+        Err(error) => Err(Error::Decode(error.to_string())),
+    };
+    entries.keys().map(decode).collect()
+}
+
+fn timestamp(date: OffsetDateTime) -> Timestamp {
+    let millis = date.unix_timestamp_nanos() / 1_000_000;
+    Timestamp::from_millis(u64::try_from(millis).unwrap_or(0))
+}
+
+fn date(time: Timestamp) -> OffsetDateTime {
+    let nanos = i128::from(time.as_millis()) * 1_000_000;
+    OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+fn failed(error: impl fmt::Display) -> Error {
+    Error::Backend(error.to_string())
+}
+
+/// Their error keeps a text alone, so what caused ours is written down here.
+fn backend(error: StoreError) -> Error {
+    tracing::debug!(
+        error = &error as &dyn std::error::Error,
+        "store command failed"
+    );
+    Error::Backend(error.to_string())
+}

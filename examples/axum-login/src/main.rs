@@ -1,0 +1,98 @@
+//! axum-login's typical app (log in, a protected page, log out) with axum-messages, on Cloakroom.
+//! The handlers know axum-login and axum-messages alone; what is Cloakroom's stands in `main`.
+
+mod users;
+
+use std::{env, error::Error};
+
+use axum::http::StatusCode;
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Form, Router};
+use axum_login::{AuthManager, AuthSession, login_required};
+use axum_messages::{Messages, MessagesManagerLayer};
+use cloakroom::{Expiry, SessionLayer, hours, minutes};
+use cloakroom_redis::RedisStore;
+use cloakroom_tower_sessions::v0_14::BridgeLayer;
+use tokio::net::TcpListener;
+use tower::layer::layer_fn;
+
+use self::users::{Credentials, Users};
+
+type Auth = AuthSession<Users>;
+
+async fn protected(auth: Auth, messages: Messages) -> Html<String> {
+    let who = auth.user.map(|user| user.name).unwrap_or_default();
+    let form = "<form method=post action=/logout><button>Log out</button></form>";
+    Html(format!(
+        "{}<p>Hello, {}.</p>{form}",
+        shown(messages),
+        escaped(&who)
+    ))
+}
+
+async fn log_in_page(messages: Messages) -> Html<String> {
+    let form = "<form method=post><input name=name><input name=password type=password>\
+                <button>Log in</button></form>";
+    Html(format!("{}{form}", shown(messages)))
+}
+
+async fn log_in(mut auth: Auth, messages: Messages, Form(given): Form<Credentials>) -> Response {
+    let user = match auth.authenticate(given).await {
+        Ok(Some(user)) => user,
+        Ok(None) => {
+            messages.error("That is not the password.");
+            return Redirect::to("/login").into_response();
+        }
+        Err(_) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    };
+    match auth.login(&user).await {
+        Ok(()) => {
+            messages.success("You are logged in.");
+            Redirect::to("/").into_response()
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+async fn log_out(mut auth: Auth) -> Response {
+    match auth.logout().await {
+        Ok(_) => Redirect::to("/login").into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+fn shown(messages: Messages) -> String {
+    let messages = messages.into_iter();
+    messages
+        .map(|message| format!("<p>{}</p>", escaped(&message.message)))
+        .collect()
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;")
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let redis = env::var("REDIS_URL").unwrap_or("redis://127.0.0.1".into());
+    let sessions = SessionLayer::new(RedisStore::connect(redis).await?)
+        .with_expiry(Expiry::idle(minutes(30)).absolute(hours(12)))?;
+
+    let app = Router::new()
+        .route("/", get(protected))
+        .route_layer(login_required!(Users, login_url = "/login"))
+        .route("/login", get(log_in_page).post(log_in))
+        .route("/logout", post(log_out))
+        // The innermost comes first: who is logged in, messages, their sessions, ours.
+        .layer(layer_fn(|inner| {
+            AuthManager::new(inner, Users, "axum-login.data")
+        }))
+        .layer(MessagesManagerLayer)
+        .layer(BridgeLayer::new())
+        .layer(sessions);
+
+    let address = env::var("LISTEN").unwrap_or("127.0.0.1:3000".into());
+    axum::serve(TcpListener::bind(address).await?, app).await?;
+    Ok(())
+}

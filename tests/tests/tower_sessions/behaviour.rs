@@ -1,0 +1,170 @@
+//! What the same handlers do, whatever stands below `tower_sessions::Session`.
+
+use std::sync::Arc;
+
+use axum::Router;
+
+use super::{Setup, handlers};
+use crate::visitor::{Gate, Visitor};
+
+/// What every set-up must do alike.
+pub(crate) async fn is_kept(setup: Setup) {
+    let gate = Arc::<Gate>::default();
+    let app = setup.around(handlers::app(gate)).await;
+    values_come_back(&app).await;
+    nothing_is_set_without_a_reason(&app).await;
+    a_flushed_session_opens_nothing(&app).await;
+    a_cycled_session_goes_on_under_another_id(&app).await;
+    an_error_drops_edits(&app).await;
+    a_save_gives_the_id_at_once(&app).await;
+    an_expiry_reaches_the_cookie(&app).await;
+}
+
+async fn values_come_back(app: &Router) {
+    let mut one = Visitor::new(app);
+    one.text("/set/a/1").await;
+    one.text("/set/b/2").await;
+    assert_eq!(one.text("/get/a").await, "1");
+    assert_eq!(Visitor::new(app).text("/get/a").await, "nothing");
+    assert_eq!(one.text("/remove/a").await, "1");
+    assert_eq!(one.text("/get/a").await, "nothing");
+    assert_eq!(one.text("/get/b").await, "2");
+    one.text("/clear").await;
+    assert_eq!(one.text("/get/b").await, "nothing");
+    one.text("/set/c/3").await;
+    assert_eq!(one.text("/get/c").await, "3");
+}
+
+async fn nothing_is_set_without_a_reason(app: &Router) {
+    let mut visitor = Visitor::new(app);
+    for path in ["/idle", "/get/a", "/remove/a", "/clear", "/flush", "/hour"] {
+        let answer = visitor.get(path).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        if path != "/remove/a" {
+            assert!(answer.set_cookies.is_empty(), "{path}: {answer:?}");
+        }
+    }
+    visitor.text("/set/a/1").await;
+    assert!(visitor.get("/get/a").await.set_cookies.is_empty());
+}
+
+async fn a_flushed_session_opens_nothing(app: &Router) {
+    let mut one = Visitor::new(app);
+    one.text("/set/a/1").await;
+    let mut stale = one.clone();
+    one.text("/flush").await;
+    assert_eq!(one.cookie(), None);
+    assert_eq!(stale.text("/get/a").await, "nothing");
+
+    one.text("/set/a/1").await;
+    let mut stale = one.clone();
+    one.text("/flush/b/2").await;
+    assert_eq!(one.text("/get/a").await, "nothing");
+    assert_eq!(one.text("/get/b").await, "2");
+    assert_eq!(stale.text("/get/a").await, "nothing");
+}
+
+async fn a_cycled_session_goes_on_under_another_id(app: &Router) {
+    let mut one = Visitor::new(app);
+    one.text("/set/a/1").await;
+    let mut stale = one.clone();
+    one.text("/cycle").await;
+    assert_ne!(one.cookie(), stale.cookie());
+    assert_eq!(one.text("/get/a").await, "1");
+    assert_eq!(stale.text("/get/a").await, "nothing");
+}
+
+async fn an_error_drops_edits(app: &Router) {
+    let mut one = Visitor::new(app);
+    one.text("/set/a/1").await;
+    assert_eq!(one.get("/fail/a/2").await.status, 500);
+    assert_eq!(one.text("/get/a").await, "1");
+    let mut two = Visitor::new(app);
+    assert_eq!(two.get("/fail/a/2").await.status, 500);
+    assert_eq!(two.cookie(), None);
+}
+
+async fn a_save_gives_the_id_at_once(app: &Router) {
+    let mut one = Visitor::new(app);
+    let id = one.text("/save/a/1").await;
+    assert_eq!(id.len(), 22);
+    assert_eq!(one.text("/get/a").await, "1");
+    assert_eq!(one.text("/save/a/2").await, id);
+    one.text("/cycle").await;
+    assert_ne!(one.text("/save/a/3").await, id);
+}
+
+async fn an_expiry_reaches_the_cookie(app: &Router) {
+    let mut one = Visitor::new(app);
+    one.text("/set/a/1").await;
+    let answer = one.get("/hour").await;
+    let set = &answer.set_cookies[0];
+    assert!(set.contains("Max-Age="), "{set}");
+    assert_eq!(one.text("/get/a").await, "1");
+}
+
+/// What differs, each with its reason.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Differences {
+    /// Of two requests that change different entries at once, both land: ours merge entries, theirs
+    /// stores the record of whoever comes last.
+    pub(crate) merges: bool,
+    /// The status of a request whose session ended while it was at work: for ours that is no failure.
+    pub(crate) ended_meanwhile: u16,
+    /// Whether `flush` and then `insert` goes on under the old id: theirs creates under the id that
+    /// the record names, ours draws one always.
+    pub(crate) keeps_flushed_id: bool,
+    /// Whether an answer to a stale cookie takes the cookie away: theirs does, and so may log out a
+    /// browser that has just been given a better one. Behind the trait that cannot be changed.
+    pub(crate) takes_stale_cookie: bool,
+    /// Whether the value in the cookie stands in Redis: ours keep hashes.
+    pub(crate) shows_ids: bool,
+    /// Whether the id that the handler sees is the value in the cookie: under our layer it is the
+    /// public id, which opens nothing.
+    pub(crate) id_is_secret: bool,
+}
+
+pub(crate) async fn differences(setup: Setup) -> Differences {
+    let gate = Arc::<Gate>::default();
+    let app = setup.around(handlers::app(Arc::clone(&gate))).await;
+    let mut one = Visitor::new(&app);
+    one.text("/set/a/1").await;
+    let shows_ids = setup.redis.holds(one.cookie().expect("a cookie was set"));
+
+    let slow = beside(&one, &gate, "/slow/b/2", "/set/a/2").await;
+    assert_eq!(slow, 200);
+    let merges = one.text("/get/a").await == "2" && one.text("/get/b").await == "2";
+
+    let mut ended = one.clone();
+    let ended_meanwhile = beside(&one, &gate, "/slow/b/3", "/flush").await;
+    assert_eq!(
+        ended.clone().text("/get/b").await,
+        "nothing",
+        "it was revived"
+    );
+    let takes_stale_cookie = !ended.get("/get/b").await.set_cookies.is_empty();
+
+    let mut two = Visitor::new(&app);
+    let id = two.text("/save/a/1").await;
+    let before = two.cookie().expect("a cookie was set").to_owned();
+    two.text("/flush/b/2").await;
+    Differences {
+        merges,
+        ended_meanwhile,
+        keeps_flushed_id: two.cookie() == Some(&*before),
+        takes_stale_cookie,
+        shows_ids,
+        id_is_secret: id == before,
+    }
+}
+
+/// Sends a request while a slow one is at work; gives the slow one's status.
+async fn beside(visitor: &Visitor, gate: &Gate, slow: &str, other: &str) -> u16 {
+    let (mut first, mut second) = (visitor.clone(), visitor.clone());
+    let slow = slow.to_owned();
+    let slow = tokio::spawn(async move { first.get(&slow).await.status });
+    gate.arrived.notified().await;
+    second.text(other).await;
+    gate.open.notify_one();
+    slow.await.expect("no panic")
+}

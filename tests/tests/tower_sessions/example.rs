@@ -1,0 +1,66 @@
+//! The example, run as its readers do.
+
+use std::process::{Child, Stdio};
+
+use tests::client::Client;
+use tests::program;
+use tests::redis::RedisServer;
+
+/// Ends the program with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+#[tokio::test]
+async fn the_example_logs_in_shows_its_page_and_logs_out() {
+    let redis = RedisServer::start();
+    let address = format!("127.0.0.1:{}", program::free_port());
+    let mut command = program::command("axum-login-example");
+    command
+        .env("REDIS_URL", redis.url())
+        .env("LISTEN", &address);
+    let child = command.stderr(Stdio::inherit()).spawn();
+    let mut running = Running(child.unwrap());
+    while tokio::net::TcpStream::connect(&address).await.is_err() {
+        assert_eq!(running.0.try_wait().unwrap(), None, "the example has ended");
+        tokio::task::yield_now().await;
+    }
+
+    let mut browser = Client::new(&address);
+    assert!(
+        browser
+            .get("/")
+            .await
+            .header("location")
+            .starts_with("/login")
+    );
+    let log_in = async |browser: &mut Client, password| {
+        let form = [("name", "ada"), ("password", password)];
+        browser.post("/login", &form).await
+    };
+    log_in(&mut browser, "hat").await;
+    let page = browser.get("/login").await.body;
+    assert!(page.contains("That is not the password."), "{page}");
+    assert_eq!(log_in(&mut browser, "coat").await.header("location"), "/");
+    let page = browser.get("/").await.body;
+    assert!(
+        page.contains("You are logged in.") && page.contains("Hello, ada."),
+        "{page}"
+    );
+
+    let mut copied = browser.clone();
+    browser.post("/logout", &[]).await;
+    assert_eq!(browser.cookie(), None);
+    assert!(
+        copied
+            .get("/")
+            .await
+            .header("location")
+            .starts_with("/login")
+    );
+}

@@ -1,0 +1,33 @@
+//! At home with tower-sessions: their layer on our store, and our layer under what is written for
+//! their `Session`, on a real Redis.
+
+mod ecosystem;
+mod example;
+mod mixed;
+mod servers;
+#[allow(clippy::duplicate_mod, reason = "one suite for both versions")]
+mod suite_014;
+#[allow(clippy::duplicate_mod, reason = "one suite for both versions")]
+mod suite_015;
+mod visitor;
+
+/// What an app that does not want tower-sessions would otherwise pay for.
+#[test]
+fn cloakroom_itself_does_not_depend_on_tower_sessions() {
+    for package in ["cloakroom", "cloakroom-core", "cloakroom-redis"] {
+        let tree = std::process::Command::new(env!("CARGO"))
+            .args([
+                "tree",
+                "--offline",
+                "--all-features",
+                "--edges",
+                "normal,build",
+            ])
+            .args(["--package", package])
+            .output()
+            .unwrap();
+        let tree = String::from_utf8(tree.stdout).unwrap();
+        assert!(tree.starts_with(package), "{tree}");
+        assert!(!tree.contains("tower-sessions"), "{tree}");
+    }
+}

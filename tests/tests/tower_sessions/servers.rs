@@ -1,0 +1,35 @@
+//! A real Redis, and what stands in it.
+
+use cloakroom_redis::RedisStore;
+use tests::redis::RedisServer;
+use tests::resp::Reply;
+
+pub(crate) struct Redis(pub(crate) RedisServer);
+
+impl Redis {
+    pub(crate) fn start() -> Self {
+        Self(RedisServer::start())
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.0.url()
+    }
+
+    pub(crate) async fn store(&self) -> RedisStore {
+        RedisStore::connect(&self.url())
+            .await
+            .expect("Redis is there")
+    }
+
+    /// Whether a text stands in any key or value.
+    pub(crate) fn holds(&self, text: &str) -> bool {
+        let keys = self.0.keys_with_ttl();
+        assert!(!keys.is_empty());
+        keys.iter().any(|(key, _)| {
+            let Reply::Bytes(value) = self.0.command(&["GET", key]) else {
+                panic!("{key} is no string");
+            };
+            key.contains(text) || String::from_utf8_lossy(&value).contains(text)
+        })
+    }
+}
