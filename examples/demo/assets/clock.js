@@ -1,6 +1,4 @@
 // Lets the deadlines tick. The page is whole without it.
-const countdowns = document.querySelectorAll("time[data-countdown]");
-
 const inWords = (left) => {
   const days = Math.floor(left / 86400);
   const hours = Math.floor(left / 3600) % 24;
@@ -13,13 +11,12 @@ const inWords = (left) => {
 };
 
 const tick = () => {
-  for (const countdown of countdowns) {
+  // Looked for each time: a list that is kept fresh brings new ones.
+  for (const countdown of document.querySelectorAll("time[data-countdown]")) {
     const left = Math.floor((Date.parse(countdown.dateTime) - Date.now()) / 1000);
     countdown.textContent = left > 0 ? `in ${inWords(left)}` : "now";
   }
 };
 
-if (countdowns.length > 0) {
-  tick();
-  setInterval(tick, 1000);
-}
+tick();
+setInterval(tick, 1000);

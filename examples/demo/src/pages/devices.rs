@@ -31,8 +31,8 @@ pub(crate) async fn show(
         (layout::message(flash.as_ref()))
         h1 { "Your devices" }
         p.lede {
-            "Everywhere you are signed in. One you do not know? End it, then change your password; there \
-             it is signed out at once, also on pages that are open."
+            "Everywhere you are signed in. What you end is signed out at once, also on pages that are \
+             open there."
         }
         div data-live="sessions" {
             section.card.list #devices aria-label="Devices" {
@@ -52,7 +52,7 @@ pub(crate) async fn show(
             }
         }
     };
-    let page = layout::page("Your devices", Some(&user), body);
+    let page = layout::page("Your devices", &session, body);
     Ok(([(CACHE_CONTROL, "no-store")], page))
 }
 
@@ -60,12 +60,13 @@ pub(crate) async fn show(
 /// for.
 pub(super) fn line(info: &SessionInfo, is_own: bool, action: &str) -> Markup {
     let device = info.device().map(ToString::to_string);
+    let device = device.as_deref().unwrap_or("Unknown device");
     let address = info.device().and_then(cloakroom::Device::address);
     html! {
         li data-id=(info.id()) {
             div {
                 p.device {
-                    (device.as_deref().unwrap_or("Unknown device"))
+                    (device)
                     @if is_own { span.own { "This device" } }
                 }
                 p.details {
@@ -78,7 +79,7 @@ pub(super) fn line(info: &SessionInfo, is_own: bool, action: &str) -> Markup {
             @if !is_own {
                 form method="post" action=(action) {
                     input type="hidden" name="id" value=(info.id());
-                    button.quiet type="submit" { "End" }
+                    button.quiet type="submit" aria-label={ "End the session of " (device) } { "End" }
                 }
             }
         }

@@ -47,7 +47,7 @@ pub(crate) async fn show(
             (ticket.render()?)
         }
     };
-    let page = layout::page("Your visit", user.as_ref(), body);
+    let page = layout::page("Your visit", &session, body);
     // What is personal is kept by no cache, and not shown again by the back button after signing out.
     Ok(([(CACHE_CONTROL, "no-store")], page))
 }

@@ -2,17 +2,24 @@
 
 use std::convert::Infallible;
 
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use cloakroom::core::EndReason;
 use cloakroom::{
     Session, SessionError, SessionEvent, SessionWatch, Sessions, Subscription, UserId,
 };
-use futures_util::stream::{self, Stream};
+use futures_util::stream::{self, Stream, StreamExt};
+use serde::Deserialize;
 use tokio::sync::watch;
 
 use crate::app::App;
 use crate::users::MANAGER;
+
+/// What the script tells: which ticket its page was made for.
+#[derive(Deserialize)]
+pub(crate) struct Shown {
+    ticket: String,
+}
 
 /// What one open page listens to.
 struct Page {
@@ -27,9 +34,18 @@ pub(crate) async fn stream(
     State(app): State<App>,
     session: Session,
     sessions: Sessions,
+    Query(shown): Query<Shown>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, SessionError> {
-    // Without a user the page is stale: its session ended while it was not listening.
-    let page = match session.user() {
+    // A page that was not listening when its session ended comes with another ticket, or with none.
+    let is_shown = session
+        .id()
+        .is_some_and(|id| id.to_string() == shown.ticket);
+    let (missed, user) = match session.user() {
+        Some(user) if is_shown => (None, Some(user)),
+        Some(_) => (Some(EndReason::Renewed), None),
+        None => (Some(EndReason::Other), None),
+    };
+    let page = match user {
         Some(user) => Some(Page {
             user,
             over: session.watch()?,
@@ -38,14 +54,12 @@ pub(crate) async fn stream(
         }),
         None => None,
     };
-    let stale = page.is_none().then(|| over(EndReason::Other));
     let news = stream::unfold(page, |page| async move {
         let mut page = page?;
         let (event, is_last) = page.next().await?;
         Some((event, (!is_last).then_some(page)))
     });
-    let news = stream::StreamExt::chain(stream::iter(stale), news);
-    let news = stream::StreamExt::map(news, Ok);
+    let news = stream::iter(missed.map(over)).chain(news).map(Ok);
     Ok(Sse::new(news).keep_alive(KeepAlive::default()))
 }
 
@@ -83,7 +97,7 @@ fn over(reason: EndReason) -> Event {
     let text = match reason {
         EndReason::SignedOut => "You signed out, in another tab or window of this browser.",
         EndReason::Renewed => {
-            "You signed in again, in another tab or window: this one has the old ticket."
+            "Somebody has signed in in this browser since: this page still shows the old ticket."
         }
         EndReason::ByUser => "You ended this session from another device.",
         EndReason::ByAdmin => "The manager has ended this session.",
