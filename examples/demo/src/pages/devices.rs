@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::layout;
-use super::time::{ago, countdown};
+use super::time::{ago, ahead};
 use crate::flash::{self, Tone};
 
 /// What the button beside a device sends.
@@ -73,7 +73,7 @@ pub(super) fn line(info: &SessionInfo, is_own: bool, action: &str) -> Markup {
                     @if let Some(address) = address { (address) " \u{b7} " }
                     @if let Some(at) = info.signed_in_at() { "signed in " (ago(at)) " \u{b7} " }
                     "seen " (ago(info.last_seen()))
-                    " \u{b7} ends " (countdown(Some(info.expires_at())))
+                    " \u{b7} ends " (ahead(info.expires_at())) " if unused"
                 }
             }
             @if !is_own {

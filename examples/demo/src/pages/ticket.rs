@@ -76,7 +76,8 @@ impl Ticket<'_> {
             dl.life {
                 div { dt { "Ticket issued" } dd { (moment(session.created_at())) } }
                 @if let Some(user) = session.user() {
-                    div { dt { "Signed in" } dd #signed-in { (user) ", " (moment(session.signed_in_at())) } }
+                    div { dt { "Guest" } dd #signed-in-as { (user) } }
+                    div { dt { "Signed in" } dd { (moment(session.signed_in_at())) } }
                 }
                 div { dt { "Last seen" } dd { (moment(session.last_seen())) } }
                 div { dt { "Ends if unused" } dd #idle { (countdown(session.expires_at())) } }
