@@ -6,7 +6,7 @@ use axum::extract::{Query, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use cloakroom::core::EndReason;
 use cloakroom::{
-    Session, SessionError, SessionEvent, SessionWatch, Sessions, Subscription, UserId,
+    Session, SessionError, SessionEvent, SessionId, SessionWatch, Sessions, Subscription, UserId,
 };
 use futures_util::stream::{self, Stream, StreamExt};
 use serde::Deserialize;
@@ -23,6 +23,7 @@ pub(crate) struct Shown {
 
 /// What one open page listens to.
 struct Page {
+    id: SessionId,
     user: UserId,
     over: SessionWatch,
     events: Subscription,
@@ -37,22 +38,20 @@ pub(crate) async fn stream(
     Query(shown): Query<Shown>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, SessionError> {
     // A page that was not listening when its session ended comes with another ticket, or with none.
-    let is_shown = session
-        .id()
-        .is_some_and(|id| id.to_string() == shown.ticket);
-    let (missed, user) = match session.user() {
-        Some(user) if is_shown => (None, Some(user)),
-        Some(_) => (Some(EndReason::Renewed), None),
+    let (missed, page) = match session.id().zip(session.user()) {
         None => (Some(EndReason::Other), None),
-    };
-    let page = match user {
-        Some(user) => Some(Page {
-            user,
-            over: session.watch()?,
-            events: sessions.events()?,
-            closing: app.closing,
-        }),
-        None => None,
+        Some((id, _)) if id.to_string() != shown.ticket => (Some(EndReason::Renewed), None),
+        Some((id, user)) => {
+            let (over, events, closing) = (session.watch()?, sessions.events()?, app.closing);
+            let page = Page {
+                id,
+                user,
+                over,
+                events,
+                closing,
+            };
+            (None, Some(page))
+        }
     };
     let news = stream::unfold(page, |page| async move {
         let mut page = page?;
@@ -79,8 +78,12 @@ impl Page {
         }
     }
 
-    /// Whether an event changes a list that the page may show. What was missed may have.
+    /// Whether an event changes a list that the page may show. What was missed may have; but a page
+    /// that is over itself has no list any more.
     fn concerns(&self, event: &SessionEvent) -> bool {
+        if event.ended().is_some_and(|(id, _)| id == self.id) {
+            return false;
+        }
         let of = |user: &UserId| *user == self.user || self.user == UserId::from(MANAGER);
         match event {
             SessionEvent::SignedIn { user, .. } => of(user),
