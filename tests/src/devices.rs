@@ -127,10 +127,23 @@ pub async fn two_tabs(demo: &Demo) {
     // None.
     listens(&browser).await;
     browser.turn_to(&first).await;
+    browser.reload().await;
+    listens(&browser).await;
+    browser.run(NOTICE).await;
     browser.follow("#sign-out").await;
+    let noticed = browser.run("return sessionStorage.getItem('noticed')");
+    assert!(
+        noticed.await.is_null(),
+        "who signs out is told by the answer"
+    );
     browser.turn_to(&second).await;
     is_over(&browser, "You signed out").await;
 }
+
+/// Writes down, for the page after this one, whether this one said that it was over.
+const NOTICE: &str = "const over = document.getElementById('over');
+    const notice = () => sessionStorage.setItem('noticed', over.hidden);
+    new MutationObserver(notice).observe(over, { attributes: true });";
 
 /// The safe's form, while the safe is still open: what a tab shows that was loaded before.
 const ASK_AGAIN: &str = "document.getElementById('main').innerHTML = `

@@ -125,7 +125,9 @@ pub(crate) async fn end_all(
     sessions: Sessions,
 ) -> Result<Redirect, SessionError> {
     let user = session.require_user()?;
-    // This one first: so this browser forgets its ticket.
+    // The others first: if that fails, one can try again from here.
+    sessions.end_others(&session).await?;
+    // Then this one, so that this browser forgets its ticket; and what was renewed meanwhile.
     session.sign_out().await?;
     sessions.end_all(&user, EndedBy::User).await?;
     flash::say(&session, Tone::Good, "You are signed out everywhere.")?;
