@@ -58,6 +58,16 @@ async fn one_more_than_allowed_ends_the_oldest() {
     is_over(&old, "more devices than allowed").await;
 }
 
+#[tokio::test]
+async fn a_page_that_is_left_alone_tells_when_its_time_is_over() {
+    let demo = Demo::start_with(&["--idle", "2s"]);
+    let browser = Chromium::start().await;
+    sign_in(&browser, &demo, ADA).await;
+    is_over(&browser, "Your time was over").await;
+    browser.follow("#over a").await;
+    assert_eq!(browser.count("#sign-in").await, 1);
+}
+
 /// What was not heard is learnt when the connection is there again.
 #[tokio::test]
 async fn a_server_that_forgets_is_noticed_when_it_is_back() {
