@@ -54,7 +54,7 @@ pub(crate) struct Options {
     )]
     absolute: Duration,
 
-    /// The same without use, for sessions that nobody has signed in to
+    /// End a session that nobody has signed in to once it was not used for this long
     #[arg(
         long, value_name = "DURATION", help_heading = LIFE, default_value = "20m",
         value_parser = humantime::parse_duration,

@@ -100,7 +100,7 @@ fn over(reason: EndReason) -> Event {
     let text = match reason {
         EndReason::SignedOut => "You signed out, in another tab or window of this browser.",
         EndReason::Renewed => {
-            "Somebody has signed in in this browser since: this page still shows the old ticket."
+            "Somebody has signed in since, in another tab or window: this page still shows the old ticket."
         }
         EndReason::ByUser => "You ended this session from another device.",
         EndReason::ByAdmin => "The manager has ended this session.",
