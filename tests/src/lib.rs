@@ -7,6 +7,7 @@ pub mod browser;
 pub mod chromium;
 pub mod client;
 pub mod demo;
+pub mod devices;
 pub mod faults;
 pub mod fuzz;
 pub mod ledger;

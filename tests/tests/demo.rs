@@ -31,6 +31,9 @@ fn its_help_names_every_option() {
         "--listen",
         "--idle",
         "--absolute",
+        "--anonymous-idle",
+        "--fresh",
+        "--max-sessions",
         "Examples:",
     ] {
         assert!(help.contains(word), "{word}: {help}");
@@ -56,6 +59,8 @@ fn what_it_cannot_do_is_told_in_one_line() {
     assert!(refusal(&line).contains("at least 1s"));
     let line = Demo::run(&["--absolute", "500days"]);
     assert!(refusal(&line).contains("at most 400 days"));
+    let line = Demo::run(&["--max-sessions", "0"]);
+    assert!(refusal(&line).contains("nobody could sign in"));
 }
 
 #[tokio::test]
@@ -143,6 +148,8 @@ async fn every_answer_is_protected_and_every_error_has_a_page() {
     let pages = [
         ("/", StatusCode::OK),
         ("/style.css", StatusCode::OK),
+        ("/news.js", StatusCode::OK),
+        ("/devices", StatusCode::UNAUTHORIZED),
         ("/nothing", StatusCode::NOT_FOUND),
         ("/notes", StatusCode::METHOD_NOT_ALLOWED),
     ];
@@ -153,7 +160,7 @@ async fn every_answer_is_protected_and_every_error_has_a_page() {
         assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"));
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
         assert_eq!(answer.header("referrer-policy"), "same-origin");
-        assert!(answer.body.contains("<html lang=\"en\">") || path == "/style.css");
+        assert!(answer.body.contains("<html lang=\"en\">") || path.contains('.'));
     }
     let script = [("text", "<script>alert(1)</script>")];
     client.post("/notes", &script).await;

@@ -1,25 +1,37 @@
-// Lets the deadlines tick. The page is whole without it.
-const countdowns = document.querySelectorAll("time[data-countdown]");
+// Keeps times true. The page is whole without it.
+const roughly = (seconds) => {
+  const minutes = Math.floor(seconds / 60);
+  const hours = Math.floor(minutes / 60);
+  const days = Math.floor(hours / 24);
+  if (days > 0) return `${days} ${days === 1 ? "day" : "days"}`;
+  return hours > 0 ? `${hours} h` : `${minutes} min`;
+};
 
-const inWords = (left) => {
+const exactly = (left) => {
   const days = Math.floor(left / 86400);
   const hours = Math.floor(left / 3600) % 24;
   const minutes = Math.floor(left / 60) % 60;
   const seconds = left % 60;
-  if (days > 0) return `${days} ${days === 1 ? "day" : "days"} ${hours} h`;
+  if (days > 0) return `${roughly(left)} ${hours} h`;
   if (hours > 0) return `${hours} h ${minutes} min ${seconds} s`;
   if (minutes > 0) return `${minutes} min ${seconds} s`;
   return `${seconds} s`;
 };
 
+const clocks = {
+  countdown: (left) => (left > 0 ? `in ${exactly(left)}` : "now"),
+  ahead: (left) => (left < 60 ? "in a moment" : `in ${roughly(left)}`),
+  ago: (left) => (-left < 60 ? "just now" : `${roughly(-left)} ago`),
+};
+
 const tick = () => {
-  for (const countdown of countdowns) {
-    const left = Math.floor((Date.parse(countdown.dateTime) - Date.now()) / 1000);
-    countdown.textContent = left > 0 ? `in ${inWords(left)}` : "now";
+  // Looked for each time: a list that is kept fresh brings new ones.
+  for (const time of document.querySelectorAll("time[data-clock]")) {
+    const left = Math.floor((Date.parse(time.dateTime) - Date.now()) / 1000);
+    const text = clocks[time.dataset.clock](left);
+    if (time.textContent !== text) time.textContent = text;
   }
 };
 
-if (countdowns.length > 0) {
-  tick();
-  setInterval(tick, 1000);
-}
+tick();
+setInterval(tick, 1000);

@@ -64,7 +64,7 @@ fn peer_address(extensions: &Extensions) -> Option<IpAddr> {
 pub(crate) fn router(app: App, sessions: SessionLayer) -> Router {
     let with_a_session = Router::new()
         .route("/", get(home::show))
-        .route("/sign-in", post(sign_in::sign_in))
+        .route("/sign-in", get(sign_in::counter).post(sign_in::sign_in))
         .route("/sign-out", post(sign_out::sign_out))
         .route("/devices", get(devices::show))
         .route("/devices/end", post(devices::end))

@@ -12,7 +12,7 @@ const LIFE: &str = "How long they live";
 const SERVER: &str = "The server";
 
 /// A small app that shows what Cloakroom does: a visit counter, notes, signing in and out,
-/// and your session as the store has it.
+/// your devices, a safe that asks for the password again, and your session as the store has it.
 #[derive(Parser)]
 #[command(version, verbatim_doc_comment, next_help_heading = SERVER, after_help = EXAMPLES)]
 pub(crate) struct Options {
@@ -54,7 +54,7 @@ pub(crate) struct Options {
     )]
     absolute: Duration,
 
-    /// The same without use, for sessions that nobody has signed in to
+    /// End a session that nobody has signed in to once it was not used for this long
     #[arg(
         long, value_name = "DURATION", help_heading = LIFE, default_value = "20m",
         value_parser = humantime::parse_duration,

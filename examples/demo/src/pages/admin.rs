@@ -30,9 +30,9 @@ pub(crate) async fn show(
     sessions: Sessions,
     RawQuery(query): RawQuery,
 ) -> Result<Response, SessionError> {
-    let Some(manager) = manager(&session)? else {
+    if !is_manager(&session)? {
         return Ok(errors::not_for_you());
-    };
+    }
     let flash = flash::take_for_page(&session, query.as_deref())?;
     let mut sections = Vec::new();
     for (name, _) in GUESTS {
@@ -46,7 +46,7 @@ pub(crate) async fn show(
             @for section in sections { (section) }
         }
     };
-    let page = layout::page("The house tonight", Some(&manager), body);
+    let page = layout::page("The house tonight", &session, body);
     Ok(([(CACHE_CONTROL, "no-store")], page).into_response())
 }
 
@@ -58,7 +58,7 @@ fn section(name: &str, found: &[SessionInfo], session: &Session) -> Markup {
                 @if !found.is_empty() && name != MANAGER {
                     form method="post" action="/admin/end-all" {
                         input type="hidden" name="guest" value=(name);
-                        button.quiet type="submit" { "End all" }
+                        button.quiet type="submit" aria-label={ "End all sessions of " (name) } { "End all" }
                     }
                 }
             }
@@ -79,18 +79,18 @@ pub(crate) async fn end(
     sessions: Sessions,
     Form(form): Form<One>,
 ) -> Result<Response, SessionError> {
-    if manager(&session)?.is_none() {
+    if !is_manager(&session)? {
         return Ok(errors::not_for_you());
     }
     let ended = match form.id.parse::<SessionId>() {
         Ok(id) => sessions.end(id).await?,
         Err(_) => false,
     };
-    let text = match ended {
-        true => "That session is ended.",
-        false => "That one had ended already.",
+    let (tone, text) = match ended {
+        true => (Tone::Good, "That session is ended."),
+        false => (Tone::Bad, "That one had ended already."),
     };
-    flash::say(&session, Tone::Good, text)?;
+    flash::say(&session, tone, text)?;
     Ok(Redirect::to("/admin").into_response())
 }
 
@@ -100,18 +100,23 @@ pub(crate) async fn end_all(
     sessions: Sessions,
     Form(form): Form<Guest>,
 ) -> Result<Response, SessionError> {
-    if manager(&session)?.is_none() {
+    if !is_manager(&session)? {
         return Ok(errors::not_for_you());
     }
-    let count = sessions.end_all(&form.guest, EndedBy::Admin).await?;
-    let sessions = if count == 1 { "session" } else { "sessions" };
-    let text = format!("{count} {sessions} of {} ended.", form.guest);
+    let guest = GUESTS.iter().find(|(name, _)| *name == form.guest);
+    let Some((name, _)) = guest else {
+        flash::say(&session, Tone::Bad, "There is no such guest.")?;
+        return Ok(Redirect::to("/admin").into_response());
+    };
+    let text = match sessions.end_all(*name, EndedBy::Admin).await? {
+        1 => format!("One session of {name} is ended."),
+        count => format!("{count} sessions of {name} are ended."),
+    };
     flash::say(&session, Tone::Good, text)?;
     Ok(Redirect::to("/admin").into_response())
 }
 
-/// The manager, if it is who is signed in.
-fn manager(session: &Session) -> Result<Option<UserId>, SessionError> {
-    let user = session.require_user()?;
-    Ok((user == UserId::from(MANAGER)).then_some(user))
+/// Whether the manager is signed in, or a guest. Nobody is an error, whose page asks to sign in.
+fn is_manager(session: &Session) -> Result<bool, SessionError> {
+    Ok(session.require_user()? == UserId::from(MANAGER))
 }

@@ -4,22 +4,20 @@ use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::routing::get;
 
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
 /// Their routes. They know nothing of sessions, so caches may keep them.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let style = include_str!("../../assets/style.css");
-    let script = include_str!("../../assets/clock.js");
+    let clock = include_str!("../../assets/clock.js");
     let live = include_str!("../../assets/live.js");
+    let news = include_str!("../../assets/news.js");
     let icon = include_str!("../../assets/icon.svg");
     Router::new()
         .route("/style.css", get(asset("text/css; charset=utf-8", style)))
-        .route(
-            "/clock.js",
-            get(asset("text/javascript; charset=utf-8", script)),
-        )
-        .route(
-            "/live.js",
-            get(asset("text/javascript; charset=utf-8", live)),
-        )
+        .route("/clock.js", get(asset(SCRIPT, clock)))
+        .route("/live.js", get(asset(SCRIPT, live)))
+        .route("/news.js", get(asset(SCRIPT, news)))
         .route("/icon.svg", get(asset("image/svg+xml", icon)))
 }
 

@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::layout;
-use super::time::{ago, countdown};
+use super::time::{ago, ahead};
 use crate::flash::{self, Tone};
 
 /// What the button beside a device sends.
@@ -31,8 +31,8 @@ pub(crate) async fn show(
         (layout::message(flash.as_ref()))
         h1 { "Your devices" }
         p.lede {
-            "Everywhere you are signed in. One you do not know? End it, then change your password; there \
-             it is signed out at once, also on pages that are open."
+            "Everywhere you are signed in. What you end is signed out at once, also on pages that are \
+             open there."
         }
         div data-live="sessions" {
             section.card.list #devices aria-label="Devices" {
@@ -52,7 +52,7 @@ pub(crate) async fn show(
             }
         }
     };
-    let page = layout::page("Your devices", Some(&user), body);
+    let page = layout::page("Your devices", &session, body);
     Ok(([(CACHE_CONTROL, "no-store")], page))
 }
 
@@ -60,25 +60,26 @@ pub(crate) async fn show(
 /// for.
 pub(super) fn line(info: &SessionInfo, is_own: bool, action: &str) -> Markup {
     let device = info.device().map(ToString::to_string);
+    let device = device.as_deref().unwrap_or("Unknown device");
     let address = info.device().and_then(cloakroom::Device::address);
     html! {
         li data-id=(info.id()) {
             div {
                 p.device {
-                    (device.as_deref().unwrap_or("Unknown device"))
+                    (device)
                     @if is_own { span.own { "This device" } }
                 }
                 p.details {
                     @if let Some(address) = address { (address) " \u{b7} " }
                     @if let Some(at) = info.signed_in_at() { "signed in " (ago(at)) " \u{b7} " }
                     "seen " (ago(info.last_seen()))
-                    " \u{b7} ends " (countdown(Some(info.expires_at())))
+                    " \u{b7} ends " (ahead(info.expires_at())) " if unused"
                 }
             }
             @if !is_own {
                 form method="post" action=(action) {
                     input type="hidden" name="id" value=(info.id());
-                    button.quiet type="submit" { "End" }
+                    button.quiet type="submit" aria-label={ "End the session of " (device) } { "End" }
                 }
             }
         }
@@ -124,7 +125,9 @@ pub(crate) async fn end_all(
     sessions: Sessions,
 ) -> Result<Redirect, SessionError> {
     let user = session.require_user()?;
-    // This one first: so this browser forgets its ticket.
+    // The others first: if that fails, one can try again from here.
+    sessions.end_others(&session).await?;
+    // Then this one, so that this browser forgets its ticket; and what was renewed meanwhile.
     session.sign_out().await?;
     sessions.end_all(&user, EndedBy::User).await?;
     flash::say(&session, Tone::Good, "You are signed out everywhere.")?;

@@ -1,7 +1,7 @@
 //! What one sees when something is not as it should be.
 
-use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, RETRY_AFTER};
+use axum::http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use cloakroom::{SessionError, SessionErrorKind};
 use maud::html;
@@ -64,12 +64,7 @@ pub(crate) fn session_failed(error: &SessionError) -> Response {
             "It was written down on our side. Nothing of yours was changed.",
         ),
     };
-    let mut response = page(error.status(), title, text);
-    if error.status() == StatusCode::SERVICE_UNAVAILABLE {
-        let soon = axum::http::HeaderValue::from_static(SOON);
-        response.headers_mut().insert(RETRY_AFTER, soon);
-    }
-    response
+    page(error.status(), title, text)
 }
 
 /// Somebody is signed in, and this is not for them.
@@ -79,18 +74,36 @@ pub(super) fn not_for_you() -> Response {
 }
 
 fn page(status: StatusCode, title: &str, text: &str) -> Response {
-    let back = match status {
-        StatusCode::SERVICE_UNAVAILABLE => "Try again",
-        _ => "To the front page",
+    let (address, back) = match status {
+        StatusCode::SERVICE_UNAVAILABLE => ("/", "Try again"),
+        StatusCode::UNAUTHORIZED => ("/sign-in", "Sign in"),
+        _ => ("/", "To the front page"),
     };
     let body = html! {
         section.trouble {
             p.number { (status.as_str()) }
             h1 { (title) }
             p.lede { (text) }
-            p { a.button href="/" { (back) } }
+            p { a.button href=(address) { (back) } }
         }
     };
     let page = layout::page_for_anybody(title, body);
-    (status, [(CACHE_CONTROL, "no-store")], page).into_response()
+    helped((status, page).into_response())
+}
+
+/// No cache keeps it; and it tells in a header, too, what helps: to wait, or to sign in.
+pub(super) fn helped(mut response: Response) -> Response {
+    let status = response.status();
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(SOON));
+        }
+        StatusCode::UNAUTHORIZED => {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Session"));
+        }
+        _ => {}
+    }
+    response
 }

@@ -47,7 +47,7 @@ pub(crate) async fn show(
             (ticket.render()?)
         }
     };
-    let page = layout::page("Your visit", user.as_ref(), body);
+    let page = layout::page("Your visit", &session, body);
     // What is personal is kept by no cache, and not shown again by the back button after signing out.
     Ok(([(CACHE_CONTROL, "no-store")], page))
 }
@@ -81,8 +81,10 @@ fn ideas() -> Markup {
             ul.ideas {
                 li { "Open a second tab, and add notes in both: none is lost." }
                 li { "Sign in: the ticket has a new number, and your notes came along." }
-                li { "Sign out in one tab, then add a note in the other: the old session stays gone." }
+                li { "Sign out in one tab, and look at the other: it has turned by itself, and the old session stays gone." }
                 li { "Sign in from two browsers, and end one of them under \u{201c}Devices\u{201d} in the other." }
+                li { "Sign in as Mona, the manager, and show somebody the door." }
+                li { "Come back to the safe after a while: it asks for the password again." }
                 li { "Close the browser: the ticket is gone, unless you asked to be remembered." }
             }
         }

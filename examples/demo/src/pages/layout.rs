@@ -2,19 +2,21 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use cloakroom::UserId;
+use cloakroom::{Session, SessionId, UserId};
 
 use crate::flash::{Flash, Tone};
 use crate::users::MANAGER;
 
-/// A whole page, as `user` sees it. `body` goes into the middle.
-pub(super) fn page(title: &str, user: Option<&UserId>, body: Markup) -> Markup {
-    whole_page(title, account(user), user.is_some(), body)
+/// A whole page, as whoever is signed in sees it. `body` goes into the middle.
+pub(super) fn page(title: &str, session: &Session, body: Markup) -> Markup {
+    let user = session.user();
+    let ticket = session.id().filter(|_| user.is_some());
+    whole_page(title, account(user.as_ref()), ticket, body)
 }
 
 /// A page for whoever it may be: the session is not known.
 pub(super) fn page_for_anybody(title: &str, body: Markup) -> Markup {
-    whole_page(title, html! {}, false, body)
+    whole_page(title, html! {}, None, body)
 }
 
 /// A message that is shown once.
@@ -50,8 +52,8 @@ fn account(user: Option<&UserId>) -> Markup {
     }
 }
 
-/// `live` is for pages of somebody who is signed in: a script tells when that is over.
-fn whole_page(title: &str, account: Markup, live: bool, body: Markup) -> Markup {
+/// On pages of somebody who is signed in, a script listens to what becomes of their ticket.
+fn whole_page(title: &str, account: Markup, ticket: Option<SessionId>, body: Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -63,7 +65,10 @@ fn whole_page(title: &str, account: Markup, live: bool, body: Markup) -> Markup 
                 link rel="icon" href="/icon.svg" type="image/svg+xml";
                 link rel="stylesheet" href="/style.css";
                 script src="/clock.js" defer {}
-                @if live { script src="/live.js" defer {} }
+                @if let Some(ticket) = ticket {
+                    script src="/news.js" defer {}
+                    script src="/live.js" data-ticket=(ticket) defer {}
+                }
             }
             body {
                 a.skip href="#main" { "To the content" }
@@ -71,7 +76,7 @@ fn whole_page(title: &str, account: Markup, live: bool, body: Markup) -> Markup 
                     a.brand href="/" { (hanger()) "Cloakroom" }
                     div.account { (account) }
                 }
-                @if live { (over()) }
+                @if ticket.is_some() { (over()) }
                 main #main tabindex="-1" { (body) }
                 footer.bottom {
                     p { "A demo of sessions for axum. It works without scripts; they let the clocks tick, and tell at once when you are signed out." }
@@ -88,7 +93,7 @@ fn over() -> Markup {
             p.eyebrow { "The coat is gone" }
             h1 tabindex="-1" { "You were signed out" }
             p.lede #over-reason {}
-            p { a.button href="/" { "To the front page" } }
+            p { a.button href="/sign-in" { "Sign in again" } }
         }
     }
 }

@@ -2,20 +2,28 @@
 
 use std::convert::Infallible;
 
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use cloakroom::core::EndReason;
 use cloakroom::{
-    Session, SessionError, SessionEvent, SessionWatch, Sessions, Subscription, UserId,
+    Session, SessionError, SessionEvent, SessionId, SessionWatch, Sessions, Subscription, UserId,
 };
-use futures_util::stream::{self, Stream};
+use futures_util::stream::{self, Stream, StreamExt};
+use serde::Deserialize;
 use tokio::sync::watch;
 
 use crate::app::App;
 use crate::users::MANAGER;
 
+/// What the script tells: which ticket its page was made for.
+#[derive(Deserialize)]
+pub(crate) struct Shown {
+    ticket: String,
+}
+
 /// What one open page listens to.
 struct Page {
+    id: SessionId,
     user: UserId,
     over: SessionWatch,
     events: Subscription,
@@ -27,25 +35,30 @@ pub(crate) async fn stream(
     State(app): State<App>,
     session: Session,
     sessions: Sessions,
+    Query(shown): Query<Shown>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, SessionError> {
-    // Without a user the page is stale: its session ended while it was not listening.
-    let page = match session.user() {
-        Some(user) => Some(Page {
-            user,
-            over: session.watch()?,
-            events: sessions.events()?,
-            closing: app.closing,
-        }),
-        None => None,
+    // A page that was not listening when its session ended comes with another ticket, or with none.
+    let (missed, page) = match session.id().zip(session.user()) {
+        None => (Some(EndReason::Other), None),
+        Some((id, _)) if id.to_string() != shown.ticket => (Some(EndReason::Renewed), None),
+        Some((id, user)) => {
+            let (over, events, closing) = (session.watch()?, sessions.events()?, app.closing);
+            let page = Page {
+                id,
+                user,
+                over,
+                events,
+                closing,
+            };
+            (None, Some(page))
+        }
     };
-    let stale = page.is_none().then(|| over(EndReason::Other));
     let news = stream::unfold(page, |page| async move {
         let mut page = page?;
         let (event, is_last) = page.next().await?;
         Some((event, (!is_last).then_some(page)))
     });
-    let news = stream::StreamExt::chain(stream::iter(stale), news);
-    let news = stream::StreamExt::map(news, Ok);
+    let news = stream::iter(missed.map(over)).chain(news).map(Ok);
     Ok(Sse::new(news).keep_alive(KeepAlive::default()))
 }
 
@@ -65,8 +78,12 @@ impl Page {
         }
     }
 
-    /// Whether an event changes a list that the page may show. What was missed may have.
+    /// Whether an event changes a list that the page may show. What was missed may have; but a page
+    /// that is over itself has no list any more.
     fn concerns(&self, event: &SessionEvent) -> bool {
+        if event.ended().is_some_and(|(id, _)| id == self.id) {
+            return false;
+        }
         let of = |user: &UserId| *user == self.user || self.user == UserId::from(MANAGER);
         match event {
             SessionEvent::SignedIn { user, .. } => of(user),
@@ -83,7 +100,7 @@ fn over(reason: EndReason) -> Event {
     let text = match reason {
         EndReason::SignedOut => "You signed out, in another tab or window of this browser.",
         EndReason::Renewed => {
-            "You signed in again, in another tab or window: this one has the old ticket."
+            "Somebody has signed in since, in another tab or window: this page still shows the old ticket."
         }
         EndReason::ByUser => "You ended this session from another device.",
         EndReason::ByAdmin => "The manager has ended this session.",

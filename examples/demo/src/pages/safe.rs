@@ -3,14 +3,13 @@
 use axum::Form;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Redirect, Response};
 use cloakroom::{Session, SessionError};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::layout;
 use super::sign_in::{KEPT, REMEMBERED};
+use super::{errors, layout};
 use crate::app::App;
 use crate::flash::{self, Tone};
 
@@ -25,20 +24,19 @@ pub(crate) async fn show(
     State(app): State<App>,
     session: Session,
 ) -> Result<Response, SessionError> {
-    let user = session.require_user()?;
+    session.require_user()?;
     let flash = flash::take(&session)?;
-    let is_open = session.is_fresh(app.fresh);
-    let (status, inside) = match is_open {
-        true => (StatusCode::OK, contents()),
-        false => (StatusCode::UNAUTHORIZED, lock()),
+    let (status, inside) = match session.require_fresh(app.fresh) {
+        Ok(_) => (StatusCode::OK, contents()),
+        Err(error) => (error.status(), lock()),
     };
     let body = html! {
         (layout::message(flash.as_ref()))
         h1 { "Your safe" }
         (inside)
     };
-    let page = layout::page("Your safe", Some(&user), body);
-    Ok((status, [(CACHE_CONTROL, "no-store")], page).into_response())
+    let page = layout::page("Your safe", &session, body);
+    Ok(errors::helped((status, page).into_response()))
 }
 
 /// Signs the same guest in again, if the password is right: a new ticket, and all that was in the

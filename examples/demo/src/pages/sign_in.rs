@@ -26,6 +26,11 @@ pub(crate) struct Credentials {
     remember: bool,
 }
 
+/// The way to the form. A link to a place on the front page would not load it again, for who is there.
+pub(crate) async fn counter() -> Redirect {
+    Redirect::to("/#sign-in")
+}
+
 /// Signs in, if the password is right.
 pub(crate) async fn sign_in(
     State(app): State<App>,

@@ -75,7 +75,8 @@ impl Ticket<'_> {
         html! {
             dl.life {
                 div { dt { "Ticket issued" } dd { (moment(session.created_at())) } }
-                @if session.user().is_some() {
+                @if let Some(user) = session.user() {
+                    div { dt { "Guest" } dd #signed-in-as { (user) } }
                     div { dt { "Signed in" } dd { (moment(session.signed_in_at())) } }
                 }
                 div { dt { "Last seen" } dd { (moment(session.last_seen())) } }

@@ -15,14 +15,27 @@ pub(super) fn moment(time: Option<SystemTime>) -> Markup {
     }
 }
 
-/// How long ago it was, roughly.
+/// How long ago it was, roughly. The script keeps it true.
 pub(super) fn ago(time: SystemTime) -> Markup {
     let passed = SystemTime::now().duration_since(time).unwrap_or_default();
     html! {
-        time datetime=(format_rfc3339_seconds(time)) {
+        time datetime=(format_rfc3339_seconds(time)) data-clock="ago" {
             @match passed.as_secs() {
                 0..60 => "just now",
                 _ => { (roughly(passed)) " ago" }
+            }
+        }
+    }
+}
+
+/// How long it is until then, roughly: nothing in a list should twitch. The script keeps it true.
+pub(super) fn ahead(time: SystemTime) -> Markup {
+    let left = time.duration_since(SystemTime::now()).unwrap_or_default();
+    html! {
+        time datetime=(format_rfc3339_seconds(time)) data-clock="ahead" {
+            @match left.as_secs() {
+                0..60 => "in a moment",
+                _ => { "in " (roughly(left)) }
             }
         }
     }
@@ -33,7 +46,7 @@ pub(super) fn countdown(time: Option<SystemTime>) -> Markup {
     html! {
         @if let Some(time) = time {
             @let left = time.duration_since(SystemTime::now()).unwrap_or_default();
-            time datetime=(format_rfc3339_seconds(time)) data-countdown { "in " (in_words(left)) }
+            time datetime=(format_rfc3339_seconds(time)) data-clock="countdown" { "in " (in_words(left)) }
         } @else { "\u{2013}" }
     }
 }
@@ -66,6 +79,16 @@ fn roughly(passed: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_largest_unit_is_enough_for_a_list() {
+        let words = |seconds| roughly(Duration::from_secs(seconds));
+        assert_eq!(words(60), "1 min");
+        assert_eq!(words(3599), "59 min");
+        assert_eq!(words(7199), "1 h");
+        assert_eq!(words(86_400), "1 day");
+        assert_eq!(words(2_591_999), "29 days");
+    }
 
     #[test]
     fn seconds_matter_only_on_the_last_day() {
