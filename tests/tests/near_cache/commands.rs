@@ -6,8 +6,9 @@ use cloakroom_redis::NearCache;
 use tests::app::{Act, app};
 use tests::browser::Browser;
 use tests::redis::RedisServer;
+use tokio::time::Instant;
 
-use super::near;
+use super::{PATIENCE, near};
 
 struct Scene {
     redis: RedisServer,
@@ -26,6 +27,19 @@ impl Scene {
             redis,
             near,
             browser,
+        }
+    }
+
+    /// Waits until `act`, done so many times, costs no more than these commands about sessions. What was
+    /// remembered may be forgotten meanwhile: on a busy machine the sign of life comes late.
+    async fn costs_in_the_end(&mut self, expected: &[&str], times: usize, act: impl Fn() -> Act) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let commands = self.commands_of(times, &act).await;
+            if commands == expected {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{commands:?}");
         }
     }
 
@@ -61,9 +75,9 @@ fn write() -> Act {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hot_read_costs_no_command_and_a_write_costs_one() {
     let mut scene = Scene::set().await;
-    assert_eq!(scene.commands_of(20, read).await, [""; 0]);
-    assert_eq!(scene.commands_of(20, write).await, ["EVALSHA"; 20]);
-    assert_eq!(scene.commands_of(20, read).await, [""; 0]);
+    scene.costs_in_the_end(&[], 20, read).await;
+    scene.costs_in_the_end(&["EVALSHA"; 20], 20, write).await;
+    scene.costs_in_the_end(&[], 20, read).await;
     assert!(scene.near.stats().hits >= 60, "{:?}", scene.near);
 }
 

@@ -18,7 +18,10 @@ async fn a_silent_link_is_found_within_the_window() {
     let here = near(&proxy.url()).await;
     let elsewhere = RedisStore::connect(redis.url()).await.expect("it runs");
     let (id, record) = begin(&here).await;
-    assert!(remembered(&here, id).await.is_some());
+    until("it is remembered", PATIENCE, async || {
+        remembered(&here, id).await.is_some()
+    })
+    .await;
     proxy.set(Weather::Swallowed);
     let record = write(&elsewhere, id, &record).await;
     until("it knows", WINDOW + SLACK, async || !here.stats().coherent).await;

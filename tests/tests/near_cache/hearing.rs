@@ -91,22 +91,18 @@ async fn nothing_is_remembered_for_long_and_no_unknown_id_at_all() {
     assert_eq!(seen(&near, unknown).await, Loaded::Nothing);
     assert_eq!(near.stats().sessions, 0);
     let (id, _) = begin(&near).await;
+    let is_remembered = async || remembered(&near, id).await.is_some();
+    let is_asked_for = async || remembered(&near, id).await.is_none();
     // Its own write is believed for a window, what it reads for five seconds.
-    assert!(remembered(&near, id).await.is_some());
-    until("it asks again", WINDOW + SLACK, async || {
-        remembered(&near, id).await.is_none()
+    until("it is remembered", PATIENCE, is_remembered).await;
+    until("it asks again", WINDOW + SLACK, is_asked_for).await;
+    until("what it read outlives the window", PATIENCE, async || {
+        seen(&near, id).await;
+        sleep(WINDOW + SLACK).await;
+        is_remembered().await
     })
     .await;
-    assert!(remembered(&near, id).await.is_some());
-    sleep(WINDOW + SLACK).await;
-    assert!(
-        remembered(&near, id).await.is_some(),
-        "no heartbeat makes it forget"
-    );
-    until("it asks again", Duration::from_secs(6), async || {
-        remembered(&near, id).await.is_none()
-    })
-    .await;
+    until("it asks again", Duration::from_secs(6), is_asked_for).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

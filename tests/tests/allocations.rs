@@ -1,0 +1,75 @@
+//! How many allocations the layer adds to a request, by what the request does with its session.
+//!
+//! It counts on the store in memory, on one thread, so that the counts are exact; a change that makes one of
+//! them larger has to change it here, and say why. One test in this binary: another one's allocations
+//! would count.
+
+use std::alloc::System;
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use cloakroom::{MemoryStore, Session, SessionError, SessionLayer};
+use http::header::{COOKIE, SET_COOKIE};
+use http::{Request, StatusCode};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use tower::ServiceExt;
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const ROUNDS: usize = 10;
+
+fn routes() -> Router {
+    Router::new().route("/none", get(async || "none"))
+}
+
+fn app() -> Router {
+    let layer = SessionLayer::new(MemoryStore::new()).without_events();
+    routes()
+        .route("/read", get(read))
+        .route("/write", get(write))
+        .layer(layer)
+}
+
+async fn read(session: Session) -> Result<&'static str, SessionError> {
+    session.get::<u32>("visits")?;
+    Ok("read")
+}
+
+async fn write(session: Session) -> Result<&'static str, SessionError> {
+    session.update("visits", |visits: Option<u32>| visits.unwrap_or(0) + 1)?;
+    Ok("written")
+}
+
+fn request(path: &str, cookie: &str) -> Request<Body> {
+    let request = Request::builder().uri(path).header(COOKIE, cookie);
+    request.body(Body::empty()).unwrap()
+}
+
+/// The least number of allocations of one request: whatever a first one prepares is not counted.
+async fn allocations(app: &Router, path: &str, cookie: &str) -> usize {
+    let mut least = usize::MAX;
+    for _ in 0..ROUNDS {
+        let (app, request) = (app.clone(), request(path, cookie));
+        let region = Region::new(ALLOCATOR);
+        let answer = app.oneshot(request).await.unwrap();
+        least = least.min(region.change().allocations);
+        assert_eq!(answer.status(), StatusCode::OK);
+    }
+    least
+}
+
+#[tokio::test]
+async fn each_kind_of_request_costs_so_many_allocations() {
+    let (bare, app) = (routes(), app());
+    let first = app.clone().oneshot(request("/write", "a=b")).await.unwrap();
+    let cookie = first.headers()[SET_COOKIE].to_str().unwrap();
+    let cookie = cookie.split(';').next().unwrap().to_owned();
+    let without = allocations(&bare, "/none", &cookie).await;
+    let mut added = Vec::new();
+    for path in ["/none", "/read", "/write"] {
+        added.push(allocations(&app, path, &cookie).await - without);
+    }
+    assert_eq!(added, [8, 15, 27], "not used, read, written");
+}
