@@ -3,9 +3,10 @@
 //! It keeps none of the promises that make a session library: updates get lost, log-outs are undone.
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
+use axum::http::HeaderName;
 use axum::http::header::{COOKIE, SET_COOKIE};
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::request::Parts;
 use axum::routing::get;
 use fred::clients::Client;
 use fred::interfaces::{ClientLike, KeysInterface};
@@ -49,22 +50,21 @@ pub(super) async fn app(setup: Setup, packets: Packets) -> Result<Router, Proble
         .with_state(Floor { redis, setup }))
 }
 
-async fn read(State(floor): State<Floor>, headers: HeaderMap) -> Result<String, Failed> {
-    let entries = floor.load(&key(&headers)?).await?;
+async fn read(State(floor): State<Floor>, Key(key): Key) -> Result<String, Failed> {
+    let entries = floor.load(&key).await?;
     Ok(page(&entries.name, entries.visits))
 }
 
-async fn rolling(State(floor): State<Floor>, headers: HeaderMap) -> Result<String, Failed> {
+async fn rolling(State(floor): State<Floor>, Key(key): Key) -> Result<String, Failed> {
     // fred has no name for it.
     let command = CustomCommand::new_static("GETEX", ClusterHash::FirstKey, false);
-    let words: Vec<Value> = vec![key(&headers)?.into(), "PX".into(), millis().into()];
+    let words: Vec<Value> = vec![key.into(), "PX".into(), millis().into()];
     let bytes: Vec<u8> = floor.redis.custom(command, words).await?;
     let entries: Entries = serde_json::from_slice(&bytes)?;
     Ok(page(&entries.name, entries.visits))
 }
 
-async fn write(State(floor): State<Floor>, headers: HeaderMap) -> Result<String, Failed> {
-    let key = key(&headers)?;
+async fn write(State(floor): State<Floor>, Key(key): Key) -> Result<String, Failed> {
     let mut entries = floor.load(&key).await?;
     entries.visits += 1;
     floor.save(&key, &entries).await?;
@@ -84,8 +84,8 @@ async fn sign_in(
     Ok(([(SET_COOKIE, cookie)], "welcome"))
 }
 
-async fn hold(State(floor): State<Floor>, headers: HeaderMap) -> Result<String, Failed> {
-    let entries = floor.load(&key(&headers)?).await?;
+async fn hold(State(floor): State<Floor>, Key(key): Key) -> Result<String, Failed> {
+    let entries = floor.load(&key).await?;
     gate::wait().await;
     Ok(page(&entries.name, entries.visits))
 }
@@ -114,12 +114,18 @@ fn millis() -> i64 {
 }
 
 /// The key of the session whose id the cookie tells.
-fn key(headers: &HeaderMap) -> Result<String, Failed> {
-    let cookies = headers.get(COOKIE).ok_or("no cookie")?.to_str()?;
-    let id = cookies
-        .split(';')
-        .find_map(|cookie| cookie.trim().strip_prefix("id="))
-        .filter(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
-        .ok_or("no session")?;
-    Ok(format!("floor:{id}"))
+struct Key(String);
+
+impl<S: Sync> FromRequestParts<S> for Key {
+    type Rejection = Failed;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failed> {
+        let cookies = parts.headers.get(COOKIE).ok_or("no cookie")?.to_str()?;
+        let id = cookies
+            .split(';')
+            .find_map(|cookie| cookie.trim().strip_prefix("id="))
+            .filter(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            .ok_or("no session")?;
+        Ok(Self(format!("floor:{id}")))
+    }
 }
