@@ -44,7 +44,7 @@ async fn write(session: Session) -> Result<&'static str, SessionError> {
 
 fn request(path: &str, cookie: &str) -> Request<Body> {
     let request = Request::builder().uri(path).header(COOKIE, cookie);
-    request.body(Body::empty()).unwrap()
+    request.body(Body::empty()).expect("it is a request")
 }
 
 /// The least number of allocations of one request: whatever a first one prepares is not counted.
