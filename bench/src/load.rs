@@ -19,8 +19,11 @@ use crate::args::Order;
 /// What came of it.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Outcome {
-    /// Requests that were answered. The first that fails ends the run.
+    /// Requests that were answered with success.
     pub(crate) requests: usize,
+    /// Requests that were answered with 503, as Cloakroom does when a command takes too long, and any
+    /// server may on a busy machine. Any other answer ends the run.
+    pub(crate) refused: usize,
     pub(crate) seconds: f64,
     /// Microseconds that half of the requests took at most.
     pub(crate) p50: f64,
@@ -59,37 +62,50 @@ async fn send(order: &Order, cookies: &[String]) -> Result<Outcome, Problem> {
             tokio::task::spawn_local(visit(connection, requests.into(), until))
         })
         .collect();
-    let mut times = Vec::new();
+    let (mut times, mut refused) = (Vec::new(), 0);
     for task in tasks {
-        times.extend(task.await??);
+        let visit = task.await??;
+        times.extend(visit.times);
+        refused += visit.refused;
     }
     let seconds = begun.elapsed().as_secs_f64();
     times.sort_unstable();
     Ok(Outcome {
         requests: times.len(),
+        refused,
         seconds,
         p50: percentile(&times, 50),
         p99: percentile(&times, 99),
     })
 }
 
+/// What one connection met.
+#[derive(Debug, Default)]
+struct Visit {
+    times: Vec<Duration>,
+    refused: usize,
+}
+
 async fn visit(
     mut connection: Connection,
     requests: Rc<[Vec<u8>]>,
     until: Instant,
-) -> Result<Vec<Duration>, Problem> {
-    let mut times = Vec::new();
+) -> Result<Visit, Problem> {
+    let mut visit = Visit::default();
     let mut sent = Instant::now();
     for request in requests.iter().cycle() {
-        connection.ask(request).await?;
+        let answer = connection.ask(request).await?;
         let now = Instant::now();
-        times.push(now - sent);
+        match answer {
+            Answer::Success => visit.times.push(now - sent),
+            Answer::Refusal => visit.refused += 1,
+        }
         if now >= until {
             break;
         }
         sent = now;
     }
-    Ok(times)
+    Ok(visit)
 }
 
 fn request(path: &str, cookie: &str) -> Vec<u8> {
@@ -120,36 +136,45 @@ impl Connection {
         Ok(Self { stream, buffer })
     }
 
-    /// Sends a request and waits for the whole answer, which must be a success.
-    async fn ask(&mut self, request: &[u8]) -> Result<(), Problem> {
+    /// Sends a request and waits for the whole answer.
+    async fn ask(&mut self, request: &[u8]) -> Result<Answer, Problem> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
         loop {
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
                 return Err("the server has closed the connection".into());
             }
-            if let Some(length) = whole(&self.buffer)?
+            if let Some((answer, length)) = whole(&self.buffer)?
                 && self.buffer.len() >= length
             {
-                return Ok(());
+                return Ok(answer);
             }
         }
     }
 }
 
-/// How long the answer is, once its head is there.
-fn whole(buffer: &[u8]) -> Result<Option<usize>, Problem> {
+/// What may be answered.
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    Success,
+    Refusal,
+}
+
+/// What the answer is and how long, once its head is there.
+fn whole(buffer: &[u8]) -> Result<Option<(Answer, usize)>, Problem> {
     let Some(head) = buffer.windows(4).position(|end| end == b"\r\n\r\n") else {
         return Ok(None);
     };
-    if !buffer.starts_with(b"HTTP/1.1 200 ") {
-        return Err(format!("not a success: {}", String::from_utf8_lossy(buffer)).into());
-    }
+    let answer = match buffer.get(9..13) {
+        Some(b"200 ") => Answer::Success,
+        Some(b"503 ") => Answer::Refusal,
+        _ => return Err(format!("not a success: {}", String::from_utf8_lossy(buffer)).into()),
+    };
     let body = buffer[..head]
         .split(|&byte| byte == b'\n')
         .find_map(content_length)
         .ok_or("an answer without a length")?;
-    Ok(Some(head + 4 + body))
+    Ok(Some((answer, head + 4 + body)))
 }
 
 fn content_length(line: &[u8]) -> Option<usize> {
