@@ -12,9 +12,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
+use tokio::time::timeout;
 
 use crate::Problem;
 use crate::args::Order;
+
+/// So long a request may take on the busiest of machines.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -94,7 +98,8 @@ async fn visit(
     let mut visit = Visit::default();
     let mut sent = Instant::now();
     for request in requests.iter().cycle() {
-        let answer = connection.ask(request).await?;
+        let answer = timeout(PATIENCE, connection.ask(request)).await;
+        let answer = answer.map_err(|_| "a request was not answered")??;
         let now = Instant::now();
         match answer {
             Answer::Success => visit.times.push(now - sent),
