@@ -21,7 +21,7 @@ use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::serve::ListenerExt;
 use http::StatusCode;
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tokio::runtime::Builder;
 
 use self::axum_session::Cache;
@@ -61,7 +61,10 @@ async fn serve(setup: Setup) -> Result<(), Problem> {
 }
 
 async fn listen(app: Router) -> Result<(), Problem> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(([127, 0, 0, 1], 0).into())?;
+    // Many connections come at once; one that finds no room would wait for seconds, or for ever.
+    let listener = socket.listen(4096)?;
     tell(listener.local_addr()?.port())?;
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
     Ok(axum::serve(listener, app).await?)
