@@ -4,6 +4,7 @@ mod available;
 mod check;
 mod growth;
 mod http;
+mod leftovers;
 mod memory;
 mod process;
 mod redis;
@@ -25,6 +26,7 @@ use crate::subject::{Route, Subject};
 const CHECK_SECONDS: f64 = 0.4;
 
 pub(crate) fn run(options: &Options) -> Result<(), Problem> {
+    leftovers::clear_up_at_the_end()?;
     let mut options = options.clone();
     if options.check {
         options.rounds = 1;

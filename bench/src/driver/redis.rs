@@ -8,6 +8,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 use std::{env, fs, net, process};
 
+use super::leftovers;
 use super::resp::{Connection, Reply};
 use crate::Problem;
 
@@ -86,6 +87,7 @@ impl Redis {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
+        leftovers::started(child.id(), &folder);
         Ok(Self {
             child,
             port,
@@ -113,6 +115,8 @@ impl Redis {
 impl Drop for Redis {
     fn drop(&mut self) {
         drop(self.child.kill());
+        // Its number is its own until it was waited for.
+        leftovers::ended(self.process());
         drop(self.child.wait());
         drop(fs::remove_dir_all(&self.folder));
     }
