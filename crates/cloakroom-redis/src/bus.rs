@@ -11,25 +11,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cloakroom_core::event::{LocalBus, SessionEvent, Subscription};
-use fred::clients::{Client, WithOptions};
 use fred::error::Error as FredError;
 use fred::interfaces::{ClientLike, EventInterface, PubsubInterface};
-use fred::types::config::Options;
-use fred::types::{ClusterHash, ConnectHandle, CustomCommand, Message, Value};
+use fred::types::{ClusterHash, CustomCommand, Message, Value};
 use fred::util::redis_keyslot;
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::task::AbortHandle;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::connection::Connection;
 use crate::event;
+use crate::line::{Line, next};
 
 /// How often the subscription is looked after.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// How long fred may take to connect anew before it is let be.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The subscriptions of one store. Clones share them; when the last goes, the connection is closed.
 #[derive(Clone)]
@@ -63,8 +57,7 @@ impl Bus {
                 local: self.0.local.clone(),
                 channel: self.0.channel.clone(),
                 server: connection.address().to_owned(),
-                limit: connection.limit(),
-                line: Line::open(connection),
+                line: Line::open(connection.another_client(), connection.limit()),
                 holds: None,
             };
             *task = Some(tokio::spawn(listener.listen()).abort_handle());
@@ -90,42 +83,11 @@ impl fmt::Debug for Bus {
     }
 }
 
-/// A client of its own, and the task that drives it.
-struct Line {
-    client: WithOptions<Client>,
-    task: ConnectHandle,
-}
-
-impl Line {
-    fn open(connection: &Connection) -> Self {
-        let client = connection.another_client();
-        let task = client.connect();
-        let options = Options {
-            timeout: Some(connection.limit()),
-            max_attempts: Some(1),
-            fail_fast: true,
-            ..Options::default()
-        };
-        Self {
-            client: client.with_options(&options),
-            task,
-        }
-    }
-}
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        // fred's task would hold the connection for ever.
-        self.task.abort();
-    }
-}
-
 /// Listens, for as long as the store lives.
 struct Listener {
     local: LocalBus,
     channel: String,
     server: String,
-    limit: Duration,
     line: Line,
     /// The name of the connection on which the subscription holds.
     holds: Option<i64>,
@@ -136,18 +98,13 @@ impl Listener {
         let mut messages = self.line.client.message_rx();
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        self.first_connection().await;
+        self.line.first_connection().await;
         loop {
             tokio::select! {
                 message = next(&mut messages) => self.hand_on(message),
                 _ = look.tick() => self.look_after().await,
             }
         }
-    }
-
-    /// The first look would come before there is a connection, and the next a second later.
-    async fn first_connection(&self) {
-        drop(timeout(PATIENCE, self.line.client.wait_for_connect()).await);
     }
 
     fn hand_on(&self, message: Option<Message>) {
@@ -174,11 +131,7 @@ impl Listener {
                 if self.holds.take().is_some() {
                     event::listens_no_more(&self.server, error.details());
                 }
-                // fred reconnects by itself where it knows of the loss.
-                if self.line.client.is_connected() {
-                    let forced = self.line.client.force_reconnection();
-                    drop(timeout(PATIENCE, forced).await);
-                }
+                self.line.reconnect().await;
             }
         }
     }
@@ -191,22 +144,6 @@ impl Listener {
         let node = ClusterHash::Custom(redis_keyslot(client.id().as_bytes()));
         let command = CustomCommand::new_static("CLIENT", node, false);
         let id = client.custom::<i64, Value>(command, vec![Value::from_static_str("ID")]);
-        match timeout(self.limit, id).await {
-            Ok(id) => id,
-            Err(_) => Err(FredError::new(
-                fred::error::ErrorKind::Timeout,
-                "no answer in time",
-            )),
-        }
-    }
-}
-
-/// The next message; `None` if some were missed.
-async fn next(messages: &mut Receiver<Message>) -> Option<Message> {
-    match messages.recv().await {
-        Ok(message) => Some(message),
-        Err(RecvError::Lagged(_)) => None,
-        // The client is gone, and with it the store.
-        Err(RecvError::Closed) => std::future::pending().await,
+        self.line.in_time(id).await
     }
 }

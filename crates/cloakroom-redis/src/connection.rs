@@ -157,11 +157,14 @@ impl Connection {
         self.client_of(None, MESSAGES)
     }
 
-    /// The primaries of the cluster that the client is connected to; `None` where there is no cluster.
-    #[cfg(feature = "near-cache")]
-    pub(crate) fn primaries(&self) -> Option<Vec<Server>> {
+    /// The servers that hold sessions: each primary of a cluster that the client is connected to, none
+    /// while it is connected to none; otherwise the one that needs no name.
+    pub(crate) fn nodes(&self) -> Vec<Option<Server>> {
         let client = self.0.client();
-        client.is_clustered().then(|| client.active_connections())
+        match client.is_clustered() {
+            true => client.active_connections().into_iter().map(Some).collect(),
+            false => vec![None],
+        }
     }
 
     /// The same, for one server of a cluster alone, and with room for so many messages.

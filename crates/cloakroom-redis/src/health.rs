@@ -5,6 +5,8 @@ mod warning;
 
 use std::time::Duration;
 
+#[cfg(feature = "near-cache")]
+pub(crate) use self::reading::Told;
 pub use self::warning::Warning;
 
 /// How a server is that answers: what [`RedisStore::check`](crate::RedisStore::check) found.

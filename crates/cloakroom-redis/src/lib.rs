@@ -121,6 +121,7 @@ mod error;
 mod event;
 mod health;
 mod key;
+mod line;
 #[cfg(feature = "near-cache")]
 mod near;
 mod replicas;

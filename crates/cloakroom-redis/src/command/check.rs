@@ -48,12 +48,10 @@ pub(crate) async fn check(
 ) -> Result<Vec<Account>, StoreError> {
     let client = connection.client()?;
     let began = Instant::now();
-    let mut nodes = vec![None];
-    if client.is_clustered() {
-        let known = client.active_connections();
-        if !known.is_empty() {
-            nodes = known.into_iter().map(Some).collect();
-        }
+    let mut nodes = connection.nodes();
+    if nodes.is_empty() {
+        // Asked all the same, so that the error tells what is wrong.
+        nodes.push(None);
     }
     let mut accounts = Vec::with_capacity(nodes.len());
     for node in nodes {

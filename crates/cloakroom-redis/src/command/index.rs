@@ -131,14 +131,11 @@ pub(crate) async fn everything(
     pattern: &str,
     id_of: impl Fn(&str) -> Option<SessionId>,
 ) -> Result<Vec<SessionId>, StoreError> {
-    let client = connection.client()?;
-    let nodes = match client.is_clustered() {
-        true => client.active_connections().into_iter().map(Some).collect(),
-        false => vec![None],
-    };
+    // Refused while the server is known to be down, also if that leaves no node to ask.
+    connection.client()?;
     // A key can come twice, and while slots move from two nodes.
     let mut found = HashSet::new();
-    for node in nodes {
+    for node in connection.nodes() {
         let mut cursor = "0".to_owned();
         loop {
             let (next, keys) = page(connection, node.clone(), cursor, pattern).await?;

@@ -53,10 +53,10 @@ impl Health {
 }
 
 /// The answer to `INFO`.
-struct Told<'a>(&'a str);
+pub(crate) struct Told<'a>(pub(crate) &'a str);
 
 impl<'a> Told<'a> {
-    fn text(&self, name: &str) -> Option<&'a str> {
+    pub(crate) fn text(&self, name: &str) -> Option<&'a str> {
         self.0
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
@@ -64,7 +64,7 @@ impl<'a> Told<'a> {
             .filter(|value| !value.is_empty())
     }
 
-    fn is(&self, name: &str, value: &str) -> bool {
+    pub(crate) fn is(&self, name: &str, value: &str) -> bool {
         self.text(name) == Some(value)
     }
 

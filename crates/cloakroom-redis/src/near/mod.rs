@@ -1,10 +1,15 @@
 //! A store in front of the store: sessions used a moment ago, kept in this process.
 //!
-//! `shelf` holds them, `line` listens to a server for what changes, `trust` knows until when that can be
-//! believed, and here is the store that puts them together.
+//! `shelf` holds them, `listener` hears from one server what changes, `keeper` sees that every primary has
+//! one, `trust` knows until when that can be believed, `shared` is what these and the store have in common,
+//! and here is the store.
 
-mod line;
+mod builder;
+mod keeper;
+mod listener;
+mod shared;
 mod shelf;
+mod stats;
 mod trust;
 
 use std::fmt;
@@ -16,24 +21,14 @@ use cloakroom_core::event::EventBus;
 use cloakroom_core::index::UserIndex;
 use cloakroom_core::store::{Created, Ended, Loaded, Touched, Updated};
 use cloakroom_core::{Record, Revision, SessionId, Store, StoreError, Timestamp, Tombstone};
-use fred::types::client::Invalidation;
-use fred::types::config::Server;
-use tokio::sync::broadcast::error::RecvError;
-use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{Instant, interval};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
-use self::line::Line;
-use self::shelf::Shelf;
-use self::trust::Trust;
-use crate::connection::Connection;
-use crate::error::ConnectError;
+pub use self::builder::NearCacheBuilder;
+use self::shared::{MOST, Shared};
+pub use self::stats::NearCacheStats;
+use self::stats::count;
 use crate::store::RedisStore;
-
-/// How long what was read is remembered at most, heard of or not: it bounds what any mistake can do.
-const MOST: Duration = Duration::from_secs(5);
-
-/// So many messages of a server wait to be taken in. More, and everything is forgotten.
-const MESSAGES: usize = 1 << 16;
 
 /// Serves sessions that were used a moment ago from this process, without a command to Redis.
 ///
@@ -76,50 +71,6 @@ struct Held {
     keeper: AbortHandle,
 }
 
-/// Sets up a [`NearCache`].
-#[derive(Clone, Debug)]
-#[must_use = "a builder does nothing until it builds"]
-pub struct NearCacheBuilder {
-    store: RedisStore,
-    memory: u64,
-    window: Duration,
-}
-
-/// What a [`NearCache`] did since it was made, and what it holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct NearCacheStats {
-    /// Whether sessions are served from memory now.
-    pub coherent: bool,
-    /// How many reads were answered from memory.
-    pub hits: u64,
-    /// How many reads went to Redis.
-    pub misses: u64,
-    /// How many changes of sessions Redis told of, also of sessions that are not remembered.
-    pub changes: u64,
-    /// How often everything was forgotten: a connection that was made anew, a flushed database.
-    pub cleared: u64,
-    /// How many sessions are remembered.
-    pub sessions: u64,
-    /// How many bytes these take, about.
-    pub bytes: u64,
-}
-
-/// What the store and those that listen share.
-struct Shared {
-    store: RedisStore,
-    connection: Connection,
-    shelf: Shelf,
-    trust: Trust,
-    window: Duration,
-    /// What keys begin with.
-    tracked: String,
-    hits: AtomicU64,
-    misses: AtomicU64,
-    changes: AtomicU64,
-    cleared: AtomicU64,
-}
-
 impl NearCache {
     /// A near cache of 64 MiB and a window of one second.
     ///
@@ -134,11 +85,7 @@ impl NearCache {
 
     /// A near cache that is told more.
     pub fn builder(store: RedisStore) -> NearCacheBuilder {
-        NearCacheBuilder {
-            store,
-            memory: 64 << 20,
-            window: Duration::from_secs(1),
-        }
+        NearCacheBuilder::new(store)
     }
 
     /// The store behind.
@@ -151,13 +98,14 @@ impl NearCache {
     #[must_use]
     pub fn stats(&self) -> NearCacheStats {
         let shared = self.shared();
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counters = &shared.counters;
+        let so_far = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         NearCacheStats {
             coherent: shared.trust.holds(Instant::now()),
-            hits: count(&shared.hits),
-            misses: count(&shared.misses),
-            changes: count(&shared.changes),
-            cleared: count(&shared.cleared),
+            hits: so_far(&counters.hits),
+            misses: so_far(&counters.misses),
+            changes: so_far(&counters.changes),
+            cleared: so_far(&counters.cleared),
             sessions: shared.shelf.sessions() as u64,
             bytes: shared.shelf.bytes(),
         }
@@ -165,118 +113,6 @@ impl NearCache {
 
     fn shared(&self) -> &Shared {
         &self.0.shared
-    }
-}
-
-impl NearCacheBuilder {
-    /// How many bytes the remembered sessions may take, about: 64 MiB unless told otherwise. A session
-    /// takes about its JSON, 96 bytes per entry and 300.
-    pub fn with_memory(mut self, bytes: u64) -> Self {
-        self.memory = bytes;
-        self
-    }
-
-    /// How old what a request sees may be, when everything goes wrong: one second unless told
-    /// otherwise. Servers are asked for a sign of life four times as often. From 100 ms to 5 s.
-    pub fn with_window(mut self, window: Duration) -> Self {
-        self.window = window;
-        self
-    }
-
-    /// Begins to listen, in the background. Until it hears, every session is read from Redis.
-    ///
-    /// # Errors
-    ///
-    /// When the window is out of bounds, or there is no memory.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a Tokio runtime, in which it listens.
-    pub fn build(self) -> Result<NearCache, ConnectError> {
-        if !(Duration::from_millis(100)..=MOST).contains(&self.window) {
-            return Err(ConnectError::configuration(
-                "the window of a near cache lies between 100 ms and 5 s",
-            ));
-        }
-        if self.memory == 0 {
-            return Err(ConnectError::configuration(
-                "a near cache without memory remembers nothing",
-            ));
-        }
-        let shared = Arc::new(Shared {
-            connection: self.store.connection().clone(),
-            tracked: self.store.prefix().beginning(),
-            store: self.store,
-            shelf: Shelf::new(self.memory),
-            trust: Trust::new(),
-            window: self.window,
-            hits: AtomicU64::new(0),
-            misses: AtomicU64::new(0),
-            changes: AtomicU64::new(0),
-            cleared: AtomicU64::new(0),
-        });
-        let task = tokio::spawn(keep(Arc::clone(&shared)));
-        let keeper = task.abort_handle();
-        Ok(NearCache(Arc::new(Held { shared, keeper })))
-    }
-}
-
-impl Shared {
-    /// How often a server is asked for a sign of life.
-    fn beat(&self) -> Duration {
-        self.window / 4
-    }
-
-    /// Takes in what a server tells.
-    fn hear(&self, message: Result<Invalidation, RecvError>) {
-        let Ok(message) = message else {
-            // More came than there was room for.
-            return self.forget_all();
-        };
-        let prefix = self.store.prefix();
-        for key in message.keys {
-            let id = key.as_str().and_then(|key| prefix.id_in(key));
-            if let Some(id) = id {
-                self.changes.fetch_add(1, Ordering::Relaxed);
-                self.shelf.changed(id);
-            }
-        }
-    }
-
-    fn forget_all(&self) {
-        self.cleared.fetch_add(1, Ordering::Relaxed);
-        self.shelf.clear();
-    }
-
-    /// Remembers what this server has written. Its own message cannot be told from one of somebody's who
-    /// ended the session in the same instant, so it is believed for no longer than the window.
-    fn keep_written(&self, id: SessionId, ticket: shelf::Ticket, what: Loaded, began: Instant) {
-        self.shelf
-            .keep_written(id, ticket, what, began + self.window);
-    }
-}
-
-/// Keeps a line to every primary.
-async fn keep(shared: Arc<Shared>) {
-    let mut lines = JoinSet::new();
-    let mut beat = interval(shared.beat());
-    loop {
-        beat.tick().await;
-        let primaries = shared.connection.primaries();
-        let clustered = primaries.is_some();
-        let servers = primaries.unwrap_or_else(|| vec![Server::new("the server", 0)]);
-        if !shared.trust.expect(&servers) {
-            continue;
-        }
-        // What was read from a server that nobody listened to may have changed.
-        lines.shutdown().await;
-        shared.forget_all();
-        for server in servers {
-            shared.trust.extend(&server, None);
-            let node = clustered.then(|| server.clone());
-            let client = shared.connection.client_of(node, MESSAGES);
-            lines.spawn(Line::open(Arc::clone(&shared), server, client).listen());
-        }
     }
 }
 
@@ -321,10 +157,10 @@ impl Store for NearCache {
         if self.shared().trust.holds(now)
             && let Some(found) = self.shared().shelf.get(id, now)
         {
-            self.shared().hits.fetch_add(1, Ordering::Relaxed);
+            count(&self.shared().counters.hits);
             return Ok(found);
         }
-        self.shared().misses.fetch_add(1, Ordering::Relaxed);
+        count(&self.shared().counters.misses);
         self.load(id).await
     }
 

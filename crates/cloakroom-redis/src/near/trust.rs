@@ -7,10 +7,13 @@ use std::time::Duration;
 use fred::types::config::Server;
 use tokio::time::Instant;
 
+/// A primary; `None` is the server of an app that has no cluster.
+pub(super) type Node = Option<Server>;
+
 /// Shared by the connections that listen, which extend it, and by every read, which asks it.
 pub(super) struct Trust {
     began: Instant,
-    lines: Mutex<Vec<(Server, Option<Instant>)>>,
+    lines: Mutex<Vec<(Node, Option<Instant>)>>,
     /// The earliest of all lines, in nanoseconds from the beginning; zero if one cannot be trusted.
     until: AtomicU64,
 }
@@ -29,17 +32,17 @@ impl Trust {
         self.since_began(now) < self.until.load(Ordering::Acquire)
     }
 
-    /// These are the servers from now on; the new among them are not trusted yet. `false` if it was so
+    /// These are the primaries from now on; the new among them are not trusted yet. `false` if it was so
     /// before.
-    pub(super) fn expect(&self, servers: &[Server]) -> bool {
+    pub(super) fn expect(&self, nodes: &[Node]) -> bool {
         let mut lines = self.lines();
-        if lines.len() == servers.len() && lines.iter().all(|(one, _)| servers.contains(one)) {
+        if lines.len() == nodes.len() && lines.iter().all(|(one, _)| nodes.contains(one)) {
             return false;
         }
-        lines.retain(|(one, _)| servers.contains(one));
-        for server in servers {
-            if lines.iter().all(|(one, _)| one != server) {
-                lines.push((server.clone(), None));
+        lines.retain(|(one, _)| nodes.contains(one));
+        for node in nodes {
+            if lines.iter().all(|(one, _)| one != node) {
+                lines.push((node.clone(), None));
             }
         }
         self.sum_up(&lines);
@@ -47,15 +50,15 @@ impl Trust {
     }
 
     /// All that this server had changed `window` before `until` has been heard.
-    pub(super) fn extend(&self, server: &Server, until: Option<Instant>) {
+    pub(super) fn extend(&self, node: &Node, until: Option<Instant>) {
         let mut lines = self.lines();
-        if let Some((_, line)) = lines.iter_mut().find(|(one, _)| one == server) {
+        if let Some((_, line)) = lines.iter_mut().find(|(one, _)| one == node) {
             *line = until;
         }
         self.sum_up(&lines);
     }
 
-    fn sum_up(&self, lines: &[(Server, Option<Instant>)]) {
+    fn sum_up(&self, lines: &[(Node, Option<Instant>)]) {
         let all: Option<Vec<Instant>> = lines.iter().map(|(_, until)| *until).collect();
         let earliest = all.and_then(|all| all.into_iter().min());
         let until = earliest.map_or(0, |until| self.since_began(until));
@@ -67,7 +70,7 @@ impl Trust {
         u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     }
 
-    fn lines(&self) -> MutexGuard<'_, Vec<(Server, Option<Instant>)>> {
+    fn lines(&self) -> MutexGuard<'_, Vec<(Node, Option<Instant>)>> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -81,7 +84,7 @@ mod tests {
     #[test]
     fn it_holds_as_long_as_the_shortest_of_all_lines() {
         let trust = Trust::new();
-        let (one, two) = (Server::new("a", 1), Server::new("b", 2));
+        let (one, two) = (Some(Server::new("a", 1)), Some(Server::new("b", 2)));
         let now = Instant::now();
         let later = |secs| Some(now + Duration::from_secs(secs));
         assert!(!trust.holds(now));

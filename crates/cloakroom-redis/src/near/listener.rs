@@ -8,53 +8,41 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fred::clients::Client;
+use fred::clients::{Client, WithOptions};
 use fred::error::{Error as FredError, ErrorKind};
 use fred::interfaces::{ClientLike, TrackingInterface};
 use fred::types::client::Invalidation;
-use fred::types::config::Server;
-use fred::types::{ClusterHash, ConnectHandle, CustomCommand, Value};
+use fred::types::{ClusterHash, CustomCommand, Value};
 use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::sync::broadcast::error::TryRecvError;
+use tokio::time::{Instant, sleep_until};
 
-use super::Shared;
+use super::shared::Shared;
+use super::trust::Node;
 use crate::event;
-
-/// How long fred may take to connect anew before it is let be.
-const PATIENCE: Duration = Duration::from_secs(2);
+use crate::health::Told;
+use crate::line::{Line, next};
 
 /// How long after a look that failed the next one comes.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Listens to one server, for as long as nobody aborts it.
-pub(super) struct Line {
-    shared: Arc<Shared>,
-    server: Server,
-    client: Client,
-    task: ConnectHandle,
+pub(super) struct Listener {
+    pub(super) shared: Arc<Shared>,
+    pub(super) node: Node,
+    pub(super) line: Line,
     /// How often the server was flushed, when it last said so; `None` while it tells nothing.
-    flushed: Option<u64>,
+    pub(super) flushed: Option<u64>,
 }
 
-impl Line {
-    pub(super) fn open(shared: Arc<Shared>, server: Server, client: Client) -> Self {
-        Self {
-            task: client.connect(),
-            shared,
-            server,
-            client,
-            flushed: None,
-        }
-    }
-
+impl Listener {
     pub(super) async fn listen(mut self) {
-        let mut messages = self.client.invalidation_rx();
-        drop(timeout(PATIENCE, self.client.wait_for_connect()).await);
+        let mut messages = self.line.client.invalidation_rx();
+        self.line.first_connection().await;
         loop {
             let began = Instant::now();
             let looked = {
-                let look = look(&self.client, &self.shared);
+                let look = self.line.in_time(look(&self.line.client, &self.shared));
                 tokio::pin!(look);
                 loop {
                     tokio::select! {
@@ -93,44 +81,28 @@ impl Line {
                     event::near_cache_hears(name);
                 }
                 let until = began + self.shared.window;
-                self.shared.trust.extend(&self.server, Some(until));
+                self.shared.trust.extend(&self.node, Some(until));
             }
             Err(error) => {
-                self.shared.trust.extend(&self.server, None);
+                self.shared.trust.extend(&self.node, None);
                 self.shared.forget_all();
                 if self.flushed.take().is_some() {
                     event::near_cache_hears_no_more(name, error.details());
                 }
-                // fred reconnects by itself where it knows of the loss.
-                let other_server = matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Protocol);
-                if other_server && self.client.is_connected() {
-                    drop(timeout(PATIENCE, self.client.force_reconnection()).await);
+                // Another server may be there by now; a right that is missing stays missing.
+                if matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Protocol) {
+                    self.line.reconnect().await;
                 }
             }
         }
     }
 }
 
-impl Drop for Line {
-    fn drop(&mut self) {
-        // fred's task would hold the connection for ever.
-        self.task.abort();
-    }
-}
-
-/// The next message; it waits for ever when the client is gone, and with it the line.
-async fn next(messages: &mut Receiver<Invalidation>) -> Result<Invalidation, RecvError> {
-    match messages.recv().await {
-        Err(RecvError::Closed) => std::future::pending().await,
-        message => message,
-    }
-}
-
-/// The next message, if it is there.
-fn at_once(messages: &mut Receiver<Invalidation>) -> Option<Result<Invalidation, RecvError>> {
+/// The next message, if it is there; within, `None` if some were missed.
+fn at_once(messages: &mut Receiver<Invalidation>) -> Option<Option<Invalidation>> {
     match messages.try_recv() {
-        Ok(message) => Some(Ok(message)),
-        Err(TryRecvError::Lagged(missed)) => Some(Err(RecvError::Lagged(missed))),
+        Ok(message) => Some(Some(message)),
+        Err(TryRecvError::Lagged(_)) => Some(None),
         Err(TryRecvError::Empty | TryRecvError::Closed) => None,
     }
 }
@@ -144,27 +116,23 @@ struct Looked {
 }
 
 /// Asks the server whether it tells this connection what changes, and asks it to if it does not.
-async fn look(client: &Client, shared: &Shared) -> Result<Looked, FredError> {
-    let looking = async {
-        let anew = !is_told(client, shared).await?;
-        if anew {
-            let words = ["TRACKING", "ON", "BCAST", "PREFIX", &shared.tracked];
-            ask(client, "CLIENT", &words).await?;
-        }
-        let role = ask(client, "INFO", &["replication"]).await?;
-        if !text(&role).contains("role:master") {
-            return Err(unfit("the server is no primary"));
-        }
-        let commands = ask(client, "INFO", &["commandstats"]).await?;
-        let flushed = flushes(&text(&commands));
-        Ok(Looked { anew, flushed })
-    };
-    let looked = timeout(shared.connection.limit(), looking).await;
-    looked.unwrap_or_else(|_| Err(FredError::new(ErrorKind::Timeout, "no answer in time")))
+async fn look(client: &WithOptions<Client>, shared: &Shared) -> Result<Looked, FredError> {
+    let anew = !is_told(client, shared).await?;
+    if anew {
+        let words = ["TRACKING", "ON", "BCAST", "PREFIX", &shared.tracked];
+        ask(client, "CLIENT", &words).await?;
+    }
+    let role = ask(client, "INFO", &["replication"]).await?;
+    if !Told(&text(&role)).is("role", "master") {
+        return Err(unfit("the server is no primary"));
+    }
+    let commands = ask(client, "INFO", &["commandstats"]).await?;
+    let flushed = flushes(&Told(&text(&commands)));
+    Ok(Looked { anew, flushed })
 }
 
 /// Whether the server tells this connection of every change under the prefix.
-async fn is_told(client: &Client, shared: &Shared) -> Result<bool, FredError> {
+async fn is_told(client: &WithOptions<Client>, shared: &Shared) -> Result<bool, FredError> {
     let info = ask(client, "CLIENT", &["TRACKINGINFO"]).await?;
     let Value::Map(info) = info else {
         return Err(unfit("the server does not speak RESP3"));
@@ -179,7 +147,11 @@ async fn is_told(client: &Client, shared: &Shared) -> Result<bool, FredError> {
     Ok(holds("flags", "on") && holds("flags", "bcast") && holds("prefixes", &shared.tracked))
 }
 
-async fn ask(client: &Client, name: &'static str, words: &[&str]) -> Result<Value, FredError> {
+async fn ask(
+    client: &WithOptions<Client>,
+    name: &'static str,
+    words: &[&str],
+) -> Result<Value, FredError> {
     let command = CustomCommand::new_static(name, ClusterHash::FirstKey, false);
     let words: Vec<Value> = words.iter().map(|&word| word.into()).collect();
     client.custom(command, words).await
@@ -190,16 +162,15 @@ fn text(value: &Value) -> String {
 }
 
 /// How often `FLUSHDB`, `FLUSHALL` and `SWAPDB` were carried out, by the answer to `INFO commandstats`.
-fn flushes(stats: &str) -> u64 {
-    let calls = |line: &str| -> Option<u64> {
-        let line = line.strip_prefix("cmdstat_")?;
-        let (name, rest) = line.split_once(":calls=")?;
-        if !matches!(name, "flushdb" | "flushall" | "swapdb") {
-            return None;
-        }
-        rest.split(',').next()?.parse().ok()
+fn flushes(stats: &Told<'_>) -> u64 {
+    let calls = |name: &str| -> Option<u64> {
+        let calls = stats.text(name)?.strip_prefix("calls=")?;
+        calls.split(',').next()?.parse().ok()
     };
-    stats.lines().filter_map(calls).sum()
+    ["cmdstat_flushdb", "cmdstat_flushall", "cmdstat_swapdb"]
+        .into_iter()
+        .filter_map(calls)
+        .sum()
 }
 
 fn unfit(why: &'static str) -> FredError {
@@ -214,7 +185,7 @@ mod tests {
     fn flushes_are_counted_and_nothing_else() {
         let stats = "# Commandstats\r\ncmdstat_set:calls=3,usec=1\r\ncmdstat_flushdb:calls=2,usec=1\r\n\
                      cmdstat_flushall:calls=40,usec=5,failed_calls=0\r\n";
-        assert_eq!(flushes(stats), 42);
-        assert_eq!(flushes("# Commandstats\r\n"), 0);
+        assert_eq!(flushes(&Told(stats)), 42);
+        assert_eq!(flushes(&Told("# Commandstats\r\n")), 0);
     }
 }
