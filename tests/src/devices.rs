@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::chromium::Chromium;
 use crate::demo::Demo;
+use crate::wait::within;
 
 /// A guest, and her password.
 pub const ADA: (&str, &str) = ("Ada", "velvet-umbrella");
@@ -276,9 +277,5 @@ pub async fn is_over(browser: &Chromium, reason: &str) {
 ///
 /// When it does not come about.
 pub async fn until(what: &str, condition: impl AsyncFn() -> bool) {
-    let began = Instant::now();
-    while !condition().await {
-        assert!(began.elapsed() < PATIENCE, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    within(what, PATIENCE, condition).await;
 }

@@ -8,6 +8,7 @@ pub mod chromium;
 pub mod client;
 pub mod demo;
 pub mod devices;
+pub mod dice;
 pub mod faults;
 pub mod fuzz;
 pub mod ledger;
@@ -22,6 +23,7 @@ pub mod redis;
 pub mod resp;
 pub mod samples;
 pub mod topology;
+pub mod wait;
 
 /// The guides that need a store on Redis, whose examples are tests.
 #[cfg(doctest)]

@@ -8,6 +8,7 @@ use http::{Request, StatusCode};
 use tests::demo::Demo;
 use tests::program::free_port;
 use tests::redis::RedisServer;
+use tests::wait::within;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -301,10 +302,6 @@ async fn a_request_under_way_is_finished_before_it_ends() {
 }
 
 /// Waits for a condition, for some seconds.
-async fn until(mut condition: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !condition().await {
-        assert!(Instant::now() < deadline, "it does not come about");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+async fn until(condition: impl AsyncFnMut() -> bool) {
+    within("it comes about", Duration::from_secs(10), condition).await;
 }

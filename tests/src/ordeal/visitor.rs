@@ -10,6 +10,7 @@ use tokio::time::sleep;
 
 use super::outcome::Book;
 use super::shop::{Answer, Seen, ask};
+use crate::dice::Dice;
 
 /// How many different notes a session gets.
 const NOTES: u32 = 24;
@@ -26,7 +27,7 @@ pub(super) struct Visitor {
     servers: [Router; 2],
     book: Arc<Book>,
     number: u64,
-    dice: u64,
+    dice: Dice,
     sessions: u64,
     known: Option<Known>,
     /// Cookies of sessions whose ending was acknowledged.
@@ -56,7 +57,7 @@ impl Visitor {
             servers,
             book,
             number,
-            dice: 0x9e37_79b9_7f4a_7c15 ^ (number + 1),
+            dice: Dice::new(number),
             sessions: 0,
             known: None,
             ended: Vec::new(),
@@ -67,7 +68,7 @@ impl Visitor {
 
     /// Does one thing.
     pub(super) async fn step(&mut self) {
-        let dice = self.roll() % 100;
+        let dice = self.dice.roll() % 100;
         let Some(known) = self.known.take() else {
             return self.begin().await;
         };
@@ -145,7 +146,7 @@ impl Visitor {
     }
 
     async fn note(&mut self, mut known: Known) -> Option<Known> {
-        let note = u32::try_from(self.roll() % u64::from(NOTES)).expect("it is small");
+        let note = u32::try_from(self.dice.roll() % u64::from(NOTES)).expect("it is small");
         let answer = self.send(&format!("/note/{note}"), Some(&known)).await;
         let there = self.check(&mut known, &answer);
         if answer.status == StatusCode::OK && answer.seen.is_some() {
@@ -198,7 +199,7 @@ impl Visitor {
         if self.ended.is_empty() {
             return;
         }
-        let which = usize::try_from(self.roll()).unwrap_or_default() % self.ended.len();
+        let which = usize::try_from(self.dice.roll()).unwrap_or_default() % self.ended.len();
         let cookie = self.ended.swap_remove(which);
         if self.check_ended(cookie.clone()).await {
             self.ended.push(cookie);
@@ -259,7 +260,7 @@ impl Visitor {
     }
 
     async fn send(&mut self, path: &str, known: Option<&Known>) -> Answer {
-        let which = usize::from(self.roll().is_multiple_of(2));
+        let which = usize::from(self.dice.roll().is_multiple_of(2));
         self.send_to(&self.servers[which], path, known).await
     }
 
@@ -281,13 +282,5 @@ impl Visitor {
             status => self.book.wrong(format!("{path} was answered {status}")),
         }
         answer
-    }
-
-    fn roll(&mut self) -> u64 {
-        // Xorshift: cheap, and the same in every run.
-        self.dice ^= self.dice << 13;
-        self.dice ^= self.dice >> 7;
-        self.dice ^= self.dice << 17;
-        self.dice
     }
 }

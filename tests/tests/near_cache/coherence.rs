@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use cloakroom_core::store::{Loaded, Updated};
 use cloakroom_core::{SessionId, Store};
 use cloakroom_redis::NearCache;
+use tests::dice::Dice;
 use tests::ledger::Ledger;
 use tests::long::times;
 use tests::redis::RedisServer;
@@ -85,11 +86,11 @@ impl Scene {
     }
 
     async fn work(self: Arc<Self>, worker: usize) {
-        let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ (worker as u64 + 1));
+        let mut dice = Dice::new(worker as u64);
         let server = worker % 2;
         while self.left.fetch_sub(1, Ordering::Relaxed) > 0 {
-            let page = dice.roll(SESSIONS);
-            match dice.roll(1000) {
+            let page = roll(&mut dice, SESSIONS);
+            match roll(&mut dice, 1000) {
                 0..700 => drop(self.read(server, page).await),
                 700..970 => self.write(server, page).await,
                 970..997 => self.touch(server, page).await,
@@ -186,17 +187,9 @@ async fn begin(server: &NearCache) -> Option<SessionId> {
     created.is_ok().then_some(id)
 }
 
-/// Pseudo-random numbers, the same in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        let high = u32::try_from(self.0 >> 32).expect("half of it is left");
-        high as usize % sides
-    }
+fn roll(dice: &mut Dice, sides: usize) -> usize {
+    let high = u32::try_from(dice.roll() >> 32).expect("half of it is left");
+    high as usize % sides
 }
 
 /// Cuts the connections that the server tells what changes: those with a `t` among their flags.

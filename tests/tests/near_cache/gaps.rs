@@ -8,8 +8,9 @@ use cloakroom_redis::{NearCache, RedisStore};
 use tests::proxy::{Proxy, Weather};
 use tests::redis::RedisServer;
 use tests::topology::Cluster;
+use tests::wait::within;
 
-use super::{PATIENCE, SLACK, WINDOW, begin, coherent, near, remembered, seen, until, write};
+use super::{PATIENCE, SLACK, WINDOW, begin, coherent, near, remembered, seen, write};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_link_is_found_within_the_window() {
@@ -18,18 +19,18 @@ async fn a_silent_link_is_found_within_the_window() {
     let here = near(&proxy.url()).await;
     let elsewhere = RedisStore::connect(redis.url()).await.expect("it runs");
     let (id, record) = begin(&here).await;
-    until("it is remembered", PATIENCE, async || {
+    within("it is remembered", PATIENCE, async || {
         remembered(&here, id).await.is_some()
     })
     .await;
     proxy.set(Weather::Swallowed);
     let record = write(&elsewhere, id, &record).await;
-    until("it knows", WINDOW + SLACK, async || !here.stats().coherent).await;
+    within("it knows", WINDOW + SLACK, async || !here.stats().coherent).await;
     assert!(here.load_recent(id).await.is_err(), "Redis cannot be asked");
     proxy.set(Weather::Fair);
     proxy.cut();
     coherent(&here).await;
-    until("it is back", PATIENCE, async || {
+    within("it is back", PATIENCE, async || {
         here.load_recent(id).await.is_ok()
     })
     .await;
@@ -45,7 +46,7 @@ async fn what_happens_while_it_is_cut_off_is_not_missed() {
     let (id, mut record) = begin(&here).await;
     for _ in 0..10 {
         coherent(&here).await;
-        until("it is remembered", PATIENCE, async || {
+        within("it is remembered", PATIENCE, async || {
             matches!(here.load_recent(id).await, Ok(Loaded::Record(_)))
         })
         .await;
@@ -53,13 +54,13 @@ async fn what_happens_while_it_is_cut_off_is_not_missed() {
         proxy.cut();
         record = write(&elsewhere, id, &record).await;
         let expected = Loaded::Record(record.clone());
-        until("it is seen", WINDOW + SLACK, async || {
+        within("it is seen", WINDOW + SLACK, async || {
             here.load_recent(id)
                 .await
                 .is_ok_and(|seen| seen == expected)
         })
         .await;
-        until("it starts over", PATIENCE, async || {
+        within("it starts over", PATIENCE, async || {
             here.stats().cleared > cleared
         })
         .await;
@@ -72,10 +73,10 @@ async fn a_server_that_was_restarted_is_heard_anew() {
     let here = near(&redis.url()).await;
     let (id, _) = begin(&here).await;
     redis.kill();
-    until("it knows", WINDOW + SLACK, async || !here.stats().coherent).await;
+    within("it knows", WINDOW + SLACK, async || !here.stats().coherent).await;
     redis.restart();
     coherent(&here).await;
-    until("it is gone", PATIENCE, async || {
+    within("it is gone", PATIENCE, async || {
         here.load_recent(id)
             .await
             .is_ok_and(|seen| seen == Loaded::Nothing)
@@ -88,7 +89,7 @@ async fn a_server_that_is_no_primary_any_more_is_not_believed() {
     let (redis, other) = (RedisServer::start(), RedisServer::start());
     let here = near(&redis.url()).await;
     redis.command(&["REPLICAOF", "127.0.0.1", &other.port().to_string()]);
-    until("it knows", WINDOW + SLACK, async || !here.stats().coherent).await;
+    within("it knows", WINDOW + SLACK, async || !here.stats().coherent).await;
     redis.command(&["REPLICAOF", "NO", "ONE"]);
     coherent(&here).await;
 }
@@ -124,12 +125,12 @@ async fn a_failover_of_a_cluster_is_followed() {
         }
         cluster.fail_over(index);
         for (id, record) in sessions {
-            until("the new primary takes writes", PATIENCE, async || {
+            within("the new primary takes writes", PATIENCE, async || {
                 plain.load(id).await.is_ok() && here.load(id).await.is_ok()
             })
             .await;
             let expected = Loaded::Record(write(&plain, id, &record).await);
-            until("it is heard", WINDOW + SLACK, async || {
+            within("it is heard", WINDOW + SLACK, async || {
                 here.load_recent(id)
                     .await
                     .is_ok_and(|seen| seen == expected)
@@ -159,7 +160,7 @@ async fn what_cannot_work_is_an_error() {
     let elsewhere = quick.store();
     let record = write(elsewhere, id, &record).await;
     let expected = Loaded::Record(record);
-    until("it is heard", SLACK, async || {
+    within("it is heard", SLACK, async || {
         seen(&quick, id).await == expected
     })
     .await;

@@ -8,9 +8,10 @@ use cloakroom_redis::RedisStore;
 use tests::redis::RedisServer;
 use tests::samples::{MINUTE, tombstone};
 use tests::topology::Cluster;
+use tests::wait::within;
 use tokio::time::sleep;
 
-use super::{PATIENCE, SLACK, WINDOW, begin, near, remembered, seen, two, until, write};
+use super::{PATIENCE, SLACK, WINDOW, begin, near, remembered, seen, two, write};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_sees_what_it_wrote_at_once() {
@@ -35,11 +36,11 @@ async fn every_change_elsewhere_is_heard() {
     let plain = RedisStore::connect(redis.url()).await.expect("it runs");
     let (id, record) = begin(&here).await;
     let hears = async |expected: Loaded| {
-        until("it is heard", WINDOW + SLACK, async || {
+        within("it is heard", WINDOW + SLACK, async || {
             seen(&here, id).await == expected
         })
         .await;
-        until("it is remembered", PATIENCE, async || {
+        within("it is remembered", PATIENCE, async || {
             remembered(&here, id).await.as_ref() == Some(&expected)
         })
         .await;
@@ -67,7 +68,7 @@ async fn what_goes_without_cloakroom_is_heard_too() {
     let elsewhere = RedisStore::connect(redis.url()).await.expect("it runs");
     let gone = async |id| {
         let heard = async || seen(&near, id).await == Loaded::Nothing;
-        until("it is gone", WINDOW + SLACK, heard).await;
+        within("it is gone", WINDOW + SLACK, heard).await;
     };
     for what in ["DEL", "UNLINK", "EXPIRE", "FLUSHDB", "FLUSHALL"] {
         let (id, record) = begin(&elsewhere).await;
@@ -97,15 +98,15 @@ async fn nothing_is_remembered_for_long_and_no_unknown_id_at_all() {
     let is_remembered = async || remembered(&near, id).await.is_some();
     let is_asked_for = async || remembered(&near, id).await.is_none();
     // Its own write is believed for a window, what it reads for five seconds.
-    until("it is remembered", PATIENCE, is_remembered).await;
-    until("it asks again", WINDOW + SLACK, is_asked_for).await;
-    until("what it read outlives the window", PATIENCE, async || {
+    within("it is remembered", PATIENCE, is_remembered).await;
+    within("it asks again", WINDOW + SLACK, is_asked_for).await;
+    within("what it read outlives the window", PATIENCE, async || {
         seen(&near, id).await;
         sleep(WINDOW + SLACK).await;
         is_remembered().await
     })
     .await;
-    until("it asks again", Duration::from_secs(6), is_asked_for).await;
+    within("it asks again", Duration::from_secs(6), is_asked_for).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,7 +118,7 @@ async fn every_primary_of_a_cluster_is_heard() {
         assert_eq!(seen(&here, id).await, Loaded::Record(record.clone()));
         let record = write(&elsewhere, id, &record).await;
         let expected = Loaded::Record(record.clone());
-        until("it is heard", WINDOW + SLACK, async || {
+        within("it is heard", WINDOW + SLACK, async || {
             seen(&here, id).await == expected
         })
         .await;
@@ -130,7 +131,7 @@ async fn every_primary_of_a_cluster_is_heard() {
             true => Loaded::Nothing,
             false => Loaded::Record(record),
         };
-        until("it is heard", WINDOW + SLACK, async || {
+        within("it is heard", WINDOW + SLACK, async || {
             seen(&here, id).await == expected
         })
         .await;

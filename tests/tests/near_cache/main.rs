@@ -12,7 +12,7 @@ use cloakroom_core::{Record, SessionId, Store};
 use cloakroom_redis::{NearCache, RedisStore};
 use tests::redis::RedisServer;
 use tests::samples::{MINUTE, next, number, session};
-use tokio::time::{Instant, sleep};
+use tests::wait::within;
 
 /// The window of a near cache that is told no other.
 const WINDOW: Duration = Duration::from_secs(1);
@@ -32,16 +32,7 @@ async fn near(url: &str) -> NearCache {
 }
 
 async fn coherent(near: &NearCache) {
-    until("it is coherent", PATIENCE, async || near.stats().coherent).await;
-}
-
-/// Waits for a condition.
-async fn until(what: &str, limit: Duration, condition: impl AsyncFn() -> bool) {
-    let deadline = Instant::now() + limit;
-    while !condition().await {
-        assert!(Instant::now() < deadline, "{what}: not within {limit:?}");
-        sleep(Duration::from_millis(1)).await;
-    }
+    within("it is coherent", PATIENCE, async || near.stats().coherent).await;
 }
 
 /// Begins a session at this server.

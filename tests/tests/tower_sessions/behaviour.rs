@@ -4,11 +4,29 @@ use std::sync::Arc;
 
 use axum::Router;
 
-use super::{Setup, handlers};
+use super::handlers;
+use crate::servers::Redis;
 use crate::visitor::{Gate, Visitor};
 
+/// A Redis, and what is put around the handlers.
+pub(crate) struct Setup<A> {
+    redis: Redis,
+    around: A,
+}
+
+impl<A: AsyncFn(&Redis, Router) -> Router> Setup<A> {
+    pub(crate) fn new(around: A) -> Self {
+        let redis = Redis::start();
+        Self { redis, around }
+    }
+
+    async fn around(&self, app: Router) -> Router {
+        (self.around)(&self.redis, app).await
+    }
+}
+
 /// What every set-up must do alike.
-pub(crate) async fn is_kept(setup: Setup) {
+pub(crate) async fn is_kept<A: AsyncFn(&Redis, Router) -> Router>(setup: Setup<A>) {
     let gate = Arc::<Gate>::default();
     let app = setup.around(handlers::app(gate)).await;
     values_come_back(&app).await;
@@ -124,7 +142,9 @@ pub(crate) struct Differences {
     pub(crate) id_is_secret: bool,
 }
 
-pub(crate) async fn differences(setup: Setup) -> Differences {
+pub(crate) async fn differences<A: AsyncFn(&Redis, Router) -> Router>(
+    setup: Setup<A>,
+) -> Differences {
     let gate = Arc::<Gate>::default();
     let app = setup.around(handlers::app(Arc::clone(&gate))).await;
     let mut one = Visitor::new(&app);

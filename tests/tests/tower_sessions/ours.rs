@@ -1,0 +1,50 @@
+//! What stands below `tower_sessions::Session` and is ours: their layer with our store, our layer with
+//! the bridge.
+
+use axum::Router;
+use cloakroom::SessionLayer;
+
+use super::behaviour::{self, Differences, Setup};
+use super::cloakroom_tower_sessions::{BridgeLayer, TowerStore};
+use super::tower_sessions::SessionManagerLayer;
+use crate::servers::Redis;
+
+async fn our_store(redis: &Redis, app: Router) -> Router {
+    let store = TowerStore::new(redis.store().await);
+    app.layer(SessionManagerLayer::new(store))
+}
+
+async fn our_layer(redis: &Redis, app: Router) -> Router {
+    app.layer(BridgeLayer::new())
+        .layer(SessionLayer::new(redis.store().await))
+}
+
+#[tokio::test]
+async fn their_layer_with_our_store() {
+    behaviour::is_kept(Setup::new(our_store)).await;
+    let expected = Differences {
+        merges: true,
+        ended_meanwhile: 200,
+        keeps_flushed_id: false,
+        takes_stale_cookie: true,
+        shows_ids: false,
+        id_is_secret: true,
+    };
+    let found = behaviour::differences(Setup::new(our_store)).await;
+    assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn our_layer_with_the_bridge() {
+    behaviour::is_kept(Setup::new(our_layer)).await;
+    let expected = Differences {
+        merges: true,
+        ended_meanwhile: 200,
+        keeps_flushed_id: false,
+        takes_stale_cookie: false,
+        shows_ids: false,
+        id_is_secret: false,
+    };
+    let found = behaviour::differences(Setup::new(our_layer)).await;
+    assert_eq!(found, expected);
+}
