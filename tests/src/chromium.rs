@@ -103,7 +103,10 @@ impl Chromium {
         if let Some(program) = env::var_os("CHROMIUM") {
             options["binary"] = json!(program.to_string_lossy());
         }
-        let wanted = json!({ "alwaysMatch": { "goog:chromeOptions": options } });
+        // By itself, the driver would wait for a page for five minutes.
+        let patience = json!({ "pageLoad": PATIENCE.as_millis(), "script": PATIENCE.as_millis() });
+        let wanted =
+            json!({ "alwaysMatch": { "goog:chromeOptions": options, "timeouts": patience } });
         let begun = chromium.call("", json!({ "capabilities": wanted })).await;
         let id = begun["sessionId"].as_str().expect("a session has an id");
         chromium.browser = begun["capabilities"]["goog:processID"].as_u64();

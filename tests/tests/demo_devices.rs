@@ -1,11 +1,10 @@
 //! Devices, the safe, the manager and the live stream of the demo, over plain HTTP.
 
-use std::time::Duration;
-
 use http::{Request, StatusCode};
 use tests::client::{Answer, Client};
 use tests::demo::Demo;
 use tests::devices::{ADA, MONA, until};
+use tests::redis::RedisServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
@@ -198,13 +197,17 @@ async fn one_session_more_than_allowed_ends_the_oldest() {
 
 #[tokio::test]
 async fn sessions_of_nobody_end_sooner() {
-    let demo = Demo::start_with(&["--anonymous-idle", "1s"]);
-    let mut nobody = demo.client();
-    nobody.post("/notes", &[("text", "mine")]).await;
+    let redis = RedisServer::start();
+    let demo = Demo::start_with(&["--redis", &redis.url(), "--anonymous-idle", "1s"]);
     let mut ada = signed_in(&demo, ADA, FIREFOX).await;
     ada.post("/notes", &[("text", "mine")]).await;
-    // To look is to use it, so there is no other way than to wait.
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let keys = || redis.command(&["DBSIZE"]).number();
+    let adas = keys();
+    let mut nobody = demo.client();
+    nobody.post("/notes", &[("text", "mine")]).await;
+    assert!(nobody.cookie().is_some());
+    // To look by the app is to use it, so we look at what Redis has.
+    until("the session of nobody is gone", async || keys() == adas).await;
     assert!(!nobody.get("/").await.body.contains("mine"));
     assert!(ada.get("/").await.body.contains("mine"));
 }

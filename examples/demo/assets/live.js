@@ -31,7 +31,7 @@ const show = ({ reason, text }) => {
 
 const list = document.querySelector("[data-live=sessions]");
 
-const ids = (list) => Array.from(list.querySelectorAll("[data-id]"), (line) => line.dataset.id).join();
+const idsIn = (part) => Array.from(part.querySelectorAll("[data-id]"), (line) => line.dataset.id).join();
 
 const fetchList = async () => {
   const answer = await fetch(`${location.pathname}?list`).catch(() => null);
@@ -39,7 +39,7 @@ const fetchList = async () => {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const fresh = page.querySelector("[data-live=sessions]");
   // A list that says the same stays, so that nothing moves under somebody's hands.
-  if (!fresh || ids(fresh) === ids(list)) return;
+  if (!fresh || idsIn(fresh) === idsIn(list)) return;
   const focused = document.activeElement.closest("[data-id]")?.dataset.id;
   list.replaceChildren(...fresh.childNodes);
   if (focused) list.querySelector(`[data-id="${focused}"] button`)?.focus();
@@ -75,5 +75,6 @@ if (window.SharedWorker) {
   const worker = new SharedWorker("/news.js", ticket);
   worker.port.onmessage = ({ data }) => hear(data);
 } else {
+  // The page has loaded the worker's script as well.
   listen(ticket, hear);
 }

@@ -21,6 +21,7 @@ const listen = (ticket, tell) => {
 };
 
 if ("onconnect" in self) {
+  // Who has gone stays in it, for nobody tells: what they are sent is lost, and the worker ends with its last tab.
   const tabs = new Set();
   let last = null;
   self.onconnect = ({ ports: [tab] }) => {

@@ -90,7 +90,7 @@ pub(crate) fn router(app: App, sessions: SessionLayer) -> Router {
         .with_state(app)
 }
 
-/// Nothing but our own style, script and icon is loaded; nobody puts us into a frame.
+/// Nothing but our own style, scripts (the worker is one) and icon is loaded; nobody puts us into a frame.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
      img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 

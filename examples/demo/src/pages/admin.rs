@@ -8,15 +8,10 @@ use cloakroom::{EndedBy, Session, SessionError, SessionId, SessionInfo, Sessions
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::{devices, errors, layout};
+use super::devices::{self, One};
+use super::{errors, layout};
 use crate::flash::{self, Tone};
 use crate::users::{GUESTS, MANAGER};
-
-/// What the button beside a session sends.
-#[derive(Deserialize)]
-pub(crate) struct One {
-    id: String,
-}
 
 /// What the button beside a guest sends.
 #[derive(Deserialize)]

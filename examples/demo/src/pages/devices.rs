@@ -12,10 +12,10 @@ use super::layout;
 use super::time::{ago, ahead};
 use crate::flash::{self, Tone};
 
-/// What the button beside a device sends.
+/// What the button beside a session sends.
 #[derive(Deserialize)]
 pub(crate) struct One {
-    id: String,
+    pub(super) id: String,
 }
 
 /// Shows the list.

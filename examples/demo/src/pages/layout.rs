@@ -1,8 +1,7 @@
 //! What all pages have in common.
 
-use maud::{DOCTYPE, Markup, html};
-
 use cloakroom::{Session, SessionId, UserId};
+use maud::{DOCTYPE, Markup, html};
 
 use crate::flash::{Flash, Tone};
 use crate::users::MANAGER;

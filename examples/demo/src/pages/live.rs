@@ -107,7 +107,9 @@ fn over(reason: EndReason) -> Event {
         EndReason::OverLimit => {
             "You signed in on more devices than allowed, and this was the oldest."
         }
-        EndReason::Expired => "Your time was over: you had not been here for a while.",
+        EndReason::Expired => {
+            "Your time was over: you had not been here for a while, or had been here as long as one may."
+        }
         EndReason::Stolen => {
             "Somebody else has used your ticket. Sign in again, and look at your devices."
         }
