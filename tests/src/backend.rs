@@ -125,9 +125,10 @@ impl Backend {
     }
 }
 
+/// With more patience than by default: on a busy machine a test of behaviour shall not be refused.
 async fn connect(url: &str) -> RedisStore {
-    let store = RedisStore::connect(url).await;
-    store.expect("the server is there")
+    let builder = RedisStore::builder(url).with_command_time_limit(PATIENCE);
+    builder.connect().await.expect("the server is there")
 }
 
 async fn entered(store: &impl Store, key: &UserKey) -> Result<Vec<SessionId>, StoreError> {

@@ -131,14 +131,8 @@ async fn a_thousand_requests_across_a_rotation_log_nobody_out(backend: Backend) 
         });
     }
     let mut newest = None;
-    let mut refused = 0;
     while let Some(request) = requests.join_next().await {
         let (index, answer, cookie) = request.expect("no request panics");
-        if answer.status == 503 {
-            // One command's time limit, on a busy machine.
-            refused += u32::from(index % 10 == 0);
-            continue;
-        }
         assert_eq!(answer.status, 200);
         if index % 10 != 0 {
             assert_eq!(answer.text(), "ada");
@@ -155,7 +149,7 @@ async fn a_thousand_requests_across_a_rotation_log_nobody_out(backend: Backend) 
     browser = Browser::new(apps[0].clone());
     browser.add_cookie("__Host-Http-id", newest);
     assert_eq!(whoami(&mut browser).await, "ada");
-    assert_eq!(browser.read().await, Some(100 - refused));
+    assert_eq!(browser.read().await, Some(100));
 }
 
 async fn an_answer_that_is_lost_costs_nothing(backend: Backend) {
