@@ -41,8 +41,9 @@ pub(crate) async fn serve(
     closing: watch::Sender<bool>,
 ) -> io::Result<()> {
     let mut closed = closing.subscribe();
+    let told_to_stop = told_to_stop()?;
     let stop = async move {
-        told_to_stop().await;
+        told_to_stop.await;
         info!("closing");
         closing.send_replace(true);
     };
@@ -61,32 +62,28 @@ pub(crate) async fn serve(
     }
 }
 
-/// Waits for Ctrl-C, or for SIGTERM where there is one.
-async fn told_to_stop() {
-    let ctrl_c = async {
+/// Ctrl-C, or SIGTERM. From the call on they are waited for: a signal that comes before the future is
+/// first polled does not kill the app.
+#[cfg(unix)]
+fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
+        }
+    })
+}
+
+/// Ctrl-C.
+#[cfg(not(unix))]
+fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
-    };
-    tokio::select! {
-        () = ctrl_c => {}
-        () = terminated() => {}
-    }
-}
-
-#[cfg(unix)]
-async fn terminated() {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    match signal(SignalKind::terminate()) {
-        Ok(mut signal) => {
-            signal.recv().await;
-        }
-        Err(_) => std::future::pending().await,
-    }
-}
-
-#[cfg(not(unix))]
-async fn terminated() {
-    std::future::pending().await
+    })
 }
