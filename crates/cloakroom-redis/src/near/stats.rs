@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What a [`NearCache`] did since it was made, and what it holds.
+/// What a [`NearCache`](super::NearCache) did since it was made, and what it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NearCacheStats {
