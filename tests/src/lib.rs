@@ -25,9 +25,12 @@ pub mod samples;
 pub mod topology;
 pub mod wait;
 
-/// The guides that need a store on Redis, whose examples are tests.
+/// The guides that need a store on Redis, or what others have written; their examples are tests.
 #[cfg(doctest)]
 mod guides {
+    #[doc = include_str!("../../MIGRATING.md")]
+    struct Migrating;
+
     #[doc = include_str!("../../docs/near-cache.md")]
     struct NearCache;
 }

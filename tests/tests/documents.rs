@@ -87,6 +87,44 @@ fn every_file_that_the_readme_names_is_there() {
     }
 }
 
+/// The functions that a cell of a table names: `sign_in(user).with_expiry(..)`, `get::<T>(key)?`,
+/// `Session::id`.
+fn functions(cell: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for word in quoted(cell) {
+        let mut parts: Vec<&str> = word.split('(').collect();
+        if parts.len() > 1 || !word.contains("::") {
+            parts.pop();
+        }
+        for part in parts {
+            let (part, _) = part.split_once("::<").unwrap_or((part, ""));
+            let name = part.rsplit(|letter: char| !(letter.is_alphanumeric() || letter == '_'));
+            let name = name.into_iter().next().unwrap_or_default();
+            if name.starts_with(|letter: char| letter.is_ascii_lowercase()) {
+                found.push(name.to_owned());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_function_of_ours_that_migrating_names_is_there() {
+    let page = read("MIGRATING.md");
+    let mut crates = Vec::new();
+    sources(&root().join("crates"), &mut crates);
+    let ours: Vec<String> = rows(&page)
+        .flat_map(|row| functions(row.last().expect("a row has cells")))
+        .collect();
+    assert!(ours.len() > 100, "{}", ours.len());
+    for name in ours {
+        let (plain, generic) = (format!("fn {name}("), format!("fn {name}<"));
+        let mut texts = crates.iter().map(|(_, text)| text);
+        let is_there = texts.any(|text| text.contains(&plain) || text.contains(&generic));
+        assert!(is_there, "MIGRATING.md names {name}");
+    }
+}
+
 /// Level, message and fields of an event.
 type Event = (String, String, Vec<String>);
 

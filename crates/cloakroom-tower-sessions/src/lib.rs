@@ -33,7 +33,8 @@
 //!
 //! | theirs | becomes |
 //! |---|---|
-//! | `get`, `insert`, `remove`, `clear` and their kin | the same, on what was loaded; one load for all that ask |
+//! | `get`, `get_value`, `insert`, `insert_value`, `remove`, `remove_value`, `clear` | the same, on what was loaded; one load for all that ask |
+//! | `load` | what the Cloakroom session holds, without another look at the store; what was not saved is dropped |
 //! | `save` | a save at once |
 //! | the end of the request | what changed is put into the Cloakroom session, entry by entry, and saved with it |
 //! | `cycle_id` | a renewal: the session gets a new id and secret, and the old one ends when the new one is stored |
@@ -44,8 +45,10 @@
 //! | `set_expiry(OnSessionEnd)`, `None` after another | [`Session::reset_expiry`](cloakroom::Session::reset_expiry): the layer's own rule |
 //! | `expiry`, `expiry_date`, `expiry_age` | what was set with `set_expiry` in this request; without that `None`, and two weeks, whatever the layer's rule is. Ask [`Session::expires_at`](cloakroom::Session::expires_at) |
 //! | `is_empty`, `is_modified` | as theirs |
-//! | `SessionManagerLayer::with_name`, `with_secure`, `with_same_site`, … | the [`CookieConfig`](cloakroom::CookieConfig) of the session layer |
-//! | `with_always_save` | not needed: a use moves the idle timeout |
+//!
+//! The options of `SessionManagerLayer` become those of the session layer around the bridge:
+//! `MIGRATING.md` in the repository lists them all, and what each method becomes in a handler that
+//! takes [`cloakroom::Session`] instead.
 //!
 //! **What holds.** An answer of 5xx drops edits. A session that ended meanwhile is not begun again by
 //! edits that were made on it, and the request does not fail for it. What cannot be taken over (too
