@@ -94,7 +94,7 @@ impl Changes {
     ) -> Result<(), EntryError> {
         let value = encode(key, value)?;
         let key = Arc::from(key);
-        entries.set_raw(&key, Arc::clone(&value));
+        entries.set_raw(&key, value.clone());
         self.log.push(Change::Set { key, value });
         Ok(())
     }
@@ -171,7 +171,7 @@ impl Changes {
             match change {
                 Change::Set { key, value } => {
                     watch.blind(key, Some(value));
-                    entries.set_raw(key, Arc::clone(value));
+                    entries.set_raw(key, value.clone());
                 }
                 Change::Remove { key } => {
                     watch.blind(key, None);
@@ -206,7 +206,7 @@ impl Changes {
         let mut entries = Entries::new();
         for change in &self.log {
             match change {
-                Change::Set { key, value } => entries.set_raw(key, Arc::clone(value)),
+                Change::Set { key, value } => entries.set_raw(key, value.clone()),
                 Change::Remove { key } | Change::Take { key } => drop(entries.remove(key)),
                 Change::Clear => entries.clear(),
                 Change::Update { .. } => {}
@@ -325,5 +325,5 @@ impl<'a> Watch<'a> {
 }
 
 fn differs(entries: &Entries, key: &str, value: Option<&Value>) -> bool {
-    entries.get_raw(key).map(|raw| raw.get()) != value.map(|raw| raw.get())
+    entries.get_raw(key) != value
 }

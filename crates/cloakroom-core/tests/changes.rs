@@ -165,7 +165,7 @@ proptest! {
         for (from, keys) in [(&fresher, 0..2), (&mine, 2..4)] {
             for key in keys.map(name) {
                 let (merged, theirs) = (replay.entries.get_raw(&key), from.get_raw(&key));
-                prop_assert_eq!(merged.map(|raw| raw.get()), theirs.map(|raw| raw.get()));
+                prop_assert_eq!(merged, theirs);
             }
         }
         prop_assert!(replay.overwritten.is_empty());

@@ -80,8 +80,7 @@ impl State {
         T: Serialize + DeserializeOwned,
         F: Fn(Option<T>) -> T + Send + Sync + 'static,
     {
-        let present = self.entries.get_raw(key).map(|value| value.get());
-        if present != glance.map(|value| value.get()) {
+        if self.entries.get_raw(key) != glance {
             return Ok(Err(update));
         }
         self.edit(key, limit, |changes, entries| {
