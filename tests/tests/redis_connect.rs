@@ -90,6 +90,7 @@ async fn missing_rights_are_refused_and_told() {
         ">pw",
         "~cloakroom:*",
         "+get",
+        "+mget",
         "+ping",
     ];
     server.command(&user);

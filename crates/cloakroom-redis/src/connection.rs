@@ -15,6 +15,7 @@ use fred::types::{ConnectHandle, RespVersion, Value};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::address::Address;
+use crate::coalesce::Coalescer;
 use crate::error::{ConnectError, store_error};
 use crate::event;
 use crate::verdict::{Effect, Verdict};
@@ -72,6 +73,7 @@ struct Shared {
     shares_errors: bool,
     limit: Duration,
     shown: String,
+    coalescer: Coalescer,
 }
 
 /// A client, and the task that drives it, if it is ours.
@@ -138,7 +140,13 @@ impl Connection {
             watchdog: Watchdog::default(),
             limit,
             shown,
+            coalescer: Coalescer::default(),
         }))
+    }
+
+    /// Where its commands meet.
+    pub(crate) fn coalescer(&self) -> &Coalescer {
+        &self.0.coalescer
     }
 
     /// Where the server is, without credentials.
@@ -195,7 +203,8 @@ impl Connection {
             return Err(StoreError::new(StoreErrorKind::Unavailable));
         }
         let client = self.0.client();
-        if client.command_queue_len() < self.0.queue {
+        let waiting = client.command_queue_len().max(self.0.coalescer.in_flight());
+        if waiting < self.0.queue {
             Ok(client)
         } else {
             self.failed(Verdict::TimedOut);
@@ -357,7 +366,11 @@ fn client(address: Address, limits: Limits) -> Client {
             interval: Duration::from_millis(250),
         },
         tcp: TcpConfig {
-            nodelay: Some(true),
+            nodelay: if std::env::var("CR_NAGLE").is_ok() {
+                None
+            } else {
+                Some(true)
+            },
             ..TcpConfig::default()
         },
         // fred would give the error of one command to all in flight, and reconnect at every one.

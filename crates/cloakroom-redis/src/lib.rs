@@ -43,15 +43,18 @@
 //! | [`RedisStore::ping`] | `PING` | 1 |
 //! | [`RedisStore::check`] | `INFO`, `EVAL rights.lua 0 key channel` | 1, per primary |
 //!
-//! A server that does not know a script yet answers `NOSCRIPT` and is sent the text with `EVAL`. Every
-//! command names one key, so a cluster works.
+//! Requests that come at the same moment, while others are under way, share a command: their loads one
+//! `MGET key …`, their scripts one `EVALSHA batch.lua n key …`. In a cluster they do not: there, every
+//! command names one key.
+//!
+//! A server that does not know a script yet answers `NOSCRIPT` and is sent the text with `EVAL`.
 //!
 //! # Rights
 //!
 //! A user of its own needs no more than this; another key prefix stands in place of `cloakroom`:
 //!
 //! ```text
-//! ACL SETUSER shop on >password ~cloakroom:* &cloakroom:* +get +set +evalsha +eval +getrange +setrange +pexpire +pttl +del +zadd +zrem +zscore +zrange +zrangebyscore +zrandmember +zremrangebyscore +scan +publish +subscribe +ping +auth +hello +select +info +client|id
+//! ACL SETUSER shop on >password ~cloakroom:* &cloakroom:* +get +mget +set +evalsha +eval +getrange +setrange +pexpire +pttl +del +zadd +zrem +zscore +zrange +zrangebyscore +zrandmember +zremrangebyscore +scan +publish +subscribe +ping +auth +hello +select +info +client|id
 //! ```
 //!
 //! and in a cluster `+cluster|slots +cluster|info`, behind sentinels `+role`, to wait for replicas
@@ -115,6 +118,7 @@
 mod address;
 mod builder;
 mod bus;
+mod coalesce;
 mod command;
 mod connection;
 mod error;

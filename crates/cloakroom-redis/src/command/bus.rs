@@ -1,10 +1,11 @@
 //! Publishing.
 
 use cloakroom_core::StoreError;
-use fred::error::Error as FredError;
-use fred::interfaces::ClientLike;
-use fred::types::{ClusterHash, CustomCommand, Value};
+use fred::interfaces::PubsubInterface;
+use fred::types::Value;
 
+use super::send::{Sender, send};
+use crate::coalesce::Answer;
 use crate::connection::Connection;
 use crate::verdict::Effect;
 
@@ -14,9 +15,10 @@ pub(crate) async fn publish(
     channel: String,
     message: String,
 ) -> Result<(), StoreError> {
-    let client = connection.client()?;
-    let command = CustomCommand::new_static("PUBLISH", ClusterHash::Random, false);
-    let words = vec![Value::from(channel), Value::from(message)];
-    let published: Result<Value, FredError> = client.custom(command, words).await;
-    connection.settle(published, Effect::Write).map(|_| ())
+    let publish = |client: Sender| -> Answer<_> {
+        let (channel, message) = (channel.clone(), message.clone());
+        Box::pin(async move { client.publish(channel, message).await })
+    };
+    let _receivers: Value = send(connection, Effect::Write, publish).await?;
+    Ok(())
 }

@@ -11,7 +11,7 @@ use fred::types::config::Options;
 use fred::types::{ClusterHash, CustomCommand, Value};
 use tokio::time::Instant;
 
-use super::in_what_is_left;
+use super::send::in_what_is_left;
 use crate::connection::Connection;
 use crate::error::strange_answer;
 use crate::verdict::{Effect, Verdict};

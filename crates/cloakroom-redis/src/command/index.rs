@@ -1,7 +1,6 @@
 //! The index of a user, and the store as a whole.
 
 use std::collections::HashSet;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use cloakroom_core::index::{Admission, Applicant, LEASE, OLD};
@@ -10,18 +9,14 @@ use fred::error::Error as FredError;
 use fred::interfaces::{ClientLike, KeysInterface};
 use fred::types::config::{Options, Server};
 use fred::types::{ClusterHash, CustomCommand, Value};
-use tokio::time::Instant;
 
-use super::script::{Script, run};
-use super::{in_what_is_left, is_elsewhere, millis, slot_of};
+use super::script::{ADMIT, EPOCH, run};
+use super::send::{Sender, send};
+use super::{millis, slot_of};
+use crate::coalesce::Answer;
 use crate::connection::Connection;
 use crate::error::strange_answer;
 use crate::verdict::Effect;
-
-static ADMIT: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("../scripts/admit.lua")));
-static EPOCH: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("../scripts/epoch.lua")));
 
 /// So many keys are looked at by one `SCAN`.
 const PAGE: i64 = 500;
@@ -75,8 +70,8 @@ pub(crate) async fn entered(
     connection: &Connection,
     key: String,
 ) -> Result<Vec<SessionId>, StoreError> {
-    let words = || vec![Value::from(key.clone()), 0.into(), (-1).into()];
-    let reply = send(connection, "ZRANGE", &key, &words, Effect::Read).await?;
+    let words = vec![Value::from(key.clone()), 0.into(), (-1).into()];
+    let reply = send_words(connection, "ZRANGE", &key, words, Effect::Read).await?;
     ids(reply).ok_or_else(|| strange_answer(Effect::Read))
 }
 
@@ -89,25 +84,19 @@ pub(crate) async fn forget(
     if ids.is_empty() {
         return Ok(());
     }
-    let words = || {
-        let mut words = vec![Value::from(key.clone())];
-        words.extend(ids.iter().map(|id| Value::from(id.to_string())));
-        words
-    };
-    send(connection, "ZREM", &key, &words, Effect::Write).await?;
+    let mut words = vec![Value::from(key.clone())];
+    words.extend(ids.iter().map(|id| Value::from(id.to_string())));
+    send_words(connection, "ZREM", &key, words, Effect::Write).await?;
     Ok(())
 }
 
 /// `GET` of the epoch's key.
 pub(crate) async fn epoch(connection: &Connection, key: String) -> Result<Timestamp, StoreError> {
-    let client = connection.client()?;
-    let began = Instant::now();
-    let mut result: Result<Option<String>, FredError> = client.get(key.clone()).await;
-    if is_elsewhere(&result) {
-        let client = in_what_is_left(&client, connection.limit(), began);
-        result = client.get(key).await;
-    }
-    let text = connection.settle(result, Effect::Read)?;
+    let get = |client: Sender| -> Answer<_> {
+        let key = key.clone();
+        Box::pin(async move { client.get(key).await })
+    };
+    let text: Option<String> = send(connection, Effect::Read, get).await?;
     let millis = text.map_or(Ok(0), |text| text.parse());
     let millis = millis.map_err(|_| strange_answer(Effect::Read))?;
     Ok(Timestamp::from_millis(millis))
@@ -175,23 +164,22 @@ async fn page(
     reply.convert().map_err(|_| strange_answer(Effect::Read))
 }
 
-/// Sends a command on one key; once more, if another node has it.
-async fn send(
+/// Sends a command on one key.
+async fn send_words(
     connection: &Connection,
     name: &'static str,
     key: &str,
-    words: &(dyn Fn() -> Vec<Value> + Sync),
+    words: Vec<Value>,
     effect: Effect,
 ) -> Result<Value, StoreError> {
-    let client = connection.client()?;
-    let began = Instant::now();
-    let command = || CustomCommand::new_static(name, slot_of(key), false);
-    let mut result: Result<Value, FredError> = client.custom(command(), words()).await;
-    if is_elsewhere(&result) {
-        let client = in_what_is_left(&client, connection.limit(), began);
-        result = client.custom(command(), words()).await;
-    }
-    connection.settle(result, effect)
+    let command = |client: Sender| -> Answer<_> {
+        let (command, words) = (
+            CustomCommand::new_static(name, slot_of(key), false),
+            words.clone(),
+        );
+        Box::pin(async move { client.custom(command, words).await })
+    };
+    send(connection, effect, command).await
 }
 
 /// Milliseconds, as Redis takes them.

@@ -4,42 +4,38 @@
 //! the one that publishes, [`check`] those that ask how the server is. [`script`] runs scripts.
 
 mod bus;
+mod call;
 mod check;
 mod index;
+mod load;
 mod script;
+mod send;
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use bytes::Bytes;
 use cloakroom_core::codec::{HEAD_LEN, RECORD_MAGIC, REVISION, SEEN};
 use cloakroom_core::{Revision, StoreError};
-use fred::clients::{Client, WithOptions};
-use fred::error::Error as FredError;
-use fred::interfaces::{ClientLike, KeysInterface};
-use fred::types::config::Options;
+use fred::interfaces::KeysInterface;
 use fred::types::{ClusterHash, Expiration, SetOptions, Value};
 use fred::util::redis_keyslot;
-use tokio::time::Instant;
 
 pub(crate) use self::bus::publish;
+pub(crate) use self::call::Call;
 pub(crate) use self::check::{Account, check, ping};
 pub(crate) use self::index::{admit, begin_epoch, entered, epoch, everything, forget};
+pub(crate) use self::load::{Get, load};
 pub(crate) use self::script::Reply;
-use self::script::{Script, run};
+use self::script::{END, TOUCH, UPDATE, run};
+use self::send::{Sender, send};
+use crate::coalesce::Answer;
 use crate::connection::Connection;
 use crate::replicas::Replicas;
-use crate::verdict::{self, Effect};
+use crate::verdict::Effect;
 
 // The scripts hold these places as numbers.
 const _: () = assert!(REVISION.start == 3 && REVISION.end == 19);
 const _: () = assert!(SEEN.start == 20 && SEEN.end == 32 && HEAD_LEN == 105);
-
-static UPDATE: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("../scripts/update.lua")));
-static TOUCH: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("../scripts/touch.lua")));
-static END: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("../scripts/end.lua")));
 
 /// `SET key value NX PX ttl`: whether it was set.
 pub(crate) async fn create(
@@ -48,17 +44,15 @@ pub(crate) async fn create(
     value: String,
     ttl: Duration,
 ) -> Result<bool, StoreError> {
-    let client = connection.client()?;
-    let began = Instant::now();
-    let (value, expiry) = (Bytes::from(value), Some(Expiration::PX(millis(ttl))));
-    let nx = || Some(SetOptions::NX);
-    let set = client.set(key.clone(), value.clone(), expiry.clone(), nx(), false);
-    let mut result = set.await;
-    if is_elsewhere(&result) {
-        let client = in_what_is_left(&client, connection.limit(), began);
-        result = client.set(key, value, expiry, nx(), false).await;
-    }
-    let reply: Value = connection.settle(result, Effect::Write)?;
+    let value = Bytes::from(value);
+    let set = |client: Sender| -> Answer<_> {
+        let (key, value, ttl) = (key.clone(), value.clone(), Expiration::PX(millis(ttl)));
+        Box::pin(async move {
+            let nx = Some(SetOptions::NX);
+            client.set(key, value, Some(ttl), nx, false).await
+        })
+    };
+    let reply: Value = send(connection, Effect::Write, set).await?;
     Ok(!reply.is_null())
 }
 
@@ -83,21 +77,6 @@ pub(crate) async fn create_on_replicas(
         return Ok(false);
     }
     sending.replicated().map(|()| true)
-}
-
-/// `GET key`.
-pub(crate) async fn load(
-    connection: &Connection,
-    key: String,
-) -> Result<Option<Bytes>, StoreError> {
-    let client = connection.client()?;
-    let began = Instant::now();
-    let mut result = client.get(key.clone()).await;
-    if is_elsewhere(&result) {
-        let client = in_what_is_left(&client, connection.limit(), began);
-        result = client.get(key).await;
-    }
-    connection.settle(result, Effect::Read)
 }
 
 /// `scripts/update.lua`.
@@ -148,7 +127,7 @@ pub(crate) async fn end_on_replicas(
     let mut sending = replicas.begin().await?;
     let slot = slot_of(&key);
     let args = end_args(expected, tombstone, keep);
-    let words = END.words_by_text(&key, args);
+    let words = END.words_by_text(vec![key.into()], args);
     let reply = Reply::of(sending.send("EVAL", slot, words).await?)?;
     if reply == Reply::Done {
         sending.replicated()?;
@@ -163,26 +142,6 @@ fn end_args(expected: Option<Revision>, tombstone: String, keep: Duration) -> Ve
 
 fn slot_of(key: &str) -> ClusterHash {
     ClusterHash::Custom(redis_keyslot(key.as_bytes()))
-}
-
-/// Whether another node of the cluster has the key, so that the command is to be sent once more.
-fn is_elsewhere<T>(result: &Result<T, FredError>) -> bool {
-    matches!(result, Err(error) if verdict::is_elsewhere(error))
-}
-
-/// The client with what is left of the time limit; never with zero, which means "no limit".
-fn in_what_is_left(
-    client: &WithOptions<Client>,
-    limit: Duration,
-    began: Instant,
-) -> WithOptions<Client> {
-    let left = limit.saturating_sub(began.elapsed());
-    let options = Options {
-        timeout: Some(left.max(Duration::from_millis(1))),
-        ..client.options().clone()
-    };
-    // Through the plain client: options on options would be laid over each other.
-    (**client).with_options(&options)
 }
 
 /// What a record of this revision begins with.

@@ -1,19 +1,45 @@
 //! Scripts: named by their digest, and sent by their text where a server does not know them.
 
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use bytes::Bytes;
 use cloakroom_core::StoreError;
-use fred::error::Error as FredError;
-use fred::interfaces::ClientLike;
-use fred::types::{CustomCommand, Value};
+use fred::types::Value;
 use sha1::{Digest as _, Sha1};
-use tokio::time::Instant;
 
-use super::{in_what_is_left, is_elsewhere, slot_of};
+use super::call::Call;
+use crate::coalesce::jointly;
 use crate::connection::Connection;
 use crate::error::strange_answer;
 use crate::verdict::Effect;
+
+pub(super) static UPDATE: LazyLock<Script> =
+    LazyLock::new(|| Script::new("update", include_str!("../scripts/update.lua")));
+pub(super) static TOUCH: LazyLock<Script> =
+    LazyLock::new(|| Script::new("touch", include_str!("../scripts/touch.lua")));
+pub(super) static END: LazyLock<Script> =
+    LazyLock::new(|| Script::new("end", include_str!("../scripts/end.lua")));
+pub(super) static ADMIT: LazyLock<Script> =
+    LazyLock::new(|| Script::new("admit", include_str!("../scripts/admit.lua")));
+pub(super) static EPOCH: LazyLock<Script> =
+    LazyLock::new(|| Script::new("epoch", include_str!("../scripts/epoch.lua")));
+
+/// Those above, several in one call.
+pub(super) static BATCH: LazyLock<Script> = LazyLock::new(|| {
+    let mut text = "local scripts = {}\n".to_owned();
+    for script in [&UPDATE, &TOUCH, &END, &ADMIT, &EPOCH] {
+        let Script {
+            name, text: body, ..
+        } = &**script;
+        write!(
+            text,
+            "scripts['{name}'] = function(KEYS, ARGV)\n{body}end\n"
+        )
+        .expect("writing to a String does not fail");
+    }
+    Script::new("batch", text + include_str!("../scripts/batch.lua"))
+});
 
 /// What a script answers.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,34 +54,40 @@ pub(crate) enum Reply {
 
 /// A script, and the name under which a server that ran it knows it.
 pub(super) struct Script {
-    text: &'static str,
+    name: &'static str,
+    text: String,
     sha1: String,
 }
 
 impl Script {
-    pub(super) fn new(text: &'static str) -> Self {
-        let mut sha1 = String::with_capacity(40);
-        for byte in Sha1::digest(text) {
-            write!(sha1, "{byte:02x}").expect("writing to a String does not fail");
-        }
-        Self { text, sha1 }
+    /// By what a batch knows it.
+    pub(super) const fn name(&self) -> &'static str {
+        self.name
     }
 
     /// What follows `EVALSHA`.
-    fn words_by_name(&'static self, key: &str, args: Vec<Value>) -> Vec<Value> {
-        Self::words(Bytes::from_static(self.sha1.as_bytes()).into(), key, args)
+    pub(super) fn words_by_name(&'static self, keys: Vec<Value>, args: Vec<Value>) -> Vec<Value> {
+        Self::words(&self.sha1, keys, args)
     }
 
     /// What follows `EVAL`.
-    pub(super) fn words_by_text(&self, key: &str, args: Vec<Value>) -> Vec<Value> {
-        Self::words(Value::from_static_str(self.text), key, args)
+    pub(super) fn words_by_text(&'static self, keys: Vec<Value>, args: Vec<Value>) -> Vec<Value> {
+        Self::words(&self.text, keys, args)
     }
 
-    fn words(script: Value, key: &str, args: Vec<Value>) -> Vec<Value> {
-        let key = Bytes::copy_from_slice(key.as_bytes()).into();
-        let mut words = vec![script, 1.into(), key];
-        words.extend(args);
-        words
+    fn words(script: &'static str, keys: Vec<Value>, args: Vec<Value>) -> Vec<Value> {
+        let count = i64::try_from(keys.len()).unwrap_or(i64::MAX);
+        let script = [Value::from_static_str(script), count.into()];
+        script.into_iter().chain(keys).chain(args).collect()
+    }
+
+    fn new(name: &'static str, text: impl Into<String>) -> Self {
+        let text = text.into();
+        let mut sha1 = String::with_capacity(40);
+        for byte in Sha1::digest(&text) {
+            write!(sha1, "{byte:02x}").expect("writing to a String does not fail");
+        }
+        Self { name, text, sha1 }
     }
 }
 
@@ -71,8 +103,8 @@ impl Reply {
     }
 }
 
-/// Runs a script by its name, or, on a server that does not know it, by its text. That is also how the
-/// other node is asked, if this one does not have the key.
+/// Runs a script: with those of other requests that come at the same moment in one call, which fred
+/// writes to the socket by itself, and the server reads by itself.
 pub(super) async fn run(
     connection: &Connection,
     script: &'static Script,
@@ -80,22 +112,20 @@ pub(super) async fn run(
     args: Vec<Value>,
 ) -> Result<Value, StoreError> {
     let client = connection.client()?;
-    let began = Instant::now();
-    let slot = slot_of(&key);
-    let command = CustomCommand::new_static("EVALSHA", slot.clone(), false);
-    let words = script.words_by_name(&key, args.clone());
-    let mut result = client.custom(command, words).await;
-    if is_unknown_script(&result) || is_elsewhere(&result) {
-        let client = in_what_is_left(&client, connection.limit(), began);
-        let command = CustomCommand::new_static("EVAL", slot, false);
-        let words = script.words_by_text(&key, args);
-        result = client.custom(command, words).await;
-    }
+    let coalescer = connection.coalescer();
+    let under_way = coalescer.one_more();
+    let call = Call {
+        client,
+        limit: connection.limit(),
+        script,
+        key,
+        args,
+    };
+    let result = match under_way.is_alone || !call.is_fit_for_company() {
+        true => call.carry_out_alone().await,
+        false => jointly(&coalescer.calls, call).await,
+    };
     connection.settle(result, Effect::Write)
-}
-
-fn is_unknown_script(result: &Result<Value, FredError>) -> bool {
-    matches!(result, Err(error) if error.details().starts_with("NOSCRIPT"))
 }
 
 #[cfg(test)]
@@ -105,7 +135,7 @@ mod tests {
     #[test]
     fn a_script_is_named_by_its_sha1() {
         assert_eq!(
-            Script::new("return 1").sha1,
+            Script::new("one", "return 1").sha1,
             "e0e1f9fabfc9d4800c877a703b823ac0578ff8db"
         );
     }

@@ -8,7 +8,7 @@ if not redis.acl_check_cmd then
 end
 local key, channel = ARGV[1], ARGV[2]
 local commands = {
-  { 'get', key }, { 'set', key, '' }, { 'evalsha', '', '1', key }, { 'eval', '', '1', key },
+  { 'get', key }, { 'mget', key }, { 'set', key, '' }, { 'evalsha', '', '1', key }, { 'eval', '', '1', key },
   { 'getrange', key, '0', '0' }, { 'setrange', key, '0', '' }, { 'pexpire', key, '1' },
   { 'del', key }, { 'zadd', key, '0', '' }, { 'zrem', key, '' }, { 'zscore', key, '' },
   { 'zrange', key, '0', '0' }, { 'zrangebyscore', key, '0', '0' }, { 'zrandmember', key, '1' },

@@ -1,0 +1,273 @@
+//! Commands of requests that come at the same moment: they share commands to Redis, and each is
+//! answered as if it had come alone.
+
+use std::future::Future;
+
+use cloakroom_core::store::{Created, Ended, Loaded, Touched, Updated};
+use cloakroom_core::{Record, SessionId, Store, StoreErrorKind};
+use cloakroom_redis::RedisStore;
+use futures_util::future::join_all;
+use tests::redis::RedisServer;
+use tests::samples::{MINUTE, next, number, revision, session, tombstone};
+use tests::topology::Cluster;
+
+/// More than one call may carry.
+const MANY: u64 = 150;
+
+async fn open(url: String) -> RedisStore {
+    RedisStore::connect(url).await.expect("the server is there")
+}
+
+/// Stores so many sessions, all at the same moment.
+async fn begin_many(store: &RedisStore) -> Vec<(SessionId, Record)> {
+    let sessions: Vec<_> = (0..MANY).map(session).collect();
+    let created = sessions
+        .iter()
+        .map(|(id, record)| store.create(*id, record, MINUTE));
+    for created in join_all(created).await {
+        assert!(matches!(created, Ok(Created::Created)));
+    }
+    sessions
+}
+
+/// The commands that Redis is sent meanwhile.
+async fn sent_by(server: &RedisServer, work: impl Future<Output = ()>) -> Vec<String> {
+    let monitor = server.monitor();
+    work.await;
+    let commands = monitor.commands().into_iter();
+    commands.map(|words| words[0].clone()).collect()
+}
+
+#[tokio::test]
+async fn loads_share_a_command_and_each_finds_its_own() {
+    let server = RedisServer::start();
+    let store = open(server.url()).await;
+    let sessions = begin_many(&store).await;
+    let (ended, first) = &sessions[7];
+    let stone = tombstone(first);
+    store.end(*ended, None, &stone, MINUTE).await.unwrap();
+    let (nobody, _) = session(0);
+    let (list, _) = session(0);
+    server.command(&["RPUSH", &format!("cloakroom:{list}"), "a"]);
+
+    let names = sent_by(&server, async {
+        let known = sessions.iter().map(|(id, _)| *id);
+        let ids: Vec<_> = known.chain([nobody, list]).collect();
+        let loaded = join_all(ids.iter().map(|id| store.load(*id))).await;
+        for (index, loaded) in loaded.into_iter().enumerate() {
+            match (index, loaded) {
+                (7, loaded) => assert_eq!(loaded.unwrap(), Loaded::Tombstone(stone.clone())),
+                (150, loaded) => assert_eq!(loaded.unwrap(), Loaded::Nothing),
+                (151, loaded) => {
+                    assert_eq!(loaded.unwrap_err().kind(), StoreErrorKind::Unreadable);
+                }
+                (index, loaded) => {
+                    assert_eq!(loaded.unwrap(), Loaded::Record(sessions[index].1.clone()));
+                }
+            }
+        }
+    })
+    .await;
+    let count = |name| names.iter().filter(|there| *there == name).count();
+    // The first is alone; what is not found is asked for by itself.
+    assert_eq!((count("MGET"), count("GET")), (3, 3), "{names:?}");
+}
+
+#[tokio::test]
+async fn writes_share_a_call_and_each_learns_its_own_outcome() {
+    let server = RedisServer::start();
+    let store = open(server.url()).await;
+    let sessions = begin_many(&store).await;
+    let names = sent_by(&server, async {
+        let updates = sessions.iter().map(async |(id, record)| {
+            let after = next(record, number(record) + 1);
+            store.update(*id, record.revision(), &after, MINUTE).await
+        });
+        for updated in join_all(updates).await {
+            assert_eq!(updated.unwrap(), Updated::Updated);
+        }
+    })
+    .await;
+    let calls = names.iter().filter(|name| name.starts_with("EVAL")).count();
+    assert!(calls <= 8, "{calls} calls for {MANY} updates");
+    for (id, record) in &sessions {
+        let Loaded::Record(there) = store.load(*id).await.unwrap() else {
+            panic!("it is there");
+        };
+        assert_eq!(number(&there), number(record) + 1);
+    }
+}
+
+#[tokio::test]
+async fn of_many_updates_of_one_session_one_wins() {
+    let server = RedisServer::start();
+    let store = open(server.url()).await;
+    let (id, record) = session(1);
+    store.create(id, &record, MINUTE).await.unwrap();
+    let updates = (0..MANY).map(async |number| {
+        let after = next(&record, number);
+        let updated = store.update(id, record.revision(), &after, MINUTE).await;
+        (after, updated.unwrap())
+    });
+    let mut won = Vec::new();
+    let mut there = Vec::new();
+    for (after, updated) in join_all(updates).await {
+        match updated {
+            Updated::Updated => won.push(after),
+            Updated::Conflict(record) => there.push(record),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(won.len(), 1);
+    assert!(there.iter().all(|there| *there == won[0]));
+}
+
+#[tokio::test]
+async fn different_verbs_and_errors_share_a_call() {
+    let server = RedisServer::start();
+    let store = open(server.url()).await;
+    let sessions = begin_many(&store).await;
+    let (list, record) = session(0);
+    let key = format!("cloakroom:{list}");
+    server.command(&["RPUSH", &key, "a"]);
+    let work = sessions
+        .iter()
+        .enumerate()
+        .map(async |(index, (id, record))| {
+            let (expected, seen) = (record.revision(), record.seen().plus(MINUTE));
+            match index % 5 {
+                0 => {
+                    let updated = store.update(*id, expected, &next(record, 9), MINUTE).await;
+                    assert_eq!(updated.unwrap(), Updated::Updated);
+                }
+                1 => {
+                    let touched = store.touch(*id, expected, seen, MINUTE).await;
+                    assert_eq!(touched.unwrap(), Touched::Touched);
+                }
+                2 => {
+                    let stone = tombstone(record);
+                    let ended = store.end(*id, Some(expected), &stone, MINUTE).await;
+                    assert_eq!(ended.unwrap(), Ended::Ended);
+                }
+                3 => {
+                    let updated = store.update(*id, revision(), record, MINUTE).await;
+                    assert_eq!(updated.unwrap(), Updated::Conflict(record.clone()));
+                }
+                _ => {
+                    // Not a string: its error is nobody else's.
+                    let updated = store.update(list, revision(), record, MINUTE).await;
+                    assert_eq!(updated.unwrap_err().kind(), StoreErrorKind::Unreadable);
+                }
+            }
+        });
+    join_all(work).await;
+    // An ending replaces whatever is there.
+    let ended = store.end(list, None, &tombstone(&record), MINUTE).await;
+    assert_eq!(ended.unwrap(), Ended::Ended);
+}
+
+#[tokio::test]
+async fn a_server_without_memory_refuses_writes_and_still_ends_sessions() {
+    let server = RedisServer::start();
+    let store = open(server.url()).await;
+    let sessions = begin_many(&store).await;
+    server.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    let updates = sessions.iter().map(async |(id, record)| {
+        let after = next(record, 9);
+        store.update(*id, record.revision(), &after, MINUTE).await
+    });
+    for updated in join_all(updates).await {
+        assert_eq!(updated.unwrap_err().kind(), StoreErrorKind::OutOfMemory);
+    }
+    let ends = sessions.iter().map(async |(id, record)| {
+        let stone = tombstone(record);
+        store.end(*id, None, &stone, MINUTE).await
+    });
+    for ended in join_all(ends).await {
+        assert_eq!(ended.unwrap(), Ended::Ended);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_knows_no_script_is_sent_the_text() {
+    let server = RedisServer::start();
+    let store = open(server.url()).await;
+    let sessions = begin_many(&store).await;
+    server.command(&["SCRIPT", "FLUSH"]);
+    let updates = sessions.iter().map(async |(id, record)| {
+        let after = next(record, 9);
+        store.update(*id, record.revision(), &after, MINUTE).await
+    });
+    for updated in join_all(updates).await {
+        assert_eq!(updated.unwrap(), Updated::Updated);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn requests_that_are_given_up_keep_nobody_waiting() {
+    let server = RedisServer::start();
+    let store = open(server.url()).await;
+    let sessions = begin_many(&store).await;
+    for round in 0..20 {
+        let mut kept = Vec::new();
+        for (index, (id, record)) in sessions.iter().cloned().enumerate() {
+            let store = store.clone();
+            let request = tokio::spawn(async move {
+                let loaded = store.load(id).await?;
+                store
+                    .touch(id, record.revision(), record.seen(), MINUTE)
+                    .await?;
+                Ok::<_, cloakroom_core::StoreError>(loaded)
+            });
+            if (index + round) % 3 == 0 {
+                request.abort();
+            } else {
+                kept.push((request, index));
+            }
+        }
+        for (request, index) in kept {
+            let loaded = request.await.unwrap().unwrap();
+            assert_eq!(loaded, Loaded::Record(sessions[index].1.clone()));
+        }
+    }
+}
+
+/// A future that is made and not polled on, as in a `select!`, must not hold up the others.
+#[tokio::test]
+async fn a_request_that_is_not_polled_keeps_nobody_waiting() {
+    let server = RedisServer::start();
+    let store = open(server.url()).await;
+    let sessions = begin_many(&store).await;
+    let mut idle = Vec::new();
+    for (id, record) in &sessions[..3] {
+        let mut load = Box::pin(store.load(*id));
+        assert!(futures_util::poll!(&mut load).is_pending());
+        idle.push((load, record));
+    }
+    for loaded in join_all(sessions.iter().map(|(id, _)| store.load(*id))).await {
+        assert!(matches!(loaded, Ok(Loaded::Record(_))));
+    }
+    for (load, record) in idle {
+        assert_eq!(load.await.unwrap(), Loaded::Record(record.clone()));
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_is_asked_for_each_key_by_itself() {
+    let cluster = Cluster::start();
+    let store = open(cluster.url()).await;
+    let sessions = begin_many(&store).await;
+    let updates = sessions.iter().map(async |(id, record)| {
+        let after = next(record, 9);
+        store.update(*id, record.revision(), &after, MINUTE).await
+    });
+    for updated in join_all(updates).await {
+        assert_eq!(updated.unwrap(), Updated::Updated);
+    }
+    for loaded in join_all(sessions.iter().map(|(id, _)| store.load(*id))).await {
+        let Loaded::Record(record) = loaded.unwrap() else {
+            panic!("it is there");
+        };
+        assert_eq!(number(&record), 9);
+    }
+}
