@@ -42,7 +42,12 @@ pub struct Entries {
     list: Arc<Vec<Entry>>,
     /// The length of all of it as one JSON object, less the outer braces.
     len: usize,
+    /// What the text that was read holds of entries that are gone, about.
+    stale: usize,
 }
+
+/// So much of what is gone may be kept along, besides as much as there is.
+const STALE: usize = 1024;
 
 #[derive(Clone, PartialEq, Eq)]
 struct Entry {
@@ -151,8 +156,29 @@ impl Entries {
         };
         let list = Arc::make_mut(&mut self.list);
         match place {
-            Ok(place) => self.len -= mem::replace(&mut list[place], entry).json_len(),
+            Ok(place) => {
+                let old = mem::replace(&mut list[place], entry);
+                self.forget(&old);
+            }
             Err(place) => list.insert(place, entry),
+        }
+    }
+
+    /// Takes an entry that is gone off the books, and off the text when that holds little else.
+    fn forget(&mut self, old: &Entry) {
+        self.len -= old.json_len();
+        self.stale += old.value.len_in_shared_text();
+        self.leave_stale_text();
+    }
+
+    fn leave_stale_text(&mut self) {
+        if self.stale <= self.len + STALE {
+            return;
+        }
+        let mut json = String::with_capacity(self.json_len());
+        self.write_json(&mut json);
+        if let Ok(fresh) = Self::from_json(&json) {
+            *self = fresh;
         }
     }
 
@@ -165,9 +191,9 @@ impl Entries {
     /// Removes `key`, and gives what it held.
     pub fn remove(&mut self, key: &str) -> Option<Value> {
         let place = self.find(key).ok()?;
-        let entry = Arc::make_mut(&mut self.list).remove(place);
-        self.len -= entry.json_len();
-        Some(entry.value)
+        let old = Arc::make_mut(&mut self.list).remove(place);
+        self.forget(&old);
+        Some(old.value)
     }
 
     /// Removes everything but the library's own entries, see [`is_reserved`].
@@ -178,6 +204,8 @@ impl Entries {
                 own.put(entry.clone());
             }
         }
+        own.stale = self.stale + (self.len - own.len);
+        own.leave_stale_text();
         *self = own;
     }
 
@@ -268,4 +296,36 @@ fn json_key(key: &str) -> String {
 fn is_plain(key: &str) -> bool {
     key.bytes()
         .all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(entries: &Entries) -> usize {
+        let held = entries.list.iter().map(|entry| entry.value.held());
+        held.max().unwrap_or_default()
+    }
+
+    #[test]
+    fn what_is_gone_does_not_stay_in_memory() {
+        let json = format!(r#"{{"$own":1,"big":"{}","small":2}}"#, "x".repeat(100_000));
+        let read = Entries::from_json(&json).unwrap();
+        assert!(held(&read) > 100_000);
+        let (mut removed, mut replaced, mut cleared) = (read.clone(), read.clone(), read);
+        removed.remove("big");
+        replaced.set("big", "y").unwrap();
+        cleared.clear();
+        for (entries, expected) in [
+            (removed, r#"{"$own":1,"small":2}"#),
+            (replaced, r#"{"$own":1,"big":"y","small":2}"#),
+            (cleared, r#"{"$own":1}"#),
+        ] {
+            let mut json = String::new();
+            entries.write_json(&mut json);
+            assert_eq!(json, expected);
+            assert_eq!(entries.json_len(), expected.len());
+            assert!(held(&entries) <= expected.len() + STALE);
+        }
+    }
 }

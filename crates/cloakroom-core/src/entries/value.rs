@@ -19,6 +19,20 @@ impl Value {
         Self(json)
     }
 
+    /// How much of a longer text it is; nothing, if it is all of its own.
+    pub(super) fn len_in_shared_text(&self) -> usize {
+        match self.0.range.len() {
+            len if len < self.0.whole.len() => len,
+            _ => 0,
+        }
+    }
+
+    /// How long the text is that it keeps in memory.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.0.whole.len()
+    }
+
     /// The JSON text.
     #[must_use]
     pub fn get(&self) -> &str {

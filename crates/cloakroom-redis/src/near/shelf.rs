@@ -17,8 +17,8 @@ const SLOTS: usize = 4096;
 /// More than the changes that a slot can see while one command is under way.
 const ALL_CHANGED: u64 = 1 << 32;
 
-/// What one entry of a session takes in memory beside its text: two shared pointers with their counts,
-/// and its place in the map.
+/// What one entry of a session takes in memory beside its text: where its key and its value stand, and
+/// room for what a text still holds that is gone.
 const PER_ENTRY: usize = 96;
 
 /// The remembered sessions, bounded in bytes.
