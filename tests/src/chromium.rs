@@ -286,7 +286,14 @@ impl Drop for Chromium {
     }
 }
 
+/// Starts the driver; again, if it ends: it wants one port on both IPv4 and IPv6, and another program may
+/// have what it chose on one of them.
 fn start_driver() -> (Child, u16) {
+    let started = (0..5).find_map(|_| try_to_start_driver());
+    started.expect("chromedriver tells its port")
+}
+
+fn try_to_start_driver() -> Option<(Child, u16)> {
     let program = env::var_os("CHROMEDRIVER").unwrap_or_else(|| "chromedriver".into());
     let mut driver = Command::new(program)
         .arg("--port=0")
@@ -302,8 +309,12 @@ fn start_driver() -> (Child, u16) {
         let (_, port) = line.split_once("started successfully on port ")?;
         port.trim_end_matches('.').parse().ok()
     });
-    let port = ports.next();
-    (driver, port.expect("chromedriver tells its port"))
+    let Some(port) = ports.next() else {
+        drop(driver.kill());
+        drop(driver.wait());
+        return None;
+    };
+    Some((driver, port))
 }
 
 fn new_folder() -> PathBuf {
