@@ -1,0 +1,107 @@
+//! What the pieces of a request cost by themselves, without a server: `cargo bench --bench pieces` in this folder.
+
+use std::hint::black_box;
+
+use cloakroom::core::codec::{self, Stored};
+use cloakroom::core::{
+    Changes, Clock, Entries, Expiry, Limits, Realm, Record, Revision, SystemClock, SystemEntropy,
+    Token,
+};
+use divan::Bencher;
+
+fn main() {
+    divan::main();
+}
+
+const COUNTS: [usize; 4] = [1, 10, 100, 1000];
+
+fn entries(count: usize) -> Entries {
+    let mut entries = Entries::new();
+    for index in 0..count {
+        let value = [index, index + 1];
+        entries
+            .set(&format!("entry {index:04}"), &value)
+            .expect("numbers are JSON");
+    }
+    entries
+}
+
+fn token() -> Token {
+    Token::issue(SystemClock.now(), &SystemEntropy).expect("there is randomness")
+}
+
+fn record(count: usize) -> Record {
+    let now = SystemClock.now();
+    Record::new(
+        Revision::draw(&SystemEntropy).expect("there is randomness"),
+        now,
+        Limits::begin(Expiry::default(), now),
+        Realm::new("bench").digest(&token()),
+        entries(count),
+    )
+}
+
+/// A token is read from a cookie's value.
+#[divan::bench]
+fn token_parse(bencher: Bencher<'_, '_>) {
+    let text = token().encode();
+    bencher.bench(|| Token::parse(black_box(&text)));
+}
+
+/// What a store compares with: the digest of a token.
+#[divan::bench]
+fn token_digest(bencher: Bencher<'_, '_>) {
+    let (realm, token) = (Realm::new("bench"), token());
+    bencher.bench(|| realm.digest(black_box(&token)));
+}
+
+/// A record of so many entries is read.
+#[divan::bench(args = COUNTS)]
+fn record_decode(bencher: Bencher<'_, '_>, count: usize) {
+    let text = codec::encode(&record(count));
+    bencher.bench(|| match codec::decode(black_box(text.as_bytes())) {
+        Ok(Stored::Record(record)) => record,
+        other => panic!("it is a record: {other:?}"),
+    });
+}
+
+/// A record of so many entries is written.
+#[divan::bench(args = COUNTS)]
+fn record_encode(bencher: Bencher<'_, '_>, count: usize) {
+    let record = record(count);
+    bencher.bench(|| codec::encode(black_box(&record)));
+}
+
+/// One entry among so many is asked for.
+#[divan::bench(args = COUNTS)]
+fn get_among(bencher: Bencher<'_, '_>, count: usize) {
+    let (entries, key) = (entries(count), format!("entry {:04}", count / 2));
+    bencher.bench(|| entries.get::<[usize; 2]>(black_box(&key)));
+}
+
+/// One entry among so many is changed, on a copy of what was loaded.
+#[divan::bench(args = COUNTS)]
+fn set_among(bencher: Bencher<'_, '_>, count: usize) {
+    let (base, key) = (entries(count), format!("entry {:04}", count / 2));
+    bencher.bench(|| {
+        let (mut mine, mut changes) = (base.clone(), Changes::new());
+        changes
+            .set(&mut mine, black_box(&key), &[0, 0])
+            .expect("it is JSON");
+        mine
+    });
+}
+
+/// One edit is played again on a fresher record of so many entries.
+#[divan::bench(args = COUNTS)]
+fn replay_among(bencher: Bencher<'_, '_>, count: usize) {
+    let base = entries(count);
+    let (mut mine, mut changes) = (base.clone(), Changes::new());
+    let key = format!("entry {:04}", count / 2);
+    changes
+        .update(&mut mine, &key, |_: Option<[usize; 2]>| [1, 2])
+        .expect("it is JSON");
+    let mut fresher = base.clone();
+    fresher.set("another", &1).expect("it is JSON");
+    bencher.bench(|| changes.replay(black_box(&base), black_box(&fresher)));
+}
