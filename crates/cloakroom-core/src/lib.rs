@@ -16,6 +16,7 @@
 //! | [`record`] | what a store keeps of a session, and of an ended one |
 //! | [`codec`] | the bytes of a record, versioned |
 //! | [`user`] | [`UserId`], and who has signed in |
+//! | [`arrival`] | sessions that move in from another system: their token, and where they came from |
 //! | [`rotation`] | the secret's rotation in place, as pure decisions |
 //! | [`event`] | what happens to sessions, and the contract of an [`EventBus`] |
 //! | [`index`] | which sessions a user has: the contract of a [`UserIndex`] |
@@ -58,6 +59,7 @@
 //! # }
 //! ```
 
+pub mod arrival;
 pub mod change;
 pub mod clock;
 pub mod codec;

@@ -132,12 +132,14 @@ pub enum EndReason {
     Renewed,
     /// A renewal could not be completed, and gave up its new session.
     Abandoned,
+    /// It had moved in from another system, and ended there.
+    AtOrigin,
     /// A reason that a newer version of this crate wrote.
     Other,
 }
 
 impl EndReason {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Destroyed,
         Self::SignedOut,
         Self::ByUser,
@@ -147,6 +149,7 @@ impl EndReason {
         Self::Stolen,
         Self::Renewed,
         Self::Abandoned,
+        Self::AtOrigin,
     ];
 
     /// The word for it, in lower case.
@@ -162,6 +165,7 @@ impl EndReason {
             Self::Stolen => "stolen",
             Self::Renewed => "renewed",
             Self::Abandoned => "abandoned",
+            Self::AtOrigin => "at_origin",
             Self::Other => "other",
         }
     }

@@ -46,6 +46,17 @@ impl Token {
         })
     }
 
+    /// A token from a moment and what was derived from a secret, of which 26 bytes are taken.
+    pub(crate) fn derived(at: Timestamp, bytes: &[u8; 32]) -> Self {
+        let (mut id, mut secret) = ([0; 10], [0; SECRET_LEN]);
+        id.copy_from_slice(&bytes[..10]);
+        secret.copy_from_slice(&bytes[10..10 + SECRET_LEN]);
+        Self {
+            id: SessionId::from_parts(at, &id),
+            secret,
+        }
+    }
+
     /// Reads what [`encode`](Self::encode) wrote, and nothing else: another length, another
     /// alphabet, padding, stray bits at the end or an id that is no UUIDv7 give `None`.
     #[must_use]

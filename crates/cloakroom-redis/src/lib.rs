@@ -40,6 +40,7 @@
 //! | `epoch`, `begin_epoch` | `GET`, `EVALSHA epoch.lua 1 key …` | 1 |
 //! | `publish` | `PUBLISH` | 1 |
 //! | `subscribe` | on a connection of its own, once a second: `SUBSCRIBE`, `CLIENT ID` | none |
+//! | [`ForeignKeys`], keys of others | `GET` or `GETEX`, `DEL` | 1 |
 //! | [`RedisStore::ping`] | `PING` | 1 |
 //! | [`RedisStore::check`] | `INFO`, `EVAL rights.lua 0 key channel` | 1, per primary |
 //!
@@ -58,7 +59,8 @@
 //! ```
 //!
 //! and in a cluster `+cluster|slots +cluster|info`, behind sentinels `+role`, to wait for replicas
-//! `+wait`, for a near cache `+client|tracking +client|trackinginfo`. For a password that changes, give the user both for a while (`>new`), then restart the app
+//! `+wait`, for a near cache `+client|tracking +client|trackinginfo`, for sessions that move in from
+//! tower-sessions `(~?????????????????????? +get +mget +getex +del)` (Redis 7). For a password that changes, give the user both for a while (`>new`), then restart the app
 //! with the new one, then take the old one away (`<old`): Redis keeps connections that are open, and
 //! the store is refused when it has to make one.
 //!
@@ -123,6 +125,7 @@ mod command;
 mod connection;
 mod error;
 mod event;
+mod foreign;
 mod health;
 mod key;
 mod line;
@@ -137,6 +140,7 @@ mod watchdog;
 
 pub use self::builder::RedisStoreBuilder;
 pub use self::error::{ConnectError, ConnectErrorKind};
+pub use self::foreign::ForeignKeys;
 pub use self::health::{Health, Role, ServerKind, ServerMode, Warning};
 #[cfg(feature = "near-cache")]
 pub use self::near::{NearCache, NearCacheBuilder, NearCacheStats};

@@ -119,7 +119,10 @@ impl RedisStore {
         }
     }
 
-    #[cfg(feature = "near-cache")]
+    pub(crate) const fn replicas(&self) -> Option<&Replicas> {
+        self.replicas.as_ref()
+    }
+
     pub(crate) const fn connection(&self) -> &Connection {
         &self.connection
     }

@@ -4,8 +4,9 @@
 //! |---|---|---|
 //! | `SessionManagerLayer`, which is to stay | a store on Redis that loses nothing | [`TowerStore`](v0_15::TowerStore) |
 //! | axum-login, axum-messages, handlers that take `tower_sessions::Session` | Cloakroom's layer below them | [`BridgeLayer`](v0_15::BridgeLayer) |
+//! | live sessions in tower-sessions' Redis store | Cloakroom's layer, and nobody logged out | [`moving_in`] (feature `moving-in`) |
 //!
-//! Both stand in a module for each version, behind a feature of the same name: `v0_14` (on which
+//! The first two stand in a module for each version, behind a feature of the same name: `v0_14` (on which
 //! axum-login 0.18 and axum-messages 0.8 stand) and `v0_15`. Both features can be on, and both bridges
 //! in one stack.
 //!
@@ -106,6 +107,8 @@ mod identity;
 mod life;
 #[cfg(any(feature = "v0_14", feature = "v0_15"))]
 mod merge;
+#[cfg(feature = "moving-in")]
+pub mod moving_in;
 #[cfg(feature = "v0_14")]
 #[allow(clippy::duplicate_mod, reason = "one source for both versions")]
 pub mod v0_14;

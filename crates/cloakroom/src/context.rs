@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cloakroom_core::arrival::Arrival;
+use cloakroom_core::index::OLD;
 use cloakroom_core::rotation::Rotation;
 use cloakroom_core::{
-    Authentication, Clock, Entries, Entropy, Expiry, Realm, Store, SystemClock, SystemEntropy,
-    UserId, UserKey, codec,
+    Authentication, Clock, Entries, Entropy, Expiry, Realm, SessionId, Store, SystemClock,
+    SystemEntropy, UserId, UserKey, codec,
 };
 
+use crate::arrival::Arrivals;
 use crate::cookie::{CookieConfig, TokenHeader};
 use crate::device::Devices;
 use crate::epoch::Epoch;
@@ -33,7 +36,9 @@ pub(crate) struct Context {
     /// The rule for sessions that nobody has signed in to, if it is another.
     pub(crate) anonymous_expiry: Option<Expiry>,
     pub(crate) longest: Duration,
-    pub(crate) rotation: Option<Rotation>,
+    rotation: Option<Rotation>,
+    /// Sessions of another system that move in.
+    pub(crate) arrivals: Option<Arc<Arrivals>>,
     pub(crate) session_limit: Option<SessionLimit>,
     pub(crate) devices: Option<Arc<Devices>>,
     pub(crate) tells: bool,
@@ -88,6 +93,7 @@ impl Context {
             expiry: Expiry::default(),
             anonymous_expiry: None,
             rotation: None,
+            arrivals: None,
             session_limit: None,
             devices: None,
             tells: true,
@@ -111,6 +117,24 @@ impl Context {
             Some(anonymous) if !entries.contains(Authentication::KEY) => anonymous,
             _ => self.expiry,
         }
+    }
+
+    pub(crate) const fn set_rotation(&mut self, rotation: Rotation) {
+        self.rotation = Some(rotation);
+    }
+
+    /// How the secret of a session with these entries rotates. One that has moved in keeps the secret
+    /// that follows from its old id, to which old cookies lead, until it is renewed.
+    pub(crate) fn rotation(&self, entries: &Entries) -> Option<Rotation> {
+        self.rotation.filter(|_| !entries.contains(Arrival::KEY))
+    }
+
+    /// Whether no session can begin under an id any more, since it was issued too long ago. Ids of
+    /// sessions that move in are as old as the move.
+    pub(crate) fn is_old(&self, id: SessionId) -> bool {
+        let may_begin = |arrivals: &Arc<Arrivals>| arrivals.may_begin(id);
+        self.clock.now().since(id.created_at()) >= OLD
+            && !self.arrivals.as_ref().is_some_and(may_begin)
     }
 
     /// Whether requests are looked through for cookies.

@@ -257,6 +257,8 @@ pub enum ConfigErrorKind {
     TokenHeader,
     /// The store cannot do what is asked for.
     Store,
+    /// Sessions cannot move in like this.
+    Arrivals,
 }
 
 impl ConfigError {

@@ -21,6 +21,23 @@ pub(crate) fn created(id: SessionId) {
     info!(target: TARGET, session = %id, "session created");
 }
 
+pub(crate) fn moved_in(id: SessionId) {
+    meter::moved_in();
+    info!(target: TARGET, session = %id, "session moved in from another system");
+}
+
+pub(crate) fn old_entry_left(id: SessionId, key: &str) {
+    warn!(
+        target: TARGET, session = %id, key,
+        "an entry of a session that moves in is left behind: its key is reserved"
+    );
+}
+
+pub(crate) fn old_not_ended(error: &StoreError) {
+    meter::failed("end_old", label(&error.clone().into()));
+    error!(target: TARGET, error = display_chain(error), "the old session of one that has moved in could not be ended for sure");
+}
+
 pub(crate) fn renewed(old: SessionId, new: SessionId) {
     meter::renewed();
     info!(target: TARGET, session = %new, renewed_from = %old, "session renewed");
@@ -206,11 +223,11 @@ impl Drop for Command {
 pub(crate) struct Once {
     mounted_twice: AtomicBool,
     not_published: AtomicBool,
-    unreadable: Mutex<HashSet<SessionId>>,
+    told: Mutex<HashSet<SessionId>>,
 }
 
 impl Once {
-    /// So many unreadable records are remembered; then it starts over.
+    /// So many sessions that could not be taken are remembered; then it starts over.
     const REMEMBERED: usize = 1024;
 
     pub(crate) fn mounted_twice(&self, cookie: &str) {
@@ -232,21 +249,32 @@ impl Once {
         }
     }
 
+    pub(crate) fn not_moved(&self, id: SessionId, reason: &'static str) {
+        meter::load("not_moved");
+        if self.is_first(id) {
+            error!(
+                target: TARGET, session = %id, reason,
+                "an old session cannot move in: it is treated as none, and left as it is"
+            );
+        }
+    }
+
     pub(crate) fn unreadable(&self, id: SessionId, error: &StoreError) {
         meter::load("unreadable");
-        let mut told = self
-            .unreadable
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if told.len() >= Self::REMEMBERED {
-            told.clear();
-        }
-        if told.insert(id) {
+        if self.is_first(id) {
             error!(
                 target: TARGET, session = %id, error = display_chain(error),
                 "a stored session cannot be read: it is treated as none, and left as it is"
             );
         }
+    }
+
+    fn is_first(&self, id: SessionId) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() >= Self::REMEMBERED {
+            told.clear();
+        }
+        told.insert(id)
     }
 }
 

@@ -50,6 +50,7 @@
 //! | hear what happens, end live connections | [`Sessions::events`], [`Session::watch`] |
 //! | notice a stolen cookie | [`SessionLayer::with_rotation`] |
 //! | carry the token in a header | [`TokenHeader`] |
+//! | take over the live sessions of another library | [`SessionLayer::with_arrivals`] |
 //! | renew, end, choose a life | [`Session::renew`], [`Session::destroy`], [`Session::set_expiry`], [`Session::reset_expiry`] |
 //! | commit at once | [`Session::save`], [`Session::update_now`], [`Session::take_once`] |
 //! | outlive the request | [`Session::detach`] |
@@ -119,6 +120,7 @@
 //! | `metrics` | counters and the store's latency, through the `metrics` facade |
 //! | `testing` | helpers for an app's tests |
 
+mod arrival;
 mod budget;
 mod commit;
 mod context;
@@ -152,6 +154,7 @@ pub use cloakroom_core::{
     EndReason, Expiry, MemoryStore, SessionEvent, SessionId, Store, Subscription, UserId,
 };
 
+pub use self::arrival::{Arrivals, MigrationKey, OldEnded, OldId, OldSession, Predecessor};
 pub use self::context::{OnError, OnOverwrite};
 #[cfg(feature = "seal")]
 pub use self::cookie::SealKey;

@@ -7,6 +7,7 @@ use cloakroom_core::rotation::{Presented, Secrets};
 use cloakroom_core::store::Loaded;
 use cloakroom_core::{EndReason, SessionId, StoreError, StoreErrorKind, Token};
 
+use crate::arrival::{Former, companion, entrance};
 use crate::budget::Budget;
 use crate::commit::Committer;
 use crate::context::Context;
@@ -16,12 +17,54 @@ use crate::event;
 use crate::meter;
 use crate::state::{Live, Standing};
 
-/// Finds the session that a request's cookies open. Costs no command when none of them can.
+/// What a request's cookies led to.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) standing: Standing,
+    /// It was the cookie of another system, from which the session has come.
+    pub(crate) by_old_cookie: bool,
+}
+
+impl Found {
+    pub(crate) const fn by_ticket(standing: Standing) -> Self {
+        Self {
+            standing,
+            by_old_cookie: false,
+        }
+    }
+
+    pub(crate) const fn by_old_cookie(live: Live) -> Self {
+        Self {
+            standing: Standing::Live(live),
+            by_old_cookie: true,
+        }
+    }
+}
+
+/// Finds the session that a request's cookies open, or lets it move in. Costs no command when none of
+/// them can.
 pub(crate) async fn find(
     context: &Arc<Context>,
     tickets: &Tickets,
+    former: &Former,
     budget: &Budget,
-) -> Result<Standing, SessionError> {
+) -> Result<Found, SessionError> {
+    let found = find_by_ticket(context, tickets, budget).await?;
+    match (found, &context.arrivals) {
+        (Some(found), Some(arrivals)) => {
+            let presented = former.of(context, tickets);
+            entrance::find(context, arrivals, presented, found, budget).await
+        }
+        (found, _) => Ok(Found::by_ticket(found.unwrap_or_default())),
+    }
+}
+
+/// `None` if two cookies contradict each other.
+async fn find_by_ticket(
+    context: &Arc<Context>,
+    tickets: &Tickets,
+    budget: &Budget,
+) -> Result<Option<Standing>, SessionError> {
     let mut found = Standing::Nothing;
     let tokens = presented(tickets, &context.cookie);
     if tokens.is_empty() {
@@ -34,14 +77,14 @@ pub(crate) async fn find(
                 if second.token.id() != first.token.id() =>
             {
                 event::two_live_cookies(first.token.id(), second.token.id());
-                return Ok(Standing::Nothing);
+                return Ok(None);
             }
             (Standing::Live(live), _) => found = Standing::Live(live),
             (Standing::Tombstoned, Standing::Nothing) => found = Standing::Tombstoned,
             (Standing::Tombstoned | Standing::Nothing, _) => {}
         }
     }
-    Ok(found)
+    Ok(Some(found))
 }
 
 /// Finds what one token opens.
@@ -99,7 +142,7 @@ pub(crate) async fn again(
 }
 
 /// What is there; `None` for what cannot be read.
-async fn read(
+pub(crate) async fn read(
     context: &Context,
     load: impl Future<Output = Result<Loaded, StoreError>>,
     id: SessionId,
@@ -119,8 +162,8 @@ async fn read(
 }
 
 /// A session that is there: unless it is over by the rule of now, which may be stricter than the TTL
-/// that the store enforces, or began before the epoch.
-async fn live(
+/// that the store enforces, or began before the epoch; or where it came from, it is over.
+pub(crate) async fn live(
     context: &Arc<Context>,
     live: Live,
     budget: &Budget,
@@ -139,8 +182,20 @@ async fn live(
         event::before_epoch(id);
         return Ok(Standing::Nothing);
     }
-    meter::load("hit");
-    Ok(Standing::Live(live))
+    match companion::follow(context, live, budget).await {
+        Ok(Some(live)) => {
+            meter::load("hit");
+            Ok(Standing::Live(live))
+        }
+        Ok(None) => {
+            event::ended_token(id, EndReason::AtOrigin);
+            Ok(Standing::Tombstoned)
+        }
+        Err(error) => {
+            meter::load("error");
+            Err(error)
+        }
+    }
 }
 
 /// A retired secret was presented: of the two who hold the cookie, nobody knows who is the thief. So

@@ -9,6 +9,7 @@ use self::facade::count;
 pub use self::facade::describe_metrics;
 
 const LOADS: &str = "cloakroom_loads_total";
+const MOVED_IN: &str = "cloakroom_sessions_moved_in_total";
 const CREATED: &str = "cloakroom_sessions_created_total";
 const SIGNED_IN: &str = "cloakroom_sign_ins_total";
 const RENEWED: &str = "cloakroom_sessions_renewed_total";
@@ -23,6 +24,12 @@ const DURATION: &str = "cloakroom_store_duration_seconds";
 /// A request's cookie was looked up, or the request had none that can be a token.
 pub(crate) fn load(result: &'static str) {
     count(LOADS, &[("result", result)]);
+}
+
+/// A session moved in from another system.
+pub(crate) fn moved_in() {
+    load("moved_in");
+    count(MOVED_IN, &[]);
 }
 
 /// A session was begun.
@@ -110,6 +117,7 @@ mod facade {
         for (name, meaning) in [
             (super::LOADS, "cookies looked up, by what they opened"),
             (super::CREATED, "sessions begun"),
+            (super::MOVED_IN, "sessions that came from another system"),
             (super::SIGNED_IN, "users who signed in"),
             (super::RENEWED, "sessions carried over to a new id"),
             (super::ENDED, "sessions that the store has ended"),

@@ -36,6 +36,9 @@ pub(crate) enum Due {
     Confirmation,
     /// The secret that was presented has a successor, or gets one, which is to be handed out.
     Succession,
+    /// The session was found by the cookie of the system that it came from, and its own is to be
+    /// handed out.
+    Arrival,
 }
 
 /// What is to be done.
@@ -53,6 +56,8 @@ pub(crate) enum Step {
     Touch,
     /// An update of what is the library's own. Whether it succeeds does not matter to the request.
     Upkeep,
+    /// Another look: a cookie is handed out only if the session still lives.
+    Look,
     Create,
     Update,
     Renew,
@@ -79,12 +84,14 @@ pub(crate) fn plan(situation: &Situation) -> Plan {
             Due::Nothing => Step::Nothing,
             Due::Touch => Step::Touch,
             Due::Sighting | Due::Confirmation | Due::Succession => Step::Upkeep,
+            Due::Arrival => Step::Look,
         },
         Standing::Nothing | Standing::Tombstoned => Step::Nothing,
     };
     let cookie = match step {
-        Step::Create | Step::Renew => CookiePlan::HandOut,
+        Step::Create | Step::Renew | Step::Look => CookiePlan::HandOut,
         Step::Update if situation.expiry_chosen => CookiePlan::HandOut,
+        Step::Update if situation.due == Due::Arrival => CookiePlan::HandOut,
         Step::Update | Step::Upkeep if situation.due == Due::Succession => CookiePlan::HandOut,
         Step::Update | Step::Upkeep | Step::Touch | Step::Nothing => situation.owed,
     };
@@ -97,12 +104,13 @@ mod tests {
 
     const STANDINGS: [Standing; 3] = [Standing::Nothing, Standing::Tombstoned, Standing::Live];
     const COOKIES: [CookiePlan; 3] = [CookiePlan::Leave, CookiePlan::HandOut, CookiePlan::TakeBack];
-    const DUES: [Due; 5] = [
+    const DUES: [Due; 6] = [
         Due::Nothing,
         Due::Touch,
         Due::Sighting,
         Due::Confirmation,
         Due::Succession,
+        Due::Arrival,
     ];
     const NO_YES: [bool; 2] = [false, true];
 
@@ -128,7 +136,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(all.len(), 3 * 3 * 8 * 5);
+        assert_eq!(all.len(), 3 * 3 * 8 * 6);
         all
     }
 
@@ -145,12 +153,14 @@ mod tests {
             let updates = live && !renews && (now.changed || now.expiry_chosen);
             let idle = live && !renews && !updates;
             let touches = idle && now.due == Due::Touch;
-            let keeps_up = idle && !matches!(now.due, Due::Nothing | Due::Touch);
+            let looks = idle && now.due == Due::Arrival;
+            let keeps_up = idle && !looks && !matches!(now.due, Due::Nothing | Due::Touch);
             assert_eq!(plan.step == Step::Create, begins, "{now:?}");
             assert_eq!(plan.step == Step::Renew, renews, "{now:?}");
             assert_eq!(plan.step == Step::Update, updates, "{now:?}");
             assert_eq!(plan.step == Step::Touch, touches, "{now:?}");
             assert_eq!(plan.step == Step::Upkeep, keeps_up, "{now:?}");
+            assert_eq!(plan.step == Step::Look, looks, "{now:?}");
         }
     }
 
@@ -160,7 +170,7 @@ mod tests {
             let live = now.standing == Standing::Live;
             match plan.step {
                 Step::Create => assert!(!live, "{now:?}"),
-                Step::Renew | Step::Update | Step::Upkeep | Step::Touch => {
+                Step::Renew | Step::Update | Step::Upkeep | Step::Look | Step::Touch => {
                     assert!(live, "{now:?}");
                 }
                 Step::Nothing => {}
@@ -182,8 +192,10 @@ mod tests {
     fn a_ticket_is_handed_out_for_a_reason_and_taken_back_only_if_that_is_owed() {
         for (now, plan) in all() {
             let reason = match plan.step {
-                Step::Create | Step::Renew => true,
-                Step::Update => now.expiry_chosen || now.due == Due::Succession,
+                Step::Create | Step::Renew | Step::Look => true,
+                Step::Update => {
+                    now.expiry_chosen || matches!(now.due, Due::Succession | Due::Arrival)
+                }
                 Step::Upkeep => now.due == Due::Succession,
                 Step::Touch | Step::Nothing => false,
             };

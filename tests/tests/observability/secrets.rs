@@ -24,7 +24,7 @@ fn every_metric_is_described_with_its_unit() {
     });
     let mut names: Vec<String> = rows.collect();
     names.sort();
-    assert_eq!(names.len(), 11, "{names:?}");
+    assert_eq!(names.len(), 12, "{names:?}");
     let described = meters.described();
     assert!(described.keys().eq(&names), "{described:?}");
     for (name, (unit, meaning)) in described {

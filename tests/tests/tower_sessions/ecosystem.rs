@@ -19,7 +19,7 @@ use crate::servers::Redis;
 use crate::visitor::Visitor;
 
 #[derive(Clone, Debug)]
-struct User(String);
+pub(crate) struct User(String);
 
 impl AuthUser for User {
     type Id = String;
@@ -34,7 +34,7 @@ impl AuthUser for User {
 }
 
 #[derive(Clone, Debug)]
-struct Users;
+pub(crate) struct Users;
 
 impl AuthnBackend for Users {
     type User = User;

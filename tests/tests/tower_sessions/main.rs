@@ -4,6 +4,7 @@
 mod ecosystem;
 mod example;
 mod mixed;
+mod moving_in;
 mod servers;
 #[allow(clippy::duplicate_mod, reason = "one suite for both versions")]
 mod suite_014;

@@ -46,6 +46,22 @@ impl Visitor {
         }
     }
 
+    /// The same browser, at another server.
+    pub(crate) fn at(&self, app: &Router) -> Self {
+        Self {
+            app: app.clone(),
+            cookies: self.cookies.clone(),
+        }
+    }
+
+    /// The same browser, with the cookie of this name alone.
+    pub(crate) fn with_only(&self, name: &str) -> Self {
+        let mut one = self.clone();
+        one.cookies.retain(|other, _| other == name);
+        assert_eq!(one.cookies.len(), 1, "there is a cookie {name}");
+        one
+    }
+
     /// Sends a request, and takes the answer's cookies in.
     pub(crate) async fn get(&mut self, path: &str) -> Answer {
         self.send(Method::GET, path).await

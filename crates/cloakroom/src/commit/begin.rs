@@ -1,6 +1,6 @@
 //! Beginning a session: an id of its own, entered for its user before it is stored.
 
-use cloakroom_core::index::{Admission, Applicant, Limit, OLD};
+use cloakroom_core::index::{Admission, Applicant, Limit};
 use cloakroom_core::store::{Created, Loaded};
 use cloakroom_core::{
     Authentication, EndReason, Entries, Limits, Record, Revision, SessionId, StoreError,
@@ -131,7 +131,7 @@ impl Committer<'_> {
     }
 
     /// Enters a session for its user, before it is stored; gives those to be ended for the limit.
-    async fn enter(
+    pub(super) async fn enter(
         &self,
         live: Live,
         user: &UserId,
@@ -195,7 +195,7 @@ impl Committer<'_> {
     pub(super) fn is_dead(&self, id: SessionId, loaded: &Result<Loaded, StoreError>) -> bool {
         match loaded {
             Ok(Loaded::Tombstone(_)) => true,
-            Ok(Loaded::Nothing) => self.now().since(id.created_at()) >= OLD,
+            Ok(Loaded::Nothing) => self.context.is_old(id),
             Ok(Loaded::Record(_)) | Err(_) => false,
         }
     }

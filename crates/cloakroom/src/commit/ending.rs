@@ -12,6 +12,7 @@ use cloakroom_core::{
 use tracing::Instrument;
 
 use super::Committer;
+use super::arrival::ended_with;
 use crate::budget::Budget;
 use crate::context::{Context, TOMBSTONE_TTL};
 use crate::error::SessionError;
@@ -22,16 +23,7 @@ use crate::store::has_ended;
 impl Committer<'_> {
     /// Ends a session, whatever was saved meanwhile.
     pub(crate) async fn end(&self, live: &Live, reason: EndReason) -> Result<Ended, SessionError> {
-        let id = live.token.id();
-        let ended = self.end_at(live, None, reason).await;
-        if has_ended(&ended) {
-            let user = Authentication::of(live.record.entries());
-            self.ended(id, user.as_ref().map(Authentication::user), reason);
-        }
-        if let Err(error) = &ended {
-            event::end_failed(id, error);
-        }
-        Ok(ended?)
+        self.end_told(live, None, reason).await
     }
 
     /// Ends a session of which no more is known than its id and, perhaps, whose it is: so also one
@@ -42,6 +34,7 @@ impl Committer<'_> {
         user: Option<&UserId>,
         reason: EndReason,
     ) -> Result<Ended, SessionError> {
+        let old = self.end_origin_of(id).await?;
         let tombstone = Tombstone::new(None, self.now(), reason);
         let store = &self.context.store;
         let end = store.end(id, None, &tombstone, TOMBSTONE_TTL);
@@ -53,6 +46,24 @@ impl Committer<'_> {
             self.aftermath()
                 .forget(self.context.user_key(user), id)
                 .begin();
+        }
+        if let Err(error) = &ended {
+            event::end_failed(id, error);
+        }
+        Ok(ended_with(old, ended?))
+    }
+
+    pub(super) async fn end_told(
+        &self,
+        live: &Live,
+        expected: Option<Revision>,
+        reason: EndReason,
+    ) -> Result<Ended, SessionError> {
+        let id = live.token.id();
+        let ended = self.end_at(live, expected, reason).await;
+        if has_ended(&ended) {
+            let user = Authentication::of(live.record.entries());
+            self.ended(id, user.as_ref().map(Authentication::user), reason);
         }
         if let Err(error) = &ended {
             event::end_failed(id, error);

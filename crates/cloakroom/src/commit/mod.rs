@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cloakroom_core::arrival::Arrival;
 use cloakroom_core::change::Replay;
 use cloakroom_core::entries::Value;
 use cloakroom_core::event::SessionEvent;
@@ -16,6 +17,7 @@ use cloakroom_core::{
 };
 
 use self::begin::Entering;
+use crate::arrival::Presented;
 use crate::budget::Budget;
 use crate::context::{Context, OnOverwrite};
 use crate::device::Origin;
@@ -24,6 +26,7 @@ use crate::event;
 use crate::state::{Draft, Live};
 use crate::turns::Turn;
 
+pub(crate) mod arrival;
 mod begin;
 pub(crate) mod ending;
 mod renewal;
@@ -56,6 +59,8 @@ pub(crate) struct Committer<'a> {
     pub(crate) budget: &'a Budget,
     /// Where the request comes from.
     pub(crate) origin: Option<&'a Origin>,
+    /// What the request carries of another system.
+    pub(crate) former: Option<Presented<'a>>,
 }
 
 /// What came of a touch.
@@ -92,6 +97,7 @@ impl<'a> Committer<'a> {
             context,
             budget,
             origin: None,
+            former: None,
         }
     }
 }
@@ -104,6 +110,9 @@ impl Committer<'_> {
             is_limited: draft.signing_in.is_some(),
             replaces: None,
         };
+        if draft.signing_in.is_some() {
+            self.end_old(None).await?;
+        }
         let begun = self.begin(&entries, draft.chosen, entering).await?;
         let id = begun.live.token.id();
         event::created(id);
@@ -288,12 +297,12 @@ impl Committer<'_> {
         if entries.json_len() > base.entries().json_len() {
             self.check_size(&entries)?;
         }
-        let created = token.id().created_at();
+        let id = token.id();
         let limits = chosen
             .unwrap_or_else(|| base.limits())
-            .under(self.context.rule(&entries), created)
+            .under(self.context.rule(&entries), Arrival::began(id, &entries))
             // An older token is refused without a look at the store.
-            .until(created.plus(self.context.longest_life()));
+            .until(id.created_at().plus(self.context.longest_life()));
         Ok(Record::new(
             Revision::draw(&*self.context.entropy)?,
             self.now().max(base.seen()),

@@ -27,6 +27,12 @@ impl Committer<'_> {
         let begun = self.begin(&entries, Some(limits), entering).await?;
         match self.retire(old, &begun.live, draft).await {
             Ok(Committed::Stored(stored)) => {
+                // Whoever holds the old cookie must not come in by it again.
+                let moved = (old.token.id(), old.record.entries());
+                if let Err(error) = self.end_old(Some(moved)).await {
+                    self.abandon(stored.live);
+                    return Err(error);
+                }
                 self.renewed(old, &stored.live, draft, begun.sample);
                 Ok(Committed::Stored(stored))
             }
@@ -92,8 +98,7 @@ impl Committer<'_> {
             if !draft.starts_empty() {
                 let merged = self.merge(old.token.id(), draft, &copied)?;
                 let rule = self.context.rule(copied.entries());
-                let created = old.token.id().created_at();
-                let carried = copied.limits().under(rule, created);
+                let carried = copied.limits().under(rule, old.began());
                 let limits = draft.chosen.unwrap_or(carried);
                 let entries = self.dressed(draft, merged.entries);
                 new.live = self.replace(new.live, entries, limits).await?;

@@ -8,13 +8,13 @@ use super::{Committed, Committer, Stored};
 use crate::context::Context;
 use crate::device::Origin;
 use crate::error::SessionError;
-use crate::plan::Due;
+use crate::plan::{Due, Step};
 use crate::state::{Draft, Live};
 
 /// What the library itself has to do to a session that this request has used.
 pub(crate) fn due(context: &Context, origin: Option<&Origin>, live: &Live) -> Due {
     let (now, record) = (context.clock.now(), &live.record);
-    let rotates = context.rotation.is_some_and(|rotation| {
+    let rotates = context.rotation(record.entries()).is_some_and(|rotation| {
         Secrets::are_due(record, &live.token, &context.realm, now, rotation)
     });
     if rotates && record.digest() != &context.realm.digest(&live.token) {
@@ -37,9 +37,13 @@ impl Committer<'_> {
     /// Carries it out.
     pub(crate) async fn keep_up(
         &self,
+        step: Step,
         live: &Live,
         draft: &Draft,
     ) -> Result<Committed, SessionError> {
+        if step == Step::Look {
+            return self.look_again(live).await;
+        }
         if due(self.context, self.origin, live) == Due::Succession
             && !self.rotates(&live.record, &live.token)
         {
@@ -64,9 +68,18 @@ impl Committer<'_> {
         }
     }
 
+    /// A cookie that the browser does not have yet is to be handed out.
+    async fn look_again(&self, live: &Live) -> Result<Committed, SessionError> {
+        // Some clients never take it, and use the session all the same.
+        if due(self.context, self.origin, live) != Due::Nothing {
+            self.touch(live).await;
+        }
+        self.hand_on(live).await
+    }
+
     fn rotates(&self, record: &Record, token: &Token) -> bool {
         let (realm, now) = (&self.context.realm, self.now());
-        let rotation = self.context.rotation;
+        let rotation = self.context.rotation(record.entries());
         rotation.is_some_and(|rotation| Secrets::are_due(record, token, realm, now, rotation))
     }
 
@@ -81,7 +94,7 @@ impl Committer<'_> {
         if let Some(origin) = self.origin {
             origin.refresh(entries);
         }
-        let Some(rotation) = self.context.rotation else {
+        let Some(rotation) = self.context.rotation(base.entries()) else {
             return Ok(*base.digest());
         };
         let (realm, entropy) = (&self.context.realm, &*self.context.entropy);

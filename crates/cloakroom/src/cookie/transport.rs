@@ -11,7 +11,7 @@ use super::token_header::{InHeader, TokenHeader};
 
 /// How many cookies of the session's name are looked at. A browser sends more than one when two
 /// paths or domains have set it, or when somebody planted one.
-const CANDIDATES: usize = 2;
+pub(crate) const CANDIDATES: usize = 2;
 
 /// What of a request's headers may carry its token, unread. HTTP/2 may split `Cookie` into several.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +42,11 @@ impl Tickets {
     /// Whether the client carries its token in a header, and wants no cookie.
     pub(crate) const fn are_in_header(&self) -> bool {
         matches!(self.header, Some(InHeader::Present(_)))
+    }
+
+    /// The values of the cookies of this name; none if the client carries its token in a header.
+    pub(crate) fn values_of(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.pairs().filter_map(move |pair| value_of(pair, name))
     }
 
     fn pairs(&self) -> impl Iterator<Item = &[u8]> {

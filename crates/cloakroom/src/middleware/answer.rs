@@ -36,6 +36,9 @@ pub(super) fn finish<B>(handle: &Handle, answer: &mut Response<B>) {
     if let Some((name, value)) = ticket {
         hand(answer, name, value);
     }
+    if let (Some(arrivals), true) = (&context.arrivals, handle.former.cookie_goes()) {
+        hand(answer, SET_COOKIE, take_back(arrivals.cookie()));
+    }
 }
 
 /// The header that hands out the ticket, or takes it back.

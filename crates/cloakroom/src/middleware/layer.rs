@@ -10,6 +10,7 @@ use tower_layer::Layer;
 
 use super::rejection::DefaultErrorResponse;
 use super::service::SessionService;
+use crate::arrival::Arrivals;
 use crate::context::{Context, OnError, OnOverwrite};
 use crate::cookie::{CookieConfig, TokenHeader};
 #[cfg(feature = "devices")]
@@ -146,7 +147,7 @@ impl<E> SessionLayer<E> {
                 ),
             ));
         }
-        Ok(self.configured(|context| context.rotation = Some(rotation)))
+        Ok(self.configured(|context| context.set_rotation(rotation)))
     }
 
     /// Writes down from where and with what users sign in, for their own list of devices. Default:
@@ -159,6 +160,20 @@ impl<E> SessionLayer<E> {
     /// Lets clients that are no browsers carry the token in a header. Default: the cookie alone.
     pub fn with_token_header(self, header: TokenHeader) -> Self {
         self.configured(|context| context.token_header = Some(header))
+    }
+
+    /// Lets sessions of the system that the app used before move in. Default: old cookies are
+    /// nothing. Call it after [`with_cookie`](Self::with_cookie).
+    ///
+    /// The secret of a moved session does not rotate until it is renewed, as signing in does.
+    ///
+    /// # Errors
+    ///
+    /// When the old cookie could not be removed, or has the name of the layer's own; when the move
+    /// began 400 days ago, or has not begun.
+    pub fn with_arrivals(self, arrivals: Arrivals) -> Result<Self, ConfigError> {
+        arrivals.validate(&self.context.cookie, self.context.clock.now())?;
+        Ok(self.configured(|context| context.arrivals = Some(Arc::new(arrivals))))
     }
 
     /// Publishes no events. Default: what happens to sessions is told to all servers, beside the
@@ -194,6 +209,9 @@ impl<E> SessionLayer<E> {
     /// When browsers would refuse it (ASVS 5.0, 3.3.5).
     pub fn with_cookie(self, cookie: CookieConfig) -> Result<Self, ConfigError> {
         cookie.validate()?;
+        if let Some(arrivals) = &self.context.arrivals {
+            arrivals.validate(&cookie, self.context.clock.now())?;
+        }
         Ok(self.configured(|context| {
             if !context.own_realm {
                 context.realm = Realm::new(cookie.name());

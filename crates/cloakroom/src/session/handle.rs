@@ -12,6 +12,7 @@ use tracing::Instrument;
 
 use super::lazy::LazySession;
 use super::lifecycle::Reloaded;
+use crate::arrival::Former;
 use crate::budget::Budget;
 use crate::commit::upkeep::due;
 use crate::commit::{Committed, Committer, Use};
@@ -27,6 +28,7 @@ use crate::state::{Live, Standing, State};
 pub(crate) struct Handle {
     pub(crate) context: Arc<Context>,
     pub(crate) tickets: Tickets,
+    pub(crate) former: Former,
     /// Where the request comes from, if that is written down.
     origin: Option<Origin>,
     /// The session of a layer further out.
@@ -62,6 +64,7 @@ impl Handle {
             budget: Budget::new(context.budget),
             context,
             tickets,
+            former: Former::default(),
             origin,
             outer,
             asked: AtomicBool::new(false),
@@ -84,9 +87,9 @@ impl Handle {
     pub(crate) async fn load(&self) -> Result<(), SessionError> {
         self.asked.store(true, Ordering::Relaxed);
         let find = async || {
-            let standing = load::find(&self.context, &self.tickets, &self.budget).await?;
-            let mut state = self.state();
-            state.begin(standing);
+            let found = load::find(&self.context, &self.tickets, &self.former, &self.budget);
+            let found = found.await?;
+            self.state().begin(found);
             Ok(())
         };
         let result: Result<&(), SessionError> = self.loaded.get_or_try_init(find).await;
@@ -119,6 +122,7 @@ impl Handle {
             context: &self.context,
             budget: &self.budget,
             origin: self.origin.as_ref(),
+            former: Some(self.former.of(&self.context, &self.tickets)),
         }
     }
 
@@ -245,7 +249,10 @@ impl Handle {
                 return Err(outcome_unknown());
             }
             let plan = self.plan_of(&state);
-            let writes = !matches!(plan.step, Step::Nothing | Step::Touch | Step::Upkeep);
+            let writes = !matches!(
+                plan.step,
+                Step::Nothing | Step::Touch | Step::Upkeep | Step::Look
+            );
             if writes {
                 state.check_not_over()?;
             }
@@ -259,15 +266,17 @@ impl Handle {
             (Step::Update, Some(live)) => committer.update(live, &draft).await,
             (Step::Renew, Some(live)) => committer.renew(live, &draft).await,
             (Step::Touch, Some(live)) => return self.touch(live).await,
-            (Step::Upkeep, Some(live)) => match committer.keep_up(live, &draft).await {
-                Ok(Committed::Gone) => return Ok(self.gone(Step::Upkeep)),
-                Err(error) => {
-                    // The session is as good as before, and the next request tries again.
-                    event::upkeep_failed(live.token.id(), &error);
-                    return Ok(Done::nothing(Step::Upkeep));
+            (step @ (Step::Upkeep | Step::Look), Some(live)) => {
+                match committer.keep_up(step, live, &draft).await {
+                    Ok(Committed::Gone) => return Ok(self.gone(step)),
+                    Err(error) => {
+                        // The session is as good as before, and the next request tries again.
+                        event::upkeep_failed(live.token.id(), &error);
+                        return Ok(Done::nothing(step));
+                    }
+                    stored => stored,
                 }
-                stored => stored,
-            },
+            }
             _ => return Ok(Done::nothing(Step::Nothing)),
         };
         self.state().uncertain = matches!(&result, Err(error) if error.is_outcome_unknown());

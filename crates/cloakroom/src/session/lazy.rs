@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cloakroom_core::{SessionId, Token};
+use cloakroom_core::SessionId;
 
 use super::Session;
 use super::handle::Handle;
@@ -60,13 +60,20 @@ impl LazySession {
         self.handle.is_loaded()
     }
 
-    /// The public id that the request's cookie names, if it carries one that can be a token. Costs no
+    /// The public id that the request's cookie names, if it carries one that can be a token, or an old
+    /// cookie of a session that [moves in](crate::SessionLayer::with_arrivals). Costs no
     /// store command, and tells nothing of whether there is such a session, or whether the cookie
     /// opens it: [`load`](Self::load) does.
     #[must_use]
     pub fn presented_id(&self) -> Option<SessionId> {
-        let tokens = presented(&self.handle.tickets, &self.handle.context.cookie);
-        tokens.first().map(Token::id)
+        let context = &self.handle.context;
+        if let Some(token) = presented(&self.handle.tickets, &context.cookie).first() {
+            return Some(token.id());
+        }
+        let arrivals = context.arrivals.as_ref()?;
+        let old = self.handle.former.of(context, &self.handle.tickets);
+        let token = arrivals.token(&context.realm, old.ids.first()?);
+        Some(token.id())
     }
 
     /// The name of the session's cookie.

@@ -8,6 +8,8 @@ use cloakroom_core::{EndReason, Expiry, Limits, SessionId};
 
 use super::detached::DetachedSession;
 use super::{Session, handle::Handle};
+use crate::arrival::OldEnded;
+use crate::commit::arrival::ended_with;
 use crate::error::{Cause, SessionError, SessionErrorKind};
 use crate::plan::Step;
 use crate::state::{Standing, State};
@@ -51,10 +53,10 @@ impl Session {
         state.live().map(|live| live.token.id())
     }
 
-    /// When the session's id was issued: when it began, or was last renewed.
+    /// When the session began, moved in, or was last renewed.
     #[must_use]
     pub fn created_at(&self) -> Option<SystemTime> {
-        Some(self.id()?.created_at().into())
+        Some(self.handle.state().live()?.began().into())
     }
 
     /// When the session was last used before this request, as far as that was written down: uses
@@ -91,7 +93,7 @@ impl Session {
         let done = self.handle.commit().await?;
         Ok(match done.step {
             _ if done.gone => Saved::Ended,
-            Step::Nothing | Step::Touch | Step::Upkeep => Saved::Unchanged,
+            Step::Nothing | Step::Touch | Step::Upkeep | Step::Look => Saved::Unchanged,
             Step::Create | Step::Update | Step::Renew => Saved::Stored,
         })
     }
@@ -159,23 +161,25 @@ impl Session {
 
     pub(super) async fn end(&self, reason: EndReason) -> Result<Destroyed, SessionError> {
         let _alone = self.handle.alone().await?;
-        let live = {
-            let mut state = self.handle.state();
-            match state.live() {
-                Some(live) => live.clone(),
-                None => {
-                    state.drop_edits();
-                    return Ok(match state.standing {
-                        Standing::Tombstoned => Destroyed::AlreadyOver,
-                        Standing::Nothing | Standing::Live(_) => Destroyed::NoSession,
-                    });
-                }
-            }
-        };
+        let live = self.handle.state().live().cloned();
         let committer = self.handle.committer();
+        let Some(live) = live else {
+            // The old cookie of a session that ended here must not begin it again.
+            let old = committer.end_old(None).await?;
+            let mut state = self.handle.state();
+            state.drop_edits();
+            return Ok(match (old, &state.standing) {
+                (OldEnded::Ended, _) => Destroyed::Ended,
+                (_, Standing::Tombstoned) => Destroyed::AlreadyOver,
+                (_, Standing::Nothing | Standing::Live(_)) => Destroyed::NoSession,
+            });
+        };
+        // First where it came from: if that fails, it can be tried again.
+        let moved = (live.token.id(), live.record.entries());
+        let old = committer.end_old(Some(moved)).await?;
         let ended = committer.end(&live, reason).await;
         let mut state = self.handle.state();
-        match ended {
+        match ended.map(|ended| ended_with(old, ended)) {
             Ok(Ended::Ended) => {
                 state.destroyed();
                 Ok(Destroyed::Ended)

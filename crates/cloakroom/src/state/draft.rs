@@ -1,5 +1,6 @@
 //! What one commit is to store.
 
+use cloakroom_core::arrival::Arrival;
 use cloakroom_core::rotation::Secrets;
 use cloakroom_core::{Authentication, Changes, Entries, Limits, SessionId, Timestamp, UserId};
 
@@ -43,9 +44,10 @@ impl Draft {
     }
 
     /// The entries of the session that a creation or a renewal begins: these, and who signs in. Its
-    /// secret is new, so nothing is left of the old one's.
+    /// secret is new, so nothing is left of the old one's, nor of where that came from.
     pub(crate) fn begins_with(&self, mut entries: Entries) -> Entries {
         entries.remove(Secrets::KEY);
+        entries.remove(Arrival::KEY);
         if let Some(SigningIn { user, at, .. }) = &self.signing_in {
             Authentication::new(user.clone(), *at).put_into(&mut entries);
         }

@@ -3,9 +3,11 @@
 mod draft;
 mod edits;
 
+use cloakroom_core::arrival::Arrival;
 use cloakroom_core::{Authentication, Changes, Entries, Expiry, Limits, Record, Timestamp, Token};
 
 use crate::error::{Cause, SessionError};
+use crate::load::Found;
 use crate::plan::{CookiePlan, Due, Situation, Standing as Stands};
 
 pub(crate) use self::draft::{Draft, Mark, SigningIn};
@@ -34,8 +36,12 @@ pub(crate) struct Live {
 impl Live {
     /// The session's limits by the rule of now, which may be stricter than when it was stored.
     pub(crate) fn limits(&self, rule: Expiry) -> Limits {
-        let created = self.token.id().created_at();
-        self.record.limits().under(rule, created)
+        self.record.limits().under(rule, self.began())
+    }
+
+    /// When the session began here.
+    pub(crate) fn began(&self) -> Timestamp {
+        Arrival::began(self.token.id(), self.record.entries())
     }
 }
 
@@ -58,6 +64,8 @@ pub(crate) struct State {
     pub(crate) uncertain: bool,
     /// Somebody ended the session while this request worked on it.
     ended_meanwhile: bool,
+    /// The request has found the session by the cookie of another system.
+    arrived: bool,
     phase: Phase,
     /// The request is over for this copy: no cookie can be set, so no session can be begun.
     detached: bool,
@@ -93,10 +101,11 @@ impl State {
     }
 
     /// Takes in what the request's cookie led to.
-    pub(crate) fn begin(&mut self, standing: Standing) {
+    pub(crate) fn begin(&mut self, found: Found) {
         *self = Self {
             phase: self.phase,
-            ..Self::new(standing)
+            arrived: found.by_old_cookie,
+            ..Self::new(found.standing)
         };
     }
 
@@ -181,6 +190,7 @@ impl State {
             cookie: self.cookie,
             uncertain: self.uncertain,
             ended_meanwhile: self.ended_meanwhile,
+            arrived: self.arrived,
             phase: self.phase,
             detached: self.detached,
             ..Self::new(std::mem::take(&mut self.standing))
@@ -195,7 +205,11 @@ impl State {
             Standing::Tombstoned => (Stands::Tombstoned, !self.entries.is_empty(), Due::default()),
             Standing::Live(live) => {
                 let changed = !self.changes.is_empty() && &self.entries != live.record.entries();
-                (Stands::Live, changed, due(live))
+                let due = match self.arrived {
+                    true => Due::Arrival,
+                    false => due(live),
+                };
+                (Stands::Live, changed, due)
             }
         };
         Situation {

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use cloakroom_core::arrival::Arrival;
 use cloakroom_core::event::{SessionEvent, Subscription};
-use cloakroom_core::index::OLD;
 use cloakroom_core::store::{Ended, Loaded};
 use cloakroom_core::{Authentication, EndReason, SessionId, StoreError, StoreErrorKind, UserId};
 
@@ -95,7 +95,7 @@ impl Sessions {
                     found.extend(self.live(id, &record).await?);
                 }
                 Loaded::Tombstone(_) => aftermath = aftermath.forget(key, id),
-                Loaded::Nothing if self.context.clock.now().since(id.created_at()) >= OLD => {
+                Loaded::Nothing if self.context.is_old(id) => {
                     let user = Some(user.clone());
                     let reason = EndReason::Expired;
                     let expired = SessionEvent::Ended { id, user, reason };
@@ -282,7 +282,9 @@ impl Sessions {
         record: &cloakroom_core::Record,
     ) -> Result<Option<SessionInfo>, SessionError> {
         let rule = self.context.rule(record.entries());
-        let limits = record.limits().under(rule, id.created_at());
+        let limits = record
+            .limits()
+            .under(rule, Arrival::began(id, record.entries()));
         let began = self
             .context
             .epoch

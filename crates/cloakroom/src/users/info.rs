@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use cloakroom_core::arrival::Arrival;
 use cloakroom_core::{Authentication, Limits, Record, SessionId, UserId};
 
 #[cfg(feature = "devices")]
@@ -13,6 +14,7 @@ use crate::session::Session;
 #[derive(Clone, Debug)]
 pub struct SessionInfo {
     id: SessionId,
+    began: SystemTime,
     user: Option<Authentication>,
     seen: SystemTime,
     expires: SystemTime,
@@ -25,6 +27,7 @@ impl SessionInfo {
     pub(super) fn new(id: SessionId, record: &Record, limits: Limits) -> Self {
         Self {
             id,
+            began: Arrival::began(id, record.entries()).into(),
             user: Authentication::of(record.entries()),
             seen: record.seen().into(),
             expires: limits.expires_at(record.seen()).into(),
@@ -58,10 +61,10 @@ impl SessionInfo {
         Some(self.user.as_ref()?.at().into())
     }
 
-    /// When it began, or was last renewed.
+    /// When it began, moved in, or was last renewed.
     #[must_use]
-    pub fn created_at(&self) -> SystemTime {
-        self.id.created_at().into()
+    pub const fn created_at(&self) -> SystemTime {
+        self.began
     }
 
     /// When it was last used, to a tenth of its idle timeout.

@@ -13,6 +13,7 @@ use cloakroom_core::store::Loaded;
 use cloakroom_core::{EndReason, Timestamp};
 use tokio::time::timeout;
 
+use crate::arrival::companion;
 use crate::budget::Budget;
 use crate::commit::Committer;
 use crate::context::Context;
@@ -156,6 +157,11 @@ async fn look(context: &Arc<Context>, live: &mut Live, keeps_alive: bool) -> Opt
     }
     if is_before_epoch(context, &budget, live.token.id().created_at()).await {
         return Some(EndReason::ByAdmin);
+    }
+    match companion::follow(context, live.clone(), &budget).await {
+        Ok(Some(followed)) => *live = followed,
+        Ok(None) => return Some(EndReason::AtOrigin),
+        Err(_) => {}
     }
     if keeps_alive && limits.touch_due(now, live.record.seen()) {
         Committer::of(context, &budget).touch(live).await;

@@ -1,0 +1,259 @@
+//! Sessions that move in from another system: the token that follows from the old id, and what a moved
+//! session's record tells of where it came from. Pure: nothing here is read or written.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use crate::clock::Timestamp;
+use crate::entries::Entries;
+use crate::id::SessionId;
+use crate::token::{Realm, Token};
+
+/// The secret from which all servers make the same token of the same old id; and the moment when the
+/// move began, which the ids of moved sessions show as theirs.
+///
+/// Nobody without the key arrives at the token: also not who reads old ids in the old store.
+///
+/// ```
+/// use cloakroom_core::{Realm, Timestamp, arrival::MigrationKey};
+///
+/// let secret = b"at least 32 bytes, for instance from: openssl rand -base64 32";
+/// let key = MigrationKey::new(secret, Timestamp::from_millis(1_795_478_400_000)).expect("it is long");
+/// let realm = Realm::new("shop");
+/// assert_eq!(
+///     key.token(&realm, b"an old id").encode(),
+///     key.token(&realm, b"an old id").encode(),
+/// );
+/// assert!(MigrationKey::new(b"too short", Timestamp::from_millis(0)).is_none());
+/// ```
+#[derive(Clone)]
+pub struct MigrationKey {
+    secret: Box<[u8]>,
+    since: Timestamp,
+}
+
+impl MigrationKey {
+    /// The shortest secret that is taken, in bytes.
+    pub const SHORTEST: usize = 32;
+
+    /// A key from a secret of at least 32 bytes; `None` if it is shorter.
+    #[must_use]
+    pub fn new(secret: impl AsRef<[u8]>, since: Timestamp) -> Option<Self> {
+        let secret = secret.as_ref();
+        (secret.len() >= Self::SHORTEST).then(|| Self {
+            secret: secret.into(),
+            since,
+        })
+    }
+
+    /// When the move began.
+    #[must_use]
+    pub const fn since(&self) -> Timestamp {
+        self.since
+    }
+
+    /// Whether an id can be one of a moved session.
+    #[must_use]
+    pub fn may_have_made(&self, id: SessionId) -> bool {
+        id.created_at() == self.since
+    }
+
+    /// The token of the session that takes the place of an old one (HMAC-SHA256).
+    #[must_use]
+    pub fn token(&self, realm: &Realm, old: &[u8]) -> Token {
+        let moment = self.since.as_millis().to_be_bytes();
+        let bytes = self.hash(b"token", &[realm.name().as_bytes(), &moment, old]);
+        Token::derived(self.since, &bytes)
+    }
+
+    /// The old id, so that a record may hold it: nobody reads it without the key.
+    #[must_use]
+    pub fn seal(&self, id: SessionId, old: &[u8]) -> String {
+        URL_SAFE_NO_PAD.encode(self.masked(id, old))
+    }
+
+    /// The old id of a moved session; `None` if another key has sealed it, or nobody.
+    #[must_use]
+    pub fn open(&self, realm: &Realm, id: SessionId, sealed: &str) -> Option<Vec<u8>> {
+        let old = self.masked(id, &URL_SAFE_NO_PAD.decode(sealed).ok()?);
+        (self.token(realm, &old).id() == id).then_some(old)
+    }
+
+    /// A session has one old id, so each mask is used for one text only.
+    fn masked(&self, id: SessionId, text: &[u8]) -> Vec<u8> {
+        let mut masked = Vec::with_capacity(text.len());
+        for (block, bytes) in (0_u64..).zip(text.chunks(32)) {
+            let mask = self.hash(b"seal", &[id.as_bytes(), &block.to_be_bytes()]);
+            masked.extend(bytes.iter().zip(mask).map(|(byte, mask)| byte ^ mask));
+        }
+        masked
+    }
+
+    fn hash(&self, purpose: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+        let mut hmac =
+            Hmac::<Sha256>::new_from_slice(&self.secret).expect("HMAC takes keys of any length");
+        hmac.update(b"cloakroom/arrival/1\0");
+        for part in [&[purpose], parts].concat() {
+            // The length first, so that no two lists of parts read alike.
+            hmac.update(&(part.len() as u64).to_be_bytes());
+            hmac.update(part);
+        }
+        hmac.finalize().into_bytes().into()
+    }
+}
+
+impl fmt::Debug for MigrationKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MigrationKey")
+            .field("since", &self.since)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a moved session's record tells of its move.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrival {
+    at: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+}
+
+impl Arrival {
+    /// Where it stands among the entries.
+    pub const KEY: &'static str = "$arrival";
+
+    /// A move at this moment, from an old session that nobody needs to look after.
+    #[must_use]
+    pub const fn at(now: Timestamp) -> Self {
+        Self {
+            at: now.as_millis(),
+            from: None,
+        }
+    }
+
+    /// The same, from an old session that lives on beside: its id, [sealed](MigrationKey::seal).
+    #[must_use]
+    pub fn beside(self, sealed: String) -> Self {
+        Self {
+            from: Some(sealed),
+            ..self
+        }
+    }
+
+    /// The same, once the old session need not be looked after any more.
+    #[must_use]
+    pub fn settled(self) -> Self {
+        Self { from: None, ..self }
+    }
+
+    /// The old session that lives on beside, sealed.
+    #[must_use]
+    pub fn from(&self) -> Option<&str> {
+        self.from.as_deref()
+    }
+
+    /// The move of a session with these entries. What cannot be read is none.
+    #[must_use]
+    pub fn of(entries: &Entries) -> Option<Self> {
+        match entries.contains(Self::KEY) {
+            true => entries.get(Self::KEY).ok().flatten(),
+            false => None,
+        }
+    }
+
+    /// When a session began here: when it moved in, or when its id was issued.
+    #[must_use]
+    pub fn began(id: SessionId, entries: &Entries) -> Timestamp {
+        match Self::of(entries) {
+            Some(arrival) => Timestamp::from_millis(arrival.at),
+            None => id.created_at(),
+        }
+    }
+
+    /// Writes it among the entries.
+    #[allow(
+        clippy::missing_panics_doc,
+        reason = "text and numbers are always JSON"
+    )]
+    pub fn put_into(&self, entries: &mut Entries) {
+        entries
+            .set(Self::KEY, self)
+            .expect("text and numbers are always JSON");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &[u8; 32] = b"0123456789abcdef0123456789abcdef";
+
+    fn key(secret: &[u8], since: u64) -> MigrationKey {
+        MigrationKey::new(secret, Timestamp::from_millis(since)).unwrap()
+    }
+
+    #[test]
+    fn a_token_follows_from_key_realm_moment_and_old_id_alone() {
+        let realm = Realm::new("shop");
+        let token = key(SECRET, 1_000).token(&realm, b"old");
+        let same = key(SECRET, 1_000).token(&realm, b"old");
+        assert_eq!(token.encode(), same.encode());
+        assert_eq!(token.id().created_at(), Timestamp::from_millis(1_000));
+        assert!(Token::parse(&token.encode()).is_some());
+        let others = [
+            key(b"another, of at least 32 bytes too", 1_000).token(&realm, b"old"),
+            key(SECRET, 1_001).token(&realm, b"old"),
+            key(SECRET, 1_000).token(&Realm::new("shop2"), b"old"),
+            key(SECRET, 1_000).token(&realm, b"old2"),
+            key(SECRET, 1_000).token(&Realm::new("sho"), b"pold"),
+        ];
+        for other in others {
+            assert_ne!(other.id(), token.id());
+            assert!(realm.digest(&other) != realm.digest(&token));
+        }
+    }
+
+    /// What a release has handed out, all later ones must arrive at.
+    #[test]
+    fn the_derivation_is_frozen() {
+        let token = key(SECRET, 1_795_478_400_000).token(&Realm::new("shop"), &[7; 16]);
+        assert_eq!(
+            token.encode(),
+            "AaIK2iwAdg2NZL9uxMH5K3CTETob0JU_26XITSBDP1o"
+        );
+    }
+
+    #[test]
+    fn an_old_id_is_read_with_the_key_alone() {
+        let (realm, old) = (Realm::new("shop"), [7; 40]);
+        let key = key(SECRET, 1_000);
+        let id = key.token(&realm, &old).id();
+        let sealed = key.seal(id, &old);
+        assert_eq!(key.open(&realm, id, &sealed), Some(old.to_vec()));
+        assert_ne!(URL_SAFE_NO_PAD.decode(&sealed).unwrap(), old);
+        let another = super::tests::key(b"another, of at least 32 bytes too", 1_000);
+        assert_eq!(another.open(&realm, id, &sealed), None);
+        assert_eq!(key.open(&realm, id, "?"), None);
+        assert_eq!(key.open(&realm, id, &sealed[1..]), None);
+        assert!(!format!("{key:?}").contains("0123"));
+    }
+
+    #[test]
+    fn a_mark_comes_back_and_tells_when_a_session_began() {
+        let id = key(SECRET, 1_000).token(&Realm::new("a"), b"old").id();
+        let mut entries = Entries::new();
+        assert_eq!(Arrival::of(&entries), None);
+        assert_eq!(Arrival::began(id, &entries), Timestamp::from_millis(1_000));
+        let arrival = Arrival::at(Timestamp::from_millis(5)).beside("sealed".into());
+        arrival.put_into(&mut entries);
+        assert_eq!(Arrival::of(&entries).as_ref(), Some(&arrival));
+        assert_eq!(arrival.from(), Some("sealed"));
+        assert_eq!(Arrival::began(id, &entries), Timestamp::from_millis(5));
+        assert_eq!(arrival.settled().from(), None);
+    }
+}

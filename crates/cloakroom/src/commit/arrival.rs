@@ -1,0 +1,162 @@
+//! What a session that moves in, or has moved in, writes to the stores.
+
+use std::sync::Arc;
+
+use cloakroom_core::arrival::Arrival;
+use cloakroom_core::event::SessionEvent;
+use cloakroom_core::store::{Created, Ended, Loaded};
+use cloakroom_core::{Authentication, EndReason, Entries, SessionId, StoreErrorKind};
+
+use super::begin::Entering;
+use super::{Committer, Tried};
+use crate::arrival::{Arrivals, OldEnded, OldId};
+use crate::error::{Cause, SessionError};
+use crate::event;
+use crate::state::Live;
+
+/// How often letting go of the old session gives way to other commits.
+const ATTEMPTS: usize = 3;
+
+impl Committer<'_> {
+    /// Stores a session that moves in; `false` if something is there already.
+    pub(crate) async fn move_in(&self, live: &Live) -> Result<bool, SessionError> {
+        let (id, record) = (live.token.id(), &live.record);
+        self.check_size(record.entries())?;
+        let ttl = record.limits().ttl(self.now()).ok_or(Cause::Ended)?;
+        let user = Authentication::of(record.entries());
+        let mut aftermath = self.aftermath();
+        if let Some(user) = &user {
+            let entering = Entering::default();
+            let (begun, _) = self.enter(live.clone(), user.user(), entering).await?;
+            aftermath = aftermath.look_at(user.user(), begun.sample);
+        }
+        let create = self.context.store.create(id, record, ttl);
+        if self.budget.write(create).await? == Created::Collision {
+            return Ok(false);
+        }
+        event::moved_in(id);
+        let told = match user {
+            None => SessionEvent::Created { id },
+            Some(user) => SessionEvent::SignedIn {
+                id,
+                user: user.user().clone(),
+                from: None,
+            },
+        };
+        aftermath.tell(told).begin();
+        Ok(true)
+    }
+
+    /// Ends a moved session because its old one has ended; at its revision alone, for a server of the
+    /// last phase may have let the old one go.
+    pub(crate) async fn end_as_its_origin(&self, live: &Live) -> Result<Ended, SessionError> {
+        let reason = EndReason::AtOrigin;
+        let revision = Some(live.record.revision());
+        self.end_told(live, revision, reason).await
+    }
+
+    /// Lets the old session go, for good: first the record says that nobody need look after it, then
+    /// it ends. If that fails, all is as it was, or the old session is left to its own time.
+    pub(crate) async fn settle(&self, mut live: Live, old: &OldId) -> Live {
+        for _ in 0..ATTEMPTS {
+            let base = &live.record;
+            let Some(arrival) = Arrival::of(base.entries()).filter(|it| it.from().is_some()) else {
+                return live;
+            };
+            let mut entries = base.entries().clone();
+            arrival.settled().put_into(&mut entries);
+            let next = self.next(&live.token, base, entries, *base.digest(), None);
+            let tried = match next {
+                Ok(next) => match self.try_update(&live.token, base, &next).await {
+                    Ok(Tried::Stored) => {
+                        live.record = next;
+                        break;
+                    }
+                    tried => tried,
+                },
+                Err(error) => Err(error),
+            };
+            match tried {
+                Ok(Tried::Conflict(fresher)) => live.record = fresher,
+                Ok(Tried::Stored | Tried::Gone) => return live,
+                Err(error) => {
+                    event::upkeep_failed(live.token.id(), &error);
+                    return live;
+                }
+            }
+        }
+        let is_settled = Arrival::of(live.record.entries()).is_none_or(|it| it.from().is_none());
+        if let (true, Some(arrivals)) = (is_settled, &self.context.arrivals)
+            && let Err(error) = arrivals.end(old, self.budget).await
+        {
+            event::old_not_ended(&error);
+        }
+        live
+    }
+
+    /// Ends the old sessions behind this one and behind the request's old cookies. Where they have
+    /// ended, the old cookie goes with the answer.
+    pub(crate) async fn end_old(
+        &self,
+        moved: Option<(SessionId, &Entries)>,
+    ) -> Result<OldEnded, SessionError> {
+        let Some(arrivals) = &self.context.arrivals else {
+            return Ok(OldEnded::Missing);
+        };
+        let presented = self.former.map_or(&[][..], |former| former.ids);
+        let mut outcome = OldEnded::Missing;
+        for id in presented {
+            let ended = arrivals.end(id, self.budget).await;
+            if ended.inspect_err(event::old_not_ended)? == OldEnded::Ended {
+                outcome = OldEnded::Ended;
+            }
+        }
+        if let Some((id, entries)) = moved
+            && self.end_origin(id, entries).await? == OldEnded::Ended
+        {
+            outcome = OldEnded::Ended;
+        }
+        if let (OldEnded::Ended, Some(former)) = (outcome, self.former) {
+            former.let_cookie_go();
+        }
+        Ok(outcome)
+    }
+
+    /// Ends the old session behind one of which only the id is known.
+    pub(super) async fn end_origin_of(&self, id: SessionId) -> Result<OldEnded, SessionError> {
+        let arrivals = self.context.arrivals.as_ref();
+        if !arrivals.is_some_and(|arrivals| arrivals.may_begin(id)) {
+            return Ok(OldEnded::Missing);
+        }
+        match self.budget.read(self.context.store.load(id)).await {
+            Ok(Loaded::Record(record)) => self.end_origin(id, record.entries()).await,
+            Ok(_) => Ok(OldEnded::Missing),
+            Err(error) if error.kind() == StoreErrorKind::Unreadable => Ok(OldEnded::Missing),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn end_origin(&self, id: SessionId, entries: &Entries) -> Result<OldEnded, SessionError> {
+        let realm = &self.context.realm;
+        let origin = |arrivals: &Arc<Arrivals>| {
+            let old = arrivals.origin(realm, id, entries)?;
+            Some((Arc::clone(arrivals), old))
+        };
+        let Some((arrivals, old)) = self.context.arrivals.as_ref().and_then(origin) else {
+            return Ok(OldEnded::Missing);
+        };
+        let ended = arrivals.end(&old, self.budget).await;
+        Ok(ended.inspect_err(event::old_not_ended)?)
+    }
+}
+
+/// What came of ending a session after its old one. A request beside may have seen the old one gone,
+/// and ended this one for it: it has ended by this request all the same.
+pub(crate) fn ended_with(old: OldEnded, ended: Ended) -> Ended {
+    match (old, &ended) {
+        (OldEnded::Ended, Ended::AlreadyEnded(stone)) if stone.reason() == EndReason::AtOrigin => {
+            Ended::Ended
+        }
+        _ => ended,
+    }
+}

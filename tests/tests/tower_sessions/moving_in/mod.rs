@@ -1,0 +1,8 @@
+//! Live sessions of a real tower-sessions, with its Redis store, move in.
+
+mod apps;
+mod axum_login;
+mod both_sides;
+mod failures;
+mod parallel;
+mod users;
