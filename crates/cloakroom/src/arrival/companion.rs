@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use cloakroom_core::store::{Ended, Loaded};
-use cloakroom_core::{StoreError, StoreErrorKind};
+use cloakroom_core::store::Loaded;
+use cloakroom_core::{EndReason, StoreErrorKind};
 
 use super::config::Arrivals;
 use super::predecessor::OldId;
@@ -14,47 +14,38 @@ use crate::error::SessionError;
 use crate::load::read;
 use crate::state::Live;
 
-/// How often a session that others write to meanwhile is looked at.
-const ATTEMPTS: usize = 5;
-
 /// Looks whether the old session is still there; `None` if it is not, and this one has ended for it.
-/// In the last phase, the old one is let go.
+/// In the last phase, one that is there is let go.
 pub(crate) async fn follow(
     context: &Arc<Context>,
-    mut live: Live,
+    live: Live,
     budget: &Budget,
 ) -> Result<Option<Live>, SessionError> {
     let Some(arrivals) = &context.arrivals else {
         return Ok(Some(live));
     };
+    let Some(old) = origin(context, arrivals, &live) else {
+        return Ok(Some(live));
+    };
     let committer = Committer::of(context, budget);
-    for _ in 0..ATTEMPTS {
-        let Some(old) = origin(context, arrivals, &live) else {
-            return Ok(Some(live));
-        };
-        if arrivals.is_last_phase() {
-            return Ok(Some(committer.settle(live, &old).await));
-        }
-        if is_there(arrivals, &old, &live, budget).await? {
-            return Ok(Some(live));
-        }
-        // What was loaded may be from a cache: perhaps a server of the last phase has let the old one
-        // go since. It says so in the record first, so at this very revision it has ended.
-        let there = context.store.load(live.token.id());
-        let Some(Loaded::Record(record)) = read(context, there, live.token.id(), budget).await?
-        else {
-            return Ok(None);
-        };
-        live.record = record;
-        if origin(context, arrivals, &live).is_none() {
-            return Ok(Some(live));
-        }
-        match committer.end_as_its_origin(&live).await? {
-            Ended::Conflict(fresher) => live.record = fresher,
-            Ended::Ended | Ended::AlreadyEnded(_) | Ended::Missing => return Ok(None),
-        }
+    if is_there(arrivals, &old, &live, budget).await? {
+        return Ok(Some(match arrivals.is_last_phase() {
+            true => committer.settle(live, &old).await,
+            false => live,
+        }));
     }
-    Err(StoreError::new(StoreErrorKind::Unavailable).into())
+    // A server of the last phase may have let it go, since this one was loaded: then the record says so
+    // by now, for that comes first.
+    let there = context.store.load(live.token.id());
+    let Some(Loaded::Record(record)) = read(context, there, live.token.id(), budget).await? else {
+        return Ok(None);
+    };
+    let live = Live { record, ..live };
+    if origin(context, arrivals, &live).is_none() {
+        return Ok(Some(live));
+    }
+    committer.end(&live, EndReason::AtOrigin).await?;
+    Ok(None)
 }
 
 fn origin(context: &Context, arrivals: &Arrivals, live: &Live) -> Option<OldId> {

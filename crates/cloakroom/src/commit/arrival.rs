@@ -47,14 +47,6 @@ impl Committer<'_> {
         Ok(true)
     }
 
-    /// Ends a moved session because its old one has ended; at its revision alone, for a server of the
-    /// last phase may have let the old one go.
-    pub(crate) async fn end_as_its_origin(&self, live: &Live) -> Result<Ended, SessionError> {
-        let reason = EndReason::AtOrigin;
-        let revision = Some(live.record.revision());
-        self.end_told(live, revision, reason).await
-    }
-
     /// Lets the old session go, for good: first the record says that nobody need look after it, then
     /// it ends. If that fails, all is as it was, or the old session is left to its own time.
     pub(crate) async fn settle(&self, mut live: Live, old: &OldId) -> Live {

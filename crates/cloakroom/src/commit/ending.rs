@@ -23,7 +23,16 @@ use crate::store::has_ended;
 impl Committer<'_> {
     /// Ends a session, whatever was saved meanwhile.
     pub(crate) async fn end(&self, live: &Live, reason: EndReason) -> Result<Ended, SessionError> {
-        self.end_told(live, None, reason).await
+        let id = live.token.id();
+        let ended = self.end_at(live, None, reason).await;
+        if has_ended(&ended) {
+            let user = Authentication::of(live.record.entries());
+            self.ended(id, user.as_ref().map(Authentication::user), reason);
+        }
+        if let Err(error) = &ended {
+            event::end_failed(id, error);
+        }
+        Ok(ended?)
     }
 
     /// Ends a session of which no more is known than its id and, perhaps, whose it is: so also one
@@ -51,24 +60,6 @@ impl Committer<'_> {
             event::end_failed(id, error);
         }
         Ok(ended_with(old, ended?))
-    }
-
-    pub(super) async fn end_told(
-        &self,
-        live: &Live,
-        expected: Option<Revision>,
-        reason: EndReason,
-    ) -> Result<Ended, SessionError> {
-        let id = live.token.id();
-        let ended = self.end_at(live, expected, reason).await;
-        if has_ended(&ended) {
-            let user = Authentication::of(live.record.entries());
-            self.ended(id, user.as_ref().map(Authentication::user), reason);
-        }
-        if let Err(error) = &ended {
-            event::end_failed(id, error);
-        }
-        Ok(ended?)
     }
 
     pub(super) async fn end_at(

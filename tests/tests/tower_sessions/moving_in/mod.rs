@@ -5,4 +5,5 @@ mod axum_login;
 mod both_sides;
 mod failures;
 mod parallel;
+mod races;
 mod users;
