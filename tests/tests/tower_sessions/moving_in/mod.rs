@@ -3,6 +3,7 @@
 mod apps;
 mod axum_login;
 mod both_sides;
+mod costs;
 mod failures;
 mod parallel;
 mod races;
