@@ -49,7 +49,7 @@ impl ForeignKeys {
     ///
     /// As the store's `load`; also when the key holds no string.
     pub async fn read(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
-        command::load(&self.connection, key.to_owned()).await
+        command::load_alone(&self.connection, key).await
     }
 
     /// The same, and from now on the key lives for `ttl` (`GETEX`, from Redis 6.2).

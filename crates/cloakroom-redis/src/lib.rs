@@ -60,9 +60,11 @@
 //!
 //! and in a cluster `+cluster|slots +cluster|info`, behind sentinels `+role`, to wait for replicas
 //! `+wait`, for a near cache `+client|tracking +client|trackinginfo`, for sessions that move in from
-//! tower-sessions `(~?????????????????????? +get +mget +getex +del)` (Redis 7). For a password that changes, give the user both for a while (`>new`), then restart the app
-//! with the new one, then take the old one away (`<old`): Redis keeps connections that are open, and
-//! the store is refused when it has to make one.
+//! tower-sessions `(~?????????????????????? +get +getex +del)` (a selector, from Redis 7.0 on).
+//!
+//! For a password that changes, give the user both for a while (`>new`), then restart the app with the
+//! new one, then take the old one away (`<old`): Redis keeps connections that are open, and the store is
+//! refused when it has to make one.
 //!
 //! # Clusters and sentinels
 //!

@@ -16,6 +16,19 @@ use crate::error::strange_answer;
 use crate::replicas::Replicas;
 use crate::verdict::Effect;
 
+/// `GET key`, by itself: a user of Redis may have the right to these keys and to the store's own under
+/// different rules, and then to no `MGET` of both.
+pub(crate) async fn load_alone(
+    connection: &Connection,
+    key: &str,
+) -> Result<Option<Bytes>, StoreError> {
+    let get = |client: Sender| -> Answer<Result<Option<Bytes>, FredError>> {
+        let key = key.to_owned();
+        Box::pin(async move { client.get(key).await })
+    };
+    send(connection, Effect::Read, get).await
+}
+
 /// `GETEX key PX ttl`. If its answer is lost, the key lives on a little longer, which is no harm.
 pub(crate) async fn load_and_keep(
     connection: &Connection,

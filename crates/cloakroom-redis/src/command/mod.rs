@@ -1,7 +1,8 @@
 //! The commands that are sent to Redis: the only place that calls fred for them.
 //!
 //! Here are those of a session; [`index`] has those of a user's index and of the whole store, [`bus`]
-//! the one that publishes, [`foreign`] those on keys of others, [`check`] those that ask how the server is. [`script`] runs scripts.
+//! the one that publishes, [`foreign`] those on keys of others, [`check`] those that ask how the server
+//! is. [`script`] runs scripts.
 
 mod bus;
 mod call;
@@ -24,7 +25,7 @@ use fred::util::redis_keyslot;
 pub(crate) use self::bus::publish;
 pub(crate) use self::call::Call;
 pub(crate) use self::check::{Account, check, ping};
-pub(crate) use self::foreign::{load_and_keep, remove, remove_on_replicas};
+pub(crate) use self::foreign::{load_alone, load_and_keep, remove, remove_on_replicas};
 pub(crate) use self::index::{admit, begin_epoch, entered, epoch, everything, forget};
 pub(crate) use self::load::{Get, load};
 pub(crate) use self::script::Reply;

@@ -7,4 +7,5 @@ mod costs;
 mod failures;
 mod parallel;
 mod races;
+mod rights;
 mod users;
