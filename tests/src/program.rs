@@ -54,7 +54,12 @@ fn build() -> HashMap<String, PathBuf> {
     command
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .args(["build", "--package", "demo", "--package", "quickstart"])
-        .args(["--package", "axum-login-example"])
+        .args([
+            "--package",
+            "axum-login-example",
+            "--package",
+            "moving-in-example",
+        ])
         .args(["--message-format", "json-render-diagnostics"])
         .stderr(Stdio::inherit());
     if !cfg!(debug_assertions) {

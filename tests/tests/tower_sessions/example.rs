@@ -1,13 +1,29 @@
 //! The example, run as its readers do.
 
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use tests::client::Client;
 use tests::program;
 use tests::redis::RedisServer;
+use tokio::net::TcpStream;
 
 /// Ends the program with the test.
-struct Running(Child);
+pub(crate) struct Running(Child);
+
+impl Running {
+    /// Starts a program, and waits until it listens at all its addresses.
+    pub(crate) async fn start(command: &mut Command, addresses: &[&str]) -> Self {
+        let child = command.stderr(Stdio::inherit()).spawn();
+        let mut running = Self(child.unwrap());
+        for address in addresses {
+            while TcpStream::connect(address).await.is_err() {
+                assert_eq!(running.0.try_wait().unwrap(), None, "the example has ended");
+                tokio::task::yield_now().await;
+            }
+        }
+        running
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -24,12 +40,7 @@ async fn the_example_logs_in_shows_its_page_and_logs_out() {
     command
         .env("REDIS_URL", redis.url())
         .env("LISTEN", &address);
-    let child = command.stderr(Stdio::inherit()).spawn();
-    let mut running = Running(child.unwrap());
-    while tokio::net::TcpStream::connect(&address).await.is_err() {
-        assert_eq!(running.0.try_wait().unwrap(), None, "the example has ended");
-        tokio::task::yield_now().await;
-    }
+    let _running = Running::start(&mut command, &[&address]).await;
 
     let mut browser = Client::new(&address);
     assert!(

@@ -4,6 +4,7 @@ mod apps;
 mod axum_login;
 mod both_sides;
 mod costs;
+mod example;
 mod failures;
 mod parallel;
 mod races;

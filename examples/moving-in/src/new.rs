@@ -1,0 +1,77 @@
+//! The new version. All of the move stands in [`sessions`]: the handlers know nothing of it.
+
+use std::error::Error;
+
+use axum::extract::State;
+use axum::response::Redirect;
+use axum::routing::{get, post};
+use axum::{Form, Router};
+use cloakroom::core::Entries;
+use cloakroom::{Arrivals, Session, SessionError, SessionLayer, UserId, days};
+use cloakroom_redis::RedisStore;
+use cloakroom_tower_sessions::moving_in::TowerSessions;
+use maud::Markup;
+
+use crate::old::IDLE_DAYS;
+use crate::page::{Guest, LogIn, Neighbour, Piece, page};
+use crate::phase::{Move, Phase};
+
+pub(crate) async fn sessions(
+    redis: &str,
+    phase: Phase,
+    secrets: &Move,
+) -> Result<SessionLayer, Box<dyn Error>> {
+    let store = RedisStore::connect(redis).await?;
+    // As the old version has it.
+    let old = TowerSessions::in_redis(&store).with_inactivity(days(IDLE_DAYS.into()));
+    let arrivals = match phase {
+        Phase::Beside => Arrivals::beside(old, secrets.key()?),
+        Phase::After => Arrivals::after(old, secrets.key()?),
+    };
+    Ok(SessionLayer::new(store).with_arrivals(arrivals.with_user(user_of))?)
+}
+
+/// Who is logged in to an old session.
+fn user_of(entries: &Entries) -> Option<UserId> {
+    let name: Option<String> = entries.get("user").ok()?;
+    Some(name?.into())
+}
+
+pub(crate) fn app(to_old: Option<Neighbour>) -> Router {
+    Router::new()
+        .route("/", get(home))
+        .route("/log-in", post(log_in))
+        .route("/hang", post(hang))
+        .route("/log-out", post(log_out))
+        .with_state(to_old)
+}
+
+async fn home(
+    session: Session,
+    State(to_old): State<Option<Neighbour>>,
+) -> Result<Markup, SessionError> {
+    let guest = Guest {
+        name: session.user().map(|user| user.to_string()),
+        pieces: session.get("pieces")?.unwrap_or_default(),
+    };
+    Ok(page("Cloakroom", &guest, to_old.as_ref()))
+}
+
+async fn log_in(session: Session, Form(form): Form<LogIn>) -> Result<Redirect, SessionError> {
+    session.sign_in(form.name).await?;
+    Ok(Redirect::to("/"))
+}
+
+async fn hang(session: Session, Form(form): Form<Piece>) -> Result<Redirect, SessionError> {
+    session.update("pieces", move |pieces: Option<Vec<String>>| {
+        let mut pieces = pieces.unwrap_or_default();
+        pieces.push(form.piece.clone());
+        pieces
+    })?;
+    Ok(Redirect::to("/"))
+}
+
+async fn log_out(session: Session) -> Result<Redirect, SessionError> {
+    session.sign_out().await?;
+    Ok(Redirect::to("/"))
+}
