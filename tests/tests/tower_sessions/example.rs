@@ -14,10 +14,11 @@ impl Running {
     /// Starts a program, and waits until it listens at all its addresses.
     pub(crate) async fn start(command: &mut Command, addresses: &[&str]) -> Self {
         let child = command.stderr(Stdio::inherit()).spawn();
-        let mut running = Self(child.unwrap());
+        let mut running = Self(child.expect("the example starts"));
         for address in addresses {
             while TcpStream::connect(address).await.is_err() {
-                assert_eq!(running.0.try_wait().unwrap(), None, "the example has ended");
+                let ended = running.0.try_wait().expect("a child can be asked");
+                assert_eq!(ended, None, "the example has ended");
                 tokio::task::yield_now().await;
             }
         }
