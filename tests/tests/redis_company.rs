@@ -3,8 +3,10 @@
 
 use std::future::Future;
 
-use cloakroom_core::store::{Created, Ended, Loaded, Touched, Updated};
-use cloakroom_core::{Record, SessionId, Store, StoreErrorKind};
+use cloakroom_core::event::SessionEvent;
+use cloakroom_core::index::{Applicant, UserIndex};
+use cloakroom_core::store::{Created, Ended, Entered, Loaded, Touched, Updated};
+use cloakroom_core::{Realm, Record, SessionId, Store, StoreErrorKind, UserId, UserKey};
 use cloakroom_redis::RedisStore;
 use futures_util::future::join_all;
 use tests::redis::RedisServer;
@@ -269,5 +271,56 @@ async fn a_cluster_is_asked_for_each_key_by_itself() {
             panic!("it is there");
         };
         assert_eq!(number(&record), 9);
+    }
+}
+
+/// A call on two keys, among calls on one: each is given its own.
+#[tokio::test]
+async fn sign_ins_share_a_call_and_each_is_entered_stored_and_told() {
+    let server = RedisServer::start();
+    let store = open(server.url()).await;
+    let touched = begin_many(&store).await;
+    let realm = Realm::new("company");
+    let user = |number: usize| UserKey::new(&realm, &UserId::from(format!("user {}", number % 7)));
+    let guests: Vec<_> = (0..MANY).map(session).collect();
+    let taken = &guests[30];
+    store.create(taken.0, &touched[0].1, MINUTE).await.unwrap();
+    let names = sent_by(&server, async {
+        let work = guests.iter().zip(&touched).enumerate().map(
+            async |(place, ((id, record), (other, before)))| {
+                let applicant = Applicant {
+                    id: *id,
+                    deadline: record.limits().deadline(),
+                    now: record.seen(),
+                    limit: None,
+                    replaces: None,
+                    dead: Vec::new(),
+                };
+                let event = SessionEvent::Created { id: *id };
+                let (key, event) = (user(place), (place % 2 == 0).then_some(&event));
+                let seen = before.seen().plus(MINUTE);
+                let (entered, touched) = tokio::join!(
+                    store.enter(&key, &applicant, record, MINUTE, event),
+                    store.touch(*other, before.revision(), seen, MINUTE)
+                );
+                assert_eq!(touched.unwrap(), Touched::Touched);
+                (place, entered.unwrap())
+            },
+        );
+        for (place, entered) in join_all(work).await {
+            match entered {
+                Entered::Collision => assert_eq!(guests[place].0, taken.0),
+                Entered::Created { told, .. } => assert_eq!(told, place % 2 == 0),
+                other => panic!("{other:?}"),
+            }
+        }
+    })
+    .await;
+    let calls = names.iter().filter(|name| name.starts_with("EVAL")).count();
+    assert!(calls <= 16, "{calls} calls for {} scripts", 2 * MANY);
+    for (place, (id, record)) in guests.iter().enumerate() {
+        let there = store.load(*id).await.unwrap();
+        assert_eq!(there == Loaded::Record(record.clone()), *id != taken.0);
+        assert!(store.entered(&user(place)).await.unwrap().contains(id));
     }
 }

@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::codec::CodecError;
-use crate::event::EventBus;
+use crate::event::{EventBus, SessionEvent};
 use crate::id::{Revision, SessionId};
-use crate::index::{Nowhere, UserIndex};
+use crate::index::{Admission, Applicant, Nowhere, UserIndex};
 use crate::record::{Record, Tombstone};
+use crate::user::UserKey;
 
 /// What came of [`Store::create`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,30 @@ pub enum Created {
     Created,
     /// Something is there under this id, live or a tombstone; it is as it was.
     Collision,
+}
+
+/// What came of [`Store::enter`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entered {
+    /// The session is entered for its user, and stored.
+    Created {
+        /// Entries to be looked at, as in [`Admission::Admitted`].
+        sample: Vec<SessionId>,
+        /// Whether the event was published with it. Otherwise the caller does that.
+        told: bool,
+    },
+    /// It is entered. Something is there under its id, most likely the tombstone of somebody who has
+    /// ended it meanwhile; that is as it was.
+    Collision,
+    /// It is entered, and not stored: first the caller must end some, to hold the limit.
+    Over {
+        /// These, as in [`Admission::Admitted`].
+        over: Vec<SessionId>,
+        /// Entries to be looked at.
+        sample: Vec<SessionId>,
+    },
+    /// The user has as many sessions as it may: these. Nothing was entered or stored.
+    Full(Vec<SessionId>),
 }
 
 /// What [`Store::load`] found.
@@ -88,6 +113,22 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         ttl: Duration,
     ) -> impl Future<Output = Result<Created, StoreError>> + Send;
 
+    /// Begins a session of a user: [`UserIndex::admit`], and then, if no other session must be ended
+    /// first, [`create`](Self::create) under the applicant's id. A store that can do both in one step
+    /// does, and publishes the event with it. If an error says that nothing was carried out, the entry
+    /// may stand all the same; there is no session behind it.
+    fn enter(
+        &self,
+        user: &UserKey,
+        applicant: &Applicant,
+        record: &Record,
+        ttl: Duration,
+        event: Option<&SessionEvent>,
+    ) -> impl Future<Output = Result<Entered, StoreError>> + Send {
+        let _ = event;
+        admit_and_create(self, user, applicant, record, ttl)
+    }
+
     /// Finds what is there under `id`.
     fn load(&self, id: SessionId) -> impl Future<Output = Result<Loaded, StoreError>> + Send;
 
@@ -145,6 +186,36 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     }
 }
 
+/// What [`Store::enter`] does by default: one step after the other, and the event is left to the caller.
+///
+/// # Errors
+///
+/// Those of the two steps; also if the store has no index.
+pub async fn admit_and_create<S: Store + ?Sized>(
+    store: &S,
+    user: &UserKey,
+    applicant: &Applicant,
+    record: &Record,
+    ttl: Duration,
+) -> Result<Entered, StoreError> {
+    let index = store.index();
+    let index = index.ok_or(StoreError::new(StoreErrorKind::Unsupported))?;
+    let sample = match index.admit(user, applicant).await? {
+        Admission::Full(there) => return Ok(Entered::Full(there)),
+        Admission::Admitted { over, sample } if !over.is_empty() => {
+            return Ok(Entered::Over { over, sample });
+        }
+        Admission::Admitted { sample, .. } => sample,
+    };
+    Ok(match store.create(applicant.id, record, ttl).await? {
+        Created::Created => Entered::Created {
+            sample,
+            told: false,
+        },
+        Created::Collision => Entered::Collision,
+    })
+}
+
 impl<S: Store> Store for Arc<S> {
     fn create(
         &self,
@@ -153,6 +224,17 @@ impl<S: Store> Store for Arc<S> {
         ttl: Duration,
     ) -> impl Future<Output = Result<Created, StoreError>> + Send {
         (**self).create(id, record, ttl)
+    }
+
+    fn enter(
+        &self,
+        user: &UserKey,
+        applicant: &Applicant,
+        record: &Record,
+        ttl: Duration,
+        event: Option<&SessionEvent>,
+    ) -> impl Future<Output = Result<Entered, StoreError>> + Send {
+        (**self).enter(user, applicant, record, ttl, event)
     }
 
     fn load(&self, id: SessionId) -> impl Future<Output = Result<Loaded, StoreError>> + Send {

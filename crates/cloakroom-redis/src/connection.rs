@@ -197,6 +197,15 @@ impl Connection {
         Client::new(config, Some(performance), Some(connection), Some(policy))
     }
 
+    /// Whether keys may lie on different servers.
+    ///
+    /// # Errors
+    ///
+    /// As [`client`](Self::client).
+    pub(crate) fn is_clustered(&self) -> Result<bool, StoreError> {
+        Ok(self.client()?.is_clustered())
+    }
+
     /// The client for one command; unless the server is known to be down, or too many wait already.
     pub(crate) fn client(&self) -> Result<Arc<WithOptions<Client>>, StoreError> {
         if self.0.watchdog.is_down() {

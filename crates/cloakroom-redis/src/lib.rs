@@ -34,7 +34,8 @@
 //! | `update` | `EVALSHA update.lua 1 key revision record ttl` | 1 |
 //! | `touch` | `EVALSHA touch.lua 1 key revision seen ttl` | 1, rare |
 //! | `end` | `EVALSHA end.lua 1 key revision tombstone ttl` | 1 |
-//! | `admit` (a session is entered for its user) | `EVALSHA admit.lua 1 key …` | 1; 2 where a limit is reached |
+//! | `enter` (a session is entered for its user, stored and told of) | `EVALSHA enter.lua 2 key key …`; in a cluster and with replicas as `admit`, `create` and `publish` | 1; 2 where a limit is reached |
+//! | `admit` (an entry moves to another deadline) | `EVALSHA admit.lua 1 key …` | 1 |
 //! | `entered`, `forget` | `ZRANGE`, `ZREM` | 1 |
 //! | `everything` | `SCAN`, at every primary | 1 for about 500 keys |
 //! | `epoch`, `begin_epoch` | `GET`, `EVALSHA epoch.lua 1 key …` | 1 |

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use cloakroom_core::codec::{self, Stored};
 use cloakroom_core::event::{EventBus, SessionEvent, Subscription};
 use cloakroom_core::index::{Admission, Applicant, UserIndex};
-use cloakroom_core::store::{Created, Ended, Loaded, Touched, Updated};
+use cloakroom_core::store::{Created, Ended, Entered, Loaded, Touched, Updated, admit_and_create};
 use cloakroom_core::{
     Record, Revision, SessionId, Store, StoreError, Timestamp, Tombstone, UserKey,
 };
@@ -203,6 +203,29 @@ impl Store for RedisStore {
             true => Ok(Created::Created),
             false => Ok(Created::Collision),
         }
+    }
+
+    /// In one call, unless the two keys may lie on two servers, or replicas are waited for.
+    async fn enter(
+        &self,
+        user: &UserKey,
+        applicant: &Applicant,
+        record: &Record,
+        ttl: Duration,
+        event: Option<&SessionEvent>,
+    ) -> Result<Entered, StoreError> {
+        if self.replicas.is_some() || self.connection.is_clustered()? {
+            return admit_and_create(self, user, applicant, record, ttl).await;
+        }
+        let entry = command::Entry {
+            index: self.prefix.user(user),
+            key: self.prefix.key(applicant.id),
+            value: codec::encode(record),
+            ttl,
+            channel: self.bus.channel(),
+            event: event.map(SessionEvent::encode),
+        };
+        command::enter(&self.connection, applicant, entry).await
     }
 
     async fn load(&self, id: SessionId) -> Result<Loaded, StoreError> {

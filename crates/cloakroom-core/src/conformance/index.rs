@@ -32,10 +32,11 @@ pub async fn all(subject: &impl Subject) {
     every_old_entry_is_handed_out_to_be_looked_at(index).await;
     the_epoch_moves_forward_alone(index).await;
     everything_is_found(subject).await;
+    super::enter::all(subject).await;
 }
 
 /// The key of a user of whom nobody has heard.
-fn new_user() -> UserKey {
+pub(super) fn new_user() -> UserKey {
     let name = new_id(SystemClock.now()).to_string();
     UserKey::new(&Realm::new("conformance"), &UserId::from(name))
 }
@@ -79,7 +80,7 @@ async fn over(index: &impl UserIndex, user: &UserKey, applicant: &Applicant) -> 
     }
 }
 
-async fn entered(index: &impl UserIndex, user: &UserKey) -> HashSet<SessionId> {
+pub(super) async fn entered(index: &impl UserIndex, user: &UserKey) -> HashSet<SessionId> {
     let entered = index.entered(user).await.expect("entered answers");
     let set: HashSet<_> = entered.iter().copied().collect();
     assert_eq!(set.len(), entered.len(), "each id once");

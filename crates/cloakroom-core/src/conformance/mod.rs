@@ -29,6 +29,7 @@
 //! ```
 
 pub mod bus;
+mod enter;
 pub mod index;
 
 use std::future::Future;

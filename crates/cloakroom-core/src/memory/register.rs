@@ -133,13 +133,13 @@ impl User {
             condemned: None,
         };
         self.entries.insert(id, entry);
-        let sample = self.sample(now);
+        let sample = self.sample(id, now);
         Admission::Admitted { over, sample }
     }
 
-    /// A few that are old, in turn: none is passed over for ever.
-    fn sample(&mut self, now: Timestamp) -> Vec<SessionId> {
-        let is_old = |id: &&SessionId| now.since(id.created_at()) > OLD;
+    /// A few others that are old, in turn: none is passed over for ever.
+    fn sample(&mut self, mine: SessionId, now: Timestamp) -> Vec<SessionId> {
+        let is_old = |id: &&SessionId| **id != mine && now.since(id.created_at()) > OLD;
         let old: Vec<_> = self.entries.keys().filter(is_old).collect();
         let start = self.next.checked_rem(old.len()).unwrap_or(0);
         let in_turn = old.iter().cycle().skip(start);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fred::error::{Error as FredError, ErrorKind as FredErrorKind};
 use fred::interfaces::ClientLike;
-use fred::types::{CustomCommand, Value};
+use fred::types::{ClusterHash, CustomCommand, Value};
 use tokio::time::Instant;
 
 use super::script::{BATCH, Script};
@@ -21,7 +21,8 @@ pub(crate) struct Call {
     pub(super) client: Sender,
     pub(super) limit: Duration,
     pub(super) script: &'static Script,
-    pub(super) key: String,
+    /// At least one.
+    pub(super) keys: Vec<String>,
     pub(super) args: Vec<Value>,
 }
 
@@ -33,15 +34,8 @@ impl Call {
     }
 
     pub(super) fn carry_out_alone(self) -> Answer<Result<Value, FredError>> {
-        let keys = vec![self.key.clone().into()];
-        let call = evaluate(
-            self.client,
-            self.limit,
-            self.script,
-            self.key,
-            keys,
-            self.args,
-        );
+        let keys = self.keys.into_iter().map(Value::from).collect();
+        let call = evaluate(self.client, self.limit, self.script, keys, self.args);
         Box::pin(call)
     }
 }
@@ -57,26 +51,15 @@ impl Joint for Call {
             {
                 return vec![call.carry_out_alone().await];
             }
-            let mut calls = calls.into_iter();
-            let Some(Call {
-                client,
-                limit,
-                script,
-                key,
-                args,
-            }) = calls.next()
-            else {
+            let Some(first) = calls.first() else {
                 return Vec::new();
             };
+            let (client, limit) = (first.client.clone(), first.limit);
             let mut batch = Batch::default();
-            batch.add(script, key.clone(), args);
-            for Call {
-                script, key, args, ..
-            } in calls
-            {
-                batch.add(script, key, args);
+            for call in calls {
+                batch.add(call);
             }
-            let answer = evaluate(client, limit, &BATCH, key, batch.keys, batch.args).await;
+            let answer = evaluate(client, limit, &BATCH, batch.keys, batch.args).await;
             split(answer, count)
         })
     }
@@ -90,12 +73,13 @@ struct Batch {
 }
 
 impl Batch {
-    fn add(&mut self, script: &'static Script, key: String, args: Vec<Value>) {
-        let count = i64::try_from(args.len()).unwrap_or(i64::MAX);
-        self.keys.push(key.into());
-        self.args.push(Value::from_static_str(script.name()));
-        self.args.push(count.into());
-        self.args.extend(args);
+    fn add(&mut self, call: Call) {
+        let count = |count: usize| Value::from(i64::try_from(count).unwrap_or(i64::MAX));
+        self.args.push(Value::from_static_str(call.script.name()));
+        self.args.push(count(call.keys.len()));
+        self.args.push(count(call.args.len()));
+        self.args.extend(call.args);
+        self.keys.extend(call.keys.into_iter().map(Value::from));
     }
 }
 
@@ -130,12 +114,14 @@ async fn evaluate(
     client: Sender,
     limit: Duration,
     script: &'static Script,
-    key: String,
     keys: Vec<Value>,
     args: Vec<Value>,
 ) -> Result<Value, FredError> {
     let began = Instant::now();
-    let slot = slot_of(&key);
+    let slot = match keys.first().and_then(Value::as_str) {
+        Some(key) => slot_of(&key),
+        None => ClusterHash::FirstKey,
+    };
     let command = CustomCommand::new_static("EVALSHA", slot.clone(), false);
     let words = script.words_by_name(keys.clone(), args.clone());
     let result = client.custom(command, words).await;

@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use cloakroom_core::index::{Admission, Applicant, LEASE, OLD};
+use cloakroom_core::store::Entered;
 use cloakroom_core::{SessionId, StoreError, Timestamp};
 use fred::error::Error as FredError;
 use fred::interfaces::{ClientLike, KeysInterface};
 use fred::types::config::{Options, Server};
 use fred::types::{ClusterHash, CustomCommand, Value};
 
-use super::script::{ADMIT, EPOCH, run};
+use super::script::{ADMIT, ENTER, EPOCH, run, run_on};
 use super::send::{Sender, send};
 use super::{millis, slot_of};
 use crate::coalesce::Answer;
@@ -27,6 +28,12 @@ pub(crate) async fn admit(
     key: String,
     applicant: &Applicant,
 ) -> Result<Admission, StoreError> {
+    let reply = run(connection, &ADMIT, key, terms(applicant)).await?;
+    read_admission(reply).ok_or_else(|| strange_answer(Effect::Write))
+}
+
+/// What `admit.lua` is told.
+fn terms(applicant: &Applicant) -> Vec<Value> {
     let limit = applicant.limit;
     let replaces = applicant.replaces.map(|id| id.to_string());
     let mut args: Vec<Value> = vec![
@@ -40,8 +47,54 @@ pub(crate) async fn admit(
         millis(LEASE).into(),
     ];
     args.extend(applicant.dead.iter().map(|id| Value::from(id.to_string())));
-    let reply = run(connection, &ADMIT, key, args).await?;
-    read_admission(reply).ok_or_else(|| strange_answer(Effect::Write))
+    args
+}
+
+/// What is stored with an entry, and where.
+pub(crate) struct Entry<'a> {
+    pub(crate) index: String,
+    pub(crate) key: String,
+    pub(crate) value: String,
+    pub(crate) ttl: Duration,
+    pub(crate) channel: &'a str,
+    pub(crate) event: Option<String>,
+}
+
+/// `scripts/enter.lua`.
+pub(crate) async fn enter(
+    connection: &Connection,
+    applicant: &Applicant,
+    entry: Entry<'_>,
+) -> Result<Entered, StoreError> {
+    let mut args: Vec<Value> = vec![
+        entry.value.into(),
+        millis(entry.ttl).into(),
+        entry.channel.into(),
+        entry.event.unwrap_or_default().into(),
+    ];
+    args.extend(terms(applicant));
+    let reply = run_on(connection, &ENTER, vec![entry.index, entry.key], args).await?;
+    read_entered(reply).ok_or_else(|| strange_answer(Effect::Write))
+}
+
+fn read_entered(reply: Value) -> Option<Entered> {
+    let Value::Array(mut parts) = reply else {
+        return None;
+    };
+    let done = (parts.len() == 5).then(|| parts.split_off(3));
+    let admission = read_admission(Value::Array(parts))?;
+    Some(match (admission, done.as_deref()) {
+        (Admission::Full(there), None) => Entered::Full(there),
+        (Admission::Admitted { over, sample }, None) => Entered::Over { over, sample },
+        (Admission::Admitted { .. }, Some([Value::Integer(0), _])) => Entered::Collision,
+        (Admission::Admitted { sample, .. }, Some([Value::Integer(1), Value::Integer(told)])) => {
+            Entered::Created {
+                sample,
+                told: *told == 1,
+            }
+        }
+        _ => return None,
+    })
 }
 
 fn read_admission(reply: Value) -> Option<Admission> {

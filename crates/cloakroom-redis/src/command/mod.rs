@@ -26,7 +26,9 @@ pub(crate) use self::bus::publish;
 pub(crate) use self::call::Call;
 pub(crate) use self::check::{Account, check, ping};
 pub(crate) use self::foreign::{load_alone, load_and_keep, remove, remove_on_replicas};
-pub(crate) use self::index::{admit, begin_epoch, entered, epoch, everything, forget};
+pub(crate) use self::index::{
+    Entry, admit, begin_epoch, enter, entered, epoch, everything, forget,
+};
 pub(crate) use self::load::{Get, load};
 pub(crate) use self::script::Reply;
 use self::script::{END, TOUCH, UPDATE, run};

@@ -25,10 +25,17 @@ pub(super) static ADMIT: LazyLock<Script> =
 pub(super) static EPOCH: LazyLock<Script> =
     LazyLock::new(|| Script::new("epoch", include_str!("../scripts/epoch.lua")));
 
+/// `admit` with a second step, on a second key.
+pub(super) static ENTER: LazyLock<Script> = LazyLock::new(|| {
+    let admit = include_str!("../scripts/admit.lua");
+    let text = format!("local function admit(KEYS, ARGV)\n{admit}end\n");
+    Script::new("enter", text + include_str!("../scripts/enter.lua"))
+});
+
 /// Those above, several in one call.
 pub(super) static BATCH: LazyLock<Script> = LazyLock::new(|| {
     let mut text = "local scripts = {}\n".to_owned();
-    for script in [&UPDATE, &TOUCH, &END, &ADMIT, &EPOCH] {
+    for script in [&UPDATE, &TOUCH, &END, &ADMIT, &EPOCH, &ENTER] {
         let Script {
             name, text: body, ..
         } = &**script;
@@ -111,6 +118,16 @@ pub(super) async fn run(
     key: String,
     args: Vec<Value>,
 ) -> Result<Value, StoreError> {
+    run_on(connection, script, vec![key], args).await
+}
+
+/// The same, for a script on several keys: nothing for a cluster.
+pub(super) async fn run_on(
+    connection: &Connection,
+    script: &'static Script,
+    keys: Vec<String>,
+    args: Vec<Value>,
+) -> Result<Value, StoreError> {
     let client = connection.client()?;
     let coalescer = connection.coalescer();
     let under_way = coalescer.one_more();
@@ -118,7 +135,7 @@ pub(super) async fn run(
         client,
         limit: connection.limit(),
         script,
-        key,
+        keys,
         args,
     };
     let result = match under_way.is_alone || !call.is_fit_for_company() {

@@ -17,10 +17,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use cloakroom_core::event::EventBus;
-use cloakroom_core::index::UserIndex;
-use cloakroom_core::store::{Created, Ended, Loaded, Touched, Updated};
-use cloakroom_core::{Record, Revision, SessionId, Store, StoreError, Timestamp, Tombstone};
+use cloakroom_core::event::{EventBus, SessionEvent};
+use cloakroom_core::index::{Applicant, UserIndex};
+use cloakroom_core::store::{Created, Ended, Entered, Loaded, Touched, Updated};
+use cloakroom_core::{
+    Record, Revision, SessionId, Store, StoreError, Timestamp, Tombstone, UserKey,
+};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -137,6 +139,26 @@ impl Store for NearCache {
             self.shared().keep_written(id, ticket, record, began);
         }
         Ok(created)
+    }
+
+    async fn enter(
+        &self,
+        user: &UserKey,
+        applicant: &Applicant,
+        record: &Record,
+        ttl: Duration,
+        event: Option<&SessionEvent>,
+    ) -> Result<Entered, StoreError> {
+        let began = Instant::now();
+        let id = applicant.id;
+        let (ticket, _) = self.shared().shelf.begin_write(id);
+        let store = &self.shared().store;
+        let entered = store.enter(user, applicant, record, ttl, event).await?;
+        if matches!(entered, Entered::Created { .. }) {
+            let record = Loaded::Record(record.clone());
+            self.shared().keep_written(id, ticket, record, began);
+        }
+        Ok(entered)
     }
 
     async fn load(&self, id: SessionId) -> Result<Loaded, StoreError> {

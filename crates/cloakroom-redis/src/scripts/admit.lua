@@ -63,7 +63,7 @@ if redis.call('PTTL', key) < keep then
 end
 local some = {}
 for _, other in ipairs(redis.call('ZRANDMEMBER', key, 4)) do
-  if #some < 2 and began(other) < now - old then
+  if #some < 2 and other ~= id and began(other) < now - old then
     some[#some + 1] = other
   end
 end

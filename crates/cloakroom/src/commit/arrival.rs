@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use cloakroom_core::arrival::Arrival;
 use cloakroom_core::event::SessionEvent;
-use cloakroom_core::store::{Created, Ended, Loaded};
+use cloakroom_core::store::{Ended, Loaded};
 use cloakroom_core::{Authentication, EndReason, Entries, SessionId, StoreErrorKind};
 
-use super::begin::Entering;
+use super::begin::{Attempt, Entering};
 use super::{Committer, Tried};
 use crate::arrival::{Arrivals, OldEnded, OldId};
-use crate::error::{Cause, SessionError};
+use crate::error::SessionError;
 use crate::event;
 use crate::state::Live;
 
@@ -20,30 +20,30 @@ const ATTEMPTS: usize = 3;
 impl Committer<'_> {
     /// Stores a session that moves in; `false` if something is there already.
     pub(crate) async fn move_in(&self, live: &Live) -> Result<bool, SessionError> {
-        let (id, record) = (live.token.id(), &live.record);
-        self.check_size(record.entries())?;
-        let ttl = record.limits().ttl(self.now()).ok_or(Cause::Ended)?;
-        let user = Authentication::of(record.entries());
-        let mut aftermath = self.aftermath();
-        if let Some(user) = &user {
-            let entering = Entering::default();
-            let (begun, _) = self.enter(live.clone(), user.user(), entering).await?;
-            aftermath = aftermath.look_at(user.user(), begun.sample);
-        }
-        let create = self.context.store.create(id, record, ttl);
-        if self.budget.write(create).await? == Created::Collision {
-            return Ok(false);
-        }
-        event::moved_in(id);
-        let told = match user {
-            None => SessionEvent::Created { id },
-            Some(user) => SessionEvent::SignedIn {
-                id,
-                user: user.user().clone(),
-                from: None,
-            },
+        let entries = live.record.entries();
+        self.check_size(entries)?;
+        let user = Authentication::of(entries);
+        let attempt = match &user {
+            Some(user) => {
+                let entering = Entering {
+                    is_told: true,
+                    ..Entering::default()
+                };
+                self.enter(live, user.user(), entering).await?
+            }
+            None => self.put(live).await?,
         };
-        aftermath.tell(told).begin();
+        let beside = match attempt {
+            Attempt::Stored(beside) => beside,
+            Attempt::Taken => return Ok(false),
+            Attempt::Failed(error) => return Err(error.into()),
+        };
+        let id = live.token.id();
+        event::moved_in(id);
+        match user {
+            Some(user) => self.signed_in(id, user.user(), beside),
+            None => self.aftermath().tell(SessionEvent::Created { id }).begin(),
+        }
         Ok(true)
     }
 

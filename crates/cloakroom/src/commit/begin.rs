@@ -1,7 +1,10 @@
 //! Beginning a session: an id of its own, entered for its user before it is stored.
 
-use cloakroom_core::index::{Admission, Applicant, Limit};
-use cloakroom_core::store::{Created, Loaded};
+use std::time::Duration;
+
+use cloakroom_core::event::SessionEvent;
+use cloakroom_core::index::{Applicant, Limit};
+use cloakroom_core::store::{Created, Entered, Loaded};
 use cloakroom_core::{
     Authentication, EndReason, Entries, Limits, Record, Revision, SessionId, StoreError,
     StoreErrorKind, Token, UserId, UserKey,
@@ -21,17 +24,24 @@ const LOOKS: usize = 3;
 /// A session that was begun, and what the index had to say about it.
 pub(super) struct Begun {
     pub(super) live: Live,
-    /// Entries to be looked at, whether sessions are behind them.
-    pub(super) sample: Vec<SessionId>,
+    pub(super) beside: Beside,
 }
 
-impl Begun {
-    fn unbounded(live: Live) -> Self {
-        Self {
-            live,
-            sample: Vec::new(),
-        }
-    }
+/// What is left to do beside the request, once a session is stored.
+#[derive(Default)]
+pub(super) struct Beside {
+    /// Entries to be looked at, whether sessions are behind them.
+    pub(super) sample: Vec<SessionId>,
+    /// Whether the store has told that the user has signed in.
+    pub(super) told: bool,
+}
+
+/// What came of an attempt to store a new session.
+pub(super) enum Attempt {
+    Stored(Beside),
+    /// Something is there under its id.
+    Taken,
+    Failed(StoreError),
 }
 
 /// How a session is to be entered for its user.
@@ -41,6 +51,8 @@ pub(super) struct Entering {
     pub(super) is_limited: bool,
     /// The session whose place it takes.
     pub(super) replaces: Option<SessionId>,
+    /// Whether that is all that is to be done, so that others may hear of it.
+    pub(super) is_told: bool,
 }
 
 impl Committer<'_> {
@@ -58,30 +70,25 @@ impl Committer<'_> {
         let mut unknown = None;
         for _ in 0..ATTEMPTS {
             let live = self.draw(entries, limits)?;
-            let begun = match &user {
-                Some(user) => self.enter_with_room(live, user.user(), entering).await?,
-                None => Begun::unbounded(live),
+            let attempt = match &user {
+                Some(user) => self.enter(&live, user.user(), entering).await?,
+                None => self.put(&live).await?,
             };
-            let Live { token, record } = &begun.live;
-            let Some(ttl) = record.limits().ttl(self.now()) else {
-                return Err(Cause::Ended.into());
-            };
-            let create = self.context.store.create(token.id(), record, ttl);
-            match self.budget.write(create).await {
-                Ok(Created::Created) => return Ok(begun),
+            match attempt {
+                Attempt::Stored(beside) => return Ok(Begun { live, beside }),
                 // Nothing but a tombstone can be there: somebody has ended all of the user's
                 // sessions, this one included, or a later log-in had no room for it.
-                Ok(Created::Collision) if user.is_some() => {
-                    event::sign_in_undone(token.id());
-                    self.forget_later(&begun.live);
+                Attempt::Taken if user.is_some() => {
+                    event::sign_in_undone(live.token.id());
+                    self.forget_later(&live);
                     return Err(Cause::Undone.into());
                 }
-                Ok(Created::Collision) => {}
-                Err(error) => {
+                Attempt::Taken => {}
+                Attempt::Failed(error) => {
                     let kind = error.kind();
                     // It may be there: as one that its user sees, or that stands and is not wanted.
                     if user.is_some() || kind == StoreErrorKind::NotReplicated {
-                        self.abandon(begun.live);
+                        self.abandon(live);
                     }
                     if kind != StoreErrorKind::OutcomeUnknown {
                         return Err(unknown.unwrap_or(error).into());
@@ -94,24 +101,103 @@ impl Committer<'_> {
         Err(unknown.unwrap_or_else(collided).into())
     }
 
-    /// Enters a session for its user, and ends those that are too many since. It comes before the
-    /// creation: whatever becomes of that, the sessions that were handed to this log-in are ended, for
-    /// nobody else counts them any more.
-    async fn enter_with_room(
+    /// Stores a new session.
+    pub(super) async fn put(&self, live: &Live) -> Result<Attempt, SessionError> {
+        let (id, record) = (live.token.id(), &live.record);
+        let create = self.context.store.create(id, record, self.ttl(record)?);
+        Ok(match self.budget.write(create).await {
+            Ok(Created::Created) => Attempt::Stored(Beside::default()),
+            Ok(Created::Collision) => Attempt::Taken,
+            Err(error) => Attempt::Failed(error),
+        })
+    }
+
+    /// Enters a new session for its user, ends those that are too many since, and stores it.
+    pub(super) async fn enter(
         &self,
-        live: Live,
+        live: &Live,
         user: &UserId,
         entering: Entering,
-    ) -> Result<Begun, SessionError> {
-        let (begun, over) = self.enter(live, user, entering).await?;
+    ) -> Result<Attempt, SessionError> {
+        let store = &self.context.store;
+        if !store.has_index() {
+            return self.put(live).await;
+        }
+        let (key, ttl) = (self.context.user_key(user), self.ttl(&live.record)?);
+        let event = self.event_of(live, user, entering);
+        let limit = self.context.session_limit.filter(|_| entering.is_limited);
+        let mut applicant = Applicant {
+            id: live.token.id(),
+            deadline: live.record.limits().deadline(),
+            now: self.now(),
+            // First without force: sessions that are over already make room better than live ones.
+            limit: limit.map(|limit| Limit {
+                make_room: false,
+                ..limit.0
+            }),
+            replaces: entering.replaces,
+            dead: Vec::new(),
+        };
+        for look in 0..=LOOKS {
+            let enter = store.enter(key, &applicant, &live.record, ttl, event.as_ref());
+            match self.budget.write(enter).await {
+                Ok(Entered::Created { sample, told }) => {
+                    return Ok(Attempt::Stored(Beside { sample, told }));
+                }
+                Ok(Entered::Collision) => return Ok(Attempt::Taken),
+                Ok(Entered::Over { over, sample }) => {
+                    return self.make_room(live, user, &over, sample).await;
+                }
+                Ok(Entered::Full(there)) => {
+                    let dead = self.dead_among(&there).await?;
+                    let makes_room = limit.is_some_and(|limit| limit.0.make_room);
+                    if look == LOOKS || (dead.is_empty() && !makes_room) {
+                        event::too_many_sessions(there.len());
+                        break;
+                    }
+                    applicant.limit = limit.map(|limit| limit.0);
+                    applicant.dead = dead;
+                }
+                Err(error) => return Ok(Attempt::Failed(error)),
+            }
+        }
+        Err(Cause::TooManySessions.into())
+    }
+
+    /// Ends the sessions that are too many since this one was entered, and stores it. They come first:
+    /// whatever becomes of this one, those that were handed to this log-in are ended, for nobody else
+    /// counts them any more.
+    async fn make_room(
+        &self,
+        live: &Live,
+        user: &UserId,
+        over: &[SessionId],
+        sample: Vec<SessionId>,
+    ) -> Result<Attempt, SessionError> {
         for id in over {
-            let ended = self.end_by_id(id, Some(user), EndReason::OverLimit).await;
+            let ended = self.end_by_id(*id, Some(user), EndReason::OverLimit).await;
             if let Err(error) = ended {
-                self.abandon(begun.live);
+                self.abandon(live.clone());
                 return Err(error);
             }
         }
-        Ok(begun)
+        Ok(match self.put(live).await? {
+            Attempt::Stored(beside) => Attempt::Stored(Beside { sample, ..beside }),
+            other => other,
+        })
+    }
+
+    fn event_of(&self, live: &Live, user: &UserId, entering: Entering) -> Option<SessionEvent> {
+        (entering.is_told && self.context.tells).then(|| SessionEvent::SignedIn {
+            id: live.token.id(),
+            user: user.clone(),
+            from: None,
+        })
+    }
+
+    fn ttl(&self, record: &Record) -> Result<Duration, SessionError> {
+        let ttl = record.limits().ttl(self.now());
+        ttl.ok_or_else(|| Cause::Ended.into())
     }
 
     /// A session that nobody knows yet.
@@ -128,50 +214,6 @@ impl Committer<'_> {
             entries.clone(),
         );
         Ok(Live { token, record })
-    }
-
-    /// Enters a session for its user, before it is stored; gives those to be ended for the limit.
-    pub(super) async fn enter(
-        &self,
-        live: Live,
-        user: &UserId,
-        entering: Entering,
-    ) -> Result<(Begun, Vec<SessionId>), SessionError> {
-        if !self.context.store.has_index() {
-            return Ok((Begun::unbounded(live), Vec::new()));
-        }
-        let key = self.context.user_key(user);
-        let limit = self.context.session_limit.filter(|_| entering.is_limited);
-        let mut applicant = Applicant {
-            id: live.token.id(),
-            deadline: live.record.limits().deadline(),
-            now: self.now(),
-            // First without force: sessions that are over already make room better than live ones.
-            limit: limit.map(|limit| Limit {
-                make_room: false,
-                ..limit.0
-            }),
-            replaces: entering.replaces,
-            dead: Vec::new(),
-        };
-        for look in 0..=LOOKS {
-            let store = &self.context.store;
-            let admission = self.budget.write(store.admit(key, &applicant)).await;
-            match admission? {
-                Admission::Admitted { over, sample } => return Ok((Begun { live, sample }, over)),
-                Admission::Full(there) => {
-                    let dead = self.dead_among(&there).await?;
-                    let makes_room = limit.is_some_and(|limit| limit.0.make_room);
-                    if look == LOOKS || (dead.is_empty() && !makes_room) {
-                        event::too_many_sessions(there.len());
-                        break;
-                    }
-                    applicant.limit = limit.map(|limit| limit.0);
-                    applicant.dead = dead;
-                }
-            }
-        }
-        Err(Cause::TooManySessions.into())
     }
 
     /// Those of a user's entries behind which there is no session.

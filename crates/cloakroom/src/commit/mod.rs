@@ -13,10 +13,10 @@ use cloakroom_core::event::SessionEvent;
 use cloakroom_core::store::{Loaded, Touched, Updated};
 use cloakroom_core::{
     Authentication, Digest, Entries, Limits, Record, Revision, SessionId, StoreError,
-    StoreErrorKind, Timestamp, Token, codec,
+    StoreErrorKind, Timestamp, Token, UserId, codec,
 };
 
-use self::begin::Entering;
+use self::begin::{Beside, Entering};
 use crate::arrival::Presented;
 use crate::budget::Budget;
 use crate::context::{Context, OnOverwrite};
@@ -109,6 +109,7 @@ impl Committer<'_> {
         let entering = Entering {
             is_limited: draft.signing_in.is_some(),
             replaces: None,
+            is_told: true,
         };
         if draft.signing_in.is_some() {
             self.end_old(None).await?;
@@ -119,13 +120,7 @@ impl Committer<'_> {
         match Authentication::of(&entries) {
             Some(user) => {
                 event::signed_in(id);
-                let told = SessionEvent::SignedIn {
-                    id,
-                    user: user.user().clone(),
-                    from: None,
-                };
-                let aftermath = self.aftermath().look_at(user.user(), begun.sample);
-                aftermath.tell(told).begin();
+                self.signed_in(id, user.user(), begun.beside);
             }
             None => self.aftermath().tell(SessionEvent::Created { id }).begin(),
         }
@@ -133,6 +128,19 @@ impl Committer<'_> {
             live: begun.live,
             taken: None,
         }))
+    }
+
+    /// What follows from a sign-in that is stored, beside the request.
+    fn signed_in(&self, id: SessionId, user: &UserId, beside: Beside) {
+        let mut aftermath = self.aftermath().look_at(user, beside.sample);
+        if !beside.told {
+            aftermath = aftermath.tell(SessionEvent::SignedIn {
+                id,
+                user: user.clone(),
+                from: None,
+            });
+        }
+        aftermath.begin();
     }
 
     /// Saves edits of a session, on top of what others saved meanwhile.

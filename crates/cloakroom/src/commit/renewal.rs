@@ -23,6 +23,7 @@ impl Committer<'_> {
         let entering = Entering {
             is_limited: draft.signing_in.is_some(),
             replaces: draft.replaces(old.token.id(), old.record.entries()),
+            is_told: false,
         };
         let begun = self.begin(&entries, Some(limits), entering).await?;
         match self.retire(old, &begun.live, draft).await {
@@ -33,7 +34,7 @@ impl Committer<'_> {
                     self.abandon(stored.live);
                     return Err(error);
                 }
-                self.renewed(old, &stored.live, draft, begun.sample);
+                self.renewed(old, &stored.live, draft, begun.beside.sample);
                 Ok(Committed::Stored(stored))
             }
             Ok(Committed::Gone) => {

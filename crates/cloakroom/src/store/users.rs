@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use cloakroom_core::event::{EventBus, SessionEvent, Subscription};
 use cloakroom_core::index::{Admission, Applicant, UserIndex};
-use cloakroom_core::{SessionId, Store, StoreError, StoreErrorKind, Timestamp, UserKey};
+use cloakroom_core::store::Entered;
+use cloakroom_core::{Record, SessionId, Store, StoreError, StoreErrorKind, Timestamp, UserKey};
 
 use super::{Answer, Outcome, told};
 
@@ -14,6 +15,15 @@ pub(crate) trait AnyUsers {
     fn has_index(&self) -> bool;
 
     fn has_bus(&self) -> bool;
+
+    fn enter<'a>(
+        &'a self,
+        user: UserKey,
+        applicant: &'a Applicant,
+        record: &'a Record,
+        ttl: Duration,
+        event: Option<&'a SessionEvent>,
+    ) -> Answer<'a, Entered>;
 
     fn admit<'a>(&'a self, user: UserKey, applicant: &'a Applicant) -> Answer<'a, Admission>;
 
@@ -39,6 +49,18 @@ impl<S: Store> AnyUsers for S {
 
     fn has_bus(&self) -> bool {
         self.bus().is_some()
+    }
+
+    fn enter<'a>(
+        &'a self,
+        user: UserKey,
+        applicant: &'a Applicant,
+        record: &'a Record,
+        ttl: Duration,
+        event: Option<&'a SessionEvent>,
+    ) -> Answer<'a, Entered> {
+        let enter = async move { Store::enter(self, &user, applicant, record, ttl, event).await };
+        Box::pin(told("enter", applicant.id, enter))
     }
 
     fn admit<'a>(&'a self, user: UserKey, applicant: &'a Applicant) -> Answer<'a, Admission> {
@@ -82,6 +104,17 @@ const UNSUPPORTED: StoreError = StoreError::new(StoreErrorKind::Unsupported);
 
 fn index(store: &impl Store) -> Result<impl UserIndex, StoreError> {
     store.index().ok_or(UNSUPPORTED)
+}
+
+impl Outcome for Entered {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Created { .. } => "created",
+            Self::Collision => "collision",
+            Self::Over { .. } => "over",
+            Self::Full(_) => "full",
+        }
+    }
 }
 
 impl Outcome for Admission {

@@ -274,3 +274,36 @@ async fn use_at_the_new_version_keeps_an_old_session_alive_by_its_inactivity() {
     redis.0.command(&["DEL", &key_there]);
     assert_eq!(at_new.text("/who").await, "nobody");
 }
+
+/// A log-out is meant for all that the browser has, and so for an old session that never came here.
+#[tokio::test]
+async fn a_log_out_ends_the_old_session_beside_one_that_began_here() {
+    let redis = Redis::start();
+    let (old, new) = (old_app(&redis).await, beside(&redis).await);
+    let mut browser = Visitor::new(&new);
+    browser.text("/login/bob").await;
+    let mut browser = browser.at(&old);
+    browser.text("/login/ada").await;
+    let mut browser = browser.at(&new);
+    assert_eq!(browser.text("/who").await, "bob");
+    assert_eq!(browser.text("/logout").await, "Ended");
+    assert!(browser.cookies.is_empty());
+    assert!(old_keys(&redis.0).is_empty());
+}
+
+#[tokio::test]
+async fn a_log_in_or_log_out_ends_an_old_session_that_cannot_move() {
+    let redis = Redis::start();
+    let (old, new) = (old_app(&redis).await, beside(&redis).await);
+    let too_much = format!("/set/cart/{}", "x".repeat(65_500));
+    for (path, cookies) in [("/login/bob", 1), ("/logout", 0)] {
+        let mut browser = logged_in(&old).await;
+        browser.text(&too_much).await;
+        let mut at_new = browser.at(&new);
+        assert_eq!(at_new.text("/who").await, "nobody");
+        assert_eq!(old_keys(&redis.0).len(), 1);
+        at_new.text(path).await;
+        assert_eq!(at_new.cookies.len(), cookies, "{path}");
+        assert!(old_keys(&redis.0).is_empty(), "{path}");
+    }
+}
