@@ -10,10 +10,10 @@ use cloakroom_core::{
     StoreErrorKind, Token, UserId, UserKey,
 };
 
-use super::Committer;
+use super::{Committed, Committer, Stored};
 use crate::error::{Cause, SessionError};
 use crate::event;
-use crate::state::Live;
+use crate::state::{Draft, Live};
 
 /// How many fresh ids a creation tries.
 const ATTEMPTS: usize = 3;
@@ -56,6 +56,46 @@ pub(super) struct Entering {
 }
 
 impl Committer<'_> {
+    /// Begins a session.
+    pub(crate) async fn create(&self, draft: &Draft) -> Result<Committed, SessionError> {
+        let entries = self.dressed(draft, draft.entries.clone());
+        let entering = Entering {
+            is_limited: draft.signing_in.is_some(),
+            replaces: None,
+            is_told: true,
+        };
+        if draft.signing_in.is_some() {
+            self.end_old(None).await?;
+        }
+        let begun = self.begin(&entries, draft.chosen, entering).await?;
+        let id = begun.live.token.id();
+        event::created(id);
+        match Authentication::of(&entries) {
+            Some(user) => {
+                event::signed_in(id);
+                self.signed_in(id, user.user(), begun.beside);
+            }
+            None => self.aftermath().tell(SessionEvent::Created { id }).begin(),
+        }
+        Ok(Committed::Stored(Stored {
+            live: begun.live,
+            taken: None,
+        }))
+    }
+
+    /// What follows from a sign-in that is stored, beside the request.
+    pub(super) fn signed_in(&self, id: SessionId, user: &UserId, beside: Beside) {
+        let mut aftermath = self.aftermath().look_at(user, beside.sample);
+        if !beside.told {
+            aftermath = aftermath.tell(SessionEvent::SignedIn {
+                id,
+                user: user.clone(),
+                from: None,
+            });
+        }
+        aftermath.begin();
+    }
+
     /// Stores a new session under a fresh id. After a creation of unknown outcome the id is fresh
     /// again: the same one could meet itself.
     pub(super) async fn begin(

@@ -9,14 +9,12 @@ use std::time::Duration;
 use cloakroom_core::arrival::Arrival;
 use cloakroom_core::change::Replay;
 use cloakroom_core::entries::Value;
-use cloakroom_core::event::SessionEvent;
 use cloakroom_core::store::{Loaded, Touched, Updated};
 use cloakroom_core::{
-    Authentication, Digest, Entries, Limits, Record, Revision, SessionId, StoreError,
-    StoreErrorKind, Timestamp, Token, UserId, codec,
+    Digest, Entries, Limits, Record, Revision, SessionId, StoreError, StoreErrorKind, Timestamp,
+    Token, codec,
 };
 
-use self::begin::{Beside, Entering};
 use crate::arrival::Presented;
 use crate::budget::Budget;
 use crate::context::{Context, OnOverwrite};
@@ -103,46 +101,6 @@ impl<'a> Committer<'a> {
 }
 
 impl Committer<'_> {
-    /// Begins a session.
-    pub(crate) async fn create(&self, draft: &Draft) -> Result<Committed, SessionError> {
-        let entries = self.dressed(draft, draft.entries.clone());
-        let entering = Entering {
-            is_limited: draft.signing_in.is_some(),
-            replaces: None,
-            is_told: true,
-        };
-        if draft.signing_in.is_some() {
-            self.end_old(None).await?;
-        }
-        let begun = self.begin(&entries, draft.chosen, entering).await?;
-        let id = begun.live.token.id();
-        event::created(id);
-        match Authentication::of(&entries) {
-            Some(user) => {
-                event::signed_in(id);
-                self.signed_in(id, user.user(), begun.beside);
-            }
-            None => self.aftermath().tell(SessionEvent::Created { id }).begin(),
-        }
-        Ok(Committed::Stored(Stored {
-            live: begun.live,
-            taken: None,
-        }))
-    }
-
-    /// What follows from a sign-in that is stored, beside the request.
-    fn signed_in(&self, id: SessionId, user: &UserId, beside: Beside) {
-        let mut aftermath = self.aftermath().look_at(user, beside.sample);
-        if !beside.told {
-            aftermath = aftermath.tell(SessionEvent::SignedIn {
-                id,
-                user: user.clone(),
-                from: None,
-            });
-        }
-        aftermath.begin();
-    }
-
     /// Saves edits of a session, on top of what others saved meanwhile.
     pub(crate) async fn update(
         &self,
