@@ -53,7 +53,8 @@ pub(crate) async fn find(
     match (found, &context.arrivals) {
         (Some(found), Some(arrivals)) => {
             let presented = former.of(context, tickets);
-            entrance::find(context, arrivals, presented, found, budget).await
+            // On the heap, as is all that few requests need: the others would carry it with them.
+            Box::pin(entrance::find(context, arrivals, presented, found, budget)).await
         }
         (found, _) => Ok(Found::by_ticket(found.unwrap_or_default())),
     }
@@ -182,7 +183,11 @@ pub(crate) async fn live(
         event::before_epoch(id);
         return Ok(Standing::Nothing);
     }
-    match companion::follow(context, live, budget).await {
+    if !companion::has_one(context, &live) {
+        meter::load("hit");
+        return Ok(Standing::Live(live));
+    }
+    match Box::pin(companion::follow(context, live, budget)).await {
         Ok(Some(live)) => {
             meter::load("hit");
             Ok(Standing::Live(live))

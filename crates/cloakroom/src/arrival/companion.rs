@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cloakroom_core::arrival::Arrival;
 use cloakroom_core::store::Loaded;
 use cloakroom_core::{EndReason, StoreErrorKind};
 
@@ -13,6 +14,11 @@ use crate::context::Context;
 use crate::error::SessionError;
 use crate::load::read;
 use crate::state::Live;
+
+/// Whether a session may have an old one that lives on beside.
+pub(crate) fn has_one(context: &Context, live: &Live) -> bool {
+    context.arrivals.is_some() && live.record.entries().contains(Arrival::KEY)
+}
 
 /// Looks whether the old session is still there; `None` if it is not, and this one has ended for it.
 /// In the last phase, one that is there is let go.

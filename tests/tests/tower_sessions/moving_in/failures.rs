@@ -138,7 +138,7 @@ async fn an_old_entry_cannot_pass_for_one_of_the_librarys() {
     let redis = Redis::start();
     // {"$user": "…", "cart": "hat"}
     let mut entries = vec![0x82, 0xa5];
-    entries.extend(b"$user\x82\xa2id\xa3eve\xa2at\x00");
+    entries.extend(b"$user\x82\xa4user\xa3eve\xa2at\x00");
     entries.extend(b"\xa4cart\xa3hat");
     put(&redis, &record(&entries, LATER));
     let mut browser = with_old_cookie(&beside(&redis).await, ID);
