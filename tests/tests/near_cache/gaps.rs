@@ -7,7 +7,6 @@ use cloakroom_core::store::Loaded;
 use cloakroom_redis::{NearCache, RedisStore};
 use tests::proxy::{Proxy, Weather};
 use tests::redis::RedisServer;
-use tests::topology::Cluster;
 use tests::wait::within;
 
 use super::{PATIENCE, SLACK, WINDOW, begin, coherent, near, remembered, seen, write};
@@ -111,34 +110,6 @@ async fn without_the_right_to_be_told_it_asks_redis_every_time() {
     redis.add_user(&["+client|tracking"]);
     coherent(&near).await;
     assert_eq!(seen(&near, id).await, Loaded::Record(record));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_failover_of_a_cluster_is_followed() {
-    let cluster = Cluster::start();
-    let here = near(&cluster.url()).await;
-    let plain = RedisStore::connect(cluster.url()).await.expect("it runs");
-    for index in 0..2 {
-        let mut sessions = Vec::new();
-        for _ in 0..20 {
-            sessions.push(begin(&here).await);
-        }
-        cluster.fail_over(index);
-        for (id, record) in sessions {
-            within("the new primary takes writes", PATIENCE, async || {
-                plain.load(id).await.is_ok() && here.load(id).await.is_ok()
-            })
-            .await;
-            let expected = Loaded::Record(write(&plain, id, &record).await);
-            within("it is heard", WINDOW + SLACK, async || {
-                here.load_recent(id)
-                    .await
-                    .is_ok_and(|seen| seen == expected)
-            })
-            .await;
-        }
-        coherent(&here).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

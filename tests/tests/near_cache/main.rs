@@ -2,6 +2,7 @@
 
 mod coherence;
 mod commands;
+mod failover;
 mod gaps;
 mod hearing;
 

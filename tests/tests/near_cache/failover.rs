@@ -1,0 +1,127 @@
+//! Another server becomes the primary: from then on it is the one that is heard and believed.
+
+use std::time::Duration;
+
+use cloakroom_core::store::Loaded;
+use cloakroom_core::{Record, SessionId, Store};
+use cloakroom_redis::{NearCache, RedisStore};
+use tests::redis::RedisServer;
+use tests::topology::{Cluster, Sentinel, wait_for};
+use tests::wait::within;
+
+use super::{SLACK, WINDOW, begin, coherent, near, write};
+
+/// How long servers may take to find that a primary is gone, and to agree on another.
+const ELECTION: Duration = Duration::from_secs(30);
+
+/// A server with a near cache, one without, and what both look at.
+struct Scene {
+    here: NearCache,
+    elsewhere: RedisStore,
+    sessions: Vec<(SessionId, Record)>,
+}
+
+impl Scene {
+    async fn set(url: &str) -> Self {
+        let here = near(url).await;
+        let elsewhere = RedisStore::connect(url).await.expect("it runs");
+        let mut sessions = Vec::new();
+        for _ in 0..20 {
+            sessions.push(begin(&here).await);
+        }
+        Self {
+            here,
+            elsewhere,
+            sessions,
+        }
+    }
+
+    async fn is_not_believed(&self) {
+        let knows = async || !self.here.stats().coherent;
+        within("it knows", WINDOW + SLACK, knows).await;
+    }
+
+    /// What somebody else writes from now on is seen here within the window.
+    async fn is_followed(&self) {
+        let (here, elsewhere) = (&self.here, &self.elsewhere);
+        for (id, record) in &self.sessions {
+            within("the new primary takes writes", ELECTION, async || {
+                elsewhere.load(*id).await.is_ok() && here.load(*id).await.is_ok()
+            })
+            .await;
+            let expected = Loaded::Record(write(elsewhere, *id, record).await);
+            within("it is heard", WINDOW + SLACK, async || {
+                let seen = here.load_recent(*id).await;
+                seen.is_ok_and(|seen| seen == expected)
+            })
+            .await;
+        }
+        coherent(here).await;
+    }
+}
+
+/// Waits until replicas hold as many keys as their primary.
+fn copied(primary: &RedisServer, replicas: &[&RedisServer]) {
+    let count = primary.command(&["DBSIZE"]);
+    for replica in replicas {
+        wait_for("a copy", || replica.command(&["DBSIZE"]) == count);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_planned_failover_of_a_cluster_is_followed() {
+    let cluster = Cluster::start();
+    for index in 0..2 {
+        let scene = Scene::set(&cluster.url()).await;
+        cluster.fail_over(index);
+        scene.is_followed().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_primary_of_a_cluster_is_believed_no_more_and_its_successor_is() {
+    let mut cluster = Cluster::start();
+    let scene = Scene::set(&cluster.url()).await;
+    copied(&cluster.primaries()[0], &[&cluster.replicas()[0]]);
+    cluster.kill(0);
+    scene.is_not_believed().await;
+    scene.is_followed().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_primary_with_sentinels_is_believed_no_more_and_its_successor_is() {
+    let mut sentinel = Sentinel::start();
+    let scene = Scene::set(&sentinel.url()).await;
+    let [primary, replicas @ ..] = sentinel.servers() else {
+        unreachable!("there are three");
+    };
+    copied(primary, &replicas.iter().collect::<Vec<_>>());
+    sentinel.servers_mut()[0].kill();
+    scene.is_not_believed().await;
+    scene.is_followed().await;
+}
+
+/// The old primary hangs, takes itself for one when it wakes, and is a replica some time after.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_primary_with_sentinels_is_not_believed_when_it_wakes() {
+    let sentinel = Sentinel::start();
+    let scene = Scene::set(&sentinel.url()).await;
+    let [primary, replicas @ ..] = sentinel.servers() else {
+        unreachable!("there are three");
+    };
+    copied(primary, &replicas.iter().collect::<Vec<_>>());
+    primary.freeze();
+    scene.is_not_believed().await;
+    scene.is_followed().await;
+    primary.thaw();
+    let (id, _) = scene.sessions[0];
+    let Loaded::Record(record) = scene.elsewhere.load(id).await.expect("it answers") else {
+        panic!("it is there");
+    };
+    let expected = Loaded::Record(write(&scene.elsewhere, id, &record).await);
+    within("it is heard", WINDOW + SLACK, async || {
+        let seen = scene.here.load_recent(id).await;
+        seen.is_ok_and(|seen| seen == expected)
+    })
+    .await;
+}
