@@ -2,12 +2,20 @@
 
 use std::hint::black_box;
 
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
 use cloakroom::core::codec::{self, Stored};
 use cloakroom::core::{
     Changes, Clock, Entries, Expiry, Limits, Realm, Record, Revision, SystemClock, SystemEntropy,
     Token,
 };
+use cloakroom::{MemoryStore, Session, SessionLayer};
 use divan::Bencher;
+use http::Request;
+use http::header::{COOKIE, SET_COOKIE};
+use tokio::runtime::Builder;
+use tower::ServiceExt;
 
 fn main() {
     divan::main();
@@ -104,4 +112,42 @@ fn replay_among(bencher: Bencher<'_, '_>, count: usize) {
     let mut fresher = base.clone();
     fresher.set("another", &1).expect("it is JSON");
     bencher.bench(|| changes.replay(black_box(&base), black_box(&fresher)));
+}
+
+async fn none() -> &'static str {
+    "hello"
+}
+
+async fn read(session: Session) -> &'static str {
+    let number: Result<Option<u64>, _> = session.get("number");
+    assert!(number.is_ok());
+    "hello"
+}
+
+async fn write(session: Session) -> &'static str {
+    let next = session.update("number", |number: Option<u64>| number.unwrap_or(0) + 1);
+    next.expect("it is a number");
+    "hello"
+}
+
+/// A whole request, through axum and the layer, without a network: with its plan and its commit.
+#[divan::bench(args = ["none", "read", "write"])]
+fn request_on_memory(bencher: Bencher<'_, '_>, route: &str) {
+    let runtime = Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.expect("a runtime");
+    let app = Router::new()
+        .route("/none", get(none))
+        .route("/read", get(read))
+        .route("/write", get(write))
+        .layer(SessionLayer::new(MemoryStore::new()));
+    let send = |route: &str, cookie: &str| {
+        let request = Request::get(format!("/{route}")).header(COOKIE, cookie);
+        let request = request.body(Body::empty()).expect("a request");
+        let answer = runtime.block_on(app.clone().oneshot(request));
+        answer.expect("it cannot fail")
+    };
+    let begun = send("write", "a=b");
+    let cookie = begun.headers()[SET_COOKIE].to_str().expect("it is text");
+    let cookie = cookie.split(';').next().expect("it has a value");
+    bencher.bench_local(|| send(black_box(route), cookie));
 }
