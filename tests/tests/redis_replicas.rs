@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use cloakroom::{Destroyed, Session, SessionErrorKind, SessionLayer};
-use cloakroom_core::store::{Created, Ended, Loaded, Updated};
-use cloakroom_core::{Store, StoreError, StoreErrorKind, Tombstone};
+use cloakroom_core::index::Applicant;
+use cloakroom_core::store::{Created, Ended, Entered, Loaded, Updated};
+use cloakroom_core::{Realm, Store, StoreError, StoreErrorKind, Tombstone, UserId, UserKey};
 use cloakroom_redis::RedisStore;
 use http::StatusCode;
 use tests::app::app;
@@ -92,6 +93,33 @@ async fn too_few_replicas_are_told_and_the_write_stands() {
     let (id, record) = session(2);
     wait_for("the replicas", || servers.online() == 2);
     store.create(id, &record, MINUTE).await.unwrap();
+}
+
+/// A session of a user is entered and stored in one step, but not where replicas are waited for.
+#[tokio::test]
+async fn a_session_that_begins_for_a_user_waits_too() {
+    let servers = Replicated::start(1);
+    let store = waiting_for(1, servers.primary().url()).await;
+    let user = UserKey::new(&Realm::new("replicas"), &UserId::from("ada"));
+    let enter = async || {
+        let (id, record) = session(1);
+        let applicant = Applicant {
+            id,
+            deadline: record.limits().deadline(),
+            now: record.seen(),
+            limit: None,
+            replaces: None,
+            dead: Vec::new(),
+        };
+        let entered = store.enter(&user, &applicant, &record, MINUTE, None);
+        (id, entered.await)
+    };
+    let (id, entered) = enter().await;
+    assert!(matches!(entered, Ok(Entered::Created { .. })));
+    let copied = there(&servers.replicas()[0], id).await;
+    assert!(matches!(copied, Loaded::Record(_)));
+    servers.replicas()[0].freeze();
+    assert!(is_not_replicated(&enter().await.1));
 }
 
 #[tokio::test]
