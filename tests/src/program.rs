@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::env;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use serde::Deserialize;
+use tokio::net::TcpStream;
 
 /// What cargo tells about each thing that it has built, in a line of JSON.
 #[derive(Deserialize)]
@@ -32,6 +33,37 @@ pub fn command(name: &str) -> Command {
     }
     command.stdin(Stdio::null());
     command
+}
+
+/// A program that runs, and ends when the value is dropped.
+#[derive(Debug)]
+pub struct Running(Child);
+
+impl Running {
+    /// Starts a program, and waits until it listens at all its addresses.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start, or ends before.
+    pub async fn start(command: &mut Command, addresses: &[&str]) -> Self {
+        let child = command.stderr(Stdio::inherit()).spawn();
+        let mut running = Self(child.expect("the program starts"));
+        for address in addresses {
+            while TcpStream::connect(address).await.is_err() {
+                let ended = running.0.try_wait().expect("a child can be asked");
+                assert_eq!(ended, None, "the program has ended");
+                tokio::task::yield_now().await;
+            }
+        }
+        running
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
 }
 
 /// A port of this machine that nothing listens on.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cloakroom_core::index::Applicant;
 use cloakroom_core::{
     Clock, EndReason, Entries, Expiry, Limits, Realm, Record, Revision, SessionId, SystemClock,
     SystemEntropy, Token, Tombstone,
@@ -23,6 +24,19 @@ pub fn session(number: u64) -> (SessionId, Record) {
     let digest = Realm::new("tests").digest(&token);
     let record = Record::new(revision(), now, limits, digest, numbered(number));
     (token.id(), record)
+}
+
+/// A session that asks to be entered for its user, who may have any number of them.
+#[must_use]
+pub fn applicant(id: SessionId, record: &Record) -> Applicant {
+    Applicant {
+        id,
+        deadline: record.limits().deadline(),
+        now: record.seen(),
+        limit: None,
+        replaces: None,
+        dead: Vec::new(),
+    }
 }
 
 /// The record after another commit, with `number` as its only entry.

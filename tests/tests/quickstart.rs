@@ -1,35 +1,9 @@
 //! The README's twenty lines do what the README says.
 
-use std::process::{Child, Command, Stdio};
-
 use http::StatusCode;
 use tests::client::Client;
-use tests::program;
+use tests::program::{self, Running};
 use tests::redis::RedisServer;
-
-/// Ends the program with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
-fn start(command: &mut Command) -> Running {
-    let child = command.stderr(Stdio::inherit()).spawn();
-    Running(child.expect("the quickstart starts"))
-}
-
-/// Waits until something listens.
-async fn listening(address: &str, running: &mut Running) {
-    while tokio::net::TcpStream::connect(address).await.is_err() {
-        let ended = running.0.try_wait().expect("a child can be asked");
-        assert_eq!(ended, None, "the quickstart has ended");
-        tokio::task::yield_now().await;
-    }
-}
 
 #[tokio::test]
 async fn the_quickstart_counts_each_browser_s_visits_in_redis() {
@@ -38,8 +12,7 @@ async fn the_quickstart_counts_each_browser_s_visits_in_redis() {
     let mut command = program::command("quickstart");
     command.env("REDIS_URL", redis.url());
     command.env("LISTEN", &address);
-    let mut running = start(&mut command);
-    listening(&address, &mut running).await;
+    let running = Running::start(&mut command, &[&address]).await;
 
     let mut browser = Client::new(&address);
     for visit in 1..=3 {
@@ -61,8 +34,7 @@ async fn the_quickstart_counts_each_browser_s_visits_in_redis() {
 
     // It may stop and start: the sessions are in Redis.
     drop(running);
-    let mut running = start(&mut command);
-    listening(&address, &mut running).await;
+    let _running = Running::start(&mut command, &[&address]).await;
     let answer = browser.get("/").await;
     assert_eq!(answer.body, "You have been here 4 times");
 }

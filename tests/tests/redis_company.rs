@@ -4,13 +4,13 @@
 use std::future::Future;
 
 use cloakroom_core::event::SessionEvent;
-use cloakroom_core::index::{Applicant, UserIndex};
+use cloakroom_core::index::UserIndex;
 use cloakroom_core::store::{Created, Ended, Entered, Loaded, Touched, Updated};
 use cloakroom_core::{Realm, Record, SessionId, Store, StoreErrorKind, UserId, UserKey};
 use cloakroom_redis::RedisStore;
 use futures_util::future::join_all;
 use tests::redis::RedisServer;
-use tests::samples::{MINUTE, next, number, revision, session, tombstone};
+use tests::samples::{MINUTE, applicant, next, number, revision, session, tombstone};
 use tests::topology::Cluster;
 
 /// More than one call may carry.
@@ -288,14 +288,7 @@ async fn sign_ins_share_a_call_and_each_is_entered_stored_and_told() {
     let names = sent_by(&server, async {
         let work = guests.iter().zip(&touched).enumerate().map(
             async |(place, ((id, record), (other, before)))| {
-                let applicant = Applicant {
-                    id: *id,
-                    deadline: record.limits().deadline(),
-                    now: record.seen(),
-                    limit: None,
-                    replaces: None,
-                    dead: Vec::new(),
-                };
+                let applicant = applicant(*id, record);
                 let event = SessionEvent::Created { id: *id };
                 let (key, event) = (user(place), (place % 2 == 0).then_some(&event));
                 let seen = before.seen().plus(MINUTE);

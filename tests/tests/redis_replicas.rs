@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use cloakroom::{Destroyed, Session, SessionErrorKind, SessionLayer};
-use cloakroom_core::index::Applicant;
 use cloakroom_core::store::{Created, Ended, Entered, Loaded, Updated};
 use cloakroom_core::{Realm, Store, StoreError, StoreErrorKind, Tombstone, UserId, UserKey};
 use cloakroom_redis::RedisStore;
@@ -11,7 +10,7 @@ use http::StatusCode;
 use tests::app::app;
 use tests::browser::{Browser, Effect};
 use tests::redis::RedisServer;
-use tests::samples::{MINUTE, next, session, tombstone};
+use tests::samples::{MINUTE, applicant, next, session, tombstone};
 use tests::topology::{Cluster, Replicated, wait_for};
 use tokio::task::JoinSet;
 
@@ -103,14 +102,7 @@ async fn a_session_that_begins_for_a_user_waits_too() {
     let user = UserKey::new(&Realm::new("replicas"), &UserId::from("ada"));
     let enter = async || {
         let (id, record) = session(1);
-        let applicant = Applicant {
-            id,
-            deadline: record.limits().deadline(),
-            now: record.seen(),
-            limit: None,
-            replaces: None,
-            dead: Vec::new(),
-        };
+        let applicant = applicant(id, &record);
         let entered = store.enter(&user, &applicant, &record, MINUTE, None);
         (id, entered.await)
     };

@@ -49,14 +49,18 @@ impl Scene {
                 elsewhere.load(*id).await.is_ok() && here.load(*id).await.is_ok()
             })
             .await;
-            let expected = Loaded::Record(write(elsewhere, *id, record).await);
-            within("it is heard", WINDOW + SLACK, async || {
-                let seen = here.load_recent(*id).await;
-                seen.is_ok_and(|seen| seen == expected)
-            })
-            .await;
+            self.hears_of_a_write(*id, record).await;
         }
         coherent(here).await;
+    }
+
+    async fn hears_of_a_write(&self, id: SessionId, record: &Record) {
+        let expected = Loaded::Record(write(&self.elsewhere, id, record).await);
+        within("it is heard", WINDOW + SLACK, async || {
+            let seen = self.here.load_recent(id).await;
+            seen.is_ok_and(|seen| seen == expected)
+        })
+        .await;
     }
 }
 
@@ -118,10 +122,5 @@ async fn a_frozen_primary_with_sentinels_is_not_believed_when_it_wakes() {
     let Loaded::Record(record) = scene.elsewhere.load(id).await.expect("it answers") else {
         panic!("it is there");
     };
-    let expected = Loaded::Record(write(&scene.elsewhere, id, &record).await);
-    within("it is heard", WINDOW + SLACK, async || {
-        let seen = scene.here.load_recent(id).await;
-        seen.is_ok_and(|seen| seen == expected)
-    })
-    .await;
+    scene.hears_of_a_write(id, &record).await;
 }

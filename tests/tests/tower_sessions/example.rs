@@ -1,37 +1,8 @@
 //! The example, run as its readers do.
 
-use std::process::{Child, Command, Stdio};
-
 use tests::client::Client;
-use tests::program;
+use tests::program::{self, Running};
 use tests::redis::RedisServer;
-use tokio::net::TcpStream;
-
-/// Ends the program with the test.
-pub(crate) struct Running(Child);
-
-impl Running {
-    /// Starts a program, and waits until it listens at all its addresses.
-    pub(crate) async fn start(command: &mut Command, addresses: &[&str]) -> Self {
-        let child = command.stderr(Stdio::inherit()).spawn();
-        let mut running = Self(child.expect("the example starts"));
-        for address in addresses {
-            while TcpStream::connect(address).await.is_err() {
-                let ended = running.0.try_wait().expect("a child can be asked");
-                assert_eq!(ended, None, "the example has ended");
-                tokio::task::yield_now().await;
-            }
-        }
-        running
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
 
 #[tokio::test]
 async fn the_example_logs_in_shows_its_page_and_logs_out() {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use cloakroom_core::arrival::Arrival;
-use cloakroom_core::event::SessionEvent;
 use cloakroom_core::store::{Ended, Loaded};
 use cloakroom_core::{Authentication, EndReason, Entries, SessionId, StoreErrorKind};
 
@@ -23,27 +22,18 @@ impl Committer<'_> {
         let entries = live.record.entries();
         self.check_size(entries)?;
         let user = Authentication::of(entries);
-        let attempt = match &user {
-            Some(user) => {
-                let entering = Entering {
-                    is_told: true,
-                    ..Entering::default()
-                };
-                self.enter(live, user.user(), entering).await?
-            }
-            None => self.put(live).await?,
+        let entering = Entering {
+            is_told: true,
+            ..Entering::default()
         };
-        let beside = match attempt {
+        let beside = match self.attempt(live, user.as_ref(), entering).await? {
             Attempt::Stored(beside) => beside,
             Attempt::Taken => return Ok(false),
             Attempt::Failed(error) => return Err(error.into()),
         };
         let id = live.token.id();
         event::moved_in(id);
-        match user {
-            Some(user) => self.signed_in(id, user.user(), beside),
-            None => self.aftermath().tell(SessionEvent::Created { id }).begin(),
-        }
+        self.begun(id, user.as_ref().map(Authentication::user), beside);
         Ok(true)
     }
 

@@ -70,28 +70,25 @@ impl Committer<'_> {
         let begun = self.begin(&entries, draft.chosen, entering).await?;
         let id = begun.live.token.id();
         event::created(id);
-        match Authentication::of(&entries) {
-            Some(user) => {
-                event::signed_in(id);
-                self.signed_in(id, user.user(), begun.beside);
-            }
-            None => self.aftermath().tell(SessionEvent::Created { id }).begin(),
+        let user = Authentication::of(&entries);
+        if user.is_some() {
+            event::signed_in(id);
         }
+        self.begun(id, user.as_ref().map(Authentication::user), begun.beside);
         Ok(Committed::Stored(Stored {
             live: begun.live,
             taken: None,
         }))
     }
 
-    /// What follows from a sign-in that is stored, beside the request.
-    pub(super) fn signed_in(&self, id: SessionId, user: &UserId, beside: Beside) {
-        let mut aftermath = self.aftermath().look_at(user, beside.sample);
+    /// What follows from a session's beginning, beside the request.
+    pub(super) fn begun(&self, id: SessionId, user: Option<&UserId>, beside: Beside) {
+        let mut aftermath = self.aftermath();
+        if let Some(user) = user {
+            aftermath = aftermath.look_at(user, beside.sample);
+        }
         if !beside.told {
-            aftermath = aftermath.tell(SessionEvent::SignedIn {
-                id,
-                user: user.clone(),
-                from: None,
-            });
+            aftermath = aftermath.tell(beginning(id, user));
         }
         aftermath.begin();
     }
@@ -110,11 +107,7 @@ impl Committer<'_> {
         let mut unknown = None;
         for _ in 0..ATTEMPTS {
             let live = self.draw(entries, limits)?;
-            let attempt = match &user {
-                Some(user) => self.enter(&live, user.user(), entering).await?,
-                None => self.put(&live).await?,
-            };
-            match attempt {
+            match self.attempt(&live, user.as_ref(), entering).await? {
                 Attempt::Stored(beside) => return Ok(Begun { live, beside }),
                 // Nothing but a tombstone can be there: somebody has ended all of the user's
                 // sessions, this one included, or a later log-in had no room for it.
@@ -141,8 +134,20 @@ impl Committer<'_> {
         Err(unknown.unwrap_or_else(collided).into())
     }
 
-    /// Stores a new session.
-    pub(super) async fn put(&self, live: &Live) -> Result<Attempt, SessionError> {
+    /// Stores a new session, of a user or of nobody.
+    pub(super) async fn attempt(
+        &self,
+        live: &Live,
+        user: Option<&Authentication>,
+        entering: Entering,
+    ) -> Result<Attempt, SessionError> {
+        match user {
+            Some(user) => self.enter(live, user.user(), entering).await,
+            None => self.put(live).await,
+        }
+    }
+
+    async fn put(&self, live: &Live) -> Result<Attempt, SessionError> {
         let (id, record) = (live.token.id(), &live.record);
         let create = self.context.store.create(id, record, self.ttl(record)?);
         Ok(match self.budget.write(create).await {
@@ -153,7 +158,7 @@ impl Committer<'_> {
     }
 
     /// Enters a new session for its user, ends those that are too many since, and stores it.
-    pub(super) async fn enter(
+    async fn enter(
         &self,
         live: &Live,
         user: &UserId,
@@ -164,7 +169,8 @@ impl Committer<'_> {
             return self.put(live).await;
         }
         let (key, ttl) = (self.context.user_key(user), self.ttl(&live.record)?);
-        let event = self.event_of(live, user, entering);
+        let is_told = entering.is_told && self.context.tells;
+        let event = is_told.then(|| beginning(live.token.id(), Some(user)));
         let limit = self.context.session_limit.filter(|_| entering.is_limited);
         let mut applicant = Applicant {
             id: live.token.id(),
@@ -224,14 +230,6 @@ impl Committer<'_> {
         Ok(match self.put(live).await? {
             Attempt::Stored(beside) => Attempt::Stored(Beside { sample, ..beside }),
             other => other,
-        })
-    }
-
-    fn event_of(&self, live: &Live, user: &UserId, entering: Entering) -> Option<SessionEvent> {
-        (entering.is_told && self.context.tells).then(|| SessionEvent::SignedIn {
-            id: live.token.id(),
-            user: user.clone(),
-            from: None,
         })
     }
 
@@ -311,5 +309,17 @@ impl Committer<'_> {
         }
         let user = Authentication::of(live.record.entries())?;
         Some(self.context.user_key(user.user()))
+    }
+}
+
+/// What is told of a session that begins.
+fn beginning(id: SessionId, user: Option<&UserId>) -> SessionEvent {
+    match user {
+        Some(user) => SessionEvent::SignedIn {
+            id,
+            user: user.clone(),
+            from: None,
+        },
+        None => SessionEvent::Created { id },
     }
 }

@@ -4,11 +4,10 @@
 use std::process::Command;
 
 use tests::chromium::Chromium;
-use tests::program;
+use tests::program::{self, Running};
 use tests::redis::RedisServer;
 
 use super::apps::{NEW, OLD, old_keys};
-use crate::example::Running;
 
 /// Both versions, on one Redis.
 struct Both {
