@@ -72,11 +72,11 @@ pub fn encode(record: &Record) -> String {
     let limits = record.limits();
     write!(
         out,
-        "{RECORD_MAGIC}{} {} {:012x} {} {} ",
+        "{RECORD_MAGIC}{} {:012x} {:012x} {:012x} {} ",
         record.revision(),
-        encode_time(record.seen()),
+        record.seen().as_millis(),
         limits.idle().as_millis(),
-        encode_time(limits.deadline()),
+        limits.deadline().as_millis(),
         if limits.is_chosen() { 'x' } else { '-' },
     )
     .expect("writing to a String does not fail");

@@ -66,7 +66,10 @@ impl KeyPrefix {
 
     /// The key of a user's index.
     pub(crate) fn user(&self, user: &UserKey) -> String {
-        format!("{}:user:{user}", self.0)
+        use fmt::Write as _;
+        let mut key = String::with_capacity(self.0.len() + 6 + 43);
+        write!(key, "{}:user:{user}", self.0).expect("writing to a String does not fail");
+        key
     }
 
     /// The key of the epoch.

@@ -1,11 +1,13 @@
 //! How long one request may wait for the store, in all.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use cloakroom_core::{StoreError, StoreErrorKind};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep};
 
 /// What a request has left to spend on waiting. The handler's own work costs nothing.
 #[derive(Debug)]
@@ -43,16 +45,30 @@ impl Budget {
             .unwrap_or(Err(StoreError::new(StoreErrorKind::OutcomeUnknown)))
     }
 
-    /// Waits for anything; `None` once the budget is spent.
+    /// Waits for anything; `None` once the budget is spent. What is there at once, as what is remembered
+    /// is, costs no look at the clock.
     pub(crate) async fn wait<T>(&self, event: impl Future<Output = T>) -> Option<T> {
         let left = self.left();
         if left.is_zero() {
             return None;
         }
-        let begin = Instant::now();
-        let result = timeout(left, event).await;
-        self.spend(begin.elapsed());
-        result.ok()
+        let (mut event, mut limit, mut begin) = (pin!(event), pin!(None), None);
+        let result = poll_fn(|cx| {
+            if let Poll::Ready(result) = event.as_mut().poll(cx) {
+                return Poll::Ready(Some(result));
+            }
+            if begin.is_none() {
+                begin = Some(Instant::now());
+                limit.set(Some(sleep(left)));
+            }
+            let limit = limit.as_mut().as_pin_mut();
+            limit.map_or(Poll::Pending, |limit| limit.poll(cx).map(|()| None))
+        });
+        let result = result.await;
+        if let Some(begin) = begin {
+            self.spend(begin.elapsed());
+        }
+        result
     }
 
     /// Starts anew, for a handle that outlives its request.

@@ -78,8 +78,15 @@ pub(crate) async fn enter(
 }
 
 fn read_entered(reply: Value) -> Option<Entered> {
-    let Value::Array(mut parts) = reply else {
-        return None;
+    let mut parts = match reply {
+        Value::Array(parts) => parts,
+        Value::Integer(1) => {
+            return Some(Entered::Created {
+                sample: Vec::new(),
+                told: true,
+            });
+        }
+        _ => return None,
     };
     let done = (parts.len() == 5).then(|| parts.split_off(3));
     let admission = read_admission(Value::Array(parts))?;

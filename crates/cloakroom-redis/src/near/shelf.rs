@@ -19,7 +19,10 @@ const ALL_CHANGED: u64 = 1 << 32;
 
 /// What one entry of a session takes in memory beside its text: where its key and its value stand, and
 /// room for what a text still holds that is gone.
-const PER_ENTRY: usize = 96;
+const PER_ENTRY: usize = 128;
+
+/// What one session takes besides: its place in the cache's tables, and what the allocator adds.
+const PER_SESSION: usize = 176;
 
 /// The remembered sessions, bounded in bytes.
 pub(super) struct Shelf {
@@ -169,7 +172,7 @@ struct Weight;
 
 impl Weighter<SessionId, Arc<Kept>> for Weight {
     fn weight(&self, _: &SessionId, kept: &Arc<Kept>) -> u64 {
-        let fixed = size_of::<Kept>() + 4 * size_of::<SessionId>();
+        let fixed = size_of::<Kept>() + PER_SESSION;
         let data = match &kept.what {
             Loaded::Record(record) => {
                 let entries = record.entries();

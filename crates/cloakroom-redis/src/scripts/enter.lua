@@ -7,8 +7,9 @@
 -- ARGV[3]  the channel for events
 -- ARGV[4]  the event, or '' if nothing is to be told
 -- ARGV[5…] what admit.lua is told
--- Answers what admit.lua does; and if nothing stands against it, 1 if the session is stored, 0 if something is
--- there, and 1 if the event was published, 0 if not.
+-- Answers 1 if all is done, and no entries are to be looked at: nearly always. Else what admit.lua does; and if
+-- nothing stands against it, 1 if the session is stored, 0 if something is there, and 1 if the event was published,
+-- 0 if not.
 local args = {}
 for place = 5, #ARGV do
   args[#args + 1] = ARGV[place]
@@ -25,5 +26,8 @@ if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then
     local receivers = redis.pcall('PUBLISH', ARGV[3], ARGV[4])
     answer[5] = type(receivers) == 'number' and 1 or 0
   end
+end
+if answer[5] == 1 and #answer[3] == 0 then
+  return 1
 end
 return answer

@@ -22,18 +22,19 @@ impl Committer<'_> {
         let entries = live.record.entries();
         self.check_size(entries)?;
         let user = Authentication::of(entries);
+        let user = user.as_ref().map(Authentication::user);
         let entering = Entering {
             is_told: true,
             ..Entering::default()
         };
-        let beside = match self.attempt(live, user.as_ref(), entering).await? {
+        let beside = match self.attempt(live, user, entering).await? {
             Attempt::Stored(beside) => beside,
             Attempt::Taken => return Ok(false),
             Attempt::Failed(error) => return Err(error.into()),
         };
         let id = live.token.id();
         event::moved_in(id);
-        self.begun(id, user.as_ref().map(Authentication::user), beside);
+        self.begun(id, user, beside);
         Ok(true)
     }
 

@@ -67,14 +67,15 @@ impl Committer<'_> {
         if draft.signing_in.is_some() {
             self.end_old(None).await?;
         }
-        let begun = self.begin(&entries, draft.chosen, entering).await?;
+        let user = Authentication::of(&entries);
+        let user = user.as_ref().map(Authentication::user);
+        let begun = self.begin(&entries, user, draft.chosen, entering).await?;
         let id = begun.live.token.id();
         event::created(id);
-        let user = Authentication::of(&entries);
         if user.is_some() {
             event::signed_in(id);
         }
-        self.begun(id, user.as_ref().map(Authentication::user), begun.beside);
+        self.begun(id, user, begun.beside);
         Ok(Committed::Stored(Stored {
             live: begun.live,
             taken: None,
@@ -98,16 +99,16 @@ impl Committer<'_> {
     pub(super) async fn begin(
         &self,
         entries: &Entries,
+        user: Option<&UserId>,
         limits: Option<Limits>,
         entering: Entering,
     ) -> Result<Begun, SessionError> {
         self.check_size(entries)?;
         self.check_epoch().await?;
-        let user = Authentication::of(entries);
         let mut unknown = None;
         for _ in 0..ATTEMPTS {
             let live = self.draw(entries, limits)?;
-            match self.attempt(&live, user.as_ref(), entering).await? {
+            match self.attempt(&live, user, entering).await? {
                 Attempt::Stored(beside) => return Ok(Begun { live, beside }),
                 // Nothing but a tombstone can be there: somebody has ended all of the user's
                 // sessions, this one included, or a later log-in had no room for it.
@@ -138,11 +139,11 @@ impl Committer<'_> {
     pub(super) async fn attempt(
         &self,
         live: &Live,
-        user: Option<&Authentication>,
+        user: Option<&UserId>,
         entering: Entering,
     ) -> Result<Attempt, SessionError> {
         match user {
-            Some(user) => self.enter(live, user.user(), entering).await,
+            Some(user) => self.enter(live, user, entering).await,
             None => self.put(live).await,
         }
     }

@@ -25,7 +25,9 @@ impl Committer<'_> {
             replaces: draft.replaces(old.token.id(), old.record.entries()),
             is_told: false,
         };
-        let begun = self.begin(&entries, Some(limits), entering).await?;
+        let user = Authentication::of(&entries);
+        let user = user.as_ref().map(Authentication::user);
+        let begun = self.begin(&entries, user, Some(limits), entering).await?;
         match self.retire(old, &begun.live, draft).await {
             Ok(Committed::Stored(stored)) => {
                 // Whoever holds the old cookie must not come in by it again.

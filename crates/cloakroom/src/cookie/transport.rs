@@ -1,5 +1,6 @@
 //! Reading the token from a request's headers, and writing it into an answer's.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use cloakroom_core::Token;
@@ -150,8 +151,13 @@ fn build(config: &CookieConfig, value: String) -> Cookie<'_> {
     cookie
 }
 
+/// Room for the header of most apps.
+const LENGTH: usize = 192;
+
 fn header(cookie: &Cookie<'_>) -> HeaderValue {
-    let mut value = HeaderValue::try_from(cookie.to_string())
+    let mut text = String::with_capacity(LENGTH);
+    write!(text, "{cookie}").expect("writing to a String does not fail");
+    let mut value = HeaderValue::try_from(text)
         .expect("name and attributes were validated, and the value is base64");
     // Kept out of `Debug` and of HTTP/2's compression tables.
     value.set_sensitive(true);

@@ -1,7 +1,6 @@
 //! What all clones of a request's session share: where it came from, and what is to become of it.
 
 use std::fmt;
-use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,6 +11,7 @@ use tracing::Instrument;
 
 use super::lazy::LazySession;
 use super::lifecycle::Reloaded;
+use super::whole::Whole;
 use crate::arrival::Former;
 use crate::budget::Budget;
 use crate::commit::upkeep::due;
@@ -158,13 +158,8 @@ impl Handle {
         edit: impl FnOnce(&mut State) -> Result<Option<T>, SessionError> + Send + 'static,
     ) -> Result<(Option<T>, Done), SessionError> {
         let handle = Arc::clone(self);
-        let task = async move { handle.carry_out(edit).await };
-        match tokio::spawn(task.in_current_span()).await {
-            Ok(result) => result,
-            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
-            // The runtime is shutting down.
-            Err(_) => Err(outcome_unknown()),
-        }
+        let steps = async move { handle.carry_out(edit).await };
+        Whole::new(steps.in_current_span()).await
     }
 
     /// Keeps a step of the caller's own apart from commits. Beyond the request, each step has a

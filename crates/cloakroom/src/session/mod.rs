@@ -2,7 +2,8 @@
 //!
 //! [`handle`] is what the layer puts into a request and every `Session` shares; [`lazy`] waits
 //! there until somebody asks; [`values`] reads and edits; [`lifecycle`] begins, saves, renews and
-//! ends; [`sign_in`] says whose it is; [`detached`] outlives the request.
+//! ends; [`sign_in`] says whose it is; [`detached`] outlives the request; [`whole`] lets what has
+//! several steps run to its end.
 
 pub(crate) mod detached;
 pub(crate) mod handle;
@@ -11,6 +12,7 @@ pub(crate) mod lazy;
 pub(crate) mod lifecycle;
 pub(crate) mod sign_in;
 pub(crate) mod values;
+mod whole;
 
 use std::fmt;
 use std::sync::Arc;
