@@ -27,7 +27,7 @@ impl NearCacheBuilder {
     }
 
     /// How many bytes the remembered sessions may take, about: 64 MiB unless told otherwise. A session
-    /// takes about its JSON, 96 bytes per entry and 300.
+    /// takes about its JSON, 128 bytes per entry and 400.
     pub fn with_memory(mut self, bytes: u64) -> Self {
         self.memory = bytes;
         self

@@ -54,10 +54,12 @@ impl<T: Send + 'static> Drop for Whole<T> {
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
 
     use futures_util::FutureExt;
     use tokio::sync::Notify;
     use tokio::task::yield_now;
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -69,6 +71,16 @@ mod tests {
             go_on.notified().await;
             steps.fetch_add(1, Ordering::Relaxed) + 1
         })
+    }
+
+    async fn both_are_done(steps: &AtomicU32) {
+        let done = async {
+            while steps.load(Ordering::Relaxed) < 2 {
+                yield_now().await;
+            }
+        };
+        let done = timeout(Duration::from_secs(10), done).await;
+        done.expect("the work goes on");
     }
 
     #[tokio::test]
@@ -85,9 +97,7 @@ mod tests {
         assert_eq!(cut_off.as_mut().now_or_never(), None);
         drop(cut_off);
         go_on.notify_one();
-        while steps.load(Ordering::Relaxed) < 2 {
-            yield_now().await;
-        }
+        both_are_done(&steps).await;
     }
 
     #[tokio::test]
@@ -98,9 +108,7 @@ mod tests {
         let dropping = std::thread::spawn(move || drop(cut_off));
         dropping.join().expect("no runtime is needed to drop it");
         go_on.notify_one();
-        while steps.load(Ordering::Relaxed) < 2 {
-            yield_now().await;
-        }
+        both_are_done(&steps).await;
     }
 
     #[tokio::test]
