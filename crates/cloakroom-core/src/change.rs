@@ -10,17 +10,14 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::entries::{Entries, EntryError, Value, decode, encode, is_reserved};
+use crate::entries::{Entries, Entry, EntryError, is_reserved};
 
-type UpdateFn = Arc<dyn Fn(Option<&Value>) -> Result<Value, EntryError> + Send + Sync>;
+type UpdateFn = Arc<dyn Fn(Option<&Entry>) -> Result<Entry, EntryError> + Send + Sync>;
 
 /// One edit.
 #[derive(Clone)]
 enum Change {
-    Set {
-        key: Arc<str>,
-        value: Value,
-    },
+    Set(Entry),
     Remove {
         key: Arc<str>,
     },
@@ -70,7 +67,7 @@ pub struct Replay {
     /// Keys that somebody else had changed and an edit replaced without having seen it.
     pub overwritten: Vec<Arc<str>>,
     /// What the log's last [`take`](Changes::take) found.
-    pub taken: Option<Value>,
+    pub taken: Option<Entry>,
 }
 
 impl Changes {
@@ -92,21 +89,20 @@ impl Changes {
         key: &str,
         value: &T,
     ) -> Result<(), EntryError> {
-        let value = encode(key, value)?;
-        let key = Arc::from(key);
-        entries.set_raw(&key, value.clone());
-        self.log.push(Change::Set { key, value });
+        let entry = Entry::encode(key, value)?;
+        entries.put(entry.clone());
+        self.log.push(Change::Set(entry));
         Ok(())
     }
 
     /// Removes `key` from `entries`, and logs it.
-    pub fn remove(&mut self, entries: &mut Entries, key: &str) -> Option<Value> {
+    pub fn remove(&mut self, entries: &mut Entries, key: &str) -> Option<Entry> {
         self.log.push(Change::Remove { key: key.into() });
         entries.remove(key)
     }
 
     /// Like [`remove`](Self::remove); a replay tells what this one found.
-    pub fn take(&mut self, entries: &mut Entries, key: &str) -> Option<Value> {
+    pub fn take(&mut self, entries: &mut Entries, key: &str) -> Option<Entry> {
         self.log.push(Change::Take { key: key.into() });
         entries.remove(key)
     }
@@ -129,20 +125,20 @@ impl Changes {
         F: Fn(Option<T>) -> T + Send + Sync + 'static,
     {
         let update = Update::new(key, f);
-        let (value, raw) = update.run(entries.get_raw(key))?;
-        self.log_update(entries, update, raw);
+        let (value, entry) = update.run(entries.entry(key))?;
+        self.log_update(entries, update, entry);
         Ok(value)
     }
 
     /// Logs an update that has been run, and sets its result.
-    pub fn log_update<T, F>(&mut self, entries: &mut Entries, update: Update<F>, result: Value)
+    pub fn log_update<T, F>(&mut self, entries: &mut Entries, update: Update<F>, result: Entry)
     where
         T: Serialize + DeserializeOwned,
         F: Fn(Option<T>) -> T + Send + Sync + 'static,
     {
         let key = Arc::clone(&update.key);
-        entries.set_raw(&key, result);
-        let run: UpdateFn = Arc::new(move |value| update.run(value).map(|(_, raw)| raw));
+        entries.put(result);
+        let run: UpdateFn = Arc::new(move |entry| update.run(entry).map(|(_, entry)| entry));
         self.log.push(Change::Update { key, run });
     }
 
@@ -169,9 +165,9 @@ impl Changes {
         let mut watch = Watch::new(base, fresher);
         for change in &self.log {
             match change {
-                Change::Set { key, value } => {
-                    watch.blind(key, Some(value));
-                    entries.set_raw(key, value.clone());
+                Change::Set(entry) => {
+                    watch.blind(entry.key(), Some(entry));
+                    entries.put(entry.clone());
                 }
                 Change::Remove { key } => {
                     watch.blind(key, None);
@@ -187,8 +183,8 @@ impl Changes {
                 }
                 Change::Update { key, run } => {
                     watch.known.insert(key);
-                    let value = run(entries.get_raw(key))?;
-                    entries.set_raw(key, value);
+                    let entry = run(entries.entry(key))?;
+                    entries.put(entry);
                 }
             }
         }
@@ -206,7 +202,7 @@ impl Changes {
         let mut entries = Entries::new();
         for change in &self.log {
             match change {
-                Change::Set { key, value } => entries.set_raw(key, value.clone()),
+                Change::Set(entry) => entries.put(entry.clone()),
                 Change::Remove { key } | Change::Take { key } => drop(entries.remove(key)),
                 Change::Clear => entries.clear(),
                 Change::Update { .. } => {}
@@ -234,7 +230,7 @@ impl fmt::Debug for Changes {
     /// Shows what was done to which key, without values.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let edits = self.log.iter().map(|change| match change {
-            Change::Set { key, .. } => ("set", &**key),
+            Change::Set(entry) => ("set", entry.key()),
             Change::Remove { key } => ("remove", &**key),
             Change::Take { key } => ("take", &**key),
             Change::Clear => ("clear", ""),
@@ -257,20 +253,20 @@ impl<F> Update<F> {
         Self { key: key.into(), f }
     }
 
-    /// Runs the closure on the present value: the new value, and its JSON.
+    /// Runs the closure on the present value: the new value, and its entry.
     ///
     /// # Errors
     ///
     /// When the present value is not a `T`, or the new one cannot be written as JSON.
-    pub fn run<T>(&self, present: Option<&Value>) -> Result<(T, Value), EntryError>
+    pub fn run<T>(&self, present: Option<&Entry>) -> Result<(T, Entry), EntryError>
     where
         T: Serialize + DeserializeOwned,
         F: Fn(Option<T>) -> T,
     {
-        let present = present.map(|value| decode(&self.key, value)).transpose()?;
+        let present = present.map(Entry::decode).transpose()?;
         let value = (self.f)(present);
-        let raw = encode(&self.key, &value)?;
-        Ok((value, raw))
+        let entry = Entry::encode(&self.key, &value)?;
+        Ok((value, entry))
     }
 }
 
@@ -304,12 +300,12 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// `key` becomes `value`, whatever it was.
-    fn blind(&mut self, key: &'a str, value: Option<&Value>) {
+    /// `key` becomes this, whatever it was.
+    fn blind(&mut self, key: &'a str, entry: Option<&Entry>) {
         if !self.cleared
             && self.known.insert(key)
-            && differs(self.fresher, key, value)
-            && differs(self.fresher, key, self.base.get_raw(key))
+            && differs(self.fresher, key, entry)
+            && differs(self.fresher, key, self.base.entry(key))
         {
             self.overwritten.push(key.into());
         }
@@ -324,6 +320,6 @@ impl<'a> Watch<'a> {
     }
 }
 
-fn differs(entries: &Entries, key: &str, value: Option<&Value>) -> bool {
-    entries.get_raw(key) != value
+fn differs(entries: &Entries, key: &str, entry: Option<&Entry>) -> bool {
+    entries.entry(key) != entry
 }

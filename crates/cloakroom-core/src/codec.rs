@@ -24,7 +24,8 @@
 //! object.
 
 use std::error::Error;
-use std::fmt::{self, Write as _};
+use std::fmt;
+use std::ops::Range;
 use std::str;
 use std::time::Duration;
 
@@ -42,10 +43,15 @@ pub const LONGEST: usize = 1 << 20;
 pub const RECORD_MAGIC: &str = "c1 ";
 
 /// Where a record's revision stands: sixteen digits.
-pub const REVISION: std::ops::Range<usize> = 3..19;
+pub const REVISION: Range<usize> = 3..19;
 
 /// Where a record's last-seen stands: twelve digits.
-pub const SEEN: std::ops::Range<usize> = 20..32;
+pub const SEEN: Range<usize> = 20..32;
+
+const IDLE: Range<usize> = 33..45;
+const DEADLINE: Range<usize> = 46..58;
+const CHOSEN: Range<usize> = 59..60;
+const DIGEST: Range<usize> = 61..104;
 
 /// The length of a record's head, up to the JSON.
 pub const HEAD_LEN: usize = 105;
@@ -69,21 +75,24 @@ pub fn encoded_len(entries: &Entries) -> usize {
 #[must_use]
 pub fn encode(record: &Record) -> String {
     let mut out = String::with_capacity(encoded_len(record.entries()));
-    let limits = record.limits();
-    write!(
-        out,
-        "{RECORD_MAGIC}{} {:012x} {:012x} {:012x} {} ",
-        record.revision(),
-        record.seen().as_millis(),
-        limits.idle().as_millis(),
-        limits.deadline().as_millis(),
-        if limits.is_chosen() { 'x' } else { '-' },
-    )
-    .expect("writing to a String does not fail");
-    record.digest().encode_into(&mut out);
-    out.push(' ');
-    record.entries().write_json(&mut out);
+    encode_into(record, &mut out);
     out
+}
+
+/// Writes a record behind what `out` holds.
+pub fn encode_into(record: &Record, out: &mut String) {
+    let limits = record.limits();
+    out.push_str(RECORD_MAGIC);
+    put_hex(out, record.revision().to_bits(), REVISION.len());
+    let idle = Timestamp::from_millis(0).plus(limits.idle());
+    for time in [record.seen(), idle, limits.deadline()] {
+        out.push(' ');
+        put_hex(out, time.as_millis(), SEEN.len());
+    }
+    out.push_str(if limits.is_chosen() { " x " } else { " - " });
+    record.digest().encode_into(out);
+    out.push(' ');
+    record.entries().write_json(out);
 }
 
 /// Writes a tombstone.
@@ -102,7 +111,9 @@ pub fn encode_tombstone(tombstone: &Tombstone) -> String {
 /// Writes a time, as a record holds it.
 #[must_use]
 pub fn encode_time(time: Timestamp) -> String {
-    format!("{:012x}", time.as_millis())
+    let mut out = String::with_capacity(SEEN.len());
+    put_hex(&mut out, time.as_millis(), SEEN.len());
+    out
 }
 
 /// Reads what [`encode`] or [`encode_tombstone`] wrote.
@@ -119,46 +130,43 @@ pub fn decode(bytes: &[u8]) -> Result<Stored, CodecError> {
         return Err(CodecError::TooLong(bytes.len()));
     }
     let text = str::from_utf8(bytes).map_err(|_| CodecError::Unreadable("it is not UTF-8"))?;
-    let (version, rest) = text
-        .split_once(' ')
-        .ok_or(CodecError::Unreadable("it has no head"))?;
-    match version {
-        "c1" => decode_record(rest).map(Stored::Record),
-        "t1" => decode_tombstone(rest).map(Stored::Tombstone),
-        _ => Err(CodecError::Unreadable("its format is unknown")),
+    match text.split_once(' ') {
+        Some(("c1", _)) => decode_record(text).map(Stored::Record),
+        Some(("t1", rest)) => decode_tombstone(rest).map(Stored::Tombstone),
+        Some(_) => Err(CodecError::Unreadable("its format is unknown")),
+        None => Err(CodecError::Unreadable("it has no head")),
     }
 }
 
-fn decode_record(rest: &str) -> Result<Record, CodecError> {
+fn decode_record(text: &str) -> Result<Record, CodecError> {
     const BROKEN: CodecError = CodecError::Unreadable("its head is broken");
-    let mut fields = rest.splitn(7, ' ');
-    let mut next = || fields.next().ok_or(BROKEN);
-    let revision = decode_hex(next()?, 16).ok_or(BROKEN)?;
-    let seen = decode_hex(next()?, 12).ok_or(BROKEN)?;
-    let idle = decode_hex(next()?, 12).ok_or(BROKEN)?;
-    let deadline = decode_hex(next()?, 12).ok_or(BROKEN)?;
-    let chosen = match next()? {
-        "-" => false,
-        "x" => true,
-        _ => return Err(BROKEN),
+    // Every field has its place, and a space behind it.
+    let field = |place: Range<usize>| {
+        let ends = text.as_bytes().get(place.end) == Some(&b' ');
+        text.get(place).filter(|_| ends).ok_or(BROKEN)
     };
-    let digest = Digest::parse(next()?).ok_or(BROKEN)?;
-    let entries = decode_entries(next()?)?;
+    let number = |place: Range<usize>| {
+        let digits = place.len();
+        decode_hex(field(place)?, digits).ok_or(BROKEN)
+    };
     let limits = Limits::from_parts(
-        Duration::from_millis(idle),
-        Timestamp::from_millis(deadline),
-        chosen,
+        Duration::from_millis(number(IDLE)?),
+        Timestamp::from_millis(number(DEADLINE)?),
+        match field(CHOSEN)? {
+            "-" => false,
+            "x" => true,
+            _ => return Err(BROKEN),
+        },
     );
     Ok(Record::new(
-        Revision::from_bits(revision),
-        Timestamp::from_millis(seen),
+        Revision::from_bits(number(REVISION)?),
+        Timestamp::from_millis(number(SEEN)?),
         limits,
-        digest,
-        entries,
+        Digest::parse(field(DIGEST)?).ok_or(BROKEN)?,
+        decode_entries(text.get(HEAD_LEN..).ok_or(BROKEN)?)?,
     ))
 }
 
-/// The JSON begins where the head ends: white space before it would be a longer head.
 fn decode_entries(json: &str) -> Result<Entries, CodecError> {
     json.starts_with('{')
         .then(|| Entries::from_json(json).ok())
@@ -170,7 +178,7 @@ fn decode_tombstone(rest: &str) -> Result<Tombstone, CodecError> {
     const BROKEN: CodecError = CodecError::Unreadable("it is a broken tombstone");
     let mut fields = rest.split(' ');
     let mut next = || fields.next().ok_or(BROKEN);
-    let at = decode_hex(next()?, 12).ok_or(BROKEN)?;
+    let at = decode_hex(next()?, SEEN.len()).ok_or(BROKEN)?;
     let digest = match next()? {
         "-" => None,
         text => Some(Digest::parse(text).ok_or(BROKEN)?),
@@ -182,11 +190,26 @@ fn decode_tombstone(rest: &str) -> Result<Tombstone, CodecError> {
     Ok(Tombstone::new(digest, Timestamp::from_millis(at), reason))
 }
 
-/// Lower-case hexadecimal of exactly this many digits.
+/// Writes the last digits of a number, in lower-case hexadecimal.
+fn put_hex(out: &mut String, number: u64, digits: usize) {
+    for place in (0..digits).rev() {
+        let digit = (number >> (4 * place)) & 15;
+        out.push(char::from(b"0123456789abcdef"[digit as usize]));
+    }
+}
+
+/// Lower-case hexadecimal of exactly this many digits, sixteen at most.
 fn decode_hex(text: &str, digits: usize) -> Option<u64> {
-    let canonical = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    (text.len() == digits && text.bytes().all(canonical))
-        .then(|| u64::from_str_radix(text, 16).ok())?
+    let add = |number: u64, byte: u8| {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            _ => return None,
+        };
+        Some((number << 4) | u64::from(digit))
+    };
+    let number = text.bytes().try_fold(0, add)?;
+    (text.len() == digits).then_some(number)
 }
 
 /// The format version of a value that a newer release wrote.

@@ -164,7 +164,7 @@ proptest! {
         let replay = changes.replay(&base, &fresher).expect("nothing is decoded");
         for (from, keys) in [(&fresher, 0..2), (&mine, 2..4)] {
             for key in keys.map(name) {
-                let (merged, theirs) = (replay.entries.get_raw(&key), from.get_raw(&key));
+                let (merged, theirs) = (replay.entries.entry(&key), from.entry(&key));
                 prop_assert_eq!(merged, theirs);
             }
         }

@@ -69,7 +69,7 @@ fn a_record_with_chosen_limits_and_odd_entries_is_frozen() {
     let raw: Vec<_> = record
         .entries()
         .keys()
-        .map(|key| (key, record.entries().get_raw(key).unwrap().get()))
+        .map(|key| (key, record.entries().entry(key).unwrap().json()))
         .collect();
     let expected = [
         ("", "null"),

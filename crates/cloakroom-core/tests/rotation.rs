@@ -137,7 +137,7 @@ fn neither_nonce_nor_digest_alone_leads_to_a_secret() {
     let (mut stage, token) = Stage::begin();
     stage.pass(EVERY);
     let next = stage.present(&token).1.unwrap();
-    let stored = stage.record.entries().get_raw(Secrets::KEY).unwrap().get();
+    let stored = stage.record.entries().entry(Secrets::KEY).unwrap().json();
     for token in [&token, &next] {
         let secret = &token.encode()[22..];
         assert!(!stored.contains(secret));

@@ -1,7 +1,7 @@
 //! A session's data: keys to values, each value kept as raw JSON until it is asked for.
 
+mod entry;
 mod error;
-mod value;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,9 +12,8 @@ use serde::de::{DeserializeOwned, Deserializer as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+pub use self::entry::Entry;
 pub use self::error::EntryError;
-use self::value::Part;
-pub use self::value::{Value, decode, encode};
 
 /// Whether a key is the library's own: those that begin with `$` are.
 #[must_use]
@@ -38,8 +37,8 @@ pub fn is_reserved(key: &str) -> bool {
 #[derive(Clone, Default)]
 pub struct Entries {
     /// In the order of their keys. Shared until somebody edits them: a request holds what is stored and
-    /// its own copy.
-    list: Arc<Vec<Entry>>,
+    /// its own copy. `None` as long as there was none, for requests that never look at their session.
+    list: Option<Arc<Vec<Entry>>>,
     /// The length of all of it as one JSON object, less the outer braces.
     len: usize,
     /// What the text that was read holds of entries that are gone, about.
@@ -49,11 +48,11 @@ pub struct Entries {
 /// So much of what is gone may be kept along, besides as much as there is.
 const STALE: usize = 1024;
 
-#[derive(Clone, PartialEq, Eq)]
-struct Entry {
-    key: Part,
-    value: Value,
-}
+/// So many bytes of JSON are one entry, about: most records are read into a list that need not grow.
+const BYTES_OF_AN_ENTRY: usize = 20;
+
+/// For so many entries there is room from the beginning, at most: they may as well be few and long.
+const ROOM: usize = 32;
 
 impl Entries {
     /// No entries.
@@ -77,17 +76,17 @@ impl Entries {
     /// Writes the entries as a JSON object, in the order of their keys.
     pub(crate) fn write_json(&self, out: &mut String) {
         out.push('{');
-        for (index, entry) in self.list.iter().enumerate() {
+        for (index, entry) in self.list().iter().enumerate() {
             if index > 0 {
                 out.push(',');
             }
-            let key = entry.key.as_str();
+            let key = entry.key();
             match is_plain(key) {
                 true => out.extend(["\"", key, "\""]),
                 false => out.push_str(&json_key(key)),
             }
             out.push(':');
-            out.push_str(entry.value.get());
+            out.push_str(entry.json());
         }
         out.push('}');
     }
@@ -104,10 +103,11 @@ impl Entries {
     #[must_use]
     pub fn json_len_of_the_app(&self) -> usize {
         // Reserved keys stand together, in the order of keys.
-        let from = self.list.partition_point(|entry| entry.key.as_str() < "$");
-        let reserved = self.list[from..].iter();
-        let reserved = reserved.take_while(|entry| is_reserved(entry.key.as_str()));
-        let reserved: usize = reserved.map(Entry::json_len).sum();
+        let list = self.list();
+        let from = list.partition_point(|entry| entry.key() < "$");
+        let reserved = list[from..].iter();
+        let reserved = reserved.take_while(|entry| is_reserved(entry.key()));
+        let reserved: usize = reserved.map(json_len).sum();
         2 + (self.len - reserved).saturating_sub(1)
     }
 
@@ -117,15 +117,14 @@ impl Entries {
     ///
     /// When there is one, and it is not a `T`.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, EntryError> {
-        let value = self.get_raw(key);
-        value.map(|value| decode(key, value)).transpose()
+        self.entry(key).map(Entry::decode).transpose()
     }
 
-    /// The JSON of `key`.
+    /// The entry of `key`.
     #[must_use]
-    pub fn get_raw(&self, key: &str) -> Option<&Value> {
-        let place = self.find(key).ok()?;
-        Some(&self.list[place].value)
+    pub fn entry(&self, key: &str) -> Option<&Entry> {
+        let list = self.list();
+        Some(&list[find(list, key).ok()?])
     }
 
     /// Sets `key` to `value`.
@@ -134,40 +133,22 @@ impl Entries {
     ///
     /// When the value cannot be written as JSON.
     pub fn set<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), EntryError> {
-        let value = encode(key, value)?;
-        self.set_raw(&key.into(), value);
+        self.put(Entry::encode(key, value)?);
         Ok(())
     }
 
-    /// Sets `key` to a value that is JSON already.
-    pub fn set_raw(&mut self, key: &Arc<str>, value: Value) {
-        self.put(Entry {
-            key: Part::from(Arc::clone(key)),
-            value,
-        });
-    }
-
-    fn put(&mut self, entry: Entry) {
-        self.len += entry.json_len();
-        let place = match self.list.last() {
-            // What is stored comes in order.
-            Some(last) if last.key.as_str() < entry.key.as_str() => Err(self.list.len()),
-            _ => self.find(entry.key.as_str()),
-        };
-        let list = Arc::make_mut(&mut self.list);
-        match place {
-            Ok(place) => {
-                let old = mem::replace(&mut list[place], entry);
-                self.forget(&old);
-            }
-            Err(place) => list.insert(place, entry),
+    /// Puts an entry in, in the place of one of the same key.
+    pub fn put(&mut self, entry: Entry) {
+        self.len += json_len(&entry);
+        if let Some(old) = put_into(self.list_mut(), entry) {
+            self.forget(&old);
         }
     }
 
     /// Takes an entry that is gone off the books, and off the text when that holds little else.
     fn forget(&mut self, old: &Entry) {
-        self.len -= old.json_len();
-        self.stale += old.value.len_in_shared_text();
+        self.len -= json_len(old);
+        self.stale += old.len_in_shared_text();
         self.leave_stale_text();
     }
 
@@ -182,25 +163,19 @@ impl Entries {
         }
     }
 
-    /// Where `key` stands, or where it would.
-    fn find(&self, key: &str) -> Result<usize, usize> {
-        self.list
-            .binary_search_by(|entry| entry.key.as_str().cmp(key))
-    }
-
     /// Removes `key`, and gives what it held.
-    pub fn remove(&mut self, key: &str) -> Option<Value> {
-        let place = self.find(key).ok()?;
-        let old = Arc::make_mut(&mut self.list).remove(place);
+    pub fn remove(&mut self, key: &str) -> Option<Entry> {
+        let place = find(self.list(), key).ok()?;
+        let old = self.list_mut().remove(place);
         self.forget(&old);
-        Some(old.value)
+        Some(old)
     }
 
     /// Removes everything but the library's own entries, see [`is_reserved`].
     pub fn clear(&mut self) {
         let mut own = Self::new();
-        for entry in &*self.list {
-            if is_reserved(entry.key.as_str()) {
+        for entry in self.list() {
+            if is_reserved(entry.key()) {
                 own.put(entry.clone());
             }
         }
@@ -212,37 +187,64 @@ impl Entries {
     /// Whether there is an entry of this key.
     #[must_use]
     pub fn contains(&self, key: &str) -> bool {
-        self.find(key).is_ok()
+        find(self.list(), key).is_ok()
     }
 
     /// The keys, in order.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.list.iter().map(|entry| entry.key.as_str())
+        self.list().iter().map(Entry::key)
     }
 
     /// How many entries there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.list.len()
+        self.list().len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
+        self.list().is_empty()
+    }
+
+    fn list(&self) -> &[Entry] {
+        self.list.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    fn list_mut(&mut self) -> &mut Vec<Entry> {
+        Arc::make_mut(self.list.get_or_insert_default())
     }
 }
 
-impl Entry {
-    /// `"key":value,`
-    fn json_len(&self) -> usize {
-        let key = self.key.as_str();
-        let key_len = match is_plain(key) {
-            true => key.len() + 2,
-            false => json_key(key).len(),
-        };
-        key_len + self.value.get().len() + 2
+/// Where `key` stands in a list, or where it would.
+fn find(list: &[Entry], key: &str) -> Result<usize, usize> {
+    list.binary_search_by(|entry| entry.key().cmp(key))
+}
+
+/// Puts an entry into a list; gives the one whose place it takes.
+fn put_into(list: &mut Vec<Entry>, entry: Entry) -> Option<Entry> {
+    // What is stored comes in order.
+    if list.last().is_none_or(|last| last.key() < entry.key()) {
+        list.push(entry);
+        return None;
     }
+    match find(list, entry.key()) {
+        Ok(place) => Some(mem::replace(&mut list[place], entry)),
+        Err(place) => {
+            list.insert(place, entry);
+            None
+        }
+    }
+}
+
+/// The length of `"key":value,`.
+fn json_len(entry: &Entry) -> usize {
+    let key = entry.key();
+    let key_len = match is_plain(key) {
+        true => key.len() + 2,
+        false => json_key(key).len(),
+    };
+    key_len + entry.json().len() + 2
 }
 
 /// Reads entries from a text, of which they keep one copy.
@@ -256,15 +258,22 @@ impl<'de> Visitor<'de> for FromJson<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Entries, A::Error> {
-        let (text, whole) = (self.0, Arc::from(self.0));
-        let mut entries = Entries::new();
+        let (text, copy) = (self.0, Arc::from(self.0));
+        let mut list = Vec::with_capacity((text.len() / BYTES_OF_AN_ENTRY).min(ROOM));
+        let (mut len, mut stale) = (0, 0);
         while let Some((key, value)) = object.next_entry::<Key<'_>, &RawValue>()? {
-            entries.put(Entry {
-                key: Part::of(&whole, text, &key.0),
-                value: Value::new(Part::of(&whole, text, value.get())),
-            });
+            let entry = Entry::read(&copy, text, &key.0, value.get());
+            len += json_len(&entry);
+            if let Some(old) = put_into(&mut list, entry) {
+                len -= json_len(&old);
+                stale += old.len_in_shared_text();
+            }
         }
-        Ok(entries)
+        Ok(Entries {
+            list: Some(Arc::new(list)),
+            len,
+            stale,
+        })
     }
 }
 
@@ -275,7 +284,11 @@ struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 impl PartialEq for Entries {
     /// Whether both hold the same keys with the same JSON text.
     fn eq(&self, other: &Self) -> bool {
-        self.len == other.len && (Arc::ptr_eq(&self.list, &other.list) || self.list == other.list)
+        let is_same = match (&self.list, &other.list) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        };
+        is_same || (self.len == other.len && self.list() == other.list())
     }
 }
 
@@ -303,7 +316,7 @@ mod tests {
     use super::*;
 
     fn held(entries: &Entries) -> usize {
-        let held = entries.list.iter().map(|entry| entry.value.held());
+        let held = entries.list().iter().map(Entry::held);
         held.max().unwrap_or_default()
     }
 

@@ -59,29 +59,28 @@ impl Tickets {
 }
 
 /// The tokens that a request presents: those of its cookies of the configured name that open and
-/// parse, without repetitions, two at most.
-pub(crate) fn presented(headers: &Tickets, config: &CookieConfig) -> Vec<Token> {
+/// parse, without repetitions, in the order of the request.
+pub(crate) fn presented(headers: &Tickets, config: &CookieConfig) -> [Option<Token>; CANDIDATES] {
+    let mut tokens = [const { None }; CANDIDATES];
     let open = |value: &[u8]| {
         let text = std::str::from_utf8(value).ok()?;
         config.seal.open(&config.name, text)
     };
     if let Some(InHeader::Present(value)) = &headers.header {
-        let token = value.as_ref().and_then(|value| open(value.as_bytes()));
-        return token.into_iter().collect();
+        tokens[0] = value.as_ref().and_then(|value| open(value.as_bytes()));
+        return tokens;
     }
-    let mut tokens: Vec<Token> = Vec::new();
-    let mut values: Vec<&[u8]> = Vec::new();
-    for pair in headers.pairs() {
-        let Some(value) = value_of(pair, &config.name) else {
-            continue;
-        };
-        if values.contains(&value) {
-            continue;
-        }
-        values.push(value);
-        tokens.extend(open(value));
-        if tokens.len() == CANDIDATES {
+    let mut opened: [&[u8]; CANDIDATES] = [&[]; CANDIDATES];
+    let mut count = 0;
+    for value in headers.values_of(&config.name) {
+        if count == CANDIDATES {
             break;
+        }
+        if !opened[..count].contains(&value)
+            && let Some(token) = open(value)
+        {
+            (tokens[count], opened[count]) = (Some(token), value);
+            count += 1;
         }
     }
     tokens
@@ -180,7 +179,7 @@ mod tests {
             map.append(COOKIE, HeaderValue::from_bytes(text.as_bytes()).unwrap());
         }
         let tokens = presented(&Tickets::of(&map, None), config);
-        tokens.iter().map(Token::encode).collect()
+        tokens.iter().flatten().map(Token::encode).collect()
     }
 
     #[test]

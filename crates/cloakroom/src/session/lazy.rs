@@ -67,7 +67,7 @@ impl LazySession {
     #[must_use]
     pub fn presented_id(&self) -> Option<SessionId> {
         let context = &self.handle.context;
-        if let Some(token) = presented(&self.handle.tickets, &context.cookie).first() {
+        if let [Some(token), ..] = presented(&self.handle.tickets, &context.cookie) {
             return Some(token.id());
         }
         let arrivals = context.arrivals.as_ref()?;

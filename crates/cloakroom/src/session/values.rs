@@ -9,7 +9,7 @@ use super::Session;
 use super::key::{EntryKey, EntryName};
 use crate::error::{Cause, SessionError};
 use crate::plan::Step;
-use crate::state::{State, decode_value};
+use crate::state::State;
 
 impl Session {
     /// The value of an entry.
@@ -111,8 +111,8 @@ impl Session {
         let value = self.update(&*key, f)?;
         let done = self.handle.commit().await?;
         if let Some(live) = done.live {
-            let stored = live.record.entries().get_raw(&key);
-            return stored.map_or(Err(Cause::Ended.into()), |raw| decode_value(&key, raw));
+            let stored = live.record.entries().get(&key)?;
+            return stored.ok_or_else(|| Cause::Ended.into());
         }
         // Nothing was stored: either nothing had to be, or nothing can be any more.
         match done.step {
@@ -137,8 +137,7 @@ impl Session {
         key: impl EntryKey<T>,
     ) -> Result<Option<T>, SessionError> {
         let key = key.name().to_owned();
-        let name = key.clone();
-        let take = move |state: &mut State| state.take_once(&name);
+        let take = move |state: &mut State| state.take_once(&key);
         // In one go: a commit that a task beside this one begins must not carry the removal.
         let (Some(seen), done) = self.handle.commit_with(take).await? else {
             return Ok(None);
@@ -147,7 +146,7 @@ impl Session {
             return Ok(None);
         }
         let taken = done.taken.unwrap_or(Some(seen));
-        taken.map(|value| decode_value(&key, &value)).transpose()
+        Ok(taken.map(|entry| entry.decode()).transpose()?)
     }
 
     /// Removes all entries. The session itself goes on; [`destroy`](Self::destroy) ends it.

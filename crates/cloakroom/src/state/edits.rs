@@ -1,7 +1,7 @@
 //! Reading and editing entries: each edit changes the working copy, and is logged for a replay.
 
 use cloakroom_core::change::Update;
-use cloakroom_core::entries::{Value, decode, is_reserved};
+use cloakroom_core::entries::{Entry, is_reserved};
 use cloakroom_core::{Changes, Entries, codec};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -26,7 +26,7 @@ impl State {
         })
     }
 
-    pub(crate) fn remove(&mut self, key: &str) -> Result<Option<Value>, SessionError> {
+    pub(crate) fn remove(&mut self, key: &str) -> Result<Option<Entry>, SessionError> {
         self.edit(key, usize::MAX, |changes, entries| {
             Ok(changes.remove(entries, key))
         })
@@ -44,7 +44,7 @@ impl State {
     }
 
     /// Removes an entry whose value is given out only if the commit finds it still there.
-    pub(crate) fn take_once(&mut self, key: &str) -> Result<Option<Value>, SessionError> {
+    pub(crate) fn take_once(&mut self, key: &str) -> Result<Option<Entry>, SessionError> {
         if !self.entries.contains(key) {
             check_key(key)?;
             return Ok(None);
@@ -60,27 +60,27 @@ impl State {
         Ok(())
     }
 
-    /// The value of a key, for an update to work on outside the lock.
-    pub(crate) fn glance(&self, key: &str) -> Result<Option<Value>, SessionError> {
+    /// The entry of a key, for an update to work on outside the lock.
+    pub(crate) fn glance(&self, key: &str) -> Result<Option<Entry>, SessionError> {
         check_key(key)?;
         self.check_open()?;
-        Ok(self.entries.get_raw(key).cloned())
+        Ok(self.entries.entry(key).cloned())
     }
 
-    /// Takes in what an update made of its glance, unless the value has changed since.
+    /// Takes in what an update made of its glance, unless the entry has changed since.
     pub(crate) fn update<T, F>(
         &mut self,
         key: &str,
-        glance: Option<&Value>,
+        glance: Option<&Entry>,
         update: Update<F>,
-        result: Value,
+        result: Entry,
         limit: usize,
     ) -> Result<Result<(), Update<F>>, SessionError>
     where
         T: Serialize + DeserializeOwned,
         F: Fn(Option<T>) -> T + Send + Sync + 'static,
     {
-        if self.entries.get_raw(key) != glance {
+        if self.entries.entry(key) != glance {
             return Ok(Err(update));
         }
         self.edit(key, limit, |changes, entries| {
@@ -97,23 +97,28 @@ impl State {
     ) -> Result<T, SessionError> {
         check_key(key)?;
         self.check_open()?;
-        let before = (
-            self.entries.json_len_of_the_app(),
-            self.entries.get_raw(key).cloned(),
-        );
+        let size_before = self.size(limit);
+        let before = self.entries.entry(key).cloned();
         let logged = self.changes.len();
         let result = edit(&mut self.changes, &mut self.entries)?;
-        let length = self.entries.json_len_of_the_app();
-        let size = codec::HEAD_LEN + length;
-        if size > limit && length > before.0 {
-            match before.1 {
-                Some(value) => self.entries.set_raw(&key.into(), value),
+        let size = self.size(limit);
+        if size > limit && size > size_before {
+            match before {
+                Some(entry) => self.entries.put(entry),
                 None => drop(self.entries.remove(key)),
             }
             self.changes.truncate(logged);
             return Err(Cause::TooLarge { size, limit }.into());
         }
         Ok(result)
+    }
+
+    /// How large the record would be, by what the app has put in. Only counted where it may matter.
+    fn size(&self, limit: usize) -> usize {
+        match codec::encoded_len(&self.entries) {
+            size if size <= limit => size,
+            _ => codec::HEAD_LEN + self.entries.json_len_of_the_app(),
+        }
     }
 }
 
@@ -122,12 +127,4 @@ fn check_key(key: &str) -> Result<(), SessionError> {
         return Err(Cause::ReservedKey(key.into()).into());
     }
     Ok(())
-}
-
-/// Decodes what an entry held.
-pub(crate) fn decode_value<T: DeserializeOwned>(
-    key: &str,
-    value: &Value,
-) -> Result<T, SessionError> {
-    Ok(decode(key, value)?)
 }

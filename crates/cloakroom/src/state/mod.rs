@@ -11,7 +11,6 @@ use crate::load::Found;
 use crate::plan::{CookiePlan, Due, Situation, Standing as Stands};
 
 pub(crate) use self::draft::{Draft, Mark, SigningIn};
-pub(crate) use self::edits::decode_value;
 
 /// What the request's cookie led to.
 #[derive(Clone, Debug, Default)]
