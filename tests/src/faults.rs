@@ -204,8 +204,8 @@ impl<S: Store> Store for CountingStore<S> {
         self.carry_out(Verb::Load, self.inner.load(id)).await
     }
 
-    async fn load_recent(&self, id: SessionId) -> Result<Loaded, StoreError> {
-        self.carry_out(Verb::Load, self.inner.load_recent(id)).await
+    fn remembered(&self, id: SessionId) -> Option<Loaded> {
+        self.inner.remembered(id)
     }
 
     async fn update(

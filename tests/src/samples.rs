@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use cloakroom_core::index::Applicant;
+use cloakroom_core::store::Loaded;
 use cloakroom_core::{
-    Clock, EndReason, Entries, Expiry, Limits, Realm, Record, Revision, SessionId, SystemClock,
-    SystemEntropy, Token, Tombstone,
+    Clock, EndReason, Entries, Expiry, Limits, Realm, Record, Revision, SessionId, Store,
+    StoreError, SystemClock, SystemEntropy, Token, Tombstone,
 };
 
 /// A minute: a TTL that outlives a test.
@@ -82,4 +83,16 @@ fn numbered(number: u64) -> Entries {
     let mut entries = Entries::new();
     entries.set("number", &number).expect("a number is JSON");
     entries
+}
+
+/// What a request begins with: what is remembered, or what is there.
+///
+/// # Errors
+///
+/// When nothing is remembered, and the store cannot be asked.
+pub async fn recent(store: &impl Store, id: SessionId) -> Result<Loaded, StoreError> {
+    match store.remembered(id) {
+        Some(loaded) => Ok(loaded),
+        None => store.load(id).await,
+    }
 }

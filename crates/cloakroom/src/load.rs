@@ -1,11 +1,10 @@
 //! From a request's cookies to its session: the only place where a token opens something.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use cloakroom_core::rotation::{Presented, Secrets};
 use cloakroom_core::store::Loaded;
-use cloakroom_core::{EndReason, SessionId, StoreError, StoreErrorKind, Token};
+use cloakroom_core::{EndReason, SessionId, StoreErrorKind, Token};
 
 use crate::arrival::{Former, companion, entrance};
 use crate::budget::Budget;
@@ -68,10 +67,10 @@ async fn find_by_ticket(
 ) -> Result<Option<Standing>, SessionError> {
     let mut found = Standing::Nothing;
     let tokens = presented(tickets, &context.cookie);
-    if tokens.is_empty() {
+    if let [None, ..] = tokens {
         meter::load("none");
     }
-    for token in tokens {
+    for token in tokens.into_iter().flatten() {
         match (open(context, token, budget).await?, &found) {
             // An encrypted token looks different each time, and may come twice.
             (Standing::Live(second), Standing::Live(first))
@@ -100,7 +99,7 @@ pub(crate) async fn open(
         event::unknown_token(id);
         return Ok(Standing::Nothing);
     }
-    let Some(loaded) = read(context, context.store.load_recent(id), id, budget).await? else {
+    let Some(loaded) = recent(context, id, budget).await? else {
         return Ok(Standing::Nothing);
     };
     let digest = context.realm.digest(&token);
@@ -135,21 +134,33 @@ pub(crate) async fn again(
     budget: &Budget,
 ) -> Result<Standing, SessionError> {
     let id = token.id();
-    match read(context, context.store.load(id), id, budget).await? {
+    match read(context, id, budget).await? {
         Some(Loaded::Record(record)) => live(context, Live { token, record }, budget).await,
         Some(Loaded::Tombstone(_)) => Ok(Standing::Tombstoned),
         Some(Loaded::Nothing) | None => Ok(Standing::Nothing),
     }
 }
 
-/// What is there; `None` for what cannot be read.
-pub(crate) async fn read(
+/// What is there, or was there a moment ago, as far as a cache in front of the store may tell; `None` for
+/// what cannot be read.
+pub(crate) async fn recent(
     context: &Context,
-    load: impl Future<Output = Result<Loaded, StoreError>>,
     id: SessionId,
     budget: &Budget,
 ) -> Result<Option<Loaded>, SessionError> {
-    match budget.read(load).await {
+    match context.store.remembered(id) {
+        Some(loaded) => Ok(Some(loaded)),
+        None => read(context, id, budget).await,
+    }
+}
+
+/// The same, asked of the store itself.
+pub(crate) async fn read(
+    context: &Context,
+    id: SessionId,
+    budget: &Budget,
+) -> Result<Option<Loaded>, SessionError> {
+    match budget.read(context.store.load(id)).await {
         Ok(loaded) => Ok(Some(loaded)),
         Err(error) if error.kind() == StoreErrorKind::Unreadable => {
             context.once.unreadable(id, &error);

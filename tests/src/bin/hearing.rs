@@ -11,7 +11,7 @@ use cloakroom_core::Store;
 use cloakroom_core::store::Loaded;
 use cloakroom_redis::{NearCache, RedisStore};
 use tests::redis::RedisServer;
-use tests::samples::{MINUTE, next, number, session, tombstone};
+use tests::samples::{MINUTE, next, number, recent, session, tombstone};
 
 const TIMES: usize = 2000;
 
@@ -53,13 +53,13 @@ async fn measure(here: &NearCache, elsewhere: &RedisStore) -> String {
             .expect("it answers");
         // Twice, so that it is remembered.
         for _ in 0..2 {
-            here.load_recent(id).await.expect("it answers");
+            recent(here, id).await.expect("it answers");
         }
         let stone = tombstone(&record);
         let ended = elsewhere.end(id, None, &stone, MINUTE).await;
         ended.expect("it answers");
         let over = Instant::now();
-        while matches!(here.load_recent(id).await, Ok(Loaded::Record(_))) {
+        while matches!(recent(here, id).await, Ok(Loaded::Record(_))) {
             tokio::task::yield_now().await;
         }
         took.push(over.elapsed());

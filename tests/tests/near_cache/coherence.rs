@@ -14,7 +14,7 @@ use tests::ledger::Ledger;
 use tests::long::times;
 use tests::redis::RedisServer;
 use tests::resp::Reply;
-use tests::samples::{MINUTE, next, number, session, tombstone};
+use tests::samples::{MINUTE, next, number, recent, session, tombstone};
 use tests::topology::Cluster;
 use tests::wait::within;
 use tokio::task::JoinSet;
@@ -126,7 +126,7 @@ impl Scene {
     async fn read(self: &Arc<Self>, server: usize, page: usize) -> Option<(SessionId, Loaded)> {
         let id = self.ledger.id(page);
         let began = Instant::now();
-        let saw = self.servers[server].load_recent(id).await.ok()?;
+        let saw = recent(&self.servers[server], id).await.ok()?;
         self.ledger.check(page, id, server, began, &saw);
         if !matches!(saw, Loaded::Record(_)) && self.ledger.claim(page, id) {
             tokio::spawn(Arc::clone(self).begin_anew(server, page));

@@ -6,6 +6,7 @@ use cloakroom_core::store::Loaded;
 use cloakroom_core::{Record, SessionId, Store};
 use cloakroom_redis::{NearCache, RedisStore};
 use tests::redis::RedisServer;
+use tests::samples::recent;
 use tests::topology::{Cluster, Sentinel, wait_for};
 use tests::wait::within;
 
@@ -57,7 +58,7 @@ impl Scene {
     async fn hears_of_a_write(&self, id: SessionId, record: &Record) {
         let expected = Loaded::Record(write(&self.elsewhere, id, record).await);
         within("it is heard", WINDOW + SLACK, async || {
-            let seen = self.here.load_recent(id).await;
+            let seen = recent(&self.here, id).await;
             seen.is_ok_and(|seen| seen == expected)
         })
         .await;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use cloakroom_core::Store;
 use cloakroom_core::store::Loaded;
 use cloakroom_redis::{NearCache, RedisStore};
 use tests::proxy::{Proxy, Weather};
 use tests::redis::RedisServer;
+use tests::samples::recent;
 use tests::wait::within;
 
 use super::{PATIENCE, SLACK, WINDOW, begin, coherent, near, remembered, seen, write};
@@ -25,12 +25,12 @@ async fn a_silent_link_is_found_within_the_window() {
     proxy.set(Weather::Swallowed);
     let record = write(&elsewhere, id, &record).await;
     within("it knows", WINDOW + SLACK, async || !here.stats().coherent).await;
-    assert!(here.load_recent(id).await.is_err(), "Redis cannot be asked");
+    assert!(recent(&here, id).await.is_err(), "Redis cannot be asked");
     proxy.set(Weather::Fair);
     proxy.cut();
     coherent(&here).await;
     within("it is back", PATIENCE, async || {
-        here.load_recent(id).await.is_ok()
+        recent(&here, id).await.is_ok()
     })
     .await;
     assert_eq!(seen(&here, id).await, Loaded::Record(record));
@@ -46,7 +46,7 @@ async fn what_happens_while_it_is_cut_off_is_not_missed() {
     for _ in 0..10 {
         coherent(&here).await;
         within("it is remembered", PATIENCE, async || {
-            matches!(here.load_recent(id).await, Ok(Loaded::Record(_)))
+            matches!(recent(&here, id).await, Ok(Loaded::Record(_)))
         })
         .await;
         let cleared = here.stats().cleared;
@@ -54,9 +54,7 @@ async fn what_happens_while_it_is_cut_off_is_not_missed() {
         record = write(&elsewhere, id, &record).await;
         let expected = Loaded::Record(record.clone());
         within("it is seen", WINDOW + SLACK, async || {
-            here.load_recent(id)
-                .await
-                .is_ok_and(|seen| seen == expected)
+            recent(&here, id).await.is_ok_and(|seen| seen == expected)
         })
         .await;
         within("it starts over", PATIENCE, async || {
@@ -76,7 +74,7 @@ async fn a_server_that_was_restarted_is_heard_anew() {
     redis.restart();
     coherent(&here).await;
     within("it is gone", PATIENCE, async || {
-        here.load_recent(id)
+        recent(&here, id)
             .await
             .is_ok_and(|seen| seen == Loaded::Nothing)
     })

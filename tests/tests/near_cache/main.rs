@@ -12,7 +12,7 @@ use cloakroom_core::store::{Created, Loaded, Updated};
 use cloakroom_core::{Record, SessionId, Store};
 use cloakroom_redis::{NearCache, RedisStore};
 use tests::redis::RedisServer;
-use tests::samples::{MINUTE, next, number, session};
+use tests::samples::{MINUTE, next, number, recent, session};
 use tests::wait::within;
 
 /// The window of a near cache that is told no other.
@@ -54,7 +54,7 @@ async fn write(store: &impl Store, id: SessionId, record: &Record) -> Record {
 
 /// What a request would see.
 async fn seen(near: &NearCache, id: SessionId) -> Loaded {
-    near.load_recent(id).await.expect("it answers")
+    recent(near, id).await.expect("it answers")
 }
 
 /// What it would see without a command; `None` if it would take one.

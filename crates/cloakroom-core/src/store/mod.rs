@@ -131,20 +131,17 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         admit_and_create(self, user, applicant, record, ttl)
     }
 
-    /// Finds what is there under `id`.
+    /// Finds what is there under `id`. Never answers from a cache.
     fn load(&self, id: SessionId) -> impl Future<Output = Result<Loaded, StoreError>> + Send;
 
-    /// Finds what was there under `id` a moment ago: for a store with a cache in front of it, at most as
-    /// long ago as that cache promises. Without one it is [`load`](Self::load), which never answers
-    /// from a cache.
+    /// What a cache in front of the store has at hand of what was there under `id` a moment ago: at most
+    /// as long ago as that cache promises. It asks nobody, and must not block. By default, nothing.
     ///
-    /// A request begins with this; whatever decides over a session afterwards asks again or compares
-    /// revisions.
-    fn load_recent(
-        &self,
-        id: SessionId,
-    ) -> impl Future<Output = Result<Loaded, StoreError>> + Send {
-        self.load(id)
+    /// A request begins with this, and with [`load`](Self::load) if it gives nothing; whatever decides
+    /// over a session afterwards asks again or compares revisions.
+    fn remembered(&self, id: SessionId) -> Option<Loaded> {
+        let _ = id;
+        None
     }
 
     /// Replaces the record under `id`, if its revision is `expected`. Never creates.
@@ -243,11 +240,8 @@ impl<S: Store> Store for Arc<S> {
         (**self).load(id)
     }
 
-    fn load_recent(
-        &self,
-        id: SessionId,
-    ) -> impl Future<Output = Result<Loaded, StoreError>> + Send {
-        (**self).load_recent(id)
+    fn remembered(&self, id: SessionId) -> Option<Loaded> {
+        (**self).remembered(id)
     }
 
     fn update(

@@ -42,8 +42,7 @@ pub(crate) async fn follow(
     }
     // A server of the last phase may have let it go, since this one was loaded: then the record says so
     // by now, for that comes first.
-    let there = context.store.load(live.token.id());
-    let Some(Loaded::Record(record)) = read(context, there, live.token.id(), budget).await? else {
+    let Some(Loaded::Record(record)) = read(context, live.token.id(), budget).await? else {
         return Ok(None);
     };
     let live = Live { record, ..live };

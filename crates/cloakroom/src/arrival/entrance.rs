@@ -1,13 +1,11 @@
 //! From an old cookie to the session that takes the old one's place.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use cloakroom_core::entries::is_reserved;
 use cloakroom_core::store::Loaded;
 use cloakroom_core::{
-    Authentication, EndReason, Entries, Limits, Record, Revision, StoreError, StoreErrorKind,
-    Timestamp, Token,
+    Authentication, EndReason, Entries, Limits, Record, Revision, StoreErrorKind, Timestamp, Token,
 };
 
 use super::config::Arrivals;
@@ -18,7 +16,7 @@ use crate::commit::Committer;
 use crate::context::Context;
 use crate::error::{SessionError, SessionErrorKind};
 use crate::event;
-use crate::load::{Found, live, read};
+use crate::load::{Found, live, read, recent};
 use crate::state::{Live, Standing};
 
 /// What an old cookie led to.
@@ -90,15 +88,15 @@ async fn arrive(
     if context.clock.now().since(id.created_at()) > context.longest_life() {
         return Ok(Arrived::Nothing);
     }
-    let recent = context.store.load_recent(id);
-    if let Some(arrived) = look(context, arrivals, (old, &token), recent, budget).await? {
+    let there = recent(context, id, budget).await?;
+    if let Some(arrived) = look(context, arrivals, (old, &token), there, budget).await? {
         return Ok(arrived);
     }
     match arrivals.read(old, budget).await {
         Ok(Some(session)) => begin(context, arrivals, (old, token), session, budget).await,
         Ok(None) => {
             // It may have moved in just now, and be gone there for that.
-            let now = context.store.load(id);
+            let now = read(context, id, budget).await?;
             let arrived = look(context, arrivals, (old, &token), now, budget).await?;
             Ok(arrived.unwrap_or(Arrived::Nothing))
         }
@@ -115,12 +113,12 @@ async fn look(
     context: &Arc<Context>,
     arrivals: &Arrivals,
     (old, token): (&OldId, &Token),
-    load: impl Future<Output = Result<Loaded, StoreError>>,
+    there: Option<Loaded>,
     budget: &Budget,
 ) -> Result<Option<Arrived>, SessionError> {
     let id = token.id();
     let digest = context.realm.digest(token);
-    Ok(match read(context, load, id, budget).await? {
+    Ok(match there {
         Some(Loaded::Nothing) => None,
         Some(Loaded::Record(record)) if *record.digest() == digest => {
             let token = token.clone();
@@ -193,12 +191,14 @@ async fn begin(
         Err(error) if error.kind() != SessionErrorKind::OutcomeUnknown => return Err(error),
         // It does not matter whose creation it was: all of them write the same session.
         Err(error) => {
-            let there = context.store.load(id);
+            let Ok(there) = read(context, id, budget).await else {
+                return Err(error);
+            };
             let arrived = look(context, arrivals, (old, &token), there, budget).await;
             return arrived.ok().flatten().ok_or(error);
         }
     }
-    let there = context.store.load(id);
+    let there = read(context, id, budget).await?;
     let arrived = look(context, arrivals, (old, &token), there, budget).await?;
     Ok(arrived.unwrap_or(Arrived::Nothing))
 }

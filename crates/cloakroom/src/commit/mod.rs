@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cloakroom_core::arrival::Arrival;
 use cloakroom_core::change::Replay;
-use cloakroom_core::entries::Value;
+use cloakroom_core::entries::Entry;
 use cloakroom_core::store::{Loaded, Touched, Updated};
 use cloakroom_core::{
     Digest, Entries, Limits, Record, Revision, SessionId, StoreError, StoreErrorKind, Timestamp,
@@ -47,7 +47,7 @@ pub(crate) enum Committed {
 pub(crate) struct Stored {
     pub(crate) live: Live,
     /// What a `take_once` found, if the edits had to be replayed.
-    pub(crate) taken: Option<Option<Value>>,
+    pub(crate) taken: Option<Option<Entry>>,
 }
 
 /// One request's commits.
@@ -318,7 +318,7 @@ fn gone(id: SessionId) -> Committed {
     Committed::Gone
 }
 
-fn stored(token: &Token, record: Record, taken: Option<Option<Value>>) -> Committed {
+fn stored(token: &Token, record: Record, taken: Option<Option<Entry>>) -> Committed {
     let live = Live {
         token: token.clone(),
         record,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cloakroom_core::entries::Value;
+use cloakroom_core::entries::Entry;
 use cloakroom_core::{StoreError, StoreErrorKind, Timestamp};
 use tokio::sync::OnceCell;
 use tracing::Instrument;
@@ -50,7 +50,7 @@ pub(crate) struct Done {
     /// What is stored now.
     pub(crate) live: Option<Live>,
     /// What a `take_once` found, if the edits had to be replayed.
-    pub(crate) taken: Option<Option<Value>>,
+    pub(crate) taken: Option<Option<Entry>>,
 }
 
 impl Handle {

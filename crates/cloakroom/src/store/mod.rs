@@ -1,5 +1,6 @@
 //! A store behind a pointer, so that neither the layer nor `Session` is generic over it. Every
-//! command of the crate goes through here, so here it is told what came of it.
+//! command of the crate goes through here, so here it is told what came of it. What is remembered takes
+//! no command.
 
 mod users;
 
@@ -31,7 +32,7 @@ pub(crate) trait AnyStore: AnyUsers + Send + Sync + fmt::Debug + 'static {
 
     fn load(&self, id: SessionId) -> Answer<'_, Loaded>;
 
-    fn load_recent(&self, id: SessionId) -> Answer<'_, Loaded>;
+    fn remembered(&self, id: SessionId) -> Option<Loaded>;
 
     fn update<'a>(
         &'a self,
@@ -72,8 +73,8 @@ impl<S: Store> AnyStore for S {
         Box::pin(told("load", id, Store::load(self, id)))
     }
 
-    fn load_recent(&self, id: SessionId) -> Answer<'_, Loaded> {
-        Box::pin(told("load", id, Store::load_recent(self, id)))
+    fn remembered(&self, id: SessionId) -> Option<Loaded> {
+        Store::remembered(self, id)
     }
 
     fn update<'a>(
