@@ -194,10 +194,10 @@ impl Store for RedisStore {
         record: &Record,
         ttl: Duration,
     ) -> Result<Created, StoreError> {
-        let (key, value) = (self.prefix.key(id), codec::encode(record));
+        let key = self.prefix.key(id);
         let created = match &self.replicas {
-            None => command::create(&self.connection, key, value, ttl).await?,
-            Some(replicas) => command::create_on_replicas(replicas, key, value, ttl).await?,
+            None => command::create(&self.connection, key, record, ttl).await?,
+            Some(replicas) => command::create_on_replicas(replicas, key, record, ttl).await?,
         };
         match created {
             true => Ok(Created::Created),
@@ -218,15 +218,15 @@ impl Store for RedisStore {
             // In a box, so that the step that is one alone is not as large as all of them.
             return Box::pin(admit_and_create(self, user, applicant, record, ttl)).await;
         }
-        let entry = command::Entry {
+        let begins = command::Beginning {
             index: self.prefix.user(user),
             key: self.prefix.key(applicant.id),
-            value: codec::encode(record),
+            record,
             ttl,
             channel: self.bus.channel(),
             event: event.map(SessionEvent::encode),
         };
-        command::enter(&self.connection, applicant, entry).await
+        command::enter(&self.connection, applicant, begins).await
     }
 
     async fn load(&self, id: SessionId) -> Result<Loaded, StoreError> {
@@ -247,8 +247,8 @@ impl Store for RedisStore {
         record: &Record,
         ttl: Duration,
     ) -> Result<Updated, StoreError> {
-        let (key, value) = (self.prefix.key(id), codec::encode(record));
-        match command::update(&self.connection, key, expected, value, ttl).await? {
+        let key = self.prefix.key(id);
+        match command::update(&self.connection, &key, expected, record, ttl).await? {
             Reply::Done => Ok(Updated::Updated),
             Reply::Nothing => Ok(Updated::Missing),
             Reply::There(there) => Ok(match codec::decode(&there)? {
@@ -265,8 +265,8 @@ impl Store for RedisStore {
         seen: Timestamp,
         ttl: Duration,
     ) -> Result<Touched, StoreError> {
-        let (key, seen) = (self.prefix.key(id), codec::encode_time(seen));
-        match command::touch(&self.connection, key, expected, seen, ttl).await? {
+        let key = self.prefix.key(id);
+        match command::touch(&self.connection, &key, expected, seen, ttl).await? {
             Reply::Done => Ok(Touched::Touched),
             Reply::Nothing => Ok(Touched::Superseded),
             Reply::There(_) => Err(strange_answer(Effect::Write)),
@@ -280,11 +280,11 @@ impl Store for RedisStore {
         tombstone: &Tombstone,
         keep: Duration,
     ) -> Result<Ended, StoreError> {
-        let (key, stone) = (self.prefix.key(id), codec::encode_tombstone(tombstone));
+        let key = self.prefix.key(id);
         let reply = match &self.replicas {
-            None => command::end(&self.connection, key, expected, stone, keep).await?,
+            None => command::end(&self.connection, &key, expected, tombstone, keep).await?,
             Some(replicas) => {
-                command::end_on_replicas(replicas, key, expected, stone, keep).await?
+                command::end_on_replicas(replicas, &key, expected, tombstone, keep).await?
             }
         };
         match reply {
@@ -305,7 +305,7 @@ impl Store for RedisStore {
 
 impl UserIndex for RedisStore {
     async fn admit(&self, user: &UserKey, applicant: &Applicant) -> Result<Admission, StoreError> {
-        command::admit(&self.connection, self.prefix.user(user), applicant).await
+        command::admit(&self.connection, &self.prefix.user(user), applicant).await
     }
 
     async fn entered(&self, user: &UserKey) -> Result<Vec<SessionId>, StoreError> {
@@ -326,7 +326,7 @@ impl UserIndex for RedisStore {
     }
 
     async fn begin_epoch(&self, at: Timestamp, keep: Duration) -> Result<(), StoreError> {
-        command::begin_epoch(&self.connection, self.prefix.epoch(), at, keep).await
+        command::begin_epoch(&self.connection, &self.prefix.epoch(), at, keep).await
     }
 }
 

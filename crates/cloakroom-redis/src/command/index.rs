@@ -3,17 +3,19 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use cloakroom_core::codec;
 use cloakroom_core::index::{Admission, Applicant, LEASE, OLD};
 use cloakroom_core::store::Entered;
-use cloakroom_core::{SessionId, StoreError, Timestamp};
+use cloakroom_core::{Record, SessionId, StoreError, Timestamp};
 use fred::error::Error as FredError;
 use fred::interfaces::{ClientLike, KeysInterface};
 use fred::types::config::{Options, Server};
 use fred::types::{ClusterHash, CustomCommand, Value};
 
-use super::script::{ADMIT, ENTER, EPOCH, run, run_on};
+use super::script::{ADMIT, ENTER, EPOCH, run};
 use super::send::{Sender, send};
-use super::{millis, slot_of};
+use super::words::Words;
+use super::{NUMBERS, millis, slot_of};
 use crate::coalesce::Answer;
 use crate::connection::Connection;
 use crate::error::strange_answer;
@@ -25,36 +27,42 @@ const PAGE: i64 = 500;
 /// `scripts/admit.lua`.
 pub(crate) async fn admit(
     connection: &Connection,
-    key: String,
+    key: &str,
     applicant: &Applicant,
 ) -> Result<Admission, StoreError> {
-    let reply = run(connection, &ADMIT, key, terms(applicant)).await?;
+    let mut words = Words::on(&[key], TERMS);
+    add_terms(&mut words, applicant);
+    let reply = run(connection, &ADMIT, words).await?;
     read_admission(reply).ok_or_else(|| strange_answer(Effect::Write))
 }
 
+/// Room for what `admit.lua` is told.
+const TERMS: usize = 160;
+
 /// What `admit.lua` is told.
-fn terms(applicant: &Applicant) -> Vec<Value> {
+fn add_terms(words: &mut Words, applicant: &Applicant) {
     let limit = applicant.limit;
-    let replaces = applicant.replaces.map(|id| id.to_string());
-    let mut args: Vec<Value> = vec![
-        whole(applicant.now).into(),
-        applicant.id.to_string().into(),
-        whole(applicant.deadline).into(),
-        i64::from(limit.map_or(0, |limit| limit.most)).into(),
-        i64::from(limit.is_some_and(|limit| limit.make_room)).into(),
-        replaces.unwrap_or_default().into(),
-        millis(OLD).into(),
-        millis(LEASE).into(),
-    ];
-    args.extend(applicant.dead.iter().map(|id| Value::from(id.to_string())));
-    args
+    words.add_shown(applicant.now.as_millis());
+    words.add_shown(applicant.id);
+    words.add_shown(applicant.deadline.as_millis());
+    words.add_shown(limit.map_or(0, |limit| limit.most));
+    words.add_shown(u8::from(limit.is_some_and(|limit| limit.make_room)));
+    match applicant.replaces {
+        Some(id) => words.add_shown(id),
+        None => words.add(""),
+    }
+    words.add_shown(millis(OLD));
+    words.add_shown(millis(LEASE));
+    for dead in &applicant.dead {
+        words.add_shown(dead);
+    }
 }
 
 /// What is stored with an entry, and where.
-pub(crate) struct Entry<'a> {
+pub(crate) struct Beginning<'a> {
     pub(crate) index: String,
     pub(crate) key: String,
-    pub(crate) value: String,
+    pub(crate) record: &'a Record,
     pub(crate) ttl: Duration,
     pub(crate) channel: &'a str,
     pub(crate) event: Option<String>,
@@ -64,16 +72,17 @@ pub(crate) struct Entry<'a> {
 pub(crate) async fn enter(
     connection: &Connection,
     applicant: &Applicant,
-    entry: Entry<'_>,
+    begins: Beginning<'_>,
 ) -> Result<Entered, StoreError> {
-    let mut args: Vec<Value> = vec![
-        entry.value.into(),
-        millis(entry.ttl).into(),
-        entry.channel.into(),
-        entry.event.unwrap_or_default().into(),
-    ];
-    args.extend(terms(applicant));
-    let reply = run_on(connection, &ENTER, vec![entry.index, entry.key], args).await?;
+    let event = begins.event.unwrap_or_default();
+    let length = codec::encoded_len(begins.record.entries()) + begins.channel.len() + event.len();
+    let mut words = Words::on(&[&begins.index, &begins.key], length + TERMS);
+    words.add_by(|text| codec::encode_into(begins.record, text));
+    words.add_shown(millis(begins.ttl));
+    words.add(begins.channel);
+    words.add(&event);
+    add_terms(&mut words, applicant);
+    let reply = run(connection, &ENTER, words).await?;
     read_entered(reply).ok_or_else(|| strange_answer(Effect::Write))
 }
 
@@ -165,12 +174,14 @@ pub(crate) async fn epoch(connection: &Connection, key: String) -> Result<Timest
 /// `scripts/epoch.lua`.
 pub(crate) async fn begin_epoch(
     connection: &Connection,
-    key: String,
+    key: &str,
     at: Timestamp,
     keep: Duration,
 ) -> Result<(), StoreError> {
-    let args = vec![whole(at).into(), millis(keep).into()];
-    run(connection, &EPOCH, key, args).await.map(|_| ())
+    let mut words = Words::on(&[key], NUMBERS);
+    words.add_shown(at.as_millis());
+    words.add_shown(millis(keep));
+    run(connection, &EPOCH, words).await.map(|_| ())
 }
 
 /// `SCAN`, over all primaries: the ids of which `id_of` finds one in a key. Each page has the time
@@ -240,9 +251,4 @@ async fn send_words(
         Box::pin(async move { client.custom(command, words).await })
     };
     send(connection, effect, command).await
-}
-
-/// Milliseconds, as Redis takes them.
-fn whole(time: Timestamp) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }

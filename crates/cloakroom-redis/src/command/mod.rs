@@ -12,12 +12,14 @@ mod index;
 mod load;
 mod script;
 mod send;
+mod words;
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cloakroom_core::codec::{HEAD_LEN, RECORD_MAGIC, REVISION, SEEN};
-use cloakroom_core::{Revision, StoreError};
+use cloakroom_core::codec::{self, HEAD_LEN, RECORD_MAGIC, REVISION, SEEN};
+use cloakroom_core::{Record, Revision, StoreError, Timestamp, Tombstone};
 use fred::interfaces::KeysInterface;
 use fred::types::{ClusterHash, Expiration, SetOptions, Value};
 use fred::util::redis_keyslot;
@@ -27,16 +29,20 @@ pub(crate) use self::call::Call;
 pub(crate) use self::check::{Account, check, ping};
 pub(crate) use self::foreign::{load_alone, load_and_keep, remove, remove_on_replicas};
 pub(crate) use self::index::{
-    Entry, admit, begin_epoch, enter, entered, epoch, everything, forget,
+    Beginning, admit, begin_epoch, enter, entered, epoch, everything, forget,
 };
 pub(crate) use self::load::{Get, load};
 pub(crate) use self::script::Reply;
 use self::script::{END, TOUCH, UPDATE, run};
 use self::send::{Sender, send};
+use self::words::Words;
 use crate::coalesce::Answer;
 use crate::connection::Connection;
 use crate::replicas::Replicas;
 use crate::verdict::Effect;
+
+/// Room for a head, and a few numbers.
+const NUMBERS: usize = 64;
 
 // The scripts hold these places as numbers.
 const _: () = assert!(REVISION.start == 3 && REVISION.end == 19);
@@ -46,10 +52,10 @@ const _: () = assert!(SEEN.start == 20 && SEEN.end == 32 && HEAD_LEN == 105);
 pub(crate) async fn create(
     connection: &Connection,
     key: String,
-    value: String,
+    record: &Record,
     ttl: Duration,
 ) -> Result<bool, StoreError> {
-    let value = Bytes::from(value);
+    let value = Bytes::from(codec::encode(record));
     let set = |client: Sender| -> Answer<_> {
         let (key, value, ttl) = (key.clone(), value.clone(), Expiration::PX(millis(ttl)));
         Box::pin(async move {
@@ -65,14 +71,14 @@ pub(crate) async fn create(
 pub(crate) async fn create_on_replicas(
     replicas: &Replicas,
     key: String,
-    value: String,
+    record: &Record,
     ttl: Duration,
 ) -> Result<bool, StoreError> {
     let mut sending = replicas.begin().await?;
     let slot = slot_of(&key);
     let words: Vec<Value> = vec![
         Bytes::from(key).into(),
-        Bytes::from(value).into(),
+        Bytes::from(codec::encode(record)).into(),
         Value::from_static_str("PX"),
         millis(ttl).into(),
         Value::from_static_str("NX"),
@@ -87,71 +93,87 @@ pub(crate) async fn create_on_replicas(
 /// `scripts/update.lua`.
 pub(crate) async fn update(
     connection: &Connection,
-    key: String,
+    key: &str,
     expected: Revision,
-    value: String,
+    record: &Record,
     ttl: Duration,
 ) -> Result<Reply, StoreError> {
-    let args = [head(expected).into(), value.into(), millis(ttl).into()];
-    Reply::of(run(connection, &UPDATE, key, args.into()).await?)
+    let mut words = Words::on(&[key], codec::encoded_len(record.entries()) + NUMBERS);
+    words.add_shown(Head(Some(expected)));
+    words.add_by(|text| codec::encode_into(record, text));
+    words.add_shown(millis(ttl));
+    Reply::of(run(connection, &UPDATE, words).await?)
 }
 
 /// `scripts/touch.lua`.
 pub(crate) async fn touch(
     connection: &Connection,
-    key: String,
+    key: &str,
     expected: Revision,
-    seen: String,
+    seen: Timestamp,
     ttl: Duration,
 ) -> Result<Reply, StoreError> {
-    let args = [head(expected).into(), seen.into(), millis(ttl).into()];
-    Reply::of(run(connection, &TOUCH, key, args.into()).await?)
+    let mut words = Words::on(&[key], NUMBERS);
+    words.add_shown(Head(Some(expected)));
+    words.add(&codec::encode_time(seen));
+    words.add_shown(millis(ttl));
+    Reply::of(run(connection, &TOUCH, words).await?)
 }
 
 /// `scripts/end.lua`.
 pub(crate) async fn end(
     connection: &Connection,
-    key: String,
+    key: &str,
     expected: Option<Revision>,
-    tombstone: String,
+    tombstone: &Tombstone,
     keep: Duration,
 ) -> Result<Reply, StoreError> {
-    let args = end_args(expected, tombstone, keep);
-    Reply::of(run(connection, &END, key, args).await?)
+    let words = ending(key, expected, tombstone, keep);
+    Reply::of(run(connection, &END, words).await?)
 }
 
 /// `scripts/end.lua`, and `WAIT` behind it. Always by its text: a server that does not know its name
 /// would make the second `WAIT` start when the first is over.
 pub(crate) async fn end_on_replicas(
     replicas: &Replicas,
-    key: String,
+    key: &str,
     expected: Option<Revision>,
-    tombstone: String,
+    tombstone: &Tombstone,
     keep: Duration,
 ) -> Result<Reply, StoreError> {
     let mut sending = replicas.begin().await?;
-    let slot = slot_of(&key);
-    let args = end_args(expected, tombstone, keep);
-    let words = END.words_by_text(vec![key.into()], args);
-    let reply = Reply::of(sending.send("EVAL", slot, words).await?)?;
+    let words = ending(key, expected, tombstone, keep).into_values();
+    let words = END.by_text(1, words);
+    let reply = Reply::of(sending.send("EVAL", slot_of(key), words).await?)?;
     if reply == Reply::Done {
         sending.replicated()?;
     }
     Ok(reply)
 }
 
-fn end_args(expected: Option<Revision>, tombstone: String, keep: Duration) -> Vec<Value> {
-    let head = expected.map(head).unwrap_or_default();
-    vec![head.into(), tombstone.into(), millis(keep).into()]
+fn ending(key: &str, expected: Option<Revision>, tombstone: &Tombstone, keep: Duration) -> Words {
+    let tombstone = codec::encode_tombstone(tombstone);
+    let mut words = Words::on(&[key], tombstone.len() + NUMBERS);
+    words.add_shown(Head(expected));
+    words.add(&tombstone);
+    words.add_shown(millis(keep));
+    words
 }
 
 fn slot_of(key: &str) -> ClusterHash {
     ClusterHash::Custom(redis_keyslot(key.as_bytes()))
 }
 
-/// What a record of this revision begins with.
-fn head(revision: Revision) -> String {
-    format!("{RECORD_MAGIC}{revision} ")
+/// What a record of this revision begins with; nothing, where it may be any.
+struct Head(Option<Revision>);
+
+impl fmt::Display for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(revision) => write!(f, "{RECORD_MAGIC}{revision} "),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Whole milliseconds for `PX`: at least 1, as 0 is an error, and at most 2^48, which no expiry adds
@@ -180,7 +202,7 @@ mod tests {
 
     #[test]
     fn the_head_is_as_long_as_the_scripts_think() {
-        let head = head(Revision::from_bits(10));
+        let head = Head(Some(Revision::from_bits(10))).to_string();
         assert_eq!(head, "c1 000000000000000a ");
         assert_eq!(head.len(), SEEN.start);
     }

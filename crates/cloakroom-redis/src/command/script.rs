@@ -9,6 +9,7 @@ use fred::types::Value;
 use sha1::{Digest as _, Sha1};
 
 use super::call::Call;
+use super::words::Words;
 use crate::coalesce::jointly;
 use crate::connection::Connection;
 use crate::error::strange_answer;
@@ -72,20 +73,22 @@ impl Script {
         self.name
     }
 
-    /// What follows `EVALSHA`.
-    pub(super) fn words_by_name(&'static self, keys: Vec<Value>, args: Vec<Value>) -> Vec<Value> {
-        Self::words(&self.sha1, keys, args)
+    /// What follows `EVALSHA`, for a script on so many keys.
+    pub(super) fn by_name(&'static self, keys: usize, words: Vec<Value>) -> Vec<Value> {
+        Self::with(&self.sha1, keys, words)
     }
 
     /// What follows `EVAL`.
-    pub(super) fn words_by_text(&'static self, keys: Vec<Value>, args: Vec<Value>) -> Vec<Value> {
-        Self::words(&self.text, keys, args)
+    pub(super) fn by_text(&'static self, keys: usize, words: Vec<Value>) -> Vec<Value> {
+        Self::with(&self.text, keys, words)
     }
 
-    fn words(script: &'static str, keys: Vec<Value>, args: Vec<Value>) -> Vec<Value> {
-        let count = i64::try_from(keys.len()).unwrap_or(i64::MAX);
-        let script = [Value::from_static_str(script), count.into()];
-        script.into_iter().chain(keys).chain(args).collect()
+    fn with(script: &'static str, keys: usize, words: Vec<Value>) -> Vec<Value> {
+        let script = [
+            Value::from_static_str(script),
+            Value::from(keys.to_string()),
+        ];
+        script.into_iter().chain(words).collect()
     }
 
     fn new(name: &'static str, text: impl Into<String>) -> Self {
@@ -111,22 +114,12 @@ impl Reply {
 }
 
 /// Runs a script: with those of other requests that come at the same moment in one call, which fred
-/// writes to the socket by itself, and the server reads by itself.
+/// writes to the socket by itself, and the server reads by itself. One on several keys is nothing for a
+/// cluster.
 pub(super) async fn run(
     connection: &Connection,
     script: &'static Script,
-    key: String,
-    args: Vec<Value>,
-) -> Result<Value, StoreError> {
-    run_on(connection, script, vec![key], args).await
-}
-
-/// The same, for a script on several keys: nothing for a cluster.
-pub(super) async fn run_on(
-    connection: &Connection,
-    script: &'static Script,
-    keys: Vec<String>,
-    args: Vec<Value>,
+    words: Words,
 ) -> Result<Value, StoreError> {
     let client = connection.client()?;
     let coalescer = connection.coalescer();
@@ -135,8 +128,7 @@ pub(super) async fn run_on(
         client,
         limit: connection.limit(),
         script,
-        keys,
-        args,
+        words,
     };
     let result = match under_way.is_alone || !call.is_fit_for_company() {
         true => call.carry_out_alone().await,

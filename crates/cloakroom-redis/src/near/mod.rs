@@ -174,16 +174,15 @@ impl Store for NearCache {
         Ok(loaded)
     }
 
-    async fn load_recent(&self, id: SessionId) -> Result<Loaded, StoreError> {
-        let now = Instant::now();
-        if self.shared().trust.holds(now)
-            && let Some(found) = self.shared().shelf.get(id, now)
-        {
-            count(&self.shared().counters.hits);
-            return Ok(found);
-        }
-        count(&self.shared().counters.misses);
-        self.load(id).await
+    fn remembered(&self, id: SessionId) -> Option<Loaded> {
+        let (shared, now) = (self.shared(), Instant::now());
+        let is_believed = shared.trust.holds(now);
+        let found = is_believed.then(|| shared.shelf.get(id, now)).flatten();
+        count(match found {
+            Some(_) => &shared.counters.hits,
+            None => &shared.counters.misses,
+        });
+        found
     }
 
     async fn update(

@@ -1,28 +1,29 @@
 -- Runs scripts of several requests, one after the other. The text of each stands in the table `scripts`
 -- before this one, as a function of its own KEYS and ARGV.
 -- KEYS[…]  for each: its keys
--- ARGV[…]  for each: its name, how many keys and how many arguments it has, and these
--- Answers for each {1, what it answers}, or {0, the text of its error}; none keeps the others from running.
-local answers, at, key = {}, 1, 0
-while at <= #ARGV do
-  local keys, args = {}, {}
-  for _ = 1, tonumber(ARGV[at + 1]) do
-    key = key + 1
-    keys[#keys + 1] = KEYS[key]
+-- ARGV[1]  the calls, in MessagePack, which costs less on the way than words of their own: for each a list of
+--          its name, how many keys it has, and a list of its arguments
+-- Answers how many there were, if each answers 1: nearly always. Else for each two words: 1 and what it
+-- answers, or 0 and the text of its error; none keeps the others from running.
+local answers, key, ones = {}, 0, 0
+local calls = cmsgpack.unpack(ARGV[1])
+for number, call in ipairs(calls) do
+  local name, count, args = call[1], call[2], call[3]
+  local keys = {}
+  for place = 1, count do
+    keys[place] = KEYS[key + place]
   end
-  local last = at + 2 + tonumber(ARGV[at + 2])
-  for place = at + 3, last do
-    args[#args + 1] = ARGV[place]
-  end
-  local ok, answer = pcall(scripts[ARGV[at]], keys, args)
+  key = key + count
+  local ok, answer = pcall(scripts[name], keys, args)
+  local at = 2 * number - 1
   if type(answer) == 'table' and answer.err then
-    answers[#answers + 1] = { 0, answer.err }
+    answers[at], answers[at + 1] = 0, answer.err
   elseif not ok then
     -- Before Redis 7, errors are texts.
-    answers[#answers + 1] = { 0, 'ERR Error running script: ' .. tostring(answer) }
+    answers[at], answers[at + 1] = 0, 'ERR Error running script: ' .. tostring(answer)
   else
-    answers[#answers + 1] = { 1, answer }
+    answers[at], answers[at + 1] = 1, answer
+    ones = ones + (answer == 1 and 1 or 0)
   end
-  at = last + 1
 end
-return answers
+return ones == #calls and ones or answers
