@@ -3,9 +3,11 @@
 //! It is best effort: a message can be lost, and no promise of this project rests on one. But it is
 //! never lost in silence: who may have missed something is told so.
 
+use std::borrow::Cow;
 use std::future::Future;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::sync::broadcast;
 
 use crate::id::SessionId;
@@ -70,35 +72,22 @@ impl SessionEvent {
     #[must_use]
     #[allow(clippy::missing_panics_doc, reason = "text is always JSON")]
     pub fn encode(&self) -> String {
-        let id = |id: &SessionId| Some(id.to_string());
         let wire = match self {
-            Self::Created { id: new } => Wire::new("created", id(new)),
-            Self::SignedIn {
-                id: new,
-                user,
-                from,
-            } => Wire {
-                from: from.as_ref().and_then(id),
-                user: Some(user.clone()),
-                ..Wire::new("signed_in", id(new))
+            Self::Created { id } => Wire::new("created", Some(*id)),
+            Self::SignedIn { id, user, from } => Wire {
+                from: from.map(Id),
+                user: Some(Cow::Borrowed(user)),
+                ..Wire::new("signed_in", Some(*id))
             },
-            Self::Renewed {
-                id: new,
-                from,
-                user,
-            } => Wire {
-                from: id(from),
-                user: user.clone(),
-                ..Wire::new("renewed", id(new))
+            Self::Renewed { id, from, user } => Wire {
+                from: Some(Id(*from)),
+                user: user.as_ref().map(Cow::Borrowed),
+                ..Wire::new("renewed", Some(*id))
             },
-            Self::Ended {
-                id: old,
-                user,
-                reason,
-            } => Wire {
-                user: user.clone(),
-                reason: Some(reason.as_str().to_owned()),
-                ..Wire::new("ended", id(old))
+            Self::Ended { id, user, reason } => Wire {
+                user: user.as_ref().map(Cow::Borrowed),
+                reason: Some(reason.as_str().into()),
+                ..Wire::new("ended", Some(*id))
             },
             Self::Missed => Wire::new("missed", None),
         };
@@ -109,26 +98,30 @@ impl SessionEvent {
     /// newer release knows.
     #[must_use]
     pub fn decode(json: &str) -> Option<Self> {
-        let wire: Wire = serde_json::from_str(json).ok()?;
-        let id = |text: Option<String>| text?.parse::<SessionId>().ok();
+        let wire: Wire<'_> = serde_json::from_str(json).ok()?;
+        let user = wire.user.map(Cow::into_owned);
+        let from = wire.from.map(|Id(id)| id);
+        if wire.event == "missed" {
+            return Some(Self::Missed);
+        }
+        let Id(id) = wire.id?;
         Some(match &*wire.event {
-            "created" => Self::Created { id: id(wire.id)? },
+            "created" => Self::Created { id },
             "signed_in" => Self::SignedIn {
-                id: id(wire.id)?,
-                user: wire.user?,
-                from: id(wire.from),
+                id,
+                user: user?,
+                from,
             },
             "renewed" => Self::Renewed {
-                id: id(wire.id)?,
-                from: id(wire.from)?,
-                user: wire.user,
+                id,
+                from: from?,
+                user,
             },
             "ended" => Self::Ended {
-                id: id(wire.id)?,
-                user: wire.user,
+                id,
+                user,
                 reason: EndReason::parse(&wire.reason?),
             },
-            "missed" => Self::Missed,
             _ => return None,
         })
     }
@@ -136,27 +129,44 @@ impl SessionEvent {
 
 /// An event between servers.
 #[derive(Serialize, Deserialize)]
-struct Wire {
-    event: String,
+struct Wire<'a> {
+    #[serde(borrow)]
+    event: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    id: Option<String>,
+    id: Option<Id>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    from: Option<String>,
+    from: Option<Id>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    user: Option<UserId>,
+    user: Option<Cow<'a, UserId>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
+    reason: Option<Cow<'a, str>>,
 }
 
-impl Wire {
-    fn new(event: &str, id: Option<String>) -> Self {
+impl<'a> Wire<'a> {
+    fn new(event: &'a str, id: Option<SessionId>) -> Self {
         Self {
-            event: event.to_owned(),
-            id,
+            event: event.into(),
+            id: id.map(Id),
             from: None,
             user: None,
             reason: None,
         }
+    }
+}
+
+/// An id as text.
+struct Id(SessionId);
+
+impl Serialize for Id {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(D::Error::custom)
     }
 }
 

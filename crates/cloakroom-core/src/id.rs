@@ -55,6 +55,17 @@ impl SessionId {
     }
 }
 
+impl SessionId {
+    /// The length of an id's text.
+    pub const TEXT_LEN: usize = 36;
+
+    /// Writes the id's text behind what `out` holds: what `Display` does, at a fraction of its price.
+    pub fn write_into(&self, out: &mut String) {
+        let mut text = [0; Self::TEXT_LEN];
+        out.push_str(self.0.as_hyphenated().encode_lower(&mut text));
+    }
+}
+
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.as_hyphenated().fmt(f)

@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 
 use crate::clock::Timestamp;
 use crate::entropy::{Entropy, EntropyError};
-use crate::id::SessionId;
+use crate::id::{Revision, SessionId};
 
 const ID_LEN: usize = 16;
 const SECRET_LEN: usize = 16;
@@ -35,15 +35,30 @@ impl Token {
     ///
     /// When the random number generator fails.
     pub fn issue(now: Timestamp, entropy: &(impl Entropy + ?Sized)) -> Result<Self, EntropyError> {
-        let mut random = [0; 10 + SECRET_LEN];
+        let (token, _) = Self::issue_with_revision(now, entropy)?;
+        Ok(token)
+    }
+
+    /// The same, and the stamp of the session's first commit, from one draw: to ask the system is dear.
+    ///
+    /// # Errors
+    ///
+    /// When the random number generator fails.
+    pub fn issue_with_revision(
+        now: Timestamp,
+        entropy: &(impl Entropy + ?Sized),
+    ) -> Result<(Self, Revision), EntropyError> {
+        let mut random = [0; 10 + SECRET_LEN + 8];
         entropy.fill(&mut random)?;
-        let (mut id, mut secret) = ([0; 10], [0; SECRET_LEN]);
+        let (mut id, mut secret, mut revision) = ([0; 10], [0; SECRET_LEN], [0; 8]);
         id.copy_from_slice(&random[..10]);
-        secret.copy_from_slice(&random[10..]);
-        Ok(Self {
+        secret.copy_from_slice(&random[10..10 + SECRET_LEN]);
+        revision.copy_from_slice(&random[10 + SECRET_LEN..]);
+        let token = Self {
             id: SessionId::from_parts(now, &id),
             secret,
-        })
+        };
+        Ok((token, Revision::from_bits(u64::from_be_bytes(revision))))
     }
 
     /// A token from a moment and what was derived from a secret, of which 26 bytes are taken.

@@ -1,9 +1,13 @@
 //! Whose session it is.
 
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine;
+use base64::display::Base64Display;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -24,12 +28,12 @@ use crate::token::Realm;
 /// assert_eq!(UserId::from(&[0xff_u8, 0x00][..]).to_string(), "_wA (base64url)");
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct UserId(Box<[u8]>);
+pub struct UserId(Arc<[u8]>);
 
 impl UserId {
     /// The user of these bytes.
-    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
-        Self(bytes.into().into())
+    pub fn new(bytes: impl AsRef<[u8]>) -> Self {
+        Self(bytes.as_ref().into())
     }
 
     /// The bytes.
@@ -49,7 +53,10 @@ impl fmt::Display for UserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.as_str() {
             Some(text) => f.write_str(text),
-            None => write!(f, "{} (base64url)", URL_SAFE_NO_PAD.encode(&self.0)),
+            None => {
+                let bytes = Base64Display::new(&self.0, &URL_SAFE_NO_PAD);
+                write!(f, "{bytes} (base64url)")
+            }
         }
     }
 }
@@ -109,35 +116,49 @@ macro_rules! from_numbers {
 
 from_numbers!(u16, u32, u64, u128, i32, i64);
 
-/// How a user is written into JSON: text as it is, other bytes as base64url.
+/// How a user whose bytes are no text is written into JSON.
 #[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum Written {
-    Text(String),
-    Bytes { base64url: String },
+struct Bytes {
+    base64url: String,
 }
 
 impl Serialize for UserId {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let written = match self.as_str() {
-            Some(text) => Written::Text(text.to_owned()),
-            None => Written::Bytes {
-                base64url: URL_SAFE_NO_PAD.encode(&self.0),
-            },
-        };
-        written.serialize(serializer)
+        match self.as_str() {
+            Some(text) => serializer.serialize_str(text),
+            None => {
+                let base64url = URL_SAFE_NO_PAD.encode(&self.0);
+                Bytes { base64url }.serialize(serializer)
+            }
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for UserId {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Written::deserialize(deserializer)? {
-            Written::Text(text) => Ok(Self::from(text)),
-            Written::Bytes { base64url } => URL_SAFE_NO_PAD
-                .decode(base64url)
-                .map(Self::new)
-                .map_err(|_| serde::de::Error::custom("a user's bytes are not base64url")),
-        }
+        deserializer.deserialize_any(TextOrBytes)
+    }
+}
+
+/// Reads a user from JSON.
+struct TextOrBytes;
+
+impl<'de> Visitor<'de> for TextOrBytes {
+    type Value = UserId;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text, or an object with bytes in base64url")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<UserId, E> {
+        Ok(UserId::from(text))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<UserId, A::Error> {
+        let Bytes { base64url } = Bytes::deserialize(MapAccessDeserializer::new(object))?;
+        let bytes = URL_SAFE_NO_PAD.decode(base64url);
+        let bytes = bytes.map_err(|_| A::Error::custom("a user's bytes are not base64url"))?;
+        Ok(UserId::new(bytes))
     }
 }
 
@@ -165,7 +186,7 @@ impl UserKey {
 impl fmt::Display for UserKey {
     /// 43 characters of base64url.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+        Base64Display::new(&self.0, &URL_SAFE_NO_PAD).fmt(f)
     }
 }
 

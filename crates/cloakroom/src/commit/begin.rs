@@ -6,8 +6,8 @@ use cloakroom_core::event::SessionEvent;
 use cloakroom_core::index::{Applicant, Limit};
 use cloakroom_core::store::{Created, Entered, Loaded};
 use cloakroom_core::{
-    Authentication, EndReason, Entries, Limits, Record, Revision, SessionId, StoreError,
-    StoreErrorKind, Token, UserId, UserKey,
+    Authentication, EndReason, Entries, Limits, Record, SessionId, StoreError, StoreErrorKind,
+    Token, UserId, UserKey,
 };
 
 use super::{Committed, Committer, Stored};
@@ -64,8 +64,8 @@ impl Committer<'_> {
             replaces: None,
             is_told: true,
         };
-        if draft.signing_in.is_some() {
-            self.end_old(None).await?;
+        if draft.signing_in.is_some() && self.context.arrivals.is_some() {
+            Box::pin(self.end_old(None)).await?;
         }
         let user = Authentication::of(&entries);
         let user = user.as_ref().map(Authentication::user);
@@ -193,10 +193,10 @@ impl Committer<'_> {
                 }
                 Ok(Entered::Collision) => return Ok(Attempt::Taken),
                 Ok(Entered::Over { over, sample }) => {
-                    return self.make_room(live, user, &over, sample).await;
+                    return Box::pin(self.make_room(live, user, &over, sample)).await;
                 }
                 Ok(Entered::Full(there)) => {
-                    let dead = self.dead_among(&there).await?;
+                    let dead = Box::pin(self.dead_among(&there)).await?;
                     let makes_room = limit.is_some_and(|limit| limit.0.make_room);
                     if look == LOOKS || (dead.is_empty() && !makes_room) {
                         event::too_many_sessions(there.len());
@@ -243,10 +243,10 @@ impl Committer<'_> {
     fn draw(&self, entries: &Entries, limits: Option<Limits>) -> Result<Live, SessionError> {
         let now = self.now();
         let entropy = &*self.context.entropy;
-        let token = Token::issue(now, entropy)?;
+        let (token, revision) = Token::issue_with_revision(now, entropy)?;
         let limits = limits.unwrap_or_else(|| Limits::begin(self.context.rule(entries), now));
         let record = Record::new(
-            Revision::draw(entropy)?,
+            revision,
             now,
             limits,
             self.context.realm.digest(&token),
