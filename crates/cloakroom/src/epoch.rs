@@ -47,13 +47,16 @@ impl Epoch {
         if !context.store.has_index() {
             return Ok(Timestamp::from_millis(0));
         }
-        match self.known() {
-            Some(known) if known.asked.elapsed() < YOUNG => Ok(known.began),
-            Some(known) if known.asked.elapsed() < VALID => {
+        match self
+            .known()
+            .map(|known| (known.began, known.asked.elapsed()))
+        {
+            Some((began, age)) if age < YOUNG => Ok(began),
+            Some((began, age)) if age < VALID => {
                 look_in_the_background(context);
-                Ok(known.began)
+                Ok(began)
             }
-            _ => Ok(self.look(context, budget).await?),
+            _ => Ok(Box::pin(self.look(context, budget)).await?),
         }
     }
 

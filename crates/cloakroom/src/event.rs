@@ -197,9 +197,9 @@ impl Command {
         }
     }
 
-    /// What the command runs in.
-    pub(crate) fn span(&self) -> Span {
-        self.span.clone()
+    /// Runs a part of the command.
+    pub(crate) fn in_span<T>(&self, part: impl FnOnce() -> T) -> T {
+        self.span.in_scope(part)
     }
 
     pub(crate) fn answered(mut self, outcome: &'static str) {

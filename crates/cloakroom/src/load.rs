@@ -108,7 +108,9 @@ pub(crate) async fn open(
             Presented::Current | Presented::Next | Presented::Before => {
                 live(context, Live { token, record }, budget).await
             }
-            Presented::Retired => end_stolen(context, Live { token, record }, budget).await,
+            Presented::Retired => {
+                Box::pin(end_stolen(context, Live { token, record }, budget)).await
+            }
             Presented::Wrong => {
                 event::unknown_token(id);
                 Ok(Standing::Nothing)

@@ -109,10 +109,10 @@ impl Committer<'_> {
     ) -> Result<Committed, SessionError> {
         let token = &live.token;
         if let Some(chosen) = draft.chosen {
-            self.enter_again(live, chosen).await?;
+            Box::pin(self.enter_again(live, chosen)).await?;
         }
         let mut turn = match self.context.turns.is_contended(token.id()) {
-            true => Some(self.turn(token.id()).await?),
+            true => Some(Box::pin(self.turn(token.id())).await?),
             false => None,
         };
         // What the next attempt is made on; what was left by the holder before spares a refusal.
@@ -151,10 +151,10 @@ impl Committer<'_> {
             };
             base = Base::Fresh(fresher);
             if turn.is_some() {
-                self.give_way(round, next.revision()).await?;
+                Box::pin(self.give_way(round, next.revision())).await?;
                 continue;
             }
-            let mut mine = self.turn(token.id()).await?;
+            let mut mine = Box::pin(self.turn(token.id())).await?;
             if let Some(left) = mine.take_left() {
                 base = Base::Left(left);
             }

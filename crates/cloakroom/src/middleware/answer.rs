@@ -34,10 +34,10 @@ pub(super) fn finish<B>(handle: &Handle, answer: &mut Response<B>) {
         vary_on(headers, header.varies_on());
     }
     if let Some((name, value)) = ticket {
-        hand(answer, name, value);
+        hand(handle, answer, name, value);
     }
     if let (Some(arrivals), true) = (&context.arrivals, handle.former.cookie_goes()) {
-        hand(answer, SET_COOKIE, take_back(arrivals.cookie()));
+        hand(handle, answer, SET_COOKIE, take_back(arrivals.cookie()));
     }
 }
 
@@ -73,23 +73,26 @@ fn ticket(handle: &Handle, state: &State) -> Option<(HeaderName, HeaderValue)> {
     }
 }
 
-/// In an answer's extensions: the tickets that session layers have put into it.
+/// In an answer's extensions: the tickets that session layers have put into it. Only where there is one
+/// further out, which may replace the answer.
 #[derive(Clone, Default)]
 struct Handed(Vec<(HeaderName, HeaderValue)>);
 
-fn hand<B>(answer: &mut Response<B>, name: HeaderName, value: HeaderValue) {
-    let handed = answer.extensions_mut().get_or_insert_default::<Handed>();
-    handed.0.push((name.clone(), value.clone()));
+fn hand<B>(handle: &Handle, answer: &mut Response<B>, name: HeaderName, value: HeaderValue) {
+    if handle.outer.is_some() {
+        let handed = answer.extensions_mut().get_or_insert_default::<Handed>();
+        handed.0.push((name.clone(), value.clone()));
+    }
     answer.headers_mut().append(name, value);
     forbid_storing(answer.headers_mut());
 }
 
 /// Hands on the tickets of layers further in, when another answer takes the place of theirs: what
 /// they tell of was carried out.
-pub(super) fn hand_on<B>(replaced: &mut Response<B>, answer: &mut Response<B>) {
+pub(super) fn hand_on<B>(handle: &Handle, replaced: &mut Response<B>, answer: &mut Response<B>) {
     let handed = replaced.extensions_mut().remove::<Handed>();
     for (name, value) in handed.unwrap_or_default().0 {
-        hand(answer, name, value);
+        hand(handle, answer, name, value);
     }
 }
 

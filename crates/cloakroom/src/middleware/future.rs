@@ -59,13 +59,13 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        let Some(OpenSession(handle)) = this.session else {
+            return this.inner.poll(cx);
+        };
         let mut answer = match this.answer.take() {
             Some(answer) => answer,
             None => {
                 let answer = ready!(this.inner.poll(cx))?;
-                let Some(OpenSession(handle)) = this.session else {
-                    return Poll::Ready(Ok(answer));
-                };
                 let status = answer.status();
                 // An extractor's or handler's own refusal takes the shape that the app has chosen.
                 let answer = match refusal(&answer) {
@@ -88,12 +88,10 @@ where
             if let Err(error) = committed {
                 let mut replaced = answer;
                 answer = shape(this.error_response, &error);
-                answer::hand_on(&mut replaced, &mut answer);
+                answer::hand_on(handle, &mut replaced, &mut answer);
             }
         }
-        if let Some(OpenSession(handle)) = this.session {
-            answer::finish(handle, &mut answer);
-        }
+        answer::finish(handle, &mut answer);
         Poll::Ready(Ok(answer))
     }
 }

@@ -126,11 +126,6 @@ impl Handle {
         }
     }
 
-    /// What is to be done now.
-    pub(crate) fn plan(&self) -> Plan {
-        self.plan_of(&self.state())
-    }
-
     /// Carries out what is to be done now. Several steps, once begun, run to their end even if
     /// nobody waits any more.
     pub(crate) async fn commit(self: &Arc<Self>) -> Result<Done, SessionError> {
@@ -145,10 +140,11 @@ impl Handle {
         self: &Arc<Self>,
         edit: impl FnOnce(&mut State) -> Result<Option<T>, SessionError> + Send + 'static,
     ) -> Result<(Option<T>, Done), SessionError> {
-        if self.plan().step != Step::Renew {
-            return self.carry_out(edit).await;
+        let renews = self.state().renews();
+        match renews {
+            true => self.carry_out_whole(edit).await,
+            false => self.carry_out(edit).await,
         }
-        self.carry_out_whole(edit).await
     }
 
     /// The same, for an edit that begins several steps: once begun, they run to their end even if
@@ -259,10 +255,10 @@ impl Handle {
         let result = match (plan.step, &live) {
             (Step::Create, _) => committer.create(&draft).await,
             (Step::Update, Some(live)) => committer.update(live, &draft).await,
-            (Step::Renew, Some(live)) => committer.renew(live, &draft).await,
+            (Step::Renew, Some(live)) => Box::pin(committer.renew(live, &draft)).await,
             (Step::Touch, Some(live)) => return self.touch(live).await,
             (step @ (Step::Upkeep | Step::Look), Some(live)) => {
-                match committer.keep_up(step, live, &draft).await {
+                match Box::pin(committer.keep_up(step, live, &draft)).await {
                     Ok(Committed::Gone) => return Ok(self.gone(step)),
                     Err(error) => {
                         // The session is as good as before, and the next request tries again.

@@ -159,6 +159,11 @@ impl State {
         self.chosen
     }
 
+    /// Whether a commit would renew the session, by now.
+    pub(crate) fn renews(&self) -> bool {
+        self.renewing && self.live().is_some()
+    }
+
     /// Whether edits came to nothing because the session had ended.
     pub(crate) fn lost_edits(&self) -> bool {
         let stale = matches!(self.standing, Standing::Tombstoned) && !self.changes.is_empty();

@@ -2,6 +2,7 @@
 //! command of the crate goes through here, so here it is told what came of it. What is remembered takes
 //! no command.
 
+mod told;
 mod users;
 
 use std::fmt;
@@ -13,10 +14,9 @@ use cloakroom_core::store::{Created, Ended, Loaded, Store, Touched, Updated};
 use cloakroom_core::{
     EndReason, Record, Revision, SessionId, StoreError, StoreErrorKind, Timestamp, Tombstone,
 };
-use tracing::Instrument;
 
+use self::told::Told;
 pub(crate) use self::users::AnyUsers;
-use crate::event::Command;
 use crate::meter;
 
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -66,11 +66,15 @@ impl<S: Store> AnyStore for S {
         record: &'a Record,
         ttl: Duration,
     ) -> Answer<'a, Created> {
-        Box::pin(told("create", id, Store::create(self, id, record, ttl)))
+        Box::pin(Told::new(
+            "create",
+            id,
+            Store::create(self, id, record, ttl),
+        ))
     }
 
     fn load(&self, id: SessionId) -> Answer<'_, Loaded> {
-        Box::pin(told("load", id, Store::load(self, id)))
+        Box::pin(Told::new("load", id, Store::load(self, id)))
     }
 
     fn remembered(&self, id: SessionId) -> Option<Loaded> {
@@ -85,7 +89,7 @@ impl<S: Store> AnyStore for S {
         ttl: Duration,
     ) -> Answer<'a, Updated> {
         let update = Store::update(self, id, expected, record, ttl);
-        Box::pin(told("update", id, update))
+        Box::pin(Told::new("update", id, update))
     }
 
     fn touch(
@@ -96,7 +100,7 @@ impl<S: Store> AnyStore for S {
         ttl: Duration,
     ) -> Answer<'_, Touched> {
         let touch = Store::touch(self, id, expected, seen, ttl);
-        Box::pin(told("touch", id, touch))
+        Box::pin(Told::new("touch", id, touch))
     }
 
     fn end<'a>(
@@ -109,27 +113,11 @@ impl<S: Store> AnyStore for S {
         let end = Store::end(self, id, expected, tombstone, keep);
         let reason = tombstone.reason();
         Box::pin(async move {
-            let answer = told("end", id, end).await;
+            let answer = Told::new("end", id, end).await;
             count_end(&answer, reason);
             answer
         })
     }
-}
-
-/// Carries a command out, and tells what came of it: also when nobody waits for it any more. One that
-/// is never polled is never sent, and nothing is told.
-async fn told<T: Outcome>(
-    verb: &'static str,
-    id: SessionId,
-    command: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    let told = Command::begin(verb, id);
-    let answer = command.instrument(told.span()).await;
-    told.answered(match &answer {
-        Ok(outcome) => outcome.word(),
-        Err(error) => failure(error.kind()),
-    });
-    answer
 }
 
 fn count_end(answer: &Result<Ended, StoreError>, reason: EndReason) {

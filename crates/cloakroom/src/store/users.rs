@@ -7,7 +7,8 @@ use cloakroom_core::index::{Admission, Applicant, UserIndex};
 use cloakroom_core::store::Entered;
 use cloakroom_core::{Record, SessionId, Store, StoreError, StoreErrorKind, Timestamp, UserKey};
 
-use super::{Answer, Outcome, told};
+use super::told::Told;
+use super::{Answer, Outcome};
 
 /// [`UserIndex`] and [`EventBus`] of a store, with their futures boxed. What the store does not have
 /// is refused as unsupported.
@@ -60,12 +61,12 @@ impl<S: Store> AnyUsers for S {
         event: Option<&'a SessionEvent>,
     ) -> Answer<'a, Entered> {
         let enter = async move { Store::enter(self, &user, applicant, record, ttl, event).await };
-        Box::pin(told("enter", applicant.id, enter))
+        Box::pin(Told::new("enter", applicant.id, enter))
     }
 
     fn admit<'a>(&'a self, user: UserKey, applicant: &'a Applicant) -> Answer<'a, Admission> {
         let admit = async move { index(self)?.admit(&user, applicant).await };
-        Box::pin(told("admit", applicant.id, admit))
+        Box::pin(Told::new("admit", applicant.id, admit))
     }
 
     fn entered(&self, user: UserKey) -> Answer<'_, Vec<SessionId>> {
