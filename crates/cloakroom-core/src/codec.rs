@@ -82,17 +82,24 @@ pub fn encode(record: &Record) -> String {
 /// Writes a record behind what `out` holds.
 pub fn encode_into(record: &Record, out: &mut String) {
     let limits = record.limits();
-    out.push_str(RECORD_MAGIC);
-    put_hex(out, record.revision().to_bits(), REVISION.len());
+    begin_with(record.revision(), out);
     let idle = Timestamp::from_millis(0).plus(limits.idle());
     for time in [record.seen(), idle, limits.deadline()] {
-        out.push(' ');
         put_hex(out, time.as_millis(), SEEN.len());
+        out.push(' ');
     }
-    out.push_str(if limits.is_chosen() { " x " } else { " - " });
+    out.push_str(if limits.is_chosen() { "x " } else { "- " });
     record.digest().encode_into(out);
     out.push(' ');
     record.entries().write_json(out);
+}
+
+/// Writes what every record of this revision begins with, and no other: its format and its revision, with
+/// the space behind it.
+pub fn begin_with(revision: Revision, out: &mut String) {
+    out.push_str(RECORD_MAGIC);
+    put_hex(out, revision.to_bits(), REVISION.len());
+    out.push(' ');
 }
 
 /// Writes a tombstone.
@@ -190,12 +197,15 @@ fn decode_tombstone(rest: &str) -> Result<Tombstone, CodecError> {
     Ok(Tombstone::new(digest, Timestamp::from_millis(at), reason))
 }
 
-/// Writes the last digits of a number, in lower-case hexadecimal.
+/// Writes the last digits of a number, sixteen at most, in lower-case hexadecimal.
 fn put_hex(out: &mut String, number: u64, digits: usize) {
-    for place in (0..digits).rev() {
-        let digit = (number >> (4 * place)) & 15;
-        out.push(char::from(b"0123456789abcdef"[digit as usize]));
+    let mut text = [0; 16];
+    for (place, digit) in text.iter_mut().rev().enumerate() {
+        let nibble = (number >> (4 * place)) & 15;
+        *digit = b"0123456789abcdef"[nibble as usize];
     }
+    let text = str::from_utf8(&text[text.len() - digits..]);
+    out.push_str(text.expect("digits are text"));
 }
 
 /// Lower-case hexadecimal of exactly this many digits, sixteen at most.

@@ -11,9 +11,6 @@ pub(crate) const DEFAULT_PREFIX: &str = "cloakroom";
 /// The longest prefix, in bytes.
 const LONGEST_PREFIX: usize = 64;
 
-/// The length of an id as text.
-const ID_LEN: usize = 36;
-
 /// A prefix that is fit for keys: no input leads out of the namespace that it opens.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct KeyPrefix(Arc<str>);
@@ -41,9 +38,10 @@ impl KeyPrefix {
 
     /// The key of a session.
     pub(crate) fn key(&self, id: SessionId) -> String {
-        use fmt::Write as _;
-        let mut key = String::with_capacity(self.0.len() + 1 + ID_LEN);
-        write!(key, "{}:{id}", self.0).expect("writing to a String does not fail");
+        let mut key = String::with_capacity(self.0.len() + 1 + SessionId::TEXT_LEN);
+        key.push_str(&self.0);
+        key.push(':');
+        id.write_into(&mut key);
         key
     }
 

@@ -197,7 +197,10 @@ impl Store for RedisStore {
         let key = self.prefix.key(id);
         let created = match &self.replicas {
             None => command::create(&self.connection, key, record, ttl).await?,
-            Some(replicas) => command::create_on_replicas(replicas, key, record, ttl).await?,
+            // In a box, as are all the larger futures of what few do: the others would carry them along.
+            Some(replicas) => {
+                Box::pin(command::create_on_replicas(replicas, key, record, ttl)).await?
+            }
         };
         match created {
             true => Ok(Created::Created),
@@ -215,7 +218,6 @@ impl Store for RedisStore {
         event: Option<&SessionEvent>,
     ) -> Result<Entered, StoreError> {
         if self.replicas.is_some() || self.connection.is_clustered()? {
-            // In a box, so that the step that is one alone is not as large as all of them.
             return Box::pin(admit_and_create(self, user, applicant, record, ttl)).await;
         }
         let begins = command::Beginning {
@@ -284,7 +286,8 @@ impl Store for RedisStore {
         let reply = match &self.replicas {
             None => command::end(&self.connection, &key, expected, tombstone, keep).await?,
             Some(replicas) => {
-                command::end_on_replicas(replicas, &key, expected, tombstone, keep).await?
+                let end = command::end_on_replicas(replicas, &key, expected, tombstone, keep);
+                Box::pin(end).await?
             }
         };
         match reply {

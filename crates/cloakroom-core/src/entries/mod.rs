@@ -51,6 +51,12 @@ const STALE: usize = 1024;
 /// So many bytes of JSON are one entry, about: most records are read into a list that need not grow.
 const BYTES_OF_AN_ENTRY: usize = 20;
 
+/// So many entries a request puts into a new session, about.
+const NEW: usize = 6;
+
+/// And so many more into one that has some. Most change what is there.
+const MORE: usize = 2;
+
 /// For so many entries there is room from the beginning, at most: they may as well be few and long.
 const ROOM: usize = 32;
 
@@ -96,6 +102,13 @@ impl Entries {
     pub fn json_len(&self) -> usize {
         // Each entry counts its comma; the last has none.
         2 + self.len.saturating_sub(1)
+    }
+
+    /// How much text is kept in memory for it, in bytes, about: also what is gone, as far as it shares a text
+    /// with what is not.
+    #[must_use]
+    pub const fn text_len(&self) -> usize {
+        self.len + self.stale
     }
 
     /// The length of the JSON object without the library's own entries, see [`is_reserved`]: what an
@@ -211,13 +224,27 @@ impl Entries {
         self.list.as_deref().map_or(&[], Vec::as_slice)
     }
 
+    /// The list, to be edited: a copy, if somebody else has it too.
     fn list_mut(&mut self) -> &mut Vec<Entry> {
-        Arc::make_mut(self.list.get_or_insert_default())
+        let is_shared = |list: &mut Arc<_>| Arc::get_mut(list).is_none();
+        if self.list.as_mut().is_none_or(is_shared) {
+            let list = self.list();
+            let room = if list.is_empty() { NEW } else { MORE };
+            let mut copy = Vec::with_capacity(list.len() + room);
+            copy.extend_from_slice(list);
+            self.list = Some(Arc::new(copy));
+        }
+        let list = self.list.as_mut().and_then(Arc::get_mut);
+        list.expect("nobody else has the copy")
     }
 }
 
 /// Where `key` stands in a list, or where it would.
 fn find(list: &[Entry], key: &str) -> Result<usize, usize> {
+    // What is asked for and is not there is mostly the library's own, which would come first.
+    if list.first().is_none_or(|first| first.key() > key) {
+        return Err(0);
+    }
     list.binary_search_by(|entry| entry.key().cmp(key))
 }
 

@@ -43,18 +43,18 @@ const TERMS: usize = 160;
 fn add_terms(words: &mut Words, applicant: &Applicant) {
     let limit = applicant.limit;
     words.add_shown(applicant.now.as_millis());
-    words.add_shown(applicant.id);
+    words.add_id(applicant.id);
     words.add_shown(applicant.deadline.as_millis());
     words.add_shown(limit.map_or(0, |limit| limit.most));
     words.add_shown(u8::from(limit.is_some_and(|limit| limit.make_room)));
     match applicant.replaces {
-        Some(id) => words.add_shown(id),
+        Some(id) => words.add_id(id),
         None => words.add(""),
     }
     words.add_shown(millis(OLD));
     words.add_shown(millis(LEASE));
     for dead in &applicant.dead {
-        words.add_shown(dead);
+        words.add_id(*dead);
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::call::strange;
 use super::send::{Sender, in_what_is_left, send};
+use super::words::Words;
 use crate::coalesce::{Answer, Joint, jointly};
 use crate::connection::Connection;
 use crate::verdict::Effect;
@@ -29,12 +30,12 @@ pub(crate) async fn load(
     let began = Instant::now();
     let wanted = Get {
         client: client.clone(),
-        key: key.clone(),
+        key,
     };
     let found = match jointly(&coalescer.gets, wanted).await {
         Ok(Found::Text(text)) => Ok(Some(text)),
         Ok(Found::Nothing) => Ok(None),
-        Ok(Found::NoText) => {
+        Ok(Found::NoText(key)) => {
             let client = in_what_is_left(&client, connection.limit(), began);
             get(Arc::new(client), key).await
         }
@@ -57,8 +58,9 @@ pub(crate) struct Get {
 pub(crate) enum Found {
     Text(Bytes),
     Nothing,
-    /// Nothing, or something that is no text, which is an error: `MGET` does not tell these apart.
-    NoText,
+    /// Nothing, or something that is no text, which is an error: `MGET` does not tell these apart. With the
+    /// key, to be asked for by itself.
+    NoText(String),
 }
 
 impl Joint for Get {
@@ -76,13 +78,20 @@ impl Joint for Get {
             let Some(client) = gets.first().map(|first| first.client.clone()) else {
                 return Vec::new();
             };
-            let keys: Vec<String> = gets.into_iter().map(|get| get.key).collect();
+            let mut keys = Words::on(&[], gets.iter().map(|get| get.key.len()).sum());
+            for get in &gets {
+                keys.add(&get.key);
+            }
+            let keys = keys.into_bytes();
             let texts: Result<Vec<Option<Bytes>>, FredError> = client.mget(keys).await;
             match texts {
-                Ok(texts) if texts.len() == count => texts
-                    .into_iter()
-                    .map(|text| Ok(text.map_or(Found::NoText, Found::Text)))
-                    .collect(),
+                Ok(texts) if texts.len() == count => {
+                    let found = |(text, get): (Option<Bytes>, Self)| match text {
+                        Some(text) => Ok(Found::Text(text)),
+                        None => Ok(Found::NoText(get.key)),
+                    };
+                    texts.into_iter().zip(gets).map(found).collect()
+                }
                 Ok(_) => (0..count).map(|_| Err(strange())).collect(),
                 Err(error) => (0..count).map(|_| Err(error.clone())).collect(),
             }

@@ -14,11 +14,10 @@ mod script;
 mod send;
 mod words;
 
-use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cloakroom_core::codec::{self, HEAD_LEN, RECORD_MAGIC, REVISION, SEEN};
+use cloakroom_core::codec::{self, HEAD_LEN, REVISION, SEEN};
 use cloakroom_core::{Record, Revision, StoreError, Timestamp, Tombstone};
 use fred::interfaces::KeysInterface;
 use fred::types::{ClusterHash, Expiration, SetOptions, Value};
@@ -99,7 +98,7 @@ pub(crate) async fn update(
     ttl: Duration,
 ) -> Result<Reply, StoreError> {
     let mut words = Words::on(&[key], codec::encoded_len(record.entries()) + NUMBERS);
-    words.add_shown(Head(Some(expected)));
+    words.add_by(|text| codec::begin_with(expected, text));
     words.add_by(|text| codec::encode_into(record, text));
     words.add_shown(millis(ttl));
     Reply::of(run(connection, &UPDATE, words).await?)
@@ -114,7 +113,7 @@ pub(crate) async fn touch(
     ttl: Duration,
 ) -> Result<Reply, StoreError> {
     let mut words = Words::on(&[key], NUMBERS);
-    words.add_shown(Head(Some(expected)));
+    words.add_by(|text| codec::begin_with(expected, text));
     words.add(&codec::encode_time(seen));
     words.add_shown(millis(ttl));
     Reply::of(run(connection, &TOUCH, words).await?)
@@ -154,7 +153,11 @@ pub(crate) async fn end_on_replicas(
 fn ending(key: &str, expected: Option<Revision>, tombstone: &Tombstone, keep: Duration) -> Words {
     let tombstone = codec::encode_tombstone(tombstone);
     let mut words = Words::on(&[key], tombstone.len() + NUMBERS);
-    words.add_shown(Head(expected));
+    words.add_by(|text| {
+        if let Some(expected) = expected {
+            codec::begin_with(expected, text);
+        }
+    });
     words.add(&tombstone);
     words.add_shown(millis(keep));
     words
@@ -162,18 +165,6 @@ fn ending(key: &str, expected: Option<Revision>, tombstone: &Tombstone, keep: Du
 
 fn slot_of(key: &str) -> ClusterHash {
     ClusterHash::Custom(redis_keyslot(key.as_bytes()))
-}
-
-/// What a record of this revision begins with; nothing, where it may be any.
-struct Head(Option<Revision>);
-
-impl fmt::Display for Head {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(revision) => write!(f, "{RECORD_MAGIC}{revision} "),
-            None => Ok(()),
-        }
-    }
 }
 
 /// Whole milliseconds for `PX`: at least 1, as 0 is an error, and at most 2^48, which no expiry adds
@@ -202,7 +193,8 @@ mod tests {
 
     #[test]
     fn the_head_is_as_long_as_the_scripts_think() {
-        let head = Head(Some(Revision::from_bits(10))).to_string();
+        let mut head = String::new();
+        codec::begin_with(Revision::from_bits(10), &mut head);
         assert_eq!(head, "c1 000000000000000a ");
         assert_eq!(head.len(), SEEN.start);
     }

@@ -1,8 +1,10 @@
 //! What a script is told.
 
 use std::fmt::{Display, Write as _};
+use std::mem;
 
 use bytes::Bytes;
+use cloakroom_core::SessionId;
 use fred::types::Value;
 
 /// The keys of a script, and then its arguments, all in one text: a text of its own for each would be two
@@ -38,6 +40,11 @@ impl Words {
         self.add_by(|text| text.push_str(word));
     }
 
+    /// One more argument, an id.
+    pub(super) fn add_id(&mut self, id: SessionId) {
+        self.add_by(|text| id.write_into(text));
+    }
+
     /// One more argument, as it is shown.
     pub(super) fn add_shown(&mut self, word: impl Display) {
         self.add_by(|text| write!(text, "{word}").expect("writing to a String does not fail"));
@@ -70,13 +77,17 @@ impl Words {
         place.checked_sub(1).map_or(0, |before| self.ends[before])
     }
 
-    /// All of them, for fred.
-    pub(super) fn into_values(self) -> Vec<Value> {
-        let places = (0..self.ends.len()).map(|place| self.begin(place)..self.ends[place]);
-        let places: Vec<_> = places.collect();
+    /// All of them, each a part of the one text.
+    pub(super) fn into_bytes(self) -> Vec<Bytes> {
         let text = Bytes::from(self.text);
-        let words = places.into_iter().map(|place| text.slice(place));
-        words.map(Value::Bytes).collect()
+        let mut begin = 0;
+        let word = |end| text.slice(mem::replace(&mut begin, end)..end);
+        self.ends.into_iter().map(word).collect()
+    }
+
+    /// The same, for a command of fred that takes any words.
+    pub(super) fn into_values(self) -> Vec<Value> {
+        self.into_bytes().into_iter().map(Value::Bytes).collect()
     }
 }
 

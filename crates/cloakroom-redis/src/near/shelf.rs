@@ -18,11 +18,12 @@ const SLOTS: usize = 4096;
 const ALL_CHANGED: u64 = 1 << 32;
 
 /// What one entry of a session takes in memory beside its text: where its key and its value stand, and
-/// room for what a text still holds that is gone.
-const PER_ENTRY: usize = 128;
+/// what the allocator adds if the text is its own.
+const PER_ENTRY: usize = 80;
 
-/// What one session takes besides: its place in the cache's tables, and what the allocator adds.
-const PER_SESSION: usize = 176;
+/// What one session takes besides: its place in the cache's tables, room in its list, and what the
+/// allocator adds.
+const PER_SESSION: usize = 256;
 
 /// The remembered sessions, bounded in bytes.
 pub(super) struct Shelf {
@@ -176,7 +177,7 @@ impl Weighter<SessionId, Arc<Kept>> for Weight {
         let data = match &kept.what {
             Loaded::Record(record) => {
                 let entries = record.entries();
-                entries.json_len() + entries.len() * PER_ENTRY
+                entries.text_len() + entries.len() * PER_ENTRY
             }
             Loaded::Tombstone(_) | Loaded::Nothing => 0,
         };
