@@ -46,7 +46,7 @@
 //! | [`RedisStore::check`] | `INFO`, `EVAL rights.lua 0 key channel` | 1, per primary |
 //!
 //! Requests that come at the same moment, while others are under way, share a command: their loads one
-//! `MGET key …`, their scripts one `EVALSHA batch.lua n key … calls`, where the calls are in MessagePack (so
+//! `MGET key …`, their scripts one `EVALSHA batch.lua n key … calls`, where the calls are in `MessagePack` (so
 //! Redis' Lua must have its library `cmsgpack`, as it has since 2.8). In a cluster they do not: there, every
 //! command names one key.
 //!
