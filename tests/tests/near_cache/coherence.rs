@@ -91,10 +91,10 @@ impl Scene {
         self.over.store(true, Ordering::Relaxed);
         assert!(broken.is_none(), "every read is as it must be: {broken:?}");
         troubles.await.expect("trouble is made");
-        self.settle().await;
         for server in &self.servers {
             within("trusted again", PATIENCE, async || server.stats().coherent).await;
         }
+        self.settle().await;
     }
 
     /// Whether an operation is to do. Fewer than asked for are never done; more, while a cache was of
@@ -204,8 +204,7 @@ impl Scene {
     async fn settle(&self) {
         for page in 0..self.ledger.len() {
             let (id, numbers, there) = self.ledger.acknowledged(page);
-            let stored = self.servers[0].load(id).await.expect("it answers");
-            match stored {
+            match self.stored(id).await {
                 Loaded::Record(record) => {
                     let last = numbers.last().copied().unwrap_or(1);
                     assert!(number(&record) >= last, "{id}: an update is lost");
@@ -213,6 +212,17 @@ impl Scene {
                 gone => assert!(!there, "{id}: {gone:?}, and nobody ended it"),
             }
         }
+    }
+
+    /// What is stored. A machine that was busy a moment ago may have taken the server for dead.
+    async fn stored(&self, id: SessionId) -> Loaded {
+        let mut stored = None;
+        within("it answers", PATIENCE, async || {
+            stored = self.servers[0].load(id).await.ok();
+            stored.is_some()
+        })
+        .await;
+        stored.expect("it has answered")
     }
 }
 
