@@ -124,6 +124,73 @@ async fn of_many_updates_of_one_session_one_wins() {
     assert!(there.iter().all(|there| *there == won[0]));
 }
 
+/// Where all others answer the same, the one that failed is found all the same: whether its script broke
+/// off, or answered with an error.
+#[tokio::test]
+async fn one_error_among_successes_is_told_to_who_made_it() {
+    let server = RedisServer::start();
+    let store = open(server.url()).await;
+    let mut sessions = begin_many(&store).await;
+    sessions.truncate(40);
+    let (list, record) = session(0);
+    server.command(&["RPUSH", &format!("cloakroom:{list}"), "a"]);
+    sessions[20] = (list, record);
+    let unreadable = Err(StoreErrorKind::Unreadable);
+
+    let updates = sessions.iter().map(async |(id, record)| {
+        let after = next(record, 9);
+        let updated = store.update(*id, record.revision(), &after, MINUTE).await;
+        (*id, after, updated.map_err(|error| error.kind()))
+    });
+    let updated = join_all(updates).await;
+    for (id, _, updated) in &updated {
+        match *id == list {
+            true => assert_eq!(*updated, unreadable),
+            false => assert_eq!(*updated, Ok(Updated::Updated)),
+        }
+    }
+    let ends = updated.iter().map(async |(id, record, _)| {
+        let (expected, stone) = (record.revision(), tombstone(record));
+        let ended = store.end(*id, Some(expected), &stone, MINUTE).await;
+        (*id, ended.map_err(|error| error.kind()))
+    });
+    for (id, ended) in join_all(ends).await {
+        match id == list {
+            true => assert_eq!(ended.map(|_| Updated::Updated), unreadable),
+            false => assert_eq!(ended, Ok(Ended::Ended)),
+        }
+    }
+}
+
+/// It would keep the others waiting.
+#[tokio::test]
+async fn a_large_write_goes_by_itself() {
+    let server = RedisServer::start();
+    let store = open(server.url()).await;
+    let sessions = begin_many(&store).await;
+    let large = sessions[7].0;
+    let monitor = server.monitor();
+    let updates = sessions.iter().map(async |(id, record)| {
+        let mut entries = record.entries().clone();
+        if *id == large {
+            entries
+                .set("large", &"x".repeat(20_000))
+                .expect("it is text");
+        }
+        let (limits, digest) = (record.limits(), *record.digest());
+        let after = Record::new(revision(), record.seen(), limits, digest, entries);
+        store.update(*id, record.revision(), &after, MINUTE).await
+    });
+    for updated in join_all(updates).await {
+        assert_eq!(updated.unwrap(), Updated::Updated);
+    }
+    let large = format!("cloakroom:{large}");
+    let commands = monitor.commands();
+    let mut calls = commands.iter().filter(|words| words[0].starts_with("EVAL"));
+    let call = calls.find(|words| words.contains(&large));
+    assert_eq!(call.map(|words| &*words[2]), Some("1"), "it has one key");
+}
+
 #[tokio::test]
 async fn different_verbs_and_errors_share_a_call() {
     let server = RedisServer::start();

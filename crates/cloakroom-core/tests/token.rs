@@ -4,6 +4,7 @@ mod support;
 
 use std::collections::HashSet;
 use std::error::Error;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -251,6 +252,33 @@ impl Entropy for Broken {
         bytes.fill(0);
         Err(EntropyError::new("no more dice"))
     }
+}
+
+/// A generator whose bytes count up, and that tells how often it was asked.
+#[derive(Debug, Default)]
+struct Counting(AtomicU8);
+
+impl Entropy for Counting {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        for (byte, number) in bytes.iter_mut().zip(1..) {
+            *byte = number;
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_token_and_its_first_revision_are_one_draw_and_share_no_byte() {
+    let entropy = Counting::default();
+    let (token, revision) = Token::issue_with_revision(NOW, &entropy).unwrap();
+    assert_eq!(entropy.0.load(Ordering::Relaxed), 1);
+    assert_eq!(
+        token.encode(),
+        Token::issue(NOW, &entropy).unwrap().encode()
+    );
+    assert_eq!(revision.to_string(), "1b1c1d1e1f202122");
+    assert!(Token::issue_with_revision(NOW, &Broken).is_err());
 }
 
 #[test]

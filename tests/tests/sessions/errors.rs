@@ -47,6 +47,32 @@ async fn an_edit_over_the_limit_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_session_that_grows_in_small_steps_ends_at_the_limit() {
+    const LIMIT: usize = 1024;
+    let stage = Stage::memory();
+    let layer = stage.layer().with_max_record_size(LIMIT).unwrap();
+    let mut browser = stage.browser_of(layer);
+    let answer = browser
+        .act(|session| async move {
+            let mut size = None;
+            for length in 1..LIMIT {
+                if let Err(error) = session.insert("text", "x".repeat(length)) {
+                    assert_eq!(error.kind(), SessionErrorKind::TooLarge);
+                    size = Some((length, error.to_string()));
+                    break;
+                }
+            }
+            let (length, error) = size.expect("there is a limit");
+            assert!(error.contains(&(LIMIT + 1).to_string()), "{error}");
+            let text: Option<String> = session.get("text")?;
+            assert_eq!(text.map(|text| text.len()), Some(length - 1));
+            Ok(())
+        })
+        .await;
+    stage.expect(&answer, 200, &[Create], Effect::Set);
+}
+
+#[tokio::test]
 async fn a_session_over_a_limit_that_was_lowered_may_shrink() {
     let stage = Stage::memory();
     let mut browser = stage.browser();

@@ -5,10 +5,12 @@ use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use cloakroom::core::StoreErrorKind;
 use cloakroom::{CookieConfig, LazySession, Session, SessionError};
 use http::StatusCode;
 use tests::app::{Stage, app, bare_app};
 use tests::browser::{Browser, Effect};
+use tests::faults::Fault::Refuse;
 use tests::faults::Verb::{Create, Load, Update};
 use tests::log::Log;
 use tower::ServiceBuilder;
@@ -135,6 +137,29 @@ async fn two_layers_with_two_cookies_both_work() {
         [],
         "the outer one was not asked for"
     );
+}
+
+/// What the inner layer has done stands, so its ticket reaches the browser though the outer one replaces
+/// the answer.
+#[tokio::test]
+async fn a_ticket_of_an_inner_layer_survives_the_failure_of_an_outer_one() {
+    let (one, two) = (Stage::memory(), Stage::memory());
+    let inner = one.layer().with_cookie(CookieConfig::named("inner"));
+    let outer = two.layer().with_cookie(CookieConfig::named("outer"));
+    let mut browser = Browser::new(app(inner.unwrap()).layer(outer.unwrap()));
+    two.store.next(Create, Refuse(StoreErrorKind::OutOfMemory));
+    let answer = browser
+        .lazy(|lazy| async move {
+            let outer = lazy.named("outer").expect("both are there");
+            outer.load().await?.insert("n", 2)?;
+            lazy.load().await?.insert("n", 1)
+        })
+        .await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    let names = answer.set_cookies().into_iter().map(|cookie| cookie.name);
+    assert_eq!(names.collect::<Vec<_>>(), ["inner"]);
+    assert_eq!(answer.cache_control(), "no-store");
+    assert_eq!(browser.read().await, Some(1));
 }
 
 #[tokio::test]
