@@ -9,6 +9,8 @@ pub(crate) enum Subject {
     Floor,
     /// The same with `TCP_NODELAY` on the connection to Redis, as Cloakroom has it.
     FloorNodelay,
+    /// The same as the floor, in a layer that does nothing.
+    FloorLayered,
     /// Cloakroom as it is out of the box.
     Cloakroom,
     /// Cloakroom, if every read came so late that the session's use must be written down.
@@ -35,26 +37,26 @@ impl Subject {
 
     /// Whether it stands for something on this route.
     pub(crate) fn has(self, route: Route) -> bool {
-        self != Self::CloakroomTouching || route == Route::Rolling
+        match self {
+            // What axum itself does for a layer is the same on all routes.
+            Self::FloorLayered => route == Route::None,
+            Self::CloakroomTouching => route == Route::Rolling,
+            _ => true,
+        }
     }
 
     /// Whether it is measured how its cost grows.
     pub(crate) fn grows(self) -> bool {
-        match self {
-            Self::Floor | Self::Cloakroom => true,
-            Self::CloakroomNear => true,
-            _ => false,
-        }
+        matches!(self, Self::Floor | Self::Cloakroom | Self::CloakroomNear)
     }
 
     /// Whether every read writes down that the session was used. Others do so now and then, or, as
     /// `axum_session` from its memory, every ten seconds.
     pub(crate) fn rolls_at_once(self) -> bool {
-        match self {
-            Self::Cloakroom | Self::AxumSession => false,
-            Self::CloakroomNear => false,
-            _ => true,
-        }
+        !matches!(
+            self,
+            Self::Cloakroom | Self::CloakroomNear | Self::AxumSession
+        )
     }
 
     /// Its name for people.
@@ -62,6 +64,7 @@ impl Subject {
         match self {
             Self::Floor => "floor: fred by hand",
             Self::FloorNodelay => "floor, with TCP_NODELAY",
+            Self::FloorLayered => "floor, in a layer that does nothing",
             Self::Cloakroom => "**Cloakroom**",
             Self::CloakroomTouching => "Cloakroom, a touch at every read",
             Self::CloakroomNear => "**Cloakroom, near cache**",

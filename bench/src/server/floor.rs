@@ -12,6 +12,7 @@ use fred::clients::Client;
 use fred::interfaces::{ClientLike, KeysInterface};
 use fred::types::config::Config;
 use fred::types::{Builder, ClusterHash, CustomCommand, Expiration, Value};
+use tower::layer::layer_fn;
 
 use super::entries::{Entries, IDLE, page};
 use super::{Failed, gate};
@@ -48,6 +49,12 @@ pub(super) async fn app(setup: Setup, packets: Packets) -> Result<Router, Proble
         .route("/sign-in", get(sign_in))
         .route("/hold", get(hold))
         .with_state(Floor { redis, setup }))
+}
+
+/// The same app in a layer that does nothing: what axum itself does for any layer.
+pub(super) async fn layered(setup: Setup) -> Result<Router, Problem> {
+    let app = app(setup, Packets::Wait).await?;
+    Ok(app.layer(layer_fn(|inner| inner)))
 }
 
 async fn read(State(floor): State<Floor>, Key(key): Key) -> Result<String, Failed> {

@@ -47,6 +47,7 @@ async fn serve(setup: Setup) -> Result<(), Problem> {
     let app = match setup.subject {
         Subject::Floor => floor::app(setup, Packets::Wait).await?,
         Subject::FloorNodelay => floor::app(setup, Packets::Leave).await?,
+        Subject::FloorLayered => floor::layered(setup).await?,
         Subject::Cloakroom => cloakroom::app(setup).await?,
         Subject::CloakroomTouching => cloakroom::touching(setup).await?,
         Subject::CloakroomNear => near::app(setup).await?,

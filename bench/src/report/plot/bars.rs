@@ -86,7 +86,7 @@ fn name_ink(subject: Subject) -> Ink {
 
 pub(super) fn ink(subject: Subject) -> Ink {
     match subject {
-        Subject::Floor | Subject::FloorNodelay => Ink::Floor,
+        Subject::Floor | Subject::FloorNodelay | Subject::FloorLayered => Ink::Floor,
         Subject::Cloakroom | Subject::CloakroomTouching => Ink::Own,
         Subject::CloakroomNear => Ink::Near,
         _ => Ink::Other,
