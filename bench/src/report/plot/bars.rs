@@ -4,7 +4,7 @@ use super::super::book::{Book, Figure, Metric};
 use super::svg::{Anchor, Ink, Sheet};
 use crate::subject::{Route, Subject};
 
-const NAMES: f64 = 225.0;
+const NAMES: f64 = 260.0;
 const COLUMN: f64 = 140.0;
 const GAP: f64 = 14.0;
 const ROW: f64 = 26.0;

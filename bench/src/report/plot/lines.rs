@@ -1,5 +1,7 @@
 //! How the cost grows: a panel for each axis, logarithmic both ways.
 
+use std::collections::BTreeSet;
+
 use super::super::book::{Axis, Growth};
 use super::bars::ink;
 use super::svg::{Anchor, Ink, Sheet};
@@ -20,7 +22,7 @@ pub(super) fn draw(growth: &Growth) -> String {
         (Axis::Connections, "connections"),
     ];
     let width = axes.len() as f64 * (PANEL + GAP);
-    let mut sheet = Sheet::new(width, TOP + HEIGHT + 72.0, TITLE);
+    let mut sheet = Sheet::new(width, TOP + HEIGHT + 92.0, TITLE);
     legend(&mut sheet, growth, TOP + HEIGHT + 62.0);
     for (number, (axis, name)) in axes.into_iter().enumerate() {
         let x = number as f64 * (PANEL + GAP);
@@ -57,21 +59,19 @@ fn panel(sheet: &mut Sheet, growth: &Growth, axis: Axis, left: f64) {
     }
 }
 
-fn legend(sheet: &mut Sheet, growth: &Growth, y: f64) {
-    let mut lines: Vec<_> = growth.figures().map(|(key, _)| (key.1, key.2)).collect();
-    lines.sort_unstable();
-    lines.dedup();
-    let mut x = LEFT;
-    for (subject, route) in lines {
-        sheet.line(
-            ink(subject),
-            2.0,
-            dashes(route),
-            &[(x, y - 4.0), (x + 30.0, y - 4.0)],
-        );
-        let text = format!("{}, {}", subject.plain_title(), route.title());
-        sheet.text(Ink::Muted, Anchor::Start, (x + 36.0, y), &text);
-        x += 52.0 + 7.0 * text.len() as f64;
+/// A row for each route, a column for each subject.
+fn legend(sheet: &mut Sheet, growth: &Growth, top: f64) {
+    let (subjects, routes): (BTreeSet<_>, BTreeSet<_>) =
+        growth.figures().map(|(key, _)| (key.1, key.2)).unzip();
+    for (column, &subject) in subjects.iter().enumerate() {
+        for (row, &route) in routes.iter().enumerate() {
+            let x = LEFT + column as f64 * (PANEL + GAP);
+            let y = top + row as f64 * 20.0;
+            let line = [(x, y - 4.0), (x + 30.0, y - 4.0)];
+            sheet.line(ink(subject), 2.0, dashes(route), &line);
+            let text = format!("{}, {}", subject.plain_title(), route.title());
+            sheet.text(Ink::Muted, Anchor::Start, (x + 36.0, y), &text);
+        }
     }
 }
 

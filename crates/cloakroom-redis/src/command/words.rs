@@ -35,22 +35,22 @@ impl Words {
         words
     }
 
-    /// One more argument.
+    /// One more word.
     pub(super) fn add(&mut self, word: &str) {
         self.add_by(|text| text.push_str(word));
     }
 
-    /// One more argument, an id.
+    /// One more word, an id.
     pub(super) fn add_id(&mut self, id: SessionId) {
         self.add_by(|text| id.write_into(text));
     }
 
-    /// One more argument, as it is shown.
+    /// One more word, as it is shown.
     pub(super) fn add_shown(&mut self, word: impl Display) {
         self.add_by(|text| write!(text, "{word}").expect("writing to a String does not fail"));
     }
 
-    /// One more argument, which is what `write` adds to the text.
+    /// One more word, which is what `write` adds to the text.
     pub(super) fn add_by(&mut self, write: impl FnOnce(&mut String)) {
         write(&mut self.text);
         self.ends.push(self.text.len());
