@@ -174,6 +174,7 @@ fn decode_record(text: &str) -> Result<Record, CodecError> {
     ))
 }
 
+/// The JSON begins where the head ends: white space before it would be a longer head.
 fn decode_entries(json: &str) -> Result<Entries, CodecError> {
     json.starts_with('{')
         .then(|| Entries::from_json(json).ok())

@@ -71,20 +71,17 @@ impl<'de> Visitor<'de> for FromJson<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Entries, A::Error> {
         let (text, copy) = (self.0, Arc::from(self.0));
         let mut list = Vec::with_capacity((text.len() / BYTES_OF_AN_ENTRY).min(ROOM));
-        let (mut len, mut stale) = (0, 0);
+        let mut entries = Entries::new();
         while let Some((key, value)) = object.next_entry::<Key<'_>, &RawValue>()? {
             let entry = Entry::read(&copy, text, &key.0, value.get());
-            len += json_len(&entry);
+            entries.len += json_len(&entry);
             if let Some(old) = put_into(&mut list, entry) {
-                len -= json_len(&old);
-                stale += old.len_in_shared_text();
+                entries.strike(&old);
             }
         }
-        Ok(Entries {
-            list: Some(Arc::new(list)),
-            len,
-            stale,
-        })
+        entries.list = Some(Arc::new(list));
+        entries.leave_stale_text();
+        Ok(entries)
     }
 }
 

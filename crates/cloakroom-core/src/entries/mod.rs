@@ -124,9 +124,14 @@ impl Entries {
 
     /// Takes an entry that is gone off the books, and off the text when that holds little else.
     fn forget(&mut self, old: &Entry) {
+        self.strike(old);
+        self.leave_stale_text();
+    }
+
+    /// Takes an entry that is gone off the books alone.
+    fn strike(&mut self, old: &Entry) {
         self.len -= json_len(old);
         self.stale += old.len_in_shared_text();
-        self.leave_stale_text();
     }
 
     fn leave_stale_text(&mut self) {
@@ -262,6 +267,7 @@ mod tests {
         let json = format!(r#"{{"$own":1,"big":"{}","small":2}}"#, "x".repeat(100_000));
         let read = Entries::from_json(&json).unwrap();
         assert!(held(&read) > 100_000);
+        let twice = Entries::from_json(&json.replace("small", "big")).unwrap();
         let (mut removed, mut replaced, mut cleared) = (read.clone(), read.clone(), read);
         removed.remove("big");
         replaced.set("big", "y").unwrap();
@@ -270,6 +276,7 @@ mod tests {
             (removed, r#"{"$own":1,"small":2}"#),
             (replaced, r#"{"$own":1,"big":"y","small":2}"#),
             (cleared, r#"{"$own":1}"#),
+            (twice, r#"{"$own":1,"big":2}"#),
         ] {
             let mut json = String::new();
             entries.write_json(&mut json);

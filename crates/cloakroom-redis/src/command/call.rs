@@ -140,8 +140,8 @@ async fn evaluate(
         None => ClusterHash::FirstKey,
     };
     let command = CustomCommand::new_static("EVALSHA", slot.clone(), false);
-    let result = client.custom(command, script.by_name(keys, words.clone()));
-    let result = result.await;
+    let told = script.by_name(keys, words.clone());
+    let result = client.custom(command, told).await;
     if !matches!(&result, Err(error) if is_unknown_there(error)) {
         return result;
     }

@@ -1,4 +1,4 @@
-//! What a script is told.
+//! What a script is told, or another command of many words.
 
 use std::fmt::{Display, Write as _};
 use std::mem;
