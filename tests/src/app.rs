@@ -1,4 +1,4 @@
-//! An app whose handler does what the test tells it to, called in the test's own process.
+//! An app whose handler runs a closure of the test, called in the test's own process.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -18,33 +18,33 @@ use cloakroom::{
 };
 use tokio::sync::oneshot;
 
-use crate::browser::{Answer, Browser, Effect};
-use crate::faults::{CountingStore, Verb};
+use crate::browser::{Browser, CookieChange, TestResponse};
+use crate::faulty_store::{CountingStore, Verb};
 use crate::log;
 
-type Performance = Pin<Box<dyn Future<Output = Response> + Send>>;
-type Play = Box<dyn FnOnce(Request) -> Performance + Send>;
+type HandlerFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
+type HandlerFn = Box<dyn FnOnce(Request) -> HandlerFuture + Send>;
 
-/// What the handler is to do, on its way there in the request's extensions.
+/// What the handler does with a request: carried to it in the request's extensions.
 #[derive(Clone)]
-pub struct Act(Arc<Mutex<Option<Play>>>);
+pub struct Handler(Arc<Mutex<Option<HandlerFn>>>);
 
-impl Act {
-    /// Does `act` with the whole request.
-    pub fn on_request<F, R>(act: impl FnOnce(Request) -> F + Send + 'static) -> Self
+impl Handler {
+    /// Runs a closure with the whole request.
+    pub fn on_request<F, R>(handler: impl FnOnce(Request) -> F + Send + 'static) -> Self
     where
         F: Future<Output = R> + Send + 'static,
         R: IntoResponse,
     {
-        let play: Play = Box::new(|request| {
-            let performance = act(request);
-            Box::pin(async move { performance.await.into_response() })
+        let handler_fn: HandlerFn = Box::new(|request| {
+            let future = handler(request);
+            Box::pin(async move { future.await.into_response() })
         });
-        Self(Arc::new(Mutex::new(Some(play))))
+        Self(Arc::new(Mutex::new(Some(handler_fn))))
     }
 
-    /// Does `act` with what the extractor `T` gives.
-    pub fn with<T, F, R>(act: impl FnOnce(T) -> F + Send + 'static) -> Self
+    /// Runs a closure with the value of the extractor `T`.
+    pub fn with<T, F, R>(handler: impl FnOnce(T) -> F + Send + 'static) -> Self
     where
         T: FromRequestParts<(), Rejection: Send> + Send,
         F: Future<Output = Result<R, SessionError>> + Send + 'static,
@@ -53,55 +53,58 @@ impl Act {
         Self::on_request(|request: Request| async move {
             let (mut parts, _) = request.into_parts();
             match T::from_request_parts(&mut parts, &()).await {
-                Ok(extracted) => act(extracted).await.into_response(),
+                Ok(extracted) => handler(extracted).await.into_response(),
                 Err(rejection) => rejection.into_response(),
             }
         })
     }
 
-    /// Does `act` with the session.
-    pub fn session<F, R>(act: impl FnOnce(Session) -> F + Send + 'static) -> Self
+    /// Runs a closure with the session.
+    pub fn session<F, R>(handler: impl FnOnce(Session) -> F + Send + 'static) -> Self
     where
         F: Future<Output = Result<R, SessionError>> + Send + 'static,
         R: IntoResponse + Send,
     {
-        Self::with(act)
+        Self::with(handler)
     }
 
-    /// Does `act` with the session that nobody has asked for.
-    pub fn lazy<F, R>(act: impl FnOnce(LazySession) -> F + Send + 'static) -> Self
+    /// Runs a closure with the session, not loaded yet.
+    pub fn lazy<F, R>(handler: impl FnOnce(LazySession) -> F + Send + 'static) -> Self
     where
         F: Future<Output = Result<R, SessionError>> + Send + 'static,
         R: IntoResponse + Send,
     {
-        Self::with(act)
+        Self::with(handler)
     }
 }
 
-impl fmt::Debug for Act {
+impl fmt::Debug for Handler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Act").finish_non_exhaustive()
+        f.debug_struct("Handler").finish_non_exhaustive()
     }
 }
 
-/// The handler: does what the request's [`Act`] says; without one, nothing.
-pub async fn perform(mut request: Request) -> Response {
-    let Some(Act(act)) = request.extensions_mut().remove() else {
+/// The handler: runs the [`Handler`] of the request's extensions, if there is one.
+pub async fn run_handler(mut request: Request) -> Response {
+    let Some(Handler(handler)) = request.extensions_mut().remove() else {
         return ().into_response();
     };
-    let play = act.lock().unwrap_or_else(PoisonError::into_inner).take();
-    match play {
-        Some(play) => play(request).await,
+    let handler_fn = handler
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    match handler_fn {
+        Some(handler_fn) => handler_fn(request).await,
         None => ().into_response(),
     }
 }
 
-/// The handler on every path, and nothing around it.
+/// A router with the handler on every path, without a layer.
 pub fn bare_app() -> Router {
-    Router::new().fallback(any(perform))
+    Router::new().fallback(any(run_handler))
 }
 
-/// The handler on every path, and the layer around it.
+/// A router with the handler on every path, and a session layer.
 pub fn app<E>(layer: SessionLayer<E>) -> Router
 where
     E: ErrorResponse<Body> + Clone + Send + Sync + 'static,
@@ -109,17 +112,17 @@ where
     bare_app().layer(layer)
 }
 
-/// A store that counts, a clock that stands still, and a layer on both.
+/// A store that records its verbs, a manual clock, and layers on both.
 #[derive(Debug)]
-pub struct Stage<S = MemoryStore> {
-    /// What the layer asks.
+pub struct Fixture<S = MemoryStore> {
+    /// The store of the layers.
     pub store: CountingStore<S>,
-    /// What the layer tells the time by; the memory store, too.
+    /// The clock of the layers and of the memory store.
     pub clock: ManualClock,
 }
 
-impl Stage {
-    /// A stage on a store in memory.
+impl Fixture {
+    /// A fixture on a memory store.
     #[must_use]
     pub fn memory() -> Self {
         let clock = ManualClock::default();
@@ -127,8 +130,8 @@ impl Stage {
     }
 }
 
-impl<S: Store + Clone> Stage<S> {
-    /// A stage on a store.
+impl<S: Store + Clone> Fixture<S> {
+    /// A fixture on a store.
     pub fn on(store: S, clock: ManualClock) -> Self {
         log::install();
         Self {
@@ -137,18 +140,18 @@ impl<S: Store + Clone> Stage<S> {
         }
     }
 
-    /// A layer as it is by default, on the stage's store and clock.
+    /// A layer with the default configuration, on this store and clock.
     pub fn layer(&self) -> SessionLayer {
         SessionLayer::new(self.store.clone()).with_clock(self.clock.clone())
     }
 
-    /// A browser without cookies, and the default layer around the app that it visits.
+    /// A browser without cookies, on an app with the default layer.
     #[must_use]
     pub fn browser(&self) -> Browser {
         self.browser_of(self.layer())
     }
 
-    /// A browser without cookies, and this layer around the app that it visits.
+    /// A browser without cookies, on an app with this layer.
     pub fn browser_of<E>(&self, layer: SessionLayer<E>) -> Browser
     where
         E: ErrorResponse<Body> + Clone + Send + Sync + 'static,
@@ -156,92 +159,98 @@ impl<S: Store + Clone> Stage<S> {
         Browser::new(app(layer))
     }
 
-    /// A browser that has a session with the entry `n`, 1. The store has counted nothing.
+    /// A browser that has a session with the entry `n`, 1. The recorded verbs are cleared.
     ///
     /// # Panics
     ///
-    /// When no session was begun.
-    pub async fn signed_in(&self) -> Browser {
+    /// When no session was created.
+    pub async fn browser_with_session(&self) -> Browser {
         self.with_session(self.browser()).await
     }
 
-    /// Gives a browser a session with the entry `n`, 1. The store has counted nothing.
+    /// Gives a browser a session with the entry `n`, 1. The recorded verbs are cleared.
     ///
     /// # Panics
     ///
-    /// When no session was begun.
+    /// When no session was created.
     pub async fn with_session(&self, mut browser: Browser) -> Browser {
         browser
-            .act(|session| async move { session.insert("n", 1) })
+            .request(|session| async move { session.insert("n", 1) })
             .await;
-        assert!(browser.cookie().is_some(), "the session was not begun");
-        self.forget();
+        assert!(browser.cookie().is_some(), "no session was created");
+        self.clear_verbs();
         browser
     }
 
-    /// Forgets what the store was asked for so far.
-    pub fn forget(&self) {
+    /// Clears the recorded verbs of the store.
+    pub fn clear_verbs(&self) {
         drop(self.store.take_verbs());
     }
 
-    /// Checks an answer for which the session was used: its status, what the store was asked for,
-    /// what it does to the cookie, and the headers that follow from that.
+    /// Checks the response to a request that used its session: status, verbs of the store, change
+    /// of the cookie, and the headers that follow from that.
     ///
     /// # Panics
     ///
-    /// When it is not so.
+    /// When one of them differs.
     #[track_caller]
-    pub fn expect(&self, answer: &Answer, status: u16, verbs: &[Verb], effect: Effect) {
-        assert_eq!(answer.status, status, "{}", answer.text());
+    pub fn assert_response(
+        &self,
+        response: &TestResponse,
+        status: u16,
+        verbs: &[Verb],
+        change: CookieChange,
+    ) {
+        assert_eq!(response.status, status, "{}", response.text());
         assert_eq!(self.store.take_verbs(), verbs);
-        assert_eq!(answer.effect(), effect);
-        assert_eq!(answer.vary(), "cookie");
-        let storing = if effect == Effect::Nothing {
+        assert_eq!(response.cookie_change(), change);
+        assert_eq!(response.vary(), "cookie");
+        let cache_control = if change == CookieChange::Nothing {
             ""
         } else {
             "no-store"
         };
-        assert_eq!(answer.cache_control(), storing);
+        assert_eq!(response.cache_control(), cache_control);
     }
 
-    /// Checks an answer for which the session was not used.
+    /// Checks the response to a request that did not use its session.
     ///
     /// # Panics
     ///
     /// When it was.
     #[track_caller]
-    pub fn expect_untouched(&self, answer: &Answer) {
-        assert!(answer.status.is_success());
+    pub fn assert_session_unused(&self, response: &TestResponse) {
+        assert!(response.status.is_success());
         assert_eq!(self.store.take_verbs(), []);
-        assert_eq!(answer.effect(), Effect::Nothing);
-        assert_eq!(answer.vary(), "");
-        assert_eq!(answer.cache_control(), "");
+        assert_eq!(response.cookie_change(), CookieChange::Nothing);
+        assert_eq!(response.vary(), "");
+        assert_eq!(response.cache_control(), "");
     }
 }
 
-impl Stage {
-    /// A browser that has a session with the entry `n`, 1, and a handle on that session that outlives
-    /// its request. The store has counted nothing.
+impl Fixture {
+    /// A browser that has a session with the entry `n`, 1, and a detached handle on that session. The
+    /// recorded verbs are cleared.
     ///
     /// # Panics
     ///
     /// When there is none.
     pub async fn detached(&self) -> (Browser, DetachedSession) {
-        let mut browser = self.signed_in().await;
+        let mut browser = self.browser_with_session().await;
         let (sender, receiver) = oneshot::channel();
         browser
-            .act(|session| async move {
+            .request(|session| async move {
                 assert!(sender.send(session.detach()?).is_ok());
                 Ok(())
             })
             .await;
-        self.forget();
+        self.clear_verbs();
         (browser, receiver.await.expect("it was sent"))
     }
 }
 
-/// What a router's service never does.
-pub fn never<T>(result: Result<T, Infallible>) -> T {
+/// Unwraps the result of a router's service, which cannot fail.
+pub fn infallible<T>(result: Result<T, Infallible>) -> T {
     match result {
         Ok(value) => value,
         Err(never) => match never {},

@@ -1,4 +1,4 @@
-//! A store of any kind, and the servers of one app on it: for what must hold on every store.
+//! A store of any kind, and the servers of one app on it: for tests that run on every store.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use crate::browser::Browser;
 use crate::redis::RedisServer;
 use crate::topology::Cluster;
 
-/// How long a subscription may take to hold.
+/// How long a subscription may take to be established.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A store, and the clock of all servers on it.
 #[derive(Debug)]
 pub struct Backend {
     kind: Kind,
-    /// What all servers tell the time by.
+    /// The clock of all servers.
     pub clock: ManualClock,
 }
 
@@ -33,7 +33,7 @@ enum Kind {
 }
 
 impl Backend {
-    /// A store in memory.
+    /// A memory store.
     #[must_use]
     pub fn memory() -> Self {
         let clock = ManualClock::default();
@@ -62,16 +62,16 @@ impl Backend {
         }
     }
 
-    /// The Redis server, where it is one.
+    /// The Redis server.
     ///
     /// # Panics
     ///
-    /// When it is none.
+    /// When the store is another one.
     #[must_use]
     pub fn server(&mut self) -> &mut RedisServer {
         match &mut self.kind {
             Kind::Redis(server) => server,
-            other => panic!("{other:?} is no single server"),
+            other => panic!("{other:?} is not a single server"),
         }
     }
 
@@ -90,30 +90,33 @@ impl Backend {
         Browser::new(app(self.layer().await))
     }
 
-    /// The handle of a job beside the servers.
+    /// The `Sessions` handle of a background job.
     pub async fn sessions(&self) -> Sessions {
         self.layer().await.sessions()
     }
 
-    /// Listens to events, from when the subscription holds.
+    /// Subscribes to events, and waits until the subscription is established.
     ///
     /// # Panics
     ///
-    /// When it does not.
+    /// When it is not.
     pub async fn listen(&self, layer: &SessionLayer) -> Subscription {
         let mut events = layer.sessions().events().expect("there is a bus");
         if !matches!(self.kind, Kind::Memory(_)) {
             let first = tokio::time::timeout(PATIENCE, events.next()).await;
-            assert_eq!(first.expect("it holds"), Some(SessionEvent::Missed));
+            assert_eq!(
+                first.expect("it is established"),
+                Some(SessionEvent::Missed)
+            );
         }
         events
     }
 
-    /// What the index holds of a user.
+    /// The session ids in the index of a user.
     ///
     /// # Panics
     ///
-    /// When it cannot be asked.
+    /// When the index cannot be read.
     pub async fn entered(&self, user: impl Into<UserId>) -> Vec<SessionId> {
         let key = UserKey::new(&Realm::new(CookieConfig::DEFAULT_NAME), &user.into());
         let entered = match &self.kind {
@@ -125,7 +128,8 @@ impl Backend {
     }
 }
 
-/// With more patience than by default: on a busy machine a test of behaviour shall not be refused.
+/// With a longer time limit than the default: on a busy machine, tests that are not about time must not
+/// fail for it.
 async fn connect(url: &str) -> RedisStore {
     let builder = RedisStore::builder(url).with_command_time_limit(PATIENCE);
     builder.connect().await.expect("the server is there")
@@ -136,7 +140,7 @@ async fn entered(store: &impl Store, key: &UserKey) -> Result<Vec<SessionId>, St
     index.entered(key).await
 }
 
-/// Runs each of the tests on a store in memory and on a Redis.
+/// Runs each of the tests on a memory store and on Redis.
 #[macro_export]
 macro_rules! on_every_store {
     ($($test:ident),* $(,)?) => {

@@ -1,4 +1,4 @@
-//! Copies of a server's files, as one keeps them for bad days.
+//! Backups of a server's files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::redis::{RedisServer, new_folder};
 
-/// A copy of a server's files, gone when the value is dropped.
+/// A copy of a server's files, removed on drop.
 #[derive(Debug)]
 pub struct Backup {
     folder: PathBuf,
@@ -37,7 +37,7 @@ impl Backup {
         RedisServer::start_in(options, |folder| copy(&self.folder, folder))
     }
 
-    /// Leaves out a file or folder.
+    /// Removes a file or folder from the copy.
     ///
     /// # Panics
     ///

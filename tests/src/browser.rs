@@ -1,4 +1,4 @@
-//! A browser, as far as sessions need one: it sends its cookies, and keeps those of the answer.
+//! A simulated browser: it sends its cookies and keeps those of the responses.
 
 use std::any::Any;
 use std::future::Future;
@@ -14,29 +14,29 @@ use http::{Extensions, StatusCode};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
-use crate::app::{Act, never};
+use crate::app::{Handler, infallible};
 
-/// A browser on one app. A clone is another tab: it has the cookies of now, and its own from then.
+/// A browser on one app. A clone starts with the same cookies and keeps its own from then on.
 #[derive(Clone, Debug)]
 pub struct Browser {
     app: Router,
     cookies: Vec<(String, String)>,
 }
 
-/// An answer, with its body.
+/// A response, with its body.
 #[derive(Debug)]
-pub struct Answer {
+pub struct TestResponse {
     /// Its status.
     pub status: StatusCode,
     /// Its headers.
     pub headers: HeaderMap,
-    /// What middleware left in it.
+    /// Its extensions.
     pub extensions: Extensions,
     /// Its body.
     pub body: Bytes,
 }
 
-/// A `Set-Cookie` header, taken apart.
+/// A parsed `Set-Cookie` header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetCookie {
     /// The cookie's name.
@@ -47,9 +47,9 @@ pub struct SetCookie {
     pub attributes: Vec<String>,
 }
 
-/// What an answer does to the session's cookie.
+/// What a response does to the session cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub enum CookieChange {
     /// Nothing.
     Nothing,
     /// It is set.
@@ -77,59 +77,62 @@ impl Browser {
         }
     }
 
-    /// Lets the handler do this with the session.
-    pub async fn act<F, R>(&mut self, act: impl FnOnce(Session) -> F + Send + 'static) -> Answer
+    /// Sends a request whose handler runs a closure with the session.
+    pub async fn request<F, R>(
+        &mut self,
+        handler: impl FnOnce(Session) -> F + Send + 'static,
+    ) -> TestResponse
     where
         F: Future<Output = Result<R, SessionError>> + Send + 'static,
         R: IntoResponse + Send,
     {
-        self.perform(Act::session(act)).await
+        self.request_with(Handler::session(handler)).await
     }
 
-    /// Lets the handler do this with the session that nobody has asked for.
+    /// Sends a request whose handler runs a closure with the session, not loaded yet.
     pub async fn lazy<F, R>(
         &mut self,
-        act: impl FnOnce(LazySession) -> F + Send + 'static,
-    ) -> Answer
+        handler: impl FnOnce(LazySession) -> F + Send + 'static,
+    ) -> TestResponse
     where
         F: Future<Output = Result<R, SessionError>> + Send + 'static,
         R: IntoResponse + Send,
     {
-        self.perform(Act::lazy(act)).await
+        self.request_with(Handler::lazy(handler)).await
     }
 
-    /// Lets the handler read the entry `n`.
+    /// Sends a request whose handler reads the entry `n`.
     ///
     /// # Panics
     ///
-    /// When the answer is no success.
+    /// When the status is not 200.
     pub async fn read(&mut self) -> Option<u32> {
-        let answer = self
-            .act(|session| async move {
+        let response = self
+            .request(|session| async move {
                 let n: Option<u32> = session.get("n")?;
                 Ok(n.map(|n| n.to_string()).unwrap_or_default())
             })
             .await;
-        assert_eq!(answer.status, StatusCode::OK);
-        answer.text().parse().ok()
+        assert_eq!(response.status, StatusCode::OK);
+        response.text().parse().ok()
     }
 
-    /// Lets the handler do this.
-    pub async fn perform(&mut self, act: Act) -> Answer {
+    /// Sends a request with this handler.
+    pub async fn request_with(&mut self, handler: Handler) -> TestResponse {
         let mut request = Request::new(Body::empty());
-        request.extensions_mut().insert(act);
+        request.extensions_mut().insert(handler);
         self.send(request).await
     }
 
-    /// Sends a request with the cookies, and keeps the answer's.
-    pub async fn send(&mut self, request: Request) -> Answer {
+    /// Sends a request with the cookies, and keeps those of the response.
+    pub async fn send(&mut self, request: Request) -> TestResponse {
         let response = self.start(request).await;
         let (parts, body) = response.into_parts();
         let body = body
             .collect()
             .await
             .map(http_body_util::Collected::to_bytes);
-        Answer {
+        TestResponse {
             status: parts.status,
             headers: parts.headers,
             extensions: parts.extensions,
@@ -137,7 +140,7 @@ impl Browser {
         }
     }
 
-    /// Sends a request with the cookies, keeps the answer's, and leaves the body unread.
+    /// Sends a request with the cookies, keeps those of the response, and does not read its body.
     ///
     /// # Panics
     ///
@@ -152,7 +155,7 @@ impl Browser {
             let header = pairs.join("; ").try_into().expect("cookies are ASCII");
             request.headers_mut().insert(COOKIE, header);
         }
-        let response = never(self.app.clone().oneshot(request).await);
+        let response = infallible(self.app.clone().oneshot(request).await);
         for cookie in set_cookies(response.headers()) {
             self.cookies.retain(|(name, _)| *name != cookie.name);
             if !cookie.is_removal() {
@@ -176,13 +179,13 @@ impl Browser {
         Some(value)
     }
 
-    /// Adds a cookie beside those that are there, also of the same name.
+    /// Adds a cookie, also when there is one of the same name.
     pub fn add_cookie(&mut self, name: impl Into<String>, value: impl Into<String>) {
         self.cookies.push((name.into(), value.into()));
     }
 }
 
-impl Answer {
+impl TestResponse {
     /// The body's text.
     #[must_use]
     pub fn text(&self) -> &str {
@@ -207,17 +210,17 @@ impl Answer {
         cookies.remove(0)
     }
 
-    /// What the answer does to the one cookie it may know.
+    /// What the response does to the cookie.
     ///
     /// # Panics
     ///
-    /// When it sets more than one.
+    /// When it sets several cookies.
     #[must_use]
-    pub fn effect(&self) -> Effect {
+    pub fn cookie_change(&self) -> CookieChange {
         match &*self.set_cookies() {
-            [] => Effect::Nothing,
-            [cookie] if cookie.is_removal() => Effect::Removed,
-            [_] => Effect::Set,
+            [] => CookieChange::Nothing,
+            [cookie] if cookie.is_removal() => CookieChange::Removed,
+            [_] => CookieChange::Set,
             several => panic!("several cookies: {several:?}"),
         }
     }
@@ -234,7 +237,7 @@ impl Answer {
         self.joined(CACHE_CONTROL)
     }
 
-    /// What middleware left in the answer.
+    /// An extension of the response.
     #[must_use]
     pub fn extension<T: Any + Clone + Send + Sync>(&self) -> Option<&T> {
         self.extensions.get()

@@ -17,11 +17,10 @@ use crate::client::exchange;
 /// How long a page may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The key under which the protocol hands out elements.
+/// The key of an element in replies of the protocol.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// A Chromium without a window and with a fresh profile. It ends when the value is dropped, and so
-/// does its driver.
+/// A headless Chromium with a fresh profile. It ends on drop, and so does its driver.
 #[derive(Debug)]
 pub struct Chromium {
     driver: Child,
@@ -33,7 +32,7 @@ pub struct Chromium {
     profile: PathBuf,
 }
 
-/// A cookie, as the browser keeps it.
+/// A cookie, as stored by the browser.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Cookie {
@@ -51,7 +50,7 @@ pub struct Cookie {
     pub http_only: bool,
     /// Its `SameSite`.
     pub same_site: String,
-    /// When it goes, in seconds since 1970; never before the browser closes if there is none.
+    /// When it expires, in seconds since 1970; `None` for a session cookie.
     pub expiry: Option<u64>,
 }
 
@@ -103,7 +102,7 @@ impl Chromium {
         if let Some(program) = env::var_os("CHROMIUM") {
             options["binary"] = json!(program.to_string_lossy());
         }
-        // By itself, the driver would wait for a page for five minutes.
+        // The default of the driver is five minutes.
         let patience = json!({ "pageLoad": PATIENCE.as_millis(), "script": PATIENCE.as_millis() });
         let wanted =
             json!({ "alwaysMatch": { "goog:chromeOptions": options, "timeouts": patience } });
@@ -114,7 +113,7 @@ impl Chromium {
         chromium
     }
 
-    /// Opens a page, and waits until it is there.
+    /// Opens a page, and waits until it is loaded.
     pub async fn open(&self, url: &str) {
         self.call("/url", json!({ "url": url })).await;
     }
@@ -129,7 +128,7 @@ impl Chromium {
         text_of(&self.get("/title").await)
     }
 
-    /// The text that one sees of an element.
+    /// The visible text of an element.
     pub async fn text(&self, selector: &str) -> String {
         let element = self.element(selector).await;
         text_of(&self.get(&format!("{element}/text")).await)
@@ -156,25 +155,25 @@ impl Chromium {
         self.call(&format!("{element}/value"), keys).await;
     }
 
-    /// Clicks on something that stays on the page.
+    /// Clicks on an element, without waiting for another page.
     pub async fn click(&self, selector: &str) {
         let element = self.element(selector).await;
         self.call(&format!("{element}/click"), json!({})).await;
     }
 
-    /// Clicks on something that leads to another page, and waits for that page.
+    /// Clicks on an element that leads to another page, and waits for that page.
     pub async fn follow(&self, selector: &str) {
         let page = self.page().await;
         self.click(selector).await;
         self.gone(&page).await;
     }
 
-    /// The page that is shown, for [`gone`](Self::gone).
+    /// The current page, for [`gone`](Self::gone).
     pub async fn page(&self) -> String {
         self.element("html").await
     }
 
-    /// Waits until a page has made room for another.
+    /// Waits until a page was replaced by another.
     ///
     /// # Panics
     ///
@@ -194,27 +193,27 @@ impl Chromium {
         self.call("/execute/sync", script).await
     }
 
-    /// The cookies that the page's server gets.
+    /// The cookies that are sent to the page's server.
     ///
     /// # Panics
     ///
-    /// When the driver tells something strange.
+    /// When the reply of the driver cannot be parsed.
     pub async fn cookies(&self) -> Vec<Cookie> {
         let cookies = self.get("/cookie").await;
-        serde_json::from_value(cookies).expect("the driver tells cookies")
+        serde_json::from_value(cookies).expect("a list of cookies")
     }
 
     /// The tabs.
     ///
     /// # Panics
     ///
-    /// When the driver tells something strange.
+    /// When the reply of the driver cannot be parsed.
     pub async fn tabs(&self) -> Vec<String> {
         let tabs = self.get("/window/handles").await;
-        serde_json::from_value(tabs).expect("the driver tells handles")
+        serde_json::from_value(tabs).expect("a list of handles")
     }
 
-    /// Turns to a tab.
+    /// Switches to a tab.
     pub async fn turn_to(&self, tab: &str) {
         self.call("/window", json!({ "handle": tab })).await;
     }
@@ -226,13 +225,13 @@ impl Chromium {
     }
 
     async fn get(&self, path: &str) -> Value {
-        let answer = self.request(Method::GET, path, None).await;
-        answer.unwrap_or_else(|error| panic!("GET {path}: {error}"))
+        let response = self.request(Method::GET, path, None).await;
+        response.unwrap_or_else(|error| panic!("GET {path}: {error}"))
     }
 
     async fn call(&self, path: &str, body: Value) -> Value {
-        let answer = self.request(Method::POST, path, Some(&body)).await;
-        answer.unwrap_or_else(|error| panic!("POST {path} {body}: {error}"))
+        let response = self.request(Method::POST, path, Some(&body)).await;
+        response.unwrap_or_else(|error| panic!("POST {path} {body}: {error}"))
     }
 
     async fn request(
@@ -247,17 +246,17 @@ impl Chromium {
             .uri(format!("{}{path}", self.session))
             .body(body)
             .map_err(|error| error.to_string())?;
-        let answer = exchange(&self.authority, request).await;
-        let answer = answer.map_err(|error| error.to_string())?;
+        let response = exchange(&self.authority, request).await;
+        let response = response.map_err(|error| error.to_string())?;
         let mut body: Value =
-            serde_json::from_str(&answer.body).map_err(|error| error.to_string())?;
-        match answer.status.is_success() {
+            serde_json::from_str(&response.body).map_err(|error| error.to_string())?;
+        match response.status.is_success() {
             true => Ok(body["value"].take()),
             false => Err(body["value"]["message"].to_string()),
         }
     }
 
-    /// Asks the driver to close the browser. Not awaited: it happens when a value is dropped.
+    /// Asks the driver to close the browser. Blocking, since it is called on drop.
     fn close(&self) -> std::io::Result<()> {
         let (session, authority) = (&self.session, &self.authority);
         let mut stream = TcpStream::connect(authority)?;
@@ -266,7 +265,7 @@ impl Chromium {
             stream,
             "DELETE {session} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n"
         )?;
-        // It answers when it is done, and keeps the connection.
+        // It responds when it is done, and keeps the connection open.
         stream.read(&mut [0; 64]).map(|_| ())
     }
 }
@@ -274,7 +273,7 @@ impl Chromium {
 impl Drop for Chromium {
     fn drop(&mut self) {
         drop(self.close());
-        // By its id, in case that it did not listen.
+        // By its id, in case the driver failed to close it.
         if let Some(id) = self.browser {
             let mut kill = Command::new("kill");
             kill.args(["-s", "KILL", &id.to_string()]);
@@ -286,11 +285,11 @@ impl Drop for Chromium {
     }
 }
 
-/// Starts the driver; again, if it ends: it wants one port on both IPv4 and IPv6, and another program may
-/// have what it chose on one of them.
+/// Starts the driver, and retries if it exits: it needs one port on both IPv4 and IPv6, which another
+/// program may use on one of them.
 fn start_driver() -> (Child, u16) {
     let started = (0..5).find_map(|_| try_to_start_driver());
-    started.expect("chromedriver tells its port")
+    started.expect("chromedriver prints its port")
 }
 
 fn try_to_start_driver() -> Option<(Child, u16)> {

@@ -8,16 +8,16 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-/// Talks to a server at one address, and keeps the cookie that it sets. It follows no redirects.
+/// A client of one server, which keeps the cookie that it sets and follows no redirects.
 #[derive(Clone, Debug)]
 pub struct Client {
     authority: String,
     cookie: Option<String>,
 }
 
-/// An answer, with its body.
+/// A response, with its body.
 #[derive(Debug)]
-pub struct Answer {
+pub struct TestResponse {
     /// Its status.
     pub status: StatusCode,
     /// Its headers.
@@ -54,8 +54,8 @@ impl Client {
     ///
     /// # Panics
     ///
-    /// When there is no answer.
-    pub async fn get(&mut self, path: &str) -> Answer {
+    /// When there is no response.
+    pub async fn get(&mut self, path: &str) -> TestResponse {
         let request = Request::get(path).body(String::new());
         self.send(request.expect("the path is one")).await
     }
@@ -64,8 +64,8 @@ impl Client {
     ///
     /// # Panics
     ///
-    /// When there is no answer.
-    pub async fn post(&mut self, path: &str, form: &[(&str, &str)]) -> Answer {
+    /// When there is no response.
+    pub async fn post(&mut self, path: &str, form: &[(&str, &str)]) -> TestResponse {
         let mut body = url::form_urlencoded::Serializer::new(String::new());
         let request = Request::post(path)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
@@ -73,24 +73,24 @@ impl Client {
         self.send(request.expect("the path is one")).await
     }
 
-    /// Sends a request with the cookie, and keeps that of the answer.
+    /// Sends a request with the cookie, and keeps that of the response.
     ///
     /// # Panics
     ///
-    /// When there is no answer.
-    pub async fn send(&mut self, mut request: Request<String>) -> Answer {
+    /// When there is no response.
+    pub async fn send(&mut self, mut request: Request<String>) -> TestResponse {
         if let Some(cookie) = &self.cookie {
             let cookie = cookie.parse().expect("a cookie is ASCII");
             request.headers_mut().insert(COOKIE, cookie);
         }
-        let answer = exchange(&self.authority, request).await;
-        let answer = answer.expect("the server answers");
-        if let Some(set) = answer.headers.get(SET_COOKIE) {
+        let response = exchange(&self.authority, request).await;
+        let response = response.expect("the server responds");
+        if let Some(set) = response.headers.get(SET_COOKIE) {
             let set = set.to_str().expect("a cookie is ASCII");
             let pair = set.split(';').next().unwrap_or_default();
             self.cookie = (!set.contains("Max-Age=0")).then(|| pair.to_owned());
         }
-        answer
+        response
     }
 }
 
@@ -98,11 +98,11 @@ impl Client {
 ///
 /// # Errors
 ///
-/// When there is no answer.
+/// When there is no response.
 pub async fn exchange(
     authority: &str,
     mut request: Request<String>,
-) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<TestResponse, Box<dyn std::error::Error + Send + Sync>> {
     let stream = TcpStream::connect(authority).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
@@ -111,15 +111,15 @@ pub async fn exchange(
     let (parts, body) = sender.send_request(request).await?.into_parts();
     let body = body.collect().await?.to_bytes();
     connection.abort();
-    Ok(Answer {
+    Ok(TestResponse {
         status: parts.status,
         headers: parts.headers,
         body: String::from_utf8(body.into())?,
     })
 }
 
-impl Answer {
-    /// A header's value, or nothing.
+impl TestResponse {
+    /// A header's value, or an empty text.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
         let value = self.headers.get(name);

@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use crate::client::Client;
 use crate::program;
 
-/// A running demo on a free port. It ends when the value is dropped.
+/// A running demo on a free port. It ends on drop.
 #[derive(Debug)]
 pub struct Demo {
     child: Child,
@@ -61,11 +61,11 @@ impl Demo {
         Self {
             child,
             log: Some(log),
-            url: url.expect("the demo tells where it listens"),
+            url: url.expect("the demo prints its URL"),
         }
     }
 
-    /// Runs it with options that let it end by itself.
+    /// Runs it with options with which it exits by itself.
     ///
     /// # Panics
     ///
@@ -98,7 +98,7 @@ impl Demo {
         assert!(status.expect("there is a `kill`").success());
     }
 
-    /// Waits until it has ended; gives what it logged.
+    /// Waits until it has ended, and returns what it logged.
     ///
     /// # Panics
     ///
@@ -120,7 +120,7 @@ impl Drop for Demo {
 
 fn command(options: &[&str]) -> Command {
     let mut command = program::command("demo");
-    // Options given later do not override: a test that tells an address tells the only one.
+    // An option cannot be given twice.
     if !options.contains(&"--listen") {
         command.args(["--listen", "127.0.0.1:0"]);
     }

@@ -1,31 +1,31 @@
-//! What the end-to-end tests share.
+//! What the end-to-end tests share: real servers, clients, faults, and recorders of what happens.
 
 pub mod app;
 pub mod backend;
 pub mod backup;
 pub mod browser;
+pub mod chaos;
 pub mod chromium;
 pub mod client;
 pub mod demo;
-pub mod devices;
-pub mod dice;
-pub mod faults;
+pub mod device_scenarios;
+pub mod faulty_store;
 pub mod fuzz;
-pub mod ledger;
+pub mod history;
+pub mod iterations;
 pub mod log;
-pub mod long;
-pub mod meters;
 pub mod monitor;
-pub mod ordeal;
 pub mod program;
 pub mod proxy;
+pub mod recorder;
+pub mod records;
 pub mod redis;
 pub mod resp;
-pub mod samples;
+pub mod rng;
 pub mod topology;
 pub mod wait;
 
-/// The guides that need a store on Redis, or what others have written; their examples are tests.
+/// The guides that need a store on Redis or third-party crates; their examples are tests.
 #[cfg(doctest)]
 mod guides {
     #[doc = include_str!("../../MIGRATING.md")]

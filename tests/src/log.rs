@@ -1,4 +1,4 @@
-//! What the code under test tells the log, kept for the test to read.
+//! Captures the log of the code under test.
 
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 use tracing_subscriber::fmt::MakeWriter;
 
 thread_local! {
-    /// Where this thread's log is kept, if a test reads it.
-    static KEPT: RefCell<Option<Text>> = const { RefCell::new(None) };
+    /// Where this thread's log is written, if a test captures it.
+    static CAPTURED: RefCell<Option<Text>> = const { RefCell::new(None) };
 }
 
-/// The log of this thread, at every level, as long as it is kept. For tests on one thread, such as
-/// those of `#[tokio::test]`.
+/// The log of this thread at every level, until it is dropped. For tests on one thread, such as those of
+/// `#[tokio::test]`.
 #[derive(Debug)]
 #[must_use]
 pub struct Log {
@@ -21,8 +21,8 @@ pub struct Log {
 
 type Text = Arc<Mutex<Vec<u8>>>;
 
-/// One subscriber for all threads: were each test to bring its own, an event that another thread
-/// meets first could be switched off for all.
+/// Installs one subscriber for all threads. With a subscriber per test, the interest of an event could be
+/// cached as "never" by a thread without one, and the event would be disabled for all.
 pub(crate) fn install() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
@@ -35,22 +35,22 @@ pub(crate) fn install() {
 }
 
 impl Log {
-    /// Begins to keep the log.
-    pub fn keep() -> Self {
+    /// Starts capturing.
+    pub fn capture() -> Self {
         install();
         let text = Text::default();
-        KEPT.set(Some(Arc::clone(&text)));
+        CAPTURED.set(Some(Arc::clone(&text)));
         Self { text }
     }
 
-    /// All that was told so far.
+    /// The log so far.
     #[must_use]
     pub fn text(&self) -> String {
         let bytes = self.text.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// How many times it tells this.
+    /// How many times it contains a text.
     #[must_use]
     pub fn count(&self, what: &str) -> usize {
         self.text().matches(what).count()
@@ -59,7 +59,7 @@ impl Log {
 
 impl Drop for Log {
     fn drop(&mut self) {
-        KEPT.set(None);
+        CAPTURED.set(None);
     }
 }
 
@@ -67,8 +67,8 @@ struct ThisThread;
 
 impl Write for ThisThread {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        KEPT.with_borrow(|kept| {
-            if let Some(text) = kept {
+        CAPTURED.with_borrow(|captured| {
+            if let Some(text) = captured {
                 let mut text = text.lock().unwrap_or_else(PoisonError::into_inner);
                 text.extend_from_slice(bytes);
             }

@@ -1,4 +1,4 @@
-//! MONITOR: what clients really send.
+//! Records with MONITOR what clients send to a server.
 
 use crate::redis::RedisServer;
 use crate::resp::{Connection, Reply};
@@ -12,17 +12,16 @@ pub struct Monitor<'a> {
 
 impl<'a> Monitor<'a> {
     pub(crate) fn start(server: &'a RedisServer, mut connection: Connection) -> Self {
-        let answer = connection.command(&[b"MONITOR"]).expect("Redis answers");
-        assert_eq!(answer, Reply::Status("OK".to_owned()));
+        let reply = connection.command(&[b"MONITOR"]).expect("Redis responds");
+        assert_eq!(reply, Reply::Status("OK".to_owned()));
         Self { server, connection }
     }
 
-    /// The commands since it began, without those that scripts run: each the list of its words, as
-    /// MONITOR quotes them.
+    /// The commands since the start, without those of scripts: each as the list of its words, unquoted.
     ///
     /// # Panics
     ///
-    /// When the server does not answer.
+    /// When the server does not respond.
     #[must_use]
     pub fn commands(self) -> Vec<Vec<String>> {
         self.lines()
@@ -32,15 +31,14 @@ impl<'a> Monitor<'a> {
             .collect()
     }
 
-    /// The lines since it began, as MONITOR writes them.
+    /// The lines since the start, as MONITOR writes them.
     ///
     /// # Panics
     ///
-    /// When the server does not answer.
+    /// When the server does not respond.
     #[must_use]
     pub fn lines(mut self) -> Vec<String> {
-        // MONITOR tells commands in the order in which the server runs them, so all are told when the
-        // marker is.
+        // MONITOR shows commands in the order of their execution: all before the marker are shown.
         self.server.command(&["ECHO", "that was all"]);
         let mut lines = Vec::new();
         loop {

@@ -1,4 +1,4 @@
-//! The programs of this workspace, built and run as their users do.
+//! Builds and runs the example programs of this workspace.
 
 use std::collections::HashMap;
 use std::env;
@@ -10,14 +10,14 @@ use std::sync::OnceLock;
 use serde::Deserialize;
 use tokio::net::TcpStream;
 
-/// What cargo tells about each thing that it has built, in a line of JSON.
+/// A line of cargo's JSON messages.
 #[derive(Deserialize)]
 struct Built {
     executable: Option<PathBuf>,
 }
 
-/// A command that runs a program, built if it is not up to date, in an environment that tells it
-/// nothing yet.
+/// A command that runs a program, built if it is not up to date, without the environment variables that
+/// configure it.
 ///
 /// # Panics
 ///
@@ -28,23 +28,23 @@ pub fn command(name: &str) -> Command {
     let programs = PROGRAMS.get_or_init(build);
     let path = programs.get(name);
     let mut command = Command::new(path.unwrap_or_else(|| panic!("no program {name}")));
-    for told in ["LISTEN", "REDIS_URL", "RUST_LOG"] {
-        command.env_remove(told);
+    for variable in ["LISTEN", "REDIS_URL", "RUST_LOG"] {
+        command.env_remove(variable);
     }
     command.stdin(Stdio::null());
     command
 }
 
-/// A program that runs, and ends when the value is dropped.
+/// A running program, killed on drop.
 #[derive(Debug)]
 pub struct Running(Child);
 
 impl Running {
-    /// Starts a program, and waits until it listens at all its addresses.
+    /// Starts a program, and waits until it listens on all addresses.
     ///
     /// # Panics
     ///
-    /// When it does not start, or ends before.
+    /// When it does not start, or exits before.
     pub async fn start(command: &mut Command, addresses: &[&str]) -> Self {
         let child = command.stderr(Stdio::inherit()).spawn();
         let mut running = Self(child.expect("the program starts"));
@@ -78,8 +78,8 @@ pub fn free_port() -> u16 {
     address.port()
 }
 
-/// Lets cargo build the examples, and tell where they are: wherever the target folder is, they are
-/// never stale.
+/// Builds the examples with cargo, and returns their paths. So they are up to date, wherever the target
+/// folder is.
 fn build() -> HashMap<String, PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -97,7 +97,7 @@ fn build() -> HashMap<String, PathBuf> {
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }
-    // What cargo says of the tests' own package is not meant for the build of another.
+    // Variables that cargo sets for the test package must not affect the build of another.
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
@@ -106,7 +106,7 @@ fn build() -> HashMap<String, PathBuf> {
     }
     let output = command.output().expect("cargo runs");
     assert!(output.status.success(), "the examples do not compile");
-    let lines = String::from_utf8(output.stdout).expect("cargo tells JSON");
+    let lines = String::from_utf8(output.stdout).expect("cargo prints JSON");
     let built = lines
         .lines()
         .filter_map(|line| serde_json::from_str::<Built>(line).ok()?.executable);

@@ -1,4 +1,4 @@
-//! A port that leads to a server, and misbehaves as told.
+//! A TCP proxy in front of a server that simulates network faults.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,23 +10,23 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
-/// What becomes of bytes on their way.
+/// What the proxy does with bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Weather {
-    /// They arrive.
+pub enum Network {
+    /// Forwards them.
     #[default]
-    Fair,
-    /// They arrive later.
+    Normal,
+    /// Forwards commands after a delay.
     Slow(Duration),
-    /// They vanish, and connections stay open.
-    Swallowed,
-    /// Commands are kept back; they can be let go later.
-    KeptBack,
-    /// Of each answer, only the first bytes arrive; then the connection is cut.
-    CutInAnswers,
+    /// Drops them; connections stay open.
+    Blackholed,
+    /// Holds commands back, and records them.
+    Held,
+    /// Forwards half of a reply, then closes the connection.
+    TruncateReplies,
 }
 
-/// A port of this machine that leads to a server. The connections end with the value.
+/// A proxy on a port of this machine. The connections are closed on drop.
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
@@ -41,16 +41,16 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    weather: Weather,
+    network: Network,
     target: u16,
-    /// What clients have sent, connection by connection, while it was kept back or recorded.
-    kept: Vec<Vec<u8>>,
-    records: bool,
+    /// The recorded bytes of clients, by connection.
+    recorded: Vec<Vec<u8>>,
+    recording: bool,
     open: Vec<AbortHandle>,
 }
 
 impl Proxy {
-    /// A port that leads to this one.
+    /// Starts a proxy in front of a port.
     ///
     /// # Panics
     ///
@@ -75,42 +75,42 @@ impl Proxy {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Changes the weather, for all connections.
-    pub fn set(&self, weather: Weather) {
-        self.shared.state().weather = weather;
+    /// Changes the behaviour, for all connections.
+    pub fn set(&self, network: Network) {
+        self.shared.state().network = network;
     }
 
-    /// Leads new connections to another server, and cuts the old ones.
-    pub fn lead_to(&self, target: u16) {
+    /// Forwards new connections to another server, and closes the existing ones.
+    pub fn redirect_to(&self, target: u16) {
         self.shared.state().target = target;
-        self.cut();
+        self.disconnect();
     }
 
-    /// Cuts all connections.
-    pub fn cut(&self) {
+    /// Closes all connections.
+    pub fn disconnect(&self) {
         for connection in self.shared.state().open.drain(..) {
             connection.abort();
         }
     }
 
-    /// Writes down all that clients send from now on.
+    /// Starts recording what clients send.
     pub fn record(&self) {
-        self.shared.state().records = true;
+        self.shared.state().recording = true;
     }
 
-    /// What clients have sent, by connection, while it was written down or kept back.
+    /// Stops recording, and returns the recorded bytes by connection.
     #[must_use]
-    pub fn take_kept(&self) -> Vec<Vec<u8>> {
+    pub fn take_recorded(&self) -> Vec<Vec<u8>> {
         let mut state = self.shared.state();
-        state.records = false;
-        std::mem::take(&mut state.kept)
+        state.recording = false;
+        std::mem::take(&mut state.recorded)
     }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.listening.abort();
-        self.cut();
+        self.disconnect();
     }
 }
 
@@ -122,13 +122,13 @@ impl Shared {
 
 async fn listen(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((client, _)) = listener.accept().await {
-        let connection = tokio::spawn(lead(client, Arc::clone(&shared)));
+        let connection = tokio::spawn(forward(client, Arc::clone(&shared)));
         shared.state().open.push(connection.abort_handle());
     }
 }
 
-/// One connection, until one end closes it or it is cut.
-async fn lead(client: TcpStream, shared: Arc<Shared>) {
+/// Forwards one connection, until it is closed.
+async fn forward(client: TcpStream, shared: Arc<Shared>) {
     let target = SocketAddr::from(([127, 0, 0, 1], shared.state().target));
     let Ok(server) = TcpStream::connect(target).await else {
         return;
@@ -136,14 +136,14 @@ async fn lead(client: TcpStream, shared: Arc<Shared>) {
     drop((client.set_nodelay(true), server.set_nodelay(true)));
     let number = {
         let mut state = shared.state();
-        state.kept.push(Vec::new());
-        state.kept.len() - 1
+        state.recorded.push(Vec::new());
+        state.recorded.len() - 1
     };
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     tokio::select! {
         () = commands(from_client, to_server, &shared, number) => {}
-        () = answers(from_server, to_client, &shared) => {}
+        () = replies(from_server, to_client, &shared) => {}
     }
 }
 
@@ -155,19 +155,19 @@ async fn commands(
 ) {
     let mut bytes = [0; 16 * 1024];
     while let Ok(count @ 1..) = client.read(&mut bytes).await {
-        let weather = {
+        let network = {
             let mut state = shared.state();
-            if (state.records || state.weather == Weather::KeptBack)
-                && let Some(kept) = state.kept.get_mut(number)
+            if (state.recording || state.network == Network::Held)
+                && let Some(recorded) = state.recorded.get_mut(number)
             {
-                kept.extend_from_slice(&bytes[..count]);
+                recorded.extend_from_slice(&bytes[..count]);
             }
-            state.weather
+            state.network
         };
-        match weather {
-            Weather::Swallowed | Weather::KeptBack => continue,
-            Weather::Slow(delay) => sleep(delay).await,
-            Weather::Fair | Weather::CutInAnswers => {}
+        match network {
+            Network::Blackholed | Network::Held => continue,
+            Network::Slow(delay) => sleep(delay).await,
+            Network::Normal | Network::TruncateReplies => {}
         }
         if server.write_all(&bytes[..count]).await.is_err() {
             return;
@@ -175,37 +175,37 @@ async fn commands(
     }
 }
 
-async fn answers(mut server: OwnedReadHalf, mut client: OwnedWriteHalf, shared: &Shared) {
+async fn replies(mut server: OwnedReadHalf, mut client: OwnedWriteHalf, shared: &Shared) {
     let mut bytes = [0; 16 * 1024];
     while let Ok(count @ 1..) = server.read(&mut bytes).await {
-        let weather = shared.state().weather;
-        let part = match weather {
-            Weather::Swallowed => continue,
-            Weather::CutInAnswers => &bytes[..count.div_ceil(2)],
+        let network = shared.state().network;
+        let part = match network {
+            Network::Blackholed => continue,
+            Network::TruncateReplies => &bytes[..count.div_ceil(2)],
             _ => &bytes[..count],
         };
-        if client.write_all(part).await.is_err() || weather == Weather::CutInAnswers {
+        if client.write_all(part).await.is_err() || network == Network::TruncateReplies {
             return;
         }
     }
 }
 
-/// Sends bytes to a server on connections of their own, and waits until it has read them: what a
-/// network can do with what it has held back.
+/// Sends recorded bytes to a server on new connections, and waits until it has read them: commands that
+/// the network delivers late.
 ///
 /// # Panics
 ///
-/// When the server does not take them.
+/// When the server does not accept them.
 pub async fn deliver(port: u16, streams: &[Vec<u8>]) {
     for stream in streams.iter().filter(|stream| !stream.is_empty()) {
         let server = TcpStream::connect(("127.0.0.1", port)).await;
-        let (mut answers, mut commands) = server.expect("it listens").into_split();
+        let (mut replies, mut commands) = server.expect("it listens").into_split();
         let reader = tokio::spawn(async move {
             let mut sink = Vec::new();
-            drop(answers.read_to_end(&mut sink).await);
+            drop(replies.read_to_end(&mut sink).await);
         });
         commands.write_all(stream).await.expect("it reads");
-        // Half a command may stand at the end. The server closes when it has read all before it.
+        // The last command may be incomplete. The server closes the connection when it has read all.
         commands.shutdown().await.expect("it is open");
         reader.await.expect("it ends");
     }

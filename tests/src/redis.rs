@@ -1,4 +1,4 @@
-//! A real Redis server for one test: started, killed, frozen and looked at.
+//! A real Redis server for one test, which can be killed, frozen and inspected.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,17 +10,17 @@ use std::{env, fs, io, net, process};
 use crate::monitor::Monitor;
 use crate::resp::{Connection, Reply};
 
-/// How long a server may take to answer, or to go.
+/// How long a server may take to respond, or to exit.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The name of a server's own configuration, if it has one.
 const CONFIGURATION: &str = "redis.conf";
 
-/// What the users of the store read.
+/// The documentation that lists the rights of a Redis user.
 const FRONT_PAGE: &str = include_str!("../../crates/cloakroom-redis/src/lib.rs");
 
-/// A Redis server of one's own, on a free port of this machine, with its files in a folder of its
-/// own, both gone when the value is dropped. The program is `redis-server`, or what the environment
+/// A Redis server on a free port of this machine, with its files in a temporary folder; both are removed
+/// on drop. The program is `redis-server`, or what the environment
 /// variable `REDIS_SERVER` names (for instance `valkey-server`).
 #[derive(Debug)]
 pub struct RedisServer {
@@ -32,7 +32,7 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
-    /// Starts a server that keeps nothing on disk.
+    /// Starts a server without persistence.
     ///
     /// # Panics
     ///
@@ -52,8 +52,8 @@ impl RedisServer {
         Self::start_from(&[], || options.iter().map(|&o| o.to_owned()).collect())
     }
 
-    /// Starts a server with files in its folder, by their names; one of the name `redis.conf` is its
-    /// configuration. `options` is asked at every attempt, so that it can draw ports that are free.
+    /// Starts a server with files in its folder; one named `redis.conf` is its configuration. `options` is
+    /// called at every attempt, so that it can pick free ports.
     pub(crate) fn start_from(files: &[(&str, &str)], options: impl Fn() -> Vec<String>) -> Self {
         Self::prepare_and_start(options, |folder| {
             for (name, text) in files {
@@ -62,7 +62,7 @@ impl RedisServer {
         })
     }
 
-    /// Starts a server in a folder that was made ready for it.
+    /// Starts a server in a folder that `prepare` has filled.
     pub(crate) fn start_in(options: &[&str], prepare: impl Fn(&Path)) -> Self {
         Self::prepare_and_start(|| options.iter().map(|&o| o.to_owned()).collect(), prepare)
     }
@@ -86,7 +86,7 @@ impl RedisServer {
         panic!("no Redis server starts: is `redis-server` installed?");
     }
 
-    /// Starts a server that wants this password of its default user.
+    /// Starts a server with a password for its default user.
     ///
     /// # Panics
     ///
@@ -94,18 +94,18 @@ impl RedisServer {
     #[must_use]
     pub fn start_with_password(password: &str) -> Self {
         let mut server = Self::start();
-        // Not on the command line, where a password may hold anything.
+        // Not on the command line, where special characters would need quoting.
         server.command(&["CONFIG", "SET", "requirepass", password]);
         server.password = Some(password.to_owned());
         server
     }
 
-    /// Makes the user `shop`, with the password `password` and the rights that the store's front page
-    /// tells to give, word by word, and these.
+    /// Creates the user `shop`, with the password `password`, the rights that the store's documentation
+    /// lists, word for word, and these.
     ///
     /// # Panics
     ///
-    /// When the page tells nothing, or Redis does not understand it.
+    /// When the documentation lists none, or Redis rejects them.
     pub fn add_user(&self, more_rights: &[&str]) {
         let mut lines = FRONT_PAGE.lines();
         let line = lines.find_map(|line| line.strip_prefix("//! ACL SETUSER"));
@@ -133,7 +133,7 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Sends a command on a connection of its own and gives the answer.
+    /// Sends a command on a new connection, and returns the reply.
     ///
     /// # Panics
     ///
@@ -142,14 +142,14 @@ impl RedisServer {
         let words: Vec<&[u8]> = words.iter().map(AsRef::as_ref).collect();
         self.connect()
             .and_then(|mut connection| connection.command(&words))
-            .expect("Redis answers")
+            .expect("Redis responds")
     }
 
-    /// All keys and how long they live on; `None` for a key without end.
+    /// All keys and their TTL; `None` for a key without one.
     ///
     /// # Panics
     ///
-    /// When the server does not answer.
+    /// When the server does not respond.
     #[must_use]
     pub fn keys_with_ttl(&self) -> Vec<(String, Option<Duration>)> {
         let keys = self.command(&["KEYS", "*"]).list();
@@ -162,7 +162,7 @@ impl RedisServer {
             .collect()
     }
 
-    /// How long a key lives on; `None` for a key without end.
+    /// The TTL of a key; `None` if it has none.
     ///
     /// # Panics
     ///
@@ -178,10 +178,10 @@ impl RedisServer {
     ///
     /// # Panics
     ///
-    /// When the server does not answer.
+    /// When the server does not respond.
     #[must_use]
     pub fn monitor(&self) -> Monitor<'_> {
-        Monitor::start(self, self.connect().expect("Redis answers"))
+        Monitor::start(self, self.connect().expect("Redis responds"))
     }
 
     /// Kills the server, as `kill -9` does.
@@ -191,7 +191,7 @@ impl RedisServer {
     /// When it cannot be killed.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
-            child.kill().expect("one may kill one's own child");
+            child.kill().expect("a child can be killed");
             child.wait().expect("a killed child ends");
         }
     }
@@ -207,7 +207,7 @@ impl RedisServer {
         self.start_again();
     }
 
-    /// Kills the server and starts it on the same port, with the data that it had.
+    /// Saves a snapshot, kills the server, and starts it on the same port with its data.
     ///
     /// # Panics
     ///
@@ -218,7 +218,7 @@ impl RedisServer {
         self.start_again();
     }
 
-    /// Stops the server's process: connections stay open, and nothing answers.
+    /// Stops the server's process with SIGSTOP: connections stay open, and nothing responds.
     ///
     /// # Panics
     ///
@@ -227,7 +227,7 @@ impl RedisServer {
         self.signal("STOP");
     }
 
-    /// Lets a frozen server go on.
+    /// Continues a frozen server.
     ///
     /// # Panics
     ///
@@ -236,7 +236,7 @@ impl RedisServer {
         self.signal("CONT");
     }
 
-    /// Starts the server that was killed on the same port, with what it has on disk.
+    /// Starts a killed server on the same port, with its files.
     ///
     /// # Panics
     ///
@@ -249,7 +249,7 @@ impl RedisServer {
         }
     }
 
-    /// Starts the program; `false` if it ends before it answers, as when the port is taken.
+    /// Starts the program; `false` if it exits before it responds, for instance because the port is taken.
     fn spawn(&mut self) -> bool {
         let program = env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into());
         let mut command = Command::new(&program);
@@ -268,18 +268,18 @@ impl RedisServer {
             .spawn()
             .unwrap_or_else(|error| panic!("{} does not start: {error}", program.display()));
         let deadline = Instant::now() + PATIENCE;
-        let answers = loop {
+        let responds = loop {
             if child.try_wait().expect("a child can be asked").is_some() {
                 break false;
             }
             if process_on(self.port) == Some(child.id()) {
                 break true;
             }
-            assert!(Instant::now() < deadline, "Redis does not answer");
+            assert!(Instant::now() < deadline, "Redis does not respond");
             sleep(Duration::from_millis(5));
         };
         self.child = Some(child);
-        answers
+        responds
     }
 
     fn connect(&self) -> io::Result<Connection> {
@@ -310,7 +310,7 @@ impl Drop for RedisServer {
     }
 }
 
-/// The id of the process that answers as Redis on a port.
+/// The process id of the Redis that responds on a port.
 fn process_on(port: u16) -> Option<u32> {
     let mut connection = Connection::open(port).ok()?;
     let info = connection.command(&[b"INFO", b"server"]).ok()?;
@@ -324,13 +324,13 @@ fn process_on(port: u16) -> Option<u32> {
     line.trim().parse().ok()
 }
 
-/// A port that nothing listens on. It lies below those that the system gives to outgoing connections:
-/// one of those could take it while a server is down.
+/// A free port, below the range of ephemeral ports: an outgoing connection must not take it while a
+/// server is down.
 pub(crate) fn free_port() -> u16 {
     const FIRST: u16 = 20_000;
     const COUNT: u16 = 12_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Test binaries run side by side: each begins elsewhere.
+    // Test binaries may run concurrently: each starts at another port.
     let start = process::id().wrapping_mul(977) % u32::from(COUNT);
     let start = u16::try_from(start).expect("it is less than a u16");
     loop {

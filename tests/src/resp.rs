@@ -1,10 +1,10 @@
-//! A plain, blocking client for Redis: what a test looks with must not be what it looks at.
+//! A minimal blocking Redis client, independent of the client under test.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// What Redis answers.
+/// A reply of Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// A status, such as `OK`.
@@ -85,11 +85,11 @@ impl Connection {
         })
     }
 
-    /// Sends a command and reads the answer.
+    /// Sends a command and reads the reply.
     ///
     /// # Errors
     ///
-    /// When the connection is lost, or nothing comes in time.
+    /// When the connection is lost, or nothing arrives in time.
     pub fn command(&mut self, words: &[&[u8]]) -> io::Result<Reply> {
         let mut out = format!("*{}\r\n", words.len()).into_bytes();
         for word in words {
@@ -101,27 +101,27 @@ impl Connection {
         self.read()
     }
 
-    /// Reads one answer.
+    /// Reads one reply.
     ///
     /// # Errors
     ///
-    /// When the connection is lost, or nothing comes in time.
+    /// When the connection is lost, or nothing arrives in time.
     pub fn read(&mut self) -> io::Result<Reply> {
         let mut line = String::new();
         if self.stream.read_line(&mut line)? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let line = line.trim_end_matches(['\r', '\n']);
-        let strange = || io::Error::new(io::ErrorKind::InvalidData, line.to_owned());
-        let number = |text: &str| text.parse::<i64>().map_err(|_| strange());
-        let (kind, rest) = line.split_at_checked(1).ok_or_else(strange)?;
+        let malformed = || io::Error::new(io::ErrorKind::InvalidData, line.to_owned());
+        let number = |text: &str| text.parse::<i64>().map_err(|_| malformed());
+        let (kind, rest) = line.split_at_checked(1).ok_or_else(malformed)?;
         Ok(match kind {
             "+" => Reply::Status(rest.to_owned()),
             "-" => Reply::Error(rest.to_owned()),
             ":" => Reply::Number(number(rest)?),
             "$" | "*" if rest == "-1" => Reply::Nil,
             "$" => {
-                let length = usize::try_from(number(rest)?).map_err(|_| strange())?;
+                let length = usize::try_from(number(rest)?).map_err(|_| malformed())?;
                 let mut bytes = vec![0; length + 2];
                 self.stream.read_exact(&mut bytes)?;
                 bytes.truncate(length);
@@ -131,7 +131,7 @@ impl Connection {
                 let list = (0..number(rest)?).map(|_| self.read());
                 Reply::List(list.collect::<io::Result<_>>()?)
             }
-            _ => return Err(strange()),
+            _ => return Err(malformed()),
         })
     }
 }

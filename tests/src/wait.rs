@@ -1,4 +1,4 @@
-//! Waiting for a condition, and not for time.
+//! Waits for a condition.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use tokio::time::sleep;
 ///
 /// # Panics
 ///
-/// When it does not come to hold.
+/// When it does not hold in time.
 pub async fn within(what: &str, limit: Duration, mut condition: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
     while !condition().await {

@@ -53,15 +53,15 @@ async fn allocations(app: &Router, path: &str, cookie: &str) -> usize {
     for _ in 0..ROUNDS {
         let (app, request) = (app.clone(), request(path, cookie));
         let region = Region::new(ALLOCATOR);
-        let answer = app.oneshot(request).await.unwrap();
+        let response = app.oneshot(request).await.unwrap();
         least = least.min(region.change().allocations);
-        assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(response.status(), StatusCode::OK);
     }
     least
 }
 
 #[tokio::test]
-async fn each_kind_of_request_costs_so_many_allocations() {
+async fn allocations_per_request_are_bounded() {
     let (bare, app) = (routes(), app());
     let first = app.clone().oneshot(request("/write", "a=b")).await.unwrap();
     let cookie = first.headers()[SET_COOKIE].to_str().unwrap();

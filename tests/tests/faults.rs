@@ -2,28 +2,28 @@
 
 use std::future::Future;
 
-use tests::ordeal::Outcome;
-use tests::ordeal::faults;
+use tests::chaos::Outcome;
+use tests::chaos::faults;
 use tokio::sync::Mutex;
 
 /// Each has the machine for itself: how long a request takes is part of what is tested.
 static ALONE: Mutex<()> = Mutex::const_new(());
 
-async fn survives(fault: impl Future<Output = Outcome>) {
+async fn check(fault: impl Future<Output = Outcome>) {
     let _alone = ALONE.lock().await;
     let outcome = fault.await;
-    if let Err(fallen) = outcome.judge() {
-        panic!("{fallen}");
+    if let Err(violations) = outcome.verify() {
+        panic!("{violations}");
     }
 }
 
-macro_rules! ordeals {
+macro_rules! fault_tests {
     ($($fault:ident),* $(,)?) => { $(
         #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
         async fn $fault() {
-            survives(faults::$fault()).await;
+            check(faults::$fault()).await;
         }
     )* };
 }
 
-tests::every_fault!(ordeals);
+tests::every_fault!(fault_tests);

@@ -1,4 +1,4 @@
-//! Bytes as they could stand in a request's `Cookie` headers, sent to an app with one session.
+//! Arbitrary bytes as the `Cookie` headers of a request to an app with one session.
 
 use std::cell::RefCell;
 use std::str;
@@ -15,9 +15,9 @@ use cloakroom_core::{MemoryStore, Timestamp, Token};
 use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt;
 
-use crate::faults::{CountingStore, Stuck};
+use crate::faulty_store::{ConstantEntropy, CountingStore};
 
-/// The encrypted cookie of the session, as it was once given out: each time it looks different.
+/// An encrypted cookie of the session from an earlier run: each encryption differs.
 const ENCRYPTED: &str = include_str!("../../../fuzz/seeds/cookie_header/encrypted");
 
 /// How many cookies of the session's name are tried at most.
@@ -35,16 +35,16 @@ impl Sealing {
     pub(super) const ALL: [Self; 3] = [Self::Plain, Self::Signed, Self::Encrypted];
 }
 
-/// The headers, one a line, open the one session that there is if its cookie is one of the first two
-/// that could open something, byte for byte, and never otherwise; and what could open nothing costs no
-/// command of the store. With plain cookies as with signed and encrypted ones.
+/// The headers, one per line, authenticate the one existing session if and only if its cookie is one of
+/// the first two well-formed ones, byte for byte. Malformed cookies cost no command of the store. The
+/// same holds for plain, signed and encrypted cookies.
 ///
 /// # Panics
 ///
-/// When that does not hold.
+/// When one of these does not hold.
 pub fn cookie_header(bytes: &[u8]) {
     thread_local! {
-        static STAGES: RefCell<Option<[Stage; 3]>> = const { RefCell::new(None) };
+        static FIXTURES: RefCell<Option<[Fixture; 3]>> = const { RefCell::new(None) };
     }
     let headers: Result<Vec<_>, _> = bytes
         .split(|&byte| byte == b'\n')
@@ -53,65 +53,65 @@ pub fn cookie_header(bytes: &[u8]) {
     let Ok(headers) = headers else {
         return;
     };
-    STAGES.with_borrow_mut(|stages| {
-        let stages = stages.get_or_insert_with(|| Sealing::ALL.map(Stage::new));
-        for stage in stages {
-            stage.check(&headers);
+    FIXTURES.with_borrow_mut(|fixtures| {
+        let fixtures = fixtures.get_or_insert_with(|| Sealing::ALL.map(Fixture::new));
+        for fixture in fixtures {
+            fixture.check(&headers);
         }
     });
 }
 
 /// An app with one session, always the same.
-pub(super) struct Stage {
+pub(super) struct Fixture {
     sealing: Sealing,
     runtime: Runtime,
     app: Router,
     store: CountingStore,
-    /// The values of cookies that open the session.
+    /// The cookie values that authenticate the session.
     known: Vec<String>,
 }
 
-impl Stage {
+impl Fixture {
     pub(super) fn new(sealing: Sealing) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build();
         let clock = ManualClock::at(Timestamp::from_millis(1_800_000_000_000));
         let store = CountingStore::new(MemoryStore::with_clock(clock.clone()));
         let layer = SessionLayer::new(store.clone())
             .with_clock(clock)
-            .with_entropy(Stuck)
+            .with_entropy(ConstantEntropy)
             .with_cookie(config(sealing))
             .expect("browsers take it");
         let routes = Router::new().route("/begin", get(begin));
-        let mut stage = Self {
+        let mut fixture = Self {
             sealing,
             runtime: runtime.expect("a runtime"),
             app: routes.route("/", get(look)).layer(layer),
             store,
             known: Vec::new(),
         };
-        let begun = stage.ask("/begin", &[]);
+        let begun = fixture.send("/begin", &[]);
         let cookie = begun.headers()[SET_COOKIE].to_str().expect("it is ASCII");
         let pair = cookie.split(';').next().expect("a pair");
-        stage.known.push(value_of(pair).to_owned());
+        fixture.known.push(value_of(pair).to_owned());
         if sealing == Sealing::Encrypted {
-            stage.known.push(value_of(ENCRYPTED).to_owned());
+            fixture.known.push(value_of(ENCRYPTED).to_owned());
         }
-        stage
+        fixture
     }
 
-    /// The cookie that was given out, as a browser sends it.
+    /// The cookie of the session, as a browser sends it.
     pub(super) fn cookie(&self) -> String {
         format!("{}={}", CookieConfig::DEFAULT_NAME, self.known[0])
     }
 
-    /// Whether these headers open the session.
+    /// Whether these headers authenticate the session.
     pub(super) fn opens(&self, headers: &[HeaderValue]) -> bool {
-        let answer = self.ask("/", headers);
+        let response = self.send("/", headers);
         assert!(
-            !answer.headers().contains_key(SET_COOKIE),
-            "who looks gets no cookie"
+            !response.headers().contains_key(SET_COOKIE),
+            "a read sets no cookie"
         );
-        match answer.status() {
+        match response.status() {
             StatusCode::OK => true,
             StatusCode::NOT_FOUND => false,
             other => panic!("{other}"),
@@ -146,7 +146,7 @@ impl Stage {
         );
     }
 
-    /// Whether the store must be asked for it. Nobody without the key can make a sealed one.
+    /// Whether it is well-formed, so that the store is read. A sealed cookie cannot be made without the key.
     fn could_open(&self, value: &str) -> bool {
         match self.sealing {
             Sealing::Plain => Token::parse(value).is_some(),
@@ -154,14 +154,14 @@ impl Stage {
         }
     }
 
-    fn ask(&self, path: &str, headers: &[HeaderValue]) -> Response {
+    fn send(&self, path: &str, headers: &[HeaderValue]) -> Response {
         let mut request = Request::new(Body::empty());
         *request.uri_mut() = path.parse().expect("a path");
         for header in headers {
             request.headers_mut().append(COOKIE, header.clone());
         }
-        let answer = self.app.clone().oneshot(request);
-        self.runtime.block_on(answer).expect("infallible")
+        let response = self.app.clone().oneshot(request);
+        self.runtime.block_on(response).expect("infallible")
     }
 }
 

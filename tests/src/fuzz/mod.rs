@@ -1,5 +1,5 @@
-//! What must hold for any bytes that come from outside. `scripts/fuzz` lets a fuzzer look for bytes for
-//! which it does not; `tests/fuzz.rs` tries some of its own. Both begin from `fuzz/seeds`.
+//! Properties that must hold for any input from outside. `scripts/fuzz` runs a fuzzer on them, and the
+//! test module `sessions::fuzz_targets` tries random inputs. Both start from `fuzz/seeds`.
 
 mod cookie_header;
 mod record;
@@ -12,7 +12,7 @@ use cloakroom_core::Token;
 pub use self::cookie_header::cookie_header;
 pub use self::record::record;
 
-/// A token is read if it is the text of one, byte for byte, and nothing else is.
+/// A token is parsed if and only if it is the encoding of a token, byte for byte.
 ///
 /// # Panics
 ///

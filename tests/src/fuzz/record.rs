@@ -1,4 +1,4 @@
-//! Bytes as they could stand in the store.
+//! Arbitrary bytes as a stored value.
 
 use std::sync::Arc;
 
@@ -6,11 +6,11 @@ use cloakroom_core::codec::{self, Stored};
 use cloakroom_core::{Changes, Entries};
 use serde_json::{Value, json};
 
-/// The key of an entry that another request sets meanwhile.
+/// The key of an entry that a concurrent request sets.
 const FOREIGN: &str = "of another request";
 
-/// What is stored is read or refused; what was read is written as something that reads the same, and
-/// edits of it land on a fresher record as they did on the copy.
+/// Stored bytes decode or are rejected. A decoded record encodes to one that decodes equal, and edits of it
+/// replay on a fresher record as they applied to the copy.
 ///
 /// # Panics
 ///
@@ -31,7 +31,7 @@ pub fn record(bytes: &[u8]) {
     }
 }
 
-/// Edits every entry, each in another way, and replays that on what another request made meanwhile.
+/// Edits every entry, each in another way, and replays the edits on the changes of a concurrent request.
 fn edit(base: &Entries) {
     let (mut mine, mut changes) = (base.clone(), Changes::new());
     for (number, key) in base.keys().enumerate() {
@@ -39,7 +39,7 @@ fn edit(base: &Entries) {
             0 => drop(changes.remove(&mut mine, key)),
             1 => drop(changes.take(&mut mine, key)),
             2 => changes.set(&mut mine, key, &number).expect("it is JSON"),
-            // What is too deep cannot be read as a value; then nothing may be changed.
+            // A value nested too deeply cannot be parsed; then nothing may change.
             _ => drop(changes.update(&mut mine, key, |there: Option<Value>| json!([there]))),
         }
     }

@@ -1,4 +1,4 @@
-//! What a fuzzer begins from: few and small, in `fuzz/seeds`, a folder for each target.
+//! The seeds of the fuzz targets: few and small, in `fuzz/seeds`, one folder per target.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use axum::http::HeaderValue;
 use cloakroom::CookieConfig;
 use cloakroom_core::{Entropy, EntropyError, Timestamp, Token};
 
-use super::cookie_header::{Sealing, Stage};
+use super::cookie_header::{Fixture, Sealing};
 
 /// Records and tombstones as releases write them.
 const STORED: &str = "crates/cloakroom-core/tests/fixtures";
@@ -24,11 +24,11 @@ pub fn of(target: &str) -> Vec<(String, Vec<u8>)> {
     seeds
 }
 
-/// Writes the seeds anew.
+/// Rewrites the seeds.
 ///
 /// # Panics
 ///
-/// When that cannot be done.
+/// When they cannot be written.
 pub fn write() {
     let put = |target: &str, name: &str, seed: &[u8]| {
         let folder = folder(target);
@@ -36,7 +36,7 @@ pub fn write() {
         fs::write(folder.join(name), seed).expect("it can be written to");
     };
     let name = CookieConfig::DEFAULT_NAME;
-    let [plain, signed, encrypted] = Sealing::ALL.map(|sealing| Stage::new(sealing).cookie());
+    let [plain, signed, encrypted] = Sealing::ALL.map(|sealing| Fixture::new(sealing).cookie());
     let token = other_token();
     let several = format!("a=b; {name}={token};{plain} ; {name}=\"{token}\"");
     let lines = format!("{name}={token}\n{name}=;=;,\n {signed}\t");
@@ -57,25 +57,25 @@ pub fn write() {
     }
 }
 
-/// Which of the seeds of `cookie_header` open the session, and under which seal.
+/// Which seeds of `cookie_header` authenticate the session, and with which kind of cookie.
 #[must_use]
 pub fn that_open() -> Vec<String> {
     let mut found = Vec::new();
-    for stage in Sealing::ALL.map(|sealing| (sealing, Stage::new(sealing))) {
+    for fixture in Sealing::ALL.map(|sealing| (sealing, Fixture::new(sealing))) {
         for (name, seed) in of("cookie_header") {
             let headers = seed
                 .split(|&byte| byte == b'\n')
                 .map(HeaderValue::from_bytes);
             let headers: Result<Vec<_>, _> = headers.collect();
-            if headers.is_ok_and(|headers| stage.1.opens(&headers)) {
-                found.push(format!("{:?}: {name}", stage.0));
+            if headers.is_ok_and(|headers| fixture.1.opens(&headers)) {
+                found.push(format!("{:?}: {name}", fixture.0));
             }
         }
     }
     found
 }
 
-/// The token of a session that is not there.
+/// The token of a session that does not exist.
 fn other_token() -> String {
     #[derive(Debug)]
     struct Eight;

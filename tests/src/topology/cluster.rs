@@ -2,22 +2,22 @@
 
 use crate::redis::{RedisServer, free_port};
 use crate::resp::Reply;
-use crate::topology::{copied_at_once, tells, wait_for};
+use crate::topology::{info_has, wait_for, with_immediate_sync};
 
-/// How many primaries there are, and replicas: one of each primary.
+/// The number of primaries, each with one replica.
 const PRIMARIES: usize = 3;
 
 /// The number of slots of every cluster.
 const SLOTS: usize = 16_384;
 
-/// Three primaries and a replica of each.
+/// Three primaries, each with a replica.
 #[derive(Debug)]
 pub struct Cluster {
     nodes: Vec<RedisServer>,
 }
 
 impl Cluster {
-    /// Starts the nodes, and waits until each of them finds the cluster whole.
+    /// Starts the nodes, and waits until the cluster is complete for each of them.
     ///
     /// # Panics
     ///
@@ -29,7 +29,7 @@ impl Cluster {
         cluster.meet();
         cluster.share_slots();
         cluster.replicate();
-        cluster.wait_until_whole();
+        cluster.wait_until_complete();
         cluster
     }
 
@@ -61,8 +61,7 @@ impl Cluster {
         &self.nodes
     }
 
-    /// Makes a replica the primary of its slots, in agreement with the one it was, and waits until
-    /// all nodes know.
+    /// Performs a planned failover to a replica, and waits until all nodes know.
     ///
     /// # Panics
     ///
@@ -72,7 +71,7 @@ impl Cluster {
         ok(new.command(&["CLUSTER", "FAILOVER"]));
         self.wait_until_owned(SLOTS * index / PRIMARIES, new);
         for node in &self.nodes {
-            wait_for("a cluster that is whole", || is_whole(node));
+            wait_for("a complete cluster", || is_complete(node));
         }
     }
 
@@ -85,19 +84,21 @@ impl Cluster {
         self.nodes[index].kill();
     }
 
-    /// Waits until the replica of a primary that was lost has its slots, and all that are left know.
+    /// Waits until the replica of a lost primary has taken over its slots, and all other nodes know.
     ///
     /// # Panics
     ///
-    /// When it does not come to that.
+    /// When it does not in time.
     pub fn wait_until_replaced(&self, index: usize) {
-        let heir = &self.replicas()[index];
+        let successor = &self.replicas()[index];
         for node in self
             .nodes
             .iter()
             .filter(|node| node.port() != self.nodes[index].port())
         {
-            wait_for("an heir", || owns(node, SLOTS * index / PRIMARIES, heir));
+            wait_for("a successor", || {
+                owns(node, SLOTS * index / PRIMARIES, successor)
+            });
         }
     }
 
@@ -122,7 +123,7 @@ impl Cluster {
                     break;
                 }
                 for key in keys {
-                    // One that ends meanwhile is not there any more.
+                    // A key may expire or be deleted meanwhile.
                     from.command(&["MIGRATE", "127.0.0.1", &port, &key.text(), "0", "5000"]);
                 }
             }
@@ -132,7 +133,7 @@ impl Cluster {
         }
     }
 
-    /// Makes a replica the primary of its slots, without asking anyone.
+    /// Makes a replica the primary of its slots, without a vote.
     ///
     /// # Panics
     ///
@@ -141,7 +142,7 @@ impl Cluster {
         ok(self.replicas()[index].command(&["CLUSTER", "FAILOVER", "TAKEOVER"]));
     }
 
-    /// Begins to move the slot of a key from one primary to another.
+    /// Starts migrating the slot of a key from one primary to another.
     ///
     /// # Panics
     ///
@@ -162,7 +163,7 @@ impl Cluster {
         ok(from.command(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]));
     }
 
-    /// Ends the move of a slot, of which all keys have been moved, and waits until all nodes know.
+    /// Completes the migration of a slot whose keys have all been moved, and waits until all nodes know.
     ///
     /// # Panics
     ///
@@ -194,7 +195,7 @@ impl Cluster {
         }
     }
 
-    /// Every node gets to know every other.
+    /// Introduces every node to every other.
     fn meet(&self) {
         for (epoch, node) in self.nodes.iter().enumerate() {
             let epoch = (epoch + 1).to_string();
@@ -207,7 +208,7 @@ impl Cluster {
             }
         }
         for node in &self.nodes {
-            wait_for("a meeting", || {
+            wait_for("a handshake", || {
                 let nodes = node.command(&["CLUSTER", "NODES"]).text();
                 nodes.lines().count() == self.nodes.len() && !nodes.contains("handshake")
             });
@@ -228,16 +229,16 @@ impl Cluster {
         }
     }
 
-    fn wait_until_whole(&self) {
+    fn wait_until_complete(&self) {
         for node in &self.nodes {
-            wait_for("a whole cluster", || {
+            wait_for("a complete cluster", || {
                 let slots = node.command(&["CLUSTER", "SLOTS"]).list();
-                is_whole(node) && slots.len() == PRIMARIES
+                is_complete(node) && slots.len() == PRIMARIES
             });
         }
         for replica in self.replicas() {
             wait_for("a copy", || {
-                tells(replica, "replication", "master_link_status:up")
+                info_has(replica, "replication", "master_link_status:up")
             });
         }
     }
@@ -246,7 +247,7 @@ impl Cluster {
 fn start_node() -> RedisServer {
     RedisServer::start_from(&[], || {
         let bus = free_port().to_string();
-        let mut options = copied_at_once();
+        let mut options = with_immediate_sync();
         options.extend(
             [
                 ["--cluster-enabled", "yes"],
@@ -261,13 +262,13 @@ fn start_node() -> RedisServer {
     })
 }
 
-/// Whether this node takes that one for the owner of a slot.
-/// Whether a node takes the cluster for whole; it refuses commands until then.
-fn is_whole(node: &RedisServer) -> bool {
+/// Whether the cluster is complete for a node; until then it rejects commands.
+fn is_complete(node: &RedisServer) -> bool {
     let info = node.command(&["CLUSTER", "INFO"]).text();
     info.contains("cluster_state:ok")
 }
 
+/// Whether a node knows another one as the owner of a slot.
 fn owns(node: &RedisServer, slot: usize, owner: &RedisServer) -> bool {
     let ranges = node.command(&["CLUSTER", "SLOTS"]).list().into_iter();
     ranges
@@ -287,7 +288,7 @@ fn id(node: &RedisServer) -> String {
 
 fn slot(node: &RedisServer, key: &str) -> usize {
     let slot = node.command(&["CLUSTER", "KEYSLOT", key]).number();
-    usize::try_from(slot).expect("a slot is no less than zero")
+    usize::try_from(slot).expect("a slot is not negative")
 }
 
 /// A range of CLUSTER SLOTS: its first and last slot, and the port of its primary.

@@ -1,7 +1,7 @@
-//! More than one server, or one that is reached in another way than by a plain port.
+//! Setups other than one server on a plain port: cluster, sentinels, replicas, TLS.
 
 mod cluster;
-mod link;
+mod delay;
 mod replicated;
 mod sentinel;
 mod tls;
@@ -17,32 +17,32 @@ pub use self::tls::{Authority, Identity, TlsServer};
 use crate::redis::RedisServer;
 use crate::resp::Reply;
 
-/// How long servers may take to find each other.
+/// How long servers may take to connect to each other.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Waits for a condition.
 ///
 /// # Panics
 ///
-/// When it does not come.
+/// When it does not hold in time.
 pub fn wait_for(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
-        assert!(Instant::now() < deadline, "{what}: it does not come");
+        assert!(Instant::now() < deadline, "{what}: not in time");
         sleep(Duration::from_millis(10));
     }
 }
 
-/// Whether one of the lines that INFO answers is this one.
-pub(crate) fn tells(server: &RedisServer, section: &str, line: &str) -> bool {
+/// Whether INFO contains a line.
+pub(crate) fn info_has(server: &RedisServer, section: &str, line: &str) -> bool {
     match server.command(&["INFO", section]) {
         Reply::Bytes(text) => String::from_utf8_lossy(&text).lines().any(|l| l == line),
         _ => false, // still loading
     }
 }
 
-/// A replica gets its first copy at once.
-fn copied_at_once() -> Vec<String> {
+/// Options with which a replica gets its first copy without delay.
+fn with_immediate_sync() -> Vec<String> {
     ["--repl-diskless-sync-delay", "0"]
         .map(str::to_owned)
         .into()

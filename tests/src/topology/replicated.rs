@@ -1,12 +1,12 @@
-//! A primary and its replicas, without anybody who watches over them: a failover is the test's own act.
+//! A primary and its replicas, without sentinels: the test itself performs a failover.
 
 use std::time::Duration;
 
 use crate::redis::RedisServer;
-use crate::topology::link::Link;
-use crate::topology::{copied_at_once, tells, wait_for};
+use crate::topology::delay::DelayedPort;
+use crate::topology::{info_has, wait_for, with_immediate_sync};
 
-/// A primary, and replicas that have copied it.
+/// A primary and its replicas.
 #[derive(Debug)]
 pub struct Replicated {
     primary: RedisServer,
@@ -14,29 +14,29 @@ pub struct Replicated {
 }
 
 impl Replicated {
-    /// Starts them, and waits until the replicas have their copy.
+    /// Starts them, and waits until the replicas are in sync.
     ///
     /// # Panics
     ///
-    /// When they do not find each other.
+    /// When they do not connect to each other.
     #[must_use]
     pub fn start(replicas: usize) -> Self {
-        Self::start_apart(replicas, Duration::ZERO)
+        Self::start_with_delay(replicas, Duration::ZERO)
     }
 
-    /// The same, with replicas that every byte takes this long to and from.
+    /// The same, with this latency between primary and replicas.
     ///
     /// # Panics
     ///
-    /// When they do not find each other.
+    /// When they do not connect to each other.
     #[must_use]
-    pub fn start_apart(replicas: usize, apart: Duration) -> Self {
-        let start = || RedisServer::start_from(&[], copied_at_once);
+    pub fn start_with_delay(replicas: usize, delay: Duration) -> Self {
+        let start = || RedisServer::start_from(&[], with_immediate_sync);
         let primary = start();
         let replicas: Vec<_> = (0..replicas).map(|_| start()).collect();
-        let port = match apart {
+        let port = match delay {
             Duration::ZERO => primary.port(),
-            apart => Link::lay(primary.port(), apart).port(),
+            delay => DelayedPort::start(primary.port(), delay).port(),
         };
         let port = port.to_string();
         for replica in &replicas {
@@ -44,25 +44,25 @@ impl Replicated {
         }
         for replica in &replicas {
             wait_for("a copy", || {
-                tells(replica, "replication", "master_link_status:up")
+                info_has(replica, "replication", "master_link_status:up")
             });
         }
         let all = Self { primary, replicas };
-        // Something to hand on, so that they have something to tell of.
+        // Something to replicate, so that they acknowledge an offset.
         all.primary.command(&["PUBLISH", "to", "nobody"]);
         wait_for("the replicas", || all.online() == all.replicas.len());
         all
     }
 
-    /// How many replicas have told the primary how far they are. A new one does after a second.
+    /// How many replicas have acknowledged an offset. A new one does after a second.
     #[must_use]
     pub fn online(&self) -> usize {
-        let told = self.primary.command(&["INFO", "replication"]).text();
+        let info = self.primary.command(&["INFO", "replication"]).text();
         let online = |line: &&str| line.contains("state=online") && !line.contains("offset=0,");
-        told.lines().filter(online).count()
+        info.lines().filter(online).count()
     }
 
-    /// Lets the first replica lose its primary: what is written from now on does not reach it.
+    /// Disconnects the first replica from its primary: later writes do not reach it.
     pub fn cut_off(&self) {
         let nobody = crate::redis::free_port().to_string();
         self.replicas[0].command(&["REPLICAOF", "127.0.0.1", &nobody]);
@@ -81,13 +81,13 @@ impl Replicated {
         &self.replicas
     }
 
-    /// Kills the primary, and makes the first replica one.
+    /// Kills the primary, and promotes the first replica.
     pub fn fail_over(&mut self) -> &RedisServer {
         self.primary.kill();
-        let [heir, ..] = &self.replicas[..] else {
+        let [successor, ..] = &self.replicas[..] else {
             unreachable!("a failover needs a replica");
         };
-        heir.command(&["REPLICAOF", "NO", "ONE"]);
-        heir
+        successor.command(&["REPLICAOF", "NO", "ONE"]);
+        successor
     }
 }

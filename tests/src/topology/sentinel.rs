@@ -1,12 +1,12 @@
-//! A primary that sentinels watch over.
+//! A primary that is monitored by sentinels.
 
 use crate::redis::RedisServer;
-use crate::topology::{copied_at_once, tells, wait_for};
+use crate::topology::{info_has, wait_for, with_immediate_sync};
 
-/// What the sentinels call the primary and its replicas.
+/// The service name.
 const SERVICE: &str = "sessions";
 
-/// How many sentinels there are.
+/// The number of sentinels.
 const SENTINELS: usize = 3;
 
 /// A primary, two replicas, and three sentinels, of which two must agree.
@@ -17,15 +17,15 @@ pub struct Sentinel {
 }
 
 impl Sentinel {
-    /// Starts them, and waits until every sentinel knows all.
+    /// Starts them, and waits until every sentinel knows all servers.
     ///
     /// # Panics
     ///
-    /// When they do not find each other.
+    /// When they do not connect to each other.
     #[must_use]
     pub fn start() -> Self {
         let servers: Vec<_> = (0..3)
-            .map(|_| RedisServer::start_from(&[], copied_at_once))
+            .map(|_| RedisServer::start_from(&[], with_immediate_sync))
             .collect();
         let primary = servers[0].port().to_string();
         for replica in &servers[1..] {
@@ -33,7 +33,7 @@ impl Sentinel {
         }
         for replica in &servers[1..] {
             wait_for("a copy", || {
-                tells(replica, "replication", "master_link_status:up")
+                info_has(replica, "replication", "master_link_status:up")
             });
         }
         let sentinels = (0..SENTINELS).map(|_| start_sentinel(&primary)).collect();
@@ -67,17 +67,17 @@ impl Sentinel {
         &self.servers
     }
 
-    /// The same, to kill one.
+    /// The same, mutable: to kill one.
     #[must_use]
     pub fn servers_mut(&mut self) -> &mut [RedisServer] {
         &mut self.servers
     }
 
-    /// The port of the primary, as a sentinel tells it.
+    /// The port of the primary, according to a sentinel.
     ///
     /// # Panics
     ///
-    /// When the sentinel does not answer.
+    /// When the sentinel does not respond.
     #[must_use]
     pub fn primary(&self) -> u16 {
         let words = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE];

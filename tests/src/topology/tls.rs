@@ -5,7 +5,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use crate::redis::{RedisServer, free_port};
 use crate::resp::Reply;
 
-/// Someone who signs certificates.
+/// A certificate authority.
 #[derive(Debug)]
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
@@ -19,7 +19,7 @@ pub struct Identity {
 }
 
 impl Authority {
-    /// One that nobody knows.
+    /// A new, self-signed one.
     ///
     /// # Panics
     ///
@@ -27,7 +27,7 @@ impl Authority {
     #[must_use]
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
-        // Unlike those that it signs: else each of them looks as if it had signed itself.
+        // Must differ from the names that it signs, or those certificates would look self-signed.
         params
             .distinguished_name
             .push(DnType::CommonName, "authority");

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use cloakroom_core::store::{Loaded, Updated};
 use cloakroom_core::{SessionId, Store};
 use cloakroom_redis::NearCache;
-use tests::dice::Dice;
-use tests::ledger::Ledger;
-use tests::long::times;
+use tests::history::History;
+use tests::iterations::times;
+use tests::records::{MINUTE, next, number, recent, session, tombstone};
 use tests::redis::RedisServer;
 use tests::resp::Reply;
-use tests::samples::{MINUTE, next, number, recent, session, tombstone};
+use tests::rng::Rng;
 use tests::topology::Cluster;
 use tests::wait::within;
 use tokio::task::JoinSet;
@@ -32,7 +32,7 @@ const AT_ONCE: usize = 8;
 const ROUND: Duration = Duration::from_millis(20);
 
 /// So many troubles are all there are, one after the other.
-const TROUBLES: u64 = 60;
+const DISRUPTIONS: u64 = 60;
 
 /// What somebody who was refused waits before the next attempt. Without it, the others would not get to run.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -41,19 +41,19 @@ const PAUSE: Duration = Duration::from_millis(1);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The servers, what is known of their sessions, and how much is to do.
-struct Scene {
+struct Setup {
     servers: [NearCache; 2],
-    ledger: Ledger,
+    history: History,
     left: AtomicI64,
     /// When nothing was left to do.
-    spent: OnceLock<Instant>,
+    finished_at: OnceLock<Instant>,
     /// How many troubles there were.
-    troubles: AtomicU64,
-    over: AtomicBool,
+    disruptions: AtomicU64,
+    stop: AtomicBool,
 }
 
-impl Scene {
-    async fn set(url: &str) -> Arc<Self> {
+impl Setup {
+    async fn start(url: &str) -> Arc<Self> {
         let servers = [near(url).await, near(url).await];
         let mut ids = Vec::new();
         for _ in 0..SESSIONS {
@@ -61,26 +61,26 @@ impl Scene {
         }
         Arc::new(Self {
             servers,
-            ledger: Ledger::new(&ids, WINDOW + ROUND),
+            history: History::new(&ids, WINDOW + ROUND),
             left: AtomicI64::new(times(30_000, 1_000_000)),
-            spent: OnceLock::new(),
-            troubles: AtomicU64::new(0),
-            over: AtomicBool::new(false),
+            finished_at: OnceLock::new(),
+            disruptions: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
         })
     }
 
     /// Works until all is done, all troubles have come, and the caches took their part in it; `trouble`
     /// makes them.
-    async fn play(self: Arc<Self>, trouble: impl Fn(&Ledger, u64) + Send + 'static) {
+    async fn run(self: Arc<Self>, disrupt: impl Fn(&History, u64) + Send + 'static) {
         let mut workers = JoinSet::new();
         for worker in 0..2 * AT_ONCE {
             workers.spawn(Arc::clone(&self).work(worker));
         }
-        let scene = Arc::clone(&self);
-        let troubles = tokio::task::spawn_blocking(move || {
-            while !scene.over.load(Ordering::Relaxed) {
-                trouble(&scene.ledger, scene.troubles.load(Ordering::Relaxed));
-                scene.troubles.fetch_add(1, Ordering::Relaxed);
+        let setup = Arc::clone(&self);
+        let disruptions = tokio::task::spawn_blocking(move || {
+            while !setup.stop.load(Ordering::Relaxed) {
+                disrupt(&setup.history, setup.disruptions.load(Ordering::Relaxed));
+                setup.disruptions.fetch_add(1, Ordering::Relaxed);
                 std::thread::sleep(Duration::from_millis(50));
             }
         });
@@ -88,66 +88,66 @@ impl Scene {
         while let Some(worked) = workers.join_next().await {
             broken = broken.or(worked.err());
         }
-        self.over.store(true, Ordering::Relaxed);
+        self.stop.store(true, Ordering::Relaxed);
         assert!(broken.is_none(), "every read is as it must be: {broken:?}");
-        troubles.await.expect("trouble is made");
+        disruptions.await.expect("trouble is made");
         for server in &self.servers {
             within("trusted again", PATIENCE, async || server.stats().coherent).await;
         }
-        self.settle().await;
+        self.check_stored().await;
     }
 
     /// Whether an operation is to do. Fewer than asked for are never done; more, while a cache was of
     /// too little use for the suite to tell anything: one that troubles kept from being trusted.
-    fn to_do(&self) -> bool {
+    fn continues(&self) -> bool {
         let left = self.left.fetch_sub(1, Ordering::Relaxed);
         if left > 0 {
             return true;
         }
         let stats = self.servers.each_ref().map(NearCache::stats);
-        let troubles = self.troubles.load(Ordering::Relaxed);
+        let disruptions = self.disruptions.load(Ordering::Relaxed);
         let served = stats
             .iter()
             .all(|stats| stats.hits > stats.misses / 4 && stats.cleared > 2);
-        let served = served && troubles >= TROUBLES;
+        let served = served && disruptions >= DISRUPTIONS;
         assert!(
-            served || self.spent.get_or_init(Instant::now).elapsed() < PATIENCE,
-            "{troubles} troubles, {stats:?}"
+            served || self.finished_at.get_or_init(Instant::now).elapsed() < PATIENCE,
+            "{disruptions} disruptions, {stats:?}"
         );
         !served
     }
 
     async fn work(self: Arc<Self>, worker: usize) {
-        let mut dice = Dice::new(worker as u64);
+        let mut rng = Rng::new(worker as u64);
         let server = worker % 2;
-        while self.to_do() {
-            let page = roll(&mut dice, SESSIONS);
-            match roll(&mut dice, 1000) {
-                0..700 => drop(self.read(server, page).await),
-                700..970 => self.write(server, page).await,
-                970..997 => self.touch(server, page).await,
-                _ => self.end(server, page).await,
+        while self.continues() {
+            let slot = below(&mut rng, SESSIONS);
+            match below(&mut rng, 1000) {
+                0..700 => drop(self.read(server, slot).await),
+                700..970 => self.write(server, slot).await,
+                970..997 => self.touch(server, slot).await,
+                _ => self.end(server, slot).await,
             }
         }
     }
 
     /// Reads as a request does, and checks what it sees.
-    async fn read(self: &Arc<Self>, server: usize, page: usize) -> Option<(SessionId, Loaded)> {
-        let id = self.ledger.id(page);
+    async fn read(self: &Arc<Self>, server: usize, slot: usize) -> Option<(SessionId, Loaded)> {
+        let id = self.history.id(slot);
         let began = Instant::now();
         let Ok(saw) = recent(&self.servers[server], id).await else {
             sleep(PAUSE).await;
             return None;
         };
-        self.ledger.check(page, id, server, began, &saw);
-        if !matches!(saw, Loaded::Record(_)) && self.ledger.claim(page, id) {
-            tokio::spawn(Arc::clone(self).begin_anew(server, page));
+        self.history.check(slot, id, server, began, &saw);
+        if !matches!(saw, Loaded::Record(_)) && self.history.claim(slot, id) {
+            tokio::spawn(Arc::clone(self).replace_later(server, slot));
         }
         Some((id, saw))
     }
 
-    async fn write(self: &Arc<Self>, server: usize, page: usize) {
-        let Some((id, Loaded::Record(mut record))) = self.read(server, page).await else {
+    async fn write(self: &Arc<Self>, server: usize, slot: usize) {
+        let Some((id, Loaded::Record(mut record))) = self.read(server, slot).await else {
             return;
         };
         for _ in 0..100 {
@@ -155,7 +155,7 @@ impl Scene {
             let update = self.servers[server].update(id, record.revision(), &edited, MINUTE);
             match update.await {
                 Ok(Updated::Updated) => {
-                    return self.ledger.written(page, id, server, number(&edited));
+                    return self.history.record_write(slot, id, server, number(&edited));
                 }
                 Ok(Updated::Conflict(there)) => record = there,
                 Ok(Updated::Ended(_) | Updated::Missing) | Err(_) => return,
@@ -163,8 +163,8 @@ impl Scene {
         }
     }
 
-    async fn touch(self: &Arc<Self>, server: usize, page: usize) {
-        let Some((id, Loaded::Record(record))) = self.read(server, page).await else {
+    async fn touch(self: &Arc<Self>, server: usize, slot: usize) {
+        let Some((id, Loaded::Record(record))) = self.read(server, slot).await else {
             return;
         };
         let seen = record.seen().plus(Duration::from_millis(1));
@@ -172,38 +172,38 @@ impl Scene {
         drop(touch.await);
     }
 
-    async fn end(self: &Arc<Self>, server: usize, page: usize) {
-        let Some((id, Loaded::Record(record))) = self.read(server, page).await else {
+    async fn end(self: &Arc<Self>, server: usize, slot: usize) {
+        let Some((id, Loaded::Record(record))) = self.read(server, slot).await else {
             return;
         };
-        self.ledger.ends(page, id);
+        self.history.record_end_started(slot, id);
         let stone = tombstone(&record);
         if self.servers[server]
             .end(id, None, &stone, MINUTE)
             .await
             .is_ok()
         {
-            self.ledger.ended(page, id, server);
+            self.history.record_end(slot, id, server);
             // So that somebody can see it alive who should not.
             sleep(Duration::from_millis(20)).await;
         }
     }
 
     /// Not at once: for a while, both servers look for a session that is over.
-    async fn begin_anew(self: Arc<Self>, server: usize, page: usize) {
+    async fn replace_later(self: Arc<Self>, server: usize, slot: usize) {
         sleep(WINDOW + WINDOW / 4).await;
         loop {
             if let Some(new) = begin(&self.servers[server]).await {
-                return self.ledger.replace(page, new);
+                return self.history.replace(slot, new);
             }
             sleep(Duration::from_millis(10)).await;
         }
     }
 
     /// Whatever was acknowledged is there.
-    async fn settle(&self) {
-        for page in 0..self.ledger.len() {
-            let (id, numbers, there) = self.ledger.acknowledged(page);
+    async fn check_stored(&self) {
+        for slot in 0..self.history.len() {
+            let (id, numbers, there) = self.history.acknowledged(slot);
             match self.stored(id).await {
                 Loaded::Record(record) => {
                     let last = numbers.last().copied().unwrap_or(1);
@@ -232,9 +232,9 @@ async fn begin(server: &NearCache) -> Option<SessionId> {
     created.is_ok().then_some(id)
 }
 
-fn roll(dice: &mut Dice, sides: usize) -> usize {
-    let high = u32::try_from(dice.roll() >> 32).expect("half of it is left");
-    high as usize % sides
+fn below(rng: &mut Rng, limit: usize) -> usize {
+    let high = u32::try_from(rng.next_u64() >> 32).expect("half of it is left");
+    high as usize % limit
 }
 
 /// Cuts the connections that the server tells what changes: those with a `t` among their flags.
@@ -252,43 +252,43 @@ fn cut_tracking(server: &RedisServer) {
     }
 }
 
-fn flush(ledger: &Ledger, servers: &[RedisServer]) {
-    let since = ledger.flushes();
+fn flush(history: &History, servers: &[RedisServer]) {
+    let since = history.record_flush_started();
     for server in servers {
         server.command(&["FLUSHDB"]);
     }
-    ledger.flushed(since);
+    history.record_flush(since);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn on_one_server() {
+async fn reads_are_coherent_on_one_server() {
     let redis = Arc::new(RedisServer::start());
-    let scene = Scene::set(&redis.url()).await;
+    let setup = Setup::start(&redis.url()).await;
     let server = Arc::clone(&redis);
-    scene
-        .play(move |ledger, round| match round % TROUBLES {
+    setup
+        .run(move |history, round| match round % DISRUPTIONS {
             7 | 23 | 31 | 47 => cut_tracking(&server),
-            15 => flush(ledger, std::slice::from_ref(&*server)),
+            15 => flush(history, std::slice::from_ref(&*server)),
             _ => {}
         })
         .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn on_a_cluster() {
+async fn reads_are_coherent_on_a_cluster() {
     let cluster = Arc::new(Cluster::start());
-    let scene = Scene::set(&cluster.url()).await;
+    let setup = Setup::start(&cluster.url()).await;
     let servers = Arc::clone(&cluster);
     let failed_over = AtomicBool::new(false);
-    scene
-        .play(move |ledger, round| match round % TROUBLES {
+    setup
+        .run(move |history, round| match round % DISRUPTIONS {
             9 | 25 | 45 => servers.nodes().iter().for_each(cut_tracking),
             17 => {
                 let primaries = match failed_over.load(Ordering::Relaxed) {
                     true => &[&servers.replicas()[..1], &servers.primaries()[1..]],
                     false => &[servers.primaries(), &[]],
                 };
-                primaries.iter().for_each(|some| flush(ledger, some));
+                primaries.iter().for_each(|some| flush(history, some));
             }
             33 if !failed_over.swap(true, Ordering::Relaxed) => servers.fail_over(0),
             _ => {}

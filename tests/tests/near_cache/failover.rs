@@ -5,8 +5,8 @@ use std::time::Duration;
 use cloakroom_core::store::Loaded;
 use cloakroom_core::{Record, SessionId, Store};
 use cloakroom_redis::{NearCache, RedisStore};
+use tests::records::recent;
 use tests::redis::RedisServer;
-use tests::samples::recent;
 use tests::topology::{Cluster, Sentinel, wait_for};
 use tests::wait::within;
 
@@ -16,14 +16,14 @@ use super::{SLACK, WINDOW, begin, coherent, near, write};
 const ELECTION: Duration = Duration::from_secs(30);
 
 /// A server with a near cache, one without, and what both look at.
-struct Scene {
+struct Setup {
     here: NearCache,
     elsewhere: RedisStore,
     sessions: Vec<(SessionId, Record)>,
 }
 
-impl Scene {
-    async fn set(url: &str) -> Self {
+impl Setup {
+    async fn start(url: &str) -> Self {
         let here = near(url).await;
         let elsewhere = RedisStore::connect(url).await.expect("it runs");
         let mut sessions = Vec::new();
@@ -37,25 +37,25 @@ impl Scene {
         }
     }
 
-    async fn is_not_believed(&self) {
+    async fn stops_serving(&self) {
         let knows = async || !self.here.stats().coherent;
         within("it knows", WINDOW + SLACK, knows).await;
     }
 
     /// What somebody else writes from now on is seen here within the window.
-    async fn is_followed(&self) {
+    async fn follows(&self) {
         let (here, elsewhere) = (&self.here, &self.elsewhere);
         for (id, record) in &self.sessions {
             within("the new primary takes writes", ELECTION, async || {
                 elsewhere.load(*id).await.is_ok() && here.load(*id).await.is_ok()
             })
             .await;
-            self.hears_of_a_write(*id, record).await;
+            self.sees_a_write(*id, record).await;
         }
         coherent(here).await;
     }
 
-    async fn hears_of_a_write(&self, id: SessionId, record: &Record) {
+    async fn sees_a_write(&self, id: SessionId, record: &Record) {
         let expected = Loaded::Record(write(&self.elsewhere, id, record).await);
         within("it is heard", WINDOW + SLACK, async || {
             let seen = recent(&self.here, id).await;
@@ -66,7 +66,7 @@ impl Scene {
 }
 
 /// Waits until replicas hold as many keys as their primary.
-fn copied(primary: &RedisServer, replicas: &[&RedisServer]) {
+fn wait_until_copied(primary: &RedisServer, replicas: &[&RedisServer]) {
     let count = primary.command(&["DBSIZE"]);
     for replica in replicas {
         wait_for("a copy", || replica.command(&["DBSIZE"]) == count);
@@ -74,54 +74,54 @@ fn copied(primary: &RedisServer, replicas: &[&RedisServer]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_planned_failover_of_a_cluster_is_followed() {
+async fn a_planned_cluster_failover_is_followed() {
     let cluster = Cluster::start();
     for index in 0..2 {
-        let scene = Scene::set(&cluster.url()).await;
+        let setup = Setup::start(&cluster.url()).await;
         cluster.fail_over(index);
-        scene.is_followed().await;
+        setup.follows().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_primary_of_a_cluster_is_believed_no_more_and_its_successor_is() {
+async fn after_a_cluster_primary_is_killed_its_successor_is_followed() {
     let mut cluster = Cluster::start();
-    let scene = Scene::set(&cluster.url()).await;
-    copied(&cluster.primaries()[0], &[&cluster.replicas()[0]]);
+    let setup = Setup::start(&cluster.url()).await;
+    wait_until_copied(&cluster.primaries()[0], &[&cluster.replicas()[0]]);
     cluster.kill(0);
-    scene.is_not_believed().await;
-    scene.is_followed().await;
+    setup.stops_serving().await;
+    setup.follows().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_primary_with_sentinels_is_believed_no_more_and_its_successor_is() {
+async fn after_a_primary_with_sentinels_is_killed_its_successor_is_followed() {
     let mut sentinel = Sentinel::start();
-    let scene = Scene::set(&sentinel.url()).await;
+    let setup = Setup::start(&sentinel.url()).await;
     let [primary, replicas @ ..] = sentinel.servers() else {
         unreachable!("there are three");
     };
-    copied(primary, &replicas.iter().collect::<Vec<_>>());
+    wait_until_copied(primary, &replicas.iter().collect::<Vec<_>>());
     sentinel.servers_mut()[0].kill();
-    scene.is_not_believed().await;
-    scene.is_followed().await;
+    setup.stops_serving().await;
+    setup.follows().await;
 }
 
 /// The old primary hangs, takes itself for one when it wakes, and is a replica some time after.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_frozen_primary_with_sentinels_is_not_believed_when_it_wakes() {
+async fn a_frozen_primary_with_sentinels_is_not_trusted_when_it_resumes() {
     let sentinel = Sentinel::start();
-    let scene = Scene::set(&sentinel.url()).await;
+    let setup = Setup::start(&sentinel.url()).await;
     let [primary, replicas @ ..] = sentinel.servers() else {
         unreachable!("there are three");
     };
-    copied(primary, &replicas.iter().collect::<Vec<_>>());
+    wait_until_copied(primary, &replicas.iter().collect::<Vec<_>>());
     primary.freeze();
-    scene.is_not_believed().await;
-    scene.is_followed().await;
+    setup.stops_serving().await;
+    setup.follows().await;
     primary.thaw();
-    let (id, _) = scene.sessions[0];
-    let Loaded::Record(record) = scene.elsewhere.load(id).await.expect("it answers") else {
+    let (id, _) = setup.sessions[0];
+    let Loaded::Record(record) = setup.elsewhere.load(id).await.expect("it answers") else {
         panic!("it is there");
     };
-    scene.hears_of_a_write(id, &record).await;
+    setup.sees_a_write(id, &record).await;
 }

@@ -4,30 +4,30 @@ use std::time::Duration;
 
 use cloakroom_core::store::Loaded;
 use cloakroom_redis::{NearCache, RedisStore};
-use tests::proxy::{Proxy, Weather};
+use tests::proxy::{Network, Proxy};
+use tests::records::recent;
 use tests::redis::RedisServer;
-use tests::samples::recent;
 use tests::wait::within;
 
-use super::{PATIENCE, SLACK, WINDOW, begin, coherent, near, remembered, seen, write};
+use super::{PATIENCE, SLACK, WINDOW, begin, cached, coherent, near, seen, write};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silent_link_is_found_within_the_window() {
+async fn a_silent_connection_is_detected_within_the_window() {
     let redis = RedisServer::start();
     let proxy = Proxy::start(redis.port()).await;
     let here = near(&proxy.url()).await;
     let elsewhere = RedisStore::connect(redis.url()).await.expect("it runs");
     let (id, record) = begin(&here).await;
     within("it is remembered", PATIENCE, async || {
-        remembered(&here, id).await.is_some()
+        cached(&here, id).await.is_some()
     })
     .await;
-    proxy.set(Weather::Swallowed);
+    proxy.set(Network::Blackholed);
     let record = write(&elsewhere, id, &record).await;
     within("it knows", WINDOW + SLACK, async || !here.stats().coherent).await;
     assert!(recent(&here, id).await.is_err(), "Redis cannot be asked");
-    proxy.set(Weather::Fair);
-    proxy.cut();
+    proxy.set(Network::Normal);
+    proxy.disconnect();
     coherent(&here).await;
     within("it is back", PATIENCE, async || {
         recent(&here, id).await.is_ok()
@@ -37,7 +37,7 @@ async fn a_silent_link_is_found_within_the_window() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_happens_while_it_is_cut_off_is_not_missed() {
+async fn changes_during_a_disconnect_are_not_missed() {
     let redis = RedisServer::start();
     let proxy = Proxy::start(redis.port()).await;
     let here = near(&proxy.url()).await;
@@ -50,7 +50,7 @@ async fn what_happens_while_it_is_cut_off_is_not_missed() {
         })
         .await;
         let cleared = here.stats().cleared;
-        proxy.cut();
+        proxy.disconnect();
         record = write(&elsewhere, id, &record).await;
         let expected = Loaded::Record(record.clone());
         within("it is seen", WINDOW + SLACK, async || {
@@ -65,7 +65,7 @@ async fn what_happens_while_it_is_cut_off_is_not_missed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_was_restarted_is_heard_anew() {
+async fn invalidations_resume_after_a_restart() {
     let mut redis = RedisServer::start();
     let here = near(&redis.url()).await;
     let (id, _) = begin(&here).await;
@@ -82,7 +82,7 @@ async fn a_server_that_was_restarted_is_heard_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_no_primary_any_more_is_not_believed() {
+async fn a_demoted_primary_is_not_trusted() {
     let (redis, other) = (RedisServer::start(), RedisServer::start());
     let here = near(&redis.url()).await;
     redis.command(&["REPLICAOF", "127.0.0.1", &other.port().to_string()]);
@@ -92,7 +92,7 @@ async fn a_server_that_is_no_primary_any_more_is_not_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_right_to_be_told_it_asks_redis_every_time() {
+async fn without_the_right_to_track_keys_every_read_goes_to_redis() {
     let redis = RedisServer::start();
     redis.add_user(&["+client|trackinginfo"]);
     let store = RedisStore::builder(redis.url())
@@ -101,7 +101,7 @@ async fn without_the_right_to_be_told_it_asks_redis_every_time() {
     let near = NearCache::new(store.connect().await.expect("it may"));
     let (id, record) = begin(&near).await;
     for _ in 0..20 {
-        assert_eq!(remembered(&near, id).await, None);
+        assert_eq!(cached(&near, id).await, None);
         assert_eq!(seen(&near, id).await, Loaded::Record(record.clone()));
     }
     assert!(!near.stats().coherent);
@@ -111,7 +111,7 @@ async fn without_the_right_to_be_told_it_asks_redis_every_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_work_is_an_error() {
+async fn invalid_options_are_rejected() {
     let redis = RedisServer::start();
     let store = RedisStore::connect(redis.url()).await.expect("it runs");
     let builder = || NearCache::builder(store.clone());

@@ -4,15 +4,15 @@ mod coherence;
 mod commands;
 mod failover;
 mod gaps;
-mod hearing;
+mod invalidation;
 
 use std::time::Duration;
 
 use cloakroom_core::store::{Created, Loaded, Updated};
 use cloakroom_core::{Record, SessionId, Store};
 use cloakroom_redis::{NearCache, RedisStore};
+use tests::records::{MINUTE, next, number, recent, session};
 use tests::redis::RedisServer;
-use tests::samples::{MINUTE, next, number, recent, session};
 use tests::wait::within;
 
 /// The window of a near cache that is told no other.
@@ -58,7 +58,7 @@ async fn seen(near: &NearCache, id: SessionId) -> Loaded {
 }
 
 /// What it would see without a command; `None` if it would take one.
-async fn remembered(near: &NearCache, id: SessionId) -> Option<Loaded> {
+async fn cached(near: &NearCache, id: SessionId) -> Option<Loaded> {
     let hits = near.stats().hits;
     let found = seen(near, id).await;
     (near.stats().hits > hits).then_some(found)

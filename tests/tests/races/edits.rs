@@ -7,21 +7,21 @@ use cloakroom::{Expiry, Session, SessionLayer, days};
 use cloakroom_redis::RedisStore;
 use tokio::task::JoinSet;
 
-use super::{Servers, TRIALS, send};
+use super::servers::{Servers, TRIALS, send};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_edits_of_different_entries_both_land() {
+async fn concurrent_edits_of_different_entries_are_both_kept() {
     let servers = Servers::start().await;
     for trial in 0..TRIALS {
         let cookie = servers.begin().await;
-        let answers = servers
+        let responses = servers
             .race(vec![
                 (format!("/set/left/{trial}"), cookie.clone()),
                 (format!("/set/right/{trial}"), cookie.clone()),
             ])
             .await;
-        for (_, answer) in answers {
-            assert_eq!((answer.status, answer.cookie), (StatusCode::OK, None));
+        for (_, response) in responses {
+            assert_eq!((response.status, response.cookie), (StatusCode::OK, None));
         }
         for key in ["left", "right"] {
             assert_eq!(servers.read(key, &cookie).await, trial.to_string());
@@ -31,21 +31,21 @@ async fn two_edits_of_different_entries_both_land() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_increments_end_at_a_thousand() {
+async fn a_thousand_concurrent_increments_are_all_kept() {
     let servers = Servers::start().await;
     let cookie = servers.begin().await;
-    let answers = servers
+    let responses = servers
         .race(vec![("/hit".to_owned(), cookie.clone()); 1000])
         .await;
-    for (_, answer) in &answers {
-        assert_eq!(answer.status, StatusCode::OK);
+    for (_, response) in &responses {
+        assert_eq!(response.status, StatusCode::OK);
     }
     let (_, stored, _) = servers.only_key();
     assert!(stored.contains("\"hits\":1000"), "{stored}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn writers_that_keep_coming_starve_nobody() {
+async fn continuous_writers_do_not_starve_each_other() {
     let servers = Servers::start().await;
     let cookie = servers.begin().await;
     let mut clients = JoinSet::new();
@@ -53,8 +53,8 @@ async fn writers_that_keep_coming_starve_nobody() {
         let (app, cookie) = (servers.apps[index % 2].clone(), cookie.clone());
         clients.spawn(async move {
             for _ in 0..20 {
-                let answer = send(app.clone(), "/hit".to_owned(), Some(cookie.clone())).await;
-                assert_eq!(answer.status, StatusCode::OK);
+                let response = send(app.clone(), "/hit".to_owned(), Some(cookie.clone())).await;
+                assert_eq!(response.status, StatusCode::OK);
             }
         });
     }
@@ -66,7 +66,7 @@ async fn writers_that_keep_coming_starve_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_value_taken_once_is_given_to_one_request() {
+async fn take_once_gives_a_value_to_exactly_one_request() {
     let servers = Servers::start().await;
     for _ in 0..TRIALS / 4 {
         let cookie = servers.begin().await;
@@ -74,17 +74,17 @@ async fn a_value_taken_once_is_given_to_one_request() {
         // Writers beside it make the takers try again.
         requests.push(("/hit".to_owned(), cookie.clone()));
         requests.push(("/hit".to_owned(), cookie.clone()));
-        let answers = servers.race(requests).await;
-        let given = answers
+        let responses = servers.race(requests).await;
+        let given = responses
             .iter()
-            .filter(|(_, answer)| answer.body == "1")
+            .filter(|(_, response)| response.body == "1")
             .count();
         assert_eq!(given, 1);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn remembering_beside_edits_keeps_both() {
+async fn a_concurrent_edit_and_expiry_change_are_both_kept() {
     let servers = Servers::start().await;
     let expiry = Expiry::idle(days(7)).absolute(days(30));
     let remember = move |session: Session| async move { session.set_expiry(expiry) };

@@ -5,17 +5,17 @@ use cloakroom::core::entropy::{Entropy, EntropyError};
 use cloakroom::{Session, SessionError, SessionErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tests::app::Stage;
-use tests::browser::Effect;
-use tests::faults::Verb::{Create, Load, Update};
+use tests::app::Fixture;
+use tests::browser::CookieChange;
+use tests::faulty_store::Verb::{Create, Load, Update};
 
 #[tokio::test]
-async fn an_edit_over_the_limit_changes_nothing() {
-    let stage = Stage::memory();
-    let layer = stage.layer().with_max_record_size(2000).unwrap();
-    let mut browser = stage.browser_of(layer);
-    let answer = browser
-        .act(|session| async move {
+async fn an_edit_over_the_size_limit_changes_nothing() {
+    let fixture = Fixture::memory();
+    let layer = fixture.layer().with_max_record_size(2000).unwrap();
+    let mut browser = fixture.browser_of(layer);
+    let response = browser
+        .request(|session| async move {
             session.insert("small", "x".repeat(1000))?;
             let error = session.insert("large", "y".repeat(1500)).unwrap_err();
             assert_eq!(error.kind(), SessionErrorKind::TooLarge);
@@ -36,9 +36,9 @@ async fn an_edit_over_the_limit_changes_nothing() {
             session.insert("small", "shorter")
         })
         .await;
-    stage.expect(&answer, 200, &[Create], Effect::Set);
+    fixture.assert_response(&response, 200, &[Create], CookieChange::Set);
     browser
-        .act(|session| async move {
+        .request(|session| async move {
             assert_eq!(session.get::<String>("small")?.as_deref(), Some("shorter"));
             assert_eq!(session.keys(), ["small"]);
             Ok(())
@@ -47,13 +47,13 @@ async fn an_edit_over_the_limit_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_session_that_grows_in_small_steps_ends_at_the_limit() {
+async fn growth_in_small_steps_stops_at_the_size_limit() {
     const LIMIT: usize = 1024;
-    let stage = Stage::memory();
-    let layer = stage.layer().with_max_record_size(LIMIT).unwrap();
-    let mut browser = stage.browser_of(layer);
-    let answer = browser
-        .act(|session| async move {
+    let fixture = Fixture::memory();
+    let layer = fixture.layer().with_max_record_size(LIMIT).unwrap();
+    let mut browser = fixture.browser_of(layer);
+    let response = browser
+        .request(|session| async move {
             let mut size = None;
             for length in 1..LIMIT {
                 if let Err(error) = session.insert("text", "x".repeat(length)) {
@@ -69,40 +69,40 @@ async fn a_session_that_grows_in_small_steps_ends_at_the_limit() {
             Ok(())
         })
         .await;
-    stage.expect(&answer, 200, &[Create], Effect::Set);
+    fixture.assert_response(&response, 200, &[Create], CookieChange::Set);
 }
 
 #[tokio::test]
-async fn a_session_over_a_limit_that_was_lowered_may_shrink() {
-    let stage = Stage::memory();
-    let mut browser = stage.browser();
+async fn a_session_over_a_lowered_size_limit_may_shrink() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser();
     browser
-        .act(|session| async move {
+        .request(|session| async move {
             session.insert("a", "x".repeat(2000))?;
             session.insert("b", "x".repeat(2000))
         })
         .await;
-    stage.forget();
-    let layer = stage.layer().with_max_record_size(1024).unwrap();
+    fixture.clear_verbs();
+    let layer = fixture.layer().with_max_record_size(1024).unwrap();
     let mut browser = browser.on(tests::app::app(layer));
-    let answer = browser
-        .act(|session| async move { session.remove("a") })
+    let response = browser
+        .request(|session| async move { session.remove("a") })
         .await;
-    stage.expect(&answer, 200, &[Load, Update], Effect::Nothing);
-    let answer = browser
-        .act(|session| async move { session.insert("c", 1) })
+    fixture.assert_response(&response, 200, &[Load, Update], CookieChange::Nothing);
+    let response = browser
+        .request(|session| async move { session.insert("c", 1) })
         .await;
-    assert_eq!(answer.status, 500);
-    let error = answer.extension::<SessionError>().unwrap();
+    assert_eq!(response.status, 500);
+    let error = response.extension::<SessionError>().unwrap();
     assert_eq!(error.kind(), SessionErrorKind::TooLarge);
 }
 
 #[tokio::test]
-async fn reserved_keys_are_refused() {
-    let stage = Stage::memory();
-    let answer = stage
+async fn reserved_keys_are_rejected() {
+    let fixture = Fixture::memory();
+    let response = fixture
         .browser()
-        .act(|session| async move {
+        .request(|session| async move {
             let reserved = SessionErrorKind::ReservedKey;
             assert_eq!(session.insert("$user", 1).unwrap_err().kind(), reserved);
             assert_eq!(session.get::<u32>("$user").unwrap_err().kind(), reserved);
@@ -117,48 +117,48 @@ async fn reserved_keys_are_refused() {
             session.insert("user$", 1)
         })
         .await;
-    stage.expect(&answer, 200, &[Create], Effect::Set);
+    fixture.assert_response(&response, 200, &[Create], CookieChange::Set);
 }
 
 #[tokio::test]
-async fn a_value_of_another_type_is_named_by_its_key_and_never_shown() {
-    let stage = Stage::memory();
-    let mut browser = stage.browser();
-    let answer = browser
-        .act(|session| async move {
+async fn type_errors_name_the_key_and_never_the_value() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser();
+    let response = browser
+        .request(|session| async move {
             session.insert("n", "hunter2")?;
-            let told = |error: SessionError| {
+            let check = |error: SessionError| {
                 assert_eq!(error.kind(), SessionErrorKind::Entry);
                 let text = format!("{error} {error:?} {:?}", std::error::Error::source(&error));
                 assert!(text.contains("`n`"), "{text}");
                 assert!(!text.contains("hunter2"), "{text}");
             };
-            told(session.get::<u32>("n").unwrap_err());
-            told(session.take::<u32>("n").unwrap_err());
-            told(
+            check(session.get::<u32>("n").unwrap_err());
+            check(session.take::<u32>("n").unwrap_err());
+            check(
                 session
                     .update("n", |n: Option<u32>| n.unwrap_or(0))
                     .unwrap_err(),
             );
             let unwritable: std::collections::HashMap<Vec<u8>, u8> = [(vec![1], 1)].into();
-            told(session.insert("n", unwritable).unwrap_err());
+            check(session.insert("n", unwritable).unwrap_err());
             assert_eq!(session.get::<String>("n")?.as_deref(), Some("hunter2"));
             Ok(())
         })
         .await;
-    stage.expect(&answer, 200, &[Create], Effect::Set);
+    fixture.assert_response(&response, 200, &[Create], CookieChange::Set);
 }
 
 #[tokio::test]
-async fn an_error_of_the_handler_is_told_without_its_edits() {
-    let stage = Stage::memory();
-    let mut browser = stage.signed_in().await;
-    let act = |session: Session| async move {
+async fn a_handler_error_discards_its_edits() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
+    let handler = |session: Session| async move {
         session.insert("n", 2)?;
         session.get::<Vec<u8>>("n").map(|_| ())
     };
-    let answer = browser.act(act).await;
-    stage.expect(&answer, 500, &[Load], Effect::Nothing);
+    let response = browser.request(handler).await;
+    fixture.assert_response(&response, 500, &[Load], CookieChange::Nothing);
     assert_eq!(browser.read().await, Some(1));
 }
 
@@ -176,36 +176,40 @@ impl Entropy for Failing {
 }
 
 #[tokio::test]
-async fn without_randomness_nothing_is_written() {
-    let stage = Stage::memory();
+async fn without_randomness_nothing_is_stored() {
+    let fixture = Fixture::memory();
     let entropy = Failing::default();
-    let layer = stage.layer().with_entropy(entropy.clone());
-    let mut browser = stage.with_session(stage.browser_of(layer.clone())).await;
+    let layer = fixture.layer().with_entropy(entropy.clone());
+    let mut browser = fixture
+        .with_session(fixture.browser_of(layer.clone()))
+        .await;
     entropy.0.store(true, Ordering::SeqCst);
 
-    let mut new = stage.browser_of(layer);
-    let answer = new
-        .act(|session| async move { session.insert("n", 2) })
+    let mut new = fixture.browser_of(layer);
+    let response = new
+        .request(|session| async move { session.insert("n", 2) })
         .await;
-    assert_eq!(answer.status, 500);
-    let error = answer.extension::<SessionError>().unwrap();
+    assert_eq!(response.status, 500);
+    let error = response.extension::<SessionError>().unwrap();
     assert_eq!(error.kind(), SessionErrorKind::NoRandomness);
     assert_eq!(
-        (stage.store.take_verbs(), answer.effect()),
-        (vec![], Effect::Nothing)
+        (fixture.store.take_verbs(), response.cookie_change()),
+        (vec![], CookieChange::Nothing)
     );
 
-    let answer = browser.act(|session| async move { session.renew() }).await;
-    assert_eq!(answer.status, 500);
-    assert_eq!(
-        (stage.store.take_verbs(), answer.effect()),
-        (vec![Load], Effect::Nothing)
-    );
-
-    let answer = browser
-        .act(|session| async move { session.insert("n", 2) })
+    let response = browser
+        .request(|session| async move { session.renew() })
         .await;
-    assert_eq!(answer.status, 500);
-    assert_eq!(stage.store.take_verbs(), [Load]);
+    assert_eq!(response.status, 500);
+    assert_eq!(
+        (fixture.store.take_verbs(), response.cookie_change()),
+        (vec![Load], CookieChange::Nothing)
+    );
+
+    let response = browser
+        .request(|session| async move { session.insert("n", 2) })
+        .await;
+    assert_eq!(response.status, 500);
+    assert_eq!(fixture.store.take_verbs(), [Load]);
     assert_eq!(browser.read().await, Some(1), "reading needs none");
 }

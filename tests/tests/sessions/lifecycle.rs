@@ -1,16 +1,16 @@
 //! Beginning, saving, renewing and ending, in every order.
 
 use cloakroom::{Destroyed, Saved, Session, SessionError};
-use tests::app::Stage;
-use tests::browser::Effect;
-use tests::faults::Verb::{Create, End, Load, Update};
+use tests::app::Fixture;
+use tests::browser::CookieChange;
+use tests::faulty_store::Verb::{Create, End, Load, Update};
 
 #[tokio::test]
-async fn saving_twice_begins_one_session() {
-    let stage = Stage::memory();
-    let mut browser = stage.browser();
-    let answer = browser
-        .act(|session| async move {
+async fn saving_twice_creates_one_session() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser();
+    let response = browser
+        .request(|session| async move {
             assert_eq!((session.id(), session.created_at()), (None, None));
             assert_eq!(session.save().await?, Saved::Unchanged);
             session.insert("n", 1)?;
@@ -25,16 +25,16 @@ async fn saving_twice_begins_one_session() {
             session.insert("n", 3)
         })
         .await;
-    stage.expect(&answer, 200, &[Create, Update, Update], Effect::Set);
+    fixture.assert_response(&response, 200, &[Create, Update, Update], CookieChange::Set);
     assert_eq!(browser.read().await, Some(3));
 }
 
 #[tokio::test]
-async fn tasks_of_one_request_that_save_at_once_begin_one_session() {
-    let stage = Stage::memory();
-    let answer = stage
+async fn concurrent_saves_of_one_request_create_one_session() {
+    let fixture = Fixture::memory();
+    let response = fixture
         .browser()
-        .act(|session| async move {
+        .request(|session| async move {
             session.insert("a", 1)?;
             let other = session.clone();
             let second = async {
@@ -45,44 +45,49 @@ async fn tasks_of_one_request_that_save_at_once_begin_one_session() {
             one.and(two).map(|_| ())
         })
         .await;
-    assert_eq!(answer.effect(), Effect::Set);
-    let verbs = stage.store.take_verbs();
+    assert_eq!(response.cookie_change(), CookieChange::Set);
+    let verbs = fixture.store.take_verbs();
     let creations = verbs.iter().filter(|&&verb| verb == Create);
     assert_eq!(creations.count(), 1, "{verbs:?}");
 }
 
 #[tokio::test]
-async fn an_edit_beside_a_save_is_saved_by_the_next() {
-    let stage = Stage::memory();
-    let mut browser = stage.signed_in().await;
-    let gate = stage.store.hold(Update);
-    let answer = browser
-        .act(|session| async move {
+async fn an_edit_during_a_save_is_saved_by_the_next() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
+    let gate = fixture.store.hold(Update);
+    let response = browser
+        .request(|session| async move {
             let add = |session: &Session| session.update("n", |n: Option<u32>| n.unwrap_or(0) + 1);
             add(&session)?;
-            let beside = async {
+            let concurrent = async {
                 gate.reached().await;
                 assert_eq!(add(&session)?, 3);
                 gate.open();
                 Ok::<_, SessionError>(())
             };
-            let (saved, edited) = tokio::join!(session.save(), beside);
+            let (saved, edited) = tokio::join!(session.save(), concurrent);
             assert_eq!(saved?, Saved::Stored);
             edited?;
             assert_eq!(session.get::<u32>("n")?, Some(3));
             Ok(())
         })
         .await;
-    stage.expect(&answer, 200, &[Load, Update, Update], Effect::Nothing);
+    fixture.assert_response(
+        &response,
+        200,
+        &[Load, Update, Update],
+        CookieChange::Nothing,
+    );
     assert_eq!(browser.read().await, Some(3));
 }
 
 #[tokio::test]
 async fn save_edit_destroy() {
-    let stage = Stage::memory();
-    let mut browser = stage.browser();
-    let answer = browser
-        .act(|session| async move {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser();
+    let response = browser
+        .request(|session| async move {
             session.insert("n", 1)?;
             session.save().await?;
             session.insert("n", 2)?;
@@ -91,25 +96,25 @@ async fn save_edit_destroy() {
             Ok(())
         })
         .await;
-    stage.expect(&answer, 200, &[Create, End], Effect::Removed);
+    fixture.assert_response(&response, 200, &[Create, End], CookieChange::Removed);
 }
 
 #[tokio::test]
-async fn destroy_then_edit_begins_a_new_session() {
-    let stage = Stage::memory();
-    let mut browser = stage.signed_in().await;
+async fn an_edit_after_destroy_creates_a_new_session() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
     let mut stale = browser.clone();
-    let answer = browser
-        .act(|session| async move {
+    let response = browser
+        .request(|session| async move {
             session.insert("n", 2)?;
             session.renew()?;
             session.destroy().await?;
             session.insert("farewell", true)
         })
         .await;
-    stage.expect(&answer, 200, &[Load, End, Create], Effect::Set);
+    fixture.assert_response(&response, 200, &[Load, End, Create], CookieChange::Set);
     browser
-        .act(|session| async move {
+        .request(|session| async move {
             assert_eq!(session.keys(), ["farewell"]);
             Ok(())
         })
@@ -119,41 +124,43 @@ async fn destroy_then_edit_begins_a_new_session() {
 
 #[tokio::test]
 async fn destroy_twice() {
-    let stage = Stage::memory();
-    let mut browser = stage.signed_in().await;
-    let answer = browser
-        .act(|session| async move {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
+    let response = browser
+        .request(|session| async move {
             assert_eq!(session.destroy().await?, Destroyed::Ended);
             assert_eq!(session.destroy().await?, Destroyed::NoSession);
             Ok(())
         })
         .await;
-    stage.expect(&answer, 200, &[Load, End], Effect::Removed);
+    fixture.assert_response(&response, 200, &[Load, End], CookieChange::Removed);
 }
 
 #[tokio::test]
-async fn destroying_what_ended_a_moment_ago_says_so_and_leaves_the_cookie() {
-    let stage = Stage::memory();
-    let mut browser = stage.signed_in().await;
+async fn destroying_an_ended_session_reports_it_and_keeps_the_cookie() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
     let mut stale = browser.clone();
-    browser.act(|session| async move { session.renew() }).await;
-    drop(stage.store.take_verbs());
-    let answer = stale
-        .act(|session| async move {
+    browser
+        .request(|session| async move { session.renew() })
+        .await;
+    drop(fixture.store.take_verbs());
+    let response = stale
+        .request(|session| async move {
             assert_eq!(session.destroy().await?, Destroyed::AlreadyOver);
             Ok(())
         })
         .await;
-    stage.expect(&answer, 200, &[Load], Effect::Nothing);
+    fixture.assert_response(&response, 200, &[Load], CookieChange::Nothing);
     assert_eq!(browser.read().await, Some(1));
 }
 
 #[tokio::test]
 async fn renew_and_save_gives_a_new_id_at_once() {
-    let stage = Stage::memory();
-    let mut browser = stage.signed_in().await;
-    let answer = browser
-        .act(|session| async move {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
+    let response = browser
+        .request(|session| async move {
             let old = session.id();
             session.renew()?;
             assert_eq!(session.id(), old, "not before it is saved");
@@ -164,55 +171,65 @@ async fn renew_and_save_gives_a_new_id_at_once() {
             session.insert("n", 2)
         })
         .await;
-    stage.expect(&answer, 200, &[Load, Create, End, Update], Effect::Set);
+    fixture.assert_response(
+        &response,
+        200,
+        &[Load, Create, End, Update],
+        CookieChange::Set,
+    );
     assert_eq!(browser.read().await, Some(2));
 }
 
 #[tokio::test]
-async fn renew_without_a_session_begins_none_by_itself() {
-    let stage = Stage::memory();
-    let answer = stage
+async fn renew_without_a_session_creates_none() {
+    let fixture = Fixture::memory();
+    let response = fixture
         .browser()
-        .act(|session| async move { session.renew() })
+        .request(|session| async move { session.renew() })
         .await;
-    stage.expect(&answer, 200, &[], Effect::Nothing);
-    let mut browser = stage.browser();
-    let answer = browser
-        .act(|session| async move {
+    fixture.assert_response(&response, 200, &[], CookieChange::Nothing);
+    let mut browser = fixture.browser();
+    let response = browser
+        .request(|session| async move {
             session.renew()?;
             session.insert("n", 1)
         })
         .await;
-    stage.expect(&answer, 200, &[Create], Effect::Set);
+    fixture.assert_response(&response, 200, &[Create], CookieChange::Set);
     assert_eq!(browser.read().await, Some(1));
 }
 
 #[tokio::test]
-async fn renew_then_end_leaves_nothing() {
-    let stage = Stage::memory();
-    let mut browser = stage.signed_in().await;
+async fn destroy_after_renew_leaves_no_session() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
     let mut stale = browser.clone();
-    let answer = browser
-        .act(|session| async move {
+    let response = browser
+        .request(|session| async move {
             session.renew()?;
             session.save().await?;
             session.destroy().await.map(|_| ())
         })
         .await;
-    stage.expect(&answer, 200, &[Load, Create, End, End], Effect::Removed);
+    fixture.assert_response(
+        &response,
+        200,
+        &[Load, Create, End, End],
+        CookieChange::Removed,
+    );
     assert_eq!(stale.read().await, None);
 }
 
 #[tokio::test]
-async fn a_save_tells_that_the_session_ended_elsewhere() {
-    let stage = Stage::memory();
-    let mut browser = stage.signed_in().await;
+async fn a_save_reports_that_the_session_ended_elsewhere() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
     let mut elsewhere = browser.clone();
-    let answer = browser
-        .act(|session| async move {
+    let response = browser
+        .request(|session| async move {
             session.insert("m", 2)?;
             elsewhere
-                .act(|session| async move { session.destroy().await.map(|_| ()) })
+                .request(|session| async move { session.destroy().await.map(|_| ()) })
                 .await;
             assert_eq!(session.save().await?, Saved::Ended);
             assert_eq!(session.id(), None);
@@ -221,5 +238,10 @@ async fn a_save_tells_that_the_session_ended_elsewhere() {
             Ok(())
         })
         .await;
-    stage.expect(&answer, 200, &[Load, Load, End, Update], Effect::Nothing);
+    fixture.assert_response(
+        &response,
+        200,
+        &[Load, Load, End, Update],
+        CookieChange::Nothing,
+    );
 }

@@ -1,16 +1,27 @@
-//! What a session does for its app.
+//! Sessions through the whole middleware: what an app can do with one, its cookie, its expiry, and what
+//! an attacker cannot do.
 
 #[cfg(test)]
-mod beside;
+mod concurrent;
+#[cfg(test)]
+mod cookies;
+#[cfg(test)]
+mod edge_cases;
 #[cfg(test)]
 mod errors;
+mod expiry;
+mod fuzz_targets;
+#[cfg(test)]
+mod immediate;
 #[cfg(test)]
 mod lifecycle;
+mod observability;
 #[cfg(test)]
-mod now;
-#[cfg(test)]
-mod odd_moments;
+mod request_matrix;
 #[cfg(test)]
 mod secrets;
+mod security;
+#[cfg(test)]
+mod stack;
 #[cfg(test)]
 mod values;

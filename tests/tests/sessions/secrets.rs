@@ -5,10 +5,10 @@ use std::fmt::Write;
 use cloakroom::core::{Realm, StoreErrorKind, Token};
 use cloakroom::testing::TestSession;
 use cloakroom::{CookieConfig, Expiry, Key, SealKey, Session, SessionError, days};
-use tests::app::{Stage, app};
+use tests::app::{Fixture, app};
 use tests::browser::Browser;
-use tests::faults::Fault::{LoseCommand, Refuse};
-use tests::faults::Verb::{Load, Touch, Update};
+use tests::faulty_store::Fault::{LoseCommand, Refuse};
+use tests::faulty_store::Verb::{Load, Touch, Update};
 use tests::log::Log;
 use tower::{Layer, service_fn};
 
@@ -34,9 +34,9 @@ async fn destroy(session: Session) -> Result<(), SessionError> {
 
 #[tokio::test]
 async fn debug_shows_neither_tokens_nor_values() {
-    let stage = Stage::memory();
-    let mut browser = stage.browser();
-    browser.act(put).await;
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser();
+    browser.request(put).await;
     let mut text = String::new();
     let debug = browser
         .lazy(|lazy| async move {
@@ -57,7 +57,7 @@ async fn debug_shows_neither_tokens_nor_values() {
         "and the public id"
     );
 
-    let layer = stage.layer();
+    let layer = fixture.layer();
     let test_session = TestSession::begin(&layer, |session| session.insert("n", VALUE))
         .await
         .unwrap();
@@ -77,10 +77,10 @@ async fn debug_shows_neither_tokens_nor_values() {
     drop(service);
     write!(text, "{parsed:?} {realm:?} {:?}", realm.digest(&parsed)).unwrap();
     write!(text, "{:?}", test_session.cookie()).unwrap();
-    let loaded = cloakroom::Store::load(&stage.store, parsed.id())
+    let loaded = cloakroom::Store::load(&fixture.store, parsed.id())
         .await
         .unwrap();
-    write!(text, "{loaded:?} {:?}", stage.store.inner()).unwrap();
+    write!(text, "{loaded:?} {:?}", fixture.store.inner()).unwrap();
     write!(text, "{:?}", Key::<u32>::new("n")).unwrap();
     holds_no_secret(&text, &[token, other]);
 }
@@ -90,7 +90,10 @@ async fn debug_of_a_configuration_shows_no_key() {
     let secret = b"a secret of the deployment, thirty-two bytes or more";
     let key = SealKey::derived_from(secret).unwrap();
     let config = CookieConfig::default().signed([key.clone()]);
-    let layer = Stage::memory().layer().with_cookie(config.clone()).unwrap();
+    let layer = Fixture::memory()
+        .layer()
+        .with_cookie(config.clone())
+        .unwrap();
     let text = format!("{key:?} {config:?} {layer:?}");
     assert!(text.contains("SealKey(..)"));
     assert!(!text.contains("a secret of"));
@@ -99,77 +102,83 @@ async fn debug_of_a_configuration_shows_no_key() {
 
 #[tokio::test]
 async fn set_cookie_is_marked_as_sensitive() {
-    let stage = Stage::memory();
-    let mut browser = stage.browser();
-    let answer = browser.act(put).await;
-    let header = &answer.headers[http::header::SET_COOKIE];
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser();
+    let response = browser.request(put).await;
+    let header = &response.headers[http::header::SET_COOKIE];
     assert!(header.is_sensitive());
     holds_no_secret(
-        &format!("{:?}", answer.headers),
+        &format!("{:?}", response.headers),
         &[browser.cookie().unwrap().to_owned()],
     );
 }
 
 /// Everything that can happen to a session, told to the log at every level.
 #[tokio::test]
-async fn the_log_tells_the_whole_life_and_holds_no_secret() {
-    let log = Log::keep();
-    let stage = Stage::memory();
+async fn the_log_covers_the_whole_lifecycle_and_holds_no_secret() {
+    let log = Log::capture();
+    let fixture = Fixture::memory();
     let mut tokens = Vec::new();
     let mut note = |browser: &Browser| tokens.extend(browser.cookie().map(str::to_owned));
 
-    let mut browser = stage.browser();
-    browser.act(put).await;
+    let mut browser = fixture.browser();
+    browser.request(put).await;
     note(&browser);
     let mut stale = browser.clone();
-    browser.act(|session| async move { session.renew() }).await;
+    browser
+        .request(|session| async move { session.renew() })
+        .await;
     note(&browser);
-    stale.act(put).await;
+    stale.request(put).await;
 
     for fault in [Refuse(StoreErrorKind::Unavailable), LoseCommand] {
-        stage.store.next(Update, fault);
+        fixture.store.next(Update, fault);
         browser
-            .act(|session| async move { session.insert("other", VALUE) })
+            .request(|session| async move { session.insert("other", VALUE) })
             .await;
     }
-    stage.store.next(Load, Refuse(StoreErrorKind::Unreadable));
-    browser.act(|_| async { Ok(()) }).await;
-    stage.store.next(Load, Refuse(StoreErrorKind::Unavailable));
-    browser.act(|_| async { Ok(()) }).await;
-    stage.clock.advance(cloakroom::hours(3));
-    stage.store.next(Touch, Refuse(StoreErrorKind::OutOfMemory));
-    browser.act(|_| async { Ok(()) }).await;
+    fixture.store.next(Load, Refuse(StoreErrorKind::Unreadable));
+    browser.request(|_| async { Ok(()) }).await;
+    fixture
+        .store
+        .next(Load, Refuse(StoreErrorKind::Unavailable));
+    browser.request(|_| async { Ok(()) }).await;
+    fixture.clock.advance(cloakroom::hours(3));
+    fixture
+        .store
+        .next(Touch, Refuse(StoreErrorKind::OutOfMemory));
+    browser.request(|_| async { Ok(()) }).await;
 
     let mut other = browser.clone();
     let over = |session: Session| async move {
         session.insert("secret", 1)?;
         other
-            .act(|session| async move { session.insert("secret", 2) })
+            .request(|session| async move { session.insert("secret", 2) })
             .await;
         Ok(())
     };
-    browser.act(over).await;
+    browser.request(over).await;
     let mut other = browser.clone();
     let ended = |session: Session| async move {
         session.insert("secret", VALUE)?;
-        other.act(destroy).await;
+        other.request(destroy).await;
         Ok(())
     };
-    browser.act(ended).await;
+    browser.request(ended).await;
 
-    let mut expiring = stage.browser();
-    expiring.act(put).await;
+    let mut expiring = fixture.browser();
+    expiring.request(put).await;
     note(&expiring);
-    stage
+    fixture
         .clock
         .advance(days(1) - std::time::Duration::from_secs(1));
-    let strict = stage
+    let strict = fixture
         .layer()
         .with_expiry(Expiry::idle(days(1) / 2))
         .unwrap();
-    expiring.on(app(strict)).act(|_| async { Ok(()) }).await;
-    stage.clock.advance(days(2));
-    expiring.act(|_| async { Ok(()) }).await;
+    expiring.on(app(strict)).request(|_| async { Ok(()) }).await;
+    fixture.clock.advance(days(2));
+    expiring.request(|_| async { Ok(()) }).await;
 
     for told in [
         "session created",

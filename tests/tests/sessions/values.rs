@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use cloakroom::{Key, Session, SessionError};
 use serde::{Deserialize, Serialize};
-use tests::app::Stage;
-use tests::browser::Effect;
-use tests::faults::Verb::{Create, Load, Touch, Update};
+use tests::app::Fixture;
+use tests::browser::CookieChange;
+use tests::faulty_store::Verb::{Create, Load, Touch, Update};
 
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 struct Cart {
@@ -25,19 +25,19 @@ fn full() -> Cart {
 }
 
 #[tokio::test]
-async fn what_is_put_in_is_what_comes_out_in_the_next_request() {
-    let stage = Stage::memory();
-    let mut browser = stage.browser();
+async fn values_round_trip_to_the_next_request() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser();
     browser
-        .act(|session| async move {
+        .request(|session| async move {
             session.insert(CART, full())?;
             session.insert("text", "words")?;
             session.insert(String::from("none"), None::<u32>)?;
             session.insert("unit", ())
         })
         .await;
-    let answer = browser
-        .act(|session| async move {
+    let response = browser
+        .request(|session| async move {
             assert_eq!(session.get(CART)?, Some(full()));
             assert_eq!(session.get::<Cart>("cart")?, Some(full()));
             assert_eq!(session.get::<String>("text")?.as_deref(), Some("words"));
@@ -49,23 +49,23 @@ async fn what_is_put_in_is_what_comes_out_in_the_next_request() {
             Ok(())
         })
         .await;
-    assert!(answer.status.is_success());
+    assert!(response.status.is_success());
 }
 
 #[tokio::test]
 async fn remove_take_and_clear() {
-    let stage = Stage::memory();
-    let mut browser = stage.browser();
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser();
     let put = |session: Session| async move {
         for (n, key) in ["a", "b", "c"].into_iter().enumerate() {
             session.insert(key, n)?;
         }
         Ok(())
     };
-    browser.act(put).await;
-    stage.forget();
-    let answer = browser
-        .act(|session| async move {
+    browser.request(put).await;
+    fixture.clear_verbs();
+    let response = browser
+        .request(|session| async move {
             session.remove("a")?;
             session.remove("missing")?;
             assert_eq!(session.take::<u32>("b")?, Some(1));
@@ -77,9 +77,14 @@ async fn remove_take_and_clear() {
             session.insert("d", 4)
         })
         .await;
-    stage.expect(&answer, 200, &[Load, Update, Update], Effect::Nothing);
+    fixture.assert_response(
+        &response,
+        200,
+        &[Load, Update, Update],
+        CookieChange::Nothing,
+    );
     browser
-        .act(|session| async move {
+        .request(|session| async move {
             assert_eq!(session.keys(), ["d"]);
             Ok(())
         })
@@ -87,12 +92,12 @@ async fn remove_take_and_clear() {
 }
 
 #[tokio::test]
-async fn update_makes_a_new_value_of_the_old() {
-    let stage = Stage::memory();
-    let mut browser = stage.browser();
+async fn update_computes_the_new_value_from_the_old() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser();
     for (expected, verbs) in [(vec![1], &[Create][..]), (vec![1, 2], &[Load, Update])] {
-        let answer = browser
-            .act(|session| async move {
+        let response = browser
+            .request(|session| async move {
                 let cart = session.update(CART, |cart| {
                     let mut cart = cart.unwrap_or_default();
                     cart.items
@@ -103,40 +108,40 @@ async fn update_makes_a_new_value_of_the_old() {
                 Ok(format!("{:?}", cart.items))
             })
             .await;
-        assert_eq!(answer.text(), format!("{expected:?}"));
-        assert_eq!(stage.store.take_verbs(), verbs);
+        assert_eq!(response.text(), format!("{expected:?}"));
+        assert_eq!(fixture.store.take_verbs(), verbs);
     }
 }
 
 #[tokio::test]
-async fn equal_bytes_are_not_saved_again() {
-    let stage = Stage::memory();
-    let mut browser = stage.signed_in().await;
+async fn unchanged_values_are_not_saved() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
     let same = |session: Session| async move {
         session.insert("n", 1)?;
         session.update("n", |n: Option<u32>| n.unwrap_or(0))?;
         session.insert("m", 1)?;
         session.remove("m")
     };
-    let answer = browser.act(same).await;
-    stage.expect(&answer, 200, &[Load], Effect::Nothing);
-    stage.clock.advance(cloakroom::hours(3));
-    let answer = browser.act(same).await;
-    stage.expect(&answer, 200, &[Load, Touch], Effect::Nothing);
+    let response = browser.request(same).await;
+    fixture.assert_response(&response, 200, &[Load], CookieChange::Nothing);
+    fixture.clock.advance(cloakroom::hours(3));
+    let response = browser.request(same).await;
+    fixture.assert_response(&response, 200, &[Load, Touch], CookieChange::Nothing);
 }
 
 /// What the request saw may be stale: with another edit, the one that changes nothing is replayed.
 #[tokio::test]
-async fn equal_bytes_are_put_back_with_the_next_commit() {
-    let stage = Stage::memory();
-    let mut browser = stage.signed_in().await;
+async fn unchanged_values_are_replayed_with_other_edits() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
     let mut other = browser.clone();
     browser
-        .act(|session| async move {
+        .request(|session| async move {
             session.insert("n", 1)?;
             session.insert("m", 1)?;
             other
-                .act(|session| async move { session.insert("n", 9) })
+                .request(|session| async move { session.insert("n", 9) })
                 .await;
             Ok(())
         })
@@ -145,11 +150,11 @@ async fn equal_bytes_are_put_back_with_the_next_commit() {
 }
 
 #[tokio::test]
-async fn the_closure_of_an_update_may_use_the_session_itself() {
-    let stage = Stage::memory();
-    let mut browser = stage.signed_in().await;
-    let answer = browser
-        .act(|session| async move {
+async fn an_update_closure_may_use_the_session() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
+    let response = browser
+        .request(|session| async move {
             session.insert("step", 5)?;
             let inner = session.clone();
             let n = session.update("n", move |n: Option<u32>| {
@@ -161,20 +166,20 @@ async fn the_closure_of_an_update_may_use_the_session_itself() {
             Ok(n.to_string())
         })
         .await;
-    assert_eq!(answer.text(), "6");
-    stage.expect(&answer, 200, &[Load, Update], Effect::Nothing);
+    assert_eq!(response.text(), "6");
+    fixture.assert_response(&response, 200, &[Load, Update], CookieChange::Nothing);
 }
 
 #[tokio::test]
 async fn clones_are_the_same_session() {
-    let stage = Stage::memory();
-    let answer = stage
+    let fixture = Fixture::memory();
+    let response = fixture
         .browser()
-        .act(|session| async move {
+        .request(|session| async move {
             session.clone().insert("n", 1)?;
             assert_eq!(session.get::<u32>("n")?, Some(1));
             Ok::<_, SessionError>(())
         })
         .await;
-    stage.expect(&answer, 200, &[Create], Effect::Set);
+    fixture.assert_response(&response, 200, &[Create], CookieChange::Set);
 }

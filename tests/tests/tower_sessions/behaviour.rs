@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::Router;
 
 use super::handlers;
+use crate::browser::{Browser, Gate};
 use crate::servers::Redis;
-use crate::visitor::{Gate, Visitor};
 
 /// A Redis, and what is put around the handlers.
 pub(crate) struct Setup<A> {
@@ -26,24 +26,24 @@ impl<A: AsyncFn(&Redis, Router) -> Router> Setup<A> {
 }
 
 /// What every set-up must do alike.
-pub(crate) async fn is_kept<A: AsyncFn(&Redis, Router) -> Router>(setup: Setup<A>) {
+pub(crate) async fn check<A: AsyncFn(&Redis, Router) -> Router>(setup: Setup<A>) {
     let gate = Arc::<Gate>::default();
     let app = setup.around(handlers::app(gate)).await;
-    values_come_back(&app).await;
-    nothing_is_set_without_a_reason(&app).await;
-    a_flushed_session_opens_nothing(&app).await;
-    a_cycled_session_goes_on_under_another_id(&app).await;
+    values_round_trip(&app).await;
+    no_cookie_is_set_without_a_change(&app).await;
+    a_flushed_session_is_gone(&app).await;
+    a_cycled_session_continues_under_another_id(&app).await;
     an_error_drops_edits(&app).await;
     a_save_gives_the_id_at_once(&app).await;
     an_expiry_reaches_the_cookie(&app).await;
 }
 
-async fn values_come_back(app: &Router) {
-    let mut one = Visitor::new(app);
+async fn values_round_trip(app: &Router) {
+    let mut one = Browser::new(app);
     one.text("/set/a/1").await;
     one.text("/set/b/2").await;
     assert_eq!(one.text("/get/a").await, "1");
-    assert_eq!(Visitor::new(app).text("/get/a").await, "nothing");
+    assert_eq!(Browser::new(app).text("/get/a").await, "nothing");
     assert_eq!(one.text("/remove/a").await, "1");
     assert_eq!(one.text("/get/a").await, "nothing");
     assert_eq!(one.text("/get/b").await, "2");
@@ -53,21 +53,21 @@ async fn values_come_back(app: &Router) {
     assert_eq!(one.text("/get/c").await, "3");
 }
 
-async fn nothing_is_set_without_a_reason(app: &Router) {
-    let mut visitor = Visitor::new(app);
+async fn no_cookie_is_set_without_a_change(app: &Router) {
+    let mut browser = Browser::new(app);
     for path in ["/idle", "/get/a", "/remove/a", "/clear", "/flush", "/hour"] {
-        let answer = visitor.get(path).await;
-        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        let response = browser.get(path).await;
+        assert_eq!(response.status, 200, "{path}: {}", response.text);
         if path != "/remove/a" {
-            assert!(answer.set_cookies.is_empty(), "{path}: {answer:?}");
+            assert!(response.set_cookies.is_empty(), "{path}: {response:?}");
         }
     }
-    visitor.text("/set/a/1").await;
-    assert!(visitor.get("/get/a").await.set_cookies.is_empty());
+    browser.text("/set/a/1").await;
+    assert!(browser.get("/get/a").await.set_cookies.is_empty());
 }
 
-async fn a_flushed_session_opens_nothing(app: &Router) {
-    let mut one = Visitor::new(app);
+async fn a_flushed_session_is_gone(app: &Router) {
+    let mut one = Browser::new(app);
     one.text("/set/a/1").await;
     let mut stale = one.clone();
     one.text("/flush").await;
@@ -82,8 +82,8 @@ async fn a_flushed_session_opens_nothing(app: &Router) {
     assert_eq!(stale.text("/get/a").await, "nothing");
 }
 
-async fn a_cycled_session_goes_on_under_another_id(app: &Router) {
-    let mut one = Visitor::new(app);
+async fn a_cycled_session_continues_under_another_id(app: &Router) {
+    let mut one = Browser::new(app);
     one.text("/set/a/1").await;
     let mut stale = one.clone();
     one.text("/cycle").await;
@@ -93,17 +93,17 @@ async fn a_cycled_session_goes_on_under_another_id(app: &Router) {
 }
 
 async fn an_error_drops_edits(app: &Router) {
-    let mut one = Visitor::new(app);
+    let mut one = Browser::new(app);
     one.text("/set/a/1").await;
     assert_eq!(one.get("/fail/a/2").await.status, 500);
     assert_eq!(one.text("/get/a").await, "1");
-    let mut two = Visitor::new(app);
+    let mut two = Browser::new(app);
     assert_eq!(two.get("/fail/a/2").await.status, 500);
     assert_eq!(two.cookie(), None);
 }
 
 async fn a_save_gives_the_id_at_once(app: &Router) {
-    let mut one = Visitor::new(app);
+    let mut one = Browser::new(app);
     let id = one.text("/save/a/1").await;
     assert_eq!(id.len(), 22);
     assert_eq!(one.text("/get/a").await, "1");
@@ -113,10 +113,10 @@ async fn a_save_gives_the_id_at_once(app: &Router) {
 }
 
 async fn an_expiry_reaches_the_cookie(app: &Router) {
-    let mut one = Visitor::new(app);
+    let mut one = Browser::new(app);
     one.text("/set/a/1").await;
-    let answer = one.get("/hour").await;
-    let set = &answer.set_cookies[0];
+    let response = one.get("/hour").await;
+    let set = &response.set_cookies[0];
     assert!(set.contains("Max-Age="), "{set}");
     assert_eq!(one.text("/get/a").await, "1");
 }
@@ -147,16 +147,16 @@ pub(crate) async fn differences<A: AsyncFn(&Redis, Router) -> Router>(
 ) -> Differences {
     let gate = Arc::<Gate>::default();
     let app = setup.around(handlers::app(Arc::clone(&gate))).await;
-    let mut one = Visitor::new(&app);
+    let mut one = Browser::new(&app);
     one.text("/set/a/1").await;
     let shows_ids = setup.redis.holds(one.cookie().expect("a cookie was set"));
 
-    let slow = beside(&one, &gate, "/slow/b/2", "/set/a/2").await;
+    let slow = during(&one, &gate, "/slow/b/2", "/set/a/2").await;
     assert_eq!(slow, 200);
     let merges = one.text("/get/a").await == "2" && one.text("/get/b").await == "2";
 
     let mut ended = one.clone();
-    let ended_meanwhile = beside(&one, &gate, "/slow/b/3", "/flush").await;
+    let ended_meanwhile = during(&one, &gate, "/slow/b/3", "/flush").await;
     assert_eq!(
         ended.clone().text("/get/b").await,
         "nothing",
@@ -164,7 +164,7 @@ pub(crate) async fn differences<A: AsyncFn(&Redis, Router) -> Router>(
     );
     let takes_stale_cookie = !ended.get("/get/b").await.set_cookies.is_empty();
 
-    let mut two = Visitor::new(&app);
+    let mut two = Browser::new(&app);
     let id = two.text("/save/a/1").await;
     let before = two.cookie().expect("a cookie was set").to_owned();
     two.text("/flush/b/2").await;
@@ -179,8 +179,8 @@ pub(crate) async fn differences<A: AsyncFn(&Redis, Router) -> Router>(
 }
 
 /// Sends a request while a slow one is at work; gives the slow one's status.
-async fn beside(visitor: &Visitor, gate: &Gate, slow: &str, other: &str) -> u16 {
-    let (mut first, mut second) = (visitor.clone(), visitor.clone());
+async fn during(browser: &Browser, gate: &Gate, slow: &str, other: &str) -> u16 {
+    let (mut first, mut second) = (browser.clone(), browser.clone());
     let slow = slow.to_owned();
     let slow = tokio::spawn(async move { first.get(&slow).await.status });
     gate.arrived.notified().await;

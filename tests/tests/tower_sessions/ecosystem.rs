@@ -12,11 +12,11 @@ use axum_login::{AuthManager, AuthSession, AuthUser, AuthnBackend, login_require
 use axum_messages::{Messages, MessagesManagerLayer};
 use cloakroom::SessionLayer;
 use cloakroom_tower_sessions::{v0_14, v0_15};
-use tests::faults::{CountingStore, Verb};
+use tests::faulty_store::{CountingStore, Verb};
 use tower::layer::layer_fn;
 
+use crate::browser::Browser;
 use crate::servers::Redis;
-use crate::visitor::Visitor;
 
 #[derive(Clone, Debug)]
 pub(crate) struct User(String);
@@ -52,7 +52,7 @@ impl AuthnBackend for Users {
 
 type Auth = AuthSession<Users>;
 
-async fn log_in(mut auth: Auth, messages: Messages, Path(name): Path<String>) -> Redirect {
+async fn sign_in(mut auth: Auth, messages: Messages, Path(name): Path<String>) -> Redirect {
     match auth.authenticate(name).await.expect("the users are there") {
         Some(user) => {
             auth.login(&user).await.expect("the session works");
@@ -66,7 +66,7 @@ async fn log_in(mut auth: Auth, messages: Messages, Path(name): Path<String>) ->
     }
 }
 
-async fn log_out(mut auth: Auth) -> Redirect {
+async fn sign_out(mut auth: Auth) -> Redirect {
     auth.logout().await.expect("the session works");
     Redirect::to("/login")
 }
@@ -113,8 +113,8 @@ fn app(store: CountingStore<cloakroom_redis::RedisStore>) -> Router {
         .route("/protected", get(protected))
         .route_layer(login_required!(Users, login_url = "/login"))
         .route("/login", get(log_in_page))
-        .route("/login/{name}", get(log_in))
-        .route("/logout", get(log_out))
+        .route("/login/{name}", get(sign_in))
+        .route("/logout", get(sign_out))
         .route("/cart", get(show_cart))
         .route("/cart/{item}", get(cart))
         .layer(layer_fn(|inner| {
@@ -134,9 +134,9 @@ async fn shop() -> (Redis, CountingStore<cloakroom_redis::RedisStore>, Router) {
 }
 
 #[tokio::test]
-async fn a_user_logs_in_sees_the_protected_page_and_logs_out() {
+async fn axum_login_signs_in_protects_a_page_and_signs_out() {
     let (_redis, _, app) = shop().await;
-    let mut ada = Visitor::new(&app);
+    let mut ada = Browser::new(&app);
     let refused = ada.get("/protected").await;
     assert!(refused.location.starts_with("/login"), "{refused:?}");
     ada.get("/login/mallory").await;
@@ -168,9 +168,9 @@ async fn a_user_logs_in_sees_the_protected_page_and_logs_out() {
 }
 
 #[tokio::test]
-async fn a_request_loads_once_no_matter_how_many_ask() {
+async fn a_request_loads_the_session_once() {
     let (_redis, store, app) = shop().await;
-    let mut ada = Visitor::new(&app);
+    let mut ada = Browser::new(&app);
     ada.get("/login/ada").await;
     ada.text("/protected").await;
     drop(store.take_verbs());
@@ -178,14 +178,14 @@ async fn a_request_loads_once_no_matter_how_many_ask() {
     assert_eq!(store.take_verbs(), [Verb::Load]);
     ada.text("/cart/hat").await;
     assert_eq!(store.take_verbs(), [Verb::Load, Verb::Update]);
-    Visitor::new(&app).text("/login").await;
+    Browser::new(&app).text("/login").await;
     assert_eq!(store.take_verbs(), []);
 }
 
 #[tokio::test]
-async fn a_log_out_beside_a_slow_request_holds() {
+async fn a_sign_out_during_slow_requests_holds() {
     let (_redis, _, app) = shop().await;
-    let mut ada = Visitor::new(&app);
+    let mut ada = Browser::new(&app);
     ada.get("/login/ada").await;
     let mut requests = tokio::task::JoinSet::new();
     for number in 0..40 {

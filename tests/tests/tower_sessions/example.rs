@@ -5,7 +5,7 @@ use tests::program::{self, Running};
 use tests::redis::RedisServer;
 
 #[tokio::test]
-async fn the_example_logs_in_shows_its_page_and_logs_out() {
+async fn the_example_signs_in_shows_its_page_and_signs_out() {
     let redis = RedisServer::start();
     let address = format!("127.0.0.1:{}", program::free_port());
     let mut command = program::command("axum-login-example");
@@ -22,14 +22,14 @@ async fn the_example_logs_in_shows_its_page_and_logs_out() {
             .header("location")
             .starts_with("/login")
     );
-    let log_in = async |browser: &mut Client, password| {
+    let sign_in = async |browser: &mut Client, password| {
         let form = [("name", "ada"), ("password", password)];
         browser.post("/login", &form).await
     };
-    log_in(&mut browser, "hat").await;
+    sign_in(&mut browser, "hat").await;
     let page = browser.get("/login").await.body;
     assert!(page.contains("That is not the password."), "{page}");
-    assert_eq!(log_in(&mut browser, "coat").await.header("location"), "/");
+    assert_eq!(sign_in(&mut browser, "coat").await.header("location"), "/");
     let page = browser.get("/").await.body;
     assert!(
         page.contains("You are logged in.") && page.contains("Hello, ada."),

@@ -8,7 +8,7 @@ use axum::routing::get;
 use axum::{Router, response::IntoResponse};
 
 use super::tower_sessions::{Expiry, Session, session::Error};
-use crate::visitor::Gate;
+use crate::browser::Gate;
 
 type Page<T = &'static str> = Result<T, Failure>;
 type Entry = Path<(String, String)>;

@@ -1,20 +1,20 @@
 //! At home with tower-sessions: their layer on our store, and our layer under what is written for
 //! their `Session`, on a real Redis.
 
+mod browser;
 mod ecosystem;
 mod example;
+mod migration;
 mod mixed;
-mod moving_in;
 mod servers;
 #[allow(clippy::duplicate_mod, reason = "one suite for both versions")]
 mod suite_014;
 #[allow(clippy::duplicate_mod, reason = "one suite for both versions")]
 mod suite_015;
-mod visitor;
 
 /// What an app that does not want tower-sessions would otherwise pay for.
 #[test]
-fn cloakroom_itself_does_not_depend_on_tower_sessions() {
+fn cloakroom_does_not_depend_on_tower_sessions() {
     for package in ["cloakroom", "cloakroom-core", "cloakroom-redis"] {
         let tree = std::process::Command::new(env!("CARGO"))
             .args([

@@ -14,8 +14,8 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tower_sessions_014::Session as Session14;
 use tower_sessions_015::{Expiry, Session as Session15};
 
+use crate::browser::Browser;
 use crate::servers::Redis;
-use crate::visitor::Visitor;
 
 async fn app(redis: &Redis, routes: Router) -> Router {
     routes
@@ -61,18 +61,18 @@ async fn hand_over(native: Session, one: Session14, two: Session15) {
 }
 
 #[tokio::test]
-async fn three_kinds_of_session_are_one() {
+async fn all_session_types_share_one_session() {
     let redis = Redis::start();
     let routes = Router::new()
         .route("/write", get(three_write))
         .route("/read", get(three_read))
         .route("/hand", get(hand_over));
     let app = app(&redis, routes).await;
-    let mut visitor = Visitor::new(&app);
-    visitor.text("/write").await;
-    assert_eq!(visitor.text("/read").await, "[1, 1, 1, 2, 2, 2, 3, 3, 3]");
-    visitor.text("/hand").await;
-    assert_eq!(visitor.text("/read").await, "[4, 4, 4, 5, 5, 5, 3, 3, 3]");
+    let mut browser = Browser::new(&app);
+    browser.text("/write").await;
+    assert_eq!(browser.text("/read").await, "[1, 1, 1, 2, 2, 2, 3, 3, 3]");
+    browser.text("/hand").await;
+    assert_eq!(browser.text("/read").await, "[4, 4, 4, 5, 5, 5, 3, 3, 3]");
     assert_eq!(sessions(&redis.0), 1);
 }
 
@@ -85,18 +85,18 @@ async fn destroy_over_edits(native: Session, theirs: Session15) {
 }
 
 #[tokio::test]
-async fn a_native_end_leaves_nothing_to_be_begun_again() {
+async fn destroy_discards_edits_of_a_bridged_session() {
     let redis = Redis::start();
     let routes = Router::new()
         .route("/write", get(three_write))
         .route("/read", get(three_read))
         .route("/destroy", get(destroy_over_edits));
     let app = app(&redis, routes).await;
-    let mut visitor = Visitor::new(&app);
-    visitor.text("/write").await;
-    visitor.text("/destroy").await;
-    assert_eq!(visitor.cookie(), None);
-    assert_eq!(visitor.text("/read").await, "[0, 0, 0, 0, 0, 0, 0, 0, 0]");
+    let mut browser = Browser::new(&app);
+    browser.text("/write").await;
+    browser.text("/destroy").await;
+    assert_eq!(browser.cookie(), None);
+    assert_eq!(browser.text("/read").await, "[0, 0, 0, 0, 0, 0, 0, 0, 0]");
 }
 
 async fn keep(session: Session15, State(kept): State<UnboundedSender<Session15>>) {
@@ -110,7 +110,7 @@ async fn read_n(session: Session15) -> String {
 }
 
 #[tokio::test]
-async fn beyond_the_request_a_session_is_updated_and_never_begun_or_renewed() {
+async fn after_its_request_a_bridged_session_is_updated_but_never_created_or_renewed() {
     let redis = Redis::start();
     let (sender, mut kept) = unbounded_channel();
     let routes = Router::new()
@@ -118,25 +118,25 @@ async fn beyond_the_request_a_session_is_updated_and_never_begun_or_renewed() {
         .route("/read", get(read_n))
         .with_state(sender);
     let app = app(&redis, routes).await;
-    let mut visitor = Visitor::new(&app);
-    visitor.text("/keep").await;
+    let mut browser = Browser::new(&app);
+    browser.text("/keep").await;
     let late = kept.recv().await.unwrap();
     late.insert("n", 2).await.unwrap();
     late.save().await.unwrap();
-    assert_eq!(visitor.text("/read").await, "Some(2)");
+    assert_eq!(browser.text("/read").await, "Some(2)");
 
-    visitor.text("/keep").await;
+    browser.text("/keep").await;
     let late = kept.recv().await.unwrap();
     assert!(late.cycle_id().await.is_err());
-    assert_eq!(visitor.text("/read").await, "Some(1)");
+    assert_eq!(browser.text("/read").await, "Some(1)");
 
-    visitor.text("/keep").await;
+    browser.text("/keep").await;
     let late = kept.recv().await.unwrap();
     late.flush().await.unwrap();
-    assert_eq!(visitor.clone().text("/read").await, "None");
+    assert_eq!(browser.clone().text("/read").await, "None");
     late.insert("n", 3).await.unwrap();
     assert!(late.save().await.is_err());
-    assert_eq!(visitor.text("/read").await, "None");
+    assert_eq!(browser.text("/read").await, "None");
 }
 
 async fn sign_in(native: Session) {
@@ -159,7 +159,7 @@ async fn cycle_and_fail(theirs: Session15) -> StatusCode {
 }
 
 #[tokio::test]
-async fn a_cycled_id_is_a_renewal_so_that_who_is_signed_in_and_for_how_long_stays() {
+async fn cycle_id_renews_and_keeps_user_and_deadline() {
     let redis = Redis::start();
     let routes = Router::new()
         .route("/in", get(sign_in))
@@ -167,18 +167,18 @@ async fn a_cycled_id_is_a_renewal_so_that_who_is_signed_in_and_for_how_long_stay
         .route("/cycle", get(cycle))
         .route("/fail", get(cycle_and_fail));
     let app = app(&redis, routes).await;
-    let mut visitor = Visitor::new(&app);
-    visitor.text("/in").await;
-    let who = visitor.text("/who").await;
+    let mut browser = Browser::new(&app);
+    browser.text("/in").await;
+    let who = browser.text("/who").await;
     assert!(who.contains("ada") && who.contains("coat"), "{who}");
-    let before = visitor.clone();
-    visitor.text("/cycle").await;
-    assert_ne!(visitor.cookie(), before.cookie());
-    assert_eq!(visitor.text("/who").await, who);
+    let before = browser.clone();
+    browser.text("/cycle").await;
+    assert_ne!(browser.cookie(), before.cookie());
+    assert_eq!(browser.text("/who").await, who);
 
     // Under their own layer the session would be lost here.
-    assert_eq!(visitor.get("/fail").await.status, 500);
-    assert_eq!(visitor.text("/who").await, who);
+    assert_eq!(browser.get("/fail").await.status, 500);
+    assert_eq!(browser.text("/who").await, who);
 }
 
 async fn until(theirs: Session15, Path(seconds): Path<i64>) {
@@ -195,20 +195,20 @@ async fn left(native: Session) -> String {
 }
 
 #[tokio::test]
-async fn an_expiry_at_a_moment_is_the_end_of_the_session() {
+async fn an_expiry_at_a_date_is_the_deadline() {
     let redis = Redis::start();
     let routes = Router::new()
         .route("/write", get(three_write))
         .route("/until/{seconds}", get(until))
         .route("/left", get(left));
     let app = app(&redis, routes).await;
-    let mut visitor = Visitor::new(&app);
-    visitor.text("/write").await;
-    visitor.text("/until/1000").await;
-    let left: u64 = visitor.text("/left").await.parse().unwrap();
+    let mut browser = Browser::new(&app);
+    browser.text("/write").await;
+    browser.text("/until/1000").await;
+    let left: u64 = browser.text("/left").await.parse().unwrap();
     assert!((900..=1000).contains(&left), "{left}");
-    visitor.text("/until/-1").await;
-    assert_eq!(visitor.cookie(), None);
+    browser.text("/until/-1").await;
+    assert_eq!(browser.cookie(), None);
     assert_eq!(sessions(&redis.0), 0);
 }
 
@@ -220,12 +220,12 @@ async fn too_large(session: Session15) {
 }
 
 #[tokio::test]
-async fn what_cannot_be_taken_over_is_not_answered_with_success() {
+async fn an_oversized_bridged_session_is_an_error_response() {
     let redis = Redis::start();
     let routes = Router::new().route("/large", get(too_large));
-    let answer = Visitor::new(&app(&redis, routes).await).get("/large").await;
-    assert!(answer.status >= 500, "{answer:?}");
-    assert!(answer.set_cookies.is_empty());
+    let response = Browser::new(&app(&redis, routes).await).get("/large").await;
+    assert!(response.status >= 500, "{response:?}");
+    assert!(response.set_cookies.is_empty());
 }
 
 /// How many live sessions stand in Redis: tombstones go within a minute.

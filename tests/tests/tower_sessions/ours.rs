@@ -20,8 +20,8 @@ async fn our_layer(redis: &Redis, app: Router) -> Router {
 }
 
 #[tokio::test]
-async fn their_layer_with_our_store() {
-    behaviour::is_kept(Setup::new(our_store)).await;
+async fn the_tower_sessions_layer_works_on_our_store() {
+    behaviour::check(Setup::new(our_store)).await;
     let expected = Differences {
         merges: true,
         ended_meanwhile: 200,
@@ -35,8 +35,8 @@ async fn their_layer_with_our_store() {
 }
 
 #[tokio::test]
-async fn our_layer_with_the_bridge() {
-    behaviour::is_kept(Setup::new(our_layer)).await;
+async fn tower_sessions_extractors_work_on_our_layer() {
+    behaviour::check(Setup::new(our_layer)).await;
     let expected = Differences {
         merges: true,
         ended_meanwhile: 200,

@@ -26,8 +26,8 @@ async fn their_store(redis: &Redis, app: Router) -> Router {
 }
 
 #[tokio::test]
-async fn their_layer_with_their_store() {
-    behaviour::is_kept(Setup::new(their_store)).await;
+async fn the_tower_sessions_layer_on_its_own_store_is_the_reference() {
+    behaviour::check(Setup::new(their_store)).await;
     let expected = Differences {
         merges: false,
         ended_meanwhile: 500,

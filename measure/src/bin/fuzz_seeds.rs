@@ -1,0 +1,5 @@
+//! Rewrites `fuzz/seeds`: needed when the format of a token, a cookie or a record changes.
+
+fn main() {
+    tests::fuzz::seeds::write();
+}

@@ -1,0 +1,60 @@
+//! Failovers.
+
+use super::{Load, Loss, Outcome, block_in_place};
+use crate::topology::{Cluster, Sentinel, wait_for};
+
+/// The primary is killed, and the sentinels elect another one.
+pub async fn sentinel_failover() -> Outcome {
+    let mut sentinel = block_in_place(Sentinel::start);
+    let load = Load::start(&sentinel.url()).await;
+    let old = sentinel.primary();
+    load.fault_starts();
+    block_in_place(|| {
+        sentinel.servers_mut()[0].kill();
+        wait_for("a new primary", || sentinel.primary() != old);
+    });
+    load.fault_ends("Sentinel: the primary killed", Loss::Unreplicated)
+        .await
+}
+
+/// The primary hangs, and the sentinels elect another one. Then it resumes.
+pub async fn sentinel_failover_frozen() -> Outcome {
+    let sentinel = block_in_place(Sentinel::start);
+    let load = Load::start(&sentinel.url()).await;
+    let old = sentinel.primary();
+    load.fault_starts();
+    block_in_place(|| {
+        sentinel.servers()[0].freeze();
+        wait_for("a new primary", || sentinel.primary() != old);
+        sentinel.servers()[0].thaw();
+    });
+    load.fault_ends(
+        "Sentinel: the primary frozen, then thawed",
+        Loss::Unreplicated,
+    )
+    .await
+}
+
+/// A primary is killed, and the cluster promotes its replica.
+pub async fn cluster_primary_killed() -> Outcome {
+    let mut cluster = block_in_place(Cluster::start);
+    let load = Load::start(&cluster.url()).await;
+    load.fault_starts();
+    block_in_place(|| {
+        cluster.kill(0);
+        cluster.wait_until_replaced(0);
+    });
+    load.fault_ends("Cluster: a primary killed", Loss::Unreplicated)
+        .await
+}
+
+/// A hundred slots migrate from one primary to another, key by key.
+pub async fn cluster_slots_migrated() -> Outcome {
+    let cluster = block_in_place(Cluster::start);
+    let load = Load::start(&cluster.url()).await;
+    load.fault_starts();
+    block_in_place(|| cluster.move_slots(0, 1, 100));
+    load.fault_ends("Cluster: 100 slots move", Loss::Nothing)
+        .await
+        .unnoticed()
+}

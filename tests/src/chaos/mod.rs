@@ -1,0 +1,106 @@
+//! Faults under load: clients that remember what was acknowledged use an app on two servers, a fault
+//! happens and ends, and afterwards the stored sessions are compared with what the clients remember.
+
+mod app;
+mod client;
+pub mod faults;
+mod outcome;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use self::client::LoadClient;
+use self::outcome::Observations;
+pub use self::outcome::{Loss, Outcome};
+
+/// The number of clients.
+const CLIENTS: u64 = 16;
+
+/// The load has started, or recovered, after this many successful requests.
+const ENOUGH: u64 = 200;
+
+/// How long no request may fail before an outage counts as over.
+const QUIET: Duration = Duration::from_millis(400);
+
+/// How long a recovery may take.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Clients that send requests in the background.
+#[derive(Debug)]
+pub struct Load {
+    observations: Arc<Observations>,
+    stop: Arc<AtomicBool>,
+    clients: JoinSet<LoadClient>,
+}
+
+impl Load {
+    /// Starts two servers on the Redis at `url`, and the clients.
+    ///
+    /// # Panics
+    ///
+    /// When that Redis does not work.
+    pub async fn start(url: &str) -> Self {
+        let servers = [app::start(url).await, app::start(url).await];
+        let observations = Arc::<Observations>::default();
+        let stop = Arc::<AtomicBool>::default();
+        let mut clients = JoinSet::new();
+        for number in 0..CLIENTS {
+            let mut client = LoadClient::new(number, servers.clone(), Arc::clone(&observations));
+            let stop = Arc::clone(&stop);
+            clients.spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    client.step().await;
+                }
+                client
+            });
+        }
+        let load = Self {
+            observations,
+            stop,
+            clients,
+        };
+        load.wait_for_success(Instant::now()).await;
+        load
+    }
+
+    /// Marks the start of the fault: earlier failures are not counted.
+    pub fn fault_starts(&self) {
+        self.observations.fault_starts();
+    }
+
+    /// Marks the end of the fault: waits until requests succeed again, stops the clients, and returns the
+    /// outcome.
+    ///
+    /// # Panics
+    ///
+    /// When it does not recover.
+    pub async fn fault_ends(mut self, name: &'static str, loss: Loss) -> Outcome {
+        let ended = Instant::now();
+        self.wait_for_success(ended).await;
+        let recovery = self
+            .observations
+            .last_failure()
+            .saturating_duration_since(ended);
+        self.stop.store(true, Ordering::Relaxed);
+        while let Some(client) = self.clients.join_next().await {
+            client.expect("no client panics").finish().await;
+        }
+        self.observations.close(name, loss, recovery)
+    }
+
+    async fn wait_for_success(&self, since: Instant) {
+        let before = self.observations.successes();
+        loop {
+            let quiet = self.observations.last_failure().max(since).elapsed() >= QUIET;
+            if quiet && self.observations.successes() >= before + ENOUGH {
+                return;
+            }
+            assert!(since.elapsed() < PATIENCE, "requests do not succeed again");
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Scenarios of the demo's devices page in real browsers, for any store, on one server or two.
+
+use std::time::{Duration, Instant};
+
+use crate::chromium::Chromium;
+use crate::demo::Demo;
+use crate::wait::within;
+
+/// A guest, and her password.
+pub const ADA: (&str, &str) = ("Ada", "velvet-umbrella");
+
+/// The manager, and her password.
+pub const MONA: (&str, &str) = ("Mona", "brass-keys");
+
+/// How long a page waits for an event.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How soon a page shows that its session was ended in another browser.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// One user in two browsers, which may be on different servers.
+///
+/// # Panics
+///
+/// When an expectation fails.
+pub async fn two_profiles(laptop_s: &Demo, phone_s: &Demo) {
+    let (phone, laptop) = (Chromium::start().await, Chromium::start().await);
+    sign_in(&phone, phone_s, ADA).await;
+    sign_in(&laptop, laptop_s, ADA).await;
+    let devices = format!("{}/devices", laptop_s.url());
+    laptop.open(&devices).await;
+    assert_eq!(laptop.count(".devices li").await, 2);
+    assert_eq!(laptop.count(".own").await, 1);
+    assert!(laptop.text(".devices").await.contains("Chrome on Linux"));
+    assert!(laptop.text(".devices").await.contains("127.0.0.1"));
+
+    one_ends_the_other(&laptop, &phone).await;
+    the_list_follows(&laptop, &phone, phone_s).await;
+
+    laptop.follow("#end-others").await;
+    is_over(&phone, "from another device").await;
+    assert!(laptop.text("#flash").await.contains("One other device"));
+    sign_in(&phone, phone_s, ADA).await;
+    listens(&phone).await;
+    laptop.open(&devices).await;
+    laptop.follow("#end-all").await;
+    is_over(&phone, "from another device").await;
+    assert!(laptop.text("#flash").await.contains("everywhere"));
+    assert_eq!(laptop.count("#guest").await, 0);
+}
+
+/// The open page of the phone changes without being reloaded.
+async fn one_ends_the_other(laptop: &Chromium, phone: &Chromium) {
+    listens(phone).await;
+    phone.run("window.marker = 7").await;
+    let page = laptop.page().await;
+    laptop.click(".devices form button").await;
+    let clicked = Instant::now();
+    is_over(phone, "from another device").await;
+    let passed = clicked.elapsed();
+    assert!(passed < AT_ONCE, "{passed:?}");
+    assert_eq!(phone.run("return window.marker").await, 7, "not loaded");
+    assert_eq!(phone.text("#over h1").await, "You were signed out");
+    assert!(phone.title().await.contains("You were signed out"));
+    laptop.gone(&page).await;
+    assert!(laptop.text("#flash").await.contains("signed out"));
+    assert_eq!(laptop.count(".devices li").await, 1);
+    // The session has really ended.
+    phone.follow("#over a").await;
+    assert_eq!(phone.count("#guest").await, 0);
+    assert_eq!(phone.count("#sign-in").await, 1);
+}
+
+/// An open list is updated, and its times too.
+async fn the_list_follows(laptop: &Chromium, phone: &Chromium, phone_s: &Demo) {
+    listens(laptop).await;
+    laptop.run("window.marker = 7").await;
+    sign_in(phone, phone_s, ADA).await;
+    until("the list has both", async || {
+        laptop.count(".devices li").await == 2
+    })
+    .await;
+    assert_eq!(laptop.run("return window.marker").await, 7, "not loaded");
+    let seen =
+        "document.querySelector('.devices [data-clock=ago]').dateTime = '2026-01-01T00:00:00Z'";
+    laptop.run(seen).await;
+    until("it is long ago", async || {
+        laptop.text(".devices").await.contains(" days ago")
+    })
+    .await;
+    phone.follow("#sign-out").await;
+    until("the list has one", async || {
+        laptop.count(".devices li").await == 1
+    })
+    .await;
+    sign_in(phone, phone_s, ADA).await;
+    listens(phone).await;
+    laptop.reload().await;
+    assert_eq!(laptop.count(".devices li").await, 2);
+}
+
+/// Two tabs of one browser: each shows what the other does to the session.
+///
+/// # Panics
+///
+/// When an expectation fails.
+pub async fn two_tabs(demo: &Demo) {
+    let browser = Chromium::start().await;
+    sign_in(&browser, demo, ADA).await;
+    let first = browser.tabs().await.remove(0);
+    let second = new_tab(&browser, "/devices").await;
+    listens(&browser).await;
+
+    // The session is renewed.
+    browser.turn_to(&first).await;
+    browser.open(&format!("{}/safe", demo.url())).await;
+    browser.run(ASK_AGAIN).await;
+    browser.fill("#password", ADA.1).await;
+    browser.follow("#again button").await;
+    browser.turn_to(&second).await;
+    is_over(&browser, "still shows the old ticket").await;
+    assert_eq!(browser.text("#over h1").await, "You have a new ticket");
+    browser.follow("#over a").await;
+    assert_eq!(browser.text("main h1").await, "Your devices");
+    assert_eq!(browser.count(".devices li").await, 1);
+
+    // The session ends.
+    listens(&browser).await;
+    browser.turn_to(&first).await;
+    browser.reload().await;
+    listens(&browser).await;
+    browser.run(NOTICE).await;
+    browser.follow("#sign-out").await;
+    let noticed = browser.run("return sessionStorage.getItem('noticed')");
+    assert!(
+        noticed.await.is_null(),
+        "the tab that signs out learns it from the response"
+    );
+    browser.turn_to(&second).await;
+    is_over(&browser, "You signed out").await;
+}
+
+/// Records, for the next page, whether this page announced the end of the session.
+const NOTICE: &str = "const over = document.getElementById('over');
+    const notice = () => sessionStorage.setItem('noticed', over.hidden);
+    new MutationObserver(notice).observe(over, { attributes: true });";
+
+/// The safe's form while the safe is still open, as in a tab that was loaded before.
+const ASK_AGAIN: &str = "document.getElementById('main').innerHTML = `
+    <form id=again method=post action=/safe>
+        <input id=password name=password type=password> <button>Open</button>
+    </form>`";
+
+/// The manager ends the session of a guest.
+///
+/// # Panics
+///
+/// When the guest does not see it, or sees what only the manager may see.
+pub async fn the_manager(demo: &Demo) {
+    let (guest, manager) = (Chromium::start().await, Chromium::start().await);
+    let admin_page = format!("{}/admin", demo.url());
+    guest.open(&admin_page).await;
+    assert!(guest.text("h1").await.contains("sign in first"));
+    sign_in(&guest, demo, ADA).await;
+    guest.open(&admin_page).await;
+    assert!(guest.text("h1").await.contains("Staff only"));
+    guest.open(demo.url()).await;
+    listens(&guest).await;
+    sign_in(&manager, demo, MONA).await;
+    manager.open(&admin_page).await;
+    assert_eq!(manager.count("[data-guest=Ada] li").await, 1);
+    manager.follow("[data-guest=Ada] li button").await;
+    is_over(&guest, "The manager").await;
+    assert_eq!(manager.count("[data-guest=Ada] li").await, 0);
+    assert_eq!(manager.count("[data-guest=Mona] li").await, 1);
+
+    // All sessions of the guest.
+    listens(&manager).await;
+    sign_in(&guest, demo, ADA).await;
+    listens(&guest).await;
+    until("the manager sees her", async || {
+        manager.count("[data-guest=Ada] li").await == 1
+    })
+    .await;
+    manager.follow("[data-guest=Ada] header button").await;
+    is_over(&guest, "The manager").await;
+    assert!(manager.text("#flash").await.contains("of Ada"));
+}
+
+/// The safe asks for the password if it was given too long ago. The demo runs with `--fresh 2s`.
+///
+/// # Panics
+///
+/// When it does not, or when the data of the session is lost.
+pub async fn the_safe(demo: &Demo) {
+    let browser = Chromium::start().await;
+    let safe = format!("{}/safe", demo.url());
+    browser.open(&safe).await;
+    assert!(browser.text("h1").await.contains("sign in first"));
+    sign_in(&browser, demo, ADA).await;
+    browser.fill("#text", "stays").await;
+    browser.follow(".add button").await;
+    until("it is locked", async || {
+        browser.open(&safe).await;
+        browser.count("#lock").await == 1
+    })
+    .await;
+    browser.fill("#password", "opera-glasses").await;
+    browser.follow("#lock button").await;
+    assert!(browser.text("#flash").await.contains("does not turn"));
+    browser.fill("#password", ADA.1).await;
+    browser.follow("#lock button").await;
+    assert!(browser.text("#contents").await.contains("pearls"));
+    browser.open(demo.url()).await;
+    assert_eq!(browser.text("#guest").await, "Ada");
+    assert_eq!(browser.text(".notes li .text").await, "stays");
+}
+
+/// Signs a guest in on the front page.
+///
+/// # Panics
+///
+/// When that fails.
+pub async fn sign_in(browser: &Chromium, demo: &Demo, (name, password): (&str, &str)) {
+    browser.open(demo.url()).await;
+    browser.fill("#name", name).await;
+    browser.fill("#password", password).await;
+    browser.follow("#sign-in button").await;
+    assert_eq!(browser.text("#guest").await, name);
+}
+
+/// Opens another tab, and switches to it.
+///
+/// # Panics
+///
+/// When it does not open.
+pub async fn new_tab(browser: &Chromium, path: &str) -> String {
+    let before = browser.tabs().await;
+    browser.run(&format!("window.open('{path}')")).await;
+    let tabs = browser.tabs().await;
+    let new = tabs.into_iter().find(|tab| !before.contains(tab));
+    let new = new.expect("a tab opens");
+    browser.turn_to(&new).await;
+    new
+}
+
+/// Waits until the page receives events.
+pub async fn listens(browser: &Chromium) {
+    let script = "return 'listens' in document.documentElement.dataset";
+    until("the page listens", async || {
+        browser.run(script).await == true
+    })
+    .await;
+}
+
+/// Waits until the page says that the session has ended, and why.
+///
+/// # Panics
+///
+/// When it does not, or shows another reason.
+pub async fn is_over(browser: &Chromium, reason: &str) {
+    let script = "return document.getElementById('over')?.hidden === false";
+    until("the page says that it is over", async || {
+        browser.run(script).await == true
+    })
+    .await;
+    let shown = browser.text("#over-reason").await;
+    assert!(shown.contains(reason), "{shown}");
+    let main = browser.run("return document.getElementById('main').hidden");
+    assert_eq!(main.await, true, "nothing of the page is left");
+}
+
+/// Waits for a condition.
+///
+/// # Panics
+///
+/// When it does not become true.
+pub async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+    within(what, PATIENCE, condition).await;
+}

@@ -1,0 +1,192 @@
+//! The history of sessions that several servers change, and what a read may return given that history.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use cloakroom_core::SessionId;
+use cloakroom_core::store::Loaded;
+
+use crate::records::number;
+
+/// A fixed number of slots, each with one session at a time, whose number only grows.
+#[derive(Debug)]
+pub struct History {
+    window: Duration,
+    sessions: Vec<Mutex<Tracked>>,
+}
+
+/// One session.
+#[derive(Debug)]
+struct Tracked {
+    id: SessionId,
+    began: Instant,
+    /// The acknowledged writes: time, server, number.
+    written: Vec<(Instant, usize, u64)>,
+    numbers: BTreeSet<u64>,
+    /// Since when it may be gone.
+    may_be_gone: Option<Instant>,
+    /// A task is about to replace it.
+    claimed: bool,
+    /// Since when it must be gone, and the server that ended it; `None` for all servers.
+    gone: Option<(Instant, Option<usize>)>,
+}
+
+impl Tracked {
+    fn new(id: SessionId) -> Self {
+        Self {
+            id,
+            began: Instant::now(),
+            written: Vec::new(),
+            numbers: BTreeSet::new(),
+            may_be_gone: None,
+            claimed: false,
+            gone: None,
+        }
+    }
+}
+
+impl History {
+    /// A history of these sessions, where a read may be as old as `window`.
+    #[must_use]
+    pub fn new(ids: &[SessionId], window: Duration) -> Self {
+        let slot = |id: &SessionId| Mutex::new(Tracked::new(*id));
+        Self {
+            window,
+            sessions: ids.iter().map(slot).collect(),
+        }
+    }
+
+    /// The number of slots.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// The session in a slot.
+    #[must_use]
+    pub fn id(&self, slot: usize) -> SessionId {
+        self.slot(slot).id
+    }
+
+    /// Whether the caller is the first to see that the session has ended, and must replace it.
+    #[must_use]
+    pub fn claim(&self, slot: usize, id: SessionId) -> bool {
+        let mut slot = self.slot(slot);
+        slot.id == id && !std::mem::replace(&mut slot.claimed, true)
+    }
+
+    /// Replaces an ended session by a new one.
+    pub fn replace(&self, slot: usize, new: SessionId) {
+        *self.slot(slot) = Tracked::new(new);
+    }
+
+    /// Records an acknowledged write.
+    ///
+    /// # Panics
+    ///
+    /// When another write with the same number was acknowledged: that update is lost.
+    pub fn record_write(&self, slot: usize, id: SessionId, server: usize, number: u64) {
+        let mut slot = self.slot(slot);
+        if slot.id == id {
+            assert!(slot.numbers.insert(number), "{id}: an update is lost");
+            slot.written.push((Instant::now(), server, number));
+        }
+    }
+
+    /// Records that the session is about to be ended.
+    pub fn record_end_started(&self, slot: usize, id: SessionId) {
+        let mut slot = self.slot(slot);
+        if slot.id == id {
+            slot.may_be_gone.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Records an acknowledged end of the session.
+    pub fn record_end(&self, slot: usize, id: SessionId, server: usize) {
+        let mut slot = self.slot(slot);
+        if slot.id == id {
+            slot.gone.get_or_insert((Instant::now(), Some(server)));
+        }
+    }
+
+    /// Records that all sessions are about to be flushed, and returns the time.
+    #[must_use]
+    pub fn record_flush_started(&self) -> Instant {
+        for slot in 0..self.sessions.len() {
+            self.slot(slot).may_be_gone.get_or_insert_with(Instant::now);
+        }
+        Instant::now()
+    }
+
+    /// Records a flush: older sessions are gone, and those created during the flush may be.
+    pub fn record_flush(&self, since: Instant) {
+        for slot in 0..self.sessions.len() {
+            let mut slot = self.slot(slot);
+            match slot.began < since {
+                true => slot.gone = slot.gone.or(Some((Instant::now(), None))),
+                false => slot.may_be_gone = slot.may_be_gone.or(Some(since)),
+            }
+        }
+    }
+
+    /// Checks what a request on `server`, started at `began`, read of a session.
+    ///
+    /// # Panics
+    ///
+    /// When the history does not allow it.
+    pub fn check(&self, slot: usize, id: SessionId, server: usize, began: Instant, saw: &Loaded) {
+        let slot = self.slot(slot);
+        if slot.id != id {
+            return;
+        }
+        let outside_window = |at: Instant, by: Option<usize>| {
+            let window = match by == Some(server) {
+                true => Duration::ZERO,
+                false => self.window,
+            };
+            at + window <= began
+        };
+        match saw {
+            Loaded::Record(record) => {
+                let over = slot.gone.is_some_and(|(at, by)| outside_window(at, by));
+                assert!(!over, "{id}: alive, {:?} after its end", since(slot.gone));
+                let number = number(record);
+                for &(at, by, newer) in &slot.written {
+                    let missed = newer > number && outside_window(at, Some(by));
+                    assert!(
+                        !missed,
+                        "{id}: {number} seen at {server}, and {newer} was written at {by} {:?} before",
+                        began - at
+                    );
+                }
+            }
+            Loaded::Tombstone(_) | Loaded::Nothing => {
+                assert!(slot.may_be_gone.is_some(), "{id}: gone, but never ended");
+            }
+        }
+    }
+
+    /// The acknowledged numbers of a session, and whether it must still exist.
+    #[must_use]
+    pub fn acknowledged(&self, slot: usize) -> (SessionId, BTreeSet<u64>, bool) {
+        let slot = self.slot(slot);
+        let there = slot.may_be_gone.is_none() && slot.gone.is_none();
+        (slot.id, slot.numbers.clone(), there)
+    }
+
+    fn slot(&self, slot: usize) -> MutexGuard<'_, Tracked> {
+        let slot = self.sessions[slot].lock();
+        slot.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn since(gone: Option<(Instant, Option<usize>)>) -> Option<Duration> {
+    gone.map(|(at, _)| at.elapsed())
+}

@@ -1,0 +1,311 @@
+//! The demo from outside: its command line, its answers, and how it ends.
+
+use std::net::TcpListener;
+use std::process::Output;
+use std::time::{Duration, Instant};
+
+use http::{Request, StatusCode};
+use tests::demo::Demo;
+use tests::program::free_port;
+use tests::redis::RedisServer;
+use tests::wait::within;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// The one line with which the demo refuses to start.
+fn refusal(output: &Output) -> &str {
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty());
+    let text = std::str::from_utf8(&output.stderr).expect("it is text");
+    assert_eq!(text.lines().count(), 1, "{text}");
+    text.trim_end()
+}
+
+#[test]
+fn the_help_names_every_option() {
+    let output = Demo::run(&["--help"]);
+    assert!(output.status.success());
+    let help = String::from_utf8(output.stdout).unwrap();
+    for word in [
+        "--redis",
+        "REDIS_URL",
+        "--listen",
+        "--idle",
+        "--absolute",
+        "--anonymous-idle",
+        "--fresh",
+        "--max-sessions",
+        "Examples:",
+    ] {
+        assert!(help.contains(word), "{word}: {help}");
+    }
+    for line in help.lines() {
+        assert!(line.len() <= 100, "too long for a terminal: {line}");
+    }
+}
+
+#[test]
+fn an_invalid_configuration_is_reported_in_one_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let line = Demo::run(&["--listen", &address]);
+    assert!(refusal(&line).contains(&address) && refusal(&line).contains("taken"));
+
+    let nobody = format!("redis://me:hunter2@127.0.0.1:{}/1", free_port());
+    let line = Demo::run(&["--redis", &nobody]);
+    assert!(refusal(&line).contains("nothing listens there"));
+    assert!(!refusal(&line).contains("hunter2"));
+
+    let line = Demo::run(&["--idle", "0s"]);
+    assert!(refusal(&line).contains("at least 1s"));
+    let line = Demo::run(&["--absolute", "500days"]);
+    assert!(refusal(&line).contains("at most 400 days"));
+    let line = Demo::run(&["--max-sessions", "0"]);
+    assert!(refusal(&line).contains("nobody could sign in"));
+}
+
+#[tokio::test]
+async fn the_health_endpoint_reports_the_store_and_needs_no_session() {
+    let demo = Demo::start();
+    let mut client = demo.client();
+    assert_eq!(client.get("/healthz").await.status, StatusCode::OK);
+
+    let mut redis = RedisServer::start();
+    let demo = Demo::start_on(&redis.url());
+    let mut client = demo.client();
+    let response = client.get("/healthz").await;
+    assert_eq!(response.status, StatusCode::OK);
+    let told: serde_json::Value = serde_json::from_str(&response.body).unwrap();
+    assert_eq!(told["status"], "ok");
+    assert!(told["memory"]["used"].as_u64() > Some(0), "{told}");
+    let warnings = told["warnings"].as_array().unwrap();
+    let warns = |of| {
+        warnings
+            .iter()
+            .any(|line| line.as_str().unwrap().contains(of))
+    };
+    assert!(warns("appendonly"), "this server keeps nothing: {told}");
+    redis.kill();
+    let response = client.get("/healthz").await;
+    assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(client.cookie(), None);
+    redis.restart();
+    until(async || client.get("/healthz").await.status == StatusCode::OK).await;
+    assert!(redis.keys_with_ttl().is_empty());
+}
+
+#[tokio::test]
+async fn without_redis_it_responds_503_and_recovers_by_itself() {
+    let mut redis = RedisServer::start();
+    let demo = Demo::start_on(&redis.url());
+    let mut client = demo.client();
+    client.get("/").await;
+    let cookie = client.cookie().unwrap().to_owned();
+
+    let began = Instant::now();
+    redis.freeze();
+    let response = client.get("/").await;
+    assert!(began.elapsed() < Duration::from_secs(2));
+    assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.header("retry-after"), "2");
+    assert!(
+        response.body.contains("Back in a moment"),
+        "{}",
+        response.body
+    );
+    assert_eq!(client.cookie(), Some(&*cookie));
+    redis.thaw();
+    until(async || client.get("/").await.status == StatusCode::OK).await;
+    assert_eq!(client.cookie(), Some(&*cookie));
+
+    redis.kill();
+    let response = client.post("/notes", &[("text", "lost?")]).await;
+    assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);
+    redis.restart();
+    until(async || client.get("/").await.status == StatusCode::OK).await;
+}
+
+#[tokio::test]
+async fn a_cross_site_form_is_rejected() {
+    let demo = Demo::start();
+    let mut client = demo.client();
+    client.get("/").await;
+    let forged = [
+        ("sec-fetch-site", "cross-site"),
+        ("origin", "https://evil.example"),
+    ];
+    for (name, value) in forged {
+        let request = Request::post("/notes")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header(name, value)
+            .body("text=planted".to_owned());
+        let response = client.send(request.unwrap()).await;
+        assert_eq!(response.status, StatusCode::FORBIDDEN);
+        assert!(response.body.contains("another site"));
+    }
+    assert!(!client.get("/").await.body.contains("planted"));
+}
+
+#[tokio::test]
+async fn every_response_has_security_headers_and_every_error_a_page() {
+    let demo = Demo::start();
+    let mut client = demo.client();
+    let pages = [
+        ("/", StatusCode::OK),
+        ("/style.css", StatusCode::OK),
+        ("/news.js", StatusCode::OK),
+        ("/devices", StatusCode::UNAUTHORIZED),
+        ("/nothing", StatusCode::NOT_FOUND),
+        ("/notes", StatusCode::METHOD_NOT_ALLOWED),
+    ];
+    for (path, status) in pages {
+        let response = client.get(path).await;
+        assert_eq!(response.status, status, "{path}");
+        let policy = response.header("content-security-policy");
+        assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"));
+        assert_eq!(response.header("x-content-type-options"), "nosniff");
+        assert_eq!(response.header("referrer-policy"), "same-origin");
+        assert!(response.body.contains("<html lang=\"en\">") || path.contains('.'));
+    }
+    let script = [("text", "<script>alert(1)</script>")];
+    client.post("/notes", &script).await;
+    let page = client.get("/").await.body;
+    assert!(page.contains("&lt;script&gt;alert") && !page.contains("<script>alert"));
+}
+
+#[tokio::test]
+async fn a_full_session_reports_an_error_and_stays_usable() {
+    let demo = Demo::start();
+    let mut client = demo.client();
+    let long = "x".repeat(280);
+    let mut notes = 0;
+    loop {
+        client.post("/notes", &[("text", &long)]).await;
+        let page = client.get("/").await;
+        assert_eq!(page.status, StatusCode::OK);
+        if page.body.contains("Your pockets are full") {
+            break;
+        }
+        notes += 1;
+        assert!(notes < 100, "there is a limit");
+    }
+    // Filled to the last byte that a note may take, all the rest still works.
+    for length in (1..280).rev() {
+        client
+            .post("/notes", &[("text", &"y".repeat(length))])
+            .await;
+    }
+    let response = client.post("/notes", &[("text", &"z".repeat(281))]).await;
+    assert_eq!(response.status, StatusCode::SEE_OTHER);
+    assert!(client.get("/").await.body.contains("too long"));
+    let form = [
+        ("name", "Cleo"),
+        ("password", "white-gloves"),
+        ("remember", "true"),
+    ];
+    client.post("/sign-in", &form).await;
+    let page = client.get("/").await;
+    assert!(page.body.contains("Welcome, Cleo"), "{}", page.body);
+    assert_eq!(client.get("/").await.status, StatusCode::OK);
+    client.post("/notes/remove", &[("number", "0")]).await;
+    assert!(client.get("/").await.body.contains("The note is gone"));
+}
+
+#[tokio::test]
+async fn signing_in_as_another_user_starts_an_empty_session() {
+    let demo = Demo::start();
+    let mut client = demo.client();
+    let ada = [
+        ("name", "ada"),
+        ("password", "velvet-umbrella"),
+        ("remember", "true"),
+    ];
+    let bela = [("name", "Bela"), ("password", "opera-glasses")];
+    client.post("/notes", &[("text", "from before")]).await;
+    client.post("/sign-in", &ada).await;
+    let ada_s = client.clone();
+    let page = client.get("/").await.body;
+    assert!(page.contains("from before") && page.contains("Good evening, Ada"));
+
+    let response = client.post("/sign-in", &bela).await;
+    assert!(
+        !response.header("set-cookie").contains("Max-Age"),
+        "not remembered"
+    );
+    let page = client.get("/").await.body;
+    assert!(page.contains("Good evening, Bela") && !page.contains("from before"));
+    assert!(page.contains("until the browser closes"));
+    let mut ada_s = ada_s;
+    assert!(!ada_s.get("/").await.body.contains("Good evening, Ada"));
+}
+
+#[tokio::test]
+async fn a_stale_cookie_is_invalid_and_can_sign_in_again() {
+    let demo = Demo::start();
+    let mut client = demo.client();
+    client.post("/notes", &[("text", "mine")]).await;
+    let stale = client.cookie().unwrap().to_owned();
+    client.post("/sign-out", &[]).await;
+    assert!(client.get("/").await.body.contains("Good night"));
+
+    let mut late = demo.client().with_cookie(stale);
+    let page = late.get("/").await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.body.contains("It has ended") && !page.body.contains("mine"));
+    assert_eq!(page.header("set-cookie"), "");
+    let form = [("name", "Ada"), ("password", "velvet-umbrella")];
+    late.post("/sign-in", &form).await;
+    assert!(late.get("/").await.body.contains("Good evening, Ada"));
+}
+
+#[tokio::test]
+async fn sigterm_shuts_down_gracefully_and_the_log_holds_no_secret() {
+    let demo = Demo::start();
+    let mut client = demo.client();
+    let form = [("name", "Ada"), ("password", "velvet-umbrella")];
+    client.post("/sign-in", &form).await;
+    let cookie = client.cookie().unwrap().to_owned();
+    demo.terminate();
+    let (status, log) = demo.ended();
+    assert!(status.success(), "{status}");
+    assert!(
+        log.contains("session created") && log.contains("closing"),
+        "{log}"
+    );
+    let (_, token) = cookie.split_once('=').unwrap();
+    assert!(
+        !log.contains(token) && !log.contains("velvet-umbrella"),
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn a_request_in_progress_is_finished_before_shutdown() {
+    let demo = Demo::start();
+    let address = demo.url().strip_prefix("http://").unwrap().to_owned();
+    let mut connection = TcpStream::connect(&address).await.unwrap();
+    let head = format!(
+        "POST /notes HTTP/1.1\r\nHost: {address}\r\nContent-Length: 6\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nExpect: 100-continue\r\n\r\n"
+    );
+    connection.write_all(head.as_bytes()).await.unwrap();
+    // The handler asks for the body: the request is under way.
+    let mut response = [0; 64];
+    let length = connection.read(&mut response).await.unwrap();
+    assert!(response[..length].starts_with(b"HTTP/1.1 100 Continue"));
+
+    demo.terminate();
+    until(async || TcpStream::connect(&address).await.is_err()).await;
+    connection.write_all(b"text=a").await.unwrap();
+    let mut response = String::new();
+    connection.read_to_string(&mut response).await.unwrap();
+    assert!(response.starts_with("HTTP/1.1 303"), "{response}");
+    assert!(response.contains("set-cookie: "), "it is stored");
+    let (status, _) = demo.ended();
+    assert!(status.success(), "{status}");
+}
+
+/// Waits for a condition, for some seconds.
+async fn until(condition: impl AsyncFnMut() -> bool) {
+    within("it comes about", Duration::from_secs(10), condition).await;
+}

@@ -1,0 +1,258 @@
+//! Devices, the safe, the manager and the live stream of the demo, over plain HTTP.
+
+use http::{Request, StatusCode};
+use tests::client::{Client, TestResponse};
+use tests::demo::Demo;
+use tests::device_scenarios::{ADA, MONA, until};
+use tests::redis::RedisServer;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+
+const BELA: (&str, &str) = ("Bela", "opera-glasses");
+
+const FIREFOX: &str =
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0";
+
+/// What only somebody who is signed in may send.
+const FORMS: [&str; 6] = [
+    "/devices/end",
+    "/devices/end-others",
+    "/devices/end-all",
+    "/safe",
+    "/admin/end",
+    "/admin/end-all",
+];
+
+#[tokio::test]
+async fn devices_are_named_and_users_end_only_their_own_sessions() {
+    let demo = Demo::start();
+    let mut ada = signed_in(&demo, ADA, FIREFOX).await;
+    let mut phone = signed_in(&demo, ADA, "").await;
+    let mut bela = signed_in(&demo, BELA, FIREFOX).await;
+
+    let list = phone.get("/devices").await.body;
+    assert_eq!(ids(&list).len(), 2, "{list}");
+    assert!(list.contains("Firefox on Windows 10") && list.contains("Unknown device"));
+    assert!(list.contains("127.0.0.1") && list.contains("signed in <time"));
+    assert_eq!(list.matches("This device").count(), 1);
+
+    for id in ids(&list) {
+        bela.post("/devices/end", &[("id", &id)]).await;
+        let page = bela.get("/devices").await.body;
+        assert!(page.contains("signed out already"), "{page}");
+    }
+    phone.post("/devices/end", &[("id", "no id")]).await;
+    assert_eq!(ids(&phone.get("/devices").await.body).len(), 2);
+
+    phone.post("/devices/end-others", &[]).await;
+    let page = phone.get("/devices").await.body;
+    assert!(page.contains("One other device is signed out"));
+    assert_eq!(ids(&page).len(), 1);
+    assert_eq!(ada.get("/devices").await.status, StatusCode::UNAUTHORIZED);
+    phone.post("/devices/end-all", &[]).await;
+    assert!(phone.get("/").await.body.contains("signed out everywhere"));
+    assert_eq!(ids(&bela.get("/devices").await.body).len(), 1);
+}
+
+#[tokio::test]
+async fn anonymous_requests_are_asked_to_sign_in() {
+    let demo = Demo::start();
+    let mut client = demo.client();
+    for path in ["/devices", "/safe", "/admin"] {
+        asks_to_sign_in(&client.get(path).await);
+    }
+    for path in FORMS {
+        let form = [("id", "x"), ("guest", "Ada"), ("password", ADA.1)];
+        asks_to_sign_in(&client.post(path, &form).await);
+    }
+    let response = client.get("/sign-in").await;
+    assert_eq!(response.header("location"), "/#sign-in");
+    assert!(client.get("/").await.body.contains("id=\"sign-in\""));
+}
+
+fn asks_to_sign_in(response: &TestResponse) {
+    assert_eq!(response.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(response.header("www-authenticate"), "Session");
+    assert!(response.body.contains("Please sign in first"));
+    assert!(response.body.contains("href=\"/sign-in\""));
+}
+
+#[tokio::test]
+async fn only_the_manager_sees_all_users() {
+    let demo = Demo::start();
+    let mut ada = signed_in(&demo, ADA, FIREFOX).await;
+    let mut bela = signed_in(&demo, BELA, FIREFOX).await;
+    let mut mona = signed_in(&demo, MONA, FIREFOX).await;
+    let page = mona.get("/admin").await.body;
+    for guest in ["Ada", "Bela", "Cleo", "Mona"] {
+        assert!(page.contains(&format!("data-guest=\"{guest}\"")));
+    }
+    assert_eq!(ids(&page).len(), 3);
+    assert_eq!(page.matches("Not in the house").count(), 1);
+
+    let adas = ids(&ada.get("/devices").await.body).remove(0);
+    let form = [("id", &*adas), ("guest", "Ada")];
+    assert_eq!(bela.get("/admin").await.status, StatusCode::FORBIDDEN);
+    for path in ["/admin/end", "/admin/end-all"] {
+        let response = bela.post(path, &form).await;
+        assert_eq!(response.status, StatusCode::FORBIDDEN);
+        assert!(response.body.contains("Staff only"));
+    }
+    assert_eq!(ada.get("/devices").await.status, StatusCode::OK);
+
+    mona.post("/admin/end", &form).await;
+    assert!(mona.get("/admin").await.body.contains("is ended"));
+    assert_eq!(ada.get("/devices").await.status, StatusCode::UNAUTHORIZED);
+    mona.post("/admin/end", &form).await;
+    assert!(mona.get("/admin").await.body.contains("ended already"));
+    mona.post("/admin/end-all", &[("guest", "Bela")]).await;
+    let page = mona.get("/admin").await.body;
+    assert!(page.contains("One session of Bela is ended"), "{page}");
+    mona.post("/admin/end-all", &[("guest", "Nobody")]).await;
+    assert!(mona.get("/admin").await.body.contains("no such guest"));
+}
+
+#[tokio::test]
+async fn a_sensitive_page_needs_a_recent_password_and_renews_the_session() {
+    let demo = Demo::start_with(&["--fresh", "1s"]);
+    let mut ada = demo.client();
+    let remembered = [("name", ADA.0), ("password", ADA.1), ("remember", "true")];
+    ada.post("/sign-in", &remembered).await;
+    ada.post("/notes", &[("text", "stays")]).await;
+    let client = Mutex::new(ada);
+    until("the safe is locked", async || {
+        let safe = client.lock().await.get("/safe").await;
+        safe.status == StatusCode::UNAUTHORIZED
+    })
+    .await;
+    let mut ada = client.into_inner();
+    let safe = ada.get("/safe").await;
+    assert!(!safe.body.contains("pearls") && safe.body.contains("Devices"));
+    assert_eq!(safe.header("www-authenticate"), "Session");
+
+    let old = ada.clone();
+    ada.post("/safe", &[("password", BELA.1)]).await;
+    assert!(ada.get("/safe").await.body.contains("does not turn"));
+    assert_eq!(ada.cookie(), old.cookie(), "nothing is new");
+    let response = ada.post("/safe", &[("password", ADA.1)]).await;
+    assert_eq!(response.header("location"), "/safe");
+    assert!(
+        response.header("set-cookie").contains("Max-Age"),
+        "remembered"
+    );
+    assert!(ada.get("/safe").await.body.contains("pearls"));
+    assert!(ada.get("/").await.body.contains("stays"));
+    assert_ne!(ada.cookie(), old.cookie());
+    let mut old = old;
+    assert_eq!(old.get("/safe").await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn the_event_stream_reports_what_happens_to_a_session() {
+    let demo = Demo::start();
+    let mut ada = signed_in(&demo, ADA, FIREFOX).await;
+    let ticket = ids(&ada.get("/devices").await.body).remove(0);
+    let live = format!("/live?ticket={ticket}");
+
+    // Two pages listen: both hear of another device, and of the end.
+    let (one, other) = (
+        listen(&demo, &ada, &live).await,
+        listen(&demo, &ada, &live).await,
+    );
+    signed_in(&demo, ADA, "").await;
+    signed_in(&demo, BELA, "").await;
+    let still = ada.clone();
+    ada.post("/sign-out", &[]).await;
+    for mut page in [one, other] {
+        let mut heard = String::new();
+        page.read_to_string(&mut heard).await.unwrap();
+        let over = heard.find("event: over").expect("it is told");
+        assert!(heard[over..].contains("id: signed_out"));
+        assert_eq!(heard[..over].matches("event: sessions").count(), 1);
+    }
+
+    // Who comes too late is told at once.
+    let mut still = still;
+    assert!(still.get(&live).await.body.contains("id: other"));
+    assert!(ada.get(&live).await.body.contains("id: other"));
+    let mut bela = signed_in(&demo, BELA, "").await;
+    assert!(bela.get(&live).await.body.contains("id: renewed"));
+    assert_eq!(bela.get("/live").await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn exceeding_the_session_limit_ends_the_oldest_session() {
+    let demo = Demo::start_with(&["--max-sessions", "2"]);
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        clients.push(signed_in(&demo, ADA, FIREFOX).await);
+    }
+    let mut statuses = Vec::new();
+    for client in &mut clients {
+        statuses.push(client.get("/devices").await.status.as_u16());
+    }
+    assert_eq!(statuses, [401, 200, 200]);
+}
+
+#[tokio::test]
+async fn anonymous_sessions_expire_sooner() {
+    let redis = RedisServer::start();
+    let demo = Demo::start_with(&["--redis", &redis.url(), "--anonymous-idle", "1s"]);
+    let mut ada = signed_in(&demo, ADA, FIREFOX).await;
+    ada.post("/notes", &[("text", "mine")]).await;
+    let keys = || redis.command(&["DBSIZE"]).number();
+    let adas = keys();
+    let mut nobody = demo.client();
+    nobody.post("/notes", &[("text", "mine")]).await;
+    assert!(nobody.cookie().is_some());
+    // To look by the app is to use it, so we look at what Redis has.
+    until("the session of nobody is gone", async || keys() == adas).await;
+    assert!(!nobody.get("/").await.body.contains("mine"));
+    assert!(ada.get("/").await.body.contains("mine"));
+}
+
+/// Opens a stream, and gives what comes after its head: by then it listens.
+async fn listen(demo: &Demo, client: &Client, path: &str) -> TcpStream {
+    let address = demo.url().trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await.expect("the demo listens");
+    let cookie = client.cookie().expect("somebody is signed in");
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n"
+    );
+    let sent = stream.write_all(request.as_bytes()).await;
+    sent.expect("the demo reads");
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        let byte = stream.read_u8().await.expect("the demo answers");
+        head.push(char::from(byte));
+    }
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert!(head.contains("content-type: text/event-stream"), "{head}");
+    stream
+}
+
+/// A browser of this name in which a guest is signed in.
+async fn signed_in(demo: &Demo, (name, password): (&str, &str), agent: &str) -> Client {
+    let mut client = demo.client();
+    let mut request =
+        Request::post("/sign-in").header("content-type", "application/x-www-form-urlencoded");
+    if !agent.is_empty() {
+        request = request.header("user-agent", agent);
+    }
+    let form = format!("name={name}&password={password}");
+    let response = client
+        .send(request.body(form).expect("it is a request"))
+        .await;
+    assert_eq!(response.status, StatusCode::SEE_OTHER);
+    assert!(client.cookie().is_some());
+    client
+}
+
+/// The sessions that a page lists.
+fn ids(page: &str) -> Vec<String> {
+    let parts = page.split("data-id=\"").skip(1);
+    parts
+        .filter_map(|part| Some(part.split_once('"')?.0.to_owned()))
+        .collect()
+}

@@ -1,0 +1,110 @@
+//! One guest in two browsers, and in two tabs of one: what ends in one is seen in the other at once, in
+//! a real Chromium.
+
+use tests::chromium::Chromium;
+use tests::demo::Demo;
+use tests::device_scenarios::{self, ADA, is_over, listens, new_tab, sign_in, until};
+use tests::program::free_port;
+
+#[tokio::test]
+async fn two_profiles() {
+    let demo = Demo::start();
+    device_scenarios::two_profiles(&demo, &demo).await;
+}
+
+#[tokio::test]
+async fn two_tabs_of_one_profile() {
+    device_scenarios::two_tabs(&Demo::start()).await;
+}
+
+#[tokio::test]
+async fn an_admin_ends_another_user_s_session() {
+    device_scenarios::the_manager(&Demo::start()).await;
+}
+
+#[tokio::test]
+async fn a_sensitive_page_asks_for_the_password_again() {
+    device_scenarios::the_safe(&Demo::start_with(&["--fresh", "2s"])).await;
+}
+
+/// Browsers open six connections to a server at most: more tabs than that must not keep each other
+/// from loading, and all of them must hear.
+#[tokio::test]
+async fn many_tabs_of_one_profile() {
+    let demo = Demo::start();
+    let browser = Chromium::start().await;
+    sign_in(&browser, &demo, ADA).await;
+    let first = browser.tabs().await.remove(0);
+    let mut others = Vec::new();
+    for _ in 0..8 {
+        others.push(new_tab(&browser, "/devices").await);
+        listens(&browser).await;
+    }
+    browser.turn_to(&first).await;
+    browser.follow("#sign-out").await;
+    for tab in &others {
+        browser.turn_to(tab).await;
+        is_over(&browser, "You signed out").await;
+    }
+}
+
+#[tokio::test]
+async fn exceeding_the_session_limit_ends_the_oldest_session() {
+    let demo = Demo::start_with(&["--max-sessions", "1"]);
+    let (old, new) = (Chromium::start().await, Chromium::start().await);
+    sign_in(&old, &demo, ADA).await;
+    listens(&old).await;
+    sign_in(&new, &demo, ADA).await;
+    is_over(&old, "more devices than allowed").await;
+}
+
+#[tokio::test]
+async fn an_idle_page_announces_that_its_session_expired() {
+    let demo = Demo::start_with(&["--idle", "2s"]);
+    let browser = Chromium::start().await;
+    sign_in(&browser, &demo, ADA).await;
+    is_over(&browser, "Your time was over").await;
+    browser.follow("#over a").await;
+    assert_eq!(browser.count("#sign-in").await, 1);
+}
+
+/// What was not heard is learnt when the connection is there again.
+#[tokio::test]
+async fn a_session_lost_in_a_restart_is_noticed_on_reconnect() {
+    let address = format!("127.0.0.1:{}", free_port());
+    let demo = Demo::start_with(&["--listen", &address]);
+    let browser = Chromium::start().await;
+    sign_in(&browser, &demo, ADA).await;
+    listens(&browser).await;
+    demo.terminate();
+    let (status, _) = demo.ended();
+    assert!(status.success(), "an open page does not keep it: {status}");
+    let _demo = Demo::start_with(&["--listen", &address]);
+    is_over(&browser, "has ended").await;
+}
+
+#[tokio::test]
+async fn without_scripts_changes_show_on_the_next_page() {
+    let demo = Demo::start();
+    let (plain, other) = (
+        Chromium::start_without_scripts().await,
+        Chromium::start().await,
+    );
+    sign_in(&plain, &demo, ADA).await;
+    sign_in(&other, &demo, ADA).await;
+    listens(&other).await;
+    plain.open(&format!("{}/devices", demo.url())).await;
+    assert_eq!(plain.count(".devices li").await, 2);
+    assert_eq!(plain.text(".own").await, "This device");
+    plain.follow(".devices form button").await;
+    is_over(&other, "from another device").await;
+    sign_in(&other, &demo, ADA).await;
+    other.open(&format!("{}/devices", demo.url())).await;
+    other.follow("#end-others").await;
+    until("it is signed out", async || {
+        plain.reload().await;
+        plain.count("#guest").await == 0
+    })
+    .await;
+    assert!(plain.text("h1").await.contains("sign in first"));
+}

@@ -1,0 +1,79 @@
+//! The same on Redis, where what happens goes through its bus, also from one server to another.
+
+use tests::chromium::Chromium;
+use tests::demo::Demo;
+use tests::device_scenarios::{self, ADA, is_over, listens, sign_in, until};
+use tests::redis::RedisServer;
+
+#[tokio::test]
+async fn two_profiles_on_one_server() {
+    let redis = RedisServer::start();
+    let demo = Demo::start_on(&redis.url());
+    device_scenarios::two_profiles(&demo, &demo).await;
+}
+
+#[tokio::test]
+async fn two_profiles_on_a_server_each() {
+    let redis = RedisServer::start();
+    let (one, other) = (Demo::start_on(&redis.url()), Demo::start_on(&redis.url()));
+    device_scenarios::two_profiles(&one, &other).await;
+}
+
+#[tokio::test]
+async fn two_tabs_of_one_profile() {
+    let redis = RedisServer::start();
+    device_scenarios::two_tabs(&Demo::start_on(&redis.url())).await;
+}
+
+#[tokio::test]
+async fn an_admin_ends_another_user_s_session() {
+    let redis = RedisServer::start();
+    device_scenarios::the_manager(&Demo::start_on(&redis.url())).await;
+}
+
+#[tokio::test]
+async fn a_sensitive_page_asks_for_the_password_again() {
+    let redis = RedisServer::start();
+    let demo = Demo::start_with(&["--redis", &redis.url(), "--fresh", "2s"]);
+    device_scenarios::the_safe(&demo).await;
+}
+
+/// An event source does not try again after an error. The script does.
+#[tokio::test]
+async fn a_refused_event_stream_reconnects_when_the_store_is_back() {
+    let redis = RedisServer::start();
+    let demo = Demo::start_on(&redis.url());
+    let (browser, other) = (Chromium::start().await, Chromium::start().await);
+    sign_in(&browser, &demo, ADA).await;
+    listens(&browser).await;
+    sign_in(&other, &demo, ADA).await;
+    other.open(&format!("{}/devices", demo.url())).await;
+
+    redis.freeze();
+    let begin = "window.refused = 0; window.heard = [];
+        const Real = EventSource;
+        window.EventSource = class extends Real {
+            constructor(url) {
+                super(url);
+                this.addEventListener('error', () => { window.refused += 1; });
+            }
+        };
+        window.EventSource.CLOSED = Real.CLOSED;
+        listen(ticket, (news) => window.heard.push(news.about));";
+    browser.run(begin).await;
+    until("it is refused", async || {
+        browser.run("return window.refused > 0").await == true
+    })
+    .await;
+    redis.thaw();
+    until("it is heard again", async || {
+        browser.run("return window.heard.includes('open')").await == true
+    })
+    .await;
+    other.follow("#end-others").await;
+    is_over(&browser, "from another device").await;
+    until("what was refused has heard it as well", async || {
+        browser.run("return window.heard.includes('over')").await == true
+    })
+    .await;
+}

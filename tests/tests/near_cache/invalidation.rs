@@ -1,0 +1,139 @@
+//! What another server does is heard.
+
+use std::time::Duration;
+
+use cloakroom_core::Store;
+use cloakroom_core::store::{Ended, Loaded, Touched};
+use cloakroom_redis::RedisStore;
+use tests::records::{MINUTE, tombstone};
+use tests::redis::RedisServer;
+use tests::topology::Cluster;
+use tests::wait::within;
+use tokio::time::sleep;
+
+use super::{PATIENCE, SLACK, WINDOW, begin, cached, near, seen, two, write};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_reads_its_own_writes() {
+    let redis = RedisServer::start();
+    let near = near(&redis.url()).await;
+    let (id, mut record) = begin(&near).await;
+    assert_eq!(seen(&near, id).await, Loaded::Record(record.clone()));
+    for _ in 0..500 {
+        record = write(&near, id, &record).await;
+        assert_eq!(seen(&near, id).await, Loaded::Record(record.clone()));
+    }
+    let stone = tombstone(&record);
+    let ended = near.end(id, None, &stone, MINUTE).await;
+    assert_eq!(ended.expect("it answers"), Ended::Ended);
+    assert_eq!(seen(&near, id).await, Loaded::Tombstone(stone));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_change_on_another_server_invalidates() {
+    let redis = RedisServer::start();
+    let (here, elsewhere) = two(&redis).await;
+    let plain = RedisStore::connect(redis.url()).await.expect("it runs");
+    let (id, record) = begin(&here).await;
+    let sees = async |expected: Loaded| {
+        within("it is heard", WINDOW + SLACK, async || {
+            seen(&here, id).await == expected
+        })
+        .await;
+        within("it is remembered", PATIENCE, async || {
+            cached(&here, id).await.as_ref() == Some(&expected)
+        })
+        .await;
+    };
+    let record = write(&elsewhere, id, &record).await;
+    sees(Loaded::Record(record.clone())).await;
+    let record = write(&plain, id, &record).await;
+    sees(Loaded::Record(record.clone())).await;
+    let later = record.seen().plus(Duration::from_secs(1));
+    let touched = elsewhere.touch(id, record.revision(), later, MINUTE).await;
+    assert_eq!(touched.expect("it answers"), Touched::Touched);
+    let record = record.touched(later);
+    sees(Loaded::Record(record.clone())).await;
+    let stone = tombstone(&record);
+    let ended = elsewhere.end(id, None, &stone, MINUTE).await;
+    assert_eq!(ended.expect("it answers"), Ended::Ended);
+    sees(Loaded::Tombstone(stone)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_made_without_cloakroom_invalidate_too() {
+    let redis = RedisServer::start();
+    let near = near(&redis.url()).await;
+    // What this server had written itself, it would not believe for long anyway.
+    let elsewhere = RedisStore::connect(redis.url()).await.expect("it runs");
+    let gone = async |id| {
+        let invalidated = async || seen(&near, id).await == Loaded::Nothing;
+        within("it is gone", WINDOW + SLACK, invalidated).await;
+    };
+    for what in ["DEL", "UNLINK", "EXPIRE", "FLUSHDB", "FLUSHALL"] {
+        let (id, record) = begin(&elsewhere).await;
+        assert_eq!(seen(&near, id).await, Loaded::Record(record));
+        let key = format!("cloakroom:{id}");
+        match what {
+            "EXPIRE" => redis.command(&["PEXPIRE", &key, "1"]),
+            "DEL" | "UNLINK" => redis.command(&[what, &key]),
+            flush => redis.command(&[flush]),
+        };
+        gone(id).await;
+    }
+    let (id, record) = begin(&elsewhere).await;
+    assert_eq!(seen(&near, id).await, Loaded::Record(record));
+    redis.command(&["SWAPDB", "0", "1"]);
+    gone(id).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_are_cached_briefly_and_unknown_ids_never() {
+    let redis = RedisServer::start();
+    let near = near(&redis.url()).await;
+    let (unknown, _) = tests::records::session(1);
+    assert_eq!(seen(&near, unknown).await, Loaded::Nothing);
+    assert_eq!(near.stats().sessions, 0);
+    let (id, _) = begin(&near).await;
+    let is_cached = async || cached(&near, id).await.is_some();
+    let is_not_cached = async || cached(&near, id).await.is_none();
+    // Its own write is believed for a window, what it reads for five seconds.
+    within("it is remembered", PATIENCE, is_cached).await;
+    within("it asks again", WINDOW + SLACK, is_not_cached).await;
+    within("what it read outlives the window", PATIENCE, async || {
+        seen(&near, id).await;
+        sleep(WINDOW + SLACK).await;
+        is_cached().await
+    })
+    .await;
+    within("it asks again", Duration::from_secs(6), is_not_cached).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_primary_of_a_cluster_sends_invalidations() {
+    let cluster = Cluster::start();
+    let (here, elsewhere) = (near(&cluster.url()).await, near(&cluster.url()).await);
+    for _ in 0..30 {
+        let (id, record) = begin(&here).await;
+        assert_eq!(seen(&here, id).await, Loaded::Record(record.clone()));
+        let record = write(&elsewhere, id, &record).await;
+        let expected = Loaded::Record(record.clone());
+        within("it is heard", WINDOW + SLACK, async || {
+            seen(&here, id).await == expected
+        })
+        .await;
+    }
+    for primary in cluster.primaries() {
+        let (id, record) = begin(&here).await;
+        let held = cluster.primaries()[cluster.holder(&format!("cloakroom:{id}"))].port();
+        primary.command(&["FLUSHALL"]);
+        let expected = match held == primary.port() {
+            true => Loaded::Nothing,
+            false => Loaded::Record(record),
+        };
+        within("it is heard", WINDOW + SLACK, async || {
+            seen(&here, id).await == expected
+        })
+        .await;
+    }
+}

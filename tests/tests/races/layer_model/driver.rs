@@ -1,0 +1,119 @@
+//! What an answer tells, and how an app with a real store comes to one.
+
+use std::collections::BTreeMap;
+
+use axum::Router;
+use cloakroom::core::ManualClock;
+use cloakroom::{EndedMeanwhile, Session, SessionError, SessionLayer, Store};
+use tests::app::{Handler, app};
+use tests::browser::{Browser, CookieChange};
+
+use super::history::{Action, BROWSERS, CHOICES, Event, RULE, SERVERS};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Observed {
+    /// What the handler saw after each deed.
+    pub(crate) body: String,
+    pub(crate) cookie: Cookie,
+    /// Its edits were dropped, since the session had ended.
+    pub(crate) ended_meanwhile: bool,
+}
+
+/// What an answer does to the cookie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cookie {
+    Left,
+    /// To so many seconds, or until the browser is closed.
+    Set(Option<u64>),
+    Removed,
+}
+
+/// Several servers, and the browsers that visit them.
+#[derive(Debug)]
+pub(crate) struct Deployment {
+    clock: ManualClock,
+    apps: [Router; SERVERS],
+    browsers: [Browser; BROWSERS],
+}
+
+impl Deployment {
+    pub(crate) fn new<S: Store + Clone>(stores: &[S; SERVERS]) -> Self {
+        let clock = ManualClock::default();
+        let layer = |store: &S| SessionLayer::new(store.clone()).with_clock(clock.clone());
+        let layer = |store| layer(store).with_expiry(RULE).expect("it can be kept");
+        let apps = stores.each_ref().map(|store| app(layer(store)));
+        Self {
+            browsers: std::array::from_fn(|_| Browser::new(apps[0].clone())),
+            apps,
+            clock,
+        }
+    }
+
+    /// What comes of an event; `None` if nobody answers.
+    pub(crate) async fn apply(&mut self, event: &Event) -> Option<Observed> {
+        match event {
+            Event::Pause(time) => self.clock.advance(*time),
+            Event::Copy(to, from) => self.browsers[*to] = self.browsers[*from].clone(),
+            Event::Request {
+                browser,
+                server,
+                actions,
+            } => {
+                let browser = &mut self.browsers[*browser];
+                *browser = browser.on(self.apps[*server].clone());
+                return Some(request(browser, actions.clone()).await);
+            }
+        }
+        None
+    }
+}
+
+async fn request(browser: &mut Browser, actions: Vec<Action>) -> Observed {
+    let handler = Handler::session(async move |session: Session| {
+        let mut body = String::new();
+        for action in actions {
+            run_action(&session, action).await?;
+            body.push_str(&format!("{:?}\n", entries(&session)?));
+        }
+        Ok(body)
+    });
+    let response = browser.request_with(handler).await;
+    assert_eq!(response.status, 200, "{}", response.text());
+    Observed {
+        body: response.text().to_owned(),
+        cookie: match response.cookie_change() {
+            CookieChange::Nothing => Cookie::Left,
+            CookieChange::Set => Cookie::Set(response.set_cookie().max_age()),
+            CookieChange::Removed => Cookie::Removed,
+        },
+        ended_meanwhile: response.extension::<EndedMeanwhile>().is_some(),
+    }
+}
+
+async fn run_action(session: &Session, action: Action) -> Result<(), SessionError> {
+    match action {
+        Action::Read => {}
+        Action::Insert(key, value) => session.insert(key, value)?,
+        Action::Update(key) => {
+            session.update(key, |there: Option<u32>| there.unwrap_or_default() + 1)?;
+        }
+        Action::Remove(key) => session.remove(key)?,
+        Action::Clear => session.clear()?,
+        Action::Renew => session.renew()?,
+        Action::Destroy => drop(session.destroy().await?),
+        Action::SetExpiry(choice) => session.set_expiry(CHOICES[choice])?,
+        Action::ResetExpiry => session.reset_expiry()?,
+        Action::Save => drop(session.save().await?),
+    }
+    Ok(())
+}
+
+fn entries(session: &Session) -> Result<BTreeMap<String, u32>, SessionError> {
+    let mut entries = BTreeMap::new();
+    for key in session.keys() {
+        if let Some(value) = session.get(&*key)? {
+            entries.insert(key, value);
+        }
+    }
+    Ok(entries)
+}

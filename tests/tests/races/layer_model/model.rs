@@ -1,0 +1,230 @@
+//! What sessions should hold and do, in plain Rust: no store, no tokens, no bytes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use cloakroom::Expiry;
+
+use super::driver::{Cookie, Observed};
+use super::history::{Action, BROWSERS, CHOICES, Event, RULE};
+
+/// A session that was not used for its idle timeout lives so much longer: clocks differ.
+const TOLERANCE: Duration = Duration::from_secs(5);
+
+type Entries = BTreeMap<&'static str, u32>;
+
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    idle: Duration,
+    deadline: Duration,
+    /// For this session alone.
+    chosen: bool,
+}
+
+#[derive(Clone, Debug)]
+struct StoredSession {
+    entries: Entries,
+    created: Duration,
+    seen: Duration,
+    limits: Limits,
+    /// By a log-out or a renewal.
+    ended: bool,
+}
+
+/// All sessions that ever were, and which of them each browser's cookie names.
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    now: Duration,
+    sessions: Vec<StoredSession>,
+    cookies: [Option<usize>; BROWSERS],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lookup {
+    Absent,
+    Ended,
+    Live(usize),
+}
+
+/// One request's view.
+#[derive(Debug)]
+struct RequestState {
+    lookup: Lookup,
+    entries: Entries,
+    edited: bool,
+    chosen: Option<Limits>,
+    renewing: bool,
+    cookie: Cookie,
+}
+
+impl Limits {
+    fn begin(expiry: Expiry, now: Duration, chosen: bool) -> Self {
+        Self {
+            idle: expiry.idle_timeout(),
+            deadline: now + expiry.absolute_timeout(),
+            chosen,
+        }
+    }
+
+    /// Those that hold, of a session begun at `created`.
+    fn under_rule(self, created: Duration) -> Self {
+        if self.chosen {
+            return self;
+        }
+        let rule = Self::begin(RULE, created, false);
+        let deadline = self.deadline.min(rule.deadline);
+        Self { deadline, ..rule }
+    }
+}
+
+impl StoredSession {
+    fn limits(&self) -> Limits {
+        self.limits.under_rule(self.created)
+    }
+
+    fn is_over(&self, now: Duration) -> bool {
+        let limits = self.limits();
+        now >= limits.deadline || now - self.seen >= limits.idle + TOLERANCE
+    }
+}
+
+impl RequestState {
+    fn of(lookup: Lookup, entries: Entries, cookie: Cookie) -> Self {
+        Self {
+            lookup,
+            entries,
+            edited: false,
+            chosen: None,
+            renewing: false,
+            cookie,
+        }
+    }
+}
+
+impl Model {
+    /// What should come of an event; `None` if nobody answers.
+    pub(crate) fn apply(&mut self, event: &Event) -> Option<Observed> {
+        match event {
+            Event::Pause(time) => self.now += *time,
+            Event::Copy(to, from) => self.cookies[*to] = self.cookies[*from],
+            Event::Request {
+                browser, actions, ..
+            } => return Some(self.response(*browser, actions)),
+        }
+        None
+    }
+
+    fn response(&mut self, browser: usize, actions: &[Action]) -> Observed {
+        let lookup = match self.cookies[browser] {
+            None => Lookup::Absent,
+            Some(which) if self.sessions[which].ended => Lookup::Ended,
+            Some(which) if self.sessions[which].is_over(self.now) => Lookup::Absent,
+            Some(which) => Lookup::Live(which),
+        };
+        let mut request = RequestState::of(lookup, self.entries_of(lookup), Cookie::Left);
+        let mut body = String::new();
+        for action in actions {
+            self.run_action(&mut request, *action);
+            body.push_str(&format!("{:?}\n", request.entries));
+        }
+        self.commit(&mut request);
+        match (request.cookie, request.lookup) {
+            (Cookie::Set(_), Lookup::Live(which)) => self.cookies[browser] = Some(which),
+            (Cookie::Removed, _) => self.cookies[browser] = None,
+            _ => {}
+        }
+        Observed {
+            body,
+            cookie: request.cookie,
+            ended_meanwhile: request.lookup == Lookup::Ended && request.edited,
+        }
+    }
+
+    fn run_action(&mut self, request: &mut RequestState, action: Action) {
+        request.edited |= matches!(
+            action,
+            Action::Insert(..) | Action::Update(_) | Action::Remove(_) | Action::Clear
+        );
+        match action {
+            Action::Read => {}
+            Action::Insert(key, value) => drop(request.entries.insert(key, value)),
+            Action::Update(key) => *request.entries.entry(key).or_default() += 1,
+            Action::Remove(key) => drop(request.entries.remove(key)),
+            Action::Clear => request.entries.clear(),
+            Action::Renew => request.renewing = true,
+            Action::SetExpiry(choice) => {
+                request.chosen = Some(Limits::begin(CHOICES[choice], self.now, true));
+            }
+            Action::ResetExpiry => request.chosen = Some(Limits::begin(RULE, self.now, false)),
+            Action::Save => self.commit(request),
+            Action::Destroy => {
+                if let Lookup::Live(which) = request.lookup {
+                    self.sessions[which].ended = true;
+                    *request = RequestState::of(Lookup::Absent, Entries::new(), Cookie::Removed);
+                } else {
+                    *request = RequestState::of(request.lookup, Entries::new(), request.cookie);
+                }
+            }
+        }
+    }
+
+    /// Stores what is to be stored.
+    fn commit(&mut self, request: &mut RequestState) {
+        let (now, chosen) = (self.now, request.chosen);
+        match request.lookup {
+            Lookup::Live(old) if request.renewing => {
+                self.sessions[old].ended = true;
+                let limits = chosen.unwrap_or_else(|| self.sessions[old].limits());
+                self.begin(request, limits);
+            }
+            Lookup::Live(which) => {
+                let changed = request.entries != self.sessions[which].entries;
+                let stored = &mut self.sessions[which];
+                if changed || chosen.is_some() {
+                    stored.entries.clone_from(&request.entries);
+                    stored.seen = now;
+                    stored.limits = chosen.unwrap_or(stored.limits).under_rule(stored.created);
+                    if chosen.is_some() {
+                        request.cookie = set_cookie(stored.limits, now);
+                    }
+                    request.edited = false;
+                    request.chosen = None;
+                } else if now - stored.seen >= stored.limits().idle / 10 {
+                    stored.seen = now;
+                }
+            }
+            Lookup::Ended if !request.renewing => {}
+            Lookup::Absent | Lookup::Ended if request.entries.is_empty() => {}
+            Lookup::Absent | Lookup::Ended => {
+                let limits = chosen.unwrap_or_else(|| Limits::begin(RULE, now, false));
+                self.begin(request, limits);
+            }
+        }
+    }
+
+    fn begin(&mut self, request: &mut RequestState, limits: Limits) {
+        self.sessions.push(StoredSession {
+            entries: request.entries.clone(),
+            created: self.now,
+            seen: self.now,
+            limits,
+            ended: false,
+        });
+        let lookup = Lookup::Live(self.sessions.len() - 1);
+        let cookie = set_cookie(limits, self.now);
+        *request = RequestState::of(lookup, std::mem::take(&mut request.entries), cookie);
+    }
+
+    fn entries_of(&self, lookup: Lookup) -> Entries {
+        match lookup {
+            Lookup::Live(which) => self.sessions[which].entries.clone(),
+            Lookup::Absent | Lookup::Ended => Entries::new(),
+        }
+    }
+}
+
+/// A cookie lasts as long as its browser runs, unless its session's life was chosen.
+fn set_cookie(limits: Limits, now: Duration) -> Cookie {
+    let left = (limits.deadline - now).as_secs();
+    Cookie::Set(limits.chosen.then_some(left))
+}

@@ -1,0 +1,89 @@
+//! Anything beside a log-in.
+
+use axum::http::StatusCode;
+
+use super::servers::{Servers, TRIALS};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_with_the_old_cookie_during_a_sign_in_do_not_sign_out() {
+    let servers = Servers::start().await;
+    for trial in 0..TRIALS {
+        let old = servers.begin().await;
+        let paths = ["/get/began", "/login/ann", "/set/a/1", "/hit"];
+        let turned = (0..paths.len()).map(|index| paths[(index + trial as usize) % paths.len()]);
+        let mut responses = servers
+            .race(turned.map(|path| (path.to_owned(), old.clone())).collect())
+            .await;
+        // Two more, that start when the log-in is done, as from a page that was open already.
+        responses.push((9, servers.send(0, "/get/began", Some(&old)).await));
+        responses.push((9, servers.send(1, "/set/late/1", Some(&old)).await));
+        let mut jar = old.clone();
+        for (_, response) in responses {
+            assert_eq!(response.status, StatusCode::OK);
+            jar = response.cookie.unwrap_or(jar);
+        }
+        assert_ne!(jar, old, "the log-in's cookie is new");
+        assert_eq!(servers.read("user", &jar).await, "ann");
+        assert_eq!(
+            servers.read("began", &jar).await,
+            "1",
+            "the data carries over"
+        );
+        assert_eq!(
+            servers.read("began", &old).await,
+            "",
+            "the old cookie is dead"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_acknowledged_during_a_sign_in_is_in_the_new_session() {
+    let servers = Servers::start().await;
+    let (mut merged, mut dropped) = (0, 0);
+    for _ in 0..TRIALS {
+        let old = servers.begin().await;
+        let responses = servers
+            .race(vec![
+                ("/set/kept/1".to_owned(), old.clone()),
+                ("/login/ann".to_owned(), old.clone()),
+                ("/set/seen/1".to_owned(), old.clone()),
+            ])
+            .await;
+        let new = responses
+            .iter()
+            .find_map(|(_, response)| response.cookie.clone());
+        let new = new.expect("the log-in sets a cookie");
+        assert_eq!(servers.read("user", &new).await, "ann");
+        for (index, key) in [(0, "kept"), (2, "seen")] {
+            let (_, write) = responses
+                .iter()
+                .find(|(sent, _)| *sent == index)
+                .expect("it was sent");
+            // Only a write that came after the log-in is dropped, and that is told.
+            let expected = if write.ended_meanwhile { "" } else { "1" };
+            assert_eq!(servers.read(key, &new).await, expected);
+            *(if write.ended_meanwhile {
+                &mut dropped
+            } else {
+                &mut merged
+            }) += 1;
+        }
+    }
+    assert!(merged > 0, "{merged} merged, {dropped} came too late");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_sign_ins_both_succeed_and_end_the_old_session() {
+    let servers = Servers::start().await;
+    for _ in 0..TRIALS {
+        let old = servers.begin().await;
+        let requests = ["/login/ann", "/login/bob"].map(|path| (path.to_owned(), old.clone()));
+        for (index, response) in servers.race(requests.to_vec()).await {
+            let new = response.cookie.expect("a log-in sets a cookie");
+            assert_ne!(new, old);
+            assert_eq!(servers.read("user", &new).await, ["ann", "bob"][index]);
+        }
+        assert_eq!(servers.read("began", &old).await, "");
+    }
+}

@@ -1,0 +1,391 @@
+//! What `RedisStore::check` tells of real servers: each warning is provoked for real.
+
+mod topologies;
+
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::symlink;
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use cloakroom_core::{Store, StoreErrorKind};
+use cloakroom_redis::{Health, RedisStore, Role, ServerKind, ServerMode, Warning};
+use tests::records::{MINUTE, session};
+use tests::redis::RedisServer;
+use tests::topology::wait_for;
+
+/// The time limit of a command, and what a busy machine may add.
+const BOUND: Duration = Duration::from_millis(250 + 250);
+
+/// A server of which nothing is to be warned.
+const HEALTHY: [&str; 2] = ["--appendonly", "yes"];
+
+async fn store(server: &RedisServer) -> RedisStore {
+    let store = RedisStore::connect(server.url()).await;
+    store.expect("the server is there")
+}
+
+/// The store of the user with the least rights.
+async fn least_privileged(server: &RedisServer) -> RedisStore {
+    let builder = RedisStore::builder(server.url()).with_username("shop");
+    let store = builder.with_password("password").connect().await;
+    store.expect("the server is there")
+}
+
+async fn check(store: &RedisStore) -> Health {
+    store.check().await.expect("the server answers")
+}
+
+async fn warnings(server: &RedisServer) -> Vec<Warning> {
+    check(&store(server).await).await.warnings().to_vec()
+}
+
+fn set(server: &RedisServer, name: &str, value: &str) {
+    let reply = server.command(&["CONFIG", "SET", name, value]);
+    assert_eq!(reply.text(), "OK", "{name} {value}");
+}
+
+fn info(server: &RedisServer, name: &str) -> String {
+    let text = server.command(&["INFO"]).text();
+    let value = text
+        .lines()
+        .find_map(|l| l.strip_prefix(name)?.strip_prefix(':'));
+    value.unwrap_or_default().trim().to_owned()
+}
+
+#[tokio::test]
+async fn a_healthy_server_has_no_warnings() {
+    let server = RedisServer::start_with(&HEALTHY);
+    server.add_user(&[]);
+    set(&server, "maxmemory", "50mb");
+    let store = least_privileged(&server).await;
+    let (id, record) = session(1);
+    store
+        .create(id, &record, Duration::from_millis(1))
+        .await
+        .unwrap();
+    wait_for("its end", || {
+        server
+            .command(&["EXISTS", &format!("cloakroom:{id}")])
+            .number()
+            == 0
+    });
+    let health = check(&store).await;
+    assert_eq!(health.warnings(), []);
+    let valkey = info(&server, "valkey_version");
+    let (kind, version) = match &*valkey {
+        "" => (ServerKind::Redis, info(&server, "redis_version")),
+        version => (ServerKind::Valkey, version.to_owned()),
+    };
+    assert_eq!((health.server(), health.version()), (kind, &*version));
+    assert_eq!(health.mode(), ServerMode::Standalone);
+    assert_eq!(health.role(), Role::Primary);
+    assert_eq!(health.memory_limit(), Some(50 << 20));
+    assert_eq!(health.eviction_policy(), "noeviction");
+    assert!(health.memory_used() > 100_000 && health.memory_used() <= health.memory_peak());
+    assert_eq!((health.expired_keys(), health.evicted_keys()), (1, 0));
+    assert_eq!(health.connected_replicas(), 0);
+    assert!(health.is_aof_on() && health.is_last_aof_write_ok());
+    assert!(!health.has_saved() && health.is_last_save_ok());
+    assert!(!health.latency().is_zero() && health.latency() < BOUND);
+
+    server.command(&["SAVE"]);
+    wait_for("the snapshot", || info(&server, "rdb_saves") == "1");
+    assert!(check(&store).await.has_saved());
+}
+
+#[tokio::test]
+async fn a_health_check_touches_no_key() {
+    let server = RedisServer::start_with(&HEALTHY);
+    server.add_user(&[]);
+    let store = least_privileged(&server).await;
+    server.command(&["CONFIG", "RESETSTAT"]);
+    let monitor = server.monitor();
+    check(&store).await;
+    let commands = monitor.commands();
+    let names: Vec<_> = commands.iter().map(|words| words[0].as_str()).collect();
+    assert_eq!(names, ["INFO", "EVAL"]);
+    assert!(server.keys_with_ttl().is_empty());
+    let touched = ["keyspace_hits", "keyspace_misses"].map(|name| info(&server, name));
+    assert_eq!(touched, ["0", "0"]);
+}
+
+#[tokio::test]
+async fn an_evicting_policy_is_a_warning_if_memory_is_limited() {
+    let server = RedisServer::start_with(&HEALTHY);
+    let policies = [
+        "allkeys-lru",
+        "allkeys-lfu",
+        "allkeys-random",
+        "volatile-lru",
+        "volatile-lfu",
+        "volatile-random",
+        "volatile-ttl",
+    ];
+    for policy in policies {
+        set(&server, "maxmemory-policy", policy);
+        set(&server, "maxmemory", "0");
+        assert_eq!(warnings(&server).await, []);
+        set(&server, "maxmemory", "50mb");
+        let expected = [Warning::EvictsSessions(policy.to_owned())];
+        assert_eq!(warnings(&server).await, expected);
+    }
+    set(&server, "maxmemory-policy", "noeviction");
+    assert_eq!(warnings(&server).await, []);
+
+    // It is no empty threat: a session with a minute to live is gone.
+    set(&server, "maxmemory-policy", "volatile-ttl");
+    let store = store(&server).await;
+    let (id, record) = session(1);
+    store.create(id, &record, MINUTE).await.unwrap();
+    set(&server, "maxmemory", "1");
+    wait_for("the loss", || info(&server, "evicted_keys") == "1");
+    assert_eq!(check(&store).await.evicted_keys(), 1);
+    assert!(server.keys_with_ttl().is_empty());
+}
+
+#[tokio::test]
+async fn missing_persistence_is_a_warning() {
+    let server = RedisServer::start();
+    assert_eq!(warnings(&server).await, [Warning::NotPersisted]);
+    server.command(&["BGSAVE"]);
+    wait_for("the snapshot", || {
+        info(&server, "rdb_bgsave_in_progress") == "0"
+    });
+    assert_eq!(warnings(&server).await, []);
+    let server = RedisServer::start();
+    set(&server, "appendonly", "yes");
+    assert_eq!(warnings(&server).await, []);
+}
+
+#[tokio::test]
+async fn a_snapshot_is_known_after_the_counters_are_reset() {
+    let server = RedisServer::start();
+    let store = store(&server).await;
+    assert_eq!(check(&store).await.last_save_age(), None);
+    // The server tells times in whole seconds, and that it was loaded counts as a save.
+    wait_for("a later second", || {
+        info(&server, "uptime_in_seconds")
+            .parse()
+            .is_ok_and(|up: u64| up > 4)
+    });
+    server.command(&["BGSAVE"]);
+    wait_for("the snapshot", || {
+        info(&server, "rdb_bgsave_in_progress") == "0"
+    });
+    server.command(&["CONFIG", "RESETSTAT"]);
+    assert_eq!(info(&server, "rdb_saves"), "0");
+    let health = check(&store).await;
+    assert_eq!(health.warnings(), []);
+    assert!(health.has_saved());
+    assert!(health.last_save_age() < Some(Duration::from_secs(60)));
+    wait_for("its age", || {
+        let saved: u64 = info(&server, "rdb_last_save_time").parse().unwrap();
+        let now: u64 = info(&server, "server_time_usec").parse().unwrap();
+        now / 1_000_000 > saved + 2
+    });
+    assert!(check(&store).await.last_save_age() >= Some(Duration::from_secs(2)));
+}
+
+#[tokio::test]
+async fn a_failed_snapshot_is_a_warning() {
+    let server = RedisServer::start_with(&HEALTHY);
+    // Nothing can be written to a folder that is gone.
+    fs::remove_dir_all(server.folder()).unwrap();
+    server.command(&["BGSAVE"]);
+    wait_for("the failure", || {
+        info(&server, "rdb_last_bgsave_status") == "err"
+    });
+    let health = check(&store(&server).await).await;
+    assert_eq!(health.warnings(), [Warning::SnapshotFailed]);
+    assert!(!health.is_last_save_ok());
+    // Redis counts it among its saves, and it is none.
+    assert_ne!(info(&server, "rdb_saves"), "0");
+    assert!(!health.has_saved());
+    set(&server, "appendonly", "no");
+    let expected = [Warning::NotPersisted, Warning::SnapshotFailed];
+    assert_eq!(warnings(&server).await, expected);
+}
+
+#[tokio::test]
+async fn a_failing_append_only_file_is_a_warning() {
+    let mut server = RedisServer::start_with(&HEALTHY);
+    server.kill();
+    // The file that is appended to becomes a disk that is full.
+    let files = fs::read_dir(server.folder().join("appendonlydir")).unwrap();
+    let file = files
+        .map(|file| file.unwrap().path())
+        .find(|path| path.to_string_lossy().ends_with(".incr.aof"))
+        .expect("it has one");
+    fs::remove_file(&file).unwrap();
+    symlink("/dev/full", &file).unwrap();
+    server.restart();
+    let store = store(&server).await;
+    let (id, record) = session(1);
+    // What is answered before the disk is found to be full does not matter.
+    drop(store.create(id, &record, MINUTE).await);
+    wait_for("the failure", || {
+        info(&server, "aof_last_write_status") == "err"
+    });
+    let health = check(&store).await;
+    assert_eq!(health.warnings(), [Warning::AofFailed]);
+    assert!(!health.is_last_aof_write_ok());
+    let (other, _) = session(2);
+    let refused = store.create(other, &record, MINUTE).await.unwrap_err();
+    assert_eq!(refused.kind(), StoreErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn every_missing_right_is_a_warning() {
+    let server = RedisServer::start_with(&HEALTHY);
+    server.add_user(&[]);
+    let store = least_privileged(&server).await;
+    let missing = |commands: &[&str]| {
+        let commands = commands.iter().map(|&name| name.to_owned()).collect();
+        [Warning::MissingRights(commands)]
+    };
+    let on_keys = [
+        "get",
+        "mget",
+        "set",
+        "evalsha",
+        "eval",
+        "getrange",
+        "setrange",
+        "pexpire",
+        "del",
+        "zadd",
+        "zrem",
+        "zscore",
+        "zrange",
+        "zrangebyscore",
+        "zrandmember",
+        "zremrangebyscore",
+        "pttl",
+    ];
+    let others = ["scan", "publish", "subscribe", "ping"];
+    for name in on_keys.into_iter().chain(others) {
+        server.command(&["ACL", "SETUSER", "shop", &format!("-{name}")]);
+        assert_eq!(check(&store).await.warnings(), missing(&[name]));
+        server.command(&["ACL", "SETUSER", "shop", &format!("+{name}")]);
+        assert_eq!(check(&store).await.warnings(), []);
+    }
+    server.command(&["ACL", "SETUSER", "shop", "-client|id"]);
+    assert_eq!(check(&store).await.warnings(), missing(&["client"]));
+    server.command(&["ACL", "SETUSER", "shop", "+client|id"]);
+
+    // Another prefix: the commands are its to send, and the keys are not.
+    server.command(&["ACL", "SETUSER", "shop", "resetkeys", "~other:*"]);
+    let health = check(&store).await;
+    assert_eq!(health.warnings(), missing(&on_keys));
+    assert!(health.warnings()[0].to_string().contains("get, mget, set"));
+    server.command(&["ACL", "SETUSER", "shop", "~cloakroom:*", "resetchannels"]);
+    let health = check(&store).await;
+    assert_eq!(health.warnings(), missing(&["publish", "subscribe"]));
+
+    server.command(&["ACL", "SETUSER", "shop", "-info"]);
+    let refused = store.check().await.unwrap_err();
+    assert_eq!(refused.kind(), StoreErrorKind::Refused);
+}
+
+#[tokio::test]
+async fn a_check_of_a_frozen_or_killed_server_fails_in_time() {
+    let mut server = RedisServer::start_with(&HEALTHY);
+    let store = store(&server).await;
+    check(&store).await;
+    let fails_in_time = async || {
+        let began = Instant::now();
+        let error = store.check().await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+        assert!(began.elapsed() < BOUND, "it took {:?}", began.elapsed());
+    };
+    let recovers = async || {
+        let began = Instant::now();
+        while store.check().await.is_err() {
+            assert!(began.elapsed() < BOUND * 10, "it does not recover");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    server.freeze();
+    for _ in 0..4 {
+        fails_in_time().await;
+    }
+    server.thaw();
+    recovers().await;
+    server.kill();
+    fails_in_time().await;
+    server.restart();
+    recovers().await;
+}
+
+/// Stands before a server, and puts words into its mouth, each as long as what it replaces. Gives the
+/// URL to come in by.
+fn rewriting_proxy(
+    server: &RedisServer,
+    replacements: &'static [(&'static str, &'static str)],
+) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let url = format!("redis://{}", listener.local_addr().expect("it listens"));
+    let port = server.port();
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let (mut client, mut server) = (
+                client.expect("it is taken"),
+                TcpStream::connect(("127.0.0.1", port)).expect("it is there"),
+            );
+            let (mut client_reader, mut server_writer) = (
+                client.try_clone().expect("it is there"),
+                server.try_clone().expect("it is there"),
+            );
+            thread::spawn(move || io::copy(&mut client_reader, &mut server_writer));
+            thread::spawn(move || {
+                let mut reply = vec![0; 1 << 16];
+                while let Ok(length @ 1..) = server.read(&mut reply) {
+                    let mut text = String::from_utf8_lossy(&reply[..length]).into_owned();
+                    for (original, replacement) in replacements {
+                        assert_eq!(original.len(), replacement.len());
+                        text = text.replace(original, replacement);
+                    }
+                    if client.write_all(text.as_bytes()).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn an_outdated_server_is_a_warning() {
+    let server = RedisServer::start_with(&HEALTHY);
+    let old = rewriting_proxy(
+        &server,
+        &[
+            ("redis_version:7", "redis_version:6"),
+            ("server_name:valkey", "server_name:eldest"),
+        ],
+    );
+    let health = check(&RedisStore::connect(old).await.expect("it is there")).await;
+    let version = info(&server, "redis_version").replacen('7', "6", 1);
+    assert_eq!(health.warnings(), [Warning::OldServer(version)]);
+}
+
+#[tokio::test]
+async fn a_malformed_reply_is_an_error() {
+    let server = RedisServer::start_with(&HEALTHY);
+    let odd = rewriting_proxy(&server, &[("role:master", "role_master")]);
+    let store = RedisStore::connect(odd).await.unwrap();
+    let error = store.check().await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn the_displayed_url_has_no_credentials() {
+    let server = RedisServer::start();
+    server.add_user(&[]);
+    let plain = server.url();
+    let url = plain.replace("redis://", "redis://shop:password@");
+    let store = RedisStore::connect(&url).await.unwrap();
+    assert_eq!(store.address(), plain);
+}

@@ -1,0 +1,11 @@
+//! The store on real Redis servers: connecting, outages, replicas, clusters, sentinels, backups, and
+//! the commands it sends.
+
+mod backup;
+mod commands;
+mod connect;
+mod health;
+mod merged_commands;
+mod outages;
+mod replicas;
+mod topologies;

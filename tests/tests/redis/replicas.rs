@@ -1,0 +1,292 @@
+//! Writes that wait for replicas: what a failover loses without it, and does not lose with it.
+
+use std::time::{Duration, Instant};
+
+use cloakroom::{Destroyed, Session, SessionErrorKind, SessionLayer};
+use cloakroom_core::store::{Created, Ended, Entered, Loaded, Updated};
+use cloakroom_core::{Realm, Store, StoreError, StoreErrorKind, Tombstone, UserId, UserKey};
+use cloakroom_redis::RedisStore;
+use http::StatusCode;
+use tests::app::app;
+use tests::browser::{Browser, CookieChange};
+use tests::records::{MINUTE, applicant, next, session, tombstone};
+use tests::redis::RedisServer;
+use tests::topology::{Cluster, Replicated, wait_for};
+use tokio::task::JoinSet;
+
+/// How long a write waits for its replicas.
+const WITHIN: Duration = Duration::from_millis(100);
+
+/// The command's time limit, the wait, and what a busy machine may add.
+const BOUND: Duration = Duration::from_millis(250 + 100 + 250);
+
+async fn waiting_for(replicas: u32, url: String) -> RedisStore {
+    let builder = RedisStore::builder(url).with_replicas(replicas, WITHIN);
+    builder.connect().await.expect("the server is there")
+}
+
+fn is_not_replicated<T>(result: &Result<T, StoreError>) -> bool {
+    matches!(result, Err(error) if error.kind() == StoreErrorKind::NotReplicated)
+}
+
+/// What is there on this server, replica or not.
+async fn there(server: &RedisServer, id: cloakroom_core::SessionId) -> Loaded {
+    let store = RedisStore::connect(server.url()).await.expect("it runs");
+    store.load(id).await.expect("it answers")
+}
+
+#[tokio::test]
+async fn acknowledged_writes_are_on_the_replicas() {
+    let servers = Replicated::start(2);
+    let store = waiting_for(2, servers.primary().url()).await;
+    for number in 0..5 {
+        let (id, record) = session(number);
+        let created = store.create(id, &record, MINUTE).await.unwrap();
+        assert_eq!(created, Created::Created);
+        for replica in servers.replicas() {
+            assert_eq!(there(replica, id).await, Loaded::Record(record.clone()));
+        }
+        let taken = store.create(id, &record, MINUTE).await.unwrap();
+        assert_eq!(taken, Created::Collision);
+        let stone = tombstone(&record);
+        let ended = store.end(id, None, &stone, MINUTE).await.unwrap();
+        assert_eq!(ended, Ended::Ended);
+        for replica in servers.replicas() {
+            assert!(matches!(there(replica, id).await, Loaded::Tombstone(_)));
+        }
+        let again = store.end(id, None, &stone, MINUTE).await.unwrap();
+        assert!(matches!(again, Ended::AlreadyEnded(_)));
+    }
+}
+
+#[tokio::test]
+async fn too_few_replicas_are_an_error_and_the_write_stands() {
+    let servers = Replicated::start(2);
+    let store = waiting_for(2, servers.primary().url()).await;
+    let (id, record) = session(1);
+    servers.replicas()[0].freeze();
+
+    let began = Instant::now();
+    let created = store.create(id, &record, MINUTE).await;
+    assert!(is_not_replicated(&created), "{created:?}");
+    assert!(began.elapsed() < BOUND, "it took {:?}", began.elapsed());
+    assert_eq!(
+        store.load(id).await.unwrap(),
+        Loaded::Record(record.clone())
+    );
+    // Edits do not wait.
+    let edit = next(&record, 2);
+    let updated = store.update(id, record.revision(), &edit, MINUTE).await;
+    assert_eq!(updated.unwrap(), Updated::Updated);
+    let stone = tombstone(&record);
+    let at_another_revision = store.end(id, Some(record.revision()), &stone, MINUTE).await;
+    assert_eq!(at_another_revision.unwrap(), Ended::Conflict(edit));
+    let ended = store.end(id, None, &stone, MINUTE).await;
+    assert!(is_not_replicated(&ended), "{ended:?}");
+    assert!(matches!(
+        store.load(id).await.unwrap(),
+        Loaded::Tombstone(_)
+    ));
+
+    servers.replicas()[0].thaw();
+    let (id, record) = session(2);
+    wait_for("the replicas", || servers.online() == 2);
+    store.create(id, &record, MINUTE).await.unwrap();
+}
+
+/// A session of a user is entered and stored in one step, but not where replicas are waited for.
+#[tokio::test]
+async fn signing_in_waits_for_replicas_too() {
+    let servers = Replicated::start(1);
+    let store = waiting_for(1, servers.primary().url()).await;
+    let user = UserKey::new(&Realm::new("replicas"), &UserId::from("ada"));
+    let enter = async || {
+        let (id, record) = session(1);
+        let applicant = applicant(id, &record);
+        let entered = store.enter(&user, &applicant, &record, MINUTE, None);
+        (id, entered.await)
+    };
+    let (id, entered) = enter().await;
+    assert!(matches!(entered, Ok(Entered::Created { .. })));
+    let copied = there(&servers.replicas()[0], id).await;
+    assert!(matches!(copied, Loaded::Record(_)));
+    servers.replicas()[0].freeze();
+    assert!(is_not_replicated(&enter().await.1));
+}
+
+#[tokio::test]
+async fn many_writes_waiting_for_a_replica_fail_in_time() {
+    let servers = Replicated::start(1);
+    let store = waiting_for(1, servers.primary().url()).await;
+    servers.replicas()[0].freeze();
+    let mut crowd = JoinSet::new();
+    for number in 0..100 {
+        let store = store.clone();
+        crowd.spawn(async move {
+            let (id, record) = session(number);
+            let began = Instant::now();
+            let kind = store.create(id, &record, MINUTE).await.unwrap_err().kind();
+            (id, kind, began.elapsed())
+        });
+    }
+    let results = crowd.join_all().await;
+    for (id, kind, took) in &results {
+        assert!(*took < BOUND, "it took {took:?}");
+        let there = store.load(*id).await.unwrap();
+        match kind {
+            StoreErrorKind::NotReplicated => assert!(matches!(there, Loaded::Record(_))),
+            // It had no turn, and was not sent: that is known.
+            StoreErrorKind::Unavailable => assert_eq!(there, Loaded::Nothing),
+            kind => assert_eq!(*kind, StoreErrorKind::OutcomeUnknown),
+        }
+    }
+    let refused = |kind| results.iter().filter(|result| result.1 == kind).count();
+    assert!(refused(StoreErrorKind::NotReplicated) >= 1);
+    assert!(refused(StoreErrorKind::Unavailable) >= 50);
+}
+
+#[tokio::test]
+async fn a_failover_loses_unreplicated_writes_and_waiting_reports_them() {
+    for wait in [false, true] {
+        let mut servers = Replicated::start(1);
+        let url = servers.primary().url();
+        let store = match wait {
+            true => waiting_for(1, url).await,
+            false => RedisStore::connect(url).await.unwrap(),
+        };
+        let mut sessions = Vec::new();
+        for number in 0..5 {
+            let (id, record) = session(number);
+            store.create(id, &record, MINUTE).await.unwrap();
+            sessions.push((id, record));
+        }
+        let heir = servers.replicas()[0].url();
+        wait_for("the copies", || {
+            servers.replicas()[0].keys_with_ttl().len() == 5
+        });
+        // The replica falls behind; then the primary is lost.
+        servers.cut_off();
+        let (late, record) = session(9);
+        let created = store.create(late, &record, MINUTE).await;
+        let (left, record) = &sessions[0];
+        let ended = store.end(*left, None, &tombstone(record), MINUTE).await;
+        assert_eq!(created.is_ok(), !wait, "{created:?}");
+        assert_eq!(ended.is_ok(), !wait, "{ended:?}");
+        servers.fail_over();
+        let after = RedisStore::connect(heir).await.unwrap();
+        for (id, record) in &sessions[1..] {
+            let kept = after.load(*id).await.unwrap();
+            assert_eq!(kept, Loaded::Record(record.clone()));
+        }
+        // Both are lost in both cases. Without waiting they had been answered with success.
+        assert_eq!(after.load(late).await.unwrap(), Loaded::Nothing);
+        assert!(matches!(
+            after.load(*left).await.unwrap(),
+            Loaded::Record(_)
+        ));
+    }
+}
+
+#[tokio::test]
+async fn an_unreplicated_write_is_not_a_successful_response() {
+    let servers = Replicated::start(1);
+    let store = waiting_for(1, servers.primary().url()).await;
+    let mut browser = Browser::new(app(SessionLayer::new(store)));
+    let begin = |session: Session| async move { session.insert("user", 1) };
+    assert_eq!(browser.request(begin).await.status, StatusCode::OK);
+    let before = browser.cookie().unwrap().to_owned();
+
+    servers.replicas()[0].freeze();
+    let renew = |session: Session| async move { session.renew() };
+    let result = browser.request(renew).await;
+    assert_eq!(result.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(result.headers["retry-after"], "1");
+    assert_eq!(result.cookie_change(), CookieChange::Nothing);
+    assert_eq!(browser.cookie(), Some(&*before));
+    let read =
+        |session: Session| async move { Ok(session.get::<u64>("user")?.is_some().to_string()) };
+    assert_eq!(
+        browser.request(read).await.text(),
+        "true",
+        "still the old session"
+    );
+    // The new one, whose token nobody has, is taken back.
+    let alive = || {
+        let keys = servers.primary().keys_with_ttl();
+        let held = |(key, _): &&(String, _)| {
+            let value = servers.primary().command(&["GET", key]).text();
+            value.starts_with("c1 ")
+        };
+        keys.iter().filter(held).count()
+    };
+    let began = Instant::now();
+    while alive() != 1 {
+        assert!(began.elapsed() < BOUND * 10, "it is not taken back");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+
+    // The taking back may still hold the turn.
+    let store = waiting_for(1, servers.primary().url()).await;
+    let sign_out = |session: Session| async move {
+        let error = session.destroy().await.unwrap_err();
+        assert_eq!(error.kind(), SessionErrorKind::NotReplicated);
+        Err::<(), _>(error)
+    };
+    let mut browser = browser.on(app(SessionLayer::new(store)));
+    let mut other_tab = browser.clone();
+    let result = browser.request(sign_out).await;
+    assert_eq!(result.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        result.cookie_change(),
+        CookieChange::Removed,
+        "it has ended, as far as is known"
+    );
+    assert_eq!(other_tab.request(read).await.text(), "false");
+
+    servers.replicas()[0].thaw();
+    let again = |session: Session| async move {
+        assert_eq!(session.destroy().await?, Destroyed::AlreadyOver);
+        Ok(())
+    };
+    assert_eq!(other_tab.request(again).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn waiting_for_replicas_needs_the_right_to_wait() {
+    let servers = Replicated::start(1);
+    let primary = servers.primary();
+    primary.add_user(&[]);
+    let builder = RedisStore::builder(primary.url()).with_username("shop");
+    let builder = builder.with_password("password").with_replicas(1, WITHIN);
+    let store = builder.connect().await.unwrap();
+    let (id, record) = session(1);
+    let created = store.create(id, &record, MINUTE).await;
+    assert!(is_not_replicated(&created), "{created:?}");
+    primary.command(&["ACL", "SETUSER", "shop", "+wait"]);
+    let stone = tombstone(&record);
+    let ended = store.end(id, None, &stone, MINUTE).await;
+    assert_eq!(ended.unwrap(), Ended::Ended);
+}
+
+#[tokio::test]
+async fn in_a_cluster_writes_wait_for_the_replica_of_their_primary() {
+    let cluster = Cluster::start();
+    let store = waiting_for(1, cluster.url()).await;
+    cluster.replicas()[0].freeze();
+    let (mut kept, mut told) = (0, 0);
+    for number in 0..60 {
+        let (id, record) = session(number);
+        let created = store.create(id, &record, MINUTE).await;
+        // A slot of the first primary, whose replica hangs, or of another.
+        if is_not_replicated(&created) {
+            told += 1;
+        } else {
+            assert_eq!(created.unwrap(), Created::Created);
+            kept += 1;
+            let stone: Tombstone = tombstone(&record);
+            let ended = store.end(id, None, &stone, MINUTE).await.unwrap();
+            assert_eq!(ended, Ended::Ended);
+        }
+    }
+    assert!(kept > 20 && told > 5, "{kept} kept, {told} told");
+}

@@ -1,0 +1,190 @@
+//! Requests, and tasks of one request, that edit a session at the same time.
+
+use std::sync::Arc;
+
+use cloakroom::{OnOverwrite, Session, SessionError, SessionErrorKind};
+use futures_util::FutureExt;
+use tests::app::Fixture;
+use tests::browser::{Browser, CookieChange};
+use tests::faulty_store::Fault::Before;
+use tests::faulty_store::Gate;
+use tests::faulty_store::Verb::{Load, Update};
+use tests::log::Log;
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
+
+fn add(session: &Session) -> Result<u32, SessionError> {
+    session.update("n", |n: Option<u32>| n.unwrap_or(0) + 1)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tasks_of_one_request_lose_no_update() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
+    let response = browser
+        .request(|session| async move {
+            let mut tasks = JoinSet::new();
+            for task in 0..20 {
+                let session = session.clone();
+                tasks.spawn(async move {
+                    for _ in 0..20 {
+                        add(&session)?;
+                        if task % 5 == 0 {
+                            session.save().await?;
+                        }
+                        tokio::task::yield_now().await;
+                    }
+                    Ok::<_, SessionError>(())
+                });
+            }
+            tasks
+                .join_all()
+                .await
+                .into_iter()
+                .collect::<Result<Vec<_>, _>>()
+                .map(|_| ())
+        })
+        .await;
+    assert!(response.status.is_success(), "{}", response.text());
+    assert_eq!(browser.read().await, Some(401));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_of_two_servers_lose_no_update() {
+    const REQUESTS: usize = 40;
+    let fixture = Fixture::memory();
+    let server = || fixture.layer().with_budget(cloakroom::minutes(1));
+    let first = fixture
+        .with_session(fixture.browser_of(server().unwrap()))
+        .await;
+    let second = first.on(tests::app::app(server().unwrap()));
+    let loaded = Arc::new(Barrier::new(REQUESTS));
+    let mut requests = JoinSet::new();
+    for request in 0..REQUESTS {
+        let mut browser = [&first, &second][request % 2].clone();
+        let loaded = Arc::clone(&loaded);
+        requests.spawn(async move {
+            let handler = move |session: Session| async move {
+                loaded.wait().await;
+                add(&session)?;
+                session.insert(format!("own {request}"), request)
+            };
+            browser.request(handler).await.status
+        });
+    }
+    let statuses = requests.join_all().await;
+    assert!(statuses.iter().all(http::StatusCode::is_success));
+    let mut browser: Browser = first;
+    assert_eq!(
+        browser.read().await,
+        Some(u32::try_from(REQUESTS).unwrap() + 1)
+    );
+    browser
+        .request(|session| async move {
+            assert_eq!(session.keys().len(), REQUESTS + 1);
+            Ok(())
+        })
+        .await;
+}
+
+/// One request inserts what another has changed in the meantime.
+async fn overwrites(fixture: &Fixture, browser: &mut Browser) -> tests::browser::TestResponse {
+    let mut other = browser.clone();
+    let response = browser
+        .request(|session| async move {
+            session.insert("n", 2)?;
+            other
+                .request(|session| async move { session.insert("n", 3) })
+                .await;
+            Ok(())
+        })
+        .await;
+    let verbs = fixture.store.take_verbs();
+    assert_eq!(verbs[..4], [Load, Load, Update, Update]);
+    response
+}
+
+#[tokio::test]
+async fn the_later_of_two_inserts_wins_and_the_entry_is_logged() {
+    let log = Log::capture();
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
+    let response = overwrites(&fixture, &mut browser).await;
+    assert!(response.status.is_success());
+    assert_eq!(browser.read().await, Some(2));
+    assert_eq!(log.count("replaced unseen"), 1);
+    assert!(log.text().contains("key=\"n\""));
+}
+
+#[tokio::test]
+async fn in_strict_mode_the_later_insert_is_rejected() {
+    let fixture = Fixture::memory();
+    let layer = fixture.layer().with_on_overwrite(OnOverwrite::Refuse);
+    let mut browser = fixture.with_session(fixture.browser_of(layer)).await;
+    let response = overwrites(&fixture, &mut browser).await;
+    assert_eq!(response.status, http::StatusCode::CONFLICT);
+    assert_eq!(response.cookie_change(), CookieChange::Nothing);
+    let error = response.extension::<SessionError>().unwrap();
+    assert_eq!(error.kind(), SessionErrorKind::Conflict);
+    assert!(error.to_string().ends_with(": n"));
+    assert_eq!(browser.read().await, Some(3));
+    fixture.clear_verbs();
+
+    // An update sees what it replaces.
+    let mut other = browser.clone();
+    let response = browser
+        .request(|session| async move {
+            add(&session)?;
+            other
+                .request(|session| async move { session.insert("n", 5) })
+                .await;
+            Ok(())
+        })
+        .await;
+    assert!(response.status.is_success());
+    assert_eq!(browser.read().await, Some(6));
+}
+
+/// A request saves and leaves its record to one that waits for its turn and then gives up. What was
+/// left grows stale, and a later request must not take it for what is stored.
+#[tokio::test]
+async fn a_record_handed_to_a_cancelled_request_is_not_mistaken_for_the_stored_one() {
+    let fixture = Fixture::memory();
+    let browser = fixture.browser_with_session().await;
+    let insert = async |value| insert_n(&browser, value).await;
+    let (gate, retry) = (fixture.store.hold(Update), Gate::new());
+    let mut first = Box::pin(insert(10));
+    assert!(first.as_mut().now_or_never().is_none());
+    let mut cancelled = Box::pin(insert(20));
+    let second_gate = fixture.store.hold(Update);
+    assert!(cancelled.as_mut().now_or_never().is_none());
+    insert(30).await;
+
+    // Both are refused; the first has its turn, and the second waits for it.
+    gate.open();
+    fixture.store.next(Update, Before(retry.clone()));
+    assert!(first.as_mut().now_or_never().is_none());
+    retry.reached().await;
+    second_gate.open();
+    assert!(cancelled.as_mut().now_or_never().is_none());
+    retry.open();
+    first.await;
+    drop(cancelled);
+
+    insert(40).await;
+    let (mut last, tab) = (browser.clone(), browser.clone());
+    let response = last
+        .request(|session| async move {
+            insert_n(&tab, 50).await;
+            session.insert("n", 10)
+        })
+        .await;
+    assert!(response.status.is_success());
+    assert_eq!(last.read().await, Some(10), "the later insert wins");
+}
+
+async fn insert_n(browser: &Browser, value: u32) {
+    let mut tab = browser.clone();
+    let handler = move |session: Session| async move { session.insert("n", value) };
+    assert!(tab.request(handler).await.status.is_success());
+}

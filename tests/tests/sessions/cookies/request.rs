@@ -1,0 +1,284 @@
+//! Which cookies of a request open something, and at what cost.
+
+use cloakroom::core::{Clock, SystemEntropy, Timestamp, Token};
+use cloakroom::{CookieConfig, Expiry, SealKey, SessionLayer, days, hours};
+use tests::app::{Fixture, app};
+use tests::browser::{Browser, CookieChange};
+use tests::faulty_store::Verb::{Create, Load, Update};
+use tests::log::Log;
+
+const NAME: &str = CookieConfig::DEFAULT_NAME;
+
+/// Reads `n` with these cookies; also checks how many loads that costs.
+async fn read(fixture: &Fixture, cookies: &[(&str, &str)], loads: usize) -> Option<u32> {
+    let mut browser = fixture.browser();
+    for &(name, value) in cookies {
+        browser.add_cookie(name, value);
+    }
+    fixture.clear_verbs();
+    let n = browser.read().await;
+    assert_eq!(fixture.store.take_verbs(), vec![Load; loads], "{cookies:?}");
+    n
+}
+
+#[tokio::test]
+async fn malformed_tokens_cost_no_command() {
+    let fixture = Fixture::memory();
+    let good = fixture
+        .browser_with_session()
+        .await
+        .cookie()
+        .unwrap()
+        .to_owned();
+    assert_eq!(read(&fixture, &[(NAME, &good)], 1).await, Some(1));
+    let last = good.as_bytes()[42];
+    let stray_bits = char::from(if last == b'B' { b'C' } else { last + 1 });
+    let values = [
+        String::new(),
+        "x".into(),
+        good[1..].into(),
+        format!("{good}A"),
+        format!("{good}="),
+        format!("\"{good}\""),
+        good.replace(&good[..1], "+"),
+        format!("{}{stray_bits}", &good[..42]),
+        good.repeat(100),
+        "A".repeat(8000),
+    ];
+    for value in &values {
+        assert_eq!(read(&fixture, &[(NAME, value)], 0).await, None);
+    }
+    for name in [
+        "__host-http-id",
+        "__Host-Http-Id",
+        "__Host-id",
+        "id",
+        "%5F_Host-Http-id",
+        "",
+    ] {
+        assert_eq!(read(&fixture, &[(name, &good)], 0).await, None);
+    }
+}
+
+#[tokio::test]
+async fn a_token_older_than_the_maximum_costs_no_command() {
+    let fixture = Fixture::memory();
+    let rule = Expiry::idle(hours(1)).absolute(days(1));
+    let layer = || fixture.layer().with_expiry(rule).unwrap();
+    let layer = layer().with_longest_expiry(days(2)).unwrap();
+    let issued = |ago| {
+        let now = fixture.clock.now().as_millis();
+        let moment = Timestamp::from_millis(now - ago);
+        Token::issue(moment, &SystemEntropy).unwrap().encode()
+    };
+    let two_days = u64::try_from(days(2).as_millis()).unwrap();
+    for (ago, verbs) in [(two_days, &[Load][..]), (two_days + 1, &[])] {
+        let mut browser = fixture.browser_of(layer.clone());
+        browser.add_cookie(NAME, issued(ago));
+        assert_eq!(browser.read().await, None);
+        assert_eq!(fixture.store.take_verbs(), verbs);
+    }
+    // One from a little in the future, by another server's clock, is as good as one from now.
+    let ahead = Timestamp::from_millis(fixture.clock.now().as_millis() + 3000);
+    let clock = cloakroom::core::ManualClock::at(ahead);
+    let other_server = SessionLayer::new(fixture.store.clone()).with_clock(clock);
+    let browser = fixture.with_session(Browser::new(app(other_server))).await;
+    assert_eq!(browser.on(app(layer)).read().await, Some(1));
+}
+
+#[tokio::test]
+async fn of_a_live_and_an_ended_session_the_live_one_is_used() {
+    let fixture = Fixture::memory();
+    let live = fixture
+        .browser_with_session()
+        .await
+        .cookie()
+        .unwrap()
+        .to_owned();
+    let mut gone = fixture.browser_with_session().await;
+    let ended = gone.cookie().unwrap().to_owned();
+    gone.request(|session| async move { session.destroy().await.map(|_| ()) })
+        .await;
+    let unknown = Token::issue(fixture.clock.now(), &SystemEntropy)
+        .unwrap()
+        .encode();
+    for dead in [&ended, &unknown] {
+        assert_eq!(
+            read(&fixture, &[(NAME, dead), (NAME, &live)], 2).await,
+            Some(1)
+        );
+        assert_eq!(
+            read(&fixture, &[(NAME, &live), (NAME, dead)], 2).await,
+            Some(1)
+        );
+    }
+    assert_eq!(
+        read(&fixture, &[(NAME, "broken"), (NAME, &live)], 1).await,
+        Some(1)
+    );
+    assert_eq!(
+        read(&fixture, &[(NAME, &live), (NAME, &live)], 1).await,
+        Some(1)
+    );
+    assert_eq!(
+        read(&fixture, &[(NAME, &ended), (NAME, &unknown)], 2).await,
+        None
+    );
+    // At most two are tried.
+    let three = [(NAME, &*ended), (NAME, &*unknown), (NAME, &*live)];
+    assert_eq!(read(&fixture, &three, 2).await, None);
+}
+
+#[tokio::test]
+async fn of_two_live_sessions_neither_is_trusted_and_it_is_logged() {
+    let log = Log::capture();
+    let fixture = Fixture::memory();
+    let one = fixture
+        .browser_with_session()
+        .await
+        .cookie()
+        .unwrap()
+        .to_owned();
+    let two = fixture
+        .browser_with_session()
+        .await
+        .cookie()
+        .unwrap()
+        .to_owned();
+    assert_eq!(read(&fixture, &[(NAME, &one), (NAME, &two)], 2).await, None);
+    assert_eq!(log.count("neither is trusted"), 1);
+    for token in [&one, &two] {
+        let id = Token::parse(token).unwrap().id().to_string();
+        assert!(log.text().contains(&id));
+        assert!(!log.text().contains(&token[22..]));
+    }
+    // Both go on, apart from each other.
+    assert_eq!(read(&fixture, &[(NAME, &one)], 1).await, Some(1));
+    assert_eq!(read(&fixture, &[(NAME, &two)], 1).await, Some(1));
+}
+
+#[tokio::test]
+async fn a_token_is_valid_in_its_own_realm_only() {
+    let fixture = Fixture::memory();
+    let apps = [
+        fixture.layer(),
+        fixture.layer().with_realm("shop-staging"),
+        fixture
+            .layer()
+            .with_cookie(CookieConfig::named("id"))
+            .unwrap(),
+        fixture
+            .layer()
+            .with_realm("shop")
+            .with_cookie(CookieConfig::named("id"))
+            .unwrap(),
+    ];
+    for (index, layer) in apps.iter().enumerate() {
+        let mut browser = fixture.browser_of(layer.clone());
+        browser
+            .request(|session| async move { session.insert("n", 1) })
+            .await;
+        let token = browser
+            .cookie()
+            .or(browser.cookie_named("id"))
+            .unwrap()
+            .to_owned();
+        for (other, layer) in apps.iter().enumerate() {
+            let mut visitor = fixture.browser_of(layer.clone());
+            visitor.add_cookie(NAME, token.clone());
+            visitor.add_cookie("id", token.clone());
+            assert_eq!(visitor.read().await.is_some(), index == other);
+        }
+        let mut intruder = fixture.browser_of(apps[(index + 1) % 4].clone());
+        intruder.add_cookie(NAME, token.clone());
+        intruder.add_cookie("id", token);
+        intruder
+            .request(|session| async move { session.destroy().await.map(|_| ()) })
+            .await;
+        assert_eq!(browser.read().await, Some(1), "nor does it end anything");
+    }
+}
+
+fn sealed(fixture: &Fixture, config: CookieConfig) -> axum::Router {
+    app(fixture.layer().with_cookie(config).unwrap())
+}
+
+#[tokio::test]
+async fn sealed_cookies_need_a_listed_key_and_others_cost_no_command() {
+    let [new, old] = [(); 2].map(|()| SealKey::generate().unwrap());
+    type Seal = fn(CookieConfig, Vec<SealKey>) -> CookieConfig;
+    let seals: [Seal; 2] = [CookieConfig::signed, CookieConfig::encrypted];
+    for seal in seals {
+        let fixture = Fixture::memory();
+        let on = |keys: &[&SealKey]| {
+            let keys = keys.iter().map(|&key| key.clone()).collect();
+            sealed(&fixture, seal(CookieConfig::default(), keys))
+        };
+        let before = fixture.with_session(Browser::new(on(&[&old]))).await;
+        let mut rotated = before.on(on(&[&new, &old]));
+        assert_eq!(
+            rotated.read().await,
+            Some(1),
+            "a retired key opens while it is listed"
+        );
+        let response = rotated
+            .request(|session| async move { session.renew() })
+            .await;
+        assert_eq!(response.cookie_change(), CookieChange::Set);
+        fixture.clear_verbs();
+        assert_eq!(
+            rotated.on(on(&[&new])).read().await,
+            Some(1),
+            "the first key seals"
+        );
+        assert_eq!(fixture.store.take_verbs(), [Load]);
+        let refused = [
+            rotated.on(on(&[&old])),
+            before.on(on(&[&new])),
+            rotated.on(app(fixture.layer())),
+            fixture.browser_with_session().await.on(on(&[&new, &old])),
+        ];
+        for mut browser in refused {
+            assert_eq!(browser.read().await, None);
+            assert_eq!(fixture.store.take_verbs(), []);
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_encrypted_cookies_of_one_session_count_as_one() {
+    let fixture = Fixture::memory();
+    let config = CookieConfig::default().encrypted([SealKey::generate().unwrap()]);
+    let mut browser = fixture
+        .with_session(Browser::new(sealed(&fixture, config)))
+        .await;
+    let first = browser.cookie().unwrap().to_owned();
+    let remember = Expiry::idle(days(1)).absolute(days(2));
+    browser
+        .request(move |session| async move { session.set_expiry(remember) })
+        .await;
+    assert_ne!(
+        browser.cookie(),
+        Some(&*first),
+        "each sealing draws a nonce"
+    );
+    browser.add_cookie(NAME, first);
+    assert_eq!(browser.read().await, Some(1));
+}
+
+#[tokio::test]
+async fn an_invalid_cookie_is_replaced_only_by_a_write() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser();
+    browser.add_cookie(NAME, "broken");
+    assert_eq!(browser.read().await, None);
+    assert_eq!(browser.cookie(), Some("broken"));
+    let response = browser
+        .request(|session| async move { session.insert("n", 1) })
+        .await;
+    fixture.assert_response(&response, 200, &[Create], CookieChange::Set);
+    let response = browser
+        .request(|session| async move { session.insert("n", 2) })
+        .await;
+    fixture.assert_response(&response, 200, &[Load, Update], CookieChange::Nothing);
+}

@@ -1,0 +1,42 @@
+//! Every kind of request against every state of the session, on the store in memory and on a real
+//! Redis.
+
+mod endings;
+mod failures;
+mod reads;
+mod writes;
+
+use cloakroom::core::ManualClock;
+use cloakroom_redis::RedisStore;
+use tests::app::Fixture;
+use tests::redis::RedisServer;
+
+async fn fixture_on(server: &RedisServer) -> Fixture<RedisStore> {
+    let store = RedisStore::connect(server.url()).await;
+    Fixture::on(store.expect("the server runs"), ManualClock::default())
+}
+
+/// Runs each row on both stores. A row is a generic function over a [`Stage`](tests::app::Stage).
+macro_rules! rows {
+    ($($row:ident),* $(,)?) => {
+        mod memory {
+            $(
+                #[tokio::test]
+                async fn $row() {
+                    super::$row(tests::app::Fixture::memory()).await;
+                }
+            )*
+        }
+
+        mod redis {
+            $(
+                #[tokio::test]
+                async fn $row() {
+                    let server = tests::redis::RedisServer::start();
+                    super::$row(crate::request_matrix::fixture_on(&server).await).await;
+                }
+            )*
+        }
+    };
+}
+pub(crate) use rows;

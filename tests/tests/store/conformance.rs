@@ -1,0 +1,88 @@
+//! Every store keeps the contract.
+
+use std::time::Duration;
+
+use cloakroom_core::conformance::{self, Subject};
+use cloakroom_core::{ManualClock, MemoryStore};
+use cloakroom_redis::RedisStore;
+use tests::redis::RedisServer;
+use tests::topology::Cluster;
+
+struct Memory {
+    store: MemoryStore,
+    clock: ManualClock,
+}
+
+impl Memory {
+    fn new() -> Self {
+        let clock = ManualClock::default();
+        Self {
+            store: MemoryStore::with_clock(clock.clone()),
+            clock,
+        }
+    }
+}
+
+impl Subject for Memory {
+    type Store = MemoryStore;
+
+    async fn store(&self) -> MemoryStore {
+        self.store.clone()
+    }
+
+    async fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+    }
+}
+
+struct Redis(RedisServer);
+
+impl Subject for Redis {
+    type Store = RedisStore;
+
+    async fn store(&self) -> RedisStore {
+        let store = RedisStore::connect(self.0.url()).await;
+        store.expect("the server is there")
+    }
+
+    /// Redis has a clock of its own, so this time really passes.
+    async fn pass(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+}
+
+struct RedisCluster(Cluster);
+
+impl Subject for RedisCluster {
+    type Store = RedisStore;
+
+    async fn store(&self) -> RedisStore {
+        let store = RedisStore::connect(self.0.url()).await;
+        store.expect("the servers are there")
+    }
+
+    async fn pass(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+}
+
+async fn everything(subject: &impl Subject) {
+    conformance::all(subject).await;
+    conformance::index::all(subject).await;
+    conformance::bus::all(subject).await;
+}
+
+#[tokio::test]
+async fn the_memory_store_conforms() {
+    everything(&Memory::new()).await;
+}
+
+#[tokio::test]
+async fn the_redis_store_conforms() {
+    everything(&Redis(RedisServer::start())).await;
+}
+
+#[tokio::test]
+async fn the_redis_store_conforms_on_a_cluster() {
+    everything(&RedisCluster(Cluster::start())).await;
+}

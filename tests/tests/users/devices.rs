@@ -1,0 +1,116 @@
+//! With what and from where users sign in.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request};
+use cloakroom::{Devices, ProxyHeader, hours};
+use http::header::USER_AGENT;
+use tests::app::{Fixture, Handler, app};
+use tests::backend::Backend;
+use tests::browser::{Browser, TestResponse};
+use tests::faulty_store::Verb;
+use tests::on_every_store;
+
+use super::sign_in;
+
+on_every_store!(
+    the_list_has_user_agent_and_address,
+    devices_are_not_recorded_by_default,
+);
+
+const FIREFOX: &str =
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:133.0) Gecko/20100101 Firefox/133.0";
+
+fn devices() -> Devices {
+    let peer = |extensions: &http::Extensions| {
+        let info: Option<&ConnectInfo<SocketAddr>> = extensions.get();
+        info.map(|info| info.0.ip())
+    };
+    let proxies = ["10.0.0.0/8".parse().expect("it is a network")];
+    Devices::new()
+        .with_peer_address(peer)
+        .behind_proxies(proxies, ProxyHeader::XForwardedFor)
+}
+
+/// A request through the proxy at 10.0.0.1.
+async fn from(browser: &mut Browser, address: &str, handler: Handler) -> TestResponse {
+    let mut request = Request::new(Body::empty());
+    let headers = request.headers_mut();
+    headers.insert(USER_AGENT, FIREFOX.parse().expect("ASCII"));
+    headers.insert("x-forwarded-for", address.parse().expect("ASCII"));
+    let peer: SocketAddr = ([10, 0, 0, 1], 4711).into();
+    request.extensions_mut().insert(ConnectInfo(peer));
+    request.extensions_mut().insert(handler);
+    browser.send(request).await
+}
+
+fn signing_in() -> Handler {
+    Handler::session(|session| async move { session.sign_in("ada").await })
+}
+
+fn reading() -> Handler {
+    Handler::session(|session| async move { Ok(session.contains("n").to_string()) })
+}
+
+async fn the_list_has_user_agent_and_address(backend: Backend) {
+    let layer = backend.layer().await.with_devices(devices());
+    let mut browser = Browser::new(app(layer.clone()));
+    from(&mut browser, "192.0.2.1", signing_in()).await;
+    let seen = async || {
+        let list = layer.sessions().of("ada").await.expect("the store answers");
+        let device = list[0].device().expect("it was written down");
+        assert_eq!(device.to_string(), "Firefox on Windows 10");
+        assert_eq!(device.user_agent(), Some(FIREFOX));
+        let first = IpAddr::from([192, 0, 2, 1]);
+        assert_eq!(device.address_at_sign_in(), Some(first));
+        device.address().expect("it was written down").to_string()
+    };
+    assert_eq!(seen().await, "192.0.2.1");
+    // Another address is written down with the use of the session, not at every request.
+    from(&mut browser, "192.0.2.2", reading()).await;
+    assert_eq!(seen().await, "192.0.2.1");
+    backend.clock.advance(hours(3));
+    from(&mut browser, "192.0.2.2", reading()).await;
+    assert_eq!(seen().await, "192.0.2.2");
+    backend.clock.advance(hours(3));
+    from(&mut browser, "192.0.2.1", reading()).await;
+    assert_eq!(seen().await, "192.0.2.1");
+}
+
+async fn devices_are_not_recorded_by_default(backend: Backend) {
+    let layer = backend.layer().await;
+    let mut browser = Browser::new(app(layer.clone()));
+    from(&mut browser, "192.0.2.1", signing_in()).await;
+    let list = layer.sessions().of("ada").await.expect("the store answers");
+    assert!(list[0].device().is_none());
+
+    let bare = backend
+        .layer()
+        .await
+        .with_devices(devices().without_addresses());
+    let first = list[0].id();
+    layer.sessions().end(first).await.expect("it ends");
+    let mut browser = Browser::new(app(bare.clone()));
+    from(&mut browser, "192.0.2.1", signing_in()).await;
+    let list = bare.sessions().of("ada").await.expect("the store answers");
+    let device = list[0].device().expect("its agent was written down");
+    assert_eq!(device.address(), None);
+    assert_eq!(device.address_at_sign_in(), None);
+}
+
+/// What the library writes down for itself must not fail a request that only reads.
+#[tokio::test]
+async fn a_failed_last_seen_update_does_not_fail_the_request() {
+    let fixture = Fixture::memory();
+    let mut browser = Browser::new(app(fixture.layer().with_devices(devices())));
+    from(&mut browser, "192.0.2.1", signing_in()).await;
+    fixture.clock.advance(hours(3));
+    let refused = tests::faulty_store::Fault::Refuse(cloakroom::core::StoreErrorKind::OutOfMemory);
+    fixture.store.next(Verb::Update, refused);
+    fixture.clear_verbs();
+    let response = from(&mut browser, "192.0.2.2", reading()).await;
+    assert_eq!(response.status, 200);
+    assert_eq!(fixture.store.take_verbs(), [Verb::Load, Verb::Update]);
+    sign_in(&mut browser, "ada").await;
+}

@@ -1,0 +1,118 @@
+//! A server that is killed at any moment leaves no live session outside of its user's index.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use cloakroom::core::store::Loaded;
+use cloakroom::core::{Authentication, ManualClock, Realm, UserIndex, UserKey};
+use cloakroom::{CookieConfig, SessionId, SessionLayer, Store, UserId, minutes};
+use cloakroom_redis::RedisStore;
+use tests::redis::RedisServer;
+
+use super::eventually;
+
+/// How often it is killed in all.
+const KILLS: u64 = 1000;
+
+/// So many servers run at a time, and are killed one after the other in each lane.
+const LANES: u64 = 4;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killing_the_server_leaves_no_session_outside_the_index() {
+    let redis = RedisServer::start();
+    let url = redis.url();
+    for part in 0..4 {
+        let lanes: Vec<_> = (0..LANES)
+            .map(|lane| {
+                let url = url.clone();
+                let rounds = KILLS / LANES / 4;
+                thread::spawn(move || {
+                    for round in 0..rounds {
+                        start_and_kill(&url, (part * LANES + lane) * rounds + round);
+                    }
+                })
+            })
+            .collect();
+        for lane in lanes {
+            lane.join().expect("it was started and killed");
+        }
+        check(&redis).await;
+    }
+    check_that_what_is_left_over_goes(&redis).await;
+}
+
+/// Kills a server at a moment of its first thirty milliseconds of work.
+fn start_and_kill(url: &str, seed: u64) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sign_in_load"))
+        .args([url, &seed.to_string()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let mut begun = String::new();
+    let stdout = child.stdout.take().expect("it is piped");
+    BufReader::new(stdout)
+        .read_line(&mut begun)
+        .expect("it tells");
+    assert_eq!(begun, "begun\n");
+    thread::sleep(Duration::from_micros(seed.wrapping_mul(7919) % 30_000));
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+}
+
+/// The live sessions of all users.
+async fn live(store: &RedisStore) -> HashMap<UserId, Vec<SessionId>> {
+    let index = store.index().expect("it keeps one");
+    let mut live: HashMap<UserId, Vec<SessionId>> = HashMap::new();
+    for id in index.everything().await.expect("the store answers") {
+        if let Loaded::Record(record) = store.load(id).await.expect("the store answers")
+            && let Some(user) = Authentication::of(record.entries())
+        {
+            live.entry(user.user().clone()).or_default().push(id);
+        }
+    }
+    live
+}
+
+async fn entered(store: &RedisStore, user: &UserId) -> Vec<SessionId> {
+    let key = UserKey::new(&Realm::new(CookieConfig::DEFAULT_NAME), user);
+    let index = store.index().expect("it keeps one");
+    index.entered(&key).await.expect("the index answers")
+}
+
+async fn check(redis: &RedisServer) {
+    let store = RedisStore::connect(redis.url()).await.expect("it runs");
+    let live = live(&store).await;
+    assert!(!live.is_empty(), "sessions were begun");
+    for (user, ids) in live {
+        let entered = entered(&store, &user).await;
+        for id in ids {
+            assert!(
+                entered.contains(&id),
+                "{id} of {user} is outside of the index"
+            );
+        }
+    }
+    for (key, ttl) in redis.keys_with_ttl() {
+        assert!(ttl.is_some(), "{key} has no TTL");
+    }
+}
+
+/// Entries without sessions are cleaned up once they are old, whoever left them.
+async fn check_that_what_is_left_over_goes(redis: &RedisServer) {
+    let store = RedisStore::connect(redis.url()).await.expect("it runs");
+    let clock = ManualClock::default();
+    clock.advance(minutes(6));
+    let layer = SessionLayer::new(store.clone()).with_clock(clock);
+    let sessions = layer.sessions();
+    for number in 0..5 {
+        let user = UserId::from(format!("user {number}"));
+        let alive = sessions.of(&user).await.expect("the store answers").len();
+        let tidy = async || entered(&store, &user).await.len() == alive;
+        eventually("the index holds the live sessions and no more", tidy).await;
+    }
+}

@@ -1,0 +1,65 @@
+//! Whose session it is: signing in and out, the user's sessions listed, limited and ended, on every
+//! store.
+
+mod devices;
+mod header;
+mod killed;
+mod limits;
+mod listing;
+mod live;
+mod model;
+mod recent_sign_in;
+mod revoke;
+mod revoke_everyone;
+mod rotation;
+mod sign_in;
+mod sign_out;
+
+use cloakroom::{Session, SessionError, SessionId, UserId};
+use tests::browser::{Browser, TestResponse};
+
+/// Signs in, and expects it to succeed.
+async fn sign_in(browser: &mut Browser, user: impl Into<UserId>) -> SessionId {
+    let user = user.into();
+    let response = try_sign_in(browser, user).await;
+    assert_eq!(response.status, 200, "{}", response.text());
+    response.text().parse().expect("the answer is the id")
+}
+
+/// Signs in; the answer is the new session's id.
+async fn try_sign_in(browser: &mut Browser, user: impl Into<UserId>) -> TestResponse {
+    let user = user.into();
+    browser
+        .request(|session| async move {
+            session.sign_in(user).await?;
+            Ok(id(&session))
+        })
+        .await
+}
+
+/// Who is signed in, as the handler sees it; nobody is empty.
+async fn whoami(browser: &mut Browser) -> String {
+    let response = browser.request(user_of).await;
+    assert_eq!(response.status, 200, "{}", response.text());
+    response.text().to_owned()
+}
+
+async fn user_of(session: Session) -> Result<String, SessionError> {
+    Ok(session
+        .user()
+        .map(|user| user.to_string())
+        .unwrap_or_default())
+}
+
+fn id(session: &Session) -> String {
+    session.id().map(|id| id.to_string()).unwrap_or_default()
+}
+
+/// Waits until what happens in the background has happened.
+async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let began = std::time::Instant::now();
+    while !condition().await {
+        assert!(began.elapsed().as_secs() < 20, "never: {what}");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}

@@ -1,0 +1,364 @@
+//! Signing in: a new ticket, the user's name on it, and nothing of anybody else's.
+
+use cloakroom::core::StoreErrorKind;
+use cloakroom::{Expiry, SessionErrorKind, UserId, days, hours, minutes};
+use tests::app::Fixture;
+use tests::backend::Backend;
+use tests::browser::CookieChange;
+use tests::faulty_store::{Fault, Verb};
+use tests::on_every_store;
+
+use super::{eventually, id, sign_in, try_sign_in, whoami};
+
+on_every_store!(
+    signing_in_renews_the_token_and_keeps_the_data,
+    signing_in_without_a_session_creates_one,
+    signing_in_as_another_user_starts_empty,
+    signing_in_again_keeps_the_data_and_renews_the_token,
+    signing_in_can_discard_the_data,
+    a_stale_cookie_can_sign_in,
+    user_ids_can_be_any_bytes,
+    signing_in_restarts_the_expiry_and_can_choose_it,
+    a_later_deadline_extends_the_index_entry,
+    clearing_the_session_does_not_sign_out,
+);
+
+async fn signing_in_renews_the_token_and_keeps_the_data(backend: Backend) {
+    let mut browser = backend.browser().await;
+    browser
+        .request(|session| async move { session.insert("n", 7) })
+        .await;
+    let old = browser.clone();
+    let response = browser
+        .request(|session| async move {
+            let before = id(&session);
+            session.insert("m", 8)?;
+            session.sign_in("ada").await?;
+            assert_ne!(id(&session), before);
+            assert_eq!(session.user(), Some(UserId::from("ada")));
+            assert!(session.signed_in_at().is_some());
+            // An edit after it is of the new session.
+            session.insert("l", 9)
+        })
+        .await;
+    assert_eq!(response.cookie_change(), CookieChange::Set);
+    assert_ne!(browser.cookie(), old.cookie());
+    assert_eq!(browser.read().await, Some(7));
+    assert_eq!(whoami(&mut browser).await, "ada");
+    let response = browser
+        .request(|session| async move {
+            Ok(format!(
+                "{:?} {:?}",
+                session.get::<u8>("m")?,
+                session.get::<u8>("l")?
+            ))
+        })
+        .await;
+    assert_eq!(response.text(), "Some(8) Some(9)");
+    assert_eq!(
+        whoami(&mut old.clone()).await,
+        "",
+        "the old ticket opens nothing"
+    );
+    assert_eq!(backend.entered("ada").await.len(), 1);
+}
+
+async fn signing_in_without_a_session_creates_one(backend: Backend) {
+    let mut browser = backend.browser().await;
+    let new = sign_in(&mut browser, "ada").await;
+    assert_eq!(whoami(&mut browser).await, "ada");
+    assert_eq!(backend.entered("ada").await, [new]);
+    assert_eq!(backend.entered("bob").await, []);
+}
+
+async fn signing_in_as_another_user_starts_empty(backend: Backend) {
+    let mut browser = backend.browser().await;
+    sign_in(&mut browser, "ada").await;
+    browser
+        .request(|session| async move { session.insert("n", 7) })
+        .await;
+    let adas = browser.clone();
+    let response = browser
+        .request(|session| async move {
+            session.insert("slipped in", 1)?;
+            session.sign_in("bob").await?;
+            Ok(format!("{:?} {:?}", session.user(), session.keys()))
+        })
+        .await;
+    assert_eq!(response.text(), "Some(UserId(bob)) []");
+    assert_eq!(browser.read().await, None);
+    assert_eq!(whoami(&mut browser).await, "bob");
+    assert_eq!(whoami(&mut adas.clone()).await, "");
+    let ada_is_gone = async || backend.entered("ada").await.is_empty();
+    eventually(
+        "the entry of the session that ended is removed",
+        ada_is_gone,
+    )
+    .await;
+    assert_eq!(backend.entered("bob").await.len(), 1);
+}
+
+async fn signing_in_again_keeps_the_data_and_renews_the_token(backend: Backend) {
+    let mut browser = backend.browser().await;
+    let first = sign_in(&mut browser, "ada").await;
+    browser
+        .request(|session| async move { session.insert("n", 7) })
+        .await;
+    backend.clock.advance(minutes(20));
+    let second = sign_in(&mut browser, "ada").await;
+    assert_ne!(first, second);
+    assert_eq!(browser.read().await, Some(7));
+    let entered = async || backend.entered("ada").await == [second];
+    eventually("the new session alone is entered", entered).await;
+}
+
+async fn signing_in_can_discard_the_data(backend: Backend) {
+    let mut browser = backend.browser().await;
+    browser
+        .request(|session| async move { session.insert("n", 7) })
+        .await;
+    browser
+        .request(|session| async move {
+            session.insert("n", 8)?;
+            session.sign_in("ada").starting_empty().await?;
+            session.insert("after", 1)
+        })
+        .await;
+    assert_eq!(browser.read().await, None);
+    let keys = browser
+        .request(|session| async move { Ok(session.keys().join(" ")) })
+        .await;
+    assert_eq!(keys.text(), "after");
+}
+
+/// A page that was open while the session ended elsewhere has a log-in form, too.
+async fn a_stale_cookie_can_sign_in(backend: Backend) {
+    let mut browser = backend.browser().await;
+    sign_in(&mut browser, "ada").await;
+    let mut tab = browser.clone();
+    browser
+        .request(|session| async move { session.sign_out().await.map(|_| ()) })
+        .await;
+    sign_in(&mut tab, "ada").await;
+    assert_eq!(whoami(&mut tab).await, "ada");
+}
+
+async fn user_ids_can_be_any_bytes(backend: Backend) {
+    let all: Vec<u8> = (0..=255).collect();
+    let users = [
+        UserId::from(""),
+        UserId::from("a b:*{x}\r\n\0"),
+        UserId::from("käse 🧥"),
+        UserId::from(all),
+        UserId::from(u64::MAX),
+        UserId::from("x".repeat(10_000)),
+    ];
+    for user in users {
+        let mut browser = backend.browser().await;
+        let new = sign_in(&mut browser, user.clone()).await;
+        assert_eq!(backend.entered(user.clone()).await, [new]);
+        let wanted = user.clone();
+        let response = browser
+            .request(|session| async move { Ok((session.user() == Some(wanted)).to_string()) })
+            .await;
+        assert_eq!(response.text(), "true");
+    }
+}
+
+async fn signing_in_restarts_the_expiry_and_can_choose_it(backend: Backend) {
+    let mut browser = backend.browser().await;
+    browser
+        .request(|session| async move { session.insert("n", 7) })
+        .await;
+    backend.clock.advance(hours(20));
+    let response = browser
+        .request(|session| async move {
+            let before = session.deadline();
+            session.sign_in("ada").await?;
+            let longer = session
+                .deadline()
+                .zip(before)
+                .map(|(now, before)| now > before);
+            Ok(format!("{longer:?}"))
+        })
+        .await;
+    assert_eq!(response.text(), "Some(true)");
+    assert_eq!(
+        response.set_cookie().max_age(),
+        None,
+        "until the browser closes"
+    );
+    let remembered = Expiry::idle(days(7)).absolute(days(60));
+    let response = browser
+        .request(move |session| async move { session.sign_in("ada").with_expiry(remembered).await })
+        .await;
+    assert_eq!(response.set_cookie().max_age(), Some(days(60).as_secs()));
+    let too_long = Expiry::idle(days(7)).absolute(days(500));
+    let response = browser
+        .request(move |session| async move { session.sign_in("ada").with_expiry(too_long).await })
+        .await;
+    assert_eq!(response.status, 500);
+    assert_eq!(whoami(&mut browser).await, "ada");
+}
+
+/// Or an entry would be cleaned away while its session lives.
+async fn a_later_deadline_extends_the_index_entry(backend: Backend) {
+    let layer = backend
+        .layer()
+        .await
+        .with_expiry(Expiry::idle(days(2)).absolute(days(2)));
+    let mut browser = tests::browser::Browser::new(tests::app::app(layer.expect("it is valid")));
+    let new = sign_in(&mut browser, "ada").await;
+    let longer = Expiry::idle(days(20)).absolute(days(20));
+    browser
+        .request(move |session| async move { session.set_expiry(longer) })
+        .await;
+    backend.clock.advance(days(5));
+    // Another log-in sweeps what is past its deadline.
+    let mut other = backend.browser().await;
+    let other = sign_in(&mut other, "ada").await;
+    let mut entered = backend.entered("ada").await;
+    entered.sort();
+    assert_eq!(entered, [new, other]);
+}
+
+async fn clearing_the_session_does_not_sign_out(backend: Backend) {
+    let mut browser = backend.browser().await;
+    sign_in(&mut browser, "ada").await;
+    browser
+        .request(|session| async move { session.insert("n", 7) })
+        .await;
+    let response = browser
+        .request(|session| async move {
+            session.clear()?;
+            for key in ["$user", "$device", "$rotation"] {
+                let refused = session.insert(key, 1).map_err(|error| error.kind());
+                assert_eq!(refused, Err(SessionErrorKind::ReservedKey));
+                assert!(!session.contains(key));
+            }
+            Ok(session.keys().len().to_string())
+        })
+        .await;
+    assert_eq!(response.text(), "0");
+    assert_eq!(browser.read().await, None);
+    assert_eq!(whoami(&mut browser).await, "ada");
+}
+
+/// The steps of signing in on top of a session, each failing in turn.
+#[tokio::test]
+async fn a_failed_sign_in_changes_nothing() {
+    for (verb, fault) in [
+        (Verb::Create, Fault::Refuse(StoreErrorKind::Unavailable)),
+        (Verb::Create, Fault::Refuse(StoreErrorKind::OutOfMemory)),
+        (Verb::End, Fault::Refuse(StoreErrorKind::Unavailable)),
+        (Verb::End, Fault::LoseCommand),
+    ] {
+        let fixture = Fixture::memory();
+        let mut browser = fixture.browser_with_session().await;
+        fixture.store.next(verb, fault.clone());
+        let response = try_sign_in(&mut browser, "ada").await;
+        assert_eq!(response.status, 503, "{verb:?} {fault:?}");
+        assert_eq!(response.cookie_change(), CookieChange::Nothing);
+        assert_eq!(whoami(&mut browser).await, "");
+        assert_eq!(browser.read().await, Some(1));
+        let sessions = fixture.layer().sessions();
+        eventually("the new session is taken back", async || {
+            sessions.count("ada").await.expect("the store answers") == 0
+                && fixture.store.inner().users() == 0
+        })
+        .await;
+    }
+}
+
+/// A handler that catches the error goes on with the session of before.
+#[tokio::test]
+async fn edits_before_a_failed_sign_in_are_still_saved() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
+    fixture
+        .store
+        .next(Verb::Create, Fault::Refuse(StoreErrorKind::Unavailable));
+    let response = browser
+        .request(|session| async move {
+            session.insert("n", 2)?;
+            assert!(session.sign_in("ada").await.is_err());
+            assert_eq!(session.user(), None);
+            Ok(())
+        })
+        .await;
+    assert_eq!(response.status, 200);
+    assert_eq!(response.cookie_change(), CookieChange::Nothing);
+    assert_eq!(browser.read().await, Some(2));
+    assert_eq!(whoami(&mut browser).await, "");
+}
+
+/// What was awaited stands, also when the handler fails afterwards.
+#[tokio::test]
+async fn an_awaited_sign_in_stands_when_the_handler_fails() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
+    let response = browser
+        .request(|session| async move {
+            session.sign_in("ada").await?;
+            session.insert("n", 2)?;
+            Ok(http::StatusCode::INTERNAL_SERVER_ERROR)
+        })
+        .await;
+    assert_eq!(response.cookie_change(), CookieChange::Set);
+    assert_eq!(whoami(&mut browser).await, "ada");
+    assert_eq!(
+        browser.read().await,
+        Some(1),
+        "the edit after it is dropped"
+    );
+}
+
+#[tokio::test]
+async fn signing_in_costs_a_load_a_create_and_an_end() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
+    let response = browser
+        .request(|session| async move { session.sign_in("ada").await })
+        .await;
+    fixture.assert_response(
+        &response,
+        200,
+        &[Verb::Load, Verb::Create, Verb::End],
+        CookieChange::Set,
+    );
+}
+
+/// A full session is no reason not to let its owner in.
+#[tokio::test]
+async fn a_full_session_can_sign_in() {
+    let fixture = Fixture::memory();
+    let layer = fixture
+        .layer()
+        .with_max_record_size(1024)
+        .expect("it is valid");
+    let mut browser = tests::browser::Browser::new(tests::app::app(layer));
+    let fill = |session: cloakroom::Session| async move {
+        let mut length = 900;
+        while session.insert("full", "x".repeat(length)).is_ok() {
+            length += 1;
+        }
+        Ok(())
+    };
+    browser.request(fill).await;
+    sign_in(&mut browser, "ada").await;
+    assert_eq!(whoami(&mut browser).await, "ada");
+    let response = browser
+        .request(|session| async move {
+            let full = session.get::<String>("full")?.unwrap_or_default();
+            session.insert("full", &*full)?;
+            let more = session.insert("more", "x").map_err(|error| error.kind());
+            assert_eq!(more, Err(SessionErrorKind::TooLarge));
+            Ok((full.len() > 900).to_string())
+        })
+        .await;
+    assert_eq!(response.text(), "true");
+    // But a name that no store would give back is refused.
+    let response = try_sign_in(&mut browser, "x".repeat(2 << 20)).await;
+    assert_eq!(response.status, 500);
+    assert_eq!(whoami(&mut browser).await, "ada");
+}
