@@ -124,7 +124,7 @@ impl Backend {
             Kind::Redis(server) => entered(&connect(&server.url()).await, &key).await,
             Kind::Cluster(cluster) => entered(&connect(&cluster.url()).await, &key).await,
         };
-        entered.expect("the index answers")
+        entered.expect("the index responds")
     }
 }
 
@@ -132,7 +132,7 @@ impl Backend {
 /// fail for it.
 async fn connect(url: &str) -> RedisStore {
     let builder = RedisStore::builder(url).with_command_time_limit(PATIENCE);
-    builder.connect().await.expect("the server is there")
+    builder.connect().await.expect("the server is running")
 }
 
 async fn entered(store: &impl Store, key: &UserKey) -> Result<Vec<SessionId>, StoreError> {

@@ -1,8 +1,8 @@
-//! How many allocations the layer adds to a request, by what the request does with its session.
+//! The number of allocations that the layer adds to a request, by its use of the session.
 //!
-//! It counts on the store in memory, on one thread, so that the counts are exact; a change that makes one of
-//! them larger has to change it here, and say why. One test in this binary: another one's allocations
-//! would count.
+//! It is counted with the memory store on one thread, so that the numbers are exact; a change that
+//! increases one must change it here, and say why. This binary has one test only, since the allocations
+//! of another would be counted.
 
 use std::alloc::System;
 
@@ -47,7 +47,8 @@ fn request(path: &str, cookie: &str) -> Request<Body> {
     request.body(Body::empty()).expect("it is a request")
 }
 
-/// The least number of allocations of one request: whatever a first one prepares is not counted.
+/// The smallest number of allocations of a request over several rounds: one-time initialization is not
+/// counted.
 async fn allocations(app: &Router, path: &str, cookie: &str) -> usize {
     let mut least = usize::MAX;
     for _ in 0..ROUNDS {

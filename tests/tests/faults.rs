@@ -1,4 +1,4 @@
-//! Every fault once, under load. `scripts/faults` runs them again and again and prints what came of it.
+//! Every fault once, under load. `scripts/faults` repeats them and prints a table.
 
 use std::future::Future;
 
@@ -6,7 +6,7 @@ use tests::chaos::Outcome;
 use tests::chaos::faults;
 use tokio::sync::Mutex;
 
-/// Each has the machine for itself: how long a request takes is part of what is tested.
+/// Runs one test at a time: the duration of requests is part of the test.
 static ALONE: Mutex<()> = Mutex::const_new(());
 
 async fn check(fault: impl Future<Output = Outcome>) {

@@ -107,11 +107,11 @@ async fn round(delay: Duration, waits: bool) -> Losses {
     for acknowledged in tasks.join_all().await {
         losses.acknowledged += acknowledged.begun.len() + acknowledged.ended.len();
         for id in acknowledged.begun {
-            let there = after.load(id).await.expect("it answers");
+            let there = after.load(id).await.expect("the command succeeds");
             losses.lost += usize::from(there == Loaded::Nothing);
         }
         for id in acknowledged.ended {
-            let there = after.load(id).await.expect("it answers");
+            let there = after.load(id).await.expect("the command succeeds");
             losses.undone += usize::from(matches!(there, Loaded::Record(_)));
         }
     }
@@ -166,5 +166,5 @@ async fn store(servers: &Replicated, waits: bool) -> RedisStore {
         true => builder.with_replicas(1, WITHIN),
         false => builder,
     };
-    builder.connect().await.expect("the server is there")
+    builder.connect().await.expect("the server is running")
 }

@@ -41,7 +41,7 @@ async fn main() {
 
 async fn connect(redis: &RedisServer) -> RedisStore {
     let store = RedisStore::connect(redis.url()).await;
-    store.expect("the server is there")
+    store.expect("the server is running")
 }
 
 async fn measure(here: &NearCache, elsewhere: &RedisStore) -> String {

@@ -19,7 +19,7 @@ async fn main() {
     for bytes in [16, 100, 1_000, 4_000] {
         let server = RedisServer::start();
         let store = RedisStore::connect(server.url()).await;
-        let store = store.expect("the server is there");
+        let store = store.expect("the server is running");
         let before = used(&store).await;
         let mut key = String::new();
         for _ in 0..SESSIONS {

@@ -1,4 +1,4 @@
-//! The demo from outside: its command line, its answers, and how it ends.
+//! The demo over HTTP: command line, responses, shutdown.
 
 use std::net::TcpListener;
 use std::process::Output;
@@ -12,7 +12,7 @@ use tests::wait::within;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// The one line with which the demo refuses to start.
+/// The one-line error with which the demo exits.
 fn refusal(output: &Output) -> &str {
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
@@ -75,16 +75,16 @@ async fn the_health_endpoint_reports_the_store_and_needs_no_session() {
     let mut client = demo.client();
     let response = client.get("/healthz").await;
     assert_eq!(response.status, StatusCode::OK);
-    let told: serde_json::Value = serde_json::from_str(&response.body).unwrap();
-    assert_eq!(told["status"], "ok");
-    assert!(told["memory"]["used"].as_u64() > Some(0), "{told}");
-    let warnings = told["warnings"].as_array().unwrap();
+    let health: serde_json::Value = serde_json::from_str(&response.body).unwrap();
+    assert_eq!(health["status"], "ok");
+    assert!(health["memory"]["used"].as_u64() > Some(0), "{health}");
+    let warnings = health["warnings"].as_array().unwrap();
     let warns = |of| {
         warnings
             .iter()
             .any(|line| line.as_str().unwrap().contains(of))
     };
-    assert!(warns("appendonly"), "this server keeps nothing: {told}");
+    assert!(warns("appendonly"), "this server keeps nothing: {health}");
     redis.kill();
     let response = client.get("/healthz").await;
     assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -189,7 +189,7 @@ async fn a_full_session_reports_an_error_and_stays_usable() {
         notes += 1;
         assert!(notes < 100, "there is a limit");
     }
-    // Filled to the last byte that a note may take, all the rest still works.
+    // With no room for another note, everything else still works.
     for length in (1..280).rev() {
         client
             .post("/notes", &[("text", &"y".repeat(length))])
@@ -289,7 +289,7 @@ async fn a_request_in_progress_is_finished_before_shutdown() {
          Content-Type: application/x-www-form-urlencoded\r\nExpect: 100-continue\r\n\r\n"
     );
     connection.write_all(head.as_bytes()).await.unwrap();
-    // The handler asks for the body: the request is under way.
+    // The handler reads the body: the request is in progress.
     let mut response = [0; 64];
     let length = connection.read(&mut response).await.unwrap();
     assert!(response[..length].starts_with(b"HTTP/1.1 100 Continue"));
@@ -305,7 +305,7 @@ async fn a_request_in_progress_is_finished_before_shutdown() {
     assert!(status.success(), "{status}");
 }
 
-/// Waits for a condition, for some seconds.
+/// Waits for a condition, at most ten seconds.
 async fn until(condition: impl AsyncFnMut() -> bool) {
-    within("it comes about", Duration::from_secs(10), condition).await;
+    within("the condition holds", Duration::from_secs(10), condition).await;
 }

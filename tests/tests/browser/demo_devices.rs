@@ -1,4 +1,4 @@
-//! Devices, the safe, the manager and the live stream of the demo, over plain HTTP.
+//! Devices, the safe, the manager page and the event stream of the demo over HTTP.
 
 use http::{Request, StatusCode};
 use tests::client::{Client, TestResponse};
@@ -14,7 +14,7 @@ const BELA: (&str, &str) = ("Bela", "opera-glasses");
 const FIREFOX: &str =
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0";
 
-/// What only somebody who is signed in may send.
+/// Forms that need a signed-in user.
 const FORMS: [&str; 6] = [
     "/devices/end",
     "/devices/end-others",
@@ -155,7 +155,7 @@ async fn the_event_stream_reports_what_happens_to_a_session() {
     let ticket = ids(&ada.get("/devices").await.body).remove(0);
     let live = format!("/live?ticket={ticket}");
 
-    // Two pages listen: both hear of another device, and of the end.
+    // Two open streams: both receive the new device and the end.
     let (one, other) = (
         listen(&demo, &ada, &live).await,
         listen(&demo, &ada, &live).await,
@@ -165,14 +165,14 @@ async fn the_event_stream_reports_what_happens_to_a_session() {
     let still = ada.clone();
     ada.post("/sign-out", &[]).await;
     for mut page in [one, other] {
-        let mut heard = String::new();
-        page.read_to_string(&mut heard).await.unwrap();
-        let over = heard.find("event: over").expect("it is told");
-        assert!(heard[over..].contains("id: signed_out"));
-        assert_eq!(heard[..over].matches("event: sessions").count(), 1);
+        let mut events = String::new();
+        page.read_to_string(&mut events).await.unwrap();
+        let over = events.find("event: over").expect("the event arrives");
+        assert!(events[over..].contains("id: signed_out"));
+        assert_eq!(events[..over].matches("event: sessions").count(), 1);
     }
 
-    // Who comes too late is told at once.
+    // A stream opened after the end reports it at once.
     let mut still = still;
     assert!(still.get(&live).await.body.contains("id: other"));
     assert!(ada.get(&live).await.body.contains("id: other"));
@@ -206,17 +206,17 @@ async fn anonymous_sessions_expire_sooner() {
     let mut nobody = demo.client();
     nobody.post("/notes", &[("text", "mine")]).await;
     assert!(nobody.cookie().is_some());
-    // To look by the app is to use it, so we look at what Redis has.
+    // A request would count as use of the session, so the test reads Redis.
     until("the session of nobody is gone", async || keys() == adas).await;
     assert!(!nobody.get("/").await.body.contains("mine"));
     assert!(ada.get("/").await.body.contains("mine"));
 }
 
-/// Opens a stream, and gives what comes after its head: by then it listens.
+/// Opens an event stream, and reads its response head: by then it is subscribed.
 async fn listen(demo: &Demo, client: &Client, path: &str) -> TcpStream {
     let address = demo.url().trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).await.expect("the demo listens");
-    let cookie = client.cookie().expect("somebody is signed in");
+    let cookie = client.cookie().expect("a user is signed in");
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {address}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n"
     );
@@ -232,7 +232,7 @@ async fn listen(demo: &Demo, client: &Client, path: &str) -> TcpStream {
     stream
 }
 
-/// A browser of this name in which a guest is signed in.
+/// A client with this user agent, signed in.
 async fn signed_in(demo: &Demo, (name, password): (&str, &str), agent: &str) -> Client {
     let mut client = demo.client();
     let mut request =
@@ -249,7 +249,7 @@ async fn signed_in(demo: &Demo, (name, password): (&str, &str), agent: &str) -> 
     client
 }
 
-/// The sessions that a page lists.
+/// The session ids on a page.
 fn ids(page: &str) -> Vec<String> {
     let parts = page.split("data-id=\"").skip(1);
     parts

@@ -1,5 +1,5 @@
-//! One guest in two browsers, and in two tabs of one: what ends in one is seen in the other at once, in
-//! a real Chromium.
+//! One user in two browsers, and in two tabs of one, in a real Chromium: a session that ends in one is
+//! shown as ended in the other at once.
 
 use tests::chromium::Chromium;
 use tests::demo::Demo;
@@ -27,8 +27,8 @@ async fn a_sensitive_page_asks_for_the_password_again() {
     device_scenarios::the_safe(&Demo::start_with(&["--fresh", "2s"])).await;
 }
 
-/// Browsers open six connections to a server at most: more tabs than that must not keep each other
-/// from loading, and all of them must hear.
+/// Browsers open at most six connections to a server: more tabs than that must not block each other, and
+/// all must receive events.
 #[tokio::test]
 async fn many_tabs_of_one_profile() {
     let demo = Demo::start();
@@ -68,7 +68,7 @@ async fn an_idle_page_announces_that_its_session_expired() {
     assert_eq!(browser.count("#sign-in").await, 1);
 }
 
-/// What was not heard is learnt when the connection is there again.
+/// Missed events are detected on reconnect.
 #[tokio::test]
 async fn a_session_lost_in_a_restart_is_noticed_on_reconnect() {
     let address = format!("127.0.0.1:{}", free_port());

@@ -1,4 +1,4 @@
-//! The same on Redis, where what happens goes through its bus, also from one server to another.
+//! The same scenarios on Redis, where events go through its bus, also between servers.
 
 use tests::chromium::Chromium;
 use tests::demo::Demo;
@@ -38,7 +38,7 @@ async fn a_sensitive_page_asks_for_the_password_again() {
     device_scenarios::the_safe(&demo).await;
 }
 
-/// An event source does not try again after an error. The script does.
+/// An event source does not retry after an error response; the demo's script does.
 #[tokio::test]
 async fn a_refused_event_stream_reconnects_when_the_store_is_back() {
     let redis = RedisServer::start();

@@ -1,4 +1,4 @@
-//! The README's twenty lines do what the README says.
+//! The quickstart example of the README.
 
 use http::StatusCode;
 use tests::client::Client;
@@ -32,7 +32,7 @@ async fn the_quickstart_counts_visits_per_browser_in_redis() {
     assert_eq!(keys.len(), 2);
     assert!(keys.iter().all(|(_, ttl)| ttl.is_some()));
 
-    // It may stop and start: the sessions are in Redis.
+    // Sessions survive a restart of the program: they are in Redis.
     drop(running);
     let _running = Running::start(&mut command, &[&address]).await;
     let response = browser.get("/").await;

@@ -1,4 +1,4 @@
-//! The demo in a real Chromium, on both stores: what browsers do with our cookie is theirs to say.
+//! The demo in a real Chromium, on both stores, to see how a browser treats the cookie.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +9,7 @@ use tests::redis::RedisServer;
 
 const NAME: &str = "__Host-Http-id";
 
-/// How many notes are added from two tabs at once.
+/// How many pairs of notes are added from two tabs at once.
 const ROUNDS: usize = 5;
 
 #[tokio::test]
@@ -22,13 +22,10 @@ async fn a_full_visit_on_redis() {
     let redis = RedisServer::start();
     let id = visit(&Demo::start_on(&redis.url()), &redis.url()).await;
     let key = format!("cloakroom:{id}");
-    assert!(
-        redis.ttl(&key).is_some(),
-        "what the page shows is the key in Redis"
-    );
+    assert!(redis.ttl(&key).is_some(), "the page shows the key in Redis");
 }
 
-/// Everything that one can do, in one visit. Gives the id of the session at the end.
+/// Uses all features in one visit, and returns the id of the last session.
 async fn visit(demo: &Demo, store: &str) -> String {
     let browser = Chromium::start().await;
     browser.open(demo.url()).await;
@@ -124,14 +121,14 @@ async fn two_tabs_at_once_lose_nothing(browser: &Chromium) {
         browser.turn_to(second).await;
         browser.gone(&there).await;
         browser.turn_to(&first).await;
-        // The first tab's script has lost its hold on the second with the page.
+        // The new page of the first tab has no reference to the second tab yet.
         browser.run("window.other = window.open('', 'other')").await;
     }
     browser.reload().await;
     assert_eq!(browser.count(".notes li").await, before + 2 * ROUNDS);
 }
 
-/// Fills in a note, without sending it; gives the page.
+/// Fills in a note without sending it, and returns the page.
 async fn fill_in_note(browser: &Chromium, tab: &str, text: &str) -> String {
     browser.turn_to(tab).await;
     browser.fill("#text", text).await;
@@ -149,8 +146,8 @@ async fn signs_out(browser: &Chromium, demo: &Demo) {
     assert_ne!(id_in(&new), id_in(&old));
     assert_eq!(new.expiry, None, "nobody asked to be remembered");
 
-    let mut thief = demo.client().with_cookie(format!("{NAME}={}", old.value));
-    let page = thief.get("/").await.body;
+    let mut attacker = demo.client().with_cookie(format!("{NAME}={}", old.value));
+    let page = attacker.get("/").await.body;
     assert!(page.contains("Not signed in") && page.contains("Nothing yet"));
 }
 
@@ -207,7 +204,7 @@ async fn fill_in(browser: &Chromium, name: &str, password: &str) {
     browser.fill("#password", password).await;
 }
 
-/// The one cookie.
+/// The only cookie.
 async fn cookie(browser: &Chromium) -> Cookie {
     let mut cookies = browser.cookies().await;
     assert_eq!(cookies.len(), 1, "{cookies:?}");
@@ -220,7 +217,7 @@ fn id_in(cookie: &Cookie) -> String {
     token.id().to_string()
 }
 
-/// How long the browser will keep a cookie, in days.
+/// The remaining lifetime of a cookie, in days.
 fn days_left(cookie: &Cookie) -> u64 {
     const DAY: u64 = 24 * 60 * 60;
     let expiry = cookie.expiry.expect("a persistent cookie");

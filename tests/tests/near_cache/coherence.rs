@@ -1,6 +1,6 @@
-//! Two servers with near caches, thousands of operations, and a connection that comes and goes.
+//! Coherence of two servers with near caches under thousands of operations and lost connections.
 //!
-//! `CLOAKROOM_LONG=1` makes it a million operations each.
+//! With `CLOAKROOM_LONG=1` it runs a million operations per test.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -22,32 +22,33 @@ use tokio::time::sleep;
 
 use super::{WINDOW, near};
 
-/// Sessions at a time: few, so that servers meet.
+/// Concurrent sessions: few, so that servers often use the same one.
 const SESSIONS: usize = 96;
 
-/// Requests at a time, at each server.
+/// Concurrent requests per server.
 const AT_ONCE: usize = 8;
 
-/// Messages go out when the round of Redis' event loop ends in which the change was made.
+/// Redis sends invalidations at the end of the event loop iteration of the change.
 const ROUND: Duration = Duration::from_millis(20);
 
-/// So many troubles are all there are, one after the other.
+/// The number of steps in a full cycle of disruptions.
 const DISRUPTIONS: u64 = 60;
 
-/// What somebody who was refused waits before the next attempt. Without it, the others would not get to run.
+/// The pause after a failed read. Without it, other tasks would starve.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// How long the caches may take beyond the operations, on a busy machine, until they took their part.
+/// How much longer than the planned operations the test may run on a busy machine until the caches have
+/// served enough reads.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The servers, what is known of their sessions, and how much is to do.
+/// The servers, the history of their sessions, and the remaining work.
 struct Setup {
     servers: [NearCache; 2],
     history: History,
     left: AtomicI64,
-    /// When nothing was left to do.
+    /// When the planned operations were finished.
     finished_at: OnceLock<Instant>,
-    /// How many troubles there were.
+    /// The number of disruptions so far.
     disruptions: AtomicU64,
     stop: AtomicBool,
 }
@@ -57,7 +58,7 @@ impl Setup {
         let servers = [near(url).await, near(url).await];
         let mut ids = Vec::new();
         for _ in 0..SESSIONS {
-            ids.push(begin(&servers[0]).await.expect("it answers"));
+            ids.push(begin(&servers[0]).await.expect("the command succeeds"));
         }
         Arc::new(Self {
             servers,
@@ -69,8 +70,8 @@ impl Setup {
         })
     }
 
-    /// Works until all is done, all troubles have come, and the caches took their part in it; `trouble`
-    /// makes them.
+    /// Runs until all operations are done, every disruption has happened, and the caches have served
+    /// enough reads. `disrupt` causes a disruption.
     async fn run(self: Arc<Self>, disrupt: impl Fn(&History, u64) + Send + 'static) {
         let mut workers = JoinSet::new();
         for worker in 0..2 * AT_ONCE {
@@ -89,16 +90,16 @@ impl Setup {
             broken = broken.or(worked.err());
         }
         self.stop.store(true, Ordering::Relaxed);
-        assert!(broken.is_none(), "every read is as it must be: {broken:?}");
-        disruptions.await.expect("trouble is made");
+        assert!(broken.is_none(), "a read violates the history: {broken:?}");
+        disruptions.await.expect("the disruptions do not panic");
         for server in &self.servers {
-            within("trusted again", PATIENCE, async || server.stats().coherent).await;
+            within("coherent again", PATIENCE, async || server.stats().coherent).await;
         }
         self.check_stored().await;
     }
 
-    /// Whether an operation is to do. Fewer than asked for are never done; more, while a cache was of
-    /// too little use for the suite to tell anything: one that troubles kept from being trusted.
+    /// Whether to run another operation. At least the planned number is run, and more while a cache has
+    /// served too few reads for the test to be meaningful.
     fn continues(&self) -> bool {
         let left = self.left.fetch_sub(1, Ordering::Relaxed);
         if left > 0 {
@@ -131,7 +132,7 @@ impl Setup {
         }
     }
 
-    /// Reads as a request does, and checks what it sees.
+    /// Reads as a request does, and checks the result against the history.
     async fn read(self: &Arc<Self>, server: usize, slot: usize) -> Option<(SessionId, Loaded)> {
         let id = self.history.id(slot);
         let began = Instant::now();
@@ -184,12 +185,12 @@ impl Setup {
             .is_ok()
         {
             self.history.record_end(slot, id, server);
-            // So that somebody can see it alive who should not.
+            // Gives other tasks time to read a stale record.
             sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Not at once: for a while, both servers look for a session that is over.
+    /// Waits first: for a while, both servers read the ended session.
     async fn replace_later(self: Arc<Self>, server: usize, slot: usize) {
         sleep(WINDOW + WINDOW / 4).await;
         loop {
@@ -200,7 +201,7 @@ impl Setup {
         }
     }
 
-    /// Whatever was acknowledged is there.
+    /// Checks that every acknowledged write is stored.
     async fn check_stored(&self) {
         for slot in 0..self.history.len() {
             let (id, numbers, there) = self.history.acknowledged(slot);
@@ -214,15 +215,15 @@ impl Setup {
         }
     }
 
-    /// What is stored. A machine that was busy a moment ago may have taken the server for dead.
+    /// Loads the stored session. It retries, since a busy machine may have triggered a reconnect.
     async fn stored(&self, id: SessionId) -> Loaded {
         let mut stored = None;
-        within("it answers", PATIENCE, async || {
+        within("the command succeeds", PATIENCE, async || {
             stored = self.servers[0].load(id).await.ok();
             stored.is_some()
         })
         .await;
-        stored.expect("it has answered")
+        stored.expect("the command has succeeded")
     }
 }
 
@@ -237,7 +238,7 @@ fn below(rng: &mut Rng, limit: usize) -> usize {
     high as usize % limit
 }
 
-/// Cuts the connections that the server tells what changes: those with a `t` among their flags.
+/// Closes the connections with client tracking: those with a `t` among their flags.
 fn cut_tracking(server: &RedisServer) {
     let Reply::Bytes(list) = server.command(&["CLIENT", "LIST"]) else {
         return;

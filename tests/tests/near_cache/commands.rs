@@ -1,4 +1,4 @@
-//! What a request costs.
+//! Commands per request.
 
 use axum::Router;
 use cloakroom::{Reloaded, Session, SessionLayer};
@@ -34,8 +34,8 @@ impl Setup {
         }
     }
 
-    /// Waits until `act`, done so many times, costs no more than these commands about sessions. What was
-    /// remembered may be forgotten meanwhile: on a busy machine the sign of life comes late.
+    /// Waits until `times` requests cost exactly these session commands. It retries, since on a busy
+    /// machine a late heartbeat may clear the cache.
     async fn eventually_costs(
         &mut self,
         expected: &[&str],
@@ -52,7 +52,7 @@ impl Setup {
         }
     }
 
-    /// The commands about sessions that `act` causes, when done so many times.
+    /// The session commands that `times` requests send.
     async fn commands_of(&mut self, times: usize, handler: impl Fn() -> Handler) -> Vec<String> {
         let monitor = self.redis.monitor();
         for _ in 0..times {

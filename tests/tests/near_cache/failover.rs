@@ -1,4 +1,4 @@
-//! Another server becomes the primary: from then on it is the one that is heard and believed.
+//! After a failover, the near cache follows the new primary.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use tests::wait::within;
 
 use super::{SLACK, WINDOW, begin, coherent, near, write};
 
-/// How long servers may take to find that a primary is gone, and to agree on another.
+/// How long servers may take to detect a lost primary and elect another.
 const ELECTION: Duration = Duration::from_secs(30);
 
-/// A server with a near cache, one without, and what both look at.
+/// A server with a near cache, one without, and sessions that both use.
 struct Setup {
     here: NearCache,
     elsewhere: RedisStore,
@@ -25,7 +25,9 @@ struct Setup {
 impl Setup {
     async fn start(url: &str) -> Self {
         let here = near(url).await;
-        let elsewhere = RedisStore::connect(url).await.expect("it runs");
+        let elsewhere = RedisStore::connect(url)
+            .await
+            .expect("the server is running");
         let mut sessions = Vec::new();
         for _ in 0..20 {
             sessions.push(begin(&here).await);
@@ -39,10 +41,10 @@ impl Setup {
 
     async fn stops_serving(&self) {
         let knows = async || !self.here.stats().coherent;
-        within("it knows", WINDOW + SLACK, knows).await;
+        within("it stops serving from the cache", WINDOW + SLACK, knows).await;
     }
 
-    /// What somebody else writes from now on is seen here within the window.
+    /// Checks that writes on the other server are seen here within the window.
     async fn follows(&self) {
         let (here, elsewhere) = (&self.here, &self.elsewhere);
         for (id, record) in &self.sessions {
@@ -57,7 +59,7 @@ impl Setup {
 
     async fn sees_a_write(&self, id: SessionId, record: &Record) {
         let expected = Loaded::Record(write(&self.elsewhere, id, record).await);
-        within("it is heard", WINDOW + SLACK, async || {
+        within("it is invalidated", WINDOW + SLACK, async || {
             let seen = recent(&self.here, id).await;
             seen.is_ok_and(|seen| seen == expected)
         })
@@ -65,7 +67,7 @@ impl Setup {
     }
 }
 
-/// Waits until replicas hold as many keys as their primary.
+/// Waits until the replicas hold as many keys as their primary.
 fn wait_until_copied(primary: &RedisServer, replicas: &[&RedisServer]) {
     let count = primary.command(&["DBSIZE"]);
     for replica in replicas {
@@ -106,7 +108,8 @@ async fn after_a_primary_with_sentinels_is_killed_its_successor_is_followed() {
     setup.follows().await;
 }
 
-/// The old primary hangs, takes itself for one when it wakes, and is a replica some time after.
+/// The old primary hangs, still acts as a primary when it resumes, and becomes a replica some time
+/// later.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_primary_with_sentinels_is_not_trusted_when_it_resumes() {
     let sentinel = Sentinel::start();
@@ -120,7 +123,12 @@ async fn a_frozen_primary_with_sentinels_is_not_trusted_when_it_resumes() {
     setup.follows().await;
     primary.thaw();
     let (id, _) = setup.sessions[0];
-    let Loaded::Record(record) = setup.elsewhere.load(id).await.expect("it answers") else {
+    let Loaded::Record(record) = setup
+        .elsewhere
+        .load(id)
+        .await
+        .expect("the command succeeds")
+    else {
         panic!("it is there");
     };
     setup.sees_a_write(id, &record).await;

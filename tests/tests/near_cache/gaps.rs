@@ -1,4 +1,4 @@
-//! While it cannot hear, it serves nothing from memory.
+//! While it receives no invalidations, it serves nothing from the cache.
 
 use std::time::Duration;
 
@@ -16,15 +16,22 @@ async fn a_silent_connection_is_detected_within_the_window() {
     let redis = RedisServer::start();
     let proxy = Proxy::start(redis.port()).await;
     let here = near(&proxy.url()).await;
-    let elsewhere = RedisStore::connect(redis.url()).await.expect("it runs");
+    let elsewhere = RedisStore::connect(redis.url())
+        .await
+        .expect("the server is running");
     let (id, record) = begin(&here).await;
-    within("it is remembered", PATIENCE, async || {
+    within("it is cached", PATIENCE, async || {
         cached(&here, id).await.is_some()
     })
     .await;
     proxy.set(Network::Blackholed);
     let record = write(&elsewhere, id, &record).await;
-    within("it knows", WINDOW + SLACK, async || !here.stats().coherent).await;
+    within(
+        "it stops serving from the cache",
+        WINDOW + SLACK,
+        async || !here.stats().coherent,
+    )
+    .await;
     assert!(recent(&here, id).await.is_err(), "Redis cannot be asked");
     proxy.set(Network::Normal);
     proxy.disconnect();
@@ -41,11 +48,13 @@ async fn changes_during_a_disconnect_are_not_missed() {
     let redis = RedisServer::start();
     let proxy = Proxy::start(redis.port()).await;
     let here = near(&proxy.url()).await;
-    let elsewhere = RedisStore::connect(redis.url()).await.expect("it runs");
+    let elsewhere = RedisStore::connect(redis.url())
+        .await
+        .expect("the server is running");
     let (id, mut record) = begin(&here).await;
     for _ in 0..10 {
         coherent(&here).await;
-        within("it is remembered", PATIENCE, async || {
+        within("it is cached", PATIENCE, async || {
             matches!(recent(&here, id).await, Ok(Loaded::Record(_)))
         })
         .await;
@@ -70,7 +79,12 @@ async fn invalidations_resume_after_a_restart() {
     let here = near(&redis.url()).await;
     let (id, _) = begin(&here).await;
     redis.kill();
-    within("it knows", WINDOW + SLACK, async || !here.stats().coherent).await;
+    within(
+        "it stops serving from the cache",
+        WINDOW + SLACK,
+        async || !here.stats().coherent,
+    )
+    .await;
     redis.restart();
     coherent(&here).await;
     within("it is gone", PATIENCE, async || {
@@ -86,7 +100,12 @@ async fn a_demoted_primary_is_not_trusted() {
     let (redis, other) = (RedisServer::start(), RedisServer::start());
     let here = near(&redis.url()).await;
     redis.command(&["REPLICAOF", "127.0.0.1", &other.port().to_string()]);
-    within("it knows", WINDOW + SLACK, async || !here.stats().coherent).await;
+    within(
+        "it stops serving from the cache",
+        WINDOW + SLACK,
+        async || !here.stats().coherent,
+    )
+    .await;
     redis.command(&["REPLICAOF", "NO", "ONE"]);
     coherent(&here).await;
 }
@@ -113,7 +132,9 @@ async fn without_the_right_to_track_keys_every_read_goes_to_redis() {
 #[tokio::test(flavor = "multi_thread")]
 async fn invalid_options_are_rejected() {
     let redis = RedisServer::start();
-    let store = RedisStore::connect(redis.url()).await.expect("it runs");
+    let store = RedisStore::connect(redis.url())
+        .await
+        .expect("the server is running");
     let builder = || NearCache::builder(store.clone());
     for builder in [
         builder().with_window(Duration::from_millis(99)),
@@ -129,7 +150,7 @@ async fn invalid_options_are_rejected() {
     let elsewhere = quick.store();
     let record = write(elsewhere, id, &record).await;
     let expected = Loaded::Record(record);
-    within("it is heard", SLACK, async || {
+    within("it is invalidated", SLACK, async || {
         seen(&quick, id).await == expected
     })
     .await;

@@ -1,4 +1,4 @@
-//! What another server does is heard.
+//! Changes on other servers invalidate cached sessions.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ async fn a_server_reads_its_own_writes() {
     }
     let stone = tombstone(&record);
     let ended = near.end(id, None, &stone, MINUTE).await;
-    assert_eq!(ended.expect("it answers"), Ended::Ended);
+    assert_eq!(ended.expect("the command succeeds"), Ended::Ended);
     assert_eq!(seen(&near, id).await, Loaded::Tombstone(stone));
 }
 
@@ -33,14 +33,16 @@ async fn a_server_reads_its_own_writes() {
 async fn every_change_on_another_server_invalidates() {
     let redis = RedisServer::start();
     let (here, elsewhere) = two(&redis).await;
-    let plain = RedisStore::connect(redis.url()).await.expect("it runs");
+    let plain = RedisStore::connect(redis.url())
+        .await
+        .expect("the server is running");
     let (id, record) = begin(&here).await;
     let sees = async |expected: Loaded| {
-        within("it is heard", WINDOW + SLACK, async || {
+        within("it is invalidated", WINDOW + SLACK, async || {
             seen(&here, id).await == expected
         })
         .await;
-        within("it is remembered", PATIENCE, async || {
+        within("it is cached", PATIENCE, async || {
             cached(&here, id).await.as_ref() == Some(&expected)
         })
         .await;
@@ -51,12 +53,12 @@ async fn every_change_on_another_server_invalidates() {
     sees(Loaded::Record(record.clone())).await;
     let later = record.seen().plus(Duration::from_secs(1));
     let touched = elsewhere.touch(id, record.revision(), later, MINUTE).await;
-    assert_eq!(touched.expect("it answers"), Touched::Touched);
+    assert_eq!(touched.expect("the command succeeds"), Touched::Touched);
     let record = record.touched(later);
     sees(Loaded::Record(record.clone())).await;
     let stone = tombstone(&record);
     let ended = elsewhere.end(id, None, &stone, MINUTE).await;
-    assert_eq!(ended.expect("it answers"), Ended::Ended);
+    assert_eq!(ended.expect("the command succeeds"), Ended::Ended);
     sees(Loaded::Tombstone(stone)).await;
 }
 
@@ -64,8 +66,10 @@ async fn every_change_on_another_server_invalidates() {
 async fn changes_made_without_cloakroom_invalidate_too() {
     let redis = RedisServer::start();
     let near = near(&redis.url()).await;
-    // What this server had written itself, it would not believe for long anyway.
-    let elsewhere = RedisStore::connect(redis.url()).await.expect("it runs");
+    // Sessions written by another server, since the cache trusts its own writes for a window only.
+    let elsewhere = RedisStore::connect(redis.url())
+        .await
+        .expect("the server is running");
     let gone = async |id| {
         let invalidated = async || seen(&near, id).await == Loaded::Nothing;
         within("it is gone", WINDOW + SLACK, invalidated).await;
@@ -97,16 +101,21 @@ async fn entries_are_cached_briefly_and_unknown_ids_never() {
     let (id, _) = begin(&near).await;
     let is_cached = async || cached(&near, id).await.is_some();
     let is_not_cached = async || cached(&near, id).await.is_none();
-    // Its own write is believed for a window, what it reads for five seconds.
-    within("it is remembered", PATIENCE, is_cached).await;
-    within("it asks again", WINDOW + SLACK, is_not_cached).await;
+    // Its own writes are cached for one window, reads for five seconds.
+    within("it is cached", PATIENCE, is_cached).await;
+    within("it is read from Redis again", WINDOW + SLACK, is_not_cached).await;
     within("what it read outlives the window", PATIENCE, async || {
         seen(&near, id).await;
         sleep(WINDOW + SLACK).await;
         is_cached().await
     })
     .await;
-    within("it asks again", Duration::from_secs(6), is_not_cached).await;
+    within(
+        "it is read from Redis again",
+        Duration::from_secs(6),
+        is_not_cached,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,7 +127,7 @@ async fn every_primary_of_a_cluster_sends_invalidations() {
         assert_eq!(seen(&here, id).await, Loaded::Record(record.clone()));
         let record = write(&elsewhere, id, &record).await;
         let expected = Loaded::Record(record.clone());
-        within("it is heard", WINDOW + SLACK, async || {
+        within("it is invalidated", WINDOW + SLACK, async || {
             seen(&here, id).await == expected
         })
         .await;
@@ -131,7 +140,7 @@ async fn every_primary_of_a_cluster_sends_invalidations() {
             true => Loaded::Nothing,
             false => Loaded::Record(record),
         };
-        within("it is heard", WINDOW + SLACK, async || {
+        within("it is invalidated", WINDOW + SLACK, async || {
             seen(&here, id).await == expected
         })
         .await;

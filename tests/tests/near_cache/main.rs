@@ -1,4 +1,4 @@
-//! The near cache: what it saves, what it hears, and how old what it serves may be.
+//! The near cache: saved commands, invalidation, and staleness.
 
 mod coherence;
 mod commands;
@@ -15,18 +15,20 @@ use tests::records::{MINUTE, next, number, recent, session};
 use tests::redis::RedisServer;
 use tests::wait::within;
 
-/// The window of a near cache that is told no other.
+/// The default window of a near cache.
 const WINDOW: Duration = Duration::from_secs(1);
 
 /// How much later than its window a near cache may be on a busy machine.
 const SLACK: Duration = Duration::from_millis(500);
 
-/// How long something may take that has no window.
+/// How long anything without a window may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A near cache in front of the server at `url` that serves from memory.
+/// A near cache in front of the server at `url`, once it is coherent.
 async fn near(url: &str) -> NearCache {
-    let store = RedisStore::connect(url).await.expect("the server is there");
+    let store = RedisStore::connect(url)
+        .await
+        .expect("the server is running");
     let near = NearCache::new(store);
     coherent(&near).await;
     near
@@ -36,11 +38,11 @@ async fn coherent(near: &NearCache) {
     within("it is coherent", PATIENCE, async || near.stats().coherent).await;
 }
 
-/// Begins a session at this server.
+/// Creates a session on this server.
 async fn begin(near: &impl Store) -> (SessionId, Record) {
     let (id, record) = session(1);
     let created = near.create(id, &record, MINUTE).await;
-    assert_eq!(created.expect("it answers"), Created::Created);
+    assert_eq!(created.expect("the command succeeds"), Created::Created);
     (id, record)
 }
 
@@ -48,16 +50,16 @@ async fn begin(near: &impl Store) -> (SessionId, Record) {
 async fn write(store: &impl Store, id: SessionId, record: &Record) -> Record {
     let next = next(record, number(record) + 1);
     let updated = store.update(id, record.revision(), &next, MINUTE).await;
-    assert_eq!(updated.expect("it answers"), Updated::Updated);
+    assert_eq!(updated.expect("the command succeeds"), Updated::Updated);
     next
 }
 
-/// What a request would see.
+/// What a request would read.
 async fn seen(near: &NearCache, id: SessionId) -> Loaded {
-    recent(near, id).await.expect("it answers")
+    recent(near, id).await.expect("the command succeeds")
 }
 
-/// What it would see without a command; `None` if it would take one.
+/// What it would read without a command; `None` if it would need one.
 async fn cached(near: &NearCache, id: SessionId) -> Option<Loaded> {
     let hits = near.stats().hits;
     let found = seen(near, id).await;

@@ -1,4 +1,4 @@
-//! Edits beside edits.
+//! Concurrent edits.
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -59,7 +59,7 @@ async fn continuous_writers_do_not_starve_each_other() {
         });
     }
     while let Some(client) = clients.join_next().await {
-        client.expect("every write is answered in time");
+        client.expect("every write succeeds in time");
     }
     let (_, stored, _) = servers.only_key();
     assert!(stored.contains("\"hits\":2000"), "{stored}");
@@ -71,7 +71,7 @@ async fn take_once_gives_a_value_to_exactly_one_request() {
     for _ in 0..TRIALS / 4 {
         let cookie = servers.begin().await;
         let mut requests = vec![("/once/began".to_owned(), cookie.clone()); 8];
-        // Writers beside it make the takers try again.
+        // Concurrent writers make `take_once` retry.
         requests.push(("/hit".to_owned(), cookie.clone()));
         requests.push(("/hit".to_owned(), cookie.clone()));
         let responses = servers.race(requests).await;
@@ -90,7 +90,7 @@ async fn a_concurrent_edit_and_expiry_change_are_both_kept() {
     let remember = move |session: Session| async move { session.set_expiry(expiry) };
     let store = RedisStore::connect(&servers.redis.url())
         .await
-        .expect("it runs");
+        .expect("the server is running");
     let app = Router::new()
         .route("/remember", get(remember))
         .layer(SessionLayer::new(store));

@@ -1,5 +1,5 @@
-//! Requests of one session at the same time, on two servers and a real Redis: hundreds of
-//! interleavings of each race that the README promises about.
+//! Two servers on a real Redis, for concurrent requests of one session: hundreds of interleavings of
+//! each race of the README.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,14 +20,14 @@ use tower::ServiceExt;
 /// Interleavings of each race.
 pub(crate) const TRIALS: u32 = 200;
 
-/// Two servers of one app on one Redis, and what holds their slow handlers back.
+/// Two servers of one app on one Redis, and the gate of their slow handlers.
 pub(crate) struct Servers {
     pub(crate) redis: RedisServer,
     pub(crate) apps: [Router; 2],
     pub(crate) gate: Arc<Gate>,
 }
 
-/// Where a slow handler waits: it tells that it has come, and goes on when told.
+/// A gate at which a slow handler waits: it signals its arrival, and continues when the gate opens.
 #[derive(Default)]
 pub(crate) struct Gate {
     pub(crate) arrived: Notify,
@@ -62,7 +62,8 @@ impl Servers {
         .await
     }
 
-    /// Sends requests to the servers in turn, all at once; answers in the order of their arrival.
+    /// Sends requests to the servers in turn, all at once. Returns the responses in the order of their
+    /// arrival.
     pub(crate) async fn race(&self, requests: Vec<(String, String)>) -> Vec<(usize, TestResponse)> {
         let mut tasks = JoinSet::new();
         for (index, (path, cookie)) in requests.into_iter().enumerate() {
@@ -76,13 +77,13 @@ impl Servers {
         responses
     }
 
-    /// Begins a session, and gives its cookie.
+    /// Creates a session, and returns its cookie.
     pub(crate) async fn begin(&self) -> String {
         let response = self.send(0, "/set/began/1", None).await;
         response.cookie.expect("a new session has a cookie")
     }
 
-    /// The key of the one session there is, what it holds, and how long it lives on.
+    /// The key, value and TTL of the only session.
     pub(crate) fn only_key(&self) -> (String, String, Duration) {
         let mut keys = self.redis.keys_with_ttl();
         assert_eq!(keys.len(), 1, "{keys:?}");
@@ -102,7 +103,7 @@ async fn app(redis: &RedisServer, gate: &Arc<Gate>) -> Router {
     let store = RedisStore::connect(&redis.url())
         .await
         .expect("redis-server was just started");
-    // Hundreds of writers of one session at once queue for longer than a browser's six would.
+    // Hundreds of concurrent writers of one session queue for longer than the six of a browser.
     let layer = SessionLayer::new(store)
         .with_budget(Duration::from_secs(30))
         .expect("a budget above zero");
@@ -162,7 +163,7 @@ async fn sign_out(session: Result<Session, SessionRejection>) -> Result<String, 
     })
 }
 
-/// What a browser sees of an answer, and what the server's log would.
+/// What a browser sees of a response, and the extension for the server's log.
 #[derive(Debug)]
 pub(crate) struct TestResponse {
     pub(crate) status: StatusCode,

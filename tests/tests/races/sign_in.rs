@@ -1,4 +1,4 @@
-//! Anything beside a log-in.
+//! Requests that are concurrent with a sign-in.
 
 use axum::http::StatusCode;
 
@@ -14,7 +14,7 @@ async fn requests_with_the_old_cookie_during_a_sign_in_do_not_sign_out() {
         let mut responses = servers
             .race(turned.map(|path| (path.to_owned(), old.clone())).collect())
             .await;
-        // Two more, that start when the log-in is done, as from a page that was open already.
+        // Two more, sent after the sign-in with the old cookie, as from a page that was open before.
         responses.push((9, servers.send(0, "/get/began", Some(&old)).await));
         responses.push((9, servers.send(1, "/set/late/1", Some(&old)).await));
         let mut jar = old.clone();
@@ -32,7 +32,7 @@ async fn requests_with_the_old_cookie_during_a_sign_in_do_not_sign_out() {
         assert_eq!(
             servers.read("began", &old).await,
             "",
-            "the old cookie is dead"
+            "the old cookie is invalid"
         );
     }
 }
@@ -60,7 +60,7 @@ async fn a_write_acknowledged_during_a_sign_in_is_in_the_new_session() {
                 .iter()
                 .find(|(sent, _)| *sent == index)
                 .expect("it was sent");
-            // Only a write that came after the log-in is dropped, and that is told.
+            // Only a write after the sign-in is dropped, and reported as such.
             let expected = if write.ended_meanwhile { "" } else { "1" };
             assert_eq!(servers.read(key, &new).await, expected);
             *(if write.ended_meanwhile {

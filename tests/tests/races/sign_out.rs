@@ -1,4 +1,4 @@
-//! Anything beside a log-out.
+//! Requests that are concurrent with a sign-out.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ async fn a_slow_edit_that_finishes_after_a_sign_out_leaves_no_record() {
             tokio::spawn(send(app, "/slow/late/1".to_owned(), Some(cookie.clone())))
         };
         servers.gate.arrived.notified().await;
-        let bye = servers.send(1, "/logout", Some(&cookie)).await;
-        assert_eq!(bye.body, "ended");
+        let sign_out = servers.send(1, "/logout", Some(&cookie)).await;
+        assert_eq!(sign_out.body, "ended");
         servers.gate.open.notify_one();
         let late = slow.await.expect("the slow request does not fail");
         assert_eq!(
@@ -66,7 +66,7 @@ async fn no_request_concurrent_with_a_sign_out_revives_the_session() {
         assert_eq!(
             servers.read("began", &cookie).await,
             "",
-            "the old cookie is dead"
+            "the old cookie is invalid"
         );
         for (index, response) in responses {
             assert_eq!(response.status, StatusCode::OK, "{}", paths[index]);

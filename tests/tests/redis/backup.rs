@@ -1,4 +1,4 @@
-//! What outlives a crash, a restart and a restore, as browsers see it; and what a restore brings back.
+//! What survives a crash, a restart and a restore, as seen by browsers; and what a restore brings back.
 
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ use tests::redis::RedisServer;
 use tests::topology::wait_for;
 use tokio::task::JoinSet;
 
-/// Every write is on disk before it is answered.
+/// Every write is synced to disk before it is acknowledged.
 const AOF: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 
 async fn connect(server: &RedisServer) -> RedisStore {
     let store = RedisStore::connect(server.url()).await;
-    store.expect("the server is there")
+    store.expect("the server is running")
 }
 
 async fn app_on(server: &RedisServer) -> Router {
@@ -35,7 +35,7 @@ async fn signed_in(app: &Router) -> Browser {
     browser
 }
 
-/// Signs out, and keeps the cookie, as a thief would.
+/// Signs out, and keeps the cookie, as an attacker would.
 async fn sign_out(browser: &Browser) {
     let leave = |session: Session| async move {
         assert_eq!(session.destroy().await?, Destroyed::Ended);
@@ -44,7 +44,7 @@ async fn sign_out(browser: &Browser) {
     assert!(browser.clone().request(leave).await.status.is_success());
 }
 
-/// What browsers with these cookies see on this server.
+/// What browsers with these cookies read on this server.
 async fn seen_on(server: &RedisServer, browsers: &[&Browser]) -> Vec<Option<u32>> {
     let app = app_on(server).await;
     let mut seen = Vec::new();
@@ -67,7 +67,7 @@ fn save(server: &RedisServer) {
     assert!(info_has(server, "rdb_last_bgsave_status:ok"));
 }
 
-/// A copy of the append-only files by the steps of `docs/redis.md`.
+/// A copy of the append-only files, made as `docs/redis.md` describes.
 fn copy_of_aof(server: &RedisServer) -> Backup {
     server.command(&["CONFIG", "SET", "auto-aof-rewrite-percentage", "0"]);
     wait_for("no rewrite", || {
@@ -90,7 +90,7 @@ async fn with_an_append_only_file_a_crash_loses_no_acknowledged_write() {
     let before = server.keys_with_ttl();
     server.kill();
     server.start_again();
-    // The log-out is there, too: its cookie opens nothing.
+    // The sign-out has survived as well: its cookie is invalid.
     let seen = seen_on(&server, &[&stays, &edits, &leaves]).await;
     assert_eq!(seen, [Some(1), Some(2), None]);
     let after = server.keys_with_ttl();
@@ -148,7 +148,7 @@ async fn with_snapshots_only_a_crash_loses_writes_after_the_last_snapshot() {
     assert_eq!(seen_on(&server, &browsers).await, [Some(1), None, Some(1)]);
     server.kill();
     server.start_again();
-    // The limit of snapshots: who signed out since is signed in again, and who signed in is not.
+    // The limit of snapshots: later sign-outs are undone, and later sessions are lost.
     assert_eq!(seen_on(&server, &browsers).await, [Some(1), Some(1), None]);
 }
 
@@ -172,7 +172,7 @@ async fn another_server_can_serve_a_copy_of_the_append_only_files() {
     server.kill();
     let mut other = backup.serve(&AOF);
     assert_eq!(seen_on(&other, &[&stays, &leaves]).await, [Some(1), None]);
-    // It takes writes as well, and keeps them.
+    // It accepts and keeps writes, too.
     let after = signed_in(&app_on(&other).await).await;
     other.kill();
     other.start_again();
@@ -184,10 +184,10 @@ async fn a_snapshot_is_restored_before_the_append_only_file_is_enabled() {
     let server = RedisServer::start_with(&AOF);
     let stays = signed_in(&app_on(&server).await).await;
     save(&server);
-    // The snapshot alone, as it is copied to another machine.
+    // Only the snapshot, as if it was copied to another machine.
     let backup = Backup::take(&server);
     backup.remove("appendonlydir");
-    // The trap: a server that is told of an append-only file does not look at a snapshot.
+    // A pitfall: with an append-only file configured, a server ignores the snapshot.
     let empty = backup.serve(&AOF);
     assert_eq!(seen_on(&empty, &[&stays]).await, [None]);
 
@@ -212,7 +212,7 @@ async fn a_new_realm_invalidates_sessions_that_an_older_backup_revives() {
     let (stays, leaves, renews) = tokio::join!(signed_in(&app), signed_in(&app), signed_in(&app));
     let backup = copy_of_aof(&server);
     sign_out(&leaves).await;
-    // `renews` keeps its cookie of before.
+    // `renews` keeps its old cookie.
     let mut renewed = renews.clone();
     let renew = |session: Session| async move { session.renew() };
     assert!(renewed.request(renew).await.status.is_success());
@@ -221,12 +221,12 @@ async fn a_new_realm_invalidates_sessions_that_an_older_backup_revives() {
     assert_eq!(before, [Some(1), None, None, Some(1)]);
     server.kill();
 
-    // The limit: what was ended after the backup is alive again, by the cookies of then.
+    // The limit of a backup: sessions that ended after it are live again with their old cookies.
     let restored = backup.serve(&AOF);
     let seen = seen_on(&restored, &browsers).await;
     assert_eq!(seen, [Some(1), Some(1), Some(1), None]);
 
-    // The cure: no token of another realm opens anything, and everybody may sign in anew.
+    // The remedy: with a new realm, no old token is valid, and users sign in again.
     let layer = SessionLayer::new(connect(&restored).await).with_realm("shop, restored once");
     let renewed_app = tests::app::app(layer);
     for browser in browsers {

@@ -1,7 +1,7 @@
-//! What each kind of request sends to Redis, to the command, as MONITOR tells it.
+//! The exact commands that each kind of request sends to Redis, recorded with MONITOR.
 //!
-//! What is published goes out beside the request, which does not wait for it: a test of its own is
-//! about that, and the others are on a layer that publishes nothing.
+//! Events are published in the background: one test covers that, and the others use a layer without
+//! events.
 
 use std::time::Duration;
 
@@ -23,10 +23,12 @@ struct Setup {
 }
 
 impl Setup {
-    /// A scene on which every script has been run once, so that Redis knows them.
+    /// Starts both, and runs every script once, so that Redis has it cached.
     async fn start() -> Self {
         let redis = RedisServer::start();
-        let store = RedisStore::connect(redis.url()).await.expect("it runs");
+        let store = RedisStore::connect(redis.url())
+            .await
+            .expect("the server is running");
         let clock = ManualClock::default();
         let layer = SessionLayer::new(store)
             .with_clock(clock.clone())
@@ -57,7 +59,7 @@ impl Setup {
         }
     }
 
-    /// The names of the commands that `act` causes, and what it does to the cookie.
+    /// The names of the commands that a request sends, and what it does to the cookie.
     async fn commands_of(&mut self, handler: Handler) -> (Vec<String>, CookieChange) {
         let monitor = self.redis.monitor();
         let response = self.browser.request_with(handler).await;
@@ -67,7 +69,7 @@ impl Setup {
         (names, response.cookie_change())
     }
 
-    /// Every key has a TTL, and none over the session's absolute life.
+    /// Checks that every key has a TTL, at most the absolute timeout.
     fn check_ttls(&self) {
         for (key, ttl) in self.redis.keys_with_ttl() {
             let ttl = ttl.unwrap_or_else(|| panic!("{key} has no TTL"));
@@ -188,7 +190,7 @@ async fn a_renewal_costs_one_get_one_set_and_one_script() {
 #[tokio::test]
 async fn signing_a_user_in_costs_one_get_and_two_scripts() {
     let mut setup = Setup::start().await;
-    // Once before, so that Redis knows the script.
+    // Once before, so that Redis has the script cached.
     sign_in(&mut setup.browser).await;
     let mut browser = Browser::new(setup.app.clone());
     browser
@@ -198,8 +200,8 @@ async fn signing_a_user_in_costs_one_get_and_two_scripts() {
     sign_in(&mut browser).await;
     let commands = monitor.commands();
     let names: Vec<_> = commands.iter().map(|words| &*words[0]).collect();
-    // The session is entered for its user and stored, and the one before ended. After these, in the
-    // background: an entry or two are looked at.
+    // The session is indexed and stored in one step, and the previous one ended. After that, index
+    // entries may be checked in the background.
     assert_eq!(names[..3], ["GET", "EVALSHA", "EVALSHA"]);
     assert!(names[3..].iter().all(|name| *name == "GET"), "{names:?}");
     let index = setup.redis.keys_with_ttl();
@@ -213,7 +215,9 @@ async fn signing_a_user_in_costs_one_get_and_two_scripts() {
 #[tokio::test]
 async fn each_event_is_published_once_in_the_background() {
     let redis = RedisServer::start();
-    let store = RedisStore::connect(redis.url()).await.expect("it runs");
+    let store = RedisStore::connect(redis.url())
+        .await
+        .expect("the server is running");
     let layer = SessionLayer::new(store);
     let mut events = layer.sessions().events().expect("there is a bus");
     assert_eq!(events.next().await, Some(SessionEvent::Missed), "it holds");
@@ -234,7 +238,7 @@ async fn each_event_is_published_once_in_the_background() {
         .await;
     for _ in 0..4 {
         let event = tokio::time::timeout(Duration::from_secs(10), events.next()).await;
-        assert!(event.expect("it is told").is_some());
+        assert!(event.expect("the event arrives").is_some());
     }
     let mut published: Vec<String> = monitor
         .commands()

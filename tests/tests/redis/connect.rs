@@ -1,4 +1,4 @@
-//! Who is let in to Redis, and what is said when one is not.
+//! Authentication at Redis, and the errors when it fails.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ async fn refused(url: &str) -> (ConnectError, Duration) {
     let began = Instant::now();
     let error = RedisStore::connect(url)
         .await
-        .expect_err("no one is let in");
+        .expect_err("the connection is refused");
     (error, began.elapsed())
 }
 
@@ -157,7 +157,7 @@ async fn the_password_can_change_while_the_store_is_in_use() {
     let new = builder().with_password("new").connect().await.unwrap();
     new.ping().await.unwrap();
 
-    // Both are good for a new connection.
+    // Both passwords are valid for new connections.
     hang_up(&server);
     recovers(&old).await;
     recovers(&new).await;
@@ -176,7 +176,7 @@ async fn the_password_can_change_while_the_store_is_in_use() {
     recovers(&old).await;
 }
 
-/// Ends the connections of the store's user.
+/// Closes the connections of the store's user.
 fn hang_up(server: &RedisServer) {
     server.command(&["CLIENT", "KILL", "USER", "shop"]);
 }

@@ -1,5 +1,5 @@
-//! Commands of requests that come at the same moment: they share commands to Redis, and each is
-//! answered as if it had come alone.
+//! Commands of concurrent requests are merged into one command to Redis, and each caller gets its own
+//! result.
 
 use std::future::Future;
 
@@ -13,14 +13,16 @@ use tests::records::{MINUTE, applicant, next, number, revision, session, tombsto
 use tests::redis::RedisServer;
 use tests::topology::Cluster;
 
-/// More than one call may carry.
+/// More than one merged command may contain.
 const MANY: u64 = 150;
 
 async fn open(url: String) -> RedisStore {
-    RedisStore::connect(url).await.expect("the server is there")
+    RedisStore::connect(url)
+        .await
+        .expect("the server is running")
 }
 
-/// Stores so many sessions, all at the same moment.
+/// Creates `MANY` sessions concurrently.
 async fn begin_many(store: &RedisStore) -> Vec<(SessionId, Record)> {
     let sessions: Vec<_> = (0..MANY).map(session).collect();
     let created = sessions
@@ -32,7 +34,7 @@ async fn begin_many(store: &RedisStore) -> Vec<(SessionId, Record)> {
     sessions
 }
 
-/// The commands that Redis is sent meanwhile.
+/// The names of the commands that Redis receives during `work`.
 async fn sent_by(server: &RedisServer, work: impl Future<Output = ()>) -> Vec<String> {
     let monitor = server.monitor();
     work.await;
@@ -71,7 +73,7 @@ async fn merged_loads_return_each_session_to_its_caller() {
     })
     .await;
     let count = |name| names.iter().filter(|there| *there == name).count();
-    // The first is alone; what is not found is asked for by itself.
+    // The first load is not merged, and missing sessions are loaded again with a `GET` each.
     assert_eq!((count("MGET"), count("GET")), (3, 3), "{names:?}");
 }
 
@@ -124,8 +126,8 @@ async fn one_of_many_merged_updates_of_one_session_wins() {
     assert!(there.iter().all(|there| *there == won[0]));
 }
 
-/// Where all others answer the same, the one that failed is found all the same: whether its script broke
-/// off, or answered with an error.
+/// If all other results are equal, a failed one is still reported to its caller, whether its script
+/// aborted or returned an error.
 #[tokio::test]
 async fn one_error_among_merged_successes_reaches_its_caller() {
     let server = RedisServer::start();
@@ -162,7 +164,7 @@ async fn one_error_among_merged_successes_reaches_its_caller() {
     }
 }
 
-/// It would keep the others waiting.
+/// A large write would delay the others.
 #[tokio::test]
 async fn a_large_write_is_not_merged() {
     let server = RedisServer::start();
@@ -223,14 +225,14 @@ async fn different_verbs_are_merged_and_errors_stay_separate() {
                     assert_eq!(updated.unwrap(), Updated::Conflict(record.clone()));
                 }
                 _ => {
-                    // Not a string: its error is nobody else's.
+                    // Not a string: the error must not reach other callers.
                     let updated = store.update(list, revision(), record, MINUTE).await;
                     assert_eq!(updated.unwrap_err().kind(), StoreErrorKind::Unreadable);
                 }
             }
         });
     join_all(work).await;
-    // An ending replaces whatever is there.
+    // An end replaces any value.
     let ended = store.end(list, None, &tombstone(&record), MINUTE).await;
     assert_eq!(ended.unwrap(), Ended::Ended);
 }
@@ -301,7 +303,7 @@ async fn cancelled_requests_do_not_block_others() {
     }
 }
 
-/// A future that is made and not polled on, as in a `select!`, must not hold up the others.
+/// A future that is polled once and then left, as in a `select!`, must not block the others.
 #[tokio::test]
 async fn a_request_that_is_not_polled_does_not_block_others() {
     let server = RedisServer::start();
@@ -341,19 +343,19 @@ async fn commands_to_a_cluster_are_not_merged() {
     }
 }
 
-/// A call on two keys, among calls on one: each is given its own.
+/// Scripts with two keys, merged with scripts with one: each gets its own keys.
 #[tokio::test]
 async fn merged_sign_ins_are_each_indexed_stored_and_published() {
     let server = RedisServer::start();
     let store = open(server.url()).await;
     let touched = begin_many(&store).await;
-    let realm = Realm::new("company");
+    let realm = Realm::new("merged");
     let user = |number: usize| UserKey::new(&realm, &UserId::from(format!("user {}", number % 7)));
-    let guests: Vec<_> = (0..MANY).map(session).collect();
-    let taken = &guests[30];
+    let sign_ins: Vec<_> = (0..MANY).map(session).collect();
+    let taken = &sign_ins[30];
     store.create(taken.0, &touched[0].1, MINUTE).await.unwrap();
     let names = sent_by(&server, async {
-        let work = guests.iter().zip(&touched).enumerate().map(
+        let work = sign_ins.iter().zip(&touched).enumerate().map(
             async |(place, ((id, record), (other, before)))| {
                 let applicant = applicant(*id, record);
                 let event = SessionEvent::Created { id: *id };
@@ -369,7 +371,7 @@ async fn merged_sign_ins_are_each_indexed_stored_and_published() {
         );
         for (place, entered) in join_all(work).await {
             match entered {
-                Entered::Collision => assert_eq!(guests[place].0, taken.0),
+                Entered::Collision => assert_eq!(sign_ins[place].0, taken.0),
                 Entered::Created { told, .. } => assert_eq!(told, place % 2 == 0),
                 other => panic!("{other:?}"),
             }
@@ -378,7 +380,7 @@ async fn merged_sign_ins_are_each_indexed_stored_and_published() {
     .await;
     let calls = names.iter().filter(|name| name.starts_with("EVAL")).count();
     assert!(calls <= 16, "{calls} calls for {} scripts", 2 * MANY);
-    for (place, (id, record)) in guests.iter().enumerate() {
+    for (place, (id, record)) in sign_ins.iter().enumerate() {
         let there = store.load(*id).await.unwrap();
         assert_eq!(there == Loaded::Record(record.clone()), *id != taken.0);
         assert!(store.entered(&user(place)).await.unwrap().contains(id));

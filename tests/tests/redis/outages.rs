@@ -1,4 +1,4 @@
-//! Redis is not well: every answer comes in time, tells what is known, and work goes on after.
+//! Redis outages: every command fails in time with the right kind of error, and the store recovers.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -10,10 +10,10 @@ use tests::log::Log;
 use tests::records::{MINUTE, next, revision, session, tombstone};
 use tests::redis::RedisServer;
 
-/// The time limit of a command, and what a busy machine may add.
+/// The timeout of a command, with slack for a busy machine.
 const BOUND: Duration = Duration::from_millis(250 + 250);
 
-/// Awaits an answer, which must come in time.
+/// Awaits a result, which must come in time.
 async fn in_time<T>(result: impl Future<Output = T>) -> T {
     let began = Instant::now();
     let result = result.await;
@@ -21,7 +21,7 @@ async fn in_time<T>(result: impl Future<Output = T>) -> T {
     result
 }
 
-/// Every verb fails in time, with a kind that is true.
+/// Checks that every verb fails in time, with the right kind of error.
 async fn all_verbs_fail_in_time(store: &RedisStore) {
     let (id, record) = session(1);
     let (stone, seen) = (tombstone(&record), record.seen());
@@ -47,10 +47,10 @@ async fn all_verbs_fail_in_time(store: &RedisStore) {
 }
 
 fn kind(error: Option<StoreError>) -> StoreErrorKind {
-    error.expect("nothing answers").kind()
+    error.expect("the command fails").kind()
 }
 
-/// Waits until the store works, every answer in time, and gives the time that it took.
+/// Waits until the store works, while every command completes in time. Returns how long it took.
 async fn recovers(store: &RedisStore) -> Duration {
     let began = Instant::now();
     while in_time(store.ping()).await.is_err() {
@@ -115,7 +115,7 @@ async fn repeated_timeouts_open_a_new_connection() {
     let store = RedisStore::connect(server.url()).await.unwrap();
     let (id, record) = session(1);
     server.freeze();
-    // As a busy app does: writes never pause, so that fred sees no quiet connection.
+    // Continuous writes, as in a busy app, so that fred never sees an idle connection.
     let began = Instant::now();
     let mut refused_at_once = 0;
     while began.elapsed() < Duration::from_secs(3) {
@@ -146,7 +146,7 @@ async fn while_the_server_is_known_to_be_down_commands_fail_at_once() {
     for _ in 0..3 {
         in_time(store.load(id)).await.unwrap_err();
     }
-    // Nothing is sent any more, so nothing waits for a time-out.
+    // Nothing is sent any more, so nothing waits for a timeout.
     let began = Instant::now();
     let mut slow = 0;
     let mut asked = 0;
@@ -182,7 +182,10 @@ async fn the_store_recovers_without_the_right_to_ping() {
     server.thaw();
     let began = Instant::now();
     while in_time(store.load(id)).await.is_err() {
-        assert!(began.elapsed() < Duration::from_secs(5), "it stays down");
+        assert!(
+            began.elapsed() < Duration::from_secs(5),
+            "it does not recover"
+        );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -197,7 +200,7 @@ async fn a_dead_idle_connection_is_abandoned_too() {
     while format!("{store:?}").contains("state: Connected") {
         assert!(
             began.elapsed() < Duration::from_secs(5),
-            "it is not given up"
+            "it is not abandoned"
         );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -212,7 +215,7 @@ async fn a_flood_on_a_frozen_server_is_bounded_and_fails() {
     let (id, record) = session(1);
     let big = next(&record, 1);
     server.freeze();
-    // Far more than fits into the socket and the queue.
+    // Far more than the socket buffer and the queue hold.
     let mut results = Vec::new();
     for _ in 0..25_000 {
         let (store, big) = (store.clone(), big.clone());
@@ -232,7 +235,7 @@ async fn a_flood_on_a_frozen_server_is_bounded_and_fails() {
         );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    // Native commands are still flushed one by one.
+    // Commands are still flushed individually.
     for _ in 0..20 {
         in_time(store.load(id)).await.unwrap();
     }
@@ -258,7 +261,7 @@ async fn a_connection_stuck_in_a_write_is_abandoned() {
     for result in results {
         assert!(result.await.unwrap().is_err());
     }
-    // fred waits for the socket now, and for nothing else: it does not hear that it shall reconnect.
+    // fred is now blocked on the socket, and does not process a request to reconnect.
     let began = Instant::now();
     loop {
         let before = Instant::now();
@@ -268,7 +271,7 @@ async fn a_connection_stuck_in_a_write_is_abandoned() {
         }
         assert!(
             began.elapsed() < Duration::from_secs(6),
-            "it is not given up"
+            "it is not abandoned"
         );
     }
     server.thaw();
@@ -322,7 +325,7 @@ async fn full_memory_rejects_new_data_but_not_sign_outs() {
         .await;
     assert_eq!(end.unwrap(), Ended::Ended);
     assert_eq!(store.load(id).await.unwrap(), Loaded::Nothing);
-    // A tombstone that could not be put blocks nothing, and is not said to be there.
+    // A tombstone that could not be written is reported as an error.
     let end = store.end(other, None, &tombstone(&record), MINUTE).await;
     assert_eq!(end.unwrap_err().kind(), full);
 }
@@ -333,13 +336,13 @@ async fn writes_to_a_replica_fail_and_the_connection_is_replaced() {
     let store = RedisStore::connect(server.url()).await.unwrap();
     let (id, record) = session(1);
     store.create(id, &record, MINUTE).await.unwrap();
-    // It becomes the replica of nobody, which keeps its data.
+    // It becomes the replica of a missing server, and keeps its data.
     server.command(&["REPLICAOF", "127.0.0.1", "1"]);
     let update = store
         .update(id, record.revision(), &next(&record, 2), MINUTE)
         .await;
     assert_eq!(update.unwrap_err().kind(), StoreErrorKind::Unavailable);
-    // A connection that a failover left open may lead to the old primary for ever.
+    // A connection that survives a failover would lead to the old primary forever.
     let writers = || {
         let list = server.command(&["CLIENT", "LIST"]).text();
         list.matches("cmd=eval").count()
@@ -347,7 +350,10 @@ async fn writes_to_a_replica_fail_and_the_connection_is_replaced() {
     assert_eq!(writers(), 1);
     let began = Instant::now();
     while writers() != 0 {
-        assert!(began.elapsed() < Duration::from_secs(5), "it is not left");
+        assert!(
+            began.elapsed() < Duration::from_secs(5),
+            "the connection is not replaced"
+        );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     server.command(&["REPLICAOF", "NO", "ONE"]);

@@ -1,4 +1,4 @@
-//! Writes that wait for replicas: what a failover loses without it, and does not lose with it.
+//! Writes that wait for replicas, and what a failover loses with and without that.
 
 use std::time::{Duration, Instant};
 
@@ -17,22 +17,24 @@ use tokio::task::JoinSet;
 /// How long a write waits for its replicas.
 const WITHIN: Duration = Duration::from_millis(100);
 
-/// The command's time limit, the wait, and what a busy machine may add.
+/// The timeout of a command plus the wait, with slack for a busy machine.
 const BOUND: Duration = Duration::from_millis(250 + 100 + 250);
 
 async fn waiting_for(replicas: u32, url: String) -> RedisStore {
     let builder = RedisStore::builder(url).with_replicas(replicas, WITHIN);
-    builder.connect().await.expect("the server is there")
+    builder.connect().await.expect("the server is running")
 }
 
 fn is_not_replicated<T>(result: &Result<T, StoreError>) -> bool {
     matches!(result, Err(error) if error.kind() == StoreErrorKind::NotReplicated)
 }
 
-/// What is there on this server, replica or not.
+/// What a server holds, replica or not.
 async fn there(server: &RedisServer, id: cloakroom_core::SessionId) -> Loaded {
-    let store = RedisStore::connect(server.url()).await.expect("it runs");
-    store.load(id).await.expect("it answers")
+    let store = RedisStore::connect(server.url())
+        .await
+        .expect("the server is running");
+    store.load(id).await.expect("the command succeeds")
 }
 
 #[tokio::test]
@@ -94,7 +96,7 @@ async fn too_few_replicas_are_an_error_and_the_write_stands() {
     store.create(id, &record, MINUTE).await.unwrap();
 }
 
-/// A session of a user is entered and stored in one step, but not where replicas are waited for.
+/// Without waiting, a user's session is indexed and stored in one step.
 #[tokio::test]
 async fn signing_in_waits_for_replicas_too() {
     let servers = Replicated::start(1);
@@ -119,23 +121,23 @@ async fn many_writes_waiting_for_a_replica_fail_in_time() {
     let servers = Replicated::start(1);
     let store = waiting_for(1, servers.primary().url()).await;
     servers.replicas()[0].freeze();
-    let mut crowd = JoinSet::new();
+    let mut writes = JoinSet::new();
     for number in 0..100 {
         let store = store.clone();
-        crowd.spawn(async move {
+        writes.spawn(async move {
             let (id, record) = session(number);
             let began = Instant::now();
             let kind = store.create(id, &record, MINUTE).await.unwrap_err().kind();
             (id, kind, began.elapsed())
         });
     }
-    let results = crowd.join_all().await;
+    let results = writes.join_all().await;
     for (id, kind, took) in &results {
         assert!(*took < BOUND, "it took {took:?}");
         let there = store.load(*id).await.unwrap();
         match kind {
             StoreErrorKind::NotReplicated => assert!(matches!(there, Loaded::Record(_))),
-            // It had no turn, and was not sent: that is known.
+            // It was never sent, so the outcome is known.
             StoreErrorKind::Unavailable => assert_eq!(there, Loaded::Nothing),
             kind => assert_eq!(*kind, StoreErrorKind::OutcomeUnknown),
         }
@@ -178,7 +180,7 @@ async fn a_failover_loses_unreplicated_writes_and_waiting_reports_them() {
             let kept = after.load(*id).await.unwrap();
             assert_eq!(kept, Loaded::Record(record.clone()));
         }
-        // Both are lost in both cases. Without waiting they had been answered with success.
+        // Both are lost in both cases, but without waiting they had been acknowledged.
         assert_eq!(after.load(late).await.unwrap(), Loaded::Nothing);
         assert!(matches!(
             after.load(*left).await.unwrap(),
@@ -210,7 +212,7 @@ async fn an_unreplicated_write_is_not_a_successful_response() {
         "true",
         "still the old session"
     );
-    // The new one, whose token nobody has, is taken back.
+    // The new session, whose token no client has, is rolled back.
     let alive = || {
         let keys = servers.primary().keys_with_ttl();
         let held = |(key, _): &&(String, _)| {
@@ -221,11 +223,11 @@ async fn an_unreplicated_write_is_not_a_successful_response() {
     };
     let began = Instant::now();
     while alive() != 1 {
-        assert!(began.elapsed() < BOUND * 10, "it is not taken back");
+        assert!(began.elapsed() < BOUND * 10, "it is not rolled back");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 
-    // The taking back may still hold the turn.
+    // The rollback may still hold the slot for waiting writes, so another store is used.
     let store = waiting_for(1, servers.primary().url()).await;
     let sign_out = |session: Session| async move {
         let error = session.destroy().await.unwrap_err();
@@ -239,7 +241,7 @@ async fn an_unreplicated_write_is_not_a_successful_response() {
     assert_eq!(
         result.cookie_change(),
         CookieChange::Removed,
-        "it has ended, as far as is known"
+        "it has ended on the primary"
     );
     assert_eq!(other_tab.request(read).await.text(), "false");
 
@@ -273,20 +275,23 @@ async fn in_a_cluster_writes_wait_for_the_replica_of_their_primary() {
     let cluster = Cluster::start();
     let store = waiting_for(1, cluster.url()).await;
     cluster.replicas()[0].freeze();
-    let (mut kept, mut told) = (0, 0);
+    let (mut acknowledged, mut unreplicated) = (0, 0);
     for number in 0..60 {
         let (id, record) = session(number);
         let created = store.create(id, &record, MINUTE).await;
-        // A slot of the first primary, whose replica hangs, or of another.
+        // The slot belongs to the first primary, whose replica hangs, or to another.
         if is_not_replicated(&created) {
-            told += 1;
+            unreplicated += 1;
         } else {
             assert_eq!(created.unwrap(), Created::Created);
-            kept += 1;
+            acknowledged += 1;
             let stone: Tombstone = tombstone(&record);
             let ended = store.end(id, None, &stone, MINUTE).await.unwrap();
             assert_eq!(ended, Ended::Ended);
         }
     }
-    assert!(kept > 20 && told > 5, "{kept} kept, {told} told");
+    assert!(
+        acknowledged > 20 && unreplicated > 5,
+        "{acknowledged} acknowledged, {unreplicated} not"
+    );
 }

@@ -1,4 +1,4 @@
-//! Redis in other shapes than one server on a port: the store keeps its contract in each.
+//! The store on a cluster, with sentinels, with TLS, and on a Unix socket.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use tests::redis::RedisServer;
 use tests::resp::Reply;
 use tests::topology::{Authority, Cluster, Sentinel, TlsServer, wait_for};
 
-/// What a builder leads to.
+/// A builder as the subject of the conformance suite.
 struct Redis(RedisStoreBuilder);
 
 impl Redis {
@@ -27,10 +27,10 @@ impl Subject for Redis {
 
     async fn store(&self) -> RedisStore {
         let store = self.0.clone().connect().await;
-        store.expect("the servers are there")
+        store.expect("the servers are running")
     }
 
-    /// Redis has a clock of its own, so this time really passes.
+    /// Redis has its own clock, so the test really waits.
     async fn pass(&self, time: Duration) {
         tokio::time::sleep(time).await;
     }
@@ -108,7 +108,7 @@ async fn a_client_certificate_is_presented() {
     store.ping().await.unwrap();
     for builder in [builder(), showing(&Authority::new())] {
         let error = builder.connect().await.unwrap_err();
-        // The server may have hung up before its reason was read.
+        // The server may close the connection before the reason is read.
         let kinds = [ConnectErrorKind::Refused, ConnectErrorKind::Unreachable];
         assert!(kinds.contains(&error.kind()), "{error}");
         println!("{error}");
@@ -119,7 +119,7 @@ async fn a_client_certificate_is_presented() {
     assert_eq!(error.kind(), ConnectErrorKind::Configuration, "{error}");
 }
 
-/// Uses every verb on a session, which must do what they say.
+/// Checks every verb on a session.
 async fn live(store: &RedisStore) -> Result<(), StoreError> {
     let (id, first) = session(1);
     let (second, stone) = (next(&first, 2), tombstone(&first));
@@ -135,7 +135,7 @@ async fn live(store: &RedisStore) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Waits until the store works again, every answer in time, and gives the time that it took.
+/// Waits until the store works again, while every command completes in time. Returns how long it took.
 async fn recovers(store: &RedisStore, limit: Duration) -> Duration {
     let began = Instant::now();
     while in_time(live(store)).await.is_err() {
@@ -145,7 +145,7 @@ async fn recovers(store: &RedisStore, limit: Duration) -> Duration {
     began.elapsed()
 }
 
-/// Awaits an answer, which must come in the time limit of a command, and what a busy machine may add.
+/// Awaits a result, which must come within the timeout of a command, with slack for a busy machine.
 async fn in_time<T>(result: impl Future<Output = T>) -> T {
     let began = Instant::now();
     let result = result.await;
@@ -154,7 +154,7 @@ async fn in_time<T>(result: impl Future<Output = T>) -> T {
     result
 }
 
-/// Creates so many sessions that every primary of the cluster holds some.
+/// Creates enough sessions that every primary of the cluster holds some.
 async fn spread(store: &RedisStore, cluster: &Cluster) -> Vec<(SessionId, Record)> {
     let mut sessions = Vec::new();
     for number in 0..90 {
@@ -190,7 +190,7 @@ async fn sessions_and_scripts_spread_over_a_cluster() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_planned_cluster_failover_fails_no_command() {
     let cluster = Cluster::start();
-    // A busy machine may be slower than the default; what is tested is that no command fails.
+    // A longer timeout than the default, for a busy machine: the test is about failing commands.
     let builder = RedisStore::builder(cluster.url());
     let builder = builder.with_command_time_limit(Duration::from_millis(900));
     let store = builder.connect().await.unwrap();
@@ -199,7 +199,7 @@ async fn a_planned_cluster_failover_fails_no_command() {
     cluster.fail_over(1);
     let began = Instant::now();
     for (index, (id, record)) in sessions.into_iter().enumerate() {
-        // Whichever verb is the first to meet the new primary.
+        // Either verb may be the first one sent to the new primary.
         if index % 2 == 0 {
             let loaded = in_time(store.load(id)).await;
             assert_eq!(loaded.unwrap(), Loaded::Record(record.clone()));
@@ -223,7 +223,7 @@ async fn the_store_recovers_after_a_cluster_primary_is_killed() {
 
     cluster.kill(0);
     for (id, record) in &sessions {
-        // fred wants all primaries or none, so it may be any session.
+        // fred needs all primaries, so any session may fail.
         match in_time(store.load(*id)).await {
             Ok(loaded) => assert_eq!(loaded, Loaded::Record(record.clone())),
             Err(error) => assert_eq!(error.kind(), StoreErrorKind::Unavailable),
@@ -255,7 +255,7 @@ async fn a_slot_can_migrate_to_another_node() {
     cluster.begin_move(&key, from, to);
     assert_eq!(in_time(store.load(id)).await.unwrap(), there);
     cluster.move_key(&key, from, to);
-    // fred follows no ASK to the other node.
+    // fred does not follow ASK redirections.
     let fresh = next(&record, 2);
     let update = || store.update(id, record.revision(), &fresh, MINUTE);
     let unavailable = StoreErrorKind::Unavailable;
@@ -269,7 +269,7 @@ async fn a_slot_can_migrate_to_another_node() {
     assert_eq!(in_time(update()).await.unwrap(), Updated::Updated);
 }
 
-/// A session that all servers hold.
+/// A session that is replicated to all servers.
 async fn session_on_all(store: &RedisStore, sentinel: &Sentinel) -> (SessionId, Record) {
     let (id, record) = session(1);
     let created = store.create(id, &record, MINUTE).await;
@@ -306,7 +306,7 @@ async fn with_sentinels_the_successor_of_a_frozen_primary_is_found() {
     let took = recovers(&store, Duration::from_secs(15)).await;
     println!("frozen, which the sentinels see after 1 s: the store works after {took:?}");
     assert_ne!(sentinel.primary(), old);
-    // The old one takes itself for a primary until the sentinels tell it.
+    // The old primary acts as one until the sentinels reconfigure it.
     sentinel.servers()[0].thaw();
     for _ in 0..20 {
         in_time(live(&store)).await.unwrap();

@@ -1,4 +1,4 @@
-//! Requests, and tasks of one request, that edit a session at the same time.
+//! Concurrent edits of a session, by requests and by tasks of one request.
 
 use std::sync::Arc;
 
@@ -87,7 +87,7 @@ async fn requests_of_two_servers_lose_no_update() {
         .await;
 }
 
-/// One request inserts what another has changed in the meantime.
+/// A request inserts an entry that another request has changed meanwhile.
 async fn overwrites(fixture: &Fixture, browser: &mut Browser) -> tests::browser::TestResponse {
     let mut other = browser.clone();
     let response = browser
@@ -130,7 +130,7 @@ async fn in_strict_mode_the_later_insert_is_rejected() {
     assert_eq!(browser.read().await, Some(3));
     fixture.clear_verbs();
 
-    // An update sees what it replaces.
+    // An update reads the value that it replaces, so it is no conflict.
     let mut other = browser.clone();
     let response = browser
         .request(|session| async move {
@@ -145,8 +145,8 @@ async fn in_strict_mode_the_later_insert_is_rejected() {
     assert_eq!(browser.read().await, Some(6));
 }
 
-/// A request saves and leaves its record to one that waits for its turn and then gives up. What was
-/// left grows stale, and a later request must not take it for what is stored.
+/// A request saves and hands its record to a waiting request, which is then cancelled. The record
+/// becomes stale, and a later request must not use it as the stored one.
 #[tokio::test]
 async fn a_record_handed_to_a_cancelled_request_is_not_mistaken_for_the_stored_one() {
     let fixture = Fixture::memory();
@@ -160,7 +160,7 @@ async fn a_record_handed_to_a_cancelled_request_is_not_mistaken_for_the_stored_o
     assert!(cancelled.as_mut().now_or_never().is_none());
     insert(30).await;
 
-    // Both are refused; the first has its turn, and the second waits for it.
+    // Both updates conflict; the first holds the commit lock, and the second waits for it.
     gate.open();
     fixture.store.next(Update, Before(retry.clone()));
     assert!(first.as_mut().now_or_never().is_none());

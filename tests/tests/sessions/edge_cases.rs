@@ -1,4 +1,4 @@
-//! Moments that are rare, and must not break a promise all the same.
+//! Rare situations.
 
 use std::time::Duration;
 
@@ -29,7 +29,10 @@ async fn an_update_that_cannot_be_replayed_overwrites_nothing() {
         .await;
     let error = detached.reload().await.expect_err("the types differ");
     assert_eq!(error.kind(), SessionErrorKind::Entry);
-    assert_eq!(detached.save().await.expect("it answers"), Saved::Unchanged);
+    assert_eq!(
+        detached.save().await.expect("the command succeeds"),
+        Saved::Unchanged
+    );
     let response = browser
         .request(|session| async move {
             assert_eq!(session.get::<u32>("cart")?, Some(5));
@@ -51,21 +54,21 @@ async fn an_update_closure_may_use_a_session_that_has_ended() {
     let gate = fixture.store.hold(Update);
     let slow = browser.request(|session| async move {
         let same = session.clone();
-        let by_another = move |n: Option<u32>| {
-            // Were it run again on an ended session, there would be nothing to find.
+        let add = move |n: Option<u32>| {
+            // If it ran again on the ended session, the entry would be missing.
             let found: Option<u32> = same.get("n").expect("it is a number");
             n.expect("there is one") + found.expect("there is one")
         };
-        session.update("n", by_another).map(|_| ())
+        session.update("n", add).map(|_| ())
     });
-    let bye = async {
+    let end_concurrently = async {
         gate.reached().await;
         other
             .request(|session| async move { Ok(format!("{:?}", session.destroy().await?)) })
             .await;
         gate.open();
     };
-    let both = async { tokio::join!(slow, bye) };
+    let both = async { tokio::join!(slow, end_concurrently) };
     let (response, ()) = tokio::time::timeout(Duration::from_secs(10), both)
         .await
         .expect("nothing hangs");
@@ -82,19 +85,25 @@ async fn a_detached_session_recovers_from_a_lost_reply() {
     detached.update("n", count).expect("it is a number");
     fixture.store.next(Update, LoseReply);
     fixture.store.next(Load, Refuse(Unavailable));
-    let error = detached.save().await.expect_err("nobody knows");
+    let error = detached.save().await.expect_err("the outcome is unknown");
     assert_eq!(error.kind(), SessionErrorKind::OutcomeUnknown);
-    let error = detached.save().await.expect_err("nor now");
+    let error = detached.save().await.expect_err("it still is");
     assert_eq!(error.kind(), SessionErrorKind::OutcomeUnknown);
 
-    assert_eq!(detached.reload().await.expect("it answers"), Reloaded::Live);
+    assert_eq!(
+        detached.reload().await.expect("the command succeeds"),
+        Reloaded::Live
+    );
     assert_eq!(
         detached.get("n").expect("it is a number"),
         Some(2),
         "it was stored once"
     );
     detached.update("n", count).expect("it is a number");
-    assert_eq!(detached.save().await.expect("it answers"), Saved::Stored);
+    assert_eq!(
+        detached.save().await.expect("the command succeeds"),
+        Saved::Stored
+    );
     assert_eq!(browser.read().await, Some(3));
 }
 
@@ -107,7 +116,10 @@ async fn a_detached_save_keeps_the_session_alive_and_reports_its_end() {
         .await;
     fixture.clock.advance(minutes(60 * 23));
     drop(fixture.store.take_verbs());
-    assert_eq!(detached.save().await.expect("it answers"), Saved::Unchanged);
+    assert_eq!(
+        detached.save().await.expect("the command succeeds"),
+        Saved::Unchanged
+    );
     assert_eq!(fixture.store.take_verbs(), [Touch, Load, Touch]);
     fixture.clock.advance(minutes(60 * 23));
     assert_eq!(browser.read().await, Some(2), "it was kept alive");
@@ -116,7 +128,10 @@ async fn a_detached_save_keeps_the_session_alive_and_reports_its_end() {
         .request(|session| async move { Ok(format!("{:?}", session.destroy().await?)) })
         .await;
     fixture.clock.advance(minutes(60 * 3));
-    assert_eq!(detached.save().await.expect("it answers"), Saved::Ended);
+    assert_eq!(
+        detached.save().await.expect("the command succeeds"),
+        Saved::Ended
+    );
 }
 
 #[tokio::test]

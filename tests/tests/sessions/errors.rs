@@ -1,4 +1,4 @@
-//! What cannot be done, and what is said about it.
+//! Errors of the session API.
 
 use cloakroom::core::SystemEntropy;
 use cloakroom::core::entropy::{Entropy, EntropyError};
@@ -24,7 +24,7 @@ async fn an_edit_over_the_size_limit_changes_nothing() {
                 .to_string()
                 .split(' ')
                 .find_map(|word| word.parse().ok())
-                .expect("the size is told");
+                .expect("the size is in the message");
             assert!((2500..2700).contains(&size), "{size}");
             assert_eq!(session.keys(), ["small"]);
 
@@ -162,7 +162,7 @@ async fn a_handler_error_discards_its_edits() {
     assert_eq!(browser.read().await, Some(1));
 }
 
-/// A generator that works until it is told to fail.
+/// A generator that fails when the flag is set.
 #[derive(Clone, Debug, Default)]
 struct Failing(Arc<AtomicBool>);
 

@@ -1,4 +1,4 @@
-//! Idle and absolute expiry, by a clock that the test moves.
+//! Idle and absolute timeouts, with a manual clock.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ async fn begin(fixture: &Fixture, rule: Expiry) -> Browser {
     fixture.with_session(fixture.browser_of(layer)).await
 }
 
-/// The same browser, with the app under another rule.
+/// The same browser, on an app with another expiry.
 fn under(fixture: &Fixture, browser: &Browser, rule: Expiry) -> Browser {
     browser.on(app(fixture
         .layer()
@@ -45,7 +45,7 @@ async fn an_expiry_is_logged_once_and_an_edit_creates_a_new_session() {
     let log = Log::capture();
     let fixture = Fixture::memory();
     let mut browser = begin(&fixture, rule()).await;
-    // The rule became stricter; the store still has the record.
+    // The app has a stricter expiry now; the store still has the record.
     browser = under(&fixture, &browser, Expiry::idle(minutes(1)));
     fixture.clock.advance(minutes(1) + Limits::CLOCK_TOLERANCE);
     let stale = browser.cookie().unwrap().to_owned();
@@ -129,14 +129,14 @@ async fn last_seen_is_updated_only_when_due() {
     fixture.clock.advance(Duration::from_millis(1));
     read(&mut browser, &[Load, Touch]).await;
     read(&mut browser, &[Load]).await;
-    // A save writes it down as well.
+    // A save updates last-seen, too.
     fixture.clock.advance(minutes(2));
     let response = browser
         .request(|session| async move { session.insert("m", 1) })
         .await;
     fixture.assert_response(&response, 200, &[Load, Update], CookieChange::Nothing);
     read(&mut browser, &[Load]).await;
-    // Who does not ask for the session does not use it.
+    // A request that does not load the session does not use it.
     fixture.clock.advance(minutes(2));
     let response = browser.lazy(|_| async { Ok(()) }).await;
     fixture.assert_session_unused(&response);
@@ -146,7 +146,7 @@ async fn last_seen_is_updated_only_when_due() {
 async fn a_session_expires_after_nine_to_ten_tenths_of_its_idle_timeout() {
     let fixture = Fixture::memory();
     let mut browser = begin(&fixture, rule()).await;
-    // Used just before a touch was due: nothing was written down.
+    // Used just before a touch was due: last-seen was not updated.
     fixture.clock.advance(minutes(1) - SECOND);
     browser.read().await;
     fixture.clock.advance(minutes(9));

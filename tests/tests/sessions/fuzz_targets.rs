@@ -1,11 +1,11 @@
-//! What must hold for any bytes, tried on many: the short and stable part of `scripts/fuzz`.
+//! The fuzz targets of `scripts/fuzz` on random inputs, as a short test on stable Rust.
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use tests::fuzz::{self, seeds};
 use tests::iterations::times;
 
-/// Seeds, with some bytes replaced, put in, cut off, or carried over from another seed.
+/// Seeds with some bytes replaced, inserted, removed, or copied from another seed.
 fn bytes(target: &str) -> impl Strategy<Value = Vec<u8>> + use<> {
     let seeds: Vec<Vec<u8>> = seeds::of(target).into_iter().map(|seed| seed.1).collect();
     let edit = (any::<prop::sample::Index>(), any::<u8>(), 0..5_u8);
@@ -34,7 +34,7 @@ fn holds_for_many(target: &str, promise: fn(&[u8])) {
     for (_, seed) in seeds::of(target) {
         promise(&seed);
     }
-    // As many as the environment asks for, but no fewer than these.
+    // At least this many cases, or more if the environment sets them.
     let asked = ProptestConfig::default();
     let config = ProptestConfig {
         cases: asked.cases.max(times(4000, 400_000)),
@@ -63,7 +63,7 @@ fn a_cookie_header_authenticates_only_the_sessions_it_names() {
     holds_for_many("cookie_header", fuzz::cookie_header);
 }
 
-/// The fuzzer cannot guess a token: without these, it would never see a session opened.
+/// The fuzzer cannot guess a token: without seeds, it would never authenticate a session.
 #[test]
 fn the_seeds_authenticate_the_session() {
     let open = [

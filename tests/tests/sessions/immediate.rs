@@ -67,7 +67,7 @@ async fn update_now_creates_a_session_and_fails_once_it_has_ended() {
         .await;
 }
 
-/// A browser whose session has the entries `state` and `nonce`, to be given out once each.
+/// A browser whose session has the single-use entries `state` and `nonce`.
 async fn with_state(fixture: &Fixture) -> Browser {
     let mut browser = fixture.browser_with_session().await;
     browser
@@ -97,7 +97,7 @@ async fn take_once_gives_a_value_once() {
     assert_eq!(response.text(), "");
 }
 
-/// Two requests that have loaded the session, each held up before or after its commit.
+/// Two requests that have loaded the session, each held before or after its commit.
 #[tokio::test]
 async fn take_once_gives_a_value_to_one_of_two_requests() {
     for fault in [Before, After] {
@@ -154,8 +154,8 @@ async fn take_once_gives_a_value_to_one_of_many_requests() {
     assert_eq!(given, ["once"]);
 }
 
-/// Two tasks of one request that take two entries, of which another request has taken one: each
-/// gets what it asked for, or nothing.
+/// Two tasks of one request take two entries, one of which another request has taken: each gets its own
+/// value or none.
 #[tokio::test]
 async fn concurrent_take_once_calls_in_one_request_are_independent() {
     let fixture = Fixture::memory();

@@ -1,4 +1,4 @@
-//! Beginning, saving, renewing and ending, in every order.
+//! Creating, saving, renewing and destroying, in every order.
 
 use cloakroom::{Destroyed, Saved, Session, SessionError};
 use tests::app::Fixture;
@@ -233,7 +233,7 @@ async fn a_save_reports_that_the_session_ended_elsewhere() {
                 .await;
             assert_eq!(session.save().await?, Saved::Ended);
             assert_eq!(session.id(), None);
-            assert_eq!(session.keys(), ["m"], "of what is seen, the own edits stay");
+            assert_eq!(session.keys(), ["m"], "only its own edits are left");
             assert_eq!(session.save().await?, Saved::Unchanged);
             Ok(())
         })

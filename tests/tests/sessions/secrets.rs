@@ -1,4 +1,4 @@
-//! Nothing that a browser could present, and nothing that a session holds, is ever printed.
+//! Neither tokens nor values of entries are ever printed.
 
 use std::fmt::Write;
 
@@ -14,7 +14,7 @@ use tower::{Layer, service_fn};
 
 const VALUE: &str = "a-value-that-nobody-must-see";
 
-/// Checks that no token is in a text, neither whole nor its secret half, and no value.
+/// Checks that a text contains no value, and no token or half of one.
 fn holds_no_secret(text: &str, tokens: &[String]) {
     assert!(!text.contains(VALUE), "{text}");
     assert!(!tokens.is_empty());
@@ -113,7 +113,7 @@ async fn set_cookie_is_marked_as_sensitive() {
     );
 }
 
-/// Everything that can happen to a session, told to the log at every level.
+/// Everything that can happen to a session, logged at every level.
 #[tokio::test]
 async fn the_log_covers_the_whole_lifecycle_and_holds_no_secret() {
     let log = Log::capture();
@@ -180,7 +180,7 @@ async fn the_log_covers_the_whole_lifecycle_and_holds_no_secret() {
     fixture.clock.advance(days(2));
     expiring.request(|_| async { Ok(()) }).await;
 
-    for told in [
+    for event in [
         "session created",
         "session renewed",
         "session ended",
@@ -194,7 +194,7 @@ async fn the_log_covers_the_whole_lifecycle_and_holds_no_secret() {
         "session expired",
         "unknown token presented",
     ] {
-        assert!(log.count(told) >= 1, "{told}\n{}", log.text());
+        assert!(log.count(event) >= 1, "{event}\n{}", log.text());
     }
     assert_eq!(tokens.len(), 3);
     holds_no_secret(&log.text(), &tokens);

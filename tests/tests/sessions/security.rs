@@ -1,5 +1,5 @@
-//! Statements of the security bar that need a real Redis: what a thief of its content, a knower of
-//! ids, or a bad moment can do. SECURITY.md says which test proves which.
+//! Statements of SECURITY.md that need a real Redis: attackers who read Redis or know ids, collisions,
+//! and cancelled renewals. SECURITY.md lists the test for each statement.
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
@@ -16,14 +16,16 @@ use tests::faulty_store::ConstantEntropy;
 use tests::redis::RedisServer;
 
 async fn store(redis: &RedisServer) -> RedisStore {
-    RedisStore::connect(redis.url()).await.expect("it runs")
+    RedisStore::connect(redis.url())
+        .await
+        .expect("the server is running")
 }
 
 async fn server(redis: &RedisServer) -> Router {
     app(SessionLayer::new(store(redis).await))
 }
 
-/// A browser that presents this value as its session's cookie.
+/// A browser with this value as its session cookie.
 fn browser_with(app: &Router, value: impl Into<String>) -> Browser {
     let mut browser = Browser::new(app.clone());
     browser.add_cookie(CookieConfig::DEFAULT_NAME, value);
@@ -70,13 +72,13 @@ async fn nothing_stored_in_or_sent_to_redis_is_a_valid_token() {
         .await;
     let token = browser.cookie().expect("it is signed in").to_owned();
 
-    let mut loot: Vec<String> = monitor.lines();
-    loot.extend(dump(&redis).into_iter().map(|(key, value)| key + &value));
-    let loot = loot.join("\n");
-    assert!(loot.contains("hunter2"), "the loot is complete");
-    assert!(!loot.contains(&token));
-    // Nor is any part of it a token, of this session or another.
-    let windows: BTreeSet<&[u8]> = loot.as_bytes().windows(43).collect();
+    let mut text: Vec<String> = monitor.lines();
+    text.extend(dump(&redis).into_iter().map(|(key, value)| key + &value));
+    let text = text.join("\n");
+    assert!(text.contains("hunter2"), "the dump is complete");
+    assert!(!text.contains(&token));
+    // No part of it is a valid token, of this session or another.
+    let windows: BTreeSet<&[u8]> = text.as_bytes().windows(43).collect();
     let parts = windows.into_iter().filter(|part| {
         let base64url = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         part.iter().all(base64url)
@@ -96,7 +98,7 @@ async fn a_known_id_cannot_read_extend_or_end_a_session() {
     let app = server(&redis).await;
     let mut owner = signed_in(&app).await;
     let token = owner.cookie().expect("it has one").to_owned();
-    // The right id, another secret: the last character would not do, as it holds stray bits.
+    // The right id with another secret. The last character has unused bits, so another one is changed.
     let flipped = if token.as_bytes()[30] == b'A' {
         "B"
     } else {
@@ -138,7 +140,7 @@ async fn an_id_that_was_not_issued_is_never_adopted() {
     };
     let mut victim = browser_with(&app, &planted);
     victim.request(async |session| session.insert("n", 7)).await;
-    let issued = victim.cookie().expect("a session was begun");
+    let issued = victim.cookie().expect("a session was created");
     assert_ne!(issued, planted);
     assert_ne!(issued[..21], planted[..21], "the id is fresh, too");
     assert_eq!(browser_with(&app, &planted).read().await, None);
@@ -158,8 +160,8 @@ async fn renewal_and_sign_out_invalidate_the_old_token_on_every_server() {
     assert_eq!(browser_with(&there, &first).read().await, None);
     assert_eq!(browser_with(&there, &second).read().await, Some(1));
 
-    let bye = Handler::session(async |session| Ok(format!("{:?}", session.destroy().await?)));
-    assert_eq!(browser.request_with(bye).await.text(), "Ended");
+    let destroy = Handler::session(async |session| Ok(format!("{:?}", session.destroy().await?)));
+    assert_eq!(browser.request_with(destroy).await.text(), "Ended");
     assert_eq!(browser.cookie(), None, "the cookie is removed");
     for app in [&here, &there] {
         assert_eq!(browser_with(app, &second).read().await, None);
@@ -231,7 +233,7 @@ async fn a_renewal_cancelled_at_any_point_leaves_one_live_session() {
         let answered = polled_at_most(trial % 8, renew).await.is_some();
         cuts[usize::from(answered)] += 1;
 
-        // What was begun runs to its end; then exactly one of old and new is alive.
+        // A started renewal runs to its end; then exactly one of the old and the new session is live.
         let deadline = Instant::now() + Duration::from_secs(5);
         while live_sessions(&redis) != 1 {
             assert!(Instant::now() < deadline, "trial {trial}");
@@ -240,7 +242,7 @@ async fn a_renewal_cancelled_at_any_point_leaves_one_live_session() {
         let old_lives = browser_with(&app, &old).read().await.is_some();
         assert!(
             !(answered && old_lives),
-            "an answered renewal ends the old session"
+            "a completed renewal ends the old session"
         );
         for (key, _) in redis.keys_with_ttl() {
             redis.command(&["DEL", &key]);
@@ -249,7 +251,7 @@ async fn a_renewal_cancelled_at_any_point_leaves_one_live_session() {
     assert!(cuts.iter().all(|count| *count > 0), "{cuts:?}");
 }
 
-/// Polls a future so many times, and drops it if it is not ready then.
+/// Polls a future at most `times` times, then drops it.
 async fn polled_at_most<T>(times: usize, future: impl Future<Output = T>) -> Option<T> {
     let mut future = Box::pin(future);
     let mut left = times;

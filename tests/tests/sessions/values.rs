@@ -130,7 +130,8 @@ async fn unchanged_values_are_not_saved() {
     fixture.assert_response(&response, 200, &[Load, Touch], CookieChange::Nothing);
 }
 
-/// What the request saw may be stale: with another edit, the one that changes nothing is replayed.
+/// The value that a request has read may be stale: together with another edit, an edit that changes
+/// nothing is replayed.
 #[tokio::test]
 async fn unchanged_values_are_replayed_with_other_edits() {
     let fixture = Fixture::memory();

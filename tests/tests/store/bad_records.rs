@@ -1,5 +1,5 @@
-//! What is in Redis under a session's key is not what belongs there: told once, treated as no
-//! session, never a permanent error, and never overwritten in silence.
+//! Foreign data under a session's key: it is logged once, treated as a missing session, never a
+//! permanent error, and never overwritten silently.
 
 use cloakroom::SessionLayer;
 use cloakroom_redis::RedisStore;
@@ -11,7 +11,9 @@ use tests::redis::RedisServer;
 
 /// A browser with a session, and the session's key.
 async fn setup(redis: &RedisServer) -> (Browser, String) {
-    let store = RedisStore::connect(redis.url()).await.expect("it runs");
+    let store = RedisStore::connect(redis.url())
+        .await
+        .expect("the server is running");
     let mut browser = Browser::new(app(SessionLayer::new(store)));
     browser
         .request(async |session| session.insert("n", 1))
@@ -31,7 +33,7 @@ async fn an_unreadable_record_is_logged_once_and_left_unchanged() {
     for value in bad {
         let log = Log::capture();
         redis.command(&[b"SET", key.as_bytes(), value, b"EX", b"60"]);
-        // A browser each, on an app of its own, which has told nothing yet.
+        // A new app per value, which has not logged anything yet.
         let mut reader = on_another_server(&redis, &browser).await;
         for _ in 0..3 {
             assert_eq!(reader.read().await, None);
@@ -96,6 +98,8 @@ async fn a_newer_record_format_is_unavailable_and_keeps_the_cookie() {
 
 /// The same cookies, on another server.
 async fn on_another_server(redis: &RedisServer, browser: &Browser) -> Browser {
-    let store = RedisStore::connect(redis.url()).await.expect("it runs");
+    let store = RedisStore::connect(redis.url())
+        .await
+        .expect("the server is running");
     browser.on(app(SessionLayer::new(store)))
 }

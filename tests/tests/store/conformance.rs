@@ -1,4 +1,4 @@
-//! Every store keeps the contract.
+//! Every store passes the conformance suite.
 
 use std::time::Duration;
 
@@ -42,10 +42,10 @@ impl Subject for Redis {
 
     async fn store(&self) -> RedisStore {
         let store = RedisStore::connect(self.0.url()).await;
-        store.expect("the server is there")
+        store.expect("the server is running")
     }
 
-    /// Redis has a clock of its own, so this time really passes.
+    /// Redis has its own clock, so the test really waits.
     async fn pass(&self, time: Duration) {
         tokio::time::sleep(time).await;
     }
@@ -58,7 +58,7 @@ impl Subject for RedisCluster {
 
     async fn store(&self) -> RedisStore {
         let store = RedisStore::connect(self.0.url()).await;
-        store.expect("the servers are there")
+        store.expect("the servers are running")
     }
 
     async fn pass(&self, time: Duration) {

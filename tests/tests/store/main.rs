@@ -1,4 +1,4 @@
-//! The contract of a store, on every store of this project.
+//! The contract of a store, on the memory store and on Redis.
 
 mod bad_records;
 mod conformance;

@@ -1,5 +1,5 @@
-//! The same random history on the store in memory and on Redis, there by several clients in turn, while
-//! time passes: every outcome must be the same, and what is left in the end.
+//! The same random history on the memory store and on Redis, by several clients in turn, while time
+//! passes: all outcomes and the final state must be equal.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -19,13 +19,13 @@ use tokio::runtime::Runtime;
 const SESSIONS: usize = 3;
 const CLIENTS: usize = 3;
 
-/// How long what is written lives: less than the time that passes at once, or more than a history.
+/// TTLs: shorter than a pause, or longer than a history.
 const TTLS: [Duration; 2] = [Duration::from_secs(600), Duration::from_secs(24 * 3600)];
 
-/// So much time passes at once.
+/// The time that passes in a pause.
 const PAUSE: Duration = Duration::from_secs(1200);
 
-/// One command. Revisions and times are few, so that they often meet.
+/// A command. There are few revisions and times, so that they often collide.
 #[derive(Clone, Debug)]
 struct Command {
     client: usize,
@@ -81,7 +81,7 @@ fn commands() -> impl Strategy<Value = Vec<Command>> {
     prop::collection::vec(command, 1..60)
 }
 
-/// Runs a history, each command by its client, and tells all that came of it.
+/// Runs a history, and returns all outcomes as text.
 async fn run<S: Store>(
     clients: &[S; CLIENTS],
     ids: &[SessionId],
@@ -89,45 +89,45 @@ async fn run<S: Store>(
     history: &[Command],
     pause: impl Fn(),
 ) -> String {
-    let mut told = String::new();
+    let mut outcomes = String::new();
     for command in history {
         let (id, ttl) = (ids[command.session], command.ttl);
         let store = &clients[command.client];
-        let told_now = match &command.verb {
+        let outcome = match &command.verb {
             Verb::Pause => {
                 pause();
                 String::new()
             }
             Verb::Create(content) => {
                 let created = store.create(id, &record(content, now), ttl).await;
-                format!("{:?}", created.expect("it answers"))
+                format!("{:?}", created.expect("the command succeeds"))
             }
-            Verb::Load => format!("{:?}", store.load(id).await.expect("it answers")),
+            Verb::Load => format!("{:?}", store.load(id).await.expect("the command succeeds")),
             Verb::Update(expected, content) => {
                 let expected = Revision::from_bits(*expected);
                 let updated = store.update(id, expected, &record(content, now), ttl).await;
-                format!("{:?}", updated.expect("it answers"))
+                format!("{:?}", updated.expect("the command succeeds"))
             }
             Verb::Touch(expected, seen) => {
                 let expected = Revision::from_bits(*expected);
                 let touched = store.touch(id, expected, moment(now, *seen), ttl).await;
-                format!("{:?}", touched.expect("it answers"))
+                format!("{:?}", touched.expect("the command succeeds"))
             }
             Verb::End(expected, reason) => {
                 let expected = expected.map(Revision::from_bits);
                 let tombstone = Tombstone::new(None, now, *reason);
                 let ended = store.end(id, expected, &tombstone, ttl).await;
-                format!("{:?}", ended.expect("it answers"))
+                format!("{:?}", ended.expect("the command succeeds"))
             }
         };
-        told.push_str(&told_now);
-        told.push('\n');
+        outcomes.push_str(&outcome);
+        outcomes.push('\n');
     }
     for id in ids {
-        let left = clients[0].load(*id).await.expect("it answers");
-        told.push_str(&format!("{left:?}\n"));
+        let left = clients[0].load(*id).await.expect("the command succeeds");
+        outcomes.push_str(&format!("{left:?}\n"));
     }
-    told
+    outcomes
 }
 
 fn record(content: &Content, now: Timestamp) -> Record {
@@ -148,8 +148,8 @@ fn moment(now: Timestamp, seconds: u64) -> Timestamp {
     now.plus(Duration::from_secs(seconds))
 }
 
-/// Lets time pass on Redis: what lives on for less ends now, by its own expiry. Nothing else changes, for
-/// the rest lives on for longer than all pauses of a history together.
+/// Simulates a pause on Redis: keys whose TTL is at most a pause expire now. The TTLs of all others
+/// exceed all pauses of a history together.
 fn pause(redis: &RedisServer) {
     let ends = |ttl: &Option<Duration>| ttl.expect("all has an end") <= PAUSE;
     let keys = redis.keys_with_ttl();
@@ -166,7 +166,7 @@ fn pause(redis: &RedisServer) {
     }
 }
 
-/// Removes all keys, so that a history does not wait for those of another.
+/// Removes all keys, so that a history does not wait for keys of another.
 fn clear(redis: &RedisServer) {
     for (key, _) in redis.keys_with_ttl() {
         redis.command(&["DEL", &key]);
@@ -179,7 +179,7 @@ fn memory_and_redis_agree_on_random_histories() {
     let redis = RedisServer::start();
     let connect = || {
         let store = runtime.block_on(RedisStore::connect(redis.url()));
-        store.expect("it runs")
+        store.expect("the server is running")
     };
     let stored = [connect(), connect(), connect()];
     let clock = ManualClock::default();
@@ -201,9 +201,9 @@ fn memory_and_redis_agree_on_random_histories() {
             let ids: Vec<_> = (0..SESSIONS).map(issue).collect();
             let (in_memory, on_redis) = runtime.block_on(async {
                 let later = || clock.advance(PAUSE);
-                let told = run(&in_memory, &ids, now, &history, later).await;
+                let outcomes = run(&in_memory, &ids, now, &history, later).await;
                 let later = || pause(&redis);
-                (told, run(&stored, &ids, now, &history, later).await)
+                (outcomes, run(&stored, &ids, now, &history, later).await)
             });
             clear(&redis);
             prop_assert_eq!(in_memory, on_redis);

@@ -1,4 +1,4 @@
-//! What the store on Redis sends, writes and leaves alone.
+//! What the Redis store sends, writes and leaves unchanged.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tests::resp::Reply;
 
 async fn open(server: &RedisServer) -> RedisStore {
     let store = RedisStore::connect(server.url()).await;
-    store.expect("the server is there")
+    store.expect("the server is running")
 }
 
 fn key(id: SessionId) -> String {
@@ -32,7 +32,7 @@ async fn each_verb_is_one_command() {
     let (id, first) = session(1);
     let second = next(&first, 2);
     let later = first.seen().plus(MINUTE);
-    // Each script once, so that the server knows them.
+    // Runs each script once, so that the server has it cached.
     let (unknown, _) = session(0);
     let _ = store.update(unknown, revision(), &first, MINUTE).await;
     let _ = store.touch(unknown, revision(), later, MINUTE).await;
@@ -108,7 +108,7 @@ async fn every_key_has_the_requested_ttl() {
     assert_eq!(updated.unwrap(), Updated::Updated);
     assert!(lives_for(&server, &key, MINUTE * 2));
 
-    // What is refused leaves the TTL alone.
+    // Rejected commands do not change the TTL.
     let third = next(&first, 3);
     let refused = store.update(id, first.revision(), &third, MINUTE * 9).await;
     assert_eq!(refused.unwrap(), Updated::Conflict(second.clone()));
@@ -153,13 +153,13 @@ async fn a_ttl_below_a_millisecond_is_accepted() {
     }
 }
 
-/// What is not ours: the value, and the kind of the error.
+/// Foreign values, each with the kind of error.
 fn foreign(record: &Record) -> Vec<(Vec<u8>, StoreErrorKind)> {
     let good = codec::encode(record).into_bytes();
     let mut not_text = good.clone();
     let last = not_text.len() - 2;
     not_text[last] = 0xff;
-    // Another revision, or it would be the expected one.
+    // With another revision, since the expected one would match.
     not_text[REVISION.start] = if good[REVISION.start] == b'0' {
         b'1'
     } else {

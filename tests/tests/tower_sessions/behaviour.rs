@@ -1,4 +1,4 @@
-//! What the same handlers do, whatever stands below `tower_sessions::Session`.
+//! The behaviour of the same handlers with each implementation below `tower_sessions::Session`.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::handlers;
 use crate::browser::{Browser, Gate};
 use crate::servers::Redis;
 
-/// A Redis, and what is put around the handlers.
+/// A Redis, and a function that adds the layers.
 pub(crate) struct Setup<A> {
     redis: Redis,
     around: A,
@@ -25,7 +25,7 @@ impl<A: AsyncFn(&Redis, Router) -> Router> Setup<A> {
     }
 }
 
-/// What every set-up must do alike.
+/// Checks the behaviour that is the same in every setup.
 pub(crate) async fn check<A: AsyncFn(&Redis, Router) -> Router>(setup: Setup<A>) {
     let gate = Arc::<Gate>::default();
     let app = setup.around(handlers::app(gate)).await;
@@ -121,24 +121,24 @@ async fn an_expiry_reaches_the_cookie(app: &Router) {
     assert_eq!(one.text("/get/a").await, "1");
 }
 
-/// What differs, each with its reason.
+/// Known differences, with reasons.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Differences {
-    /// Of two requests that change different entries at once, both land: ours merge entries, theirs
-    /// stores the record of whoever comes last.
+    /// Whether concurrent changes of different entries are both kept: ours merges entries, theirs stores
+    /// the record of the last request.
     pub(crate) merges: bool,
-    /// The status of a request whose session ended while it was at work: for ours that is no failure.
+    /// The status of a request whose session ended meanwhile: for ours that is not an error.
     pub(crate) ended_meanwhile: u16,
-    /// Whether `flush` and then `insert` goes on under the old id: theirs creates under the id that
-    /// the record names, ours draws one always.
+    /// Whether `insert` after `flush` keeps the old id: theirs creates a session under the id of the
+    /// record, ours always generates one.
     pub(crate) keeps_flushed_id: bool,
-    /// Whether an answer to a stale cookie takes the cookie away: theirs does, and so may log out a
-    /// browser that has just been given a better one. Behind the trait that cannot be changed.
+    /// Whether a response to a stale cookie removes the cookie: theirs does, and may sign out a browser
+    /// that has just got a newer one. Behind their trait that cannot be changed.
     pub(crate) takes_stale_cookie: bool,
-    /// Whether the value in the cookie stands in Redis: ours keep hashes.
+    /// Whether the cookie's value is stored in Redis: ours stores hashes.
     pub(crate) shows_ids: bool,
-    /// Whether the id that the handler sees is the value in the cookie: under our layer it is the
-    /// public id, which opens nothing.
+    /// Whether the id that the handler sees is the cookie's value: under our layer it is the public id,
+    /// which does not authenticate.
     pub(crate) id_is_secret: bool,
 }
 
@@ -178,7 +178,7 @@ pub(crate) async fn differences<A: AsyncFn(&Redis, Router) -> Router>(
     }
 }
 
-/// Sends a request while a slow one is at work; gives the slow one's status.
+/// Sends a request during a slow one, and returns the status of the slow one.
 async fn during(browser: &Browser, gate: &Gate, slow: &str, other: &str) -> u16 {
     let (mut first, mut second) = (browser.clone(), browser.clone());
     let slow = slow.to_owned();

@@ -1,4 +1,4 @@
-//! A browser that keeps every cookie, in the test's own process; and what holds slow handlers back.
+//! A simulated browser that keeps every cookie, and a gate for slow handlers.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use tests::app::infallible;
 use tokio::sync::Notify;
 use tower::ServiceExt;
 
-/// Where a slow handler waits: it tells that it has come, and goes on when told.
+/// A gate at which a slow handler waits: it signals its arrival, and continues when the gate opens.
 #[derive(Default)]
 pub(crate) struct Gate {
     pub(crate) arrived: Notify,
@@ -54,7 +54,7 @@ impl Browser {
         }
     }
 
-    /// The same browser, with the cookie of this name alone.
+    /// The same browser, with only the cookie of this name.
     pub(crate) fn with_only(&self, name: &str) -> Self {
         let mut one = self.clone();
         one.cookies.retain(|other, _| other == name);
@@ -62,7 +62,7 @@ impl Browser {
         one
     }
 
-    /// Sends a request, and takes the answer's cookies in.
+    /// Sends a request, and keeps the cookies of the response.
     pub(crate) async fn get(&mut self, path: &str) -> TestResponse {
         self.send(Method::GET, path).await
     }
@@ -101,7 +101,7 @@ impl Browser {
         }
     }
 
-    /// Sends a request whose answer is 200, and gives its text.
+    /// Sends a request, expects status 200, and returns the text.
     #[track_caller]
     pub(crate) fn text(&mut self, path: &str) -> impl Future<Output = String> {
         let at = std::panic::Location::caller();

@@ -1,4 +1,4 @@
-//! axum-login and axum-messages as they are in the registry, on our layer and a real Redis.
+//! axum-login and axum-messages, unchanged, on our layer and a real Redis.
 
 use std::convert::Infallible;
 
@@ -107,7 +107,7 @@ async fn show_cart(session: TowerSession) -> String {
         .unwrap_or_default()
 }
 
-/// All that asks for a session, above one another.
+/// An app with every kind of session extractor.
 fn app(store: CountingStore<cloakroom_redis::RedisStore>) -> Router {
     Router::new()
         .route("/protected", get(protected))

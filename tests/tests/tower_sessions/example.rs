@@ -1,4 +1,4 @@
-//! The example, run as its readers do.
+//! The axum-login example, run as its readers do.
 
 use tests::client::Client;
 use tests::program::{self, Running};

@@ -1,4 +1,4 @@
-//! An app that knows nothing but `tower_sessions::Session`.
+//! An app that uses only `tower_sessions::Session`.
 
 use std::sync::Arc;
 
@@ -90,7 +90,7 @@ async fn flush(session: Session) -> Page {
 async fn flush_and_set(session: Session, Path((key, value)): Entry) -> Page {
     session.flush().await?;
     session.insert(&key, value).await?;
-    Ok("begun anew")
+    Ok("flushed and set")
 }
 
 async fn cycle(session: Session) -> Page {

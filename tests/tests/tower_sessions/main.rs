@@ -1,4 +1,4 @@
-//! At home with tower-sessions: their layer on our store, and our layer under what is written for
+//! Interoperability with tower-sessions: their layer on our store, and our layer below code that uses
 //! their `Session`, on a real Redis.
 
 mod browser;
@@ -12,7 +12,7 @@ mod suite_014;
 #[allow(clippy::duplicate_mod, reason = "one suite for both versions")]
 mod suite_015;
 
-/// What an app that does not want tower-sessions would otherwise pay for.
+/// Apps without tower-sessions must not have to build it.
 #[test]
 fn cloakroom_does_not_depend_on_tower_sessions() {
     for package in ["cloakroom", "cloakroom-core", "cloakroom-redis"] {

@@ -1,4 +1,4 @@
-//! Both kinds of extractor in one request.
+//! Extractors of both libraries in one request.
 
 use std::time::SystemTime;
 
@@ -41,7 +41,7 @@ async fn three_read(native: Session, one: Session14, two: Session15) -> String {
     format!("{seen:?}")
 }
 
-/// In a session that is there, each sees what the others have put in, once that was saved.
+/// In a stored session, each extractor sees saved changes of the others.
 async fn hand_over(native: Session, one: Session14, two: Session15) {
     native.insert("native", 4).expect("the session works");
     assert_eq!(
@@ -228,7 +228,7 @@ async fn an_oversized_bridged_session_is_an_error_response() {
     assert!(response.set_cookies.is_empty());
 }
 
-/// How many live sessions stand in Redis: tombstones go within a minute.
+/// The number of live sessions in Redis: tombstones expire within a minute.
 fn sessions(redis: &RedisServer) -> usize {
     let keys = redis.keys_with_ttl();
     let minute = std::time::Duration::from_secs(60);

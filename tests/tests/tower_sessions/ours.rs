@@ -1,4 +1,4 @@
-//! What stands below `tower_sessions::Session` and is ours: their layer with our store, our layer with
+//! Our implementations below `tower_sessions::Session`: their layer with our store, and our layer with
 //! the bridge.
 
 use axum::Router;

@@ -1,4 +1,4 @@
-//! A real Redis, and what stands in it.
+//! A real Redis, and its contents.
 
 use cloakroom_redis::RedisStore;
 use tests::redis::RedisServer;
@@ -18,10 +18,10 @@ impl Redis {
     pub(crate) async fn store(&self) -> RedisStore {
         RedisStore::connect(&self.url())
             .await
-            .expect("Redis is there")
+            .expect("Redis is running")
     }
 
-    /// Whether a text stands in any key or value.
+    /// Whether any key or value contains a text.
     pub(crate) fn holds(&self, text: &str) -> bool {
         let keys = self.0.keys_with_ttl();
         assert!(!keys.is_empty());

@@ -1,4 +1,4 @@
-//! The suite with tower-sessions 0.14, also under their layer with their Redis store.
+//! The suite with tower-sessions 0.14, and with their layer on their Redis store.
 
 use axum::Router;
 use cloakroom_tower_sessions::v0_14 as cloakroom_tower_sessions;
@@ -17,10 +17,10 @@ mod handlers;
 mod ours;
 
 async fn their_store(redis: &Redis, app: Router) -> Router {
-    let config = Config::from_url(&redis.url()).expect("Redis is there");
-    let pool = Pool::new(config, None, None, None, 2).expect("Redis is there");
+    let config = Config::from_url(&redis.url()).expect("Redis is running");
+    let pool = Pool::new(config, None, None, None, 2).expect("Redis is running");
     pool.connect();
-    pool.wait_for_connect().await.expect("Redis is there");
+    pool.wait_for_connect().await.expect("Redis is running");
     let store = TheirStore::new(pool);
     app.layer(tower_sessions::SessionManagerLayer::new(store))
 }

@@ -1,4 +1,4 @@
-//! The suite with tower-sessions 0.15, for which there is no Redis store of theirs.
+//! The suite with tower-sessions 0.15, which has no Redis store of its own yet.
 
 use cloakroom_tower_sessions::v0_15 as cloakroom_tower_sessions;
 use tower_sessions_015 as tower_sessions;

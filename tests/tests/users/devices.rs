@@ -1,4 +1,4 @@
-//! With what and from where users sign in.
+//! Device tracking: user agent and address of a session.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -58,16 +58,20 @@ async fn the_list_has_user_agent_and_address(backend: Backend) {
     let mut browser = Browser::new(app(layer.clone()));
     from(&mut browser, "192.0.2.1", signing_in()).await;
     let seen = async || {
-        let list = layer.sessions().of("ada").await.expect("the store answers");
-        let device = list[0].device().expect("it was written down");
+        let list = layer
+            .sessions()
+            .of("ada")
+            .await
+            .expect("the store responds");
+        let device = list[0].device().expect("it was recorded");
         assert_eq!(device.to_string(), "Firefox on Windows 10");
         assert_eq!(device.user_agent(), Some(FIREFOX));
         let first = IpAddr::from([192, 0, 2, 1]);
         assert_eq!(device.address_at_sign_in(), Some(first));
-        device.address().expect("it was written down").to_string()
+        device.address().expect("it was recorded").to_string()
     };
     assert_eq!(seen().await, "192.0.2.1");
-    // Another address is written down with the use of the session, not at every request.
+    // A new address is recorded when last-seen is updated, not with every request.
     from(&mut browser, "192.0.2.2", reading()).await;
     assert_eq!(seen().await, "192.0.2.1");
     backend.clock.advance(hours(3));
@@ -82,7 +86,11 @@ async fn devices_are_not_recorded_by_default(backend: Backend) {
     let layer = backend.layer().await;
     let mut browser = Browser::new(app(layer.clone()));
     from(&mut browser, "192.0.2.1", signing_in()).await;
-    let list = layer.sessions().of("ada").await.expect("the store answers");
+    let list = layer
+        .sessions()
+        .of("ada")
+        .await
+        .expect("the store responds");
     assert!(list[0].device().is_none());
 
     let bare = backend
@@ -93,13 +101,13 @@ async fn devices_are_not_recorded_by_default(backend: Backend) {
     layer.sessions().end(first).await.expect("it ends");
     let mut browser = Browser::new(app(bare.clone()));
     from(&mut browser, "192.0.2.1", signing_in()).await;
-    let list = bare.sessions().of("ada").await.expect("the store answers");
-    let device = list[0].device().expect("its agent was written down");
+    let list = bare.sessions().of("ada").await.expect("the store responds");
+    let device = list[0].device().expect("its user agent was recorded");
     assert_eq!(device.address(), None);
     assert_eq!(device.address_at_sign_in(), None);
 }
 
-/// What the library writes down for itself must not fail a request that only reads.
+/// A failed update of last-seen or device must not fail a request that only reads.
 #[tokio::test]
 async fn a_failed_last_seen_update_does_not_fail_the_request() {
     let fixture = Fixture::memory();

@@ -1,4 +1,4 @@
-//! The token in a header, for clients that are no browsers.
+//! The token in a header, for clients other than browsers.
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -59,7 +59,7 @@ async fn a_client_signs_in_reads_and_signs_out_with_the_header(backend: Backend)
     let layer = backend.layer().await.with_token_header(named());
     let mut client = Browser::new(app(layer));
     let response = send(&mut client, (NAME, ""), sign_in_now).await;
-    let first = token(&response).expect("the answer carries it");
+    let first = token(&response).expect("the response carries it");
     assert_eq!(first.len(), 43);
     assert_eq!(
         response.cookie_change(),
@@ -83,13 +83,13 @@ async fn a_client_signs_in_reads_and_signs_out_with_the_header(backend: Backend)
     assert_eq!(
         token(&response).as_deref(),
         Some(""),
-        "it says that it is over"
+        "it says that the session has ended"
     );
     assert_eq!(response.cookie_change(), CookieChange::Nothing);
     assert_eq!(send(&mut client, (NAME, &second), user_of).await.text(), "");
 }
 
-/// A page of another site cannot set the header, so a request that has it is no browser's form.
+/// A page of another site cannot set the header, so a request with it is not a forged form.
 async fn the_header_takes_precedence_over_the_cookie(backend: Backend) {
     let layer = backend.layer().await.with_token_header(named());
     let mut browser = Browser::new(app(layer));
@@ -103,7 +103,7 @@ async fn the_header_takes_precedence_over_the_cookie(backend: Backend) {
         session.sign_in("bob").await
     })
     .await;
-    let bobs = token(&response).expect("the answer carries it");
+    let bobs = token(&response).expect("the response carries it");
     let response = send(&mut browser, (NAME, &bobs), user_of).await;
     assert_eq!(response.text(), "bob");
     assert_eq!(whoami(&mut browser).await, "ada", "the cookie is as it was");
@@ -116,11 +116,11 @@ async fn without_the_header_the_cookie_is_used(backend: Backend) {
     assert_eq!(response.cookie_change(), CookieChange::Set);
     assert_eq!(token(&response), None);
     assert_eq!(whoami(&mut browser).await, "ada");
-    // The same token opens the same session by either way.
-    let ticket = browser.cookie().expect("it is set").to_owned();
+    // The same token is valid in the cookie and in the header.
+    let token_value = browser.cookie().expect("it is set").to_owned();
     let mut other = browser.on(app(backend.layer().await.with_token_header(named())));
     assert_eq!(
-        send(&mut other, (NAME, &ticket), user_of).await.text(),
+        send(&mut other, (NAME, &token_value), user_of).await.text(),
         "ada"
     );
 }
@@ -135,9 +135,11 @@ async fn a_header_only_layer_ignores_cookies(backend: Backend) {
     let response = browser.request(sign_in_now).await;
     assert_eq!(response.cookie_change(), CookieChange::Nothing);
     assert_eq!(response.vary(), "session-token");
-    let ticket = token(&response).expect("it needs no header to get one");
+    let token_value = token(&response).expect("it needs no header to get one");
     assert_eq!(
-        send(&mut browser, (NAME, &ticket), user_of).await.text(),
+        send(&mut browser, (NAME, &token_value), user_of)
+            .await
+            .text(),
         "ada"
     );
 }
@@ -151,13 +153,13 @@ async fn the_token_can_be_a_bearer_token(backend: Backend) {
     let authorization = AUTHORIZATION.as_str();
     assert_eq!(authorization, "authorization");
     let response = send(&mut client, ("authorization", "Bearer"), sign_in_now).await;
-    let ticket = token(&response).expect("the answer carries it");
-    let bearer = format!("Bearer {ticket}");
+    let token_value = token(&response).expect("the response carries it");
+    let bearer = format!("Bearer {token_value}");
     let response = send(&mut client, ("authorization", &bearer), user_of).await;
     assert_eq!(response.text(), "ada");
     assert_eq!(response.vary(), "cookie, authorization");
-    // Other schemes are the app's own.
-    client.add_cookie(CookieConfig::DEFAULT_NAME, ticket.clone());
+    // Other schemes are left to the app.
+    client.add_cookie(CookieConfig::DEFAULT_NAME, token_value.clone());
     let response = send(&mut client, ("authorization", "Basic YTpi"), user_of).await;
     assert_eq!(response.text(), "ada", "the cookie counts");
 }

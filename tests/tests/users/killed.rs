@@ -1,4 +1,4 @@
-//! A server that is killed at any moment leaves no live session outside of its user's index.
+//! A server that is killed at any moment leaves no live session outside its user's index.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
@@ -14,10 +14,10 @@ use tests::redis::RedisServer;
 
 use super::eventually;
 
-/// How often it is killed in all.
+/// The total number of kills.
 const KILLS: u64 = 1000;
 
-/// So many servers run at a time, and are killed one after the other in each lane.
+/// The number of threads that start and kill servers.
 const LANES: u64 = 4;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,7 +44,7 @@ async fn killing_the_server_leaves_no_session_outside_the_index() {
     check_that_what_is_left_over_goes(&redis).await;
 }
 
-/// Kills a server at a moment of its first thirty milliseconds of work.
+/// Kills a server within its first thirty milliseconds of work.
 fn start_and_kill(url: &str, seed: u64) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_sign_in_load"))
         .args([url, &seed.to_string()])
@@ -57,19 +57,19 @@ fn start_and_kill(url: &str, seed: u64) {
     let stdout = child.stdout.take().expect("it is piped");
     BufReader::new(stdout)
         .read_line(&mut begun)
-        .expect("it tells");
+        .expect("it prints a line");
     assert_eq!(begun, "begun\n");
     thread::sleep(Duration::from_micros(seed.wrapping_mul(7919) % 30_000));
-    child.kill().expect("it runs");
+    child.kill().expect("the server is running");
     child.wait().expect("it ends");
 }
 
 /// The live sessions of all users.
 async fn live(store: &RedisStore) -> HashMap<UserId, Vec<SessionId>> {
-    let index = store.index().expect("it keeps one");
+    let index = store.index().expect("it has an index");
     let mut live: HashMap<UserId, Vec<SessionId>> = HashMap::new();
-    for id in index.everything().await.expect("the store answers") {
-        if let Loaded::Record(record) = store.load(id).await.expect("the store answers")
+    for id in index.everything().await.expect("the store responds") {
+        if let Loaded::Record(record) = store.load(id).await.expect("the store responds")
             && let Some(user) = Authentication::of(record.entries())
         {
             live.entry(user.user().clone()).or_default().push(id);
@@ -80,14 +80,16 @@ async fn live(store: &RedisStore) -> HashMap<UserId, Vec<SessionId>> {
 
 async fn entered(store: &RedisStore, user: &UserId) -> Vec<SessionId> {
     let key = UserKey::new(&Realm::new(CookieConfig::DEFAULT_NAME), user);
-    let index = store.index().expect("it keeps one");
-    index.entered(&key).await.expect("the index answers")
+    let index = store.index().expect("it has an index");
+    index.entered(&key).await.expect("the index responds")
 }
 
 async fn check(redis: &RedisServer) {
-    let store = RedisStore::connect(redis.url()).await.expect("it runs");
+    let store = RedisStore::connect(redis.url())
+        .await
+        .expect("the server is running");
     let live = live(&store).await;
-    assert!(!live.is_empty(), "sessions were begun");
+    assert!(!live.is_empty(), "sessions were created");
     for (user, ids) in live {
         let entered = entered(&store, &user).await;
         for id in ids {
@@ -102,16 +104,18 @@ async fn check(redis: &RedisServer) {
     }
 }
 
-/// Entries without sessions are cleaned up once they are old, whoever left them.
+/// Old entries without a session are removed.
 async fn check_that_what_is_left_over_goes(redis: &RedisServer) {
-    let store = RedisStore::connect(redis.url()).await.expect("it runs");
+    let store = RedisStore::connect(redis.url())
+        .await
+        .expect("the server is running");
     let clock = ManualClock::default();
     clock.advance(minutes(6));
     let layer = SessionLayer::new(store.clone()).with_clock(clock);
     let sessions = layer.sessions();
     for number in 0..5 {
         let user = UserId::from(format!("user {number}"));
-        let alive = sessions.of(&user).await.expect("the store answers").len();
+        let alive = sessions.of(&user).await.expect("the store responds").len();
         let tidy = async || entered(&store, &user).await.len() == alive;
         eventually("the index holds the live sessions and no more", tidy).await;
     }

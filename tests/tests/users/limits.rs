@@ -1,4 +1,4 @@
-//! How many sessions a user may have.
+//! Limits on the number of sessions of a user.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ async fn a_sign_in_over_the_limit_is_rejected(backend: Backend) {
     sign_in(&mut three, "bob").await;
     assert_eq!(whoami(&mut one).await, "ada");
     assert_eq!(whoami(&mut two).await, "ada");
-    // A seat that was given up is free at once.
+    // A sign-out frees its place at once.
     one.request(|session| async move { session.sign_out().await.map(|_| ()) })
         .await;
     sign_in(&mut new(), "ada").await;
@@ -82,7 +82,7 @@ async fn expired_sessions_are_evicted_before_live_ones(backend: Backend) {
     let layer = limited(&backend, SessionLimit::end_oldest(2)).await;
     let mut desk = Browser::new(app(layer.clone()));
     sign_in(&mut desk, "ada").await;
-    // A newer one that nobody uses, and that is soon over.
+    // A newer session that expires soon.
     let mut phone = Browser::new(app(layer.clone()));
     let short = Expiry::idle(Duration::from_secs(1)).absolute(days(9));
     phone
@@ -112,12 +112,12 @@ async fn a_limit_of_five_holds_for_three_hundred_concurrent_sign_ins_on_a_cluste
     burst(&backend, SessionLimit::refuse_more_than(5)).await;
 }
 
-/// Three hundred log-ins of one user at once, on four servers: five sessions are left, and entered.
+/// Three hundred concurrent sign-ins of one user on four servers: five sessions are left and indexed.
 async fn burst(backend: &Backend, limit: SessionLimit) {
     let mut apps = Vec::new();
     for _ in 0..4 {
         let layer = limited(backend, limit).await;
-        // The machine is busy with three hundred requests: none shall give up for that.
+        // The machine is busy with three hundred requests: none should time out for that.
         apps.push(app(layer
             .with_budget(Duration::from_secs(60))
             .expect("it is valid")));
@@ -136,7 +136,7 @@ async fn burst(backend: &Backend, limit: SessionLimit) {
     let mut browsers = Vec::new();
     while let Some(sign_in) = sign_ins.join_next().await {
         let (status, browser) = sign_in.expect("no request panics");
-        // The time limit of a single command may be over on a busy machine; that is no log-in.
+        // On a busy machine a single command may time out; then the sign-in fails.
         assert!(matches!(status, 200 | 409 | 503), "{status}");
         browsers.push(browser);
     }
@@ -150,7 +150,7 @@ async fn burst(backend: &Backend, limit: SessionLimit) {
     eventually("five entries are left", five).await;
 }
 
-/// An entry whose session is about to be stored is not taken for one that was left behind.
+/// An entry whose session is about to be stored is not treated as an orphan.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sign_in_in_progress_counts() {
     let fixture = Fixture::memory();

@@ -1,4 +1,4 @@
-//! A user's sessions, listed.
+//! Lists of a user's sessions.
 
 use cloakroom::{Expiry, SessionId, Sessions, days, hours};
 use tests::app::{Handler, app};
@@ -17,7 +17,7 @@ on_every_store!(
 );
 
 async fn ids(sessions: &Sessions, user: &str) -> Vec<SessionId> {
-    let found = sessions.of(user).await.expect("the store answers");
+    let found = sessions.of(user).await.expect("the store responds");
     found.iter().map(cloakroom::SessionInfo::id).collect()
 }
 
@@ -40,7 +40,7 @@ async fn the_list_is_sorted_by_last_use_and_marks_the_current_session(backend: B
                 let mut text = String::new();
                 for info in sessions.of(&session.require_user()?).await? {
                     assert_eq!(info.user(), session.user().as_ref());
-                    assert!(info.signed_in_at().expect("somebody did") >= info.created_at());
+                    assert!(info.signed_in_at().expect("a user is signed in") >= info.created_at());
                     assert!(info.last_seen() >= info.created_at());
                     assert!(info.last_seen() < info.expires_at());
                     assert!(info.expires_at() <= info.deadline());
@@ -68,10 +68,10 @@ async fn sessions_of_other_users_and_realms_are_not_listed(backend: Backend) {
     assert_eq!(ids(&backend.sessions().await, "ada").await, [adas]);
     assert_eq!(ids(&other.sessions(), "ada").await, [ada_elsewhere]);
     assert_eq!(ids(&backend.sessions().await, "eve").await, []);
-    // And the other app's Ada is not this one's to end.
+    // The session of the other realm cannot be revoked here.
     let sessions = backend.sessions().await;
     let ended = sessions.end_of("ada", ada_elsewhere).await;
-    assert!(!ended.expect("the store answers"));
+    assert!(!ended.expect("the store responds"));
     assert_eq!(ids(&other.sessions(), "ada").await, [ada_elsewhere]);
 }
 
@@ -82,12 +82,12 @@ async fn expired_sessions_are_not_listed_and_their_entries_are_removed(backend: 
     let short = short.expect("it is valid");
     let mut browser = Browser::new(app(short.clone()));
     let old = sign_in(&mut browser, "ada").await;
-    // By the real clock for Redis, and by the test's for the layer.
+    // Redis uses the real clock, and the layer the test's.
     backend.clock.advance(std::time::Duration::from_secs(10));
     assert_eq!(ids(&short.sessions(), "ada").await, []);
     let gone = async || {
         let found = short.sessions().find(old).await;
-        found.expect("the store answers").is_none()
+        found.expect("the store responds").is_none()
     };
     eventually("it is gone from the store, too", gone).await;
     assert_eq!(
@@ -102,7 +102,7 @@ async fn expired_sessions_are_not_listed_and_their_entries_are_removed(backend: 
     eventually("the old entry is removed", cleaned).await;
 }
 
-/// Nobody ever lists this user's sessions, and there is no limit: still the index does not grow.
+/// Without a limit, and if the sessions are never listed, the index must not grow either.
 async fn later_sign_ins_remove_expired_entries(backend: Backend) {
     let second = std::time::Duration::from_secs(1);
     let short = Expiry::idle(second).absolute(days(9));
@@ -137,15 +137,15 @@ async fn any_session_is_found_by_its_id(backend: Backend) {
         .await;
     let sessions = backend.sessions().await;
     let id: SessionId = response.text().parse().expect("it is an id");
-    let found = sessions.find(id).await.expect("the store answers");
+    let found = sessions.find(id).await.expect("the store responds");
     assert_eq!(found.expect("it is there").user(), None);
-    assert!(sessions.end(id).await.expect("the store answers"));
-    assert!(!sessions.end(id).await.expect("the store answers"));
+    assert!(sessions.end(id).await.expect("the store responds"));
+    assert!(!sessions.end(id).await.expect("the store responds"));
     assert!(
         sessions
             .find(id)
             .await
-            .expect("the store answers")
+            .expect("the store responds")
             .is_none()
     );
     assert_eq!(browser.read().await, None);

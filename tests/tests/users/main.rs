@@ -1,5 +1,4 @@
-//! Whose session it is: signing in and out, the user's sessions listed, limited and ended, on every
-//! store.
+//! Users: signing in and out; listing, limiting and revoking their sessions, on every store.
 
 mod devices;
 mod header;
@@ -23,10 +22,10 @@ async fn sign_in(browser: &mut Browser, user: impl Into<UserId>) -> SessionId {
     let user = user.into();
     let response = try_sign_in(browser, user).await;
     assert_eq!(response.status, 200, "{}", response.text());
-    response.text().parse().expect("the answer is the id")
+    response.text().parse().expect("the response is the id")
 }
 
-/// Signs in; the answer is the new session's id.
+/// Signs in; the response is the new session's id.
 async fn try_sign_in(browser: &mut Browser, user: impl Into<UserId>) -> TestResponse {
     let user = user.into();
     browser
@@ -37,7 +36,7 @@ async fn try_sign_in(browser: &mut Browser, user: impl Into<UserId>) -> TestResp
         .await
 }
 
-/// Who is signed in, as the handler sees it; nobody is empty.
+/// The signed-in user in the handler; empty if there is none.
 async fn whoami(browser: &mut Browser) -> String {
     let response = browser.request(user_of).await;
     assert_eq!(response.status, 200, "{}", response.text());
@@ -55,7 +54,7 @@ fn id(session: &Session) -> String {
     session.id().map(|id| id.to_string()).unwrap_or_default()
 }
 
-/// Waits until what happens in the background has happened.
+/// Waits until background work is done.
 async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let began = std::time::Instant::now();
     while !condition().await {

@@ -1,5 +1,5 @@
-//! Random histories of users who sign in and out in several browsers, against a plain model of what
-//! must come of it: in memory and on Redis, with and without a limit.
+//! Random histories of users who sign in and out in several browsers, compared with a simple model: in
+//! memory and on Redis, with and without a limit.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -17,18 +17,18 @@ const BROWSERS: usize = 4;
 const USERS: [&str; 2] = ["ada", "bob"];
 const LIMIT: usize = 2;
 
-/// What somebody does.
+/// One action.
 #[derive(Clone, Debug)]
 enum Action {
     SignIn(usize, usize),
     SignOut(usize),
     Renew(usize),
     Set(usize, u32),
-    /// A user ends the session in a browser, which may be another user's.
+    /// A user revokes the session of a browser, which may be another user's.
     EndOf(usize, usize),
     EndOthers(usize),
     EndAll(usize),
-    /// A quarter of an hour, after which secrets rotate; each browser is used in it.
+    /// A quarter of an hour passes, after which secrets rotate; then each browser is used.
     Time,
 }
 
@@ -47,24 +47,24 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
     prop::collection::vec(action, 1..40)
 }
 
-/// The session of one browser, as the model has it.
+/// The session of one browser in the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct ModelSession {
     user: Option<usize>,
     value: Option<u32>,
-    /// When its id was issued: the oldest makes room.
+    /// When its id was issued: the oldest session is evicted.
     created: usize,
 }
 
-/// What must be: the session of each browser, if it has one that lives; and whether the browser's
-/// ticket is one of a session that has just ended, with which nothing begins.
+/// The expected state: the live session of each browser, and whether the browser's cookie is of a
+/// session that has just ended, with which no new session is created.
 #[derive(Debug, Default)]
 struct Model {
     sessions_in: [Option<ModelSession>; BROWSERS],
     stale: [bool; BROWSERS],
     limited: bool,
-    /// Whether the store goes by the test's clock, so that in a quarter of an hour its tombstones are
-    /// gone, and a stale ticket is an unknown one.
+    /// Whether the store uses the test's clock, so that tombstones expire within a quarter of an hour,
+    /// and a stale cookie becomes an unknown one.
     tombstones_expire: bool,
     now: usize,
 }
@@ -154,7 +154,7 @@ impl Model {
     }
 }
 
-/// What is: real browsers on a real layer.
+/// The actual state: browsers on a real layer.
 struct Deployment<'a> {
     backend: &'a Backend,
     sessions: Sessions,
@@ -172,7 +172,7 @@ impl<'a> Deployment<'a> {
     }
 
     async fn apply(&mut self, action: &Action) {
-        // So that no two ids are of one moment.
+        // So that all ids have different times.
         self.backend.clock.advance(Duration::from_millis(2));
         match *action {
             Action::SignIn(browser, user) => {
@@ -200,7 +200,7 @@ impl<'a> Deployment<'a> {
                     self.sessions
                         .end_of(USERS[user], id)
                         .await
-                        .expect("it answers");
+                        .expect("the command succeeds");
                 }
             }
             Action::EndOthers(browser) => {
@@ -215,11 +215,11 @@ impl<'a> Deployment<'a> {
             }
             Action::EndAll(user) => {
                 let ended = self.sessions.end_all(USERS[user], EndedBy::Admin);
-                ended.await.expect("it answers");
+                ended.await.expect("the command succeeds");
             }
             Action::Time => {
                 self.backend.clock.advance(minutes(15));
-                // Twice: a new secret is handed out, and then presented.
+                // Twice: a new secret is sent to the browser, and then presented.
                 for browser in 0..BROWSERS * 2 {
                     self.view(browser % BROWSERS).await;
                 }
@@ -234,7 +234,7 @@ impl<'a> Deployment<'a> {
         response.text().parse().ok()
     }
 
-    /// Who is signed in in a browser, and what its session holds.
+    /// The signed-in user and the entry of a browser's session.
     async fn view(&mut self, browser: usize) -> String {
         let view = async |session: cloakroom::Session| {
             Ok(format!(

@@ -1,4 +1,4 @@
-//! How long ago somebody signed in, and how long sessions live: by whom they are.
+//! Recent sign-ins, and the expiry of anonymous sessions.
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -37,10 +37,10 @@ async fn a_sensitive_action_needs_a_recent_sign_in(backend: Backend) {
     sign_in(&mut browser, "ada").await;
     assert_eq!(guarded(&mut browser).await, 200);
     backend.clock.advance(minutes(10));
-    assert_eq!(guarded(&mut browser).await, 200, "to the very minute");
+    assert_eq!(guarded(&mut browser).await, 200, "exactly ten minutes");
     backend.clock.advance(std::time::Duration::from_millis(1));
     assert_eq!(guarded(&mut browser).await, 401);
-    // Using the session, and renewing it, is not signing in.
+    // Neither use nor renewal counts as signing in.
     browser
         .request(|session| async move { session.renew() })
         .await;
@@ -48,7 +48,7 @@ async fn a_sensitive_action_needs_a_recent_sign_in(backend: Backend) {
     assert_eq!(guarded(&mut browser).await, 401);
     sign_in(&mut browser, "ada").await;
     assert_eq!(guarded(&mut browser).await, 200);
-    assert_eq!(browser.read().await, Some(1), "nothing was lost over it");
+    assert_eq!(browser.read().await, Some(1), "no data was lost");
 }
 
 /// RFC 9110, section 15.5.2.
@@ -128,7 +128,7 @@ async fn anonymous_sessions_expire_sooner(backend: Backend) {
     let mut nobody = nobody.on(browser_app(&backend).await);
     assert_eq!(nobody.read().await, Some(1));
     backend.clock.advance(minutes(21));
-    assert_eq!(nobody.read().await, None, "the rule of now counts");
+    assert_eq!(nobody.read().await, None, "the current expiry applies");
 }
 
 async fn browser_app(backend: &Backend) -> axum::Router {

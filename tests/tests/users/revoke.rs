@@ -1,4 +1,4 @@
-//! A user's sessions, ended from elsewhere.
+//! Revoking a user's sessions.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,21 +30,21 @@ async fn a_session_is_revoked_only_by_its_own_user(backend: Backend) {
         !sessions
             .end_of("ada", bobs)
             .await
-            .expect("the store answers")
+            .expect("the store responds")
     );
     assert_eq!(whoami(&mut bob).await, "bob");
     assert!(
         sessions
             .end_of("ada", adas)
             .await
-            .expect("the store answers")
+            .expect("the store responds")
     );
     assert_eq!(whoami(&mut ada).await, "");
     assert!(
         !sessions
             .end_of("ada", adas)
             .await
-            .expect("the store answers")
+            .expect("the store responds")
     );
     let forgotten = async || backend.entered("ada").await.is_empty();
     eventually("the entry is removed", forgotten).await;
@@ -104,7 +104,7 @@ async fn revoking_all_takes_effect_on_every_server(backend: Backend) {
         assert_eq!(
             response.cookie_change(),
             CookieChange::Nothing,
-            "nothing begins on a stale cookie"
+            "a stale cookie creates no session"
         );
     }
     assert_eq!(end_all().await, 0);
@@ -112,7 +112,7 @@ async fn revoking_all_takes_effect_on_every_server(backend: Backend) {
     eventually("the entries are removed", forgotten).await;
 }
 
-/// Sessions are renewed as fast as can be, on several servers, while all of them are ended.
+/// Sessions are renewed as fast as possible on several servers, while all of them are revoked.
 async fn a_concurrent_renewal_escapes_no_revocation(backend: Backend) {
     for _ in 0..20 {
         let stop = Arc::new(AtomicBool::new(false));
@@ -140,26 +140,26 @@ async fn a_concurrent_renewal_escapes_no_revocation(backend: Backend) {
             let mut browser = task.await.expect("no request panics");
             assert_eq!(whoami(&mut browser).await, "");
         }
-        // The successor in a renewal that was too late is taken back beside the request; nobody holds
-        // its token.
+        // A renewal that was too late rolls its new session back in the background; no client has its
+        // token.
         let taken_back = async || sessions.count("ada").await.expect("it counts") == 0;
         eventually("no session is left", taken_back).await;
     }
 }
 
-/// ASVS 5.0, 7.2.1: only the secret opens a session, and only the app's own calls end one.
+/// ASVS 5.0, 7.2.1: only the secret authenticates a session, and only the app's own calls end one.
 async fn knowing_an_id_grants_nothing(backend: Backend) {
     let mut ada = backend.browser().await;
     let id = sign_in(&mut ada, "ada").await;
     let cookie = ada.cookie().expect("she has one").to_owned();
-    // The id is the first half of the token; the secret is made up.
+    // The id is the first half of the token; the secret is invented.
     let forged = format!("{}{}", &cookie[..22], "A".repeat(21));
     assert!(cloakroom::core::Token::parse(&forged).is_some_and(|token| token.id() == id));
-    let mut thief = backend.browser().await;
-    thief.add_cookie("__Host-Http-id", forged);
-    assert_eq!(whoami(&mut thief).await, "");
+    let mut attacker = backend.browser().await;
+    attacker.add_cookie("__Host-Http-id", forged);
+    assert_eq!(whoami(&mut attacker).await, "");
     for _ in 0..3 {
-        thief
+        attacker
             .request(|session| async move {
                 session.renew()?;
                 session.sign_out().await.map(|_| ())
@@ -169,7 +169,8 @@ async fn knowing_an_id_grants_nothing(backend: Backend) {
     assert_eq!(whoami(&mut ada).await, "ada");
 }
 
-/// A log-in stands between its entry and its session while all sessions of the user are ended.
+/// A sign-in has added its index entry but not stored its session while all sessions of the user are
+/// revoked.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sign_in_in_progress_is_rejected_when_all_are_revoked() {
     let fixture = Fixture::memory();
@@ -199,7 +200,7 @@ async fn a_sign_in_in_progress_is_rejected_when_all_are_revoked() {
         fixture.store.inner().users() == 0
     })
     .await;
-    // And a moment later it works.
+    // A later sign-in works.
     sign_in(&mut browser, "ada").await;
 }
 
@@ -224,7 +225,7 @@ async fn a_failed_revocation_does_not_stop_the_others() {
     );
 }
 
-/// The same on top of a session that somebody has, which stays as it is.
+/// The same with a previous session, which is kept.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rejected_sign_in_keeps_the_previous_session() {
     let fixture = Fixture::memory();
@@ -260,7 +261,7 @@ async fn a_store_without_an_index_can_sign_in_and_reports_unsupported_calls() {
     assert!(limited.is_err());
 }
 
-/// A store that keeps sessions, and nothing else.
+/// A store without an index and a bus.
 #[derive(Debug)]
 struct Plain(cloakroom::MemoryStore);
 

@@ -1,4 +1,4 @@
-//! Everything of an app, ended after a leak.
+//! Revoking all sessions of an app.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tests::browser::CookieChange;
 
 use super::{sign_in, try_sign_in, whoami};
 
-/// As long as the documentation says, and a little.
+/// As long as documented, with some slack.
 const LONGEST: Duration = Duration::from_secs(12);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -34,13 +34,13 @@ async fn everything_ends(backend: Backend) {
     nobody
         .request(|session| async move { session.insert("n", 1) })
         .await;
-    // These servers have looked at the epoch just now.
+    // These servers have just read the revocation time.
     for browser in &mut browsers {
         assert_ne!(whoami(browser).await, "");
     }
     let sessions = backend.sessions().await;
     let began = std::time::Instant::now();
-    // The clock of the test stands still: it must move for the epoch to begin.
+    // The manual clock must advance, or the revocation time is never reached.
     let clock = backend.clock.clone();
     let ticking = tokio::spawn(async move {
         loop {
@@ -67,7 +67,7 @@ async fn everything_ends(backend: Backend) {
     ticking.abort();
 }
 
-/// A record comes back, as from a backup: nobody is signed in for it.
+/// A record is restored, as from a backup: it authenticates nobody.
 #[tokio::test(start_paused = true)]
 async fn a_session_restored_from_a_backup_stays_revoked() {
     let fixture = Fixture::memory();
@@ -88,7 +88,7 @@ async fn a_session_restored_from_a_backup_stays_revoked() {
         sessions
             .find(id)
             .await
-            .expect("the store answers")
+            .expect("the store responds")
             .is_none()
     );
     assert_eq!(whoami(&mut browser).await, "");
@@ -96,7 +96,7 @@ async fn a_session_restored_from_a_backup_stays_revoked() {
     assert_eq!(whoami(&mut browser).await, "ada");
 }
 
-/// While it is under way, nobody signs in, and who is refused keeps the cookie.
+/// While everyone is being revoked, sign-ins fail without changing the cookie.
 #[tokio::test(start_paused = true)]
 async fn sign_in_fails_while_everyone_is_being_revoked() {
     let fixture = Fixture::memory();
@@ -119,14 +119,14 @@ async fn sign_in_fails_while_everyone_is_being_revoked() {
     sign_in(&mut other, "bob").await;
 }
 
-/// A server that has no idea of the epoch asks before it trusts a session.
+/// A server whose knowledge of the revocation time is stale rereads it before it trusts a session.
 #[tokio::test(start_paused = true)]
 async fn a_server_with_stale_knowledge_rereads_before_it_serves() {
     let fixture = Fixture::memory();
     let mut asleep = fixture.browser();
     sign_in(&mut asleep, "ada").await;
     assert_eq!(whoami(&mut asleep).await, "ada");
-    // Only the epoch is written: the sweep has not come that far.
+    // Only the revocation time is stored; the sessions are not deleted yet.
     let store: &MemoryStore = fixture.store.inner();
     let epoch = cloakroom::core::UserIndex::begin_epoch(
         store,

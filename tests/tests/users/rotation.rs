@@ -1,4 +1,4 @@
-//! Secrets that change in place, and what a thief makes of them.
+//! Token rotation and reuse detection.
 
 use std::time::Duration;
 
@@ -50,7 +50,11 @@ async fn the_secret_rotates_without_interruption(backend: Backend) {
     let mut held = vec![cookie(&browser)];
     for _ in 0..3 {
         assert_eq!(whoami(&mut browser).await, "ada");
-        assert_eq!(cookie(&browser), held[held.len() - 1], "it is young");
+        assert_eq!(
+            cookie(&browser),
+            held[held.len() - 1],
+            "the secret is not due yet"
+        );
         backend.clock.advance(EVERY);
         let response = browser.request(super::user_of).await;
         assert_eq!(response.text(), "ada");
@@ -62,17 +66,17 @@ async fn the_secret_rotates_without_interruption(backend: Backend) {
         assert_eq!(
             response.cookie_change(),
             CookieChange::Nothing,
-            "once it is presented"
+            "once the new secret was presented"
         );
     }
-    // It is the same session all the time: the id is the first half of each token.
+    // It is always the same session: the id is the first half of each token.
     assert!(held.iter().all(|token| token[..21] == held[0][..21]));
     assert_eq!(backend.entered("ada").await.len(), 1);
 }
 
 async fn reuse_of_a_stolen_cookie_is_detected(backend: Backend) {
     let mut owner = signed_in(&backend).await;
-    let mut thief = owner.clone();
+    let mut attacker = owner.clone();
     let layer = rotating(&backend).await;
     let mut events = backend.listen(&layer).await;
     backend.clock.advance(EVERY);
@@ -80,18 +84,22 @@ async fn reuse_of_a_stolen_cookie_is_detected(backend: Backend) {
     whoami(&mut owner).await;
     backend.clock.advance(GRACE);
     assert_eq!(whoami(&mut owner).await, "ada");
-    assert_eq!(whoami(&mut thief).await, "", "nothing for the thief");
-    assert_eq!(whoami(&mut owner).await, "", "nor for who could be one");
+    assert_eq!(
+        whoami(&mut attacker).await,
+        "",
+        "the stolen cookie is rejected"
+    );
+    assert_eq!(whoami(&mut owner).await, "", "nor for a possible attacker");
     let stolen = loop {
         let event = tokio::time::timeout(Duration::from_secs(10), events.next()).await;
-        let event = event.expect("it is told").expect("the bus is open");
+        let event = event.expect("the event arrives").expect("the bus is open");
         if let SessionEvent::Ended { user, reason, .. } = event {
             break (user.map(|user| user.to_string()), reason.as_str());
         }
     };
     assert_eq!(stolen, (Some("ada".to_owned()), "stolen"));
-    // The thief cannot begin anything on it.
-    let response = thief
+    // No new session is created with the stolen cookie.
+    let response = attacker
         .request(|session| async move { session.insert("n", 1) })
         .await;
     assert_eq!(response.cookie_change(), CookieChange::Nothing);
@@ -99,17 +107,17 @@ async fn reuse_of_a_stolen_cookie_is_detected(backend: Backend) {
 
 async fn reuse_is_detected_when_the_attacker_rotates_first(backend: Backend) {
     let mut owner = signed_in(&backend).await;
-    let mut thief = owner.clone();
+    let mut attacker = owner.clone();
     backend.clock.advance(EVERY);
-    whoami(&mut thief).await;
-    whoami(&mut thief).await;
+    whoami(&mut attacker).await;
+    whoami(&mut attacker).await;
     backend.clock.advance(GRACE);
     assert_eq!(whoami(&mut owner).await, "");
-    assert_eq!(whoami(&mut thief).await, "");
+    assert_eq!(whoami(&mut attacker).await, "");
 }
 
-/// Tabs, images and scripts of one browser, on two servers, some of them slow: all send the cookie
-/// that they know.
+/// Tabs, images and scripts of one browser on two servers, some of them slow: each sends the cookie that
+/// it knows.
 async fn a_thousand_requests_across_a_rotation_stay_signed_in(backend: Backend) {
     let mut browser = signed_in(&backend).await;
     let long = Duration::from_secs(60);
@@ -149,7 +157,7 @@ async fn a_thousand_requests_across_a_rotation_stay_signed_in(backend: Backend) 
             );
         }
     }
-    let newest = newest.expect("one was handed out");
+    let newest = newest.expect("a new one was set");
     browser = Browser::new(apps[0].clone());
     browser.add_cookie("__Host-Http-id", newest);
     assert_eq!(whoami(&mut browser).await, "ada");
@@ -158,7 +166,7 @@ async fn a_thousand_requests_across_a_rotation_stay_signed_in(backend: Backend) 
 
 async fn a_lost_response_does_not_end_the_session(backend: Backend) {
     let browser = signed_in(&backend).await;
-    // Each of these is a request whose answer never arrives.
+    // Each of these is a request whose response is lost.
     for _ in 0..5 {
         backend.clock.advance(EVERY);
         assert_eq!(whoami(&mut browser.clone()).await, "ada");
@@ -214,7 +222,7 @@ async fn a_renewal_starts_with_a_new_secret(backend: Backend) {
     assert_eq!(whoami(&mut old).await, "");
     backend.clock.advance(GRACE * 2);
     assert_eq!(whoami(&mut old).await, "");
-    assert_eq!(whoami(&mut browser).await, "ada", "and that was no theft");
+    assert_eq!(whoami(&mut browser).await, "ada", "and that was no reuse");
 }
 
 async fn a_detached_session_survives_rotations(backend: Backend) {
@@ -241,7 +249,7 @@ async fn a_detached_session_survives_rotations(backend: Backend) {
     assert_eq!(whoami(&mut browser).await, "ada");
 }
 
-/// A page that is answered late must not hand out the ticket of a session that has been renewed.
+/// A late response must not set the cookie of a session that has been renewed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_request_sets_no_cookie_after_a_renewal() {
     let fixture = Fixture::memory();
@@ -254,7 +262,7 @@ async fn a_slow_request_sets_no_cookie_after_a_renewal() {
     let mut browser = Browser::new(app(layer()));
     sign_in(&mut browser, "ada").await;
     fixture.clock.advance(EVERY);
-    // The rotation has begun, and its answer was lost: the old secret is still good.
+    // The rotation has started, and its response was lost: the old secret is still valid.
     whoami(&mut browser.clone()).await;
     let gate = tests::faulty_store::Gate::new();
     let (mut slow, held) = (browser.clone(), gate.clone());

@@ -1,4 +1,4 @@
-//! Signing in: a new ticket, the user's name on it, and nothing of anybody else's.
+//! Signing in.
 
 use cloakroom::core::StoreErrorKind;
 use cloakroom::{Expiry, SessionErrorKind, UserId, days, hours, minutes};
@@ -37,7 +37,7 @@ async fn signing_in_renews_the_token_and_keeps_the_data(backend: Backend) {
             assert_ne!(id(&session), before);
             assert_eq!(session.user(), Some(UserId::from("ada")));
             assert!(session.signed_in_at().is_some());
-            // An edit after it is of the new session.
+            // A later edit belongs to the new session.
             session.insert("l", 9)
         })
         .await;
@@ -58,7 +58,7 @@ async fn signing_in_renews_the_token_and_keeps_the_data(backend: Backend) {
     assert_eq!(
         whoami(&mut old.clone()).await,
         "",
-        "the old ticket opens nothing"
+        "the old token is invalid"
     );
     assert_eq!(backend.entered("ada").await.len(), 1);
 }
@@ -131,7 +131,7 @@ async fn signing_in_can_discard_the_data(backend: Backend) {
     assert_eq!(keys.text(), "after");
 }
 
-/// A page that was open while the session ended elsewhere has a log-in form, too.
+/// A page that was open while the session ended elsewhere can have a sign-in form, too.
 async fn a_stale_cookie_can_sign_in(backend: Backend) {
     let mut browser = backend.browser().await;
     sign_in(&mut browser, "ada").await;
@@ -201,7 +201,7 @@ async fn signing_in_restarts_the_expiry_and_can_choose_it(backend: Backend) {
     assert_eq!(whoami(&mut browser).await, "ada");
 }
 
-/// Or an entry would be cleaned away while its session lives.
+/// Otherwise the entry of a live session would be removed.
 async fn a_later_deadline_extends_the_index_entry(backend: Backend) {
     let layer = backend
         .layer()
@@ -214,7 +214,7 @@ async fn a_later_deadline_extends_the_index_entry(backend: Backend) {
         .request(move |session| async move { session.set_expiry(longer) })
         .await;
     backend.clock.advance(days(5));
-    // Another log-in sweeps what is past its deadline.
+    // Another sign-in removes entries past their deadline.
     let mut other = backend.browser().await;
     let other = sign_in(&mut other, "ada").await;
     let mut entered = backend.entered("ada").await;
@@ -244,7 +244,7 @@ async fn clearing_the_session_does_not_sign_out(backend: Backend) {
     assert_eq!(whoami(&mut browser).await, "ada");
 }
 
-/// The steps of signing in on top of a session, each failing in turn.
+/// Each step of signing in with a previous session fails in turn.
 #[tokio::test]
 async fn a_failed_sign_in_changes_nothing() {
     for (verb, fault) in [
@@ -262,15 +262,15 @@ async fn a_failed_sign_in_changes_nothing() {
         assert_eq!(whoami(&mut browser).await, "");
         assert_eq!(browser.read().await, Some(1));
         let sessions = fixture.layer().sessions();
-        eventually("the new session is taken back", async || {
-            sessions.count("ada").await.expect("the store answers") == 0
+        eventually("the new session is rolled back", async || {
+            sessions.count("ada").await.expect("the store responds") == 0
                 && fixture.store.inner().users() == 0
         })
         .await;
     }
 }
 
-/// A handler that catches the error goes on with the session of before.
+/// A handler that catches the error continues with the previous session.
 #[tokio::test]
 async fn edits_before_a_failed_sign_in_are_still_saved() {
     let fixture = Fixture::memory();
@@ -292,7 +292,7 @@ async fn edits_before_a_failed_sign_in_are_still_saved() {
     assert_eq!(whoami(&mut browser).await, "");
 }
 
-/// What was awaited stands, also when the handler fails afterwards.
+/// An awaited sign-in stands, also if the handler fails afterwards.
 #[tokio::test]
 async fn an_awaited_sign_in_stands_when_the_handler_fails() {
     let fixture = Fixture::memory();
@@ -328,7 +328,7 @@ async fn signing_in_costs_a_load_a_create_and_an_end() {
     );
 }
 
-/// A full session is no reason not to let its owner in.
+/// A full session must not prevent its user from signing in.
 #[tokio::test]
 async fn a_full_session_can_sign_in() {
     let fixture = Fixture::memory();
@@ -357,7 +357,7 @@ async fn a_full_session_can_sign_in() {
         })
         .await;
     assert_eq!(response.text(), "true");
-    // But a name that no store would give back is refused.
+    // But a user id that is too large to be stored is rejected.
     let response = try_sign_in(&mut browser, "x".repeat(2 << 20)).await;
     assert_eq!(response.status, 500);
     assert_eq!(whoami(&mut browser).await, "ada");

@@ -1,4 +1,4 @@
-//! What the requests do that are cut off, and what is seen of a session.
+//! The requests that are cancelled, and views of their session.
 
 use std::fmt;
 
@@ -11,17 +11,17 @@ use tests::browser::Browser;
 pub(crate) enum Action {
     /// Reads.
     Look,
-    /// Reads, when the session was not used for so long that this is written down.
+    /// Reads, when an update of last-seen is due.
     Touch,
     /// Edits.
     Count,
-    /// Edits and saves, and edits once more.
+    /// Edits, saves, and edits again.
     CountTwice,
     /// Edits and renews.
     Renew,
     /// Ends the session.
     Destroy,
-    /// Begins a session, with somebody who has none.
+    /// Creates a session in a browser without one.
     Begin,
 }
 
@@ -36,7 +36,7 @@ impl Action {
         Self::Begin,
     ];
 
-    /// How often it counts.
+    /// How often it increments the counter.
     pub(crate) const fn counts(self) -> u32 {
         match self {
             Self::Count | Self::Renew => 1,
@@ -45,7 +45,7 @@ impl Action {
         }
     }
 
-    /// What the handler does. `sign` tells this request from others. The answer is what it has seen.
+    /// The handler. `tag` identifies the request. The response is what it has read.
     pub(crate) fn handler(self, tag: u32) -> Handler {
         Handler::session(async move |session| {
             match self {
@@ -71,9 +71,9 @@ impl Action {
     }
 }
 
-/// Counts on, and writes two entries that belong together.
+/// Increments the counter, and writes two entries that must stay equal.
 fn count(session: &Session, tag: u32) -> Result<(), SessionError> {
-    // What is over is not begun again.
+    // An ended session is not created again.
     if session.contains("mark") {
         session.update("n", |n: Option<u32>| n.unwrap_or(0) + 1)?;
         session.insert("left", tag)?;
@@ -90,7 +90,7 @@ fn begin(session: &Session, owner: &str) -> Result<(), SessionError> {
 /// What a session holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct View {
-    /// Whose it is; nothing, if it is nobody's.
+    /// The user of the session; empty if there is no session.
     pub(crate) owner: String,
     pub(crate) n: u32,
     pub(crate) left: u32,
@@ -127,14 +127,14 @@ impl fmt::Display for View {
     }
 }
 
-/// Somebody with a session.
+/// A browser with a session.
 #[derive(Clone, Debug)]
 pub(crate) struct TestUser {
     pub(crate) browser: Browser,
     pub(crate) owner: String,
-    /// How often it was counted and said so.
+    /// Acknowledged increments.
     pub(crate) counted: u32,
-    /// How often it was perhaps counted.
+    /// Increments with unknown outcome.
     pub(crate) maybe_counted: u32,
 }
 
@@ -152,7 +152,7 @@ impl TestUser {
         }
     }
 
-    /// Counts, undisturbed, and checks that it was answered with its own session.
+    /// Increments the counter undisturbed, and checks that the response is of its own session.
     pub(crate) async fn count_undisturbed(&mut self, tag: u32) {
         let response = self.browser.request_with(Action::Count.handler(tag)).await;
         assert_eq!(response.status, 200, "{}", self.owner);
@@ -166,7 +166,7 @@ impl TestUser {
         assert_eq!(View::parse(response.text()), expected);
     }
 
-    /// Checks what its session is seen to hold.
+    /// Checks a view of its session.
     pub(crate) fn check(&self, seen: &View) {
         assert_eq!(seen.owner, self.owner, "somebody else's session: {seen:?}");
         assert_eq!(seen.left, seen.right, "half of an edit: {seen:?}");
@@ -175,7 +175,7 @@ impl TestUser {
     }
 }
 
-/// What a browser's cookie opens; nothing, if the session is over.
+/// A view of a browser's session; `None` if it has ended.
 pub(crate) async fn look(mut browser: Browser) -> Option<View> {
     let response = browser.request_with(Action::Look.handler(0)).await;
     assert_eq!(response.status, 200, "{}", response.text());

@@ -1,4 +1,4 @@
-//! When a request is cut off.
+//! When a request is cancelled.
 
 use std::future::{Future, poll_fn};
 use std::task::Poll;
@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 /// When a future is dropped.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Cut {
-    /// After it was polled so many times: it has sent something, perhaps.
+    /// After it was polled this many times: it may have sent a command.
     Polled(usize),
-    /// When it would have been polled once more: an answer has come in that nobody has seen.
+    /// When it would be polled again after this many polls: a reply has arrived and is not read.
     Woken(usize),
-    /// After so much time, wherever it is.
+    /// After this time.
     After(Duration),
 }
 
 impl Cut {
-    /// The result of the future, if it is ready before it is cut off.
+    /// The result of the future, if it completes before it is dropped.
     pub(crate) async fn of<T>(self, future: impl Future<Output = T>) -> Option<T> {
         let mut future = Box::pin(future);
         let begin = Instant::now();
@@ -34,7 +34,7 @@ impl Cut {
                 Self::Polled(most) => polls == most,
                 Self::Woken(_) => false,
                 Self::After(time) => {
-                    // A timer of the runtime counts in milliseconds, which is too coarse.
+                    // The runtime's timers have a resolution of a millisecond, which is too coarse.
                     cx.waker().wake_by_ref();
                     begin.elapsed() >= time
                 }
@@ -49,8 +49,8 @@ impl Cut {
     }
 }
 
-/// Cuts a request off at its first await, then at its second, and so on until it is answered; then
-/// from the beginning, in the other way.
+/// Cancels a request at its first await, then at its second, and so on until it completes; then starts
+/// over in the other mode.
 #[derive(Debug, Default)]
 pub(crate) struct CutSequence {
     polls: usize,

@@ -1,4 +1,4 @@
-//! Two servers on one Redis, each with one connection, and who comes there.
+//! Two servers on one Redis, each with one connection, and their clients.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -19,10 +19,10 @@ use tokio::task::yield_now;
 use super::action::{Action, TestUser, View, look};
 use super::cut::Cut;
 
-/// How many others use the connection on which requests are cut off.
+/// How many other clients use the connection on which requests are cancelled.
 const BYSTANDERS: usize = 3;
 
-/// All keys with their times to live and their values, in one command.
+/// A script that returns all keys with TTL and value.
 const EVERYTHING: &str = "
     local all = {}
     for _, key in ipairs(redis.call('KEYS', '*')) do
@@ -33,7 +33,7 @@ const EVERYTHING: &str = "
 pub(crate) struct Harness {
     redis: RedisServer,
     stores: [CountingStore<RedisStore>; 2],
-    /// The tasks of the connections.
+    /// The number of tasks of the connections.
     tasks: usize,
 }
 
@@ -42,7 +42,7 @@ impl Harness {
         let redis = RedisServer::start();
         let connect = async || {
             let store = RedisStore::connect(redis.url()).await;
-            CountingStore::new(store.expect("it runs"))
+            CountingStore::new(store.expect("the server is running"))
         };
         let stores = [connect().await, connect().await];
         let mut harness = Self {
@@ -50,7 +50,7 @@ impl Harness {
             stores,
             tasks: 0,
         };
-        // Both connections are in use, and all their tasks run.
+        // Uses both connections, so that all their tasks are running.
         for (number, app) in harness
             .apps(&ManualClock::default())
             .into_iter()
@@ -75,16 +75,16 @@ impl Harness {
         }
     }
 
-    /// Waits until all that goes on without a request is done.
+    /// Waits until all background tasks are done.
     async fn settled(&self) {
         let deadline = Instant::now() + Duration::from_secs(30);
         while alive_tasks() > self.tasks {
-            assert!(Instant::now() < deadline, "something never ends");
+            assert!(Instant::now() < deadline, "a background task never ends");
             yield_now().await;
         }
     }
 
-    /// Checks all that Redis holds, and removes it.
+    /// Checks all keys in Redis, and deletes them.
     fn clear(&self) {
         let mut live: BTreeMap<String, u32> = BTreeMap::new();
         for kept in self.redis.command(&["EVAL", EVERYTHING, "0"]).list() {
@@ -103,7 +103,7 @@ impl Harness {
     }
 }
 
-/// How many tasks are alive when nothing is left to be done beside a request: the fewest of a while.
+/// The number of tasks without any background work: the minimum over some time.
 async fn fewest_tasks() -> usize {
     let began = Instant::now();
     let mut fewest = alive_tasks();
@@ -118,15 +118,15 @@ fn alive_tasks() -> usize {
     Handle::current().metrics().num_alive_tasks()
 }
 
-/// Some requests, on sessions that begin with the evening.
+/// A round of requests, on new sessions.
 pub(crate) struct Round<'a> {
     harness: &'a Harness,
     clock: ManualClock,
     apps: [Router; 2],
     bystanders: Vec<TestUser>,
-    /// Whose requests are cut off.
+    /// The user whose requests are cancelled.
     user: TestUser,
-    /// Who has a cookie of a session that is over.
+    /// Browsers with a cookie of an ended session.
     ended: Vec<Browser>,
     tags: u32,
 }
@@ -148,10 +148,10 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Takes in a request, cuts it off, and looks at what is left. Tells whether it was answered.
+    /// Runs a request, cancels it, and checks the state afterwards. Returns whether it completed.
     pub(crate) async fn run_request(&mut self, action: Action, cut: Cut, concurrent: bool) -> bool {
         if action == Action::Touch {
-            // More than the tenth of a day after which a use is written down.
+            // More than a tenth of a day, after which last-seen is updated.
             self.clock.advance(hours(3));
         }
         let mut browser = match action {
@@ -182,8 +182,8 @@ impl<'a> Round<'a> {
         answered
     }
 
-    /// Other requests of the guest's session, on both servers. How many have counted, and how many
-    /// perhaps.
+    /// Concurrent requests of the same session on both servers. Returns how many have incremented the
+    /// counter, and how many may have.
     async fn concurrent_requests(&self, tags: &[u32]) -> (u32, u32) {
         let (mut counted, mut maybe_counted) = (0, 0);
         for (number, tag) in tags.iter().enumerate() {
@@ -235,9 +235,9 @@ impl<'a> Round<'a> {
         }
         self.harness.clear_commands();
         let seen = self.look(&self.user.browser).await;
-        self.user.check(&seen.expect("nobody ended it"));
+        self.user.check(&seen.expect("it was not ended"));
         for store in &self.harness.stores {
-            assert_eq!(store.take_verbs(), [Verb::Load], "the use is written down");
+            assert_eq!(store.take_verbs(), [Verb::Load], "last-seen is up to date");
         }
     }
 
@@ -254,7 +254,7 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// What a browser's cookie opens, here and there.
+    /// A view of a browser's session, which must be the same on both servers.
     async fn look(&self, browser: &Browser) -> Option<View> {
         let here = look(browser.on(self.apps[0].clone())).await;
         let there = look(browser.on(self.apps[1].clone())).await;
@@ -267,16 +267,16 @@ impl<'a> Round<'a> {
         self.user = TestUser::begin(Browser::new(self.apps[0].clone()), owner).await;
     }
 
-    /// Looks once more at all that was.
+    /// Checks that every ended session stays ended.
     pub(crate) async fn end(self) {
         for ended in &self.ended {
-            assert_eq!(self.look(ended).await, None, "what is over stays over");
+            assert_eq!(self.look(ended).await, None, "an ended session stays ended");
         }
         self.harness.clear();
     }
 }
 
-/// How many requests were dropped, and how many answered.
+/// How many requests were dropped, and how many completed.
 #[derive(Debug, Default)]
 pub(crate) struct Tally(BTreeMap<String, [u32; 2]>);
 
@@ -286,7 +286,7 @@ impl Tally {
         counts[usize::from(answered)] += 1;
     }
 
-    /// Every kind of request was dropped, and answered.
+    /// Checks that every kind of request was dropped, and completed, at least once.
     #[track_caller]
     pub(crate) fn check(&self) {
         let both = |counts: &[u32; 2]| counts.iter().all(|count| *count > 0);

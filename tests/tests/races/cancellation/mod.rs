@@ -1,5 +1,5 @@
-//! Requests that are dropped at any moment, on a real Redis: what they leave behind, and that nobody
-//! after them on the same connection gets what was meant for them.
+//! Requests that are dropped at any moment, on a real Redis: the state they leave behind, and that later
+//! requests on the same connection never get their replies.
 
 mod action;
 mod cut;
@@ -15,10 +15,10 @@ use self::action::Action;
 use self::cut::{Cut, CutSequence};
 use self::harness::{Harness, Round, Tally};
 
-/// How many requests come in one evening: then all that is left is looked at.
+/// The number of requests per round; after each round, all stored keys are checked.
 const REQUESTS: usize = 42;
 
-/// Cuts every kind of request off at each of its awaits in turn.
+/// Cancels every kind of request at each of its awaits in turn.
 async fn at_every_await(rounds: usize) -> Tally {
     let harness = Harness::open().await;
     let mut sequences = Action::ALL.map(|action| (action, CutSequence::default()));
@@ -36,7 +36,7 @@ async fn at_every_await(rounds: usize) -> Tally {
     tally
 }
 
-/// Cuts requests off at random moments; in company, while others of the same session come in on both
+/// Cancels requests at random moments; if `concurrent`, while others use the same session on both
 /// servers.
 async fn at_random_moments(rounds: usize, concurrent: bool) -> Tally {
     let harness = Harness::open().await;
@@ -46,7 +46,7 @@ async fn at_random_moments(rounds: usize, concurrent: bool) -> Tally {
         let mut round = Round::begin(&harness).await;
         for request in 0..REQUESTS {
             let action = Action::ALL[request % Action::ALL.len()];
-            // Short ones are more likely: that is where things happen.
+            // Short times are more likely: most steps happen early.
             let most = [100, 400, 1600, 6400][request % 4];
             let time = Duration::from_micros(u64::from(random.next_u32() % most));
             let answered = round

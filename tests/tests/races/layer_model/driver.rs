@@ -1,4 +1,4 @@
-//! What an answer tells, and how an app with a real store comes to one.
+//! What is observed of a response, and an app with a real store that produces it.
 
 use std::collections::BTreeMap;
 
@@ -12,23 +12,23 @@ use super::history::{Action, BROWSERS, CHOICES, Event, RULE, SERVERS};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Observed {
-    /// What the handler saw after each deed.
+    /// What the handler read after each action.
     pub(crate) body: String,
     pub(crate) cookie: Cookie,
-    /// Its edits were dropped, since the session had ended.
+    /// Its edits were dropped because the session had ended.
     pub(crate) ended_meanwhile: bool,
 }
 
-/// What an answer does to the cookie.
+/// What a response does to the cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cookie {
     Left,
-    /// To so many seconds, or until the browser is closed.
+    /// With this `Max-Age` in seconds, or as a session cookie.
     Set(Option<u64>),
     Removed,
 }
 
-/// Several servers, and the browsers that visit them.
+/// Several servers and browsers.
 #[derive(Debug)]
 pub(crate) struct Deployment {
     clock: ManualClock,
@@ -49,7 +49,7 @@ impl Deployment {
         }
     }
 
-    /// What comes of an event; `None` if nobody answers.
+    /// Applies an event, and returns the response, if it is a request.
     pub(crate) async fn apply(&mut self, event: &Event) -> Option<Observed> {
         match event {
             Event::Pause(time) => self.clock.advance(*time),

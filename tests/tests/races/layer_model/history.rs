@@ -1,4 +1,4 @@
-//! Random histories: which browser sends what, and when.
+//! Random histories of requests.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use proptest::prelude::*;
 pub(crate) const BROWSERS: usize = 3;
 pub(crate) const SERVERS: usize = 2;
 
-/// The rule of the app: short, so that sessions end within a history.
+/// The expiry of the app: short, so that sessions expire within a history.
 pub(crate) const RULE: Expiry = Expiry::idle(minutes(60)).absolute(hours(5));
 
-/// What can be chosen for one session.
+/// Expiries that a session can choose.
 pub(crate) const CHOICES: [Expiry; 2] = [
     Expiry::idle(minutes(20)).absolute(hours(30)),
     Expiry::idle(hours(9)).absolute(hours(2)),
 ];
 
-/// So much time can pass. It meets idle timeouts, their tolerance, and deadlines exactly.
+/// Pauses. They hit idle timeouts, their tolerance, and deadlines exactly.
 const PAUSES: [Duration; 7] = [
     Duration::ZERO,
     Duration::from_secs(5),
@@ -29,7 +29,7 @@ const PAUSES: [Duration; 7] = [
     hours(2),
 ];
 
-/// One thing that a handler does.
+/// One action of a handler.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Action {
     Read,
@@ -46,7 +46,7 @@ pub(crate) enum Action {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
-    /// A browser sends a request to a server, whose handler does all this.
+    /// A browser sends a request to a server, whose handler runs these actions.
     Request {
         browser: usize,
         server: usize,

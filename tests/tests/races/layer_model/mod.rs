@@ -1,5 +1,5 @@
-//! Random histories of several browsers on several servers: an app on the store in memory and one on
-//! Redis must answer alike, and as a simple model of sessions says.
+//! Random histories of several browsers on several servers: an app on the memory store and one on Redis
+//! must respond alike, and as a simple model of sessions does.
 
 mod driver;
 mod history;
@@ -19,7 +19,7 @@ use self::driver::{Cookie, Deployment};
 use self::history::{Action, BROWSERS, Event, histories};
 use self::model::Model;
 
-/// In the end, every browser looks at what it has.
+/// At the end, every browser reads its session.
 fn final_reads() -> impl Iterator<Item = Event> {
     (0..BROWSERS).map(|browser| Event::Request {
         browser,
@@ -34,10 +34,10 @@ fn memory_and_redis_behave_as_the_model() {
     let redis = RedisServer::start();
     let connect = || {
         let store = runtime.block_on(RedisStore::connect(redis.url()));
-        store.expect("it runs")
+        store.expect("the server is running")
     };
     let on_redis = [connect(), connect()];
-    // By the system's clock, as Redis: only the layers' clocks are moved.
+    // The store uses the system's clock, as Redis does: only the clocks of the layers are moved.
     let memory = MemoryStore::new();
     let in_memory = [memory.clone(), memory];
     let config = ProptestConfig {

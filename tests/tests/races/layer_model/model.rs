@@ -1,4 +1,4 @@
-//! What sessions should hold and do, in plain Rust: no store, no tokens, no bytes.
+//! A model of sessions without store, tokens and encoding.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use cloakroom::Expiry;
 use super::driver::{Cookie, Observed};
 use super::history::{Action, BROWSERS, CHOICES, Event, RULE};
 
-/// A session that was not used for its idle timeout lives so much longer: clocks differ.
+/// An idle session lives this much longer, since clocks differ.
 const TOLERANCE: Duration = Duration::from_secs(5);
 
 type Entries = BTreeMap<&'static str, u32>;
@@ -17,7 +17,7 @@ type Entries = BTreeMap<&'static str, u32>;
 struct Limits {
     idle: Duration,
     deadline: Duration,
-    /// For this session alone.
+    /// Chosen for this session.
     chosen: bool,
 }
 
@@ -27,11 +27,11 @@ struct StoredSession {
     created: Duration,
     seen: Duration,
     limits: Limits,
-    /// By a log-out or a renewal.
+    /// Ended by a sign-out or a renewal.
     ended: bool,
 }
 
-/// All sessions that ever were, and which of them each browser's cookie names.
+/// All sessions ever created, and the session that each browser's cookie names.
 #[derive(Debug, Default)]
 pub(crate) struct Model {
     now: Duration,
@@ -46,7 +46,7 @@ enum Lookup {
     Live(usize),
 }
 
-/// One request's view.
+/// The state of one request.
 #[derive(Debug)]
 struct RequestState {
     lookup: Lookup,
@@ -66,7 +66,7 @@ impl Limits {
         }
     }
 
-    /// Those that hold, of a session begun at `created`.
+    /// The effective limits of a session created at `created`.
     fn under_rule(self, created: Duration) -> Self {
         if self.chosen {
             return self;
@@ -102,7 +102,7 @@ impl RequestState {
 }
 
 impl Model {
-    /// What should come of an event; `None` if nobody answers.
+    /// Applies an event, and returns the expected response, if it is a request.
     pub(crate) fn apply(&mut self, event: &Event) -> Option<Observed> {
         match event {
             Event::Pause(time) => self.now += *time,
@@ -168,7 +168,7 @@ impl Model {
         }
     }
 
-    /// Stores what is to be stored.
+    /// Commits a request.
     fn commit(&mut self, request: &mut RequestState) {
         let (now, chosen) = (self.now, request.chosen);
         match request.lookup {
@@ -223,7 +223,7 @@ impl Model {
     }
 }
 
-/// A cookie lasts as long as its browser runs, unless its session's life was chosen.
+/// A cookie is a session cookie, unless the session has its own expiry.
 fn set_cookie(limits: Limits, now: Duration) -> Cookie {
     let left = (limits.deadline - now).as_secs();
     Cookie::Set(limits.chosen.then_some(left))

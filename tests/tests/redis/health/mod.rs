@@ -1,4 +1,4 @@
-//! What `RedisStore::check` tells of real servers: each warning is provoked for real.
+//! The health check of real servers: each warning is provoked.
 
 mod topologies;
 
@@ -14,26 +14,26 @@ use tests::records::{MINUTE, session};
 use tests::redis::RedisServer;
 use tests::topology::wait_for;
 
-/// The time limit of a command, and what a busy machine may add.
+/// The timeout of a command, with slack for a busy machine.
 const BOUND: Duration = Duration::from_millis(250 + 250);
 
-/// A server of which nothing is to be warned.
+/// Options of a server without warnings.
 const HEALTHY: [&str; 2] = ["--appendonly", "yes"];
 
 async fn store(server: &RedisServer) -> RedisStore {
     let store = RedisStore::connect(server.url()).await;
-    store.expect("the server is there")
+    store.expect("the server is running")
 }
 
-/// The store of the user with the least rights.
+/// The store of a user with the documented rights only.
 async fn least_privileged(server: &RedisServer) -> RedisStore {
     let builder = RedisStore::builder(server.url()).with_username("shop");
     let store = builder.with_password("password").connect().await;
-    store.expect("the server is there")
+    store.expect("the server is running")
 }
 
 async fn check(store: &RedisStore) -> Health {
-    store.check().await.expect("the server answers")
+    store.check().await.expect("the server responds")
 }
 
 async fn warnings(server: &RedisServer) -> Vec<Warning> {
@@ -133,7 +133,7 @@ async fn an_evicting_policy_is_a_warning_if_memory_is_limited() {
     set(&server, "maxmemory-policy", "noeviction");
     assert_eq!(warnings(&server).await, []);
 
-    // It is no empty threat: a session with a minute to live is gone.
+    // Such a policy really evicts a session with a TTL of a minute.
     set(&server, "maxmemory-policy", "volatile-ttl");
     let store = store(&server).await;
     let (id, record) = session(1);
@@ -163,7 +163,7 @@ async fn a_snapshot_is_known_after_the_counters_are_reset() {
     let server = RedisServer::start();
     let store = store(&server).await;
     assert_eq!(check(&store).await.last_save_age(), None);
-    // The server tells times in whole seconds, and that it was loaded counts as a save.
+    // The server reports times in whole seconds, and counts its start as a save.
     wait_for("a later second", || {
         info(&server, "uptime_in_seconds")
             .parse()
@@ -190,7 +190,7 @@ async fn a_snapshot_is_known_after_the_counters_are_reset() {
 #[tokio::test]
 async fn a_failed_snapshot_is_a_warning() {
     let server = RedisServer::start_with(&HEALTHY);
-    // Nothing can be written to a folder that is gone.
+    // A snapshot cannot be written to a missing folder.
     fs::remove_dir_all(server.folder()).unwrap();
     server.command(&["BGSAVE"]);
     wait_for("the failure", || {
@@ -199,7 +199,7 @@ async fn a_failed_snapshot_is_a_warning() {
     let health = check(&store(&server).await).await;
     assert_eq!(health.warnings(), [Warning::SnapshotFailed]);
     assert!(!health.is_last_save_ok());
-    // Redis counts it among its saves, and it is none.
+    // Redis counts the failed snapshot as a save.
     assert_ne!(info(&server, "rdb_saves"), "0");
     assert!(!health.has_saved());
     set(&server, "appendonly", "no");
@@ -211,7 +211,7 @@ async fn a_failed_snapshot_is_a_warning() {
 async fn a_failing_append_only_file_is_a_warning() {
     let mut server = RedisServer::start_with(&HEALTHY);
     server.kill();
-    // The file that is appended to becomes a disk that is full.
+    // Replaces the append-only file by a full disk.
     let files = fs::read_dir(server.folder().join("appendonlydir")).unwrap();
     let file = files
         .map(|file| file.unwrap().path())
@@ -222,7 +222,7 @@ async fn a_failing_append_only_file_is_a_warning() {
     server.restart();
     let store = store(&server).await;
     let (id, record) = session(1);
-    // What is answered before the disk is found to be full does not matter.
+    // The reply may precede the failed write, so it is ignored.
     drop(store.create(id, &record, MINUTE).await);
     wait_for("the failure", || {
         info(&server, "aof_last_write_status") == "err"
@@ -274,7 +274,7 @@ async fn every_missing_right_is_a_warning() {
     assert_eq!(check(&store).await.warnings(), missing(&["client"]));
     server.command(&["ACL", "SETUSER", "shop", "+client|id"]);
 
-    // Another prefix: the commands are its to send, and the keys are not.
+    // Rights for another prefix: the commands are allowed, but not on these keys.
     server.command(&["ACL", "SETUSER", "shop", "resetkeys", "~other:*"]);
     let health = check(&store).await;
     assert_eq!(health.warnings(), missing(&on_keys));
@@ -318,8 +318,8 @@ async fn a_check_of_a_frozen_or_killed_server_fails_in_time() {
     recovers().await;
 }
 
-/// Stands before a server, and puts words into its mouth, each as long as what it replaces. Gives the
-/// URL to come in by.
+/// Starts a proxy that rewrites replies of a server. A replacement must have the length of the original.
+/// Returns the URL of the proxy.
 fn rewriting_proxy(
     server: &RedisServer,
     replacements: &'static [(&'static str, &'static str)],

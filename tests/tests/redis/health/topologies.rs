@@ -1,4 +1,4 @@
-//! A check where there are several servers: replicas, a cluster, sentinels.
+//! Health checks of replicas, a cluster and sentinels.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ async fn connecting_to_a_replica_is_a_warning_and_a_primary_counts_its_replicas(
         (health.role(), health.connected_replicas()),
         (Role::Primary, 2)
     );
-    // What its replicas copied is no snapshot that it could start from.
+    // The snapshot for replication is not one that it could restart from.
     assert_eq!(health.warnings(), [Warning::NotPersisted]);
 }
 
@@ -69,7 +69,7 @@ async fn a_cluster_with_a_missing_primary_is_unavailable() {
     let error = store.check().await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable);
     assert!(began.elapsed() < BOUND, "it took {:?}", began.elapsed());
-    // Also when it is known to be gone, and long before its replica takes over.
+    // Also when the primary is known to be lost, and before its replica takes over.
     for _ in 0..5 {
         let health = store.check().await;
         assert!(health.is_err(), "slots are missing: {health:?}");
@@ -93,7 +93,7 @@ async fn with_sentinels_the_primary_is_checked() {
     assert_eq!(health.connected_replicas(), 2);
     assert_eq!(health.warnings(), []);
 
-    // What is the matter with its successor is told after the failover.
+    // After a failover, the warnings are those of the new primary.
     for server in &sentinel.servers()[1..] {
         set(server, "maxmemory", "50mb");
         set(server, "maxmemory-policy", "allkeys-lru");
@@ -110,7 +110,7 @@ async fn with_sentinels_the_primary_is_checked() {
     assert_eq!(health.warnings(), expected);
 }
 
-/// Until it answers again, as a primary.
+/// Waits until the check succeeds on a primary.
 async fn wait_until_healthy(store: &RedisStore) {
     let began = Instant::now();
     while !matches!(store.check().await, Ok(health) if health.role() == Role::Primary) {

@@ -1,4 +1,4 @@
-//! What a cookie is like when it is set, and when it is removed.
+//! The attributes of a cookie when it is set, and when it is removed.
 
 use std::time::Duration;
 
@@ -99,7 +99,7 @@ async fn a_persistent_cookie_lasts_until_the_absolute_deadline() {
     let cookie = browser.request(begin).await.set_cookie();
     assert_eq!(cookie.max_age(), Some(days(2).as_secs()));
 
-    // Renewed half an hour later, less is left; what is left is rounded up.
+    // After a renewal half an hour later, the remaining time is rounded up.
     fixture
         .clock
         .advance(minutes(30) + Duration::from_millis(1));

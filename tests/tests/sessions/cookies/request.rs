@@ -1,4 +1,4 @@
-//! Which cookies of a request open something, and at what cost.
+//! Which cookies of a request authenticate a session, and how many loads they cost.
 
 use cloakroom::core::{Clock, SystemEntropy, Timestamp, Token};
 use cloakroom::{CookieConfig, Expiry, SealKey, SessionLayer, days, hours};
@@ -78,7 +78,7 @@ async fn a_token_older_than_the_maximum_costs_no_command() {
         assert_eq!(browser.read().await, None);
         assert_eq!(fixture.store.take_verbs(), verbs);
     }
-    // One from a little in the future, by another server's clock, is as good as one from now.
+    // A token from slightly in the future, by another server's clock, is valid.
     let ahead = Timestamp::from_millis(fixture.clock.now().as_millis() + 3000);
     let clock = cloakroom::core::ManualClock::at(ahead);
     let other_server = SessionLayer::new(fixture.store.clone()).with_clock(clock);
@@ -124,7 +124,7 @@ async fn of_a_live_and_an_ended_session_the_live_one_is_used() {
         read(&fixture, &[(NAME, &ended), (NAME, &unknown)], 2).await,
         None
     );
-    // At most two are tried.
+    // At most two cookies are tried.
     let three = [(NAME, &*ended), (NAME, &*unknown), (NAME, &*live)];
     assert_eq!(read(&fixture, &three, 2).await, None);
 }
@@ -152,7 +152,7 @@ async fn of_two_live_sessions_neither_is_trusted_and_it_is_logged() {
         assert!(log.text().contains(&id));
         assert!(!log.text().contains(&token[22..]));
     }
-    // Both go on, apart from each other.
+    // Each session stays valid on its own.
     assert_eq!(read(&fixture, &[(NAME, &one)], 1).await, Some(1));
     assert_eq!(read(&fixture, &[(NAME, &two)], 1).await, Some(1));
 }
@@ -184,18 +184,18 @@ async fn a_token_is_valid_in_its_own_realm_only() {
             .unwrap()
             .to_owned();
         for (other, layer) in apps.iter().enumerate() {
-            let mut visitor = fixture.browser_of(layer.clone());
-            visitor.add_cookie(NAME, token.clone());
-            visitor.add_cookie("id", token.clone());
-            assert_eq!(visitor.read().await.is_some(), index == other);
+            let mut other_browser = fixture.browser_of(layer.clone());
+            other_browser.add_cookie(NAME, token.clone());
+            other_browser.add_cookie("id", token.clone());
+            assert_eq!(other_browser.read().await.is_some(), index == other);
         }
-        let mut intruder = fixture.browser_of(apps[(index + 1) % 4].clone());
-        intruder.add_cookie(NAME, token.clone());
-        intruder.add_cookie("id", token);
-        intruder
+        let mut attacker = fixture.browser_of(apps[(index + 1) % 4].clone());
+        attacker.add_cookie(NAME, token.clone());
+        attacker.add_cookie("id", token);
+        attacker
             .request(|session| async move { session.destroy().await.map(|_| ()) })
             .await;
-        assert_eq!(browser.read().await, Some(1), "nor does it end anything");
+        assert_eq!(browser.read().await, Some(1), "it does not end the session");
     }
 }
 
@@ -219,7 +219,7 @@ async fn sealed_cookies_need_a_listed_key_and_others_cost_no_command() {
         assert_eq!(
             rotated.read().await,
             Some(1),
-            "a retired key opens while it is listed"
+            "an old key is valid while it is listed"
         );
         let response = rotated
             .request(|session| async move { session.renew() })
@@ -229,7 +229,7 @@ async fn sealed_cookies_need_a_listed_key_and_others_cost_no_command() {
         assert_eq!(
             rotated.on(on(&[&new])).read().await,
             Some(1),
-            "the first key seals"
+            "the first key is used for new cookies"
         );
         assert_eq!(fixture.store.take_verbs(), [Load]);
         let refused = [
@@ -260,7 +260,7 @@ async fn two_encrypted_cookies_of_one_session_count_as_one() {
     assert_ne!(
         browser.cookie(),
         Some(&*first),
-        "each sealing draws a nonce"
+        "each encryption uses a new nonce"
     );
     browser.add_cookie(NAME, first);
     assert_eq!(browser.read().await, Some(1));

@@ -1,4 +1,4 @@
-//! The other headers of an answer that sets the cookie.
+//! Other headers of responses that set the cookie.
 
 use axum::response::{AppendHeaders, IntoResponse};
 use cloakroom::{Session, SessionError};
@@ -10,7 +10,7 @@ use tests::log::Log;
 
 type Header = (HeaderName, &'static str);
 
-/// An answer of a handler that sets these headers, and edits if told to.
+/// The response of a handler that sets these headers, and edits the session if `edits`.
 async fn response(browser: &mut Browser, edits: bool, headers: &'static [Header]) -> TestResponse {
     browser
         .request(move |session: Session| async move {

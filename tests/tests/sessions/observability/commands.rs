@@ -1,4 +1,4 @@
-//! What is told of one command to the store: what came of it, how long it took, and in which span.
+//! What is recorded of each store command: outcome, duration, span.
 
 use std::time::{Duration, Instant};
 
@@ -70,7 +70,8 @@ async fn durations_measure_the_store_in_seconds() {
     let fixture = Fixture::memory();
     let mut browser = fixture.browser_with_session().await;
     drop(recorder.take());
-    // Between what the store surely took and what the whole request did, on a busy machine, too.
+    // The duration is at least that of the held command, and at most that of the request, also on a busy
+    // machine.
     let gate = fixture.store.hold(Load);
     let begun = Instant::now();
     let hold = async {

@@ -1,4 +1,4 @@
-//! What is counted when something fails, or is cut off.
+//! Metrics of failed and cancelled commands.
 
 use std::time::Duration;
 
@@ -104,7 +104,7 @@ async fn a_rolled_back_session_is_counted_as_abandoned() {
     let fixture = Fixture::memory();
     let mut browser = fixture.browser_with_session().await;
     drop(recorder.take());
-    // The old session cannot be ended, so a task of its own takes the new one back.
+    // The old session cannot be ended, so a background task rolls the new one back.
     let gate = Gate::new();
     fixture.store.next(End, Refuse(Unavailable));
     fixture.store.next(End, After(gate.clone()));
@@ -123,15 +123,18 @@ async fn a_rolled_back_session_is_counted_as_abandoned() {
         ],
     );
     gate.open();
-    let mut taken_back = Vec::new();
-    let told = timeout(Duration::from_secs(30), async {
-        while taken_back.is_empty() {
+    let mut series = Vec::new();
+    let rolled_back = timeout(Duration::from_secs(30), async {
+        while series.is_empty() {
             yield_now().await;
-            taken_back = recorder.take();
+            series = recorder.take();
         }
     });
-    assert!(told.await.is_ok(), "nobody takes the new session back");
-    let lines: Vec<_> = taken_back.iter().map(Series::line).collect();
+    assert!(
+        rolled_back.await.is_ok(),
+        "the new session is not rolled back"
+    );
+    let lines: Vec<_> = series.iter().map(Series::line).collect();
     let abandoned = "sessions_ended_total{reason=\"abandoned\"} 1".to_owned();
     assert!(lines.contains(&abandoned), "{lines:?}");
 }
@@ -174,7 +177,7 @@ async fn an_abandoned_command_is_counted_as_cancelled() {
             "store_commands_total{outcome=\"cancelled\",verb=\"load\"} 1",
         ],
     );
-    // The request itself is dropped, as by a browser that closes.
+    // The request itself is dropped, as when a browser disconnects.
     let gate = fixture.store.hold(Load);
     tokio::select! {
         _ = browser.request(nothing) => panic!("it cannot pass"),

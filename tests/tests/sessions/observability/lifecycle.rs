@@ -1,4 +1,4 @@
-//! What is counted while all goes well.
+//! Metrics of successful requests.
 
 use std::time::Duration;
 
@@ -105,7 +105,7 @@ async fn invalid_cookies_are_counted_by_cause() {
             "store_commands_total{outcome=\"nothing\",verb=\"load\"} 1",
         ],
     );
-    // Too old for any session: the store is not even asked.
+    // Older than any session can be: the store is not read.
     fixture.clock.advance(days(500));
     browser.request(nothing).await;
     assert_recorded(&recorder, &["loads_total{result=\"unknown\"} 1"]);

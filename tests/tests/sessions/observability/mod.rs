@@ -1,4 +1,4 @@
-//! What can be seen from outside: metrics and spans, and that neither holds a secret.
+//! Metrics and spans, and that they hold no secret.
 
 mod commands;
 mod failures;
@@ -10,8 +10,7 @@ use tests::recorder::{MetricsRecorder, Series};
 
 const DOCUMENT: &str = include_str!("../../../../docs/observability.md");
 
-/// Checks all that was counted since the last time, but for the times: of them there must be one for
-/// each command.
+/// Checks all counters since the last call, and that there is one duration per command.
 #[track_caller]
 fn assert_recorded(recorder: &MetricsRecorder, wanted: &[&str]) {
     let (timed, counted): (Vec<_>, Vec<_>) = recorder
@@ -42,14 +41,14 @@ fn assert_recorded(recorder: &MetricsRecorder, wanted: &[&str]) {
 
 const COMMANDS: &str = "cloakroom_store_commands_total";
 
-/// The metric has its row, and each of its labels' values stands in the document.
+/// Checks that the metric and each value of its labels are documented.
 fn is_documented<'a>(name: &str, values: impl Iterator<Item = &'a String>) {
     let row = DOCUMENT
         .lines()
         .find(|line| line.starts_with(&format!("| `{name}` |")))
         .unwrap_or_else(|| panic!("docs/observability.md has no row for {name}"));
     for value in values {
-        // Verbs and outcomes have a table of their own.
+        // Verbs and outcomes are in a separate table.
         let place = if row.contains("`verb`") {
             DOCUMENT
         } else {

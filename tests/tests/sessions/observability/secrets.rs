@@ -1,4 +1,4 @@
-//! Descriptions, spans, and what must be in none of them.
+//! Metric descriptions, spans, and secrets that must be in neither.
 
 use cloakroom::core::Token;
 use cloakroom::{Session, days};

@@ -1,4 +1,4 @@
-//! Rows in which a session ends, or the request itself does.
+//! Requests in which the session ends, or the request fails or is cancelled.
 
 use std::panic::AssertUnwindSafe;
 
@@ -27,7 +27,7 @@ async fn destroy(session: Session) -> Result<(), SessionError> {
     Ok(())
 }
 
-/// Edits, renews and saves all that, edits again.
+/// Saves an edit, then edits and renews without saving.
 async fn a_lot(session: &Session) -> Result<(), SessionError> {
     session.insert("n", 2)?;
     session.save().await?;
@@ -99,7 +99,7 @@ async fn renewal_during_a_concurrent_end<S: Store + Clone>(fixture: Fixture<S>) 
     let mut browser = fixture.browser_with_session().await;
     let mut elsewhere = browser.clone();
     let gate = fixture.store.hold(End);
-    // The request's own ending goes first, and the renewal's meets it.
+    // The concurrent end is executed first, and the end of the renewal finds a tombstone.
     let renewal = tokio::spawn(async move {
         let handler = |session: Session| async move {
             session.insert("user", 7)?;
@@ -119,7 +119,7 @@ async fn renewal_during_a_concurrent_end<S: Store + Clone>(fixture: Fixture<S>) 
             assert_eq!(
                 session.keys(),
                 ["user"],
-                "nothing of the ended one lives on"
+                "nothing of the ended session is kept"
             );
             Ok(())
         })
@@ -135,7 +135,7 @@ async fn responds_5xx<S: Store + Clone>(fixture: Fixture<S>) {
         })
         .await;
     fixture.assert_response(&response, 502, &[Load, Update], CookieChange::Nothing);
-    assert_eq!(browser.read().await, Some(2), "what was awaited stands");
+    assert_eq!(browser.read().await, Some(2), "the awaited save stands");
     fixture.clear_verbs();
 
     let response = browser
@@ -197,7 +197,7 @@ async fn is_cancelled<S: Store + Clone>(fixture: Fixture<S>) {
         () = gate.reached() => {}
     }
     assert_eq!(fixture.store.take_verbs(), [Load, Update]);
-    // The handle that somebody kept is closed: nothing can be edited, and nothing be saved.
+    // A handle that outlives its request can neither edit nor save.
     let session = receiver.await.unwrap();
     let closed = cloakroom::SessionErrorKind::Closed;
     assert_eq!(session.insert("n", 4).unwrap_err().kind(), closed);
@@ -215,7 +215,7 @@ async fn is_cancelled_during_a_renewal<S: Store + Clone>(fixture: Fixture<S>) {
         _ = renewal => unreachable!("the gate stays closed"),
         () = before.reached() => {}
     }
-    // Another save, so that the renewal has more than one step to go.
+    // Another save, so that the renewal needs more than one further step.
     browser
         .request(|session| async move { session.insert("cart", 5) })
         .await;

@@ -1,4 +1,4 @@
-//! Rows in which the store fails.
+//! Requests during which the store fails.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ async fn the_session_cannot_be_loaded<S: Store + Clone>(fixture: Fixture<S>) {
         unavailable(&response, SessionErrorKind::Unavailable);
         assert_eq!(fixture.store.take_verbs(), [Load]);
     }
-    assert_eq!(browser.read().await, Some(1), "the cookie is still good");
+    assert_eq!(browser.read().await, Some(1), "the cookie is still valid");
 }
 
 async fn the_store_refuses_an_edit<S: Store + Clone>(fixture: Fixture<S>) {
@@ -78,7 +78,7 @@ async fn the_store_time_limit_is_exceeded<S: Store + Clone>(fixture: Fixture<S>)
     fixture.store.next(Load, Hang);
     unavailable(&write(&mut browser).await, SessionErrorKind::Unavailable);
     assert_eq!(fixture.store.take_verbs(), [Load]);
-    // A command that changes something may have been carried out.
+    // A write that timed out may have been executed.
     fixture.store.next(Update, Hang);
     let response = write(&mut browser).await;
     unavailable(&response, SessionErrorKind::OutcomeUnknown);
@@ -105,7 +105,7 @@ async fn an_unknown_outcome_stays_unknown<S: Store + Clone>(fixture: Fixture<S>)
     unavailable(&response, SessionErrorKind::OutcomeUnknown);
     assert_eq!(fixture.store.take_verbs(), [Load, Update, Load]);
 
-    // Also when the handler looks away.
+    // Also if the handler ignores the error.
     fixture.store.next(Update, LoseCommand);
     let response = browser
         .request(|session| async move {
@@ -117,7 +117,7 @@ async fn an_unknown_outcome_stays_unknown<S: Store + Clone>(fixture: Fixture<S>)
     unavailable(&response, SessionErrorKind::OutcomeUnknown);
     assert_eq!(fixture.store.take_verbs(), [Load, Update, Load]);
 
-    // And when it does not wait for the answer of its save.
+    // And if it drops its save.
     let gate = Gate::new();
     fixture.store.next(Update, After(gate.clone()));
     let response = browser
@@ -161,7 +161,7 @@ async fn a_renewal_cannot_be_completed<S: Store + Clone>(fixture: Fixture<S>) {
         .request(|session| async move { session.renew() })
         .await;
     unavailable(&response, SessionErrorKind::Unavailable);
-    // The new session, whose token nobody holds, is taken back beside the answer.
+    // The new session, whose token no client has, is rolled back in the background.
     gate.reached().await;
     assert_eq!(fixture.store.take_verbs(), [Load, Create, End, End]);
     gate.open();

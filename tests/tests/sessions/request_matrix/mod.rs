@@ -16,7 +16,8 @@ async fn fixture_on(server: &RedisServer) -> Fixture<RedisStore> {
     Fixture::on(store.expect("the server runs"), ManualClock::default())
 }
 
-/// Runs each row on both stores. A row is a generic function over a [`Stage`](tests::app::Stage).
+/// Runs each row on both stores. A row is a function that is generic over the store of its
+/// [`Fixture`](tests::app::Fixture).
 macro_rules! rows {
     ($($row:ident),* $(,)?) => {
         mod memory {

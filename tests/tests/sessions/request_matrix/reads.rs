@@ -1,4 +1,4 @@
-//! Rows in which nothing is written.
+//! Requests that only read, and those with an invalid cookie.
 
 use std::time::Duration;
 
@@ -66,14 +66,14 @@ async fn valid_cookie_read_with_touch_due<S: Store + Clone>(fixture: Fixture<S>)
     fixture.assert_response(&response, 200, &[Load], CookieChange::Nothing);
 }
 
-/// A browser with this cookie alone.
+/// A browser with only this cookie.
 fn with_cookie<S: Store + Clone>(fixture: &Fixture<S>, value: &str) -> Browser {
     let mut browser = fixture.browser();
     browser.add_cookie(CookieConfig::DEFAULT_NAME, value);
     browser
 }
 
-/// Reads with a cookie that opens nothing, then writes with it: a fresh session begins.
+/// Reads with an invalid cookie, then writes with it: a new session is created.
 async fn reads_and_writes<S: Store + Clone>(fixture: &Fixture<S>, cookie: &str, loads: bool) {
     fixture.clear_verbs();
     let load = if loads { &[Load][..] } else { &[] };
@@ -106,15 +106,15 @@ async fn unknown_cookie_read_and_written<S: Store + Clone>(fixture: Fixture<S>) 
     let unknown = Token::issue(fixture.clock.now(), &SystemEntropy).unwrap();
     reads_and_writes(&fixture, &unknown.encode(), true).await;
 
-    // Forged: the id of a live session, and another secret.
+    // A forged token: the id of a live session with another secret.
     let mut owner = fixture.browser_with_session().await;
     let good = owner.cookie().unwrap();
     let forged = format!("{}{}", &good[..22], &unknown.encode()[22..]);
     assert!(Token::parse(&forged).is_some());
     reads_and_writes(&fixture, &forged, true).await;
-    assert_eq!(owner.read().await, Some(1), "the owner notices nothing");
+    assert_eq!(owner.read().await, Some(1), "the owner is not affected");
 
-    // A good one of another realm.
+    // A valid token of another realm.
     let layer = fixture.layer().with_realm("elsewhere");
     let other = fixture.with_session(fixture.browser_of(layer)).await;
     reads_and_writes(&fixture, other.cookie().unwrap(), true).await;

@@ -1,4 +1,4 @@
-//! Rows in which a session is begun, saved or renewed.
+//! Requests in which a session is created, saved or renewed.
 
 use cloakroom::{Expiry, Session, Store, days};
 use tests::app::Fixture;
@@ -70,14 +70,14 @@ async fn renews<S: Store + Clone>(fixture: Fixture<S>) {
         .await;
     fixture.assert_response(&response, 200, &[Load, Create, End], CookieChange::Set);
     let (new, old) = (browser.cookie().unwrap(), stale.cookie().unwrap());
-    // Neither the id (its random part) nor the secret is what it was.
+    // Both the random part of the id and the secret are new.
     assert_ne!(new[8..21], old[8..21]);
     assert_ne!(new[22..], old[22..]);
     assert_eq!(browser.read().await, Some(1), "the data carries over");
-    assert_eq!(stale.read().await, None, "the old token is dead at once");
+    assert_eq!(stale.read().await, None, "the old token is invalid at once");
 }
 
-/// `n` and one more.
+/// Increments `n`.
 fn count(session: &Session) -> Result<u32, cloakroom::SessionError> {
     session.update("n", |n: Option<u32>| n.unwrap_or(0) + 1)
 }
@@ -105,7 +105,7 @@ async fn renewal_during_a_concurrent_save<S: Store + Clone>(fixture: Fixture<S>)
     fixture.assert_response(&response, 200, &[Load, Update], CookieChange::Nothing);
     gate.open();
     let (mut browser, response) = renewal.await.unwrap();
-    // The end meets the other's revision; what was saved is merged, then the old one ends.
+    // The end conflicts with the other request's save, which is merged before the old session ends.
     fixture.assert_response(&response, 200, &[Update, End], CookieChange::Set);
     assert_eq!(browser.read().await, Some(3));
     browser

@@ -1,4 +1,4 @@
-//! Sessions beyond their request: streaming bodies, WebSockets, spawned tasks.
+//! Sessions after the response: streaming bodies, WebSockets, spawned tasks.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ async fn a_streaming_body_starts_after_the_save_and_cannot_edit() {
     assert_eq!(browser.read().await, Some(1));
 }
 
-/// A browser with a session, and the detached handle of one of its requests.
+/// A detached handle sees and makes changes of the session.
 #[tokio::test]
 async fn a_detached_session_saves_and_reloads() {
     let fixture = Fixture::memory();
@@ -118,7 +118,7 @@ async fn an_unstored_session_cannot_be_detached() {
     fixture.assert_response(&response, 200, &[Create], CookieChange::Set);
 }
 
-/// Each call has a budget of its own: a handle that lives for hours does not use it up.
+/// Each call has its own time limit, so that a long-lived handle does not exhaust it.
 #[tokio::test(start_paused = true)]
 async fn each_call_of_a_detached_session_has_its_own_time_limit() {
     let fixture = Fixture::memory();
@@ -161,7 +161,7 @@ async fn tasks_that_outlive_their_request_cannot_edit() {
     assert_eq!(fixture.store.take_verbs(), []);
 }
 
-/// Answers each message: "count" with the count it has saved, "look" with that of others.
+/// Responds to "count" with an incremented and saved counter, and to "look" with the result of a reload.
 async fn chat(session: Session, upgrade: WebSocketUpgrade) -> Result<Response, SessionError> {
     session.insert("n", 1)?;
     session.save().await?;

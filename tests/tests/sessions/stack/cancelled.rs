@@ -1,4 +1,4 @@
-//! Requests that are cut off: time-outs and panics, further in and further out.
+//! Requests that are cancelled: timeouts and panics, inside and outside the session layer.
 
 use std::future::pending;
 use std::panic::AssertUnwindSafe;
@@ -28,7 +28,7 @@ async fn edit(session: &Session) -> Result<(), SessionError> {
     session.renew()
 }
 
-/// Sends a request whose handler never ends; what was awaited stands, edits are dropped.
+/// Sends a request whose handler never completes: the awaited save stands, later edits are dropped.
 async fn cuts_off(fixture: &Fixture, app: Router, used: bool) {
     let mut browser = fixture.browser_with_session().await.on(app);
     let response = browser
@@ -58,8 +58,8 @@ async fn a_timeout_layer_inside_the_session_layer_drops_edits() {
     cuts_off(&fixture, app, true).await;
 }
 
-/// A time-out inside the layer drops the edits while a renewal that the handler had begun to save
-/// is under way; it runs to its end all the same.
+/// A timeout inside the layer drops the handler while a renewal is being saved; the renewal still
+/// completes.
 #[tokio::test(start_paused = true)]
 async fn a_timeout_during_a_renewal_lets_the_renewal_finish() {
     let fixture = Fixture::memory();
@@ -92,11 +92,7 @@ async fn a_timeout_during_a_renewal_lets_the_renewal_finish() {
         .expect("the renewal goes on");
     assert_eq!(session.get::<u32>("n").unwrap(), Some(2));
     assert_eq!(fixture.store.take_verbs(), [Load, Create, End]);
-    assert_eq!(
-        browser.read().await,
-        None,
-        "the token of the new one is with nobody"
-    );
+    assert_eq!(browser.read().await, None, "no client has the new token");
 }
 
 #[tokio::test]
@@ -145,7 +141,7 @@ async fn panics_caught_inside_or_outside_the_layer_drop_edits() {
     }
 }
 
-/// Drops a request while its command of this verb is held up, before and after it was carried out.
+/// Drops a request while its command of this verb is held, before and after its execution.
 async fn drops_at(verb: Verb, kept: [Option<u32>; 2]) {
     let faults: [fn(Gate) -> tests::faulty_store::Fault; 2] = [
         tests::faulty_store::Fault::Before,
@@ -193,7 +189,7 @@ async fn an_awaited_destroy_stands_when_the_handler_panics() {
         .catch_unwind()
         .await;
     assert!(request.is_err());
-    assert!(browser.cookie().is_some(), "no answer, no removal");
+    assert!(browser.cookie().is_some(), "no response, no removal");
     let mut browser = Browser::clone(&browser);
     assert_eq!(browser.read().await, None);
 }

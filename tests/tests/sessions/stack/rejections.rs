@@ -1,4 +1,4 @@
-//! Sessions that cannot be had, and how that looks.
+//! Sessions that cannot be loaded, and the error responses.
 
 use axum::response::IntoResponse;
 use cloakroom::core::StoreErrorKind;
@@ -33,11 +33,11 @@ async fn a_handler_can_run_without_its_session() {
     let handler = |session: Result<Session, SessionRejection>| async move {
         let error = session.expect_err("the store is down").error().clone();
         assert_eq!(error.kind(), SessionErrorKind::Unavailable);
-        Ok("welcome all the same")
+        Ok("welcome anyway")
     };
     let response = browser.request_with(Handler::with(handler)).await;
     assert_eq!(response.status, StatusCode::OK);
-    assert_eq!(response.text(), "welcome all the same");
+    assert_eq!(response.text(), "welcome anyway");
     assert_eq!(response.cookie_change(), CookieChange::Nothing);
     assert_eq!(fixture.store.take_verbs(), [Load]);
 }
@@ -49,12 +49,12 @@ async fn a_failed_load_adds_vary_too() {
     fixture
         .store
         .next(Load, Refuse(StoreErrorKind::Unavailable));
-    let handler = |_: Result<Session, SessionRejection>| async { Ok("welcome all the same") };
+    let handler = |_: Result<Session, SessionRejection>| async { Ok("welcome anyway") };
     let response = browser.request_with(Handler::with(handler)).await;
     assert_eq!(
         response.vary(),
         "cookie",
-        "a cache must not hand it to others"
+        "a cache must not serve it to others"
     );
 }
 

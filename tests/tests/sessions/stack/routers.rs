@@ -1,4 +1,4 @@
-//! axum's routers and middleware, and layers beside this one.
+//! axum's routers and middleware, and several session layers.
 
 use axum::Router;
 use axum::extract::Request;
@@ -62,7 +62,7 @@ async fn a_layer_on_a_nested_router_covers_only_that_router() {
     );
 }
 
-/// Turns away who is not signed in, before the handler.
+/// A middleware that rejects requests without the entry `n`.
 async fn guard(lazy: LazySession, request: Request, next: Next) -> Result<Response, SessionError> {
     let session = lazy.load().await?;
     session.insert("seen_by_guard", true)?;
@@ -139,8 +139,8 @@ async fn two_layers_with_two_cookies_both_work() {
     );
 }
 
-/// What the inner layer has done stands, so its ticket reaches the browser though the outer one replaces
-/// the answer.
+/// The inner layer has stored its session, so its cookie must reach the browser although the outer layer
+/// replaces the response.
 #[tokio::test]
 async fn the_cookie_of_an_inner_layer_survives_a_failure_of_the_outer_one() {
     let (one, two) = (Fixture::memory(), Fixture::memory());

@@ -26,7 +26,7 @@ fn request(cookie: Option<&str>) -> Request<Body> {
     request.body(Body::default()).expect("a plain request")
 }
 
-/// The `name=value` that an answer sets.
+/// The `name=value` of the cookie that a response sets.
 fn cookie_of<B>(response: &Response<B>) -> String {
     let value = response.headers()[SET_COOKIE].to_str().unwrap_or_default();
     value.split(';').next().unwrap_or_default().to_owned()
@@ -76,7 +76,7 @@ async fn the_layer_works_in_a_service_builder() {
     assert!(cookie_of(&response).starts_with("__Host-Http-id="));
 }
 
-/// A service that cannot be cloned, and must be ready before it is called.
+/// A service that is not `Clone`, and panics if it is called before it is ready.
 struct Picky {
     open: Arc<AtomicBool>,
     ready: bool,

@@ -1,4 +1,4 @@
-//! The same little app twice: with tower-sessions and its Redis store, and with Cloakroom.
+//! The same small app twice: with tower-sessions and its Redis store, and with Cloakroom.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -18,10 +18,10 @@ use crate::servers::Redis;
 
 /// The new cookie's name.
 pub(super) const NEW: &str = "__Host-Http-id";
-/// The old one's.
+/// The legacy cookie's name.
 pub(super) const LEGACY: &str = "id";
 
-/// How the old version seals its cookie.
+/// How the legacy app protects its cookie.
 #[derive(Clone, Debug)]
 pub(super) enum Seal {
     Plain,
@@ -29,7 +29,7 @@ pub(super) enum Seal {
     Private(Key),
 }
 
-/// The key of all servers: the move began twenty days ago.
+/// The migration key of all servers: the migration began twenty days ago.
 pub(super) fn key() -> MigrationKey {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -45,10 +45,10 @@ pub(super) async fn legacy_app(redis: &Redis) -> Router {
 }
 
 pub(super) async fn legacy_app_with(redis: &Redis, seal: &Seal, expiry: Option<Expiry>) -> Router {
-    let config = Config::from_url(&redis.url()).expect("Redis is there");
-    let pool = Pool::new(config, None, None, None, 2).expect("Redis is there");
+    let config = Config::from_url(&redis.url()).expect("Redis is running");
+    let pool = Pool::new(config, None, None, None, 2).expect("Redis is running");
     pool.connect();
-    pool.wait_for_connect().await.expect("Redis is there");
+    pool.wait_for_connect().await.expect("Redis is running");
     let mut layer = SessionManagerLayer::new(TheirStore::new(pool));
     if let Some(expiry) = expiry {
         layer = layer.with_expiry(expiry);
@@ -114,14 +114,14 @@ async fn old_get(session: OldSession, Path(key): Path<String>) -> String {
     value.unwrap_or_default()
 }
 
-/// The layer of the first phase: both versions run.
+/// The new app side by side with the legacy app.
 pub(super) async fn side_by_side(redis: &Redis) -> Router {
     let store = redis.store().await;
     let old = TowerSessions::in_redis(&store);
     new_app(store, Arrivals::beside(old, key()))
 }
 
-/// The layer of the second.
+/// The new app after cutover.
 pub(super) async fn cutover(redis: &Redis) -> Router {
     let store = redis.store().await;
     let old = TowerSessions::in_redis(&store);
@@ -206,7 +206,7 @@ async fn deadline(session: Session) -> String {
     left.as_secs().to_string()
 }
 
-/// A browser that is logged in at the old version, with something in its session.
+/// A browser that is signed in to the legacy app, with an entry in its session.
 pub(super) async fn signed_in(old: &Router) -> Browser {
     let mut browser = Browser::new(old);
     browser.text("/set/cart/hat").await;
@@ -220,13 +220,13 @@ pub(super) fn new_keys(redis: &RedisServer) -> Vec<String> {
     keys.filter(|key| key.starts_with("cloakroom:0")).collect()
 }
 
-/// The keys of old sessions.
+/// The keys of legacy sessions.
 pub(super) fn legacy_keys(redis: &RedisServer) -> Vec<String> {
     let keys = redis.keys_with_ttl().into_iter().map(|(key, _)| key);
     keys.filter(|key| !key.starts_with("cloakroom")).collect()
 }
 
-/// Time goes by, until nobody remembers which sessions have ended.
+/// Removes all tombstones, as their TTL would.
 pub(super) fn forget_tombstones(redis: &RedisServer) {
     for key in new_keys(redis) {
         let tests::resp::Reply::Bytes(value) = redis.command(&["GET", &key]) else {

@@ -1,4 +1,4 @@
-//! An app with axum-login, moving in with the bridge.
+//! Migrating an app with axum-login, using the bridge.
 
 use axum::Router;
 use axum::extract::Path;
@@ -57,10 +57,10 @@ async fn who(auth: Auth) -> String {
 }
 
 async fn legacy_app(redis: &Redis) -> Router {
-    let config = Config::from_url(&redis.url()).expect("Redis is there");
-    let pool = Pool::new(config, None, None, None, 2).expect("Redis is there");
+    let config = Config::from_url(&redis.url()).expect("Redis is running");
+    let pool = Pool::new(config, None, None, None, 2).expect("Redis is running");
     pool.connect();
-    pool.wait_for_connect().await.expect("Redis is there");
+    pool.wait_for_connect().await.expect("Redis is running");
     let sessions = SessionManagerLayer::new(TheirStore::new(pool));
     routes().layer(
         AuthManagerLayerBuilder::new(Users, sessions)
@@ -69,7 +69,7 @@ async fn legacy_app(redis: &Redis) -> Router {
     )
 }
 
-/// What axum-login keeps.
+/// The session data of axum-login.
 #[derive(Deserialize)]
 struct Data {
     user_id: Option<String>,
@@ -99,10 +99,10 @@ async fn axum_login_users_stay_signed_in_and_sign_out_of_both() {
     let mut on_new = browser.at(&new);
     assert_eq!(on_new.text("/who").await, "ada");
     assert_eq!(sessions.count("ada").await.unwrap(), 1);
-    // Out there, out here.
+    // A sign-out in the legacy app signs out of the new one.
     browser.text("/logout").await;
     assert_eq!(on_new.text("/who").await, "nobody");
-    // In there, in here; out here, out there.
+    // A sign-in in the legacy app signs in to the new one; a sign-out in the new one signs out of both.
     let mut again = on_new.at(&old);
     again.text("/login/bob").await;
     let mut on_new = again.at(&new);
@@ -110,7 +110,7 @@ async fn axum_login_users_stay_signed_in_and_sign_out_of_both() {
     on_new.text("/logout").await;
     assert!(on_new.cookies.is_empty(), "{:?}", on_new.cookies);
     assert_eq!(again.text("/who").await, "nobody");
-    // In here alone: the old way in is closed.
+    // After a sign-in in the new app, the legacy cookie is invalid.
     let mut guest = Browser::new(&old);
     guest.text("/cart").await;
     let planted = guest.with_only(LEGACY);

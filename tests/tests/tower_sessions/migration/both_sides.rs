@@ -1,4 +1,4 @@
-//! What holds while both versions run, and after.
+//! Side by side, and after cutover.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ async fn plain_signed_and_private_cookies_migrate() {
         let mut on_new = browser.at(&new_app(store, arrivals));
         assert_eq!(on_new.text("/who").await, "ada", "{seal:?}");
         assert_eq!(on_new.text("/get/cart").await, "hat", "{seal:?}");
-        // Both versions go on.
+        // Both versions stay signed in.
         assert_eq!(on_new.at(&old).text("/who").await, "ada", "{seal:?}");
     }
 }
@@ -48,16 +48,16 @@ async fn side_by_side_the_legacy_record_and_cookie_stay() {
     assert_eq!(response.text, "ada");
     assert_eq!(response.set_cookies.len(), 1, "{response:?}");
     assert!(response.set_cookies[0].starts_with(NEW), "{response:?}");
-    // From now on, nothing is handed out.
+    // Later responses set no cookie.
     assert!(on_new.get("/who").await.set_cookies.is_empty());
     assert_eq!(legacy_keys(&redis.0), before);
     assert_eq!(browser.at(&old).text("/who").await, "ada");
-    // Edits after the move stay on their side.
+    // Edits after the migration stay in their own app.
     on_new.text("/set/cart/coat").await;
     assert_eq!(on_new.at(&old).text("/get/cart").await, "hat");
     on_new.at(&old).text("/set/cart/scarf").await;
     assert_eq!(on_new.text("/get/cart").await, "coat");
-    // What stands in Redis of the new session does not lead to the old one.
+    // Nothing stored for the new session reveals the legacy id or a token.
     let old_id = &browser.cookies[LEGACY];
     for key in new_keys(&redis.0) {
         let tests::resp::Reply::Bytes(value) = redis.0.command(&["GET", &key]) else {
@@ -82,7 +82,7 @@ async fn after_cutover_the_legacy_record_and_cookie_are_removed() {
     assert!(legacy_keys(&redis.0).is_empty());
     assert_eq!(on_new.text("/get/cart").await, "hat");
     assert_eq!(new_keys(&redis.0).len(), 1);
-    // The old cookie still leads to the session, if a browser has lost the new one.
+    // The legacy cookie still authenticates the session, if a browser has lost the new cookie.
     assert_eq!(browser.at(&new).text("/who").await, "ada");
     on_new.text("/logout").await;
     forget_tombstones(&redis.0);
@@ -106,7 +106,7 @@ async fn a_session_migrated_side_by_side_is_completed_after_cutover() {
         assert_eq!(at_second.text("/get/cart").await, "coat");
         assert!(legacy_keys(&redis.0).is_empty());
         assert!(!at_second.cookies.contains_key(LEGACY));
-        // A server of the first phase, not replaced yet, does not take it for a log-out.
+        // A server that is not cut over yet does not treat it as a sign-out.
         assert_eq!(on_new.at(&first).text("/get/cart").await, "coat");
         assert_eq!(at_second.text("/who").await, "ada");
         assert_eq!(new_keys(&redis.0).len(), 1);
@@ -134,7 +134,7 @@ async fn a_sign_out_in_the_new_app_ends_both_sessions() {
         for _ in 0..2 {
             assert_eq!(copied.at(&old).text("/who").await, "nobody");
             assert_eq!(copied.at(&new).text("/who").await, "nobody");
-            // Also when nobody remembers any more that it has ended.
+            // Also when the tombstones have expired.
             forget_tombstones(&redis.0);
         }
     }
@@ -160,7 +160,7 @@ async fn a_sign_out_in_the_legacy_app_ends_both_sessions() {
     }
     forget_tombstones(&redis.0);
     assert_eq!(on_new.text("/who").await, "nobody");
-    // A log-in there, with the new cookie still in the browser, comes along.
+    // A sign-in there, with the new cookie still in the browser, migrates as well.
     let mut again = on_new.at(&old);
     again.text("/login/bob").await;
     assert_eq!(again.at(&new).text("/who").await, "bob");
@@ -172,7 +172,7 @@ async fn sign_in_and_renewal_invalidate_the_legacy_cookie() {
         for first in ["/who", ""] {
             let redis = Redis::start();
             let old = legacy_app(&redis).await;
-            // Somebody has planted an old cookie of theirs.
+            // An attacker has planted a legacy cookie of their own.
             let mut attacker = Browser::new(&old);
             attacker.text("/set/cart/hat").await;
             let planted = attacker.with_only(LEGACY);
@@ -198,8 +198,8 @@ async fn sign_in_and_renewal_invalidate_the_legacy_cookie() {
     }
 }
 
-/// What has no tombstone any more, and whose old session could not be ended, stays closed: who finds
-/// the tombstone ends the old session.
+/// If a session ended here without its legacy session, a request that finds the tombstone ends the
+/// legacy session, so that it stays ended when the tombstone has expired.
 #[tokio::test]
 async fn a_legacy_cookie_of_an_ended_session_ends_the_legacy_session() {
     let redis = Redis::start();
@@ -207,7 +207,7 @@ async fn a_legacy_cookie_of_an_ended_session_ends_the_legacy_session() {
     let new = side_by_side(&redis).await;
     let mut on_new = browser.at(&new);
     let id = on_new.text("/id").await;
-    // By a server that knows nothing of moving in.
+    // By a server without migration.
     let bare = SessionLayer::new(redis.store().await);
     assert!(bare.sessions().end(id.parse().unwrap()).await.unwrap());
     assert_eq!(legacy_keys(&redis.0).len(), 1);
@@ -274,12 +274,13 @@ async fn use_in_the_new_app_extends_the_legacy_session() {
         on_new.text("/who").await;
         assert!((3500..=3600).contains(&ttl()), "{}", ttl());
     }
-    // And its end is the end of both.
+    // The end of the legacy session ends both.
     redis.0.command(&["DEL", &key_there]);
     assert_eq!(on_new.text("/who").await, "nobody");
 }
 
-/// A log-out is meant for all that the browser has, and so for an old session that never came here.
+/// A sign-out is meant for all sessions of the browser, including a legacy session that was never
+/// migrated.
 #[tokio::test]
 async fn a_sign_out_ends_an_unrelated_legacy_session_too() {
     let redis = Redis::start();

@@ -1,4 +1,4 @@
-//! What moving in costs, in commands.
+//! The cost of a migration, in commands.
 
 use axum::Router;
 use cloakroom::{Arrivals, SessionLayer};
@@ -8,8 +8,8 @@ use super::apps::{key, legacy_app, new_routes, signed_in};
 use crate::browser::Browser;
 use crate::servers::Redis;
 
-/// The commands of one request, on the keys of sessions: what is told and tidied beside it is not
-/// waited for.
+/// The commands of one request on session keys, without those in the background: events and index
+/// cleanup.
 async fn commands(redis: &Redis, browser: &mut Browser, path: &str) -> Vec<String> {
     let monitor = redis.0.monitor();
     browser.text(path).await;
@@ -34,7 +34,7 @@ async fn app(redis: &Redis, last: bool, knows_users: bool) -> Router {
     }
     let layer = SessionLayer::new(store);
     let app = new_routes().layer(layer.with_arrivals(arrivals).expect("it fits"));
-    // From now on the scripts and the epoch are known.
+    // So that the scripts and the revocation time are cached.
     let mut first = Browser::new(&app);
     first.text("/login/eve").await;
     first.text("/who").await;

@@ -1,5 +1,4 @@
-//! The example of a move in a real Chromium: what browsers do with the cookies of both versions is
-//! theirs to say.
+//! The migration example in a real Chromium, to see how a browser treats the cookies of both versions.
 
 use std::process::Command;
 
@@ -42,25 +41,25 @@ impl Both {
         Running::start(&mut self.command("after"), &[&self.new]).await
     }
 
-    /// A browser that is logged in at the old version, with something on its hook.
-    async fn guest(&self) -> Chromium {
+    /// A browser that is signed in to the legacy app, with one item in its session.
+    async fn signed_in_browser(&self) -> Chromium {
         let browser = Chromium::start().await;
         browser.open(&format!("http://{}/", self.old)).await;
         assert_eq!(browser.text("#library").await, "tower-sessions");
         browser.fill("#name", "Ada").await;
         browser.follow("#log-in button").await;
-        hang(&browser, "hat").await;
+        add_item(&browser, "hat").await;
         assert_eq!(names(&browser).await, [LEGACY]);
         browser
     }
 }
 
-async fn hang(browser: &Chromium, piece: &str) {
+async fn add_item(browser: &Chromium, piece: &str) {
     browser.fill("#piece", piece).await;
     browser.follow("#hang button").await;
 }
 
-/// Who is logged in, and what is on the hook.
+/// The signed-in user and the items, as shown on the page.
 async fn shown(browser: &Chromium) -> (String, String) {
     (browser.text("#guest").await, browser.text("#pieces").await)
 }
@@ -80,16 +79,16 @@ fn ada_with(pieces: &str) -> (String, String) {
 async fn a_browser_switches_between_versions_and_migrates() {
     let both = Both::new();
     let running = both.side_by_side().await;
-    let browser = both.guest().await;
+    let browser = both.signed_in_browser().await;
 
     browser.follow("#other").await;
     assert_eq!(browser.text("#library").await, "Cloakroom");
     assert_eq!(shown(&browser).await, ada_with("hat"));
     assert_eq!(names(&browser).await, [NEW, LEGACY]);
-    hang(&browser, "scarf").await;
+    add_item(&browser, "scarf").await;
     assert_eq!(shown(&browser).await, ada_with("hat\nscarf"));
 
-    // What is edited here is not seen there, and the way back is open.
+    // Edits in the new app are not visible in the legacy app, which can still be used.
     browser.follow("#other").await;
     assert_eq!(shown(&browser).await, ada_with("hat"));
 
@@ -107,7 +106,7 @@ async fn a_sign_out_in_either_version_signs_out_of_both() {
     let both = Both::new();
     let _running = both.side_by_side().await;
     for from_new in [true, false] {
-        let browser = both.guest().await;
+        let browser = both.signed_in_browser().await;
         browser.follow("#other").await;
         assert_eq!(shown(&browser).await, ada_with("hat"));
         if !from_new {
@@ -124,7 +123,7 @@ async fn a_sign_out_in_either_version_signs_out_of_both() {
 #[test]
 fn invalid_command_lines_are_reported() {
     let both = Both::new();
-    for (wrong, told) in [
+    for (wrong, message) in [
         (["--phase", "between"], "possible values: beside, after"),
         (["--migration-key", "short"], "at least 32 bytes"),
         (["--migration-began", "1"], "less than 400 days back"),
@@ -137,6 +136,6 @@ fn invalid_command_lines_are_reported() {
         let output = output.unwrap();
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success(), "{wrong:?}");
-        assert!(text.contains(told), "{wrong:?}: {text}");
+        assert!(text.contains(message), "{wrong:?}: {text}");
     }
 }

@@ -1,4 +1,4 @@
-//! What cannot be read, and what cannot be reached.
+//! Records that cannot be read, and stores that cannot be reached.
 
 use axum::Router;
 use cloakroom::Arrivals;
@@ -75,7 +75,7 @@ async fn malformed_legacy_cookies_cost_no_command() {
     ];
     for old in [plain, signed, private] {
         let app = new_app(store.clone(), Arrivals::beside(old, key()));
-        // The epoch is known from now on.
+        // So that the revocation time is cached.
         Browser::new(&app).text("/login/ada").await;
         let monitor = redis.0.monitor();
         for value in &values {
@@ -130,13 +130,13 @@ async fn an_unmigratable_record_is_logged_once_and_left_unchanged() {
                 );
                 assert!(response.set_cookies.is_empty(), "{reason}: {response:?}");
             }
-            let told = log.text();
+            let logged = log.text();
             assert_eq!(
-                told.matches("an old session cannot move in").count(),
+                logged.matches("an old session cannot move in").count(),
                 1,
-                "{told}"
+                "{logged}"
             );
-            assert!(told.contains(reason) && !told.contains(ID), "{told}");
+            assert!(logged.contains(reason) && !logged.contains(ID), "{logged}");
             assert_eq!(legacy_keys(&redis.0), [ID]);
             assert!(new_keys(&redis.0).is_empty());
         }
@@ -156,7 +156,7 @@ async fn a_legacy_entry_cannot_set_a_reserved_key() {
     assert_eq!(browser.text("/user").await, "");
 }
 
-/// Two stores: the new sessions' own is well.
+/// There are two stores, and only the legacy one is down.
 #[tokio::test]
 async fn without_the_legacy_store_requests_fail_instead_of_being_anonymous() {
     for last in [false, true] {
@@ -173,18 +173,18 @@ async fn without_the_legacy_store_requests_fail_instead_of_being_anonymous() {
         let mut moved = moved.at(&new);
         assert_eq!(moved.text("/who").await, "ada");
         there.0.kill();
-        // Not moved yet: it may be signed in, or not.
+        // Not migrated yet: whether it is signed in is unknown.
         let response = waiting.at(&new).get("/who").await;
         assert_eq!(response.status, 503, "{response:?}");
         assert!(response.set_cookies.is_empty());
-        // Moved: only in the first phase the old one decides.
+        // Migrated: only side by side the legacy session is needed.
         let response = moved.get("/who").await;
         let expected = if last { 200 } else { 503 };
         assert_eq!(response.status, expected, "{response:?}");
         let response = moved.get("/logout").await;
         assert_eq!(response.status, expected, "{response:?}");
         assert_eq!(moved.cookies.contains_key(NEW), !last);
-        // Nothing old: nothing is asked.
+        // Without a valid legacy cookie, the legacy store is not read.
         assert_eq!(Browser::new(&new).text("/who").await, "nobody");
         assert_eq!(with_old_cookie(&new, "x").text("/who").await, "nobody");
     }
@@ -200,7 +200,7 @@ async fn a_failure_to_end_the_legacy_session_is_an_error_response() {
         let new = new_app(here.store().await, Arrivals::beside(old, key()));
         let mut on_new = browser.at(&new);
         assert_eq!(on_new.text("/who").await, "ada");
-        // It can be read, and not be removed.
+        // The legacy record can be read, but not deleted.
         there.0.command(&["ACL", "SETUSER", "default", "-del"]);
         let response = on_new.get(path).await;
         assert_eq!(response.status, 503, "{path}: {response:?}");
@@ -208,12 +208,12 @@ async fn a_failure_to_end_the_legacy_session_is_an_error_response() {
         assert_eq!(legacy_keys(&there.0).len(), 1);
         there.0.command(&["ACL", "SETUSER", "default", "+del"]);
         match path {
-            // It had not begun, and can be tried again.
+            // The sign-out has changed nothing, and can be retried.
             "/logout" => {
                 assert_eq!(on_new.text("/logout").await, "Ended");
                 assert!(legacy_keys(&there.0).is_empty());
             }
-            // What was to be renewed has ended, and so does where it came from.
+            // The session to be renewed has ended, and its legacy session ends with it.
             _ => {
                 assert_eq!(on_new.text("/who").await, "nobody");
                 assert!(legacy_keys(&there.0).is_empty());

@@ -1,4 +1,4 @@
-//! Live sessions of a real tower-sessions, with its Redis store, move in.
+//! Migrating live sessions of a real tower-sessions with its Redis store.
 
 mod apps;
 mod axum_login;

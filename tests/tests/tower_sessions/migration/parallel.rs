@@ -1,4 +1,4 @@
-//! Many requests with one old cookie, at the moment of the move.
+//! Many concurrent requests with one legacy cookie, during its migration.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use super::apps::{
 use crate::browser::Browser;
 use crate::servers::Redis;
 
-/// A hundred requests at once, spread over servers: the ids that they saw, and their new cookies.
+/// Sends a hundred concurrent requests to several servers. Returns the texts and the browsers.
 async fn burst(browser: &Browser, servers: &[Router], path: &str) -> (Vec<String>, Vec<Browser>) {
     let mut requests = JoinSet::new();
     for number in 0..100 {
@@ -53,7 +53,7 @@ async fn a_hundred_concurrent_requests_after_cutover_create_one_session() {
     assert!(legacy_keys(&redis.0).is_empty());
 }
 
-/// While the last phase is rolled out, servers of both are at work.
+/// During the rollout of the cutover, servers of both phases are running.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_concurrent_requests_in_both_phases_create_one_session() {
     for _ in 0..5 {

@@ -1,4 +1,4 @@
-//! Two who meet, one step after the other.
+//! Races of two requests, step by step.
 
 use axum::Router;
 use cloakroom::core::{Entries, Timestamp, UserIndex};
@@ -21,7 +21,7 @@ fn user_of(entries: &Entries) -> Option<UserId> {
     Some(name?.into())
 }
 
-/// A server of either phase, on a store that can be held up.
+/// A server of either phase, on a store that can be held.
 async fn server(redis: &Redis, last: bool) -> (Router, Faulty, Sessions) {
     let inner = redis.store().await;
     let old = TowerSessions::in_redis(&inner);
@@ -52,7 +52,7 @@ async fn a_sign_out_seen_half_done_by_another_request_is_complete() {
         (text, on_new.cookies)
     });
     gate.reached().await;
-    // The old session is gone, and ours for that.
+    // The legacy session is gone, so ours counts as ended.
     assert_eq!(side_by_side.text("/who").await, "nobody");
     gate.open();
     let (text, _) = leaving.await.unwrap();
@@ -70,7 +70,7 @@ async fn the_index_entry_survives_until_its_session_is_stored() {
     let mut on_new = browser.at(&new);
     let moving = tokio::spawn(async move { on_new.text("/user").await });
     gate.reached().await;
-    // Who looks now finds an entry without a session, whose id is old.
+    // A list now finds an entry without a session, whose id looks old.
     for _ in 0..20 {
         assert_eq!(sessions.count("ada").await.unwrap(), 0);
     }
@@ -155,7 +155,7 @@ async fn of_two_legacy_cookies_with_live_sessions_neither_is_trusted() {
     both.cookies.insert(LEGACY.into(), second);
     let response = both.get("/who").await;
     assert_eq!((&*response.text, response.set_cookies.len()), ("nobody", 0));
-    // Of a live and a dead one, the live one counts.
+    // Of a live and an ended session, the live one is used.
     other.at(&old).text("/logout").await;
     forget_tombstones(&redis.0);
     assert_eq!(both.text("/who").await, "ada");
@@ -180,7 +180,7 @@ async fn a_token_derived_from_a_legacy_cookie_does_not_rotate() {
     for _ in 0..3 {
         clock.advance(minutes(20));
         assert!(on_new.get("/who").await.set_cookies.is_empty());
-        // A browser that has lost the new cookie is no thief.
+        // A browser that has lost the new cookie is not an attacker.
         assert_eq!(browser.at(&new).text("/who").await, "ada");
     }
     on_new.text("/login/ada").await;
@@ -199,7 +199,7 @@ async fn sessions_from_before_revoke_everyone_do_not_migrate() {
     let hour_ago = std::time::SystemTime::now() - minutes(60);
     let begun = UserIndex::begin_epoch(&store, hour_ago.into(), minutes(60));
     begun.await.unwrap();
-    // A server that has not looked at the epoch yet.
+    // A server that has not read the revocation time yet.
     let new = side_by_side(&redis).await;
     assert_eq!(moved.at(&new).text("/who").await, "nobody");
     assert_eq!(waiting.at(&new).text("/who").await, "nobody");

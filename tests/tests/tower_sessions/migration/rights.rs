@@ -1,4 +1,4 @@
-//! A user of Redis with no more rights than the store's front page lists.
+//! A Redis user with the documented rights only.
 
 use cloakroom::{Arrivals, days};
 use cloakroom_redis::RedisStore;
@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use super::apps::{key, legacy_app, new_app, signed_in};
 use crate::servers::Redis;
 
-/// What the front page lists for a user, and for sessions that move in.
+/// The documented rights of the user, with those for a migration.
 fn rights() -> Vec<String> {
     let page = include_str!("../../../../crates/cloakroom-redis/src/lib.rs");
     let listed = |start: &str, end: char| {
@@ -23,7 +23,7 @@ fn rights() -> Vec<String> {
     words
 }
 
-/// Own keys and old ones come under different rules, so no command may ask for both.
+/// New and legacy keys have different rights, so no merged command may read both.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_documented_rights_suffice_for_merged_commands() {
     let redis = Redis::start();

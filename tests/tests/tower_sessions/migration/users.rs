@@ -1,4 +1,4 @@
-//! Whose session it is, for sessions that have moved in.
+//! Users of migrated sessions.
 
 use axum::Router;
 use cloakroom::core::Entries;
@@ -68,7 +68,7 @@ async fn removing_the_user_in_the_legacy_app_signs_out_of_the_new_one() {
     assert_eq!(on_new.text("/user").await, "ada");
     browser.text("/forget-user").await;
     assert_eq!(on_new.text("/user").await, "");
-    // The session without a user comes along, once nobody remembers.
+    // When the tombstone has expired, the session migrates again without a user.
     forget_tombstones(&redis.0);
     assert_eq!(on_new.text("/who").await, "nobody");
     assert_eq!(on_new.text("/get/cart").await, "hat");

@@ -1,4 +1,4 @@
-//! The bus of Redis: gaps are told, and it comes back by itself.
+//! The bus on Redis: gaps are reported, and it reconnects by itself.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use tests::redis::RedisServer;
 use tests::topology::{Cluster, Sentinel};
 use tokio::time::{Instant, timeout};
 
-use super::{PATIENCE, next, sign_in, sign_out, take_out};
+use super::{PATIENCE, from_handler, next, sign_in, sign_out};
 
-/// How long a gap may go unnoticed, with room for a busy machine.
+/// How long a gap may go unnoticed, with slack for a busy machine.
 const BOUND: Duration = Duration::from_secs(4);
 
 fn subscribe(store: &RedisStore) -> Subscription {
@@ -30,7 +30,7 @@ async fn publish(store: &RedisStore, event: &SessionEvent) -> bool {
         .is_ok()
 }
 
-/// Waits for the event that tells of a gap.
+/// Waits for the event that reports a gap.
 async fn missed(events: &mut Subscription) {
     let missed = async {
         while let Some(event) = events.next().await {
@@ -40,7 +40,9 @@ async fn missed(events: &mut Subscription) {
         }
         panic!("the bus is closed");
     };
-    timeout(PATIENCE, missed).await.expect("the gap is told");
+    timeout(PATIENCE, missed)
+        .await
+        .expect("the gap is reported");
 }
 
 fn event() -> SessionEvent {
@@ -53,7 +55,7 @@ fn event() -> SessionEvent {
     }
 }
 
-/// How many connections listen.
+/// The number of subscribed connections.
 fn listeners(server: &RedisServer) -> usize {
     let list = server.command(&["CLIENT", "LIST", "TYPE", "pubsub"]).text();
     list.lines().filter(|line| line.contains("sub=1")).count()
@@ -62,7 +64,9 @@ fn listeners(server: &RedisServer) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_connection_serves_all_subscribers_and_closes_with_the_store() {
     let server = RedisServer::start();
-    let store = RedisStore::connect(server.url()).await.expect("it runs");
+    let store = RedisStore::connect(server.url())
+        .await
+        .expect("the server is running");
     assert_eq!(listeners(&server), 0, "nobody has asked for events");
     let mut all: Vec<_> = (0..100).map(|_| subscribe(&store)).collect();
     missed(&mut all[0]).await;
@@ -86,7 +90,9 @@ async fn one_connection_serves_all_subscribers_and_closes_with_the_store() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_connection_is_reported_and_reestablished() {
     let mut server = RedisServer::start();
-    let store = RedisStore::connect(server.url()).await.expect("it runs");
+    let store = RedisStore::connect(server.url())
+        .await
+        .expect("the server is running");
     let mut events = subscribe(&store);
     missed(&mut events).await;
     for round in 0..3 {
@@ -109,13 +115,17 @@ async fn a_lost_connection_is_reported_and_reestablished() {
     }
 }
 
-/// Nothing comes and nothing is closed: only who asks finds out.
+/// Nothing arrives and nothing is closed: only a heartbeat detects it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_connection_is_reported_and_reestablished() {
     let server = RedisServer::start();
     let proxy = Proxy::start(server.port()).await;
-    let listener = RedisStore::connect(proxy.url()).await.expect("it runs");
-    let speaker = RedisStore::connect(server.url()).await.expect("it runs");
+    let listener = RedisStore::connect(proxy.url())
+        .await
+        .expect("the server is running");
+    let speaker = RedisStore::connect(server.url())
+        .await
+        .expect("the server is running");
     let mut events = subscribe(&listener);
     missed(&mut events).await;
     proxy.set(Network::Blackholed);
@@ -129,17 +139,21 @@ async fn a_silent_connection_is_reported_and_reestablished() {
     assert_eq!(next(&mut events).await, event());
 }
 
-/// The event was lost in the gap: who watches looks again when the gap is told, and not after thirty
-/// seconds.
+/// The event was lost in the gap: the watch rereads the session when the gap is reported, and not only
+/// after thirty seconds.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_rereads_the_session_after_a_gap() {
     let server = RedisServer::start();
     let proxy = Proxy::start(server.port()).await;
-    let behind = RedisStore::connect(proxy.url()).await.expect("it runs");
-    let direct = RedisStore::connect(server.url()).await.expect("it runs");
+    let behind = RedisStore::connect(proxy.url())
+        .await
+        .expect("the server is running");
+    let direct = RedisStore::connect(server.url())
+        .await
+        .expect("the server is running");
     let mut browser = Browser::new(app(SessionLayer::new(behind.clone())));
     sign_in(&mut browser, "ada").await;
-    let watch = take_out(&mut browser, Session::watch).await;
+    let watch = from_handler(&mut browser, Session::watch).await;
     let watching = tokio::spawn(watch);
     missed(&mut subscribe(&behind)).await;
     proxy.set(Network::Blackholed);
@@ -155,15 +169,19 @@ async fn a_watch_rereads_the_session_after_a_gap() {
     assert!(!watching.is_finished(), "it cannot know");
     proxy.set(Network::Normal);
     let reason = timeout(BOUND + Duration::from_secs(4), watching).await;
-    let reason = reason.expect("it looks again").expect("no panic");
+    let reason = reason.expect("the watch rereads").expect("no panic");
     assert_eq!(reason, EndReason::ByAdmin);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_a_cluster_events_reach_every_server_and_survive_a_failover() {
     let mut cluster = Cluster::start();
-    let one = RedisStore::connect(cluster.url()).await.expect("it runs");
-    let two = RedisStore::connect(cluster.url()).await.expect("it runs");
+    let one = RedisStore::connect(cluster.url())
+        .await
+        .expect("the server is running");
+    let two = RedisStore::connect(cluster.url())
+        .await
+        .expect("the server is running");
     let (mut at_one, mut at_two) = (subscribe(&one), subscribe(&two));
     missed(&mut at_one).await;
     missed(&mut at_two).await;
@@ -186,13 +204,17 @@ async fn in_a_cluster_events_reach_every_server_and_survive_a_failover() {
             }
         }
     };
-    timeout(PATIENCE, received).await.expect("both hear again");
+    timeout(PATIENCE, received)
+        .await
+        .expect("both receive events again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_sentinels_events_survive_a_failover() {
     let mut sentinel = Sentinel::start();
-    let store = RedisStore::connect(sentinel.url()).await.expect("it runs");
+    let store = RedisStore::connect(sentinel.url())
+        .await
+        .expect("the server is running");
     let mut events = subscribe(&store);
     missed(&mut events).await;
     let primary = sentinel.primary();
@@ -224,7 +246,7 @@ async fn the_documented_rights_suffice() {
         .with_password("password")
         .connect()
         .await
-        .expect("it runs");
+        .expect("the server is running");
     let layer = SessionLayer::new(store.clone());
     let mut events = subscribe(&store);
     missed(&mut events).await;
@@ -239,7 +261,7 @@ async fn the_documented_rights_suffice() {
     assert_eq!(everything.await.expect("it may").len(), 1, "the tombstone");
 }
 
-/// Events are a convenience: who may not publish them keeps sessions all the same.
+/// Events are optional: without the right to publish, sessions still work.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_right_to_publish_sessions_still_work() {
     let server = RedisServer::start();
@@ -249,11 +271,11 @@ async fn without_the_right_to_publish_sessions_still_work() {
         .with_password("password")
         .connect()
         .await
-        .expect("it runs");
+        .expect("the server is running");
     let layer = SessionLayer::new(store);
     let mut browser = Browser::new(app(layer.clone()));
     sign_in(&mut browser, "ada").await;
-    let watch = take_out(&mut browser, Session::watch).await;
+    let watch = from_handler(&mut browser, Session::watch).await;
     assert_eq!(
         layer
             .sessions()
@@ -264,15 +286,17 @@ async fn without_the_right_to_publish_sessions_still_work() {
     );
     let reason = timeout(PATIENCE, watch)
         .await
-        .expect("the first look finds it");
+        .expect("the first read finds it");
     assert_eq!(reason, EndReason::ByUser);
 }
 
-/// Whatever the app calls its users, keys are of a fixed alphabet, and every one has a TTL.
+/// Whatever the user ids, keys consist of a fixed alphabet, and every key has a TTL.
 #[tokio::test(flavor = "multi_thread")]
 async fn user_ids_never_leave_the_key_prefix_and_every_key_has_a_ttl() {
     let server = RedisServer::start();
-    let store = RedisStore::connect(server.url()).await.expect("it runs");
+    let store = RedisStore::connect(server.url())
+        .await
+        .expect("the server is running");
     let layer = SessionLayer::new(store.clone());
     for user in ["", "*", "a:b", "{x}", "\r\nFLUSHALL\r\n", "🧥"] {
         let mut browser = Browser::new(app(layer.clone()));

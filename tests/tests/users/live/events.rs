@@ -1,4 +1,4 @@
-//! Events, on every server.
+//! Events on every server.
 
 use cloakroom::{EndReason, EndedBy, Rotation, SessionEvent, SessionLimit, minutes};
 use tests::app::app;
@@ -89,12 +89,12 @@ async fn every_end_is_published_with_its_reason(backend: Backend) {
     assert_eq!(reason(&mut events).await, EndReason::Destroyed);
 
     sign_in(&mut one, "cleo").await;
-    let mut thief = one.clone();
+    let mut attacker = one.clone();
     backend.clock.advance(minutes(15));
     one.read().await;
     one.read().await;
     backend.clock.advance(minutes(2));
-    thief.read().await;
+    attacker.read().await;
     assert_eq!(reason(&mut events).await, EndReason::Stolen);
 }
 

@@ -1,4 +1,4 @@
-//! What happens to sessions, told on all servers; and live connections that end with their session.
+//! Session events on all servers, and live connections that end with their session.
 
 mod bus;
 mod events;
@@ -12,7 +12,7 @@ use tests::browser::Browser;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// How long a test waits for what must come.
+/// How long a test waits for an event.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn sign_in(browser: &mut Browser, user: impl Into<UserId>) -> SessionId {
@@ -23,14 +23,14 @@ async fn sign_in(browser: &mut Browser, user: impl Into<UserId>) -> SessionId {
             Ok(session.id().map(|id| id.to_string()).unwrap_or_default())
         })
         .await;
-    response.text().parse().expect("the answer is the id")
+    response.text().parse().expect("the response is the id")
 }
 
 async fn sign_out(session: Session) -> Result<(), SessionError> {
     session.sign_out().await.map(|_| ())
 }
 
-/// The next event that is not about missed ones.
+/// The next event other than `Missed`.
 async fn next(events: &mut Subscription) -> SessionEvent {
     let next = async {
         loop {
@@ -41,11 +41,11 @@ async fn next(events: &mut Subscription) -> SessionEvent {
             }
         }
     };
-    timeout(PATIENCE, next).await.expect("it is told")
+    timeout(PATIENCE, next).await.expect("the event arrives")
 }
 
-/// What a handler makes of the browser's session, taken out of the request.
-async fn take_out<T: Send + 'static>(
+/// Sends a request, and returns a value that the handler makes of the session.
+async fn from_handler<T: Send + 'static>(
     browser: &mut Browser,
     make: impl FnOnce(&Session) -> Result<T, SessionError> + Send + 'static,
 ) -> T {

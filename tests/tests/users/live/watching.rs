@@ -9,7 +9,7 @@ use tests::browser::Browser;
 use tests::on_every_store;
 use tokio::time::{Instant, timeout};
 
-use super::{PATIENCE, sign_in, sign_out, take_out};
+use super::{PATIENCE, from_handler, sign_in, sign_out};
 
 on_every_store!(
     a_watch_resolves_when_the_session_ends_on_another_server,
@@ -25,7 +25,7 @@ async fn reason(watch: SessionWatch) -> EndReason {
 async fn a_watch_resolves_when_the_session_ends_on_another_server(backend: Backend) {
     let mut browser = backend.browser().await;
     sign_in(&mut browser, "ada").await;
-    let watch = take_out(&mut browser, Session::watch).await;
+    let watch = from_handler(&mut browser, Session::watch).await;
     let mut watching = tokio::spawn(reason(watch));
     let early = timeout(Duration::from_millis(300), &mut watching).await;
     assert!(early.is_err(), "nothing has happened: {early:?}");
@@ -43,7 +43,7 @@ async fn a_watch_resolves_when_the_session_ends_on_another_server(backend: Backe
 async fn a_watch_resolves_at_once_for_an_ended_session(backend: Backend) {
     let mut browser = backend.browser().await;
     let id = sign_in(&mut browser, "ada").await;
-    let watch = take_out(&mut browser, Session::watch).await;
+    let watch = from_handler(&mut browser, Session::watch).await;
     backend.sessions().await.end(id).await.expect("it ends");
     assert_eq!(reason(watch).await, EndReason::ByAdmin);
 }
@@ -51,7 +51,7 @@ async fn a_watch_resolves_at_once_for_an_ended_session(backend: Backend) {
 async fn a_renewal_resolves_a_watch(backend: Backend) {
     let mut browser = backend.browser().await;
     sign_in(&mut browser, "ada").await;
-    let watch = take_out(&mut browser, Session::watch).await;
+    let watch = from_handler(&mut browser, Session::watch).await;
     let watching = tokio::spawn(reason(watch));
     browser
         .request(|session| async move { session.renew() })
@@ -67,12 +67,12 @@ async fn many_watches_of_many_sessions_are_independent(backend: Backend) {
         let mut browser = Browser::new(app(layer.clone()));
         sign_in(&mut browser, user).await;
         for _ in 0..5 {
-            let watch = take_out(&mut browser, Session::watch).await;
+            let watch = from_handler(&mut browser, Session::watch).await;
             watching.push((user, tokio::spawn(reason(watch))));
         }
         browsers.push(browser);
     }
-    // Every second one signs out; the others are still watched.
+    // Every other browser signs out; the other watches continue.
     for browser in browsers.iter_mut().step_by(2) {
         browser.request(sign_out).await;
     }
@@ -94,19 +94,19 @@ async fn many_watches_of_many_sessions_are_independent(backend: Backend) {
 async fn watching_without_a_stored_session_is_an_error() {
     let fixture = Fixture::memory();
     let mut browser = fixture.browser();
-    let refused = take_out(&mut browser, |session| {
+    let refused = from_handler(&mut browser, |session| {
         Ok(session.watch().map_err(|error| error.kind()).err())
     });
     assert_eq!(refused.await, Some(SessionErrorKind::NotStored));
 }
 
-/// The event is lost: nobody publishes any.
+/// The event is lost: the layer publishes none.
 #[tokio::test(start_paused = true)]
 async fn a_lost_event_is_noticed_within_thirty_seconds() {
     let fixture = Fixture::memory();
     let mut browser = Browser::new(app(fixture.layer().without_events()));
     sign_in(&mut browser, "ada").await;
-    let watch = take_out(&mut browser, Session::watch).await;
+    let watch = from_handler(&mut browser, Session::watch).await;
     let watching = tokio::spawn(watch);
     tokio::time::sleep(Duration::from_secs(10)).await;
     let began = Instant::now();
@@ -115,7 +115,7 @@ async fn a_lost_event_is_noticed_within_thirty_seconds() {
     assert!(began.elapsed() <= Duration::from_secs(30));
 }
 
-/// Time passes for the test's clock as it does for the timers.
+/// Advances the manual clock with the runtime's clock.
 fn tick(fixture: &Fixture) -> tokio::task::JoinHandle<()> {
     let clock = fixture.clock.clone();
     tokio::spawn(async move {
@@ -136,7 +136,7 @@ async fn a_watch_resolves_when_the_session_expires() {
     let mut browser = Browser::new(app(layer.clone()));
     sign_in(&mut browser, "ada").await;
     let began = Instant::now();
-    let idle = take_out(&mut browser, Session::watch).await;
+    let idle = from_handler(&mut browser, Session::watch).await;
     assert_eq!(idle.await, EndReason::Expired);
     let took = began.elapsed();
     assert!(
@@ -144,11 +144,11 @@ async fn a_watch_resolves_when_the_session_expires() {
         "{took:?}"
     );
 
-    // A connection that keeps its session alive does so to the absolute deadline, and no longer.
+    // With `keep_alive`, a connection keeps its session alive until the absolute deadline.
     let mut browser = Browser::new(app(layer));
     sign_in(&mut browser, "ada").await;
     let began = Instant::now();
-    let kept = take_out(&mut browser, |session| Ok(session.watch()?.keeping_alive())).await;
+    let kept = from_handler(&mut browser, |session| Ok(session.watch()?.keeping_alive())).await;
     assert_eq!(kept.await, EndReason::Expired);
     let took = began.elapsed();
     assert!(
@@ -165,7 +165,7 @@ async fn a_session_used_elsewhere_stays_alive() {
     let _ticking = tick(&fixture);
     let mut browser = Browser::new(app(layer));
     sign_in(&mut browser, "ada").await;
-    let watch = take_out(&mut browser, Session::watch).await;
+    let watch = from_handler(&mut browser, Session::watch).await;
     let mut watching = tokio::spawn(watch);
     for _ in 0..8 {
         let early = timeout(minutes(2), &mut watching).await;
@@ -176,7 +176,7 @@ async fn a_session_used_elsewhere_stays_alive() {
     assert_eq!(watching.await.expect("no panic"), EndReason::SignedOut);
 }
 
-/// The store cannot be asked for a while: that ends nothing.
+/// The store is unavailable for a while: that ends no watch.
 #[tokio::test(start_paused = true)]
 async fn a_store_outage_does_not_resolve_a_watch() {
     use cloakroom::core::StoreErrorKind::Unavailable;
@@ -184,7 +184,7 @@ async fn a_store_outage_does_not_resolve_a_watch() {
     let fixture = Fixture::memory();
     let mut browser = fixture.browser();
     sign_in(&mut browser, "ada").await;
-    let watch = take_out(&mut browser, Session::watch).await;
+    let watch = from_handler(&mut browser, Session::watch).await;
     fixture.store.always(Some(Fault::Refuse(Unavailable)));
     let mut watching = tokio::spawn(watch);
     let early = timeout(minutes(10), &mut watching).await;

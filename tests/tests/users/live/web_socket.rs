@@ -35,7 +35,7 @@ async fn sign_out(session: Session) -> Result<(), SessionError> {
     session.sign_out().await.map(|_| ())
 }
 
-/// One line at once, and one when the session has ended.
+/// Sends one line at once, and one when the session has ended.
 async fn live(session: Session) -> Result<Response, SessionError> {
     let watch = session.watch()?;
     let first = stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"data: open\n\n"))]);
@@ -52,8 +52,8 @@ async fn socket(session: Session, upgrade: WebSocketUpgrade) -> Result<Response,
         loop {
             tokio::select! {
                 reason = &mut over => {
-                    let told = Message::Text(reason.as_str().into());
-                    drop(socket.send(told).await);
+                    let reason_message = Message::Text(reason.as_str().into());
+                    drop(socket.send(reason_message).await);
                     return;
                 }
                 message = socket.recv() => match message {
@@ -80,7 +80,7 @@ async fn serve(layer: SessionLayer) -> SocketAddr {
     address
 }
 
-/// Two servers of one app, and a client that has signed in at the first.
+/// Two servers of one app, and the cookie of a client that has signed in on the first.
 async fn setup(backend: &Backend) -> (SocketAddr, SocketAddr, String) {
     let one = serve(backend.layer().await).await;
     let two = serve(backend.layer().await).await;
