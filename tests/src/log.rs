@@ -4,7 +4,11 @@ use std::cell::RefCell;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::dynamic_filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 thread_local! {
     /// Where this thread's log is written, if a test captures it.
@@ -23,14 +27,18 @@ type Text = Arc<Mutex<Vec<u8>>>;
 
 /// Installs one subscriber for all threads. With a subscriber per test, the interest of an event could be
 /// cached as "never" by a thread without one, and the event would be disabled for all.
+///
+/// Threads that capture nothing are filtered out, so that formatting does not slow down the other tests of
+/// the binary.
 pub(crate) fn install() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
-        tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
+        let is_captured = dynamic_filter_fn(|_, _| CAPTURED.with_borrow(Option::is_some));
+        let layer = tracing_subscriber::fmt::layer()
             .with_ansi(false)
             .with_writer(ThisThread)
-            .init();
+            .with_filter(is_captured);
+        tracing_subscriber::registry().with(layer).init();
     });
 }
 

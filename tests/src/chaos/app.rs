@@ -14,7 +14,7 @@ use tower::ServiceExt;
 /// What a session holds, as its client sees it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct SessionView {
-    /// The id of the client's session.
+    /// Identifies the client and its session.
     pub(super) owner: u64,
     pub(super) hits: u64,
     pub(super) notes: Vec<u32>,
