@@ -1,4 +1,7 @@
 //! Checks of the project itself: its documents, its layers, its public API and its names.
 
 mod documents;
+mod environment;
+mod layers;
+mod source;
 mod tree;
