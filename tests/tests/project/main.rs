@@ -3,5 +3,6 @@
 mod documents;
 mod environment;
 mod layers;
+mod public_api;
 mod source;
 mod tree;
