@@ -3,6 +3,7 @@
 mod documents;
 mod environment;
 mod layers;
+mod names;
 mod public_api;
 mod source;
 mod tree;
