@@ -3,6 +3,9 @@
 //! A `use` and a path in the code count alike, and so does a path in the tokens of a macro's invocation. What counts as
 //! imported is the file that defines the item, whichever re-export the path goes through. The re-exports of a module from
 //! the modules inside of it are not imports.
+//!
+//! A call of a method names no path, so it is not seen: an `impl` block in another file than its type's hides what it
+//! depends on.
 
 use std::cmp::Reverse;
 use std::path::PathBuf;

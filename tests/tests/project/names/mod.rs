@@ -11,7 +11,7 @@ use self::phrases::Phrases;
 use crate::tree::{files, root};
 
 /// The files that are looked through.
-const EXTENSIONS: [&str; 5] = ["rs", "md", "toml", "lua", "sh"];
+const EXTENSIONS: [&str; 7] = ["rs", "md", "toml", "lua", "sh", "js", "css"];
 
 /// What names old names because it is about them.
 const CHECKS: &str = "tests/tests/project/names";
@@ -20,8 +20,10 @@ const CHECKS: &str = "tests/tests/project/names";
 fn all_files() -> Vec<(PathBuf, String)> {
     let root = root();
     let mut all = files(&root, &EXTENSIONS);
-    // The scripts have no extension.
-    all.extend(files(&root.join("scripts"), &[""]));
+    // Scripts have no extension.
+    for folder in ["scripts", ".ci"] {
+        all.extend(files(&root.join(folder), &[""]));
+    }
     let all = all.into_iter();
     let relative = all.map(|(path, text)| {
         let path = path.strip_prefix(&root).expect("it is below the root");

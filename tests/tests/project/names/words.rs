@@ -40,7 +40,12 @@ pub(super) fn code(file: &Path, text: &str) -> Vec<Word> {
             }
         }
         extension => {
-            let comment = if extension == Some("lua") { "--" } else { "#" };
+            let comment = match extension {
+                Some("lua") => "--",
+                Some("js") => "//",
+                Some("css") => "/*",
+                _ => "#",
+            };
             for (index, line) in text.lines().enumerate() {
                 let (code, comment) = line.split_once(comment).unwrap_or((line, ""));
                 plain(index + 1, code, &mut words);

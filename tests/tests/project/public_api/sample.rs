@@ -117,6 +117,14 @@ fn what_is_not_of_the_api_changes_nothing() {
         ),
         (
             "pub enum Kind",
+            "#[cfg(all(test, feature = \"x\"))] pub fn tested() {} pub enum Kind",
+        ),
+        (
+            "pub enum Kind",
+            "#[cfg(not(any(test, feature = \"x\")))] pub fn none() {} pub enum Kind",
+        ),
+        (
+            "pub enum Kind",
             "#[cfg(not(feature = \"x\"))] pub fn off() {} pub enum Kind",
         ),
         (
