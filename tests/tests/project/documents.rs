@@ -1,28 +1,12 @@
 //! What the documents say is there.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-fn root() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
-    root.expect("the package lies in the workspace").to_owned()
-}
-
-fn read(path: &str) -> String {
-    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
+use crate::tree::{files, read, root};
 
 /// All Rust sources below a folder, in one text for each.
-fn sources(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
-    for entry in fs::read_dir(folder).expect("the folder is there") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(&path).expect("a source is text");
-            found.push((path, text));
-        }
-    }
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+    files(folder, &["rs"])
 }
 
 /// The words of a document between backticks that look like `package::file::test`.
@@ -51,8 +35,7 @@ fn every_proof_that_security_names_is_a_test() {
             "tests" => root().join("tests/tests"),
             library => root().join("crates").join(library),
         };
-        let mut found = Vec::new();
-        sources(&folder, &mut found);
+        let found = sources(&folder);
         let function = format!("fn {test}(");
         let is_there = found.iter().any(|(path, text)| {
             let names = path.iter().filter_map(|part| part.to_str());
@@ -111,8 +94,7 @@ fn functions(cell: &str) -> Vec<String> {
 #[test]
 fn every_function_of_ours_that_migrating_names_is_there() {
     let page = read("MIGRATING.md");
-    let mut crates = Vec::new();
-    sources(&root().join("crates"), &mut crates);
+    let crates = sources(&root().join("crates"));
     let ours: Vec<String> = rows(&page)
         .flat_map(|row| functions(row.last().expect("a row has cells")))
         .collect();

@@ -1,0 +1,9 @@
+//! Checks of the project itself: its documents, its layers, its public API and its names.
+
+mod documents;
+mod environment;
+mod layers;
+mod names;
+mod public_api;
+mod source;
+mod tree;
