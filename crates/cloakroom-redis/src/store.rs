@@ -4,8 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use cloakroom_core::bus::{EventBus, Subscription};
 use cloakroom_core::codec::{self, Stored};
-use cloakroom_core::event::{EventBus, SessionEvent, Subscription};
+use cloakroom_core::event::SessionEvent;
 use cloakroom_core::index::{Admission, Applicant, UserIndex};
 use cloakroom_core::store::{Created, Ended, Entered, Loaded, Touched, Updated, admit_and_create};
 use cloakroom_core::{

@@ -1,7 +1,7 @@
 //! What cannot be done, and what is said about it.
 
 use cloakroom::core::SystemEntropy;
-use cloakroom::core::entropy::{Entropy, EntropyError};
+use cloakroom::core::rng::{Entropy, EntropyError};
 use cloakroom::{Session, SessionError, SessionErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

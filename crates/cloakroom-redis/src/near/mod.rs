@@ -17,7 +17,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use cloakroom_core::event::{EventBus, SessionEvent};
+use cloakroom_core::bus::EventBus;
+use cloakroom_core::event::SessionEvent;
 use cloakroom_core::index::{Applicant, UserIndex};
 use cloakroom_core::store::{Created, Ended, Entered, Loaded, Touched, Updated};
 use cloakroom_core::{

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use cloakroom_core::event::{EventBus, SessionEvent, Subscription};
+use cloakroom_core::bus::{EventBus, Subscription};
+use cloakroom_core::event::SessionEvent;
 use cloakroom_core::index::{Admission, Applicant, UserIndex};
 use cloakroom_core::store::Entered;
 use cloakroom_core::{Record, SessionId, Store, StoreError, StoreErrorKind, Timestamp, UserKey};
