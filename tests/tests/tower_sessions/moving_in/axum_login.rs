@@ -6,7 +6,7 @@ use axum::routing::get;
 use axum_login::{AuthManager, AuthManagerLayerBuilder, AuthSession, AuthnBackend};
 use cloakroom::core::Entries;
 use cloakroom::{Arrivals, SessionLayer, UserId};
-use cloakroom_tower_sessions::{moving_in::TowerSessions, v0_14::BridgeLayer};
+use cloakroom_tower_sessions::{migration::TowerSessionsRedis, v0_14::BridgeLayer};
 use fred::prelude::{ClientLike, Config, Pool};
 use serde::Deserialize;
 use tower::layer::layer_fn;
@@ -85,7 +85,7 @@ async fn who_is_logged_in_stays_so_and_logs_out_of_both() {
     let redis = Redis::start();
     let old = old_app(&redis).await;
     let store = redis.store().await;
-    let predecessor = TowerSessions::in_redis(&store);
+    let predecessor = TowerSessionsRedis::in_redis(&store);
     let arrivals = Arrivals::beside(predecessor, key()).with_user(user_of);
     let layer = SessionLayer::new(store).with_arrivals(arrivals).unwrap();
     let sessions = layer.sessions();

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use cloakroom::{Arrivals, SessionLayer};
-use cloakroom_tower_sessions::moving_in::TowerSessions;
+use cloakroom_tower_sessions::migration::TowerSessionsRedis;
 
 use super::apps::{key, logged_in, new_routes, old_app};
 use crate::servers::Redis;
@@ -21,7 +21,7 @@ async fn commands(redis: &Redis, browser: &mut Visitor, path: &str) -> Vec<Strin
 
 async fn app(redis: &Redis, last: bool, knows_users: bool) -> Router {
     let store = redis.store().await;
-    let old = TowerSessions::in_redis(&store);
+    let old = TowerSessionsRedis::in_redis(&store);
     let mut arrivals = match last {
         false => Arrivals::beside(old, key()),
         true => Arrivals::after(old, key()),

@@ -3,7 +3,7 @@
 use axum::Router;
 use cloakroom::Arrivals;
 use cloakroom_redis::RedisStore;
-use cloakroom_tower_sessions::moving_in::{Key, TowerSessions};
+use cloakroom_tower_sessions::migration::{Key, TowerSessionsRedis};
 use tests::log::Log;
 
 use super::apps::{NEW, OLD, after, beside, key, logged_in, new_app, new_keys, old_app, old_keys};
@@ -57,7 +57,7 @@ async fn the_frozen_record_moves_in() {
 async fn what_is_no_old_cookie_costs_no_command() {
     let redis = Redis::start();
     let store = redis.store().await;
-    let plain = TowerSessions::in_redis(&store);
+    let plain = TowerSessionsRedis::in_redis(&store);
     let signed = plain.clone().signed(Key::generate());
     let private = plain.clone().private(Key::generate());
     let values = [
@@ -154,7 +154,7 @@ async fn without_the_old_store_nobody_is_taken_for_a_stranger() {
         let old = old_app(&there).await;
         let (moved, waiting) = (logged_in(&old).await, logged_in(&old).await);
         let old_store = RedisStore::connect(&there.url()).await.unwrap();
-        let predecessor = TowerSessions::in_redis(&old_store);
+        let predecessor = TowerSessionsRedis::in_redis(&old_store);
         let arrivals = match last {
             false => Arrivals::beside(predecessor, key()),
             true => Arrivals::after(predecessor, key()),
@@ -186,7 +186,7 @@ async fn a_log_out_or_log_in_that_cannot_end_the_old_session_is_not_answered_wit
         let (there, here) = (Redis::start(), Redis::start());
         let browser = logged_in(&old_app(&there).await).await;
         let old_store = RedisStore::connect(&there.url()).await.unwrap();
-        let old = TowerSessions::in_redis(&old_store);
+        let old = TowerSessionsRedis::in_redis(&old_store);
         let new = new_app(here.store().await, Arrivals::beside(old, key()));
         let mut at_new = browser.at(&new);
         assert_eq!(at_new.text("/who").await, "ada");

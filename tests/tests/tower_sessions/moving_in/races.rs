@@ -4,7 +4,7 @@ use axum::Router;
 use cloakroom::core::{Entries, Timestamp, UserIndex};
 use cloakroom::{Arrivals, Rotation, SessionLayer, SessionLimit, Sessions, UserId, minutes};
 use cloakroom_redis::RedisStore;
-use cloakroom_tower_sessions::moving_in::TowerSessions;
+use cloakroom_tower_sessions::migration::TowerSessionsRedis;
 use tests::faults::{CountingStore, Fault, Gate, Verb};
 
 use super::apps::{
@@ -24,7 +24,7 @@ fn user_of(entries: &Entries) -> Option<UserId> {
 /// A server of either phase, on a store that can be held up.
 async fn server(redis: &Redis, last: bool) -> (Router, Faulty, Sessions) {
     let inner = redis.store().await;
-    let old = TowerSessions::in_redis(&inner);
+    let old = TowerSessionsRedis::in_redis(&inner);
     let arrivals = match last {
         false => Arrivals::beside(old, key()),
         true => Arrivals::after(old, key()),
@@ -164,7 +164,7 @@ async fn the_secret_to_which_old_cookies_lead_does_not_rotate() {
     let browser = logged_in(&old_app(&redis).await).await;
     let store = redis.store().await;
     let clock = cloakroom::core::ManualClock::at(Timestamp::from(std::time::SystemTime::now()));
-    let old = TowerSessions::in_redis(&store);
+    let old = TowerSessionsRedis::in_redis(&store);
     let layer = SessionLayer::new(store)
         .with_clock(clock.clone())
         .with_rotation(Rotation::every(minutes(15)))
@@ -208,7 +208,7 @@ async fn a_moved_session_makes_room_with_its_old_one() {
     let old = old_app(&redis).await;
     let browser = logged_in(&old).await;
     let store = redis.store().await;
-    let predecessor = TowerSessions::in_redis(&store);
+    let predecessor = TowerSessionsRedis::in_redis(&store);
     let arrivals = Arrivals::beside(predecessor, key()).with_user(user_of);
     let layer = SessionLayer::new(store)
         .with_session_limit(SessionLimit::end_oldest(1))
@@ -224,7 +224,7 @@ async fn a_moved_session_makes_room_with_its_old_one() {
     assert_eq!(another.with_only(NEW).text("/who").await, "ada");
     let plain = new_app(
         redis.store().await,
-        Arrivals::after(TowerSessions::in_redis(&redis.store().await), key()),
+        Arrivals::after(TowerSessionsRedis::in_redis(&redis.store().await), key()),
     );
     assert_eq!(moved.at(&plain).text("/who").await, "nobody");
 }
