@@ -65,34 +65,34 @@ impl MigrationKey {
 
     /// Derives the token of the session that replaces a legacy session, with HMAC-SHA256.
     #[must_use]
-    pub fn token(&self, realm: &Realm, old: &[u8]) -> Token {
+    pub fn token(&self, realm: &Realm, legacy_id: &[u8]) -> Token {
         let since = self.since.as_millis().to_be_bytes();
-        let bytes = self.hash(b"token", &[realm.name().as_bytes(), &since, old]);
+        let bytes = self.hash(b"token", &[realm.name().as_bytes(), &since, legacy_id]);
         Token::derived(self.since, &bytes)
     }
 
     /// Encrypts a legacy id, so that a record can hold it.
     #[must_use]
-    pub fn seal(&self, id: SessionId, old: &[u8]) -> String {
-        URL_SAFE_NO_PAD.encode(self.masked(id, old))
+    pub fn seal(&self, id: SessionId, legacy_id: &[u8]) -> String {
+        URL_SAFE_NO_PAD.encode(self.apply_key_stream(id, legacy_id))
     }
 
     /// Decrypts the legacy id of a migrated session; `None` if it was not encrypted with this key.
     #[must_use]
     pub fn open(&self, realm: &Realm, id: SessionId, sealed: &str) -> Option<Vec<u8>> {
-        let old = self.masked(id, &URL_SAFE_NO_PAD.decode(sealed).ok()?);
-        (self.token(realm, &old).id() == id).then_some(old)
+        let legacy_id = self.apply_key_stream(id, &URL_SAFE_NO_PAD.decode(sealed).ok()?);
+        (self.token(realm, &legacy_id).id() == id).then_some(legacy_id)
     }
 
     /// Encrypts or decrypts by XOR with an HMAC-SHA256 key stream. A session has one legacy id, so each key
     /// stream is used for one text only.
-    fn masked(&self, id: SessionId, text: &[u8]) -> Vec<u8> {
-        let mut masked = Vec::with_capacity(text.len());
+    fn apply_key_stream(&self, id: SessionId, text: &[u8]) -> Vec<u8> {
+        let mut output = Vec::with_capacity(text.len());
         for (block, bytes) in (0_u64..).zip(text.chunks(32)) {
-            let mask = self.hash(b"seal", &[id.as_bytes(), &block.to_be_bytes()]);
-            masked.extend(bytes.iter().zip(mask).map(|(byte, mask)| byte ^ mask));
+            let key_stream = self.hash(b"seal", &[id.as_bytes(), &block.to_be_bytes()]);
+            output.extend(bytes.iter().zip(key_stream).map(|(byte, key)| byte ^ key));
         }
-        masked
+        output
     }
 
     fn hash(&self, purpose: &[u8], parts: &[&[u8]]) -> [u8; 32] {
@@ -168,7 +168,7 @@ impl Arrival {
     #[must_use]
     pub fn began(id: SessionId, entries: &Entries) -> Timestamp {
         match Self::of(entries) {
-            Some(arrival) => Timestamp::from_millis(arrival.at),
+            Some(mark) => Timestamp::from_millis(mark.at),
             None => id.created_at(),
         }
     }
@@ -247,11 +247,11 @@ mod tests {
         let mut entries = Entries::new();
         assert_eq!(Arrival::of(&entries), None);
         assert_eq!(Arrival::began(id, &entries), Timestamp::from_millis(1_000));
-        let arrival = Arrival::at(Timestamp::from_millis(5)).beside("sealed".into());
-        arrival.put_into(&mut entries);
-        assert_eq!(Arrival::of(&entries).as_ref(), Some(&arrival));
-        assert_eq!(arrival.from(), Some("sealed"));
+        let mark = Arrival::at(Timestamp::from_millis(5)).beside("sealed".into());
+        mark.put_into(&mut entries);
+        assert_eq!(Arrival::of(&entries).as_ref(), Some(&mark));
+        assert_eq!(mark.from(), Some("sealed"));
         assert_eq!(Arrival::began(id, &entries), Timestamp::from_millis(5));
-        assert_eq!(arrival.settled().from(), None);
+        assert_eq!(mark.settled().from(), None);
     }
 }
