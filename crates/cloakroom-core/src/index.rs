@@ -90,22 +90,6 @@ pub trait UserIndex: Send + Sync {
         user: &UserKey,
         ids: &[SessionId],
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Returns the ids of all sessions and tombstones in the store. Those that are created or removed
-    /// during the call may be missing. It may take long.
-    fn everything(&self) -> impl Future<Output = Result<Vec<SessionId>, StoreError>> + Send;
-
-    /// Returns the time before which all sessions are revoked: sessions created earlier are invalid. The
-    /// Unix epoch, if it was never set.
-    fn epoch(&self) -> impl Future<Output = Result<Timestamp, StoreError>> + Send;
-
-    /// Revokes all sessions created before `at`, and remembers that for `keep`. A later time that was set
-    /// before stays.
-    fn begin_epoch(
-        &self,
-        at: Timestamp,
-        keep: Duration,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 impl<I: UserIndex> UserIndex for &I {
@@ -130,21 +114,5 @@ impl<I: UserIndex> UserIndex for &I {
         ids: &[SessionId],
     ) -> impl Future<Output = Result<(), StoreError>> + Send {
         (**self).forget(user, ids)
-    }
-
-    fn everything(&self) -> impl Future<Output = Result<Vec<SessionId>, StoreError>> + Send {
-        (**self).everything()
-    }
-
-    fn epoch(&self) -> impl Future<Output = Result<Timestamp, StoreError>> + Send {
-        (**self).epoch()
-    }
-
-    fn begin_epoch(
-        &self,
-        at: Timestamp,
-        keep: Duration,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send {
-        (**self).begin_epoch(at, keep)
     }
 }

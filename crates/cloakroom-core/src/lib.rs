@@ -21,6 +21,7 @@
 //! | [`event`] | [`SessionEvent`], what happens to sessions |
 //! | [`bus`] | the contract of an [`EventBus`] |
 //! | [`index`] | the contract of a [`UserIndex`]: which sessions a user has |
+//! | [`admin`] | the contract of a [`StoreAdmin`]: operations on all sessions of a store |
 //! | [`store`] | the contract of a [`Store`] |
 //! | [`memory`] | [`MemoryStore`], for development, tests and single processes |
 //! | `conformance` | the test suite for stores (feature `conformance`) |
@@ -60,6 +61,7 @@
 //! # }
 //! ```
 
+pub mod admin;
 pub mod bus;
 pub mod change;
 pub mod clock;
@@ -81,6 +83,7 @@ pub mod store;
 pub mod token;
 pub mod user;
 
+pub use self::admin::StoreAdmin;
 pub use self::bus::{EventBus, Subscription};
 pub use self::change::Changes;
 pub use self::clock::{Clock, ManualClock, SystemClock, Timestamp};

@@ -128,7 +128,7 @@ async fn a_server_that_slept_through_it_looks_before_it_serves() {
     assert_eq!(whoami(&mut asleep).await, "ada");
     // Only the epoch is written: the sweep has not come that far.
     let store: &MemoryStore = stage.store.inner();
-    let epoch = cloakroom::core::UserIndex::begin_epoch(
+    let epoch = cloakroom::core::StoreAdmin::set_revoked_before(
         store,
         cloakroom::core::Clock::now(&stage.clock).plus(Duration::from_secs(1)),
         Duration::from_secs(600),

@@ -8,7 +8,7 @@ use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::entries::Entries;
 use crate::expiry::{Expiry, Limits};
 use crate::id::{Revision, SessionId};
-use crate::index::UserIndex;
+use crate::index::{Applicant, UserIndex};
 use crate::record::{EndReason, Record, Tombstone};
 use crate::rng::SystemEntropy;
 use crate::store::{Created, Loaded, Store, Updated};
@@ -84,6 +84,18 @@ pub(super) fn new_user() -> UserKey {
 pub(super) fn new_id(now: Timestamp) -> SessionId {
     let token = Token::issue(now, &SystemEntropy);
     token.expect("the system has randomness").id()
+}
+
+/// Returns a new session that is to be added to an index, without a limit.
+pub(super) fn applicant(now: Timestamp) -> Applicant {
+    Applicant {
+        id: new_id(now),
+        deadline: now.plus(Duration::from_secs(3600)),
+        now,
+        limit: None,
+        replaces: None,
+        dead: Vec::new(),
+    }
 }
 
 pub(super) async fn create(store: &impl Store, id: SessionId, record: &Record, ttl: Duration) {

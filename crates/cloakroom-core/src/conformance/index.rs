@@ -3,9 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::fixtures::{
-    LONG, Subject, create, entered, new_id, new_user, numbered, sample, tombstone_of,
-};
+use super::fixtures::{Subject, applicant, entered, new_user};
 use super::sign_in;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::id::SessionId;
@@ -31,20 +29,7 @@ pub async fn all(subject: &impl Subject) {
     expired_ids_are_removed_and_the_later_deadline_counts(index).await;
     many_sign_ins_leave_as_many_sessions_as_allowed(index).await;
     every_old_id_is_sampled(index).await;
-    revoked_before_only_moves_forward(index).await;
-    all_ids_are_found(subject).await;
     sign_in::all(subject).await;
-}
-
-fn applicant(now: Timestamp) -> Applicant {
-    Applicant {
-        id: new_id(now),
-        deadline: now.plus(Duration::from_secs(3600)),
-        now,
-        limit: None,
-        replaces: None,
-        dead: Vec::new(),
-    }
 }
 
 fn limited(now: Timestamp, most: u32, make_room: bool) -> Applicant {
@@ -237,39 +222,4 @@ async fn every_old_id_is_sampled(index: &impl UserIndex) {
         rounds += 1;
         assert!(rounds < 2000, "some are never sampled");
     }
-}
-
-async fn revoked_before_only_moves_forward(index: &impl UserIndex) {
-    let epoch = async || index.epoch().await.expect("epoch succeeds");
-    let begin = async |at| {
-        let begun = index.begin_epoch(at, LONG).await;
-        begun.expect("begin_epoch succeeds");
-    };
-    let before = epoch().await;
-    let (first, second) = (before.plus(LONG), before.plus(LONG * 2));
-    begin(second).await;
-    assert_eq!(epoch().await, second);
-    begin(first).await;
-    assert_eq!(epoch().await, second, "a later time stays");
-}
-
-async fn all_ids_are_found(subject: &impl Subject) {
-    let store = subject.store().await;
-    let index = store.index().expect("the store has a user index");
-    let mut ids = HashSet::new();
-    for number in 0..20 {
-        let (id, record) = sample(numbered(number));
-        create(&store, id, &record, LONG).await;
-        if number % 2 == 0 {
-            let ended = store.end(id, None, &tombstone_of(&record), LONG).await;
-            ended.expect("end succeeds");
-        }
-        ids.insert(id);
-    }
-    let not_stored = applicant(SystemClock.now());
-    over(&index, &new_user(), &not_stored).await;
-    let found = index.everything().await.expect("everything succeeds");
-    let found: HashSet<_> = found.into_iter().collect();
-    assert!(found.is_superset(&ids));
-    assert!(!found.contains(&not_stored.id), "only the index has it");
 }

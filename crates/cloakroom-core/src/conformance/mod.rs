@@ -1,7 +1,8 @@
 //! The test suite for stores.
 //!
 //! Implement [`Subject`] and call [`all`] in a test; it panics at the first violation of the contract. For a
-//! store with a user index, call [`index::all`] as well, and for one with an event bus [`bus::all`].
+//! store with a user index, call [`index::all`] as well, for one with store-wide operations [`admin::all`], and
+//! for one with an event bus [`bus::all`].
 //!
 //! ```
 //! use std::time::Duration;
@@ -28,6 +29,7 @@
 //! # }
 //! ```
 
+pub mod admin;
 pub mod bus;
 mod fixtures;
 pub mod index;

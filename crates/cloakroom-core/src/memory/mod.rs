@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use self::index::MemoryIndex;
+use crate::admin::StoreAdmin;
 use crate::bus::{EventBus, LocalBus, Subscription};
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::codec::Stored;
@@ -200,6 +201,10 @@ impl Store for MemoryStore {
         Some(self)
     }
 
+    fn admin(&self) -> Option<impl StoreAdmin> {
+        Some(self)
+    }
+
     fn bus(&self) -> Option<impl EventBus> {
         Some(self)
     }
@@ -218,19 +223,21 @@ impl UserIndex for MemoryStore {
         self.lock_index().forget(user, ids);
         Ok(())
     }
+}
 
-    async fn everything(&self) -> Result<Vec<SessionId>, StoreError> {
+impl StoreAdmin for MemoryStore {
+    async fn scan_ids(&self) -> Result<Vec<SessionId>, StoreError> {
         Ok(self.lock().slots.keys().copied().collect())
     }
 
-    async fn epoch(&self) -> Result<Timestamp, StoreError> {
+    async fn revoked_before(&self) -> Result<Timestamp, StoreError> {
         let now = self.clock.now();
         let revoked = self.lock_index().revoked_before;
         let revoked = revoked.filter(|(_, until)| now < *until);
         Ok(revoked.map_or(Timestamp::from_millis(0), |(at, _)| at))
     }
 
-    async fn begin_epoch(&self, at: Timestamp, keep: Duration) -> Result<(), StoreError> {
+    async fn set_revoked_before(&self, at: Timestamp, keep: Duration) -> Result<(), StoreError> {
         let until = self.clock.now().plus(keep);
         let mut index = self.lock_index();
         if index.revoked_before.is_none_or(|(before, _)| before < at) {

@@ -11,6 +11,7 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
+use crate::admin::StoreAdmin;
 use crate::bus::EventBus;
 use crate::clock::Timestamp;
 use crate::error::{StoreError, StoreErrorKind};
@@ -111,6 +112,12 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Returns the store's user index, if it has one. Without it, users can sign in, but their sessions
     /// cannot be listed, limited or revoked.
     fn index(&self) -> Option<impl UserIndex> {
+        None::<Nowhere>
+    }
+
+    /// Returns the operations on all sessions of the store, if it has them. Without them, sessions cannot all
+    /// be revoked at once.
+    fn admin(&self) -> Option<impl StoreAdmin> {
         None::<Nowhere>
     }
 

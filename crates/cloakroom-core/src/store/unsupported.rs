@@ -1,7 +1,8 @@
-//! The index and bus of a store that has none.
+//! The index, the administration and the bus of a store that has none.
 
 use std::time::Duration;
 
+use crate::admin::StoreAdmin;
 use crate::bus::{EventBus, Subscription};
 use crate::clock::Timestamp;
 use crate::error::StoreError;
@@ -10,7 +11,7 @@ use crate::id::SessionId;
 use crate::index::{Admission, Applicant, UserIndex};
 use crate::user::UserKey;
 
-/// The type of an index or a bus that a store does not have. It has no values.
+/// The type of what a store does not have, such as an index or a bus. It has no values.
 #[derive(Clone, Copy, Debug)]
 pub enum Nowhere {}
 
@@ -26,16 +27,18 @@ impl UserIndex for Nowhere {
     async fn forget(&self, _: &UserKey, _: &[SessionId]) -> Result<(), StoreError> {
         match *self {}
     }
+}
 
-    async fn everything(&self) -> Result<Vec<SessionId>, StoreError> {
+impl StoreAdmin for Nowhere {
+    async fn scan_ids(&self) -> Result<Vec<SessionId>, StoreError> {
         match *self {}
     }
 
-    async fn epoch(&self) -> Result<Timestamp, StoreError> {
+    async fn revoked_before(&self) -> Result<Timestamp, StoreError> {
         match *self {}
     }
 
-    async fn begin_epoch(&self, _: Timestamp, _: Duration) -> Result<(), StoreError> {
+    async fn set_revoked_before(&self, _: Timestamp, _: Duration) -> Result<(), StoreError> {
         match *self {}
     }
 }

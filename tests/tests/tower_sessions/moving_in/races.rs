@@ -1,7 +1,7 @@
 //! Two who meet, one step after the other.
 
 use axum::Router;
-use cloakroom::core::{Entries, Timestamp, UserIndex};
+use cloakroom::core::{Entries, StoreAdmin, Timestamp};
 use cloakroom::{Arrivals, Rotation, SessionLayer, SessionLimit, Sessions, UserId, minutes};
 use cloakroom_redis::RedisStore;
 use cloakroom_tower_sessions::migration::TowerSessionsRedis;
@@ -194,7 +194,7 @@ async fn nothing_moves_in_from_before_everything_was_ended() {
     assert_eq!(moved.text("/who").await, "ada");
     let store = redis.store().await;
     let hour_ago = std::time::SystemTime::now() - minutes(60);
-    let begun = UserIndex::begin_epoch(&store, hour_ago.into(), minutes(60));
+    let begun = StoreAdmin::set_revoked_before(&store, hour_ago.into(), minutes(60));
     begun.await.unwrap();
     // A server that has not looked at the epoch yet.
     let new = beside(&redis).await;
