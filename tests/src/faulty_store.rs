@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use cloakroom::core::store::{Created, Ended, Loaded, Touched, Updated};
 use cloakroom::core::{
-    Entropy, EntropyError, EventBus, Record, Revision, SessionId, StoreError, StoreErrorKind,
-    Timestamp, Tombstone, UserIndex,
+    Entropy, EntropyError, EventBus, Record, Revision, SessionId, StoreAdmin, StoreError,
+    StoreErrorKind, Timestamp, Tombstone, UserIndex,
 };
 use cloakroom::{MemoryStore, Store};
 use tokio::sync::Notify;
@@ -244,6 +244,10 @@ impl<S: Store> Store for CountingStore<S> {
 
     fn index(&self) -> Option<impl UserIndex> {
         self.inner.index()
+    }
+
+    fn admin(&self) -> Option<impl StoreAdmin> {
+        self.inner.admin()
     }
 
     fn bus(&self) -> Option<impl EventBus> {

@@ -1,7 +1,8 @@
-//! What a request did to the entries, as a log that can be played again on fresher ones.
+//! The log of a request's edits, which can be replayed on fresher entries.
 //!
-//! A handler edits a copy. When another request has saved in the meantime, the store refuses the
-//! commit and hands back the fresher record; the log is replayed on that, so both land.
+//! A handler edits a copy of the entries. If another request has saved in the meantime, the store
+//! rejects the commit and returns the fresher record. The log is replayed on that record, so neither
+//! request's edits are lost.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -21,7 +22,7 @@ enum Change {
     Remove {
         key: Arc<str>,
     },
-    /// A removal whose value somebody waits for.
+    /// A removal whose caller needs the removed value.
     Take {
         key: Arc<str>,
     },
@@ -44,7 +45,7 @@ enum Change {
 /// let mut changes = Changes::new();
 /// changes.update(&mut mine, "hits", |hits: Option<u32>| hits.unwrap_or(0) + 1)?;
 ///
-/// // Meanwhile another request counted too, and added an entry.
+/// // Meanwhile another request has incremented the counter and added an entry.
 /// let mut fresher = Entries::new();
 /// fresher.set("hits", &2)?;
 /// fresher.set("cart", &[7])?;
@@ -59,30 +60,31 @@ pub struct Changes {
     log: Vec<Change>,
 }
 
-/// What came of replaying a log.
+/// The result of replaying a log.
 #[derive(Clone, Debug)]
 pub struct Replay {
-    /// The fresher entries with the edits on top.
+    /// The fresher entries with the edits applied.
     pub entries: Entries,
-    /// Keys that somebody else had changed and an edit replaced without having seen it.
+    /// Keys that another request had changed, and whose new value an edit replaced without having read
+    /// it.
     pub overwritten: Vec<Arc<str>>,
-    /// What the log's last [`take`](Changes::take) found.
+    /// The entry that the log's last [`take`](Changes::take) removed.
     pub taken: Option<Entry>,
 }
 
 impl Changes {
-    /// No edits.
+    /// Creates an empty log.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets `key` in `entries`, and logs it; also when the value is what it was, for the copy may
-    /// be stale.
+    /// Sets `key` in `entries`, and logs it. An edit that does not change the value is logged as well,
+    /// because the stored value may differ from the copy.
     ///
     /// # Errors
     ///
-    /// When the value cannot be written as JSON. Nothing is changed then.
+    /// If the value cannot be written as JSON. Nothing is changed then.
     pub fn set<T: Serialize + ?Sized>(
         &mut self,
         entries: &mut Entries,
@@ -101,24 +103,25 @@ impl Changes {
         entries.remove(key)
     }
 
-    /// Like [`remove`](Self::remove); a replay tells what this one found.
+    /// Like [`remove`](Self::remove), for a caller who needs the value: a [`Replay`] returns the entry
+    /// that was removed from the fresher entries.
     pub fn take(&mut self, entries: &mut Entries, key: &str) -> Option<Entry> {
         self.log.push(Change::Take { key: key.into() });
         entries.remove(key)
     }
 
-    /// Removes everything but the library's own from `entries`, and logs it.
+    /// Removes all entries except reserved ones from `entries`, and logs it.
     pub fn clear(&mut self, entries: &mut Entries) {
         self.log.push(Change::Clear);
         entries.clear();
     }
 
-    /// Sets `key` in `entries` to what `f` makes of its value, and logs `f` itself: a replay runs
-    /// it again, on the fresher value. Returns the new value.
+    /// Sets `key` in `entries` to the result of `f` on its value, and logs `f` itself: a replay runs it
+    /// again on the fresher value. Returns the new value.
     ///
     /// # Errors
     ///
-    /// When the present value is not a `T`, or the new one cannot be written as JSON.
+    /// If the current value is not a `T`, or the new one cannot be written as JSON.
     pub fn update<T, F>(&mut self, entries: &mut Entries, key: &str, f: F) -> Result<T, EntryError>
     where
         T: Serialize + DeserializeOwned,
@@ -130,7 +133,7 @@ impl Changes {
         Ok(value)
     }
 
-    /// Logs an update that has been run, and sets its result.
+    /// Logs an update that was run already, and sets its result in `entries`.
     pub fn log_update<T, F>(&mut self, entries: &mut Entries, update: Update<F>, result: Entry)
     where
         T: Serialize + DeserializeOwned,
@@ -142,47 +145,47 @@ impl Changes {
         self.log.push(Change::Update { key, run });
     }
 
-    /// How many edits there are.
+    /// Returns the number of edits.
     #[must_use]
     pub fn len(&self) -> usize {
         self.log.len()
     }
 
-    /// Whether nothing was edited.
+    /// Returns whether there are no edits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.log.is_empty()
     }
 
-    /// Plays the edits on `fresher`, which somebody else made of `base`.
+    /// Replays the edits on `fresher`, which other requests made from `base`.
     ///
     /// # Errors
     ///
-    /// When an update meets a value of another type than it expects.
+    /// If an update finds a value of another type than it expects.
     pub fn replay(&self, base: &Entries, fresher: &Entries) -> Result<Replay, EntryError> {
         let mut entries = fresher.clone();
         let mut taken = None;
-        let mut watch = Watch::new(base, fresher);
+        let mut conflicts = Conflicts::new(base, fresher);
         for change in &self.log {
             match change {
                 Change::Set(entry) => {
-                    watch.blind(entry.key(), Some(entry));
+                    conflicts.overwrite(entry.key(), Some(entry));
                     entries.put(entry.clone());
                 }
                 Change::Remove { key } => {
-                    watch.blind(key, None);
+                    conflicts.overwrite(key, None);
                     entries.remove(key);
                 }
                 Change::Take { key } => {
-                    watch.known.insert(key);
+                    conflicts.known.insert(key);
                     taken = entries.remove(key);
                 }
                 Change::Clear => {
-                    watch.clear();
+                    conflicts.clear();
                     entries.clear();
                 }
                 Change::Update { key, run } => {
-                    watch.known.insert(key);
+                    conflicts.known.insert(key);
                     let entry = run(entries.entry(key))?;
                     entries.put(entry);
                 }
@@ -190,13 +193,13 @@ impl Changes {
         }
         Ok(Replay {
             entries,
-            overwritten: watch.overwritten,
+            overwritten: conflicts.overwritten,
             taken,
         })
     }
 
-    /// What the edits put in by themselves: without updates, whose closures may count on a value that
-    /// is not there any more. No closure runs.
+    /// Returns the entries that the edits set by themselves, on an empty base. Updates are left out: their
+    /// closures may rely on a value that is no longer there. No closure is run.
     #[must_use]
     pub fn own(&self) -> Entries {
         let mut entries = Entries::new();
@@ -211,23 +214,23 @@ impl Changes {
         entries
     }
 
-    /// Forgets all but the first `count` edits.
+    /// Drops all but the first `count` edits.
     pub fn truncate(&mut self, count: usize) {
         self.log.truncate(count);
     }
 
-    /// Forgets the first `count` edits: they are stored.
+    /// Drops the first `count` edits, which have been stored.
     ///
     /// # Panics
     ///
-    /// When there are fewer.
+    /// If there are fewer.
     pub fn forget_first(&mut self, count: usize) {
         self.log.drain(..count);
     }
 }
 
 impl fmt::Debug for Changes {
-    /// Shows what was done to which key, without values.
+    /// Shows the kind and key of each edit, without values.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let edits = self.log.iter().map(|change| match change {
             Change::Set(entry) => ("set", entry.key()),
@@ -240,31 +243,30 @@ impl fmt::Debug for Changes {
     }
 }
 
-/// A closure that makes a new value of an entry from the present one. It can run any number of
-/// times.
+/// A closure that computes an entry's new value from its current one. It may run any number of times.
 pub struct Update<F> {
     key: Arc<str>,
     f: F,
 }
 
 impl<F> Update<F> {
-    /// An update of `key` by `f`.
+    /// Creates an update of `key` with `f`.
     pub fn new(key: &str, f: F) -> Self {
         Self { key: key.into(), f }
     }
 
-    /// Runs the closure on the present value: the new value, and its entry.
+    /// Runs the closure on the current value. Returns the new value and its entry.
     ///
     /// # Errors
     ///
-    /// When the present value is not a `T`, or the new one cannot be written as JSON.
-    pub fn run<T>(&self, present: Option<&Entry>) -> Result<(T, Entry), EntryError>
+    /// If the current value is not a `T`, or the new one cannot be written as JSON.
+    pub fn run<T>(&self, current: Option<&Entry>) -> Result<(T, Entry), EntryError>
     where
         T: Serialize + DeserializeOwned,
         F: Fn(Option<T>) -> T,
     {
-        let present = present.map(Entry::decode).transpose()?;
-        let value = (self.f)(present);
+        let current = current.map(Entry::decode).transpose()?;
+        let value = (self.f)(current);
         let entry = Entry::encode(&self.key, &value)?;
         Ok((value, entry))
     }
@@ -278,18 +280,18 @@ impl<F> fmt::Debug for Update<F> {
     }
 }
 
-/// Watches a replay for edits of what their author has not seen.
-struct Watch<'a> {
+/// Finds the edits of a replay that overwrite a change which their author has not seen.
+struct Conflicts<'a> {
     base: &'a Entries,
     fresher: &'a Entries,
-    /// Keys of which the log knows by now what they hold.
+    /// Keys that the log has read or written already: their values are known to it.
     known: BTreeSet<&'a str>,
-    /// Whether it knows that of all.
+    /// Whether the log has cleared the entries, so that all values are known to it.
     cleared: bool,
     overwritten: Vec<Arc<str>>,
 }
 
-impl<'a> Watch<'a> {
+impl<'a> Conflicts<'a> {
     fn new(base: &'a Entries, fresher: &'a Entries) -> Self {
         Self {
             base,
@@ -300,8 +302,8 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// `key` becomes this, whatever it was.
-    fn blind(&mut self, key: &'a str, entry: Option<&Entry>) {
+    /// Notes that `key` is replaced by `entry` without being read.
+    fn overwrite(&mut self, key: &'a str, entry: Option<&Entry>) {
         if !self.cleared
             && self.known.insert(key)
             && differs(self.fresher, key, entry)
@@ -311,10 +313,10 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Everything is removed, whatever it was.
+    /// Notes that all entries are removed without being read.
     fn clear(&mut self) {
         for key in self.fresher.keys().filter(|key| !is_reserved(key)) {
-            self.blind(key, None);
+            self.overwrite(key, None);
         }
         self.cleared = true;
     }

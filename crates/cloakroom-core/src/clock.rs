@@ -1,19 +1,19 @@
-//! Time, read in one place.
+//! The current time, and the trait through which it is read.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A moment: milliseconds since the Unix epoch, the resolution of a UUIDv7 and of Redis' `PX`.
+/// A point in time, in milliseconds since the Unix epoch: the resolution of a UUIDv7 and of Redis' `PX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The latest moment that a record can hold: 48 bits of milliseconds, in the year 10889.
+    /// The latest time that a record can hold: 48 bits of milliseconds, in the year 10889.
     pub const MAX: Self = Self((1 << 48) - 1);
 
-    /// A moment from milliseconds since the Unix epoch; one past [`MAX`](Self::MAX) becomes it.
+    /// Creates a timestamp from milliseconds since the Unix epoch, capped at [`MAX`](Self::MAX).
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         if millis > Self::MAX.0 {
@@ -23,19 +23,20 @@ impl Timestamp {
         }
     }
 
-    /// Milliseconds since the Unix epoch.
+    /// Returns the milliseconds since the Unix epoch.
     #[must_use]
     pub const fn as_millis(self) -> u64 {
         self.0
     }
 
-    /// How long ago `earlier` was; zero if it lies ahead, as another server's clock may.
+    /// Returns the time since `earlier`; zero if `earlier` is later, as it may be when it comes from
+    /// another server's clock.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
-    /// This moment and `duration`, cut off at [`MAX`](Self::MAX).
+    /// Returns this time plus `duration`, capped at [`MAX`](Self::MAX).
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
@@ -50,17 +51,16 @@ impl From<Timestamp> for SystemTime {
 }
 
 impl From<SystemTime> for Timestamp {
-    /// A time before 1970 becomes the epoch.
+    /// Converts a time; one before 1970 becomes the epoch.
     fn from(time: SystemTime) -> Self {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         Self(0).plus(since)
     }
 }
 
-/// Where time comes from. Everything that needs the time takes it from here, so that a test can
-/// move it.
+/// A source of the current time. All code reads the time through it, so that tests can control it.
 pub trait Clock: Send + Sync + fmt::Debug + 'static {
-    /// The time now.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 }
 
@@ -70,7 +70,7 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
     }
 }
 
-/// The system's clock.
+/// The system clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -80,7 +80,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that a test moves by hand. Clones show the same time.
+/// A clock that is set by hand, for tests. Clones share the same time.
 ///
 /// ```
 /// use std::time::Duration;
@@ -95,25 +95,25 @@ impl Clock for SystemClock {
 pub struct ManualClock(Arc<AtomicU64>);
 
 impl ManualClock {
-    /// A clock that stands at `now`.
+    /// Creates a clock that shows `now` until it is moved.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
         Self(Arc::new(AtomicU64::new(now.as_millis())))
     }
 
-    /// Moves the clock on.
+    /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
         self.set(self.now().plus(by));
     }
 
-    /// Sets the clock, also back.
+    /// Sets the clock, forward or back.
     pub fn set(&self, now: Timestamp) {
         self.0.store(now.as_millis(), Ordering::SeqCst);
     }
 }
 
 impl Default for ManualClock {
-    /// A clock that stands at the system's present time.
+    /// Creates a clock that shows the current system time.
     fn default() -> Self {
         Self::at(SystemClock.now())
     }

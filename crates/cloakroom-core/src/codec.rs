@@ -1,27 +1,26 @@
-//! The bytes of a record: a head of fixed width, then JSON, so that `redis-cli GET` shows what a
-//! session holds.
+//! The stored format of a record: a head of fixed width, followed by JSON, so that `redis-cli GET` shows
+//! a session's data.
 //!
 //! ```text
 //! c1 9f3a61c07b5e2d48 0191e0c48f2a 0000001b7740 01927a2b0c00 - 3mNqJ8Yw…43 {"cart":[3,5],"hits":7}
 //! |  |                |            |            |            | |           the entries
 //! |  |                |            |            |            | digest of the secret, base64url
-//! |  |                |            |            |            `x`: limits chosen for this session
+//! |  |                |            |            |            `x`: limits chosen for this session; else `-`
 //! |  |                |            |            absolute deadline
 //! |  |                |            idle timeout
 //! |  |                last seen
 //! |  revision
-//! format: `c` a coat, version 1
+//! format: `c` for a live session, version 1
 //!
 //! t1 0191e0c48f2a 3mNqJ8Yw…43 destroyed
 //! |  |            |           why the session ended
 //! |  |            digest of the secret; `-` if unknown
-//! |  when
-//! format: `t` a tombstone, version 1
+//! |  when the session ended
+//! format: `t` for a tombstone, version 1
 //! ```
 //!
 //! Times are milliseconds in twelve lower-case hexadecimal digits, as in the head of a UUIDv7.
-//! Decoding accepts the heads that encoding writes and no others, and after a record's any JSON
-//! object.
+//! Decoding accepts exactly the heads that encoding writes, and any JSON object after a record's head.
 
 use std::error::Error;
 use std::fmt;
@@ -39,13 +38,13 @@ use crate::token::Digest;
 /// The longest value that is decoded, in bytes: 1 MiB.
 pub const LONGEST: usize = 1 << 20;
 
-/// What a record's encoding begins with.
+/// The first bytes of an encoded record.
 pub const RECORD_MAGIC: &str = "c1 ";
 
-/// Where a record's revision stands: sixteen digits.
+/// The position of a record's revision, sixteen digits.
 pub const REVISION: Range<usize> = 3..19;
 
-/// Where a record's last-seen stands: twelve digits.
+/// The position of a record's last-seen, twelve digits.
 pub const SEEN: Range<usize> = 20..32;
 
 const IDLE: Range<usize> = 33..45;
@@ -53,25 +52,25 @@ const DEADLINE: Range<usize> = 46..58;
 const CHOSEN: Range<usize> = 59..60;
 const DIGEST: Range<usize> = 61..104;
 
-/// The length of a record's head, up to the JSON.
+/// The length of a record's head, up to the JSON, in bytes.
 pub const HEAD_LEN: usize = 105;
 
-/// What a stored value turned out to be.
+/// A decoded value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stored {
-    /// A live session.
+    /// The record of a live session.
     Record(Record),
-    /// An ended one.
+    /// The tombstone of an ended session.
     Tombstone(Tombstone),
 }
 
-/// The length of [`encode`]'s result for these entries, in bytes.
+/// Returns the length of a record with these entries, as [`encode`] writes it, in bytes.
 #[must_use]
 pub fn encoded_len(entries: &Entries) -> usize {
     HEAD_LEN + entries.json_len()
 }
 
-/// Writes a record.
+/// Encodes a record.
 #[must_use]
 pub fn encode(record: &Record) -> String {
     let mut out = String::with_capacity(encoded_len(record.entries()));
@@ -79,13 +78,13 @@ pub fn encode(record: &Record) -> String {
     out
 }
 
-/// Writes a record behind what `out` holds.
+/// Appends an encoded record to `out`.
 pub fn encode_into(record: &Record, out: &mut String) {
     let limits = record.limits();
     begin_with(record.revision(), out);
     let idle = Timestamp::from_millis(0).plus(limits.idle());
     for time in [record.seen(), idle, limits.deadline()] {
-        put_hex(out, time.as_millis(), SEEN.len());
+        write_hex(out, time.as_millis(), SEEN.len());
         out.push(' ');
     }
     out.push_str(if limits.is_chosen() { "x " } else { "- " });
@@ -94,15 +93,15 @@ pub fn encode_into(record: &Record, out: &mut String) {
     record.entries().write_json(out);
 }
 
-/// Writes what every record of this revision begins with, and no other: its format and its revision, with
-/// the space behind it.
+/// Appends the first bytes of every record with this revision to `out`: the format and the revision, each
+/// followed by a space. No other value begins with them.
 pub fn begin_with(revision: Revision, out: &mut String) {
     out.push_str(RECORD_MAGIC);
-    put_hex(out, revision.to_bits(), REVISION.len());
+    write_hex(out, revision.to_bits(), REVISION.len());
     out.push(' ');
 }
 
-/// Writes a tombstone.
+/// Encodes a tombstone.
 #[must_use]
 pub fn encode_tombstone(tombstone: &Tombstone) -> String {
     let mut out = format!("t1 {} ", encode_time(tombstone.at()));
@@ -115,21 +114,21 @@ pub fn encode_tombstone(tombstone: &Tombstone) -> String {
     out
 }
 
-/// Writes a time, as a record holds it.
+/// Encodes a time, as a record holds it.
 #[must_use]
 pub fn encode_time(time: Timestamp) -> String {
     let mut out = String::with_capacity(SEEN.len());
-    put_hex(&mut out, time.as_millis(), SEEN.len());
+    write_hex(&mut out, time.as_millis(), SEEN.len());
     out
 }
 
-/// Reads what [`encode`] or [`encode_tombstone`] wrote.
+/// Decodes a value that [`encode`] or [`encode_tombstone`] wrote.
 ///
 /// # Errors
 ///
-/// When it is something else. Nothing is guessed, and nothing panics.
+/// If it is anything else. It never panics.
 pub fn decode(bytes: &[u8]) -> Result<Stored, CodecError> {
-    // First of all: what a newer release writes may be longer, or no text.
+    // This check comes first: the format of a newer release may be longer, or not text.
     if let Some(version) = newer_version(bytes) {
         return Err(CodecError::Newer(version));
     }
@@ -146,15 +145,15 @@ pub fn decode(bytes: &[u8]) -> Result<Stored, CodecError> {
 }
 
 fn decode_record(text: &str) -> Result<Record, CodecError> {
-    const BROKEN: CodecError = CodecError::Unreadable("its head is broken");
-    // Every field has its place, and a space behind it.
-    let field = |place: Range<usize>| {
-        let ends = text.as_bytes().get(place.end) == Some(&b' ');
-        text.get(place).filter(|_| ends).ok_or(BROKEN)
+    const INVALID: CodecError = CodecError::Unreadable("its head is invalid");
+    // Every field has a fixed position, and is followed by a space.
+    let field = |range: Range<usize>| {
+        let has_space = text.as_bytes().get(range.end) == Some(&b' ');
+        text.get(range).filter(|_| has_space).ok_or(INVALID)
     };
-    let number = |place: Range<usize>| {
-        let digits = place.len();
-        decode_hex(field(place)?, digits).ok_or(BROKEN)
+    let number = |range: Range<usize>| {
+        let digits = range.len();
+        decode_hex(field(range)?, digits).ok_or(INVALID)
     };
     let limits = Limits::from_parts(
         Duration::from_millis(number(IDLE)?),
@@ -162,54 +161,54 @@ fn decode_record(text: &str) -> Result<Record, CodecError> {
         match field(CHOSEN)? {
             "-" => false,
             "x" => true,
-            _ => return Err(BROKEN),
+            _ => return Err(INVALID),
         },
     );
     Ok(Record::new(
         Revision::from_bits(number(REVISION)?),
         Timestamp::from_millis(number(SEEN)?),
         limits,
-        Digest::parse(field(DIGEST)?).ok_or(BROKEN)?,
-        decode_entries(text.get(HEAD_LEN..).ok_or(BROKEN)?)?,
+        Digest::parse(field(DIGEST)?).ok_or(INVALID)?,
+        decode_entries(text.get(HEAD_LEN..).ok_or(INVALID)?)?,
     ))
 }
 
-/// The JSON begins where the head ends: white space before it would be a longer head.
+/// Decodes the JSON after the head. White space before the object is not accepted.
 fn decode_entries(json: &str) -> Result<Entries, CodecError> {
     json.starts_with('{')
         .then(|| Entries::from_json(json).ok())
         .flatten()
-        .ok_or(CodecError::Unreadable("its entries are no JSON object"))
+        .ok_or(CodecError::Unreadable("its entries are not a JSON object"))
 }
 
 fn decode_tombstone(rest: &str) -> Result<Tombstone, CodecError> {
-    const BROKEN: CodecError = CodecError::Unreadable("it is a broken tombstone");
+    const INVALID: CodecError = CodecError::Unreadable("it is an invalid tombstone");
     let mut fields = rest.split(' ');
-    let mut next = || fields.next().ok_or(BROKEN);
-    let at = decode_hex(next()?, SEEN.len()).ok_or(BROKEN)?;
+    let mut next = || fields.next().ok_or(INVALID);
+    let at = decode_hex(next()?, SEEN.len()).ok_or(INVALID)?;
     let digest = match next()? {
         "-" => None,
-        text => Some(Digest::parse(text).ok_or(BROKEN)?),
+        text => Some(Digest::parse(text).ok_or(INVALID)?),
     };
-    let reason = EndReason::parse(next()?);
+    let reason = EndReason::from_stored(next()?);
     if next().is_ok() {
-        return Err(BROKEN);
+        return Err(INVALID);
     }
     Ok(Tombstone::new(digest, Timestamp::from_millis(at), reason))
 }
 
-/// Writes the last digits of a number, sixteen at most, in lower-case hexadecimal.
-fn put_hex(out: &mut String, number: u64, digits: usize) {
+/// Appends the last digits of a number in lower-case hexadecimal, sixteen at most.
+fn write_hex(out: &mut String, number: u64, digits: usize) {
     let mut text = [0; 16];
-    for (place, digit) in text.iter_mut().rev().enumerate() {
-        let nibble = (number >> (4 * place)) & 15;
+    for (index, digit) in text.iter_mut().rev().enumerate() {
+        let nibble = (number >> (4 * index)) & 15;
         *digit = b"0123456789abcdef"[nibble as usize];
     }
     let text = str::from_utf8(&text[text.len() - digits..]);
     out.push_str(text.expect("digits are text"));
 }
 
-/// Lower-case hexadecimal of exactly this many digits, sixteen at most.
+/// Decodes lower-case hexadecimal of exactly this many digits, sixteen at most.
 fn decode_hex(text: &str, digits: usize) -> Option<u64> {
     let add = |number: u64, byte: u8| {
         let digit = match byte {
@@ -223,26 +222,26 @@ fn decode_hex(text: &str, digits: usize) -> Option<u64> {
     (text.len() == digits).then_some(number)
 }
 
-/// The format version of a value that a newer release wrote.
+/// Returns the format version of a value that a newer release wrote; `None` for all other values.
 fn newer_version(bytes: &[u8]) -> Option<u8> {
     let longest = "c255 ".len().min(bytes.len());
     let head = str::from_utf8(bytes[..longest].split(|byte| *byte == b' ').next()?).ok()?;
     let digits = head.strip_prefix(['c', 't'])?;
     let version: u8 = digits.parse().ok().filter(|version| *version > 1)?;
-    // `+2` and `02` are numbers that no release writes.
+    // `+2` and `02` parse as numbers, but no release writes them.
     (bytes.get(head.len()) == Some(&b' ') && version.to_string() == digits).then_some(version)
 }
 
-/// A stored value that cannot be used.
+/// A stored value that cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CodecError {
-    /// It is not what this crate writes.
+    /// It is not in the format of this crate.
     Unreadable(&'static str),
-    /// It is of a format version that a newer release of this crate writes. Not an error of the
-    /// data: in a rolling deployment the newer servers read it well.
+    /// It has a format version that only a newer release of this crate reads. The data is intact: in a
+    /// rolling deployment, the newer servers can read it.
     Newer(u8),
-    /// It is longer than [`LONGEST`]; so many bytes.
+    /// It is longer than [`LONGEST`]. The value is its length in bytes.
     TooLong(usize),
 }
 
@@ -252,13 +251,30 @@ impl fmt::Display for CodecError {
             Self::Unreadable(why) => write!(f, "the record cannot be read: {why}"),
             Self::Newer(version) => write!(
                 f,
-                "the record is of format version {version}, and this release knows 1"
+                "the record has format version {version}, and this release reads version 1"
             ),
             Self::TooLong(length) => {
-                write!(f, "the record has {length} bytes, and {LONGEST} are read")
+                write!(
+                    f,
+                    "the record has {length} bytes, and the limit is {LONGEST}"
+                )
             }
         }
     }
 }
 
 impl Error for CodecError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_end_reason_survives_the_stored_format() {
+        for &reason in EndReason::ALL {
+            let tombstone = Tombstone::new(None, Timestamp::from_millis(7), reason);
+            let text = encode_tombstone(&tombstone);
+            assert_eq!(decode(text.as_bytes()), Ok(Stored::Tombstone(tombstone)));
+        }
+    }
+}

@@ -1,63 +1,59 @@
-//! What happens to sessions, told to whoever listens, on all servers.
+//! What happens to sessions, published to all servers.
 //!
-//! It is best effort: a message can be lost, and no promise of this project rests on one. But it is
-//! never lost in silence: who may have missed something is told so.
+//! Delivery is best effort: an event can be lost, and nothing depends on events for correctness. A
+//! subscriber that may have missed events receives [`SessionEvent::Missed`].
 
 use std::borrow::Cow;
-use std::future::Future;
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use tokio::sync::broadcast;
+use serde::{Deserialize, Serialize};
 
 use crate::id::SessionId;
 use crate::record::EndReason;
-use crate::store::StoreError;
 use crate::user::UserId;
 
 /// Something that happened to a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionEvent {
-    /// A session was begun, by nobody in particular.
+    /// An anonymous session was created.
     Created {
-        /// Its id.
+        /// The session's id.
         id: SessionId,
     },
-    /// Somebody signed in.
+    /// A user signed in.
     SignedIn {
         /// The new session's id.
         id: SessionId,
-        /// Who.
+        /// The user.
         user: UserId,
-        /// The session that it took the place of, which has ended.
+        /// The session that it replaced, which has ended.
         from: Option<SessionId>,
     },
-    /// A session has a new id.
+    /// A session was renewed: it has a new id.
     Renewed {
         /// The new id.
         id: SessionId,
-        /// The id that it took the place of, which has ended.
+        /// The previous id, which has ended.
         from: SessionId,
-        /// Who is signed in.
+        /// The user who is signed in.
         user: Option<UserId>,
     },
     /// A session ended.
     Ended {
-        /// Its id.
+        /// The session's id.
         id: SessionId,
-        /// Who was signed in.
+        /// The user who was signed in.
         user: Option<UserId>,
-        /// Why.
+        /// Why it ended.
         reason: EndReason,
     },
-    /// Events may have been missed here: the connection was lost, or they came too fast. Look at
-    /// what matters again.
+    /// Events may have been lost before this one: the connection was down, or the subscriber was too slow.
+    /// Read again what matters.
     Missed,
 }
 
 impl SessionEvent {
-    /// The session that the event says has ended, and why.
+    /// Returns the session that has ended according to this event, and why.
     #[must_use]
     pub fn ended(&self) -> Option<(SessionId, EndReason)> {
         match self {
@@ -68,19 +64,19 @@ impl SessionEvent {
         }
     }
 
-    /// Writes it as JSON, for a bus between servers.
+    /// Encodes the event as JSON, for a bus between servers.
     #[must_use]
     #[allow(clippy::missing_panics_doc, reason = "text is always JSON")]
     pub fn encode(&self) -> String {
         let wire = match self {
             Self::Created { id } => Wire::new("created", Some(*id)),
             Self::SignedIn { id, user, from } => Wire {
-                from: from.map(Id),
+                from: *from,
                 user: Some(Cow::Borrowed(user)),
                 ..Wire::new("signed_in", Some(*id))
             },
             Self::Renewed { id, from, user } => Wire {
-                from: Some(Id(*from)),
+                from: Some(*from),
                 user: user.as_ref().map(Cow::Borrowed),
                 ..Wire::new("renewed", Some(*id))
             },
@@ -94,17 +90,17 @@ impl SessionEvent {
         serde_json::to_string(&wire).expect("text is always JSON")
     }
 
-    /// Reads what [`encode`](Self::encode) wrote; `None` for anything else, such as what only a
-    /// newer release knows.
+    /// Decodes an event that [`encode`](Self::encode) wrote; `None` for anything else, such as an event that
+    /// only a newer release knows.
     #[must_use]
     pub fn decode(json: &str) -> Option<Self> {
         let wire: Wire<'_> = serde_json::from_str(json).ok()?;
         let user = wire.user.map(Cow::into_owned);
-        let from = wire.from.map(|Id(id)| id);
+        let from = wire.from;
         if wire.event == "missed" {
             return Some(Self::Missed);
         }
-        let Id(id) = wire.id?;
+        let id = wire.id?;
         Some(match &*wire.event {
             "created" => Self::Created { id },
             "signed_in" => Self::SignedIn {
@@ -120,22 +116,22 @@ impl SessionEvent {
             "ended" => Self::Ended {
                 id,
                 user,
-                reason: EndReason::parse(&wire.reason?),
+                reason: EndReason::from_stored(&wire.reason?),
             },
             _ => return None,
         })
     }
 }
 
-/// An event between servers.
+/// The JSON form of an event.
 #[derive(Serialize, Deserialize)]
 struct Wire<'a> {
     #[serde(borrow)]
     event: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    id: Option<Id>,
+    id: Option<SessionId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    from: Option<Id>,
+    from: Option<SessionId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     user: Option<Cow<'a, UserId>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -146,101 +142,11 @@ impl<'a> Wire<'a> {
     fn new(event: &'a str, id: Option<SessionId>) -> Self {
         Self {
             event: event.into(),
-            id: id.map(Id),
+            id,
             from: None,
             user: None,
             reason: None,
         }
-    }
-}
-
-/// An id as text.
-struct Id(SessionId);
-
-impl Serialize for Id {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Id {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <Cow<'de, str>>::deserialize(deserializer)?;
-        text.parse().map(Self).map_err(D::Error::custom)
-    }
-}
-
-/// Carries events to all servers of an app.
-pub trait EventBus: Send + Sync {
-    /// Hands an event to everybody who listens by now. That nobody does is no error.
-    fn publish(&self, event: &SessionEvent) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Begins to listen. The subscription may take a moment to hold on other servers' events; once
-    /// it does, and each time it does again, it tells [`Missed`](SessionEvent::Missed).
-    fn subscribe(&self) -> Subscription;
-}
-
-impl<B: EventBus> EventBus for &B {
-    fn publish(&self, event: &SessionEvent) -> impl Future<Output = Result<(), StoreError>> + Send {
-        (**self).publish(event)
-    }
-
-    fn subscribe(&self) -> Subscription {
-        (**self).subscribe()
-    }
-}
-
-/// The events from when it was made.
-#[derive(Debug)]
-pub struct Subscription(broadcast::Receiver<SessionEvent>);
-
-impl Subscription {
-    /// The next event; `None` once the store is gone.
-    pub async fn next(&mut self) -> Option<SessionEvent> {
-        match self.0.recv().await {
-            Ok(event) => Some(event),
-            Err(broadcast::error::RecvError::Lagged(_)) => Some(SessionEvent::Missed),
-            Err(broadcast::error::RecvError::Closed) => None,
-        }
-    }
-}
-
-/// Hands events to the subscriptions of one process. Stores build their bus on it.
-#[derive(Clone, Debug)]
-pub struct LocalBus(broadcast::Sender<SessionEvent>);
-
-impl LocalBus {
-    /// So many events wait for a subscription; then it has missed some.
-    pub const WAITING: usize = 1024;
-
-    /// A bus that nobody listens to.
-    #[must_use]
-    pub fn new() -> Self {
-        Self(broadcast::Sender::new(Self::WAITING))
-    }
-
-    /// Hands an event to all subscriptions.
-    pub fn send(&self, event: SessionEvent) {
-        // An error says that nobody listens.
-        drop(self.0.send(event));
-    }
-
-    /// Begins to listen.
-    #[must_use]
-    pub fn subscribe(&self) -> Subscription {
-        Subscription(self.0.subscribe())
-    }
-
-    /// Whether somebody listens.
-    #[must_use]
-    pub fn has_listeners(&self) -> bool {
-        self.0.receiver_count() > 0
-    }
-}
-
-impl Default for LocalBus {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -253,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn events_come_back_as_they_were_sent() {
+    fn events_round_trip() {
         let user = || UserId::from(&[0xff_u8, 0][..]);
         for event in [
             SessionEvent::Created { id: id() },
@@ -284,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_newer_release_sends_is_none_and_a_newer_reason_another() {
+    fn an_unknown_event_is_none_and_an_unknown_reason_is_other() {
         for json in ["", "{}", r#"{"event":"borrowed","id":"x"}"#, "[]"] {
             assert_eq!(SessionEvent::decode(json), None, "{json}");
         }
@@ -296,20 +202,15 @@ mod tests {
         assert_eq!(event.ended(), Some((id(), EndReason::Other)));
     }
 
-    #[tokio::test]
-    async fn who_is_too_slow_is_told_so() {
-        let bus = LocalBus::new();
-        bus.send(SessionEvent::Created { id: id() });
-        let mut listener = bus.subscribe();
-        for _ in 0..=LocalBus::WAITING {
-            bus.send(SessionEvent::Created { id: id() });
+    #[test]
+    fn every_end_reason_survives_the_bus() {
+        for &reason in EndReason::ALL {
+            let event = SessionEvent::Ended {
+                id: id(),
+                user: None,
+                reason,
+            };
+            assert_eq!(SessionEvent::decode(&event.encode()), Some(event));
         }
-        assert_eq!(listener.next().await, Some(SessionEvent::Missed));
-        assert_eq!(
-            listener.next().await,
-            Some(SessionEvent::Created { id: id() })
-        );
-        drop(bus);
-        while listener.next().await.is_some() {}
     }
 }

@@ -1,4 +1,4 @@
-//! When a session is over, as pure arithmetic: no clock is read here.
+//! When a session expires, as pure arithmetic: no clock is read here.
 
 use std::error::Error;
 use std::fmt;
@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 
+/// One day.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long a session lives without use (idle), and how long at most (absolute).
+/// The timeouts of a session: after the last use (idle), and after creation (absolute).
 ///
 /// Both always apply, and the server enforces both (ASVS 5.0, 7.3.1 and 7.3.2). The default is an
 /// idle timeout of one day and an absolute timeout of thirty days.
@@ -31,12 +32,12 @@ impl Expiry {
     /// The shortest timeout that can be set.
     pub const SHORTEST: Duration = Duration::from_secs(1);
 
-    /// The longest absolute timeout that can be set: 400 days, to which browsers cut a cookie's
-    /// life (RFC 6265bis, section 5.5).
+    /// The longest absolute timeout that can be set: 400 days, the limit that browsers apply to a
+    /// cookie's lifetime (RFC 6265bis, section 5.5).
     pub const LONGEST: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
-    /// A session ends when it was not used for this long; and thirty days after it began, unless
-    /// [`absolute`](Self::absolute) says otherwise.
+    /// Sets the idle timeout: a session expires when it has not been used for this long. The absolute
+    /// timeout is thirty days; change it with [`absolute`](Self::absolute).
     #[must_use]
     pub const fn idle(idle: Duration) -> Self {
         Self {
@@ -45,50 +46,52 @@ impl Expiry {
         }
     }
 
-    /// A session ends this long after it began, used or not. No activity moves this deadline.
+    /// Sets the absolute timeout: a session expires this long after it was created. Activity does not
+    /// extend it.
     #[must_use]
     pub const fn absolute(self, absolute: Duration) -> Self {
         Self { absolute, ..self }
     }
 
-    /// What NIST SP 800-63B-4 says for authenticator assurance level 1 (section 2.1.3): thirty days at
-    /// most, and no idle timeout is asked for; so both are thirty days.
+    /// The timeouts of NIST SP 800-63B-4 for authenticator assurance level 1 (section 2.1.3): absolute
+    /// thirty days. No idle timeout is required, so it is thirty days as well.
     #[must_use]
     pub const fn aal1() -> Self {
         Self::idle(Duration::from_secs(30 * DAY.as_secs()))
     }
 
-    /// What NIST SP 800-63B-4 says for authenticator assurance level 2 (section 2.2.3): an hour
-    /// without use, a day at most.
+    /// The timeouts of NIST SP 800-63B-4 for authenticator assurance level 2 (section 2.2.3): idle one
+    /// hour, absolute one day.
     #[must_use]
     pub const fn aal2() -> Self {
         Self::idle(Duration::from_secs(60 * 60)).absolute(DAY)
     }
 
-    /// What NIST SP 800-63B-4 says for authenticator assurance level 3 (section 2.3.3): fifteen
-    /// minutes without use, twelve hours at most.
+    /// The timeouts of NIST SP 800-63B-4 for authenticator assurance level 3 (section 2.3.3): idle
+    /// fifteen minutes, absolute twelve hours.
     #[must_use]
     pub const fn aal3() -> Self {
         Self::idle(Duration::from_secs(15 * 60)).absolute(Duration::from_secs(12 * 60 * 60))
     }
 
-    /// The idle timeout.
+    /// Returns the idle timeout.
     #[must_use]
     pub const fn idle_timeout(&self) -> Duration {
         self.idle
     }
 
-    /// The absolute timeout.
+    /// Returns the absolute timeout.
     #[must_use]
     pub const fn absolute_timeout(&self) -> Duration {
         self.absolute
     }
 
-    /// Tells whether these timeouts can be kept.
+    /// Checks that these timeouts are within the limits.
     ///
     /// # Errors
     ///
-    /// When one is under a second, or the absolute one over 400 days.
+    /// If one is under a second ([`SHORTEST`](Self::SHORTEST)), or the absolute one over 400 days
+    /// ([`LONGEST`](Self::LONGEST)).
     pub fn validate(&self) -> Result<(), ExpiryError> {
         let too_short = self.idle < Self::SHORTEST || self.absolute < Self::SHORTEST;
         if too_short || self.absolute > Self::LONGEST {
@@ -104,7 +107,7 @@ impl Default for Expiry {
     }
 }
 
-/// Timeouts that cannot be kept.
+/// Timeouts that are too short or too long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpiryError {
     expiry: Expiry,
@@ -114,7 +117,7 @@ impl fmt::Display for ExpiryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "an idle timeout of {:?} with an absolute timeout of {:?} cannot be kept: \
+            "invalid session timeouts (idle {:?}, absolute {:?}): \
              both must be at least 1s, and the absolute one at most 400 days",
             self.expiry.idle, self.expiry.absolute
         )
@@ -123,7 +126,7 @@ impl fmt::Display for ExpiryError {
 
 impl Error for ExpiryError {}
 
-/// The limits of one session's life, as its record holds them.
+/// The idle timeout and the deadline of one session, as its record holds them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     idle: Duration,
@@ -132,19 +135,20 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// By how much the clocks of servers may differ before one takes a session for idle too long
-    /// that another has just used. The store's own TTL, which is relative, knows no such slack.
+    /// How much the clocks of servers may differ before one of them takes a session for expired that
+    /// another has just used. It is added to the idle timeout, except in the store's own TTL, which is
+    /// relative.
     pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
 
-    /// A life that begins now, by the rule of the whole app.
+    /// Creates the limits of a session that is created now, with the timeouts of the session layer.
     #[must_use]
     pub fn begin(expiry: Expiry, now: Timestamp) -> Self {
         let idle = expiry.idle.min(Expiry::LONGEST);
         Self::from_parts(idle, now.plus(expiry.absolute), false)
     }
 
-    /// A life that begins now, by a rule chosen for this session ("remember me"); a later change of
-    /// the app's rule does not touch it.
+    /// Creates the limits of a session that is created now, with timeouts chosen for this session
+    /// ("remember me"). Later changes of the layer's timeouts do not affect it.
     #[must_use]
     pub fn chosen(expiry: Expiry, now: Timestamp) -> Self {
         Self {
@@ -153,7 +157,8 @@ impl Limits {
         }
     }
 
-    /// Limits as a record holds them: the idle timeout in 48 bits of whole milliseconds.
+    /// Creates limits as a record holds them. The idle timeout is rounded down to whole milliseconds and
+    /// capped at 48 bits of them.
     #[must_use]
     pub fn from_parts(idle: Duration, deadline: Timestamp, chosen: bool) -> Self {
         let idle = Timestamp::from_millis(0).plus(idle);
@@ -164,9 +169,9 @@ impl Limits {
         }
     }
 
-    /// These limits under the app's present rule, for a session that was created at `created`: the
-    /// rule's idle timeout, and the earlier deadline. So a stricter configuration takes effect at
-    /// once. Limits that were chosen for the session stay.
+    /// Returns the limits under the layer's current timeouts, for a session that was created at
+    /// `created`: the idle timeout of `rule`, and the earlier one of the two deadlines. So a stricter
+    /// configuration takes effect at once. Limits that were chosen for the session stay as they are.
     #[must_use]
     pub fn under(self, rule: Expiry, created: Timestamp) -> Self {
         if self.chosen {
@@ -179,7 +184,7 @@ impl Limits {
         }
     }
 
-    /// These limits, with a deadline no later than `latest`.
+    /// Returns these limits with a deadline no later than `latest`.
     #[must_use]
     pub fn until(self, latest: Timestamp) -> Self {
         Self {
@@ -188,46 +193,46 @@ impl Limits {
         }
     }
 
-    /// How long the session lives without use.
+    /// Returns the idle timeout.
     #[must_use]
     pub const fn idle(&self) -> Duration {
         self.idle
     }
 
-    /// When the session is over, used or not.
+    /// Returns the absolute deadline.
     #[must_use]
     pub const fn deadline(&self) -> Timestamp {
         self.deadline
     }
 
-    /// Whether the limits were chosen for this session.
+    /// Returns whether the limits were chosen for this session.
     #[must_use]
     pub const fn is_chosen(&self) -> bool {
         self.chosen
     }
 
-    /// The TTL for a session used now: the idle timeout, or what is left to the deadline. `None`
-    /// once that has passed; never zero, which no store can keep.
+    /// Returns the TTL of a session that is used now: the idle timeout, or the time to the deadline if
+    /// that is shorter. `None` if the deadline has passed; never zero, which is not a valid TTL.
     #[must_use]
     pub fn ttl(&self, now: Timestamp) -> Option<Duration> {
         let ttl = self.idle.min(self.deadline.since(now));
         (!ttl.is_zero()).then_some(ttl)
     }
 
-    /// When a session that was used at `seen` and not since is over.
+    /// Returns when a session expires that was last used at `seen`.
     #[must_use]
     pub fn expires_at(&self, seen: Timestamp) -> Timestamp {
         self.deadline.min(seen.plus(self.idle))
     }
 
-    /// Whether a session last used at `seen` is over.
+    /// Returns whether a session that was last used at `seen` has expired.
     #[must_use]
     pub fn is_over(&self, now: Timestamp, seen: Timestamp) -> bool {
         now >= self.deadline || now.since(seen) >= self.idle + Self::CLOCK_TOLERANCE
     }
 
-    /// Whether a use now should be written down: only when at least a tenth of the idle timeout
-    /// lies behind the last one that was. So a session lives 0.9 to 1.0 of its idle timeout.
+    /// Returns whether last-seen should be updated: only if it is at least a tenth of the idle timeout
+    /// old. So an unused session expires after 0.9 to 1.0 of its idle timeout.
     #[must_use]
     pub fn touch_due(&self, now: Timestamp, seen: Timestamp) -> bool {
         now.since(seen) >= self.idle / 10

@@ -1,28 +1,30 @@
-//! What a web session *is*, apart from HTTP, runtimes and servers.
+//! HTTP- and runtime-agnostic session model used by `cloakroom`.
 //!
-//! A browser hands in its coat (the session's data), gets a ticket (the [`Token`], kept in a
-//! cookie), and gets the coat back when it shows the ticket. This crate knows coats and tickets;
-//! `cloakroom` is the counter in front of an app, `cloakroom-redis` the room with the hooks.
+//! This crate defines what a session is and what a store must do. `cloakroom` is the middleware on top
+//! of it, `cloakroom-redis` a store for Redis and Valkey. Nothing here does I/O.
 //!
-//! | module | what it holds |
+//! | module | contents |
 //! |---|---|
-//! | [`clock`] | [`Timestamp`] and the seam through which time is read |
-//! | [`entropy`] | the seam through which randomness is read |
+//! | [`clock`] | [`Timestamp`], and the trait through which the time is read |
+//! | [`rng`] | the trait through which random bytes are read |
 //! | [`id`] | [`SessionId`] (public) and [`Revision`] |
-//! | [`token`] | [`Token`] (secret), [`Digest`] (what a store keeps of it), [`Realm`] |
+//! | [`token`] | [`Token`] (secret), its [`Digest`] (what a store keeps), [`Realm`] |
 //! | [`expiry`] | idle and absolute timeouts, as pure arithmetic |
-//! | [`entries`] | a session's data: keys to raw JSON |
+//! | [`entries`] | a session's data: keys and raw JSON values |
 //! | [`change`] | the log of edits, and its replay on fresher data |
-//! | [`record`] | what a store keeps of a session, and of an ended one |
-//! | [`codec`] | the bytes of a record, versioned |
-//! | [`user`] | [`UserId`], and who has signed in |
-//! | [`arrival`] | sessions that move in from another system: their token, and where they came from |
-//! | [`rotation`] | the secret's rotation in place, as pure decisions |
-//! | [`event`] | what happens to sessions, and the contract of an [`EventBus`] |
-//! | [`index`] | which sessions a user has: the contract of a [`UserIndex`] |
+//! | [`user`] | [`UserId`], and who signed in to a session |
+//! | [`record`] | what a store keeps of a live session, and of an ended one |
+//! | [`codec`] | the stored format of a record, versioned |
+//! | [`rotation`] | token rotation and reuse detection, as pure decisions |
+//! | [`migration`] | sessions that are migrated from a legacy store |
+//! | [`error`] | [`StoreError`] |
+//! | [`event`] | [`SessionEvent`], what happens to sessions |
+//! | [`bus`] | the contract of an [`EventBus`] |
+//! | [`index`] | the contract of a [`UserIndex`]: which sessions a user has |
+//! | [`admin`] | the contract of a [`StoreAdmin`]: operations on all sessions of a store |
 //! | [`store`] | the contract of a [`Store`] |
 //! | [`memory`] | [`MemoryStore`], for development, tests and single processes |
-//! | `conformance` | one suite that every store must pass (feature `conformance`) |
+//! | `conformance` | the test suite for stores (feature `conformance`) |
 //!
 //! # Example
 //!
@@ -38,18 +40,18 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let (clock, entropy) = (SystemClock, SystemEntropy);
+//! let (clock, rng) = (SystemClock, SystemEntropy);
 //! let now = clock.now();
 //! let realm = Realm::new("__Host-Http-id");
 //!
-//! let token = Token::issue(now, &entropy)?;
+//! let token = Token::issue(now, &rng)?;
 //! let mut entries = Entries::new();
 //! entries.set("hits", &1)?;
 //! let limits = Limits::begin(Expiry::idle(Duration::from_secs(1800)), now);
-//! let record = Record::new(Revision::draw(&entropy)?, now, limits, realm.digest(&token), entries);
+//! let record = Record::new(Revision::draw(&rng)?, now, limits, realm.digest(&token), entries);
 //!
 //! let store = MemoryStore::new();
-//! let ttl = limits.ttl(now).expect("a session that has just begun is not over");
+//! let ttl = limits.ttl(now).expect("a new session has not expired");
 //! assert_eq!(store.create(token.id(), &record, ttl).await?, Created::Created);
 //!
 //! let Loaded::Record(found) = store.load(token.id()).await? else { unreachable!() };
@@ -59,35 +61,41 @@
 //! # }
 //! ```
 
-pub mod arrival;
+pub mod admin;
+pub mod bus;
 pub mod change;
 pub mod clock;
 pub mod codec;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod entries;
-pub mod entropy;
+pub mod error;
 pub mod event;
 pub mod expiry;
 pub mod id;
 pub mod index;
 pub mod memory;
+pub mod migration;
 pub mod record;
+pub mod rng;
 pub mod rotation;
 pub mod store;
 pub mod token;
 pub mod user;
 
+pub use self::admin::StoreAdmin;
+pub use self::bus::{EventBus, Subscription};
 pub use self::change::Changes;
 pub use self::clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use self::entries::{Entries, EntryError};
-pub use self::entropy::{Entropy, EntropyError, SystemEntropy};
-pub use self::event::{EventBus, SessionEvent, Subscription};
+pub use self::error::{StoreError, StoreErrorKind};
+pub use self::event::SessionEvent;
 pub use self::expiry::{Expiry, ExpiryError, Limits};
 pub use self::id::{Revision, SessionId};
 pub use self::index::UserIndex;
 pub use self::memory::MemoryStore;
 pub use self::record::{EndReason, Record, Tombstone};
-pub use self::store::{Store, StoreError, StoreErrorKind};
+pub use self::rng::{Entropy, EntropyError, SystemEntropy};
+pub use self::store::Store;
 pub use self::token::{Digest, Realm, Token};
 pub use self::user::{Authentication, UserId, UserKey};

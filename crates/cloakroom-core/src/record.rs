@@ -1,6 +1,8 @@
-//! What a store keeps: of a live session a [`Record`], of an ended one a [`Tombstone`].
+//! What a store keeps: a [`Record`] of a live session, a [`Tombstone`] of an ended one.
 
+use std::error::Error;
 use std::fmt;
+use std::str::FromStr;
 
 use crate::clock::Timestamp;
 use crate::entries::Entries;
@@ -19,7 +21,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// A record of these parts.
+    /// Creates a record from its parts.
     #[must_use]
     pub const fn new(
         revision: Revision,
@@ -37,37 +39,38 @@ impl Record {
         }
     }
 
-    /// The stamp of the commit that wrote the record.
+    /// Returns the revision of the commit that wrote the record.
     #[must_use]
     pub const fn revision(&self) -> Revision {
         self.revision
     }
 
-    /// When the session was last used, as far as that was written down.
+    /// Returns when the session was last used. Uses are recorded at intervals, see
+    /// [`Limits::touch_due`].
     #[must_use]
     pub const fn seen(&self) -> Timestamp {
         self.seen
     }
 
-    /// The limits of the session's life.
+    /// Returns the session's idle timeout and deadline.
     #[must_use]
     pub const fn limits(&self) -> Limits {
         self.limits
     }
 
-    /// The digest of the session's secret.
+    /// Returns the digest of the session's secret.
     #[must_use]
     pub const fn digest(&self) -> &Digest {
         &self.digest
     }
 
-    /// The session's data.
+    /// Returns the session's data.
     #[must_use]
     pub const fn entries(&self) -> &Entries {
         &self.entries
     }
 
-    /// The record as it is after a touch at `seen`.
+    /// Returns the record with last-seen moved to `seen`, unless it is later already.
     #[must_use]
     pub fn touched(mut self, seen: Timestamp) -> Self {
         self.seen = self.seen.max(seen);
@@ -75,8 +78,9 @@ impl Record {
     }
 }
 
-/// What is left in the place of an ended session for about a minute. It tells a stale cookie from
-/// an unknown one, and lets a delayed `create` of the same id fail.
+/// What replaces the record of an ended session for about a minute.
+///
+/// It distinguishes a stale cookie from an unknown one, and makes a delayed `create` of the same id fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tombstone {
     digest: Option<Digest>,
@@ -85,101 +89,136 @@ pub struct Tombstone {
 }
 
 impl Tombstone {
-    /// A tombstone; `digest` is that of the session's secret, where it is known.
+    /// Creates a tombstone. `digest` is that of the session's secret, if it is known.
     #[must_use]
     pub const fn new(digest: Option<Digest>, at: Timestamp, reason: EndReason) -> Self {
         Self { digest, at, reason }
     }
 
-    /// The digest of the session's secret, where it was known.
+    /// Returns the digest of the session's secret, if it was known.
     #[must_use]
     pub const fn digest(&self) -> Option<&Digest> {
         self.digest.as_ref()
     }
 
-    /// When the session ended.
+    /// Returns when the session ended.
     #[must_use]
     pub const fn at(&self) -> Timestamp {
         self.at
     }
 
-    /// Why the session ended.
+    /// Returns why the session ended.
     #[must_use]
     pub const fn reason(&self) -> EndReason {
         self.reason
     }
 }
 
-/// Why a session ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum EndReason {
+/// Declares [`EndReason`] from one list, so that no reason can be missing in one of its parts.
+macro_rules! end_reasons {
+    ($($(#[$doc:meta])* $reason:ident = $word:literal,)*) => {
+        /// Why a session ended.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum EndReason {
+            $($(#[$doc])* $reason,)*
+        }
+
+        impl EndReason {
+            /// Every reason.
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$reason),*];
+
+            /// Returns the reason's name in lower case, as it is stored, published and logged.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$reason => $word,)*
+                }
+            }
+        }
+    };
+}
+
+end_reasons! {
     /// The app destroyed it.
-    Destroyed,
-    /// Its user signed out of it.
-    SignedOut,
+    Destroyed = "destroyed",
+    /// Its user signed out.
+    SignedOut = "signed_out",
     /// Its user ended it from another session.
-    ByUser,
-    /// An administrator, or a job, ended it.
-    ByAdmin,
-    /// Its user signed in elsewhere, and had as many sessions as allowed.
-    OverLimit,
-    /// Its time was over.
-    Expired,
+    ByUser = "by_user",
+    /// An administrator or a job ended it.
+    ByAdmin = "by_admin",
+    /// Its user signed in elsewhere and had reached the maximum number of sessions.
+    OverLimit = "over_limit",
+    /// It expired.
+    Expired = "expired",
     /// A retired secret was presented: two parties hold the cookie.
-    Stolen,
-    /// It was renewed: another session carries on.
-    Renewed,
-    /// A renewal could not be completed, and gave up its new session.
-    Abandoned,
-    /// It had moved in from another system, and ended there.
-    AtOrigin,
+    Stolen = "stolen",
+    /// It was renewed: its data continues in a new session.
+    Renewed = "renewed",
+    /// It was created by a renewal that could not be completed.
+    Abandoned = "abandoned",
+    /// It was migrated from a legacy store, and ended there.
+    AtOrigin = "at_origin",
     /// A reason that a newer version of this crate wrote.
-    Other,
+    Other = "other",
 }
 
 impl EndReason {
-    const ALL: [Self; 10] = [
-        Self::Destroyed,
-        Self::SignedOut,
-        Self::ByUser,
-        Self::ByAdmin,
-        Self::OverLimit,
-        Self::Expired,
-        Self::Stolen,
-        Self::Renewed,
-        Self::Abandoned,
-        Self::AtOrigin,
-    ];
-
-    /// The word for it, in lower case.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Destroyed => "destroyed",
-            Self::SignedOut => "signed_out",
-            Self::ByUser => "by_user",
-            Self::ByAdmin => "by_admin",
-            Self::OverLimit => "over_limit",
-            Self::Expired => "expired",
-            Self::Stolen => "stolen",
-            Self::Renewed => "renewed",
-            Self::Abandoned => "abandoned",
-            Self::AtOrigin => "at_origin",
-            Self::Other => "other",
-        }
-    }
-
-    pub(crate) fn parse(word: &str) -> Self {
-        Self::ALL
-            .into_iter()
-            .find(|reason| reason.as_str() == word)
-            .unwrap_or(Self::Other)
+    /// Reads a stored or published reason. One that this release does not know is
+    /// [`Other`](Self::Other): that the session has ended is certain.
+    pub(crate) fn from_stored(word: &str) -> Self {
+        word.parse().unwrap_or(Self::Other)
     }
 }
 
 impl fmt::Display for EndReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for EndReason {
+    type Err = ParseEndReasonError;
+
+    /// Parses a reason's name, as [`as_str`](Self::as_str) returns it.
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        let mut all = Self::ALL.iter().copied();
+        all.find(|reason| reason.as_str() == word)
+            .ok_or(ParseEndReasonError)
+    }
+}
+
+/// The text is not the name of an [`EndReason`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ParseEndReasonError;
+
+impl fmt::Display for ParseEndReasonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not the name of a reason why sessions end")
+    }
+}
+
+impl Error for ParseEndReasonError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_name_of_its_own_and_round_trips() {
+        for &reason in EndReason::ALL {
+            assert_eq!(reason.to_string().parse(), Ok(reason));
+            assert_eq!(EndReason::from_stored(reason.as_str()), reason);
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_an_error_and_a_stored_one_is_other() {
+        for word in ["", "Destroyed", "destroye", "destroyed ", "eaten"] {
+            assert_eq!(word.parse::<EndReason>(), Err(ParseEndReasonError));
+            assert_eq!(EndReason::from_stored(word), EndReason::Other);
+        }
     }
 }

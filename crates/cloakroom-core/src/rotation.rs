@@ -1,18 +1,19 @@
-//! A secret that changes in place, so that a stolen cookie gives itself away.
+//! Token rotation: the secret of a session changes at intervals, so that the reuse of a stolen cookie is
+//! detected.
 //!
 //! ```text
-//! presented        the record                        what happens
-//! s0 (current)     it is time                        a nonce is stored: s1 = HMAC(s0, nonce)
-//! s0 (current)     a next secret is offered          s0 is good; the answer hands out s1
-//! s1 (next)        it is offered                     s1 becomes current, s0 the one before
-//! s0 (before)      within the grace                  s0 is good; the answer hands out s1
-//! s0 (retired)     after it                          two parties hold the cookie: theft
-//! anything else                                      no session
+//! presented        record                        result
+//! s0 (current)     the interval is over          a nonce is stored: s1 = HMAC(s0, nonce)
+//! s0 (current)     s1 is offered                 valid; the response sets s1
+//! s1 (next)        s1 is offered                 valid; s1 becomes current, and s0 previous
+//! s0 (previous)    within the grace period       valid; the response sets s1
+//! s0 (retired)     after the grace period        reuse: two parties hold the cookie
+//! anything else                                  not a token of this session
 //! ```
 //!
-//! All that hold `s0` arrive at the same `s1`, so parallel requests agree. `s0` retires only after
-//! `s1` was presented: an answer that was lost costs nothing. A secret that was never this session's
-//! is never theft, since ids are public.
+//! Everybody who holds `s0` derives the same `s1`, so concurrent requests agree on it. `s0` is retired only
+//! after `s1` was presented, so a lost response does no harm. A secret that never belonged to the session
+//! does not count as reuse, because anybody who knows a session's id, which is public, could send one.
 
 use std::time::Duration;
 
@@ -22,14 +23,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::entries::Entries;
-use crate::entropy::{Entropy, EntropyError};
 use crate::record::Record;
+use crate::rng::{Entropy, EntropyError};
 use crate::token::{Digest, Realm, Token};
 
-/// So many retired secrets are remembered.
-const REMEMBERED: usize = 4;
+/// The number of retired secrets whose reuse is detected.
+const MAX_RETIRED: usize = 4;
 
-/// How often a secret changes.
+/// How often the secret of a session is replaced.
 ///
 /// ```
 /// use std::time::Duration;
@@ -45,7 +46,8 @@ pub struct Rotation {
 }
 
 impl Rotation {
-    /// A secret is replaced when a request presents it and it is older than this.
+    /// Replaces a secret when a request presents it and it is older than `every`. The grace period is one
+    /// minute; change it with [`grace`](Self::grace).
     #[must_use]
     pub const fn every(every: Duration) -> Self {
         Self {
@@ -54,46 +56,46 @@ impl Rotation {
         }
     }
 
-    /// For how long the secret before is still good, once the new one was presented: a minute unless
-    /// told otherwise.
+    /// Sets how long the previous secret stays valid after the new one was presented first. The default is
+    /// one minute.
     #[must_use]
     pub const fn grace(self, grace: Duration) -> Self {
         Self { grace, ..self }
     }
 
-    /// How old a secret becomes.
+    /// Returns the age at which a secret is replaced.
     #[must_use]
     pub const fn interval(&self) -> Duration {
         self.every
     }
 
-    /// For how long the one before is still good.
+    /// Returns how long the previous secret stays valid.
     #[must_use]
     pub const fn grace_period(&self) -> Duration {
         self.grace
     }
 }
 
-/// What a presented secret is to a session.
+/// The role of a presented secret in a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presented {
-    /// The session's secret.
+    /// The current secret.
     Current,
-    /// The one that is offered to take its place.
+    /// The offered next secret.
     Next,
-    /// The one before, within its grace.
+    /// The previous secret, within its grace period.
     Before,
-    /// One that has retired: somebody else holds its successor.
+    /// A retired secret: another party holds its successor.
     Retired,
-    /// None of this session's.
+    /// Not a secret of this session.
     Wrong,
 }
 
-/// The secrets of a session beside its present one, as they stand among its entries.
+/// The secrets of a session other than the current one. They are stored among its entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Secrets {
-    /// Since when the present one is.
+    /// When the current secret became current; `None` for the first one.
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,14 +119,14 @@ struct Before {
     until: u64,
 }
 
-/// What leads from a secret to the next: of no use without the secret.
+/// The nonce from which, together with a secret, the next secret is derived. Useless without the secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Nonce(String);
 
 impl Nonce {
-    fn draw(entropy: &(impl Entropy + ?Sized)) -> Result<Self, EntropyError> {
+    fn draw(rng: &(impl Entropy + ?Sized)) -> Result<Self, EntropyError> {
         let mut bytes = [0; 16];
-        entropy.fill(&mut bytes)?;
+        rng.fill(&mut bytes)?;
         Ok(Self(URL_SAFE_NO_PAD.encode(bytes)))
     }
 
@@ -134,23 +136,23 @@ impl Nonce {
 }
 
 impl Secrets {
-    /// Where they stand among the entries.
+    /// The reserved key under which they are stored among the entries.
     pub const KEY: &'static str = "$rotation";
 
-    /// Those of a session with these entries. What cannot be read is none.
+    /// Reads the secrets from a session's entries. Empty if there are none, or if they cannot be read.
     #[must_use]
     pub fn of(entries: &Entries) -> Self {
         let secrets = entries.get(Self::KEY).ok().flatten();
         secrets.unwrap_or_default()
     }
 
-    /// Whether a session with these entries has ever had another secret, or is offered one.
+    /// Returns whether a session with these entries has, or had, a secret other than the current one.
     #[must_use]
     pub fn are_several(entries: &Entries) -> bool {
         entries.contains(Self::KEY)
     }
 
-    /// What the secret of this digest is to a session.
+    /// Returns the role of the secret with this digest in a session.
     #[must_use]
     pub fn judge(record: &Record, digest: &Digest, now: Timestamp) -> Presented {
         if record.digest() == digest {
@@ -165,16 +167,19 @@ impl Secrets {
             return Presented::Next;
         }
         match &secrets.before {
-            Some(before) if before.digest == *digest => match now.as_millis() < before.until {
-                true => Presented::Before,
-                false => Presented::Retired,
-            },
+            Some(before) if before.digest == *digest => {
+                if now.as_millis() < before.until {
+                    Presented::Before
+                } else {
+                    Presented::Retired
+                }
+            }
             _ if secrets.retired.contains(digest) => Presented::Retired,
             _ => Presented::Wrong,
         }
     }
 
-    /// The token that whoever presented `token` should hold instead, if there is one.
+    /// Returns the token that the response should set for a request that presented `token`, if any.
     #[must_use]
     pub fn newer(record: &Record, token: &Token, realm: &Realm) -> Option<Token> {
         if !Self::are_several(record.entries()) {
@@ -190,7 +195,7 @@ impl Secrets {
         Some(token.rotated(&nonce.bytes()?))
     }
 
-    /// Whether the session's secrets should change now, since `token` was presented.
+    /// Returns whether the session's secrets change when `token` is presented now.
     #[must_use]
     pub fn are_due(
         record: &Record,
@@ -212,30 +217,27 @@ impl Secrets {
         }
     }
 
-    /// The session's digest and secrets after `token` was presented; `None` if they stay as they are.
+    /// Returns the session's digest and secrets after `token` was presented; `None` if they do not change.
     ///
     /// # Errors
     ///
-    /// When the random number generator fails.
-    #[allow(
-        clippy::missing_panics_doc,
-        reason = "what was just written can be read"
-    )]
+    /// If the random number generator fails.
+    #[allow(clippy::missing_panics_doc, reason = "a new nonce is valid base64url")]
     pub fn advanced(
         record: &Record,
         token: &Token,
         realm: &Realm,
         now: Timestamp,
         rotation: Rotation,
-        entropy: &(impl Entropy + ?Sized),
+        rng: &(impl Entropy + ?Sized),
     ) -> Result<Option<(Digest, Self)>, EntropyError> {
         if !Self::are_due(record, token, realm, now, rotation) {
             return Ok(None);
         }
         let mut secrets = Self::of(record.entries());
         let Some(next) = secrets.next.take() else {
-            let nonce = Nonce::draw(entropy)?;
-            let token = token.rotated(&nonce.bytes().expect("it was just written"));
+            let nonce = Nonce::draw(rng)?;
+            let token = token.rotated(&nonce.bytes().expect("a new nonce is valid base64url"));
             let digest = realm.digest(&token);
             secrets.next = Some(Next { nonce, digest });
             return Ok(Some((*record.digest(), secrets)));
@@ -243,7 +245,7 @@ impl Secrets {
         if let Some(before) = secrets.before.take() {
             secrets.retired.push(before.digest);
         }
-        let surplus = secrets.retired.len().saturating_sub(REMEMBERED);
+        let surplus = secrets.retired.len().saturating_sub(MAX_RETIRED);
         secrets.retired.drain(..surplus);
         secrets.since = Some(now.as_millis());
         secrets.before = Some(Before {
@@ -254,7 +256,7 @@ impl Secrets {
         Ok(Some((next.digest, secrets)))
     }
 
-    /// Writes them among the entries.
+    /// Stores the secrets in `entries`.
     #[allow(
         clippy::missing_panics_doc,
         reason = "text and numbers are always JSON"

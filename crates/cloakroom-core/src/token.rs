@@ -1,4 +1,4 @@
-//! The ticket: what the browser holds, and what a store keeps of it.
+//! The token: what the cookie carries, and the digest of it that a store keeps.
 
 use std::fmt;
 
@@ -9,16 +9,16 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::clock::Timestamp;
-use crate::entropy::{Entropy, EntropyError};
 use crate::id::{Revision, SessionId};
+use crate::rng::{Entropy, EntropyError};
 
 const ID_LEN: usize = 16;
 const SECRET_LEN: usize = 16;
 
-/// What the cookie carries: a session's id and a secret of 128 bits (ASVS 5.0, 7.2.3).
+/// The value of the session cookie: a session's id and a secret of 128 bits (ASVS 5.0, 7.2.3).
 ///
-/// `Debug` shows the id alone, and there is no `Display`: [`encode`](Self::encode) is the one way
-/// out.
+/// `Debug` shows the id only, and there is no `Display`: [`encode`](Self::encode) is the only way to
+/// get the secret out.
 #[derive(Clone)]
 pub struct Token {
     id: SessionId,
@@ -29,27 +29,28 @@ impl Token {
     /// The length of an encoded token, in characters.
     pub const ENCODED_LEN: usize = 43;
 
-    /// Issues a token for a new session: a fresh id and a fresh secret, drawn at once.
+    /// Issues a token for a new session, with a new id and a new secret.
     ///
     /// # Errors
     ///
-    /// When the random number generator fails.
-    pub fn issue(now: Timestamp, entropy: &(impl Entropy + ?Sized)) -> Result<Self, EntropyError> {
-        let (token, _) = Self::issue_with_revision(now, entropy)?;
+    /// If the random number generator fails.
+    pub fn issue(now: Timestamp, rng: &(impl Entropy + ?Sized)) -> Result<Self, EntropyError> {
+        let (token, _) = Self::issue_with_revision(now, rng)?;
         Ok(token)
     }
 
-    /// The same, and the stamp of the session's first commit, from one draw: to ask the system is dear.
+    /// Issues a token, together with the revision of the session's first commit. Both come from one
+    /// call of the random number generator, which is a system call.
     ///
     /// # Errors
     ///
-    /// When the random number generator fails.
+    /// If the random number generator fails.
     pub fn issue_with_revision(
         now: Timestamp,
-        entropy: &(impl Entropy + ?Sized),
+        rng: &(impl Entropy + ?Sized),
     ) -> Result<(Self, Revision), EntropyError> {
         let mut random = [0; 10 + SECRET_LEN + 8];
-        entropy.fill(&mut random)?;
+        rng.fill(&mut random)?;
         let (mut id, mut secret, mut revision) = ([0; 10], [0; SECRET_LEN], [0; 8]);
         id.copy_from_slice(&random[..10]);
         secret.copy_from_slice(&random[10..10 + SECRET_LEN]);
@@ -61,7 +62,7 @@ impl Token {
         Ok((token, Revision::from_bits(u64::from_be_bytes(revision))))
     }
 
-    /// A token from a moment and what was derived from a secret, of which 26 bytes are taken.
+    /// Creates a token from a time and bytes that were derived from a secret; 26 of them are used.
     pub(crate) fn derived(at: Timestamp, bytes: &[u8; 32]) -> Self {
         let (mut id, mut secret) = ([0; 10], [0; SECRET_LEN]);
         id.copy_from_slice(&bytes[..10]);
@@ -72,14 +73,14 @@ impl Token {
         }
     }
 
-    /// Reads what [`encode`](Self::encode) wrote, and nothing else: another length, another
-    /// alphabet, padding, stray bits at the end or an id that is no UUIDv7 give `None`.
+    /// Parses a token as [`encode`](Self::encode) writes it. Returns `None` for anything else: another
+    /// length or alphabet, padding, nonzero trailing bits, or an id that is not a UUIDv7.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() != Self::ENCODED_LEN {
             return None;
         }
-        // One byte of room over what is needed: the decoder asks for whole groups.
+        // One byte more than the result needs: the decoder requires space for whole groups.
         let mut bytes = [0; ID_LEN + SECRET_LEN + 1];
         let length = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
         let (id, secret) = bytes.get(..length)?.split_at_checked(ID_LEN)?;
@@ -89,9 +90,9 @@ impl Token {
         })
     }
 
-    /// The token as the cookie carries it: 43 characters of base64url (RFC 4648, section 5).
+    /// Encodes the token as the cookie carries it: 43 characters of base64url (RFC 4648, section 5).
     ///
-    /// Whoever holds this text holds the session: never log it.
+    /// This text is a credential: never log it.
     #[must_use]
     pub fn encode(&self) -> String {
         let mut bytes = [0; ID_LEN + SECRET_LEN];
@@ -100,8 +101,9 @@ impl Token {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// The token of the same session with the secret that follows this one by `nonce`: whoever holds
-    /// this token and the nonce arrives at the same, and nobody else does (HMAC-SHA256).
+    /// Returns the token of the same session with the next secret, which is derived from this secret
+    /// and `nonce` with HMAC-SHA256. The same token and nonce give the same result, and the nonce alone
+    /// gives nothing.
     #[must_use]
     #[allow(clippy::missing_panics_doc, reason = "HMAC takes keys of any length")]
     pub fn rotated(&self, nonce: &[u8; 16]) -> Self {
@@ -118,7 +120,7 @@ impl Token {
         }
     }
 
-    /// The id of the session that the token opens.
+    /// Returns the id of the session that the token authenticates.
     #[must_use]
     pub const fn id(&self) -> SessionId {
         self.id
@@ -133,10 +135,10 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Where tokens are valid: one layer of one app in one environment.
+/// The scope in which tokens are valid: one session layer of one app in one environment.
 ///
-/// The realm is hashed with each secret, so a token of one realm opens nothing in another, even
-/// when both keep their sessions in the same Redis under the same prefix.
+/// The realm is hashed together with each secret. So a token of one realm is invalid in every other,
+/// even if both keep their sessions in the same Redis under the same prefix.
 ///
 /// ```
 /// use cloakroom_core::{Clock, Realm, SystemClock, SystemEntropy, Token};
@@ -149,30 +151,31 @@ impl fmt::Debug for Token {
 #[derive(Clone)]
 pub struct Realm {
     name: String,
-    /// SHA-256 that has already taken in the realm.
+    /// SHA-256 after the realm was hashed.
     hasher: Sha256,
 }
 
 impl Realm {
-    /// The realm of this name.
+    /// Creates the realm of this name.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         let name = name.into();
         let mut hasher = Sha256::new();
         hasher.update(b"cloakroom/1\0");
-        // The length first, so that no name and secret read as another name and secret.
+        // The length comes first, so that two different pairs of name and secret never hash the same bytes.
         hasher.update((name.len() as u64).to_be_bytes());
         hasher.update(name.as_bytes());
         Self { name, hasher }
     }
 
-    /// The realm's name.
+    /// Returns the realm's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What a store may keep of a token: SHA-256 over the realm and the token's secret.
+    /// Computes the digest of a token, which a store may keep: SHA-256 over the realm and the token's
+    /// secret.
     #[must_use]
     pub fn digest(&self, token: &Token) -> Digest {
         let mut hasher = self.hasher.clone();
@@ -187,7 +190,7 @@ impl fmt::Debug for Realm {
     }
 }
 
-/// The hash of a secret, as a record holds it. Comparing takes constant time (ASVS 5.0, 11.2.4).
+/// The hash of a secret, as a record holds it. `==` takes constant time (ASVS 5.0, 11.2.4).
 #[derive(Clone, Copy)]
 pub struct Digest([u8; 32]);
 
@@ -195,10 +198,17 @@ impl Digest {
     /// The length of an encoded digest, in characters.
     pub const ENCODED_LEN: usize = 43;
 
-    /// The digest with these bytes.
+    /// Creates a digest from its bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
+    }
+
+    /// Returns the digest's bytes, for a store with a format of its own. Compare digests with `==`,
+    /// which takes constant time, and not by their bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
     }
 
     pub(crate) fn parse(text: &str) -> Option<Self> {

@@ -1,4 +1,4 @@
-//! The log of edits and its replay: two writers meet, and nothing is lost.
+//! The log of edits and its replay: of two concurrent writers, neither loses an update.
 
 mod support;
 
@@ -8,19 +8,19 @@ use cloakroom_core::{Changes, Entries};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
-/// An edit, as the model and the real log both understand it.
+/// An edit, to be applied to the model and to the real log.
 #[derive(Clone, Copy, Debug)]
 enum Edit {
     Set(u8, i64),
     Remove(u8),
     Take(u8),
     Clear,
-    /// An increment: what must never be lost.
+    /// An increment, which must never be lost.
     Add(u8, i64),
 }
 
 impl Edit {
-    /// The key, if it is an edit of one.
+    /// Returns the key, if the edit has one.
     const fn key(self) -> Option<u8> {
         match self {
             Self::Set(key, _) | Self::Remove(key) | Self::Take(key) | Self::Add(key, _) => {
@@ -31,7 +31,7 @@ impl Edit {
     }
 }
 
-/// The plain map that everything is held against.
+/// A plain map with which results are compared.
 type Model = BTreeMap<u8, i64>;
 
 fn name(key: u8) -> String {
@@ -49,7 +49,7 @@ fn apply_to_model(model: &mut Model, edits: &[Edit]) {
     }
 }
 
-/// Does the edits to `entries`, and gives the log of them.
+/// Applies the edits to `entries`, and returns the log.
 fn apply(entries: &mut Entries, edits: &[Edit]) -> Changes {
     let mut changes = Changes::new();
     for &edit in edits {
@@ -80,9 +80,9 @@ fn entries(model: &Model) -> Entries {
     entries
 }
 
-/// The documented rule of `overwritten`, told another way: key by key. A key is named when its
-/// value is no longer that of the base, and the first edit that concerns it neither looked at the
-/// fresher value (`take`, `update`) nor made the same of it.
+/// An independent implementation of `overwritten`, key by key. A key is reported if its value is no longer that
+/// of the base, and the first edit of it neither reads the fresher value (`take`, `update`) nor sets the same
+/// value.
 fn overwritten(base: &Model, fresher: &Model, edits: &[Edit]) -> BTreeSet<String> {
     let keys: BTreeSet<u8> = base.keys().chain(fresher.keys()).copied().collect();
     let keys = keys
@@ -91,18 +91,18 @@ fn overwritten(base: &Model, fresher: &Model, edits: &[Edit]) -> BTreeSet<String
     keys.filter(|key| {
         let there = fresher.get(key);
         let concerns = |edit: &&Edit| edit.key().is_none_or(|of| of == *key);
-        let clash = match edits.iter().find(concerns) {
+        let conflicts = match edits.iter().find(concerns) {
             Some(Edit::Set(_, value)) => there != Some(value),
             Some(Edit::Remove(_) | Edit::Clear) => there.is_some(),
             Some(Edit::Take(_) | Edit::Add(..)) | None => false,
         };
-        clash && there != base.get(key)
+        conflicts && there != base.get(key)
     })
     .map(name)
     .collect()
 }
 
-/// Few keys and few values, so that writers meet.
+/// Few keys and few values, so that edits conflict often.
 fn edit() -> impl Strategy<Value = Edit> {
     let (key, value) = (0..4_u8, 0..4_i64);
     prop_oneof![
@@ -126,7 +126,7 @@ proptest! {
     #![proptest_config(support::config(support::regressions!("changes")))]
 
     #[test]
-    fn a_replay_is_as_if_the_second_had_come_after(base in model(), a in edits(), b in edits()) {
+    fn a_replay_equals_running_the_second_request_later(base in model(), a in edits(), b in edits()) {
         let mut expected = base.clone();
         apply_to_model(&mut expected, &a);
         let between = expected.clone();
@@ -140,14 +140,14 @@ proptest! {
         let replay = changes.replay(&base_entries, &fresher).expect("every entry is a number");
 
         prop_assert_eq!(&replay.entries, &entries(&expected));
-        let named: Vec<_> = replay.overwritten.iter().map(ToString::to_string).collect();
-        let unique: BTreeSet<_> = named.iter().cloned().collect();
-        prop_assert_eq!(unique.len(), named.len(), "a key is named twice");
+        let reported: Vec<_> = replay.overwritten.iter().map(ToString::to_string).collect();
+        let unique: BTreeSet<_> = reported.iter().cloned().collect();
+        prop_assert_eq!(unique.len(), reported.len(), "a key is reported twice");
         prop_assert_eq!(unique, overwritten(&base, &between, &b));
     }
 
     #[test]
-    fn edits_of_different_keys_both_land(
+    fn edits_of_different_keys_are_both_kept(
         base in model(),
         a in vec((0..2_u8, any::<i64>()), 1..4),
         b in vec((2..4_u8, any::<i64>()), 1..4),
@@ -176,7 +176,7 @@ proptest! {
         let base = entries(&Model::from([(0, i64::from(start))]));
         let mut stored = base.clone();
         for writer in &writers {
-            // Each started from the base, and finds what all before it have stored.
+            // Each writer starts from the base, and replays on what the writers before it have stored.
             let adds: Vec<_> = writer.iter().map(|&by| Edit::Add(0, by)).collect();
             let changes = apply(&mut base.clone(), &adds);
             let replay = changes.replay(&base, &stored).expect("the entry is a number");
@@ -188,7 +188,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_stored_need_not_be_replayed(base in model(), edits in edits(), at in 0..8_usize) {
+    fn stored_edits_need_not_be_replayed(base in model(), edits in edits(), at in 0..8_usize) {
         let at = at.min(edits.len());
         let base = entries(&base);
         let mut whole = base.clone();
@@ -208,7 +208,7 @@ fn json(json: &str) -> Entries {
 }
 
 #[test]
-fn a_blind_edit_names_what_it_replaced_unseen() {
+fn an_edit_that_overwrites_an_unseen_change_is_reported() {
     let base = json(r#"{"a":1,"b":1,"c":1}"#);
     let fresher = json(r#"{"a":2,"b":2,"c":1}"#);
     let mut mine = base.clone();
@@ -222,7 +222,7 @@ fn a_blind_edit_names_what_it_replaced_unseen() {
 }
 
 #[test]
-fn the_same_value_from_both_is_no_clash() {
+fn the_same_value_from_both_is_not_a_conflict() {
     let base = json("{}");
     let mut changes = Changes::new();
     changes.set(&mut base.clone(), "a", &9).unwrap();
@@ -231,7 +231,7 @@ fn the_same_value_from_both_is_no_clash() {
 }
 
 #[test]
-fn an_update_merges_and_a_set_after_it_is_not_blind() {
+fn an_update_merges_and_a_set_after_it_is_not_a_conflict() {
     let base = json(r#"{"n":1}"#);
     let fresher = json(r#"{"n":5}"#);
     let mut mine = base.clone();
@@ -252,7 +252,7 @@ fn an_update_merges_and_a_set_after_it_is_not_blind() {
 }
 
 #[test]
-fn clear_removes_what_others_added_and_names_it() {
+fn clear_removes_what_others_added_and_reports_it() {
     let base = json(r#"{"a":1}"#);
     let mut changes = Changes::new();
     changes.clear(&mut base.clone());
@@ -262,7 +262,7 @@ fn clear_removes_what_others_added_and_names_it() {
 }
 
 #[test]
-fn after_a_clear_and_after_an_update_nothing_is_unseen() {
+fn after_a_clear_or_an_update_nothing_is_a_conflict() {
     let base = json(r#"{"a":1,"n":1}"#);
     let fresher = json(r#"{"n":5}"#);
     let mut mine = base.clone();
@@ -282,7 +282,7 @@ fn after_a_clear_and_after_an_update_nothing_is_unseen() {
 }
 
 #[test]
-fn take_tells_what_the_fresher_entries_held() {
+fn take_returns_the_entry_of_the_fresher_record() {
     let base = json(r#"{"once":"x"}"#);
     let mut changes = Changes::new();
     assert!(changes.take(&mut base.clone(), "once").is_some());
@@ -291,7 +291,7 @@ fn take_tells_what_the_fresher_entries_held() {
 }
 
 #[test]
-fn an_update_of_another_type_is_an_error_that_names_the_key_and_no_value() {
+fn an_update_of_another_type_is_an_error_that_names_the_key_and_not_the_value() {
     let mut mine = json(r#"{"n":"secret words"}"#);
     let error = Changes::new()
         .update(&mut mine, "n", |n: Option<u32>| n.unwrap_or(0))
@@ -301,7 +301,7 @@ fn an_update_of_another_type_is_an_error_that_names_the_key_and_no_value() {
 }
 
 #[test]
-fn a_replay_that_meets_another_type_is_an_error() {
+fn a_replay_that_finds_another_type_is_an_error() {
     let base = json("{}");
     let changes = apply(&mut base.clone(), &[Edit::Add(0, 1)]);
     let fresher = json(r#"{"key 0":"words"}"#);
@@ -309,7 +309,7 @@ fn a_replay_that_meets_another_type_is_an_error() {
 }
 
 #[test]
-fn debug_of_a_log_shows_keys_and_no_value() {
+fn debug_of_a_log_shows_keys_and_not_values() {
     let mut changes = Changes::new();
     changes.set(&mut Entries::new(), "name", "Erika").unwrap();
     assert_eq!(format!("{changes:?}"), r#"[("set", "name")]"#);

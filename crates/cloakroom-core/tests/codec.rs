@@ -1,4 +1,4 @@
-//! The bytes of a record: frozen, and one form for each.
+//! The stored format: it is frozen, and each value has exactly one form.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use cloakroom_core::codec::{self, CodecError, HEAD_LEN, LONGEST, Stored};
 use cloakroom_core::{Digest, EndReason, Entries, Limits, Record, Revision, Timestamp, Tombstone};
 use serde_json::Value;
 
-// Written by release 0.1.0. A change that breaks one of these logs everybody out: it needs a new
-// format version instead.
+// Written by release 0.1.0. A change that breaks one of these would end all sessions. It needs a new format
+// version instead.
 const RECORD: &str = include_str!("fixtures/record.txt");
 const RECORD_CHOSEN: &str = include_str!("fixtures/record-chosen.txt");
 const RECORD_EMPTY: &str = include_str!("fixtures/record-empty.txt");
@@ -24,11 +24,11 @@ fn digest() -> Digest {
 fn decode_record(text: &str) -> Record {
     match codec::decode(text.as_bytes()) {
         Ok(Stored::Record(record)) => record,
-        other => panic!("no record: {other:?}"),
+        other => panic!("not a record: {other:?}"),
     }
 }
 
-fn refused(text: &str) -> bool {
+fn is_rejected(text: &str) -> bool {
     matches!(
         codec::decode(text.as_bytes()),
         Err(CodecError::Unreadable(_))
@@ -36,7 +36,7 @@ fn refused(text: &str) -> bool {
 }
 
 #[test]
-fn a_record_under_the_layers_limits_is_frozen() {
+fn a_record_with_the_layers_limits_is_frozen() {
     let mut entries = Entries::new();
     entries.set("hits", &7).unwrap();
     entries.set("cart", &[3, 5]).unwrap();
@@ -56,7 +56,7 @@ fn a_record_under_the_layers_limits_is_frozen() {
 }
 
 #[test]
-fn a_record_with_chosen_limits_and_odd_entries_is_frozen() {
+fn a_record_with_chosen_limits_and_unusual_entries_is_frozen() {
     let record = decode_record(RECORD_CHOSEN);
     assert_eq!(record.revision(), Revision::from_bits(1));
     assert_eq!(record.seen(), Timestamp::from_millis(0x0191_e0c4_8f2a));
@@ -106,9 +106,9 @@ fn tombstones_are_frozen() {
     }
 }
 
-/// A word that a newer release wrote is no reason to take the session for alive.
+/// A session does not count as live because a newer release wrote a reason that this one does not know.
 #[test]
-fn a_reason_that_is_not_known_is_still_an_end() {
+fn an_unknown_reason_is_read_as_other() {
     for word in ["eaten", "", "destroye"] {
         let text = format!("t1 0191e0c48f2a - {word}");
         let at = Timestamp::from_millis(0x0191_e0c4_8f2a);
@@ -121,7 +121,7 @@ fn a_reason_that_is_not_known_is_still_an_end() {
 }
 
 #[test]
-fn a_newer_format_is_told_from_a_broken_one() {
+fn a_newer_format_is_distinguished_from_an_invalid_one() {
     let newer = |bytes: &[u8]| match codec::decode(bytes) {
         Err(CodecError::Newer(version)) => Some(version),
         _ => None,
@@ -134,15 +134,15 @@ fn a_newer_format_is_told_from_a_broken_one() {
         newer(&[b"c2 ".as_slice(), &vec![b'x'; LONGEST]].concat()),
         Some(2)
     );
-    for broken in [
+    for invalid in [
         "c2", "c", "", " ", "c0 ", "c01 ", "c02 ", "c+2 ", "c256 ", "d2 ", "C2 ", "c2\n",
     ] {
-        assert!(refused(broken), "{broken:?}");
+        assert!(is_rejected(invalid), "{invalid:?}");
     }
 }
 
 #[test]
-fn what_is_too_long_is_not_read() {
+fn a_value_that_is_too_long_is_rejected() {
     let padded = |length: usize| {
         let frame = RECORD_EMPTY.len() + r#""k":"""#.len();
         let filler = "x".repeat(length - frame);
@@ -156,9 +156,9 @@ fn what_is_too_long_is_not_read() {
 }
 
 #[test]
-fn a_head_of_another_form_is_refused() {
+fn a_head_in_another_form_is_rejected() {
     let (head, json) = RECORD.split_at(HEAD_LEN);
-    assert!(!refused(RECORD));
+    assert!(!is_rejected(RECORD));
     for (from, to) in [
         ("9f3a", "9F3A"),
         ("9f3a", "+f3a"),
@@ -180,7 +180,7 @@ fn a_head_of_another_form_is_refused() {
     ] {
         let text = format!("{}{json}", head.replacen(from, to, 1));
         assert_ne!(text, RECORD, "{from:?} is not in the head");
-        assert!(refused(&text), "{from:?} -> {to:?}");
+        assert!(is_rejected(&text), "{from:?} -> {to:?}");
     }
     for json in [
         "",
@@ -192,19 +192,19 @@ fn a_head_of_another_form_is_refused() {
         r"{a:1}",
         "\u{feff}{}",
     ] {
-        assert!(refused(&format!("{head}{json}")), "{json:?}");
+        assert!(is_rejected(&format!("{head}{json}")), "{json:?}");
     }
     for tombstone in [
         "t1 0191e0c48f2a",
         "t1 0191e0c48f2a -",
         "t1 0191e0c48f2a - destroyed ",
     ] {
-        assert!(refused(tombstone), "{tombstone:?}");
+        assert!(is_rejected(tombstone), "{tombstone:?}");
     }
 }
 
 #[test]
-fn of_a_key_that_stands_twice_the_last_value_counts() {
+fn the_last_value_of_a_repeated_key_counts() {
     let record = decode_record(&format!(
         "{}{}",
         &RECORD[..HEAD_LEN],
@@ -220,7 +220,7 @@ fn of_a_key_that_stands_twice_the_last_value_counts() {
 }
 
 #[test]
-fn deep_json_overflows_no_stack() {
+fn deep_json_does_not_overflow_the_stack() {
     let nested = |open: &str, core: &str, close: &str| {
         let (open, close) = (open.repeat(150_000), close.repeat(150_000));
         format!(r#"{}{{"deep":{open}{core}{close}}}"#, &RECORD[..HEAD_LEN])
@@ -228,12 +228,12 @@ fn deep_json_overflows_no_stack() {
     let small_stack = std::thread::Builder::new().stack_size(256 * 1024);
     let run = small_stack.spawn(move || {
         let record = decode_record(&nested("[", "", "]"));
-        // Decoding it into a tree would recurse, so it is an error.
+        // Decoding it into a tree would recurse too deeply, so it is an error.
         assert!(record.entries().get::<Value>("deep").is_err());
         assert_eq!(decode_record(&codec::encode(&record)), record);
         let objects = decode_record(&nested(r#"{"":"#, "0", "}"));
         assert!(objects.entries().get::<Value>("deep").is_err());
-        assert!(refused(&nested("[", "", "")));
+        assert!(is_rejected(&nested("[", "", "")));
     });
     run.unwrap().join().unwrap();
 }

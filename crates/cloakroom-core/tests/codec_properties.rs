@@ -1,4 +1,4 @@
-//! The bytes of a record: exact, and safe to read from anybody.
+//! Properties of the stored format: decoding is exact, and safe for any input.
 
 mod support;
 
@@ -29,12 +29,11 @@ fn fixtures() -> impl Iterator<Item = &'static str> {
 fn decode_record(text: &str) -> Record {
     match codec::decode(text.as_bytes()) {
         Ok(Stored::Record(record)) => record,
-        other => panic!("no record: {other:?}"),
+        other => panic!("not a record: {other:?}"),
     }
 }
 
-/// Whatever is read must have meant just that: a head is canonical, and writing it again gives the
-/// same bytes.
+/// Checks that a value that can be decoded is encoded to the same bytes again, up to the form of its JSON.
 fn check(bytes: &[u8]) {
     match codec::decode(bytes) {
         Err(_) => {}
@@ -50,7 +49,7 @@ fn check(bytes: &[u8]) {
         }
         Ok(Stored::Tombstone(tombstone)) => {
             let again = codec::encode_tombstone(&tombstone);
-            // The words of a newer release are not kept.
+            // The name of a reason of a newer release is not kept.
             let known = match tombstone.reason() {
                 EndReason::Other => again.len() - "other".len(),
                 _ => again.len(),
@@ -61,7 +60,7 @@ fn check(bytes: &[u8]) {
 }
 
 #[test]
-fn no_single_byte_changes_a_meaning_unseen() {
+fn no_single_byte_changes_the_meaning_unnoticed() {
     for text in fixtures() {
         let mut bytes = text.as_bytes().to_vec();
         for index in 0..bytes.len() {
@@ -77,7 +76,7 @@ fn no_single_byte_changes_a_meaning_unseen() {
 }
 
 #[test]
-fn no_part_of_a_record_is_one() {
+fn no_prefix_of_a_record_is_a_record() {
     for text in RECORDS {
         for length in (0..text.len()).filter(|length| text.is_char_boundary(*length)) {
             let read = codec::decode(&text.as_bytes()[..length]);
@@ -89,7 +88,7 @@ fn no_part_of_a_record_is_one() {
     }
 }
 
-/// Any JSON, three floors deep.
+/// Any JSON, three levels deep.
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -107,7 +106,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Keys of every kind: nothing, any text, and what JSON must escape.
+/// Keys of every kind: empty, any text, and characters that JSON must escape.
 fn key() -> impl Strategy<Value = String> {
     prop_oneof![any::<String>(), r#"[a-c"\\\x00-\x20\x7f]{0,4}"#]
 }
@@ -141,7 +140,7 @@ proptest! {
     #![proptest_config(support::config(support::regressions!("codec_properties")))]
 
     #[test]
-    fn what_is_written_is_read(record in record()) {
+    fn records_round_trip(record in record()) {
         let text = codec::encode(&record);
         prop_assert_eq!(decode_record(&text), record.clone());
         prop_assert_eq!(text.len(), codec::encoded_len(record.entries()));
@@ -152,7 +151,7 @@ proptest! {
     }
 
     #[test]
-    fn limits_from_anywhere_fit_a_record(idle: Duration, deadline: u64, chosen: bool) {
+    fn any_limits_fit_a_record(idle: Duration, deadline: u64, chosen: bool) {
         let limits = Limits::from_parts(idle, Timestamp::from_millis(deadline), chosen);
         let digest = Digest::from_bytes([7; 32]);
         let seen = Timestamp::from_millis(0);
@@ -161,14 +160,14 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read_or_refused(bytes in vec(any::<u8>(), 0..200)) {
+    fn any_bytes_are_decoded_or_rejected(bytes in vec(any::<u8>(), 0..200)) {
         check(&bytes);
         check(&[RECORD_MAGIC.as_bytes(), &bytes].concat());
         check(&[&RECORDS[0].as_bytes()[..HEAD_LEN], &bytes].concat());
     }
 
     #[test]
-    fn a_damaged_record_is_read_or_refused(
+    fn a_damaged_record_is_decoded_or_rejected(
         text in select(fixtures().collect::<Vec<_>>()),
         damage in vec((any::<Index>(), any::<u8>(), 0..3), 1..6),
     ) {

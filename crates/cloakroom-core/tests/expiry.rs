@@ -1,4 +1,4 @@
-//! When a session is over: by arithmetic, and in the life of a session.
+//! When a session expires: by arithmetic, and with a store.
 
 mod support;
 
@@ -19,21 +19,24 @@ fn millis(range: std::ops::Range<u64>) -> impl Strategy<Value = Duration> {
     range.prop_map(Duration::from_millis)
 }
 
-/// Any moment between 1970 and 2100.
-fn moment() -> impl Strategy<Value = Timestamp> {
+/// Any time between 1970 and 2100.
+fn time() -> impl Strategy<Value = Timestamp> {
     (0..4_102_444_800_000_u64).prop_map(Timestamp::from_millis)
 }
 
-/// Timeouts that `validate` lets pass, and that end within reach of a test.
+/// Valid timeouts, short enough to end in a test.
 fn expiry() -> impl Strategy<Value = Expiry> {
     let timeout = || prop_oneof![millis(1_000..60_000), millis(1_000..3_000_000_000)];
     (timeout(), timeout()).prop_map(|(idle, absolute)| Expiry::idle(idle).absolute(absolute))
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
-    (expiry(), moment(), any::<bool>()).prop_map(|(expiry, now, chosen)| match chosen {
-        true => Limits::chosen(expiry, now),
-        false => Limits::begin(expiry, now),
+    (expiry(), time(), any::<bool>()).prop_map(|(expiry, now, chosen)| {
+        if chosen {
+            Limits::chosen(expiry, now)
+        } else {
+            Limits::begin(expiry, now)
+        }
     })
 }
 
@@ -41,7 +44,7 @@ proptest! {
     #![proptest_config(support::config(support::regressions!("expiry")))]
 
     #[test]
-    fn a_ttl_exceeds_neither_limit(limits in limits(), now in moment()) {
+    fn a_ttl_exceeds_neither_limit(limits in limits(), now in time()) {
         match limits.ttl(now) {
             None => prop_assert!(now >= limits.deadline()),
             Some(ttl) => {
@@ -54,14 +57,14 @@ proptest! {
     }
 
     #[test]
-    fn a_session_used_now_is_over_where_it_has_no_ttl(limits in limits(), now in moment()) {
+    fn a_session_used_now_is_expired_if_it_has_no_ttl(limits in limits(), now in time()) {
         prop_assert_eq!(limits.is_over(now, now), limits.ttl(now).is_none());
     }
 
     #[test]
-    fn what_is_over_has_expired_and_what_expired_is_soon_over(
+    fn expiry_is_the_expiry_time_plus_at_most_the_tolerance(
         limits in limits(),
-        seen in moment(),
+        seen in time(),
         gap in millis(0..6_000_000_000),
     ) {
         let now = seen.plus(gap);
@@ -75,9 +78,9 @@ proptest! {
     }
 
     #[test]
-    fn clocks_within_the_tolerance_end_nothing_early(
+    fn clocks_within_the_tolerance_expire_nothing_early(
         expiry in expiry(),
-        seen in moment(),
+        seen in time(),
         unused in 0.0..1.0_f64,
         ahead in millis(0..5_001),
     ) {
@@ -88,9 +91,9 @@ proptest! {
     }
 
     #[test]
-    fn a_clock_that_goes_back_ends_nothing_and_touches_nothing(
+    fn a_clock_that_goes_back_expires_nothing_and_touches_nothing(
         limits in limits(),
-        seen in moment(),
+        seen in time(),
         back in 1..1_000_000_000_u64,
     ) {
         let now = Timestamp::from_millis(seen.as_millis().saturating_sub(back));
@@ -103,17 +106,17 @@ proptest! {
     #[test]
     fn a_touch_is_due_after_a_tenth_of_the_idle_timeout(
         limits in limits(),
-        seen in moment(),
+        seen in time(),
         gap in millis(0..3_000_000_000),
     ) {
         prop_assert_eq!(limits.touch_due(seen.plus(gap), seen), gap * 10 >= limits.idle());
     }
 
     #[test]
-    fn a_rule_never_extends_a_deadline_nor_touches_chosen_limits(
+    fn the_layers_timeouts_neither_extend_a_deadline_nor_change_chosen_limits(
         limits in limits(),
         rule in expiry(),
-        created in moment(),
+        created in time(),
     ) {
         let under = limits.under(rule, created);
         if limits.is_chosen() {
@@ -128,7 +131,7 @@ proptest! {
     }
 
     #[test]
-    fn no_timeouts_overflow(idle: Duration, absolute: Duration, now: u64, seen: u64) {
+    fn no_timeout_overflows(idle: Duration, absolute: Duration, now: u64, seen: u64) {
         let expiry = Expiry::idle(idle).absolute(absolute);
         let (now, seen) = (Timestamp::from_millis(now), Timestamp::from_millis(seen));
         for limits in [Limits::begin(expiry, now), Limits::from_parts(idle, seen, true)] {
@@ -138,15 +141,15 @@ proptest! {
     }
 
     #[test]
-    fn a_life_is_as_long_as_its_uses_and_limits_say(
+    fn a_session_lives_as_long_as_its_uses_and_limits_say(
         idle in millis(1_000..100_000),
-        life in 1..30_u32,
+        factor in 1..30_u32,
         gaps in vec(gap(), 1..60),
     ) {
-        let expiry = Expiry::idle(idle).absolute(idle * life);
+        let expiry = Expiry::idle(idle).absolute(idle * factor);
         let runtime = Builder::new_current_thread().build().expect("a runtime without I/O");
         runtime.block_on(async {
-            let mut session = Life::begin(expiry).await;
+            let mut session = StoredSession::begin(expiry).await;
             for gap in gaps {
                 session.wait_and_use(idle * gap / 1000).await;
             }
@@ -154,23 +157,23 @@ proptest! {
     }
 }
 
-/// How long nobody uses a session, in thousandths of its idle timeout: mostly under 0.9.
+/// The time between two uses of a session, in thousandths of its idle timeout: mostly under 0.9.
 fn gap() -> impl Strategy<Value = u32> {
     prop_oneof![4 => 0..100_u32, 8 => 0..=900_u32, 1 => 900..1_200_u32]
 }
 
-/// A session in a store, beside what must be true of it.
-struct Life {
+/// A session in a store, and its expected state.
+struct StoredSession {
     clock: ManualClock,
     store: MemoryStore,
     id: SessionId,
-    /// The limits as they were in the beginning.
+    /// The limits at creation.
     limits: Limits,
     used: Timestamp,
-    over: bool,
+    expired: bool,
 }
 
-impl Life {
+impl StoredSession {
     async fn begin(expiry: Expiry) -> Self {
         let clock = ManualClock::default();
         let store = MemoryStore::with_clock(clock.clone());
@@ -179,33 +182,38 @@ impl Life {
         let limits = Limits::begin(expiry, now);
         let (revision, digest) = (Revision::from_bits(1), Digest::from_bytes([0; 32]));
         let record = Record::new(revision, now, limits, digest, Entries::new());
-        let ttl = limits.ttl(now).expect("it has just begun");
+        let ttl = limits.ttl(now).expect("it was just created");
         let created = store.create(id, &record, ttl).await;
-        assert_eq!(created.expect("memory answers"), Created::Created);
+        assert_eq!(created.expect("memory does not fail"), Created::Created);
         Self {
             clock,
             store,
             id,
             limits,
             used: now,
-            over: false,
+            expired: false,
         }
     }
 
-    /// A request after `gap`, served as a layer does it: load, check, touch when due.
+    /// Makes a request after `gap`, as the session layer handles it: load, check, and touch when due.
     async fn wait_and_use(&mut self, gap: Duration) {
         self.clock.advance(gap);
         let now = self.clock.now();
-        let found = match self.store.load(self.id).await.expect("memory answers") {
+        let found = match self
+            .store
+            .load(self.id)
+            .await
+            .expect("memory does not fail")
+        {
             Loaded::Record(record) if !record.limits().is_over(now, record.seen()) => Some(record),
             _ => None,
         };
         self.check(now, gap, found.as_ref());
         let Some(record) = found else { return };
         if record.limits().touch_due(now, record.seen()) {
-            let ttl = record.limits().ttl(now).expect("it is not over");
+            let ttl = record.limits().ttl(now).expect("it has not expired");
             let touched = self.store.touch(self.id, record.revision(), now, ttl);
-            touched.await.expect("memory answers");
+            touched.await.expect("memory does not fail");
         }
         self.used = now;
     }
@@ -214,17 +222,17 @@ impl Life {
         let idle = self.limits.idle();
         let past_deadline = now >= self.limits.deadline();
         if let Some(record) = found {
-            assert!(!self.over, "it came back");
+            assert!(!self.expired, "it is live again");
             assert!(!past_deadline, "it outlived its deadline");
             assert!(now.since(self.used) < idle, "it outlived its idle timeout");
             assert_eq!(record.limits(), self.limits, "a touch moved its limits");
-        } else if !self.over {
+        } else if !self.expired {
             let unused = gap * 10 > idle * 9;
             assert!(
                 unused || past_deadline,
                 "it ended {gap:?} after its last use"
             );
-            self.over = true;
+            self.expired = true;
         }
     }
 }
@@ -250,14 +258,14 @@ fn timeouts_are_bounded() {
 }
 
 #[test]
-fn an_idle_timeout_of_nothing_gives_no_ttl() {
+fn an_idle_timeout_of_zero_gives_no_ttl() {
     let now = Timestamp::from_millis(1_000);
     let limits = Limits::from_parts(Duration::ZERO, now.plus(Duration::from_secs(9)), true);
     assert_eq!(limits.ttl(now), None);
 }
 
 #[test]
-fn a_session_is_over_at_its_limits_and_not_a_moment_before() {
+fn a_session_expires_at_its_limits_and_not_earlier() {
     let seen = Timestamp::from_millis(1_000);
     let expiry = Expiry::idle(Duration::from_secs(60));
     let is_over = |limits: Limits, after: Duration| limits.is_over(seen.plus(after), seen);

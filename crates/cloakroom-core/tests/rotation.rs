@@ -1,4 +1,4 @@
-//! Secrets that rotate: what each one that is presented is to a session.
+//! Token rotation: the role of each presented secret in a session.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use cloakroom_core::{
 const EVERY: Duration = Duration::from_secs(600);
 const GRACE: Duration = Duration::from_secs(60);
 
-struct Stage {
+struct Fixture {
     realm: Realm,
     record: Record,
     now: Timestamp,
 }
 
-impl Stage {
+impl Fixture {
     fn begin() -> (Self, Token) {
         let (realm, now) = (Realm::new("test"), Timestamp::from_millis(1_000_000));
-        let token = Token::issue(now, &SystemEntropy).expect("there is randomness");
+        let token = Token::issue(now, &SystemEntropy).expect("the system has randomness");
         let record = Record::new(
             Revision::from_bits(1),
             now,
@@ -30,7 +30,7 @@ impl Stage {
         (Self { realm, record, now }, token)
     }
 
-    /// Presents a token: what it is, and the token to hold from now on.
+    /// Presents a token. Returns its role, and the token that the response sets.
     fn present(&mut self, token: &Token) -> (Presented, Option<Token>) {
         let rotation = Rotation::every(EVERY).grace(GRACE);
         let presented = Secrets::judge(&self.record, &self.realm.digest(token), self.now);
@@ -42,7 +42,7 @@ impl Stage {
             rotation,
             &SystemEntropy,
         );
-        if let Some((digest, secrets)) = advanced.expect("there is randomness") {
+        if let Some((digest, secrets)) = advanced.expect("the system has randomness") {
             let mut entries = self.record.entries().clone();
             secrets.put_into(&mut entries);
             let (seen, limits) = (self.record.seen(), self.record.limits());
@@ -61,83 +61,83 @@ fn same(one: &Token, two: &Token) -> bool {
 }
 
 #[test]
-fn a_young_secret_stays() {
-    let (mut stage, token) = Stage::begin();
-    stage.pass(EVERY - Duration::from_millis(1));
-    let (presented, newer) = stage.present(&token);
+fn a_recent_secret_is_kept() {
+    let (mut fixture, token) = Fixture::begin();
+    fixture.pass(EVERY - Duration::from_millis(1));
+    let (presented, newer) = fixture.present(&token);
     assert_eq!(presented, Presented::Current);
-    assert!(newer.is_none() && !Secrets::are_several(stage.record.entries()));
+    assert!(newer.is_none() && !Secrets::are_several(fixture.record.entries()));
 }
 
 #[test]
-fn all_that_present_the_old_secret_are_offered_the_same_new_one() {
-    let (mut stage, token) = Stage::begin();
-    stage.pass(EVERY);
-    let (_, first) = stage.present(&token);
-    let first = first.expect("it is time");
+fn every_request_with_the_current_secret_is_offered_the_same_next_one() {
+    let (mut fixture, token) = Fixture::begin();
+    fixture.pass(EVERY);
+    let (_, first) = fixture.present(&token);
+    let first = first.expect("the interval is over");
     assert!(!same(&first, &token) && first.id() == token.id());
-    // The answers may all be lost, for as long as they like.
+    // Any number of responses may be lost, for any time.
     for _ in 0..5 {
-        stage.pass(EVERY * 10);
-        let (presented, again) = stage.present(&token);
+        fixture.pass(EVERY * 10);
+        let (presented, again) = fixture.present(&token);
         assert_eq!(presented, Presented::Current);
         assert!(same(&again.unwrap(), &first));
     }
 }
 
 #[test]
-fn the_old_secret_retires_after_the_new_one_was_presented_and_a_grace() {
-    let (mut stage, token) = Stage::begin();
-    stage.pass(EVERY);
-    let next = stage.present(&token).1.unwrap();
-    let (presented, newer) = stage.present(&next);
+fn a_secret_is_retired_when_the_next_was_presented_and_the_grace_period_is_over() {
+    let (mut fixture, token) = Fixture::begin();
+    fixture.pass(EVERY);
+    let next = fixture.present(&token).1.unwrap();
+    let (presented, newer) = fixture.present(&next);
     assert_eq!(presented, Presented::Next);
     assert!(newer.is_none());
-    assert_eq!(stage.present(&next).0, Presented::Current);
+    assert_eq!(fixture.present(&next).0, Presented::Current);
 
-    stage.pass(GRACE - Duration::from_millis(1));
-    let (presented, newer) = stage.present(&token);
+    fixture.pass(GRACE - Duration::from_millis(1));
+    let (presented, newer) = fixture.present(&token);
     assert_eq!(presented, Presented::Before);
-    assert!(same(&newer.unwrap(), &next), "it is led to the new one");
-    stage.pass(Duration::from_millis(1));
-    assert_eq!(stage.present(&token).0, Presented::Retired);
+    assert!(same(&newer.unwrap(), &next), "it gets the new one");
+    fixture.pass(Duration::from_millis(1));
+    assert_eq!(fixture.present(&token).0, Presented::Retired);
 }
 
 #[test]
-fn retired_secrets_are_remembered_over_several_rotations_and_not_for_ever() {
-    let (mut stage, token) = Stage::begin();
+fn reuse_is_detected_over_several_rotations_but_not_forever() {
+    let (mut fixture, token) = Fixture::begin();
     let mut held = vec![token];
     for _ in 0..8 {
-        stage.pass(EVERY);
-        let next = stage.present(held.last().unwrap()).1.unwrap();
-        assert_eq!(stage.present(&next).0, Presented::Next);
+        fixture.pass(EVERY);
+        let next = fixture.present(held.last().unwrap()).1.unwrap();
+        assert_eq!(fixture.present(&next).0, Presented::Next);
         held.push(next);
     }
-    stage.pass(GRACE);
-    let judged: Vec<_> = held.iter().map(|token| stage.present(token).0).collect();
+    fixture.pass(GRACE);
+    let judged: Vec<_> = held.iter().map(|token| fixture.present(token).0).collect();
     assert_eq!(judged[..3], [Presented::Wrong; 3]);
     assert_eq!(judged[3..8], [Presented::Retired; 5]);
     assert_eq!(judged[8], Presented::Current);
 }
 
 #[test]
-fn a_secret_that_was_never_the_sessions_is_wrong_and_no_theft() {
-    let (mut stage, token) = Stage::begin();
-    stage.pass(EVERY);
-    let next = stage.present(&token).1.unwrap();
-    stage.present(&next);
-    stage.pass(GRACE * 2);
-    let stranger = token.rotated(&[7; 16]);
-    assert_eq!(stranger.id(), token.id());
-    assert_eq!(stage.present(&stranger).0, Presented::Wrong);
+fn a_secret_that_never_belonged_to_the_session_is_wrong_and_not_reuse() {
+    let (mut fixture, token) = Fixture::begin();
+    fixture.pass(EVERY);
+    let next = fixture.present(&token).1.unwrap();
+    fixture.present(&next);
+    fixture.pass(GRACE * 2);
+    let unknown = token.rotated(&[7; 16]);
+    assert_eq!(unknown.id(), token.id());
+    assert_eq!(fixture.present(&unknown).0, Presented::Wrong);
 }
 
 #[test]
-fn neither_nonce_nor_digest_alone_leads_to_a_secret() {
-    let (mut stage, token) = Stage::begin();
-    stage.pass(EVERY);
-    let next = stage.present(&token).1.unwrap();
-    let stored = stage.record.entries().entry(Secrets::KEY).unwrap().json();
+fn no_secret_is_stored() {
+    let (mut fixture, token) = Fixture::begin();
+    fixture.pass(EVERY);
+    let next = fixture.present(&token).1.unwrap();
+    let stored = fixture.record.entries().entry(Secrets::KEY).unwrap().json();
     for token in [&token, &next] {
         let secret = &token.encode()[22..];
         assert!(!stored.contains(secret));

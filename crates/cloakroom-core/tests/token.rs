@@ -1,4 +1,4 @@
-//! Tickets: what is issued, what is accepted, and what is never shown.
+//! Tokens: what is issued, what is accepted, and what is never shown.
 
 mod support;
 
@@ -16,7 +16,7 @@ use proptest::prelude::*;
 
 const NOW: Timestamp = Timestamp::from_millis(0x0191_e0c4_8f2a);
 
-/// A token of no random id, and the bytes 0 to 15 as its secret.
+/// A token whose random bits are zero, with the bytes 0 to 15 as its secret.
 const PLAIN: &str = "AZHgxI8qcACAAAAAAAAAAAABAgMEBQYHCAkKCwwNDg8";
 
 fn issue(now: Timestamp) -> Token {
@@ -27,7 +27,7 @@ fn plain() -> Token {
     Token::parse(PLAIN).expect("a token")
 }
 
-/// The digest as a record shows it.
+/// Returns a digest as it is encoded in a record.
 fn text_of(digest: Digest) -> String {
     let limits = Limits::begin(Expiry::default(), NOW);
     let record = Record::new(Revision::from_bits(1), NOW, limits, digest, Entries::new());
@@ -38,12 +38,12 @@ proptest! {
     #![proptest_config(support::config(support::regressions!("token")))]
 
     #[test]
-    fn what_is_issued_is_read(millis in 0..1_u64 << 48) {
+    fn an_issued_token_parses(millis in 0..1_u64 << 48) {
         let now = Timestamp::from_millis(millis);
         let token = issue(now);
         let text = token.encode();
         prop_assert_eq!(text.len(), Token::ENCODED_LEN);
-        let again = Token::parse(&text).expect("its own text");
+        let again = Token::parse(&text).expect("an encoded token");
         prop_assert_eq!(again.encode(), text);
         prop_assert_eq!(again.id(), token.id());
         prop_assert_eq!(token.id().created_at(), now);
@@ -51,7 +51,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_refused_or_is_the_token_it_says(
+    fn text_that_parses_as_a_token_is_its_canonical_form(
         text in prop_oneof!["[A-Za-z0-9_-]{43}", "[ -~]{40,46}", ".{0,50}"],
     ) {
         if let Some(token) = Token::parse(&text) {
@@ -60,14 +60,14 @@ proptest! {
     }
 
     #[test]
-    fn realms_share_no_digest(one: String, two: String) {
+    fn digests_differ_between_realms(one: String, two: String) {
         let (digest, token) = (Realm::new(one.clone()).digest(&plain()), plain());
         prop_assert_eq!(digest == Realm::new(two.clone()).digest(&token), one == two);
         prop_assert!(digest == Realm::new(one).digest(&token));
     }
 
     #[test]
-    fn ids_are_read_in_one_form(text in "\\PC{0,60}") {
+    fn ids_parse_in_one_form_only(text in "\\PC{0,60}") {
         if let Ok(id) = text.parse::<SessionId>() {
             prop_assert_eq!(id.to_string(), text);
         }
@@ -92,7 +92,7 @@ fn a_changed_character_gives_another_token_or_none() {
             }
         }
     }
-    // Of the last character's six bits two are stray, and must be zero.
+    // Two of the last character's six bits are unused, and must be zero.
     assert_eq!(last, 15);
 }
 
@@ -163,15 +163,15 @@ fn ids_in_other_forms_are_refused() {
 }
 
 #[test]
-fn no_two_tokens_of_one_moment_share_id_or_secret() {
+fn tokens_of_the_same_time_share_neither_id_nor_secret() {
     let tokens: Vec<_> = (0..1_000).map(|_| issue(NOW).encode()).collect();
-    // The id ends within the 22nd character; the last 21 are the secret's alone.
+    // The id ends within the 22nd character; the last 21 belong to the secret.
     let secrets: HashSet<_> = tokens.iter().map(|text| &text[22..]).collect();
     let ids: HashSet<_> = tokens.iter().map(|text| &text[..21]).collect();
     assert_eq!((secrets.len(), ids.len()), (1_000, 1_000));
 }
 
-/// Changing what is hashed would log everybody out.
+/// A change of what is hashed would end all sessions.
 #[test]
 fn the_digest_is_frozen() {
     // SHA-256 of "cloakroom/1", 0, the realm's length in eight bytes, the realm, the secret.
@@ -183,7 +183,7 @@ fn the_digest_is_frozen() {
 }
 
 #[test]
-fn a_realm_cannot_be_stretched_into_another() {
+fn a_realm_cannot_be_extended_into_another() {
     let names = [
         "",
         "\0",
@@ -202,13 +202,13 @@ fn a_realm_cannot_be_stretched_into_another() {
 }
 
 #[test]
-fn a_digest_hangs_on_the_secret() {
+fn a_digest_depends_on_the_secret() {
     let realm = Realm::new("shop");
     assert!(realm.digest(&issue(NOW)) != realm.digest(&issue(NOW)));
 }
 
 #[test]
-fn debug_shows_no_secret_and_no_value() {
+fn debug_shows_neither_secrets_nor_values() {
     let token = plain();
     let realm = Realm::new("shop");
     let mut entries = Entries::new();
@@ -242,19 +242,19 @@ fn debug_shows_no_secret_and_no_value() {
     }
 }
 
-/// A generator that is out of order.
+/// A generator that always fails.
 #[derive(Debug)]
 struct Broken;
 
 impl Entropy for Broken {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
-        // What it leaves behind must not be used.
+        // These bytes must not be used.
         bytes.fill(0);
-        Err(EntropyError::new("no more dice"))
+        Err(EntropyError::new("out of entropy"))
     }
 }
 
-/// A generator whose bytes count up, and that tells how often it was asked.
+/// A generator whose bytes count up, and which counts its calls.
 #[derive(Debug, Default)]
 struct Counting(AtomicU8);
 
@@ -269,7 +269,7 @@ impl Entropy for Counting {
 }
 
 #[test]
-fn a_token_and_its_first_revision_are_one_draw_and_share_no_byte() {
+fn a_token_and_its_first_revision_are_one_call_and_share_no_byte() {
     let entropy = Counting::default();
     let (token, revision) = Token::issue_with_revision(NOW, &entropy).unwrap();
     assert_eq!(entropy.0.load(Ordering::Relaxed), 1);
@@ -285,7 +285,7 @@ fn a_token_and_its_first_revision_are_one_draw_and_share_no_byte() {
 fn without_randomness_nothing_is_issued() {
     let error = Token::issue(NOW, &Broken).unwrap_err();
     assert!(error.to_string().contains("random number generator"));
-    assert_eq!(error.source().unwrap().to_string(), "no more dice");
+    assert_eq!(error.source().unwrap().to_string(), "out of entropy");
     assert!(Revision::draw(&Broken).is_err());
     let shared: std::sync::Arc<dyn Entropy> = std::sync::Arc::new(Broken);
     assert!(Token::issue(NOW, &shared).is_err());

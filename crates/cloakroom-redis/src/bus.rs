@@ -10,7 +10,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use cloakroom_core::event::{LocalBus, SessionEvent, Subscription};
+use cloakroom_core::bus::{LocalBus, Subscription};
+use cloakroom_core::event::SessionEvent;
 use fred::error::Error as FredError;
 use fred::interfaces::{ClientLike, EventInterface, PubsubInterface};
 use fred::types::{ClusterHash, CustomCommand, Message, Value};

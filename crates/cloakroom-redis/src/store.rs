@@ -4,8 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use cloakroom_core::admin::StoreAdmin;
+use cloakroom_core::bus::{EventBus, Subscription};
 use cloakroom_core::codec::{self, Stored};
-use cloakroom_core::event::{EventBus, SessionEvent, Subscription};
+use cloakroom_core::event::SessionEvent;
 use cloakroom_core::index::{Admission, Applicant, UserIndex};
 use cloakroom_core::store::{Created, Ended, Entered, Loaded, Touched, Updated, admit_and_create};
 use cloakroom_core::{
@@ -301,6 +303,10 @@ impl Store for RedisStore {
         Some(self)
     }
 
+    fn admin(&self) -> Option<impl StoreAdmin> {
+        Some(self)
+    }
+
     fn bus(&self) -> Option<impl EventBus> {
         Some(self)
     }
@@ -318,17 +324,19 @@ impl UserIndex for RedisStore {
     async fn forget(&self, user: &UserKey, ids: &[SessionId]) -> Result<(), StoreError> {
         command::forget(&self.connection, self.prefix.user(user), ids).await
     }
+}
 
-    async fn everything(&self) -> Result<Vec<SessionId>, StoreError> {
+impl StoreAdmin for RedisStore {
+    async fn scan_ids(&self) -> Result<Vec<SessionId>, StoreError> {
         let id_of = |key: &str| self.prefix.id_in(key);
         command::everything(&self.connection, &self.prefix.pattern(), id_of).await
     }
 
-    async fn epoch(&self) -> Result<Timestamp, StoreError> {
+    async fn revoked_before(&self) -> Result<Timestamp, StoreError> {
         command::epoch(&self.connection, self.prefix.epoch()).await
     }
 
-    async fn begin_epoch(&self, at: Timestamp, keep: Duration) -> Result<(), StoreError> {
+    async fn set_revoked_before(&self, at: Timestamp, keep: Duration) -> Result<(), StoreError> {
         command::begin_epoch(&self.connection, &self.prefix.epoch(), at, keep).await
     }
 }

@@ -1,6 +1,4 @@
-//! For tower-sessions 0.15.
-
-use tower_sessions_core_015 as ts;
+//! Adapters for tower-sessions 0.15.
 
 #[path = "shared/bridge.rs"]
 mod bridge;
@@ -8,6 +6,11 @@ mod bridge;
 mod request;
 #[path = "shared/store.rs"]
 mod store;
+
+/// The version of tower-sessions that the shared files are compiled for.
+mod ts {
+    pub(super) use tower_sessions_core_015::*;
+}
 
 pub use self::bridge::{BridgeLayer, BridgeService, ResponseFuture};
 pub use self::store::TowerStore;

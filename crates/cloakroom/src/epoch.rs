@@ -44,7 +44,7 @@ impl Epoch {
         context: &Arc<Context>,
         budget: &Budget,
     ) -> Result<Timestamp, SessionError> {
-        if !context.store.has_index() {
+        if !context.store.has_admin() {
             return Ok(Timestamp::from_millis(0));
         }
         match self

@@ -9,7 +9,7 @@ use axum::{Form, Router};
 use cloakroom::core::Entries;
 use cloakroom::{Arrivals, Session, SessionError, SessionLayer, UserId, days};
 use cloakroom_redis::RedisStore;
-use cloakroom_tower_sessions::moving_in::TowerSessions;
+use cloakroom_tower_sessions::migration::TowerSessionsRedis;
 use maud::Markup;
 
 use crate::old::IDLE_DAYS;
@@ -23,7 +23,7 @@ pub(crate) async fn sessions(
 ) -> Result<SessionLayer, Box<dyn Error>> {
     let store = RedisStore::connect(redis).await?;
     // As the old version has it.
-    let old = TowerSessions::in_redis(&store).with_inactivity(days(IDLE_DAYS.into()));
+    let old = TowerSessionsRedis::in_redis(&store).with_inactivity(days(IDLE_DAYS.into()));
     let arrivals = match phase {
         Phase::Beside => Arrivals::beside(old, secrets.key()?),
         Phase::After => Arrivals::after(old, secrets.key()?),

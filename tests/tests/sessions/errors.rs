@@ -1,7 +1,7 @@
 //! Errors of the session API.
 
 use cloakroom::core::SystemEntropy;
-use cloakroom::core::entropy::{Entropy, EntropyError};
+use cloakroom::core::rng::{Entropy, EntropyError};
 use cloakroom::{Session, SessionError, SessionErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -69,6 +69,7 @@ impl Subject for RedisCluster {
 async fn everything(subject: &impl Subject) {
     conformance::all(subject).await;
     conformance::index::all(subject).await;
+    conformance::admin::all(subject).await;
     conformance::bus::all(subject).await;
 }
 

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use cloakroom::core::store::Loaded;
-use cloakroom::core::{Authentication, ManualClock, Realm, UserIndex, UserKey};
+use cloakroom::core::{Authentication, ManualClock, Realm, StoreAdmin, UserIndex, UserKey};
 use cloakroom::{CookieConfig, SessionId, SessionLayer, Store, UserId, minutes};
 use cloakroom_redis::RedisStore;
 use tests::redis::RedisServer;
@@ -66,9 +66,9 @@ fn start_and_kill(url: &str, seed: u64) {
 
 /// The live sessions of all users.
 async fn live(store: &RedisStore) -> HashMap<UserId, Vec<SessionId>> {
-    let index = store.index().expect("it has an index");
+    let admin = store.admin().expect("it has store-wide operations");
     let mut live: HashMap<UserId, Vec<SessionId>> = HashMap::new();
-    for id in index.everything().await.expect("the store responds") {
+    for id in admin.scan_ids().await.expect("the store responds") {
         if let Loaded::Record(record) = store.load(id).await.expect("the store responds")
             && let Some(user) = Authentication::of(record.entries())
         {

@@ -128,7 +128,7 @@ async fn a_server_with_stale_knowledge_rereads_before_it_serves() {
     assert_eq!(whoami(&mut asleep).await, "ada");
     // Only the revocation time is stored; the sessions are not deleted yet.
     let store: &MemoryStore = fixture.store.inner();
-    let epoch = cloakroom::core::UserIndex::begin_epoch(
+    let epoch = cloakroom::core::StoreAdmin::set_revoked_before(
         store,
         cloakroom::core::Clock::now(&fixture.clock).plus(Duration::from_secs(1)),
         Duration::from_secs(600),

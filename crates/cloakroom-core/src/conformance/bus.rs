@@ -1,48 +1,49 @@
-//! What every bus must do.
+//! The test suite for event buses.
 
-use super::{Subject, numbered, sample};
-use crate::event::{EventBus, SessionEvent, Subscription};
+use super::fixtures::{Subject, numbered, sample};
+use crate::bus::{EventBus, Subscription};
+use crate::event::SessionEvent;
 use crate::record::EndReason;
 use crate::store::Store;
 
-/// Runs the suite of a store's bus: on two stores of the subject, as two servers have them.
+/// Runs the suite for a store's event bus, on two stores of the subject, as on two servers.
 ///
 /// # Panics
 ///
-/// When the bus breaks a promise of the contract, or a store has none.
+/// If the bus violates the contract, or a store has none.
 pub async fn all(subject: &impl Subject) {
     let (here, there) = (subject.store().await, subject.store().await);
     let (here, there) = (here.bus(), there.bus());
     let here = here.expect("the store has a bus");
     let there = there.expect("the store has a bus");
-    let mut listeners = [here.subscribe(), here.subscribe(), there.subscribe()];
-    hold(&here, &mut listeners).await;
+    let mut subscriptions = [here.subscribe(), here.subscribe(), there.subscribe()];
+    wait_until_subscribed(&here, &mut subscriptions).await;
     let events: Vec<_> = (0..100).map(event).collect();
     for (number, event) in events.iter().enumerate() {
         let bus = if number % 2 == 0 { &here } else { &there };
-        // One after the other: what two servers publish at once has no order.
-        bus.publish(event).await.expect("publish answers");
-        for listener in &mut listeners {
-            assert_eq!(next(listener).await, *event);
+        // One after the other: events that two servers publish at once have no order.
+        bus.publish(event).await.expect("publish succeeds");
+        for subscription in &mut subscriptions {
+            assert_eq!(next(subscription).await, *event);
         }
     }
 }
 
-/// Publishes until all have heard it: a subscription may take a moment to hold.
-async fn hold<B: EventBus>(bus: &B, listeners: &mut [Subscription]) {
-    for listener in listeners {
+/// Publishes until all subscriptions receive it: they may take a moment to become active.
+async fn wait_until_subscribed<B: EventBus>(bus: &B, subscriptions: &mut [Subscription]) {
+    for subscription in subscriptions {
         let marker = marker();
-        bus.publish(&marker).await.expect("publish answers");
-        while listener.next().await.expect("the bus is open") != marker {
-            bus.publish(&marker).await.expect("publish answers");
+        bus.publish(&marker).await.expect("publish succeeds");
+        while subscription.next().await.expect("the bus is open") != marker {
+            bus.publish(&marker).await.expect("publish succeeds");
         }
     }
 }
 
-/// The next event that is neither about missed ones nor a marker.
-async fn next(listener: &mut Subscription) -> SessionEvent {
+/// Returns the next event that is neither `Missed` nor a marker.
+async fn next(subscription: &mut Subscription) -> SessionEvent {
     loop {
-        let event = listener.next().await.expect("the bus is open");
+        let event = subscription.next().await.expect("the bus is open");
         let is_marker = matches!(&event, SessionEvent::Ended { user: None, .. });
         if event != SessionEvent::Missed && !is_marker {
             return event;

@@ -1,60 +1,35 @@
-//! What every index of users must do.
+//! The test suite for user indexes.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::{LONG, Subject, create, numbered, sample, tombstone_of};
+use super::fixtures::{Subject, applicant, entered, new_user};
+use super::sign_in;
 use crate::clock::{Clock, SystemClock, Timestamp};
-use crate::entropy::SystemEntropy;
 use crate::id::SessionId;
 use crate::index::{Admission, Applicant, LEASE, Limit, OLD, UserIndex};
 use crate::store::Store;
-use crate::token::{Realm, Token};
-use crate::user::{UserId, UserKey};
+use crate::user::UserKey;
 
-/// Runs the suite of a store's index.
+/// Runs the suite for a store's user index.
 ///
 /// # Panics
 ///
-/// When the index breaks a promise of the contract, or the store has none.
+/// If the index violates the contract, or the store has none.
 pub async fn all(subject: &impl Subject) {
     let store = subject.store().await;
-    let index = store.index().expect("the store keeps an index");
+    let index = store.index().expect("the store has a user index");
     let index = &index;
-    what_is_entered_is_there_until_it_is_forgotten(index).await;
-    a_limit_refuses_and_enters_nothing(index).await;
-    a_limit_makes_room_by_the_oldest(index).await;
-    what_is_to_be_ended_is_handed_to_one_at_a_time(index).await;
-    what_is_replaced_does_not_count(index).await;
-    what_is_dead_makes_room(index).await;
-    what_is_old_goes_by_itself_and_a_later_deadline_stays(index).await;
-    of_many_at_once_as_many_count_as_may(index).await;
-    every_old_entry_is_handed_out_to_be_looked_at(index).await;
-    the_epoch_moves_forward_alone(index).await;
-    everything_is_found(subject).await;
-    super::enter::all(subject).await;
-}
-
-/// The key of a user of whom nobody has heard.
-pub(super) fn new_user() -> UserKey {
-    let name = new_id(SystemClock.now()).to_string();
-    UserKey::new(&Realm::new("conformance"), &UserId::from(name))
-}
-
-fn new_id(now: Timestamp) -> SessionId {
-    let token = Token::issue(now, &SystemEntropy);
-    token.expect("the system has randomness").id()
-}
-
-fn applicant(now: Timestamp) -> Applicant {
-    Applicant {
-        id: new_id(now),
-        deadline: now.plus(Duration::from_secs(3600)),
-        now,
-        limit: None,
-        replaces: None,
-        dead: Vec::new(),
-    }
+    an_id_is_listed_until_it_is_removed(index).await;
+    a_limit_refuses_and_adds_nothing(index).await;
+    a_limit_evicts_the_oldest(index).await;
+    an_evicted_id_is_returned_to_one_caller_at_a_time(index).await;
+    a_replaced_session_does_not_count(index).await;
+    a_dead_id_does_not_count(index).await;
+    expired_ids_are_removed_and_the_later_deadline_counts(index).await;
+    many_sign_ins_leave_as_many_sessions_as_allowed(index).await;
+    every_old_id_is_sampled(index).await;
+    sign_in::all(subject).await;
 }
 
 fn limited(now: Timestamp, most: u32, make_room: bool) -> Applicant {
@@ -66,49 +41,48 @@ fn limited(now: Timestamp, most: u32, make_room: bool) -> Applicant {
 
 async fn admit(index: &impl UserIndex, user: &UserKey, applicant: &Applicant) -> Admission {
     let admission = index.admit(user, applicant).await;
-    admission.expect("admit answers")
+    admission.expect("admit succeeds")
 }
 
-/// The sessions that the caller is to end.
+/// Returns the sessions that the caller must end.
 async fn over(index: &impl UserIndex, user: &UserKey, applicant: &Applicant) -> Vec<SessionId> {
     match admit(index, user, applicant).await {
         Admission::Admitted { over, sample } => {
-            assert!(!sample.contains(&applicant.id), "a sample is of the others");
+            assert!(
+                !sample.contains(&applicant.id),
+                "a sample contains other ids only"
+            );
             over
         }
         Admission::Full(there) => panic!("the index is full: {there:?}"),
     }
 }
 
-pub(super) async fn entered(index: &impl UserIndex, user: &UserKey) -> HashSet<SessionId> {
-    let entered = index.entered(user).await.expect("entered answers");
-    let set: HashSet<_> = entered.iter().copied().collect();
-    assert_eq!(set.len(), entered.len(), "each id once");
-    set
-}
-
-async fn what_is_entered_is_there_until_it_is_forgotten(index: &impl UserIndex) {
+async fn an_id_is_listed_until_it_is_removed(index: &impl UserIndex) {
     let (one, two, now) = (new_user(), new_user(), SystemClock.now());
     assert!(entered(index, &one).await.is_empty());
     let applicants = [applicant(now), applicant(now), applicant(now)];
     for applicant in &applicants {
         assert!(over(index, &one, applicant).await.is_empty());
-        // Once more is as good as once.
+        // Adding an id again changes nothing.
         assert!(over(index, &one, applicant).await.is_empty());
     }
     let ids = applicants.each_ref().map(|applicant| applicant.id);
     assert_eq!(entered(index, &one).await, HashSet::from(ids));
     assert!(entered(index, &two).await.is_empty(), "of another user");
-    index.forget(&one, &ids[..2]).await.expect("forget answers");
+    index
+        .forget(&one, &ids[..2])
+        .await
+        .expect("forget succeeds");
     assert_eq!(entered(index, &one).await, HashSet::from([ids[2]]));
-    index.forget(&one, &[]).await.expect("forget answers");
-    index.forget(&two, &ids).await.expect("forget answers");
+    index.forget(&one, &[]).await.expect("forget succeeds");
+    index.forget(&two, &ids).await.expect("forget succeeds");
     assert_eq!(entered(index, &one).await, HashSet::from([ids[2]]));
-    index.forget(&one, &ids).await.expect("forget answers");
+    index.forget(&one, &ids).await.expect("forget succeeds");
     assert!(entered(index, &one).await.is_empty());
 }
 
-async fn a_limit_refuses_and_enters_nothing(index: &impl UserIndex) {
+async fn a_limit_refuses_and_adds_nothing(index: &impl UserIndex) {
     let (user, now) = (new_user(), SystemClock.now());
     let first = [limited(now, 2, false), limited(now, 2, false)];
     for applicant in &first {
@@ -116,20 +90,20 @@ async fn a_limit_refuses_and_enters_nothing(index: &impl UserIndex) {
     }
     let there = HashSet::from(first.each_ref().map(|applicant| applicant.id));
     match admit(index, &user, &limited(now, 2, false)).await {
-        Admission::Full(told) => assert_eq!(HashSet::from_iter(told), there),
+        Admission::Full(full) => assert_eq!(HashSet::from_iter(full), there),
         admitted @ Admission::Admitted { .. } => panic!("{admitted:?}"),
     }
     assert_eq!(entered(index, &user).await, there);
-    // Who is entered already is not one more.
+    // An id that is in the index already does not count twice.
     assert!(over(index, &user, &first[0]).await.is_empty());
-    // And a limit binds only who brings it.
+    // A limit applies only to a sign-in that specifies it.
     assert!(over(index, &user, &applicant(now)).await.is_empty());
 }
 
-async fn a_limit_makes_room_by_the_oldest(index: &impl UserIndex) {
+async fn a_limit_evicts_the_oldest(index: &impl UserIndex) {
     let (user, now) = (new_user(), SystemClock.now());
     let at = |seconds| now.plus(Duration::from_secs(seconds));
-    // Entered in another order than that of their beginning.
+    // Added in another order than that of their creation.
     let (second, first, third) = (applicant(at(2)), applicant(at(1)), applicant(at(3)));
     for applicant in [&second, &first, &third] {
         over(index, &user, applicant).await;
@@ -138,14 +112,14 @@ async fn a_limit_makes_room_by_the_oldest(index: &impl UserIndex) {
     assert_eq!(over(index, &user, &fourth).await, [first.id]);
     assert!(
         entered(index, &user).await.contains(&first.id),
-        "until it is forgotten"
+        "until it is removed"
     );
     let fifth = limited(at(5), 1, true);
-    let told = HashSet::from_iter(over(index, &user, &fifth).await);
-    assert_eq!(told, HashSet::from([second.id, third.id, fourth.id]));
+    let evicted = HashSet::from_iter(over(index, &user, &fifth).await);
+    assert_eq!(evicted, HashSet::from([second.id, third.id, fourth.id]));
 }
 
-async fn what_is_to_be_ended_is_handed_to_one_at_a_time(index: &impl UserIndex) {
+async fn an_evicted_id_is_returned_to_one_caller_at_a_time(index: &impl UserIndex) {
     let (user, now) = (new_user(), SystemClock.now());
     let first = applicant(now);
     over(index, &user, &first).await;
@@ -156,16 +130,16 @@ async fn what_is_to_be_ended_is_handed_to_one_at_a_time(index: &impl UserIndex) 
     assert_eq!(
         over(index, &user, &third).await,
         [second.id],
-        "the first is taken care of"
+        "another caller is ending the first"
     );
-    // Nobody has told that the first has ended.
+    // The first and third were not removed from the index in time.
     let late = now.plus(LEASE).plus(Duration::from_millis(1));
     let fourth = limited(late, 1, true);
-    let told = HashSet::from_iter(over(index, &user, &fourth).await);
-    assert_eq!(told, HashSet::from([first.id, third.id]));
+    let evicted = HashSet::from_iter(over(index, &user, &fourth).await);
+    assert_eq!(evicted, HashSet::from([first.id, third.id]));
 }
 
-async fn what_is_replaced_does_not_count(index: &impl UserIndex) {
+async fn a_replaced_session_does_not_count(index: &impl UserIndex) {
     let (user, now) = (new_user(), SystemClock.now());
     let old = limited(now, 1, false);
     over(index, &user, &old).await;
@@ -177,7 +151,7 @@ async fn what_is_replaced_does_not_count(index: &impl UserIndex) {
     assert_eq!(entered(index, &user).await, HashSet::from([old.id, new.id]));
 }
 
-async fn what_is_dead_makes_room(index: &impl UserIndex) {
+async fn a_dead_id_does_not_count(index: &impl UserIndex) {
     let (user, now) = (new_user(), SystemClock.now());
     let old = limited(now, 1, false);
     over(index, &user, &old).await;
@@ -189,12 +163,12 @@ async fn what_is_dead_makes_room(index: &impl UserIndex) {
     assert_eq!(entered(index, &user).await, HashSet::from([new.id]));
 }
 
-async fn what_is_old_goes_by_itself_and_a_later_deadline_stays(index: &impl UserIndex) {
+async fn expired_ids_are_removed_and_the_later_deadline_counts(index: &impl UserIndex) {
     let (user, now) = (new_user(), SystemClock.now());
     let (first, second) = (applicant(now), applicant(now));
     over(index, &user, &first).await;
     over(index, &user, &second).await;
-    // One moves its deadline, and is then entered with the old one again.
+    // One gets a later deadline, and is then added with the earlier one again.
     let later = first.deadline.plus(Duration::from_secs(600));
     for deadline in [later, first.deadline] {
         let moved = Applicant {
@@ -212,21 +186,21 @@ async fn what_is_old_goes_by_itself_and_a_later_deadline_stays(index: &impl User
     );
 }
 
-async fn of_many_at_once_as_many_count_as_may(index: &impl UserIndex) {
+async fn many_sign_ins_leave_as_many_sessions_as_allowed(index: &impl UserIndex) {
     let (user, now) = (new_user(), SystemClock.now());
-    let mut handed = HashSet::new();
+    let mut evicted = HashSet::new();
     for _ in 0..50 {
         for id in over(index, &user, &limited(now, 5, true)).await {
-            assert!(handed.insert(id), "{id} was handed to two");
+            assert!(evicted.insert(id), "{id} was returned twice");
         }
     }
-    assert_eq!(handed.len(), 45);
-    let ids: Vec<_> = handed.into_iter().collect();
-    index.forget(&user, &ids).await.expect("forget answers");
+    assert_eq!(evicted.len(), 45);
+    let ids: Vec<_> = evicted.into_iter().collect();
+    index.forget(&user, &ids).await.expect("forget succeeds");
     assert_eq!(entered(index, &user).await.len(), 5);
 }
 
-async fn every_old_entry_is_handed_out_to_be_looked_at(index: &impl UserIndex) {
+async fn every_old_id_is_sampled(index: &impl UserIndex) {
     let (user, now) = (new_user(), SystemClock.now());
     let mut old = HashSet::new();
     for _ in 0..10 {
@@ -241,43 +215,11 @@ async fn every_old_entry_is_handed_out_to_be_looked_at(index: &impl UserIndex) {
             Admission::Admitted { sample, .. } => seen.extend(sample),
             full @ Admission::Full(_) => panic!("{full:?}"),
         }
-        assert!(seen.is_subset(&old), "young ones may be about to be stored");
+        assert!(
+            seen.is_subset(&old),
+            "sessions of recent ids may not be stored yet"
+        );
         rounds += 1;
-        assert!(rounds < 2000, "some are never looked at");
+        assert!(rounds < 2000, "some are never sampled");
     }
-}
-
-async fn the_epoch_moves_forward_alone(index: &impl UserIndex) {
-    let epoch = async || index.epoch().await.expect("epoch answers");
-    let begin = async |at| {
-        let begun = index.begin_epoch(at, LONG).await;
-        begun.expect("begin_epoch answers");
-    };
-    let before = epoch().await;
-    let (first, second) = (before.plus(LONG), before.plus(LONG * 2));
-    begin(second).await;
-    assert_eq!(epoch().await, second);
-    begin(first).await;
-    assert_eq!(epoch().await, second, "a later one stays");
-}
-
-async fn everything_is_found(subject: &impl Subject) {
-    let store = subject.store().await;
-    let index = store.index().expect("the store keeps an index");
-    let mut ids = HashSet::new();
-    for number in 0..20 {
-        let (id, record) = sample(numbered(number));
-        create(&store, id, &record, LONG).await;
-        if number % 2 == 0 {
-            let ended = store.end(id, None, &tombstone_of(&record), LONG).await;
-            ended.expect("end answers");
-        }
-        ids.insert(id);
-    }
-    let stranger = applicant(SystemClock.now());
-    over(&index, &new_user(), &stranger).await;
-    let found = index.everything().await.expect("everything answers");
-    let found: HashSet<_> = found.into_iter().collect();
-    assert!(found.is_superset(&ids));
-    assert!(!found.contains(&stranger.id), "an entry is no session");
 }

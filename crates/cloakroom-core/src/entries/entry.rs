@@ -9,14 +9,15 @@ use serde::de::DeserializeOwned;
 
 use super::error::{Direction, EntryError};
 
-/// Room for the values of most apps, so that few are written in more than one go.
-const ROOM: usize = 96;
+/// The capacity reserved for a value, in bytes: enough for most, so that few are reallocated.
+const VALUE_CAPACITY: usize = 96;
 
-/// A key, and its value as JSON text. Clones share the text: the working copy, the log of edits and the
-/// stored record all hold it.
+/// A key, and its value as JSON text.
+///
+/// Clones share the text: the working copy, the log of edits and the stored record all refer to it.
 #[derive(Clone)]
 pub struct Entry {
-    /// Key and value stand in it; and if it was read, all that it was read with.
+    /// Contains key and value. If the entry was read from a record, it is the whole record's JSON.
     text: Arc<str>,
     key: Range<usize>,
     json: Range<usize>,
@@ -27,10 +28,10 @@ impl Entry {
     ///
     /// # Errors
     ///
-    /// When the value cannot be written as JSON, such as a map whose keys are not strings.
+    /// If the value cannot be written as JSON, such as a map whose keys are not strings.
     #[allow(clippy::missing_panics_doc, reason = "JSON is text")]
     pub fn encode<T: Serialize + ?Sized>(key: &str, value: &T) -> Result<Self, EntryError> {
-        let mut text = Vec::with_capacity(key.len() + ROOM);
+        let mut text = Vec::with_capacity(key.len() + VALUE_CAPACITY);
         text.extend_from_slice(key.as_bytes());
         match serde_json::to_writer(&mut text, value) {
             Ok(()) => Ok(Self::of(key, str::from_utf8(&text).expect("JSON is text"))),
@@ -42,16 +43,16 @@ impl Entry {
     ///
     /// # Errors
     ///
-    /// When the JSON is not that of a `T`.
+    /// If the JSON is not that of a `T`.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, EntryError> {
         serde_json::from_str(self.json())
             .map_err(|error| EntryError::new::<T>(self.key(), Direction::Decode, &error))
     }
 
-    /// The entry whose key and JSON stand in `text`, of which `copy` is a copy. What stands elsewhere, as a
-    /// key that was escaped does, gets a text of its own.
+    /// Creates an entry whose key and JSON are slices of `text`, and which refers to `copy`, a copy of
+    /// `text`. If one of them is not a slice of `text`, as a key with escapes, the entry gets its own text.
     pub(super) fn read(copy: &Arc<str>, text: &str, key: &str, json: &str) -> Self {
-        match (place(text, key), place(text, json)) {
+        match (range_in(text, key), range_in(text, json)) {
             (Some(key), Some(json)) => Self {
                 text: Arc::clone(copy),
                 key,
@@ -61,7 +62,7 @@ impl Entry {
         }
     }
 
-    /// The entry of a text that begins with its key, and is its JSON from there on.
+    /// Creates an entry from a text that is the key followed by the JSON.
     fn of(key: &str, text: &str) -> Self {
         Self {
             text: Arc::from(text),
@@ -70,35 +71,37 @@ impl Entry {
         }
     }
 
-    /// The key.
+    /// Returns the key.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.text[self.key.clone()]
     }
 
-    /// The value, as JSON text.
+    /// Returns the value as JSON text.
     #[must_use]
     pub fn json(&self) -> &str {
         &self.text[self.json.clone()]
     }
 
-    /// How much of a text that it shares with others is its value; nothing, if the text is its own.
+    /// Returns the length of the value if it is in a text that other entries share; zero if the text
+    /// belongs to this entry only.
     pub(super) fn len_in_shared_text(&self) -> usize {
-        match self.key.len() + self.json.len() == self.text.len() {
-            true => 0,
-            false => self.json.len(),
+        if self.key.len() + self.json.len() == self.text.len() {
+            0
+        } else {
+            self.json.len()
         }
     }
 
-    /// How long the text is that it keeps in memory.
+    /// Returns the length of the text that the entry keeps in memory.
     #[cfg(test)]
-    pub(super) fn held(&self) -> usize {
+    pub(super) fn text_len(&self) -> usize {
         self.text.len()
     }
 }
 
-/// Where a part of a text stands in it; `None` for what is no part of it.
-fn place(text: &str, part: &str) -> Option<Range<usize>> {
+/// Returns the range of `part` in `text`; `None` if it is not a slice of `text`.
+fn range_in(text: &str, part: &str) -> Option<Range<usize>> {
     let start = part.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
     let end = start.checked_add(part.len())?;
     (end <= text.len()).then_some(start..end)
@@ -114,7 +117,7 @@ impl PartialEq for Entry {
 impl Eq for Entry {}
 
 impl fmt::Debug for Entry {
-    /// Shows the key, and of the value the length alone: it may be anybody's data.
+    /// Shows the key and the length of the value, which may be personal data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Entry({:?}, {} bytes)", self.key(), self.json.len())
     }
@@ -125,17 +128,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_is_found_where_it_stands_and_nothing_else_is() {
+    fn the_range_of_a_slice_is_found_and_other_text_has_none() {
         let text = "one and another".to_owned();
-        assert_eq!(place(&text, &text[4..7]), Some(4..7));
-        assert_eq!(place(&text, &text), Some(0..text.len()));
-        assert_eq!(place(&text[4..], &text[..3]), None);
-        assert_eq!(place(&text[..7], &text[4..]), None);
-        assert_eq!(place(&text, "and"), None);
+        assert_eq!(range_in(&text, &text[4..7]), Some(4..7));
+        assert_eq!(range_in(&text, &text), Some(0..text.len()));
+        assert_eq!(range_in(&text[4..], &text[..3]), None);
+        assert_eq!(range_in(&text[..7], &text[4..]), None);
+        assert_eq!(range_in(&text, "and"), None);
     }
 
     #[test]
-    fn entries_are_the_same_by_what_they_say() {
+    fn entries_are_equal_if_key_and_json_are() {
         let text = r#"{"a":1,"b":1}"#;
         let copy = Arc::from(text);
         let read = |key: Range<usize>, json: Range<usize>| {

@@ -1,13 +1,13 @@
-//! What is wrong with an entry.
+//! Errors of a single entry.
 
 use std::any::type_name;
 use std::error::Error;
 use std::fmt;
 
-/// A value could not be written as JSON, or what is stored is of another type.
+/// A value could not be written as JSON, or a stored value is not of the requested type.
 ///
-/// It names the key and the type, and never the value, which may be anybody's data: so the JSON
-/// parser's own text, which quotes what it found, is not kept as its source.
+/// The error names the key and the type, and never the value, which may be personal data. For the same
+/// reason it has no source: the JSON parser's message quotes what it found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryError {
     key: Box<str>,
@@ -34,20 +34,22 @@ impl EntryError {
             type_name: type_name::<T>(),
             direction,
             category: match (error.classify(), direction) {
-                (_, Direction::Encode) => "its Serialize failed, or gave map keys that are no text",
-                (Category::Data, _) => "the JSON is of another shape",
-                (Category::Syntax | Category::Eof | Category::Io, _) => "the JSON is broken",
+                (_, Direction::Encode) => {
+                    "its Serialize implementation failed, or a map key is not a string"
+                }
+                (Category::Data, _) => "the JSON has another shape",
+                (Category::Syntax | Category::Eof | Category::Io, _) => "the JSON is invalid",
             },
         }
     }
 
-    /// The key of the entry.
+    /// Returns the key of the entry.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// Whether a value could not be written, rather than not be read.
+    /// Returns whether writing a value failed, rather than reading one.
     #[must_use]
     pub const fn is_encode(&self) -> bool {
         matches!(self.direction, Direction::Encode)

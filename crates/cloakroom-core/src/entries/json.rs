@@ -1,4 +1,4 @@
-//! Entries as one JSON object: how it is read and written, and how long it is.
+//! The JSON object of a session's entries: how it is read and written, and its length.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,92 +8,78 @@ use serde::Deserialize;
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Entries, Entry, put_into};
+use super::entry::Entry;
 
-/// So many bytes of JSON are one entry, about: most records are read into a list that need not grow.
-const BYTES_OF_AN_ENTRY: usize = 20;
-
-/// For so many entries there is room from the beginning, at most: they may as well be few and long.
-const ROOM: usize = 32;
-
-impl Entries {
-    /// Reads entries from a JSON object. Of a key that stands there twice, the last value counts.
-    ///
-    /// # Errors
-    ///
-    /// When the text is not a JSON object.
-    pub fn from_json(json: &str) -> Result<Self, serde_json::Error> {
-        let mut parser = serde_json::Deserializer::from_str(json);
-        let entries = parser.deserialize_map(FromJson(json))?;
-        parser.end()?;
-        Ok(entries)
-    }
-
-    /// Writes the entries as a JSON object, in the order of their keys.
-    pub(crate) fn write_json(&self, out: &mut String) {
-        out.push('{');
-        for (index, entry) in self.list().iter().enumerate() {
-            if index > 0 {
-                out.push(',');
-            }
-            let key = entry.key();
-            match is_plain(key) {
-                true => out.extend(["\"", key, "\""]),
-                false => out.push_str(&json_key(key)),
-            }
-            out.push(':');
-            out.push_str(entry.json());
-        }
-        out.push('}');
-    }
+/// Reads the entries of a JSON object, in their order in the text. A key may occur more than once.
+///
+/// All entries share one copy of the text.
+pub(super) fn read(json: &str, on_entry: impl FnMut(Entry)) -> Result<(), serde_json::Error> {
+    let mut parser = serde_json::Deserializer::from_str(json);
+    parser.deserialize_map(Object { json, on_entry })?;
+    parser.end()
 }
 
-/// The length of `"key":value,`.
-pub(super) fn json_len(entry: &Entry) -> usize {
+/// Appends the JSON object of these entries to `out`.
+pub(super) fn write(entries: &[Entry], out: &mut String) {
+    out.push('{');
+    for (index, entry) in entries.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        let key = entry.key();
+        if is_plain(key) {
+            out.extend(["\"", key, "\""]);
+        } else {
+            out.push_str(&quoted(key));
+        }
+        out.push(':');
+        out.push_str(entry.json());
+    }
+    out.push('}');
+}
+
+/// Returns the length of an entry in a JSON object, `"key":value,`, with the comma.
+pub(super) fn member_len(entry: &Entry) -> usize {
     let key = entry.key();
-    let key_len = match is_plain(key) {
-        true => key.len() + 2,
-        false => json_key(key).len(),
+    let key_len = if is_plain(key) {
+        key.len() + 2
+    } else {
+        quoted(key).len()
     };
     key_len + entry.json().len() + 2
 }
 
-/// Reads entries from a text, of which they keep one copy.
-struct FromJson<'a>(&'a str);
+/// Reads the members of a JSON object.
+struct Object<'a, F> {
+    json: &'a str,
+    on_entry: F,
+}
 
-impl<'de> Visitor<'de> for FromJson<'_> {
-    type Value = Entries;
+impl<'de, F: FnMut(Entry)> Visitor<'de> for Object<'_, F> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Entries, A::Error> {
-        let (text, copy) = (self.0, Arc::from(self.0));
-        let mut list = Vec::with_capacity((text.len() / BYTES_OF_AN_ENTRY).min(ROOM));
-        let mut entries = Entries::new();
+    fn visit_map<A: MapAccess<'de>>(mut self, mut object: A) -> Result<(), A::Error> {
+        let copy = Arc::from(self.json);
         while let Some((key, value)) = object.next_entry::<Key<'_>, &RawValue>()? {
-            let entry = Entry::read(&copy, text, &key.0, value.get());
-            entries.len += json_len(&entry);
-            if let Some(old) = put_into(&mut list, entry) {
-                entries.strike(&old);
-            }
+            (self.on_entry)(Entry::read(&copy, self.json, &key.0, value.get()));
         }
-        entries.list = Some(Arc::new(list));
-        entries.leave_stale_text();
-        Ok(entries)
+        Ok(())
     }
 }
 
-/// A key, copied only where it is escaped.
+/// A key; copied only if it contains escapes.
 #[derive(Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
-fn json_key(key: &str) -> String {
+fn quoted(key: &str) -> String {
     serde_json::to_string(key).expect("a string is always JSON")
 }
 
-/// Whether a key is written as it is, between quotes.
+/// Returns whether a key needs no escapes in JSON.
 fn is_plain(key: &str) -> bool {
     key.bytes()
         .all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\')

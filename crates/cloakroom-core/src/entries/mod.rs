@@ -1,4 +1,4 @@
-//! A session's data: keys to values, each value kept as raw JSON until it is asked for.
+//! A session's data: keys and values, each value kept as raw JSON until it is read.
 
 mod entry;
 mod error;
@@ -13,15 +13,32 @@ use serde::de::DeserializeOwned;
 
 pub use self::entry::Entry;
 pub use self::error::EntryError;
-use self::json::json_len;
+use self::json::member_len;
 
-/// Whether a key is the library's own: those that begin with `$` are.
+/// The stale text that may be kept in memory, in bytes, in addition to as much as there is live text.
+const MAX_STALE: usize = 1024;
+
+/// Capacity for entries that a request adds to a new session.
+const CAPACITY_OF_NEW: usize = 6;
+
+/// Capacity for entries that a request adds to a session that has some. Most requests change what is
+/// there.
+const CAPACITY_OF_COPY: usize = 2;
+
+/// The approximate length of an entry in JSON, in bytes: most records are read into a list that need
+/// not grow.
+const TYPICAL_ENTRY_LEN: usize = 20;
+
+/// The most entries for which a list is allocated in advance: a long text may hold a few long entries.
+const MAX_CAPACITY: usize = 32;
+
+/// Returns whether a key is reserved for the library: keys that begin with `$` are.
 #[must_use]
 pub fn is_reserved(key: &str) -> bool {
     key.starts_with('$')
 }
 
-/// The entries of a session. Reading one of twenty decodes one.
+/// The entries of a session: a map from keys to JSON values. Reading a value decodes only that value.
 ///
 /// ```
 /// use cloakroom_core::Entries;
@@ -36,68 +53,83 @@ pub fn is_reserved(key: &str) -> bool {
 /// ```
 #[derive(Clone, Default)]
 pub struct Entries {
-    /// In the order of their keys. Shared until somebody edits them: a request holds what is stored and
-    /// its own copy. `None` as long as there was none, for requests that never look at their session.
+    /// Sorted by key. Shared until it is edited: a request holds the stored entries and its own copy.
+    /// `None` until there was an entry, so that a request that never loads its session allocates nothing.
     list: Option<Arc<Vec<Entry>>>,
-    /// The length of all of it as one JSON object, less the outer braces.
+    /// The length of the JSON object, without its braces, with a comma after each entry.
     len: usize,
-    /// What the text that was read holds of entries that are gone, about.
+    /// The approximate number of bytes of removed values that the shared text still contains.
     stale: usize,
 }
 
-/// So much of what is gone may be kept along, besides as much as there is.
-const STALE: usize = 1024;
-
-/// So many entries a request puts into a new session, about.
-const NEW: usize = 6;
-
-/// And so many more into one that has some. Most change what is there.
-const MORE: usize = 2;
-
 impl Entries {
-    /// No entries.
+    /// Creates an empty map.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The length of the JSON object, in bytes.
+    /// Reads entries from a JSON object. If a key occurs more than once, the last value counts.
+    ///
+    /// # Errors
+    ///
+    /// If the text is not a JSON object.
+    pub fn from_json(json: &str) -> Result<Self, serde_json::Error> {
+        let mut list = Vec::with_capacity((json.len() / TYPICAL_ENTRY_LEN).min(MAX_CAPACITY));
+        let mut entries = Self::new();
+        json::read(json, |entry| {
+            entries.len += member_len(&entry);
+            if let Some(old) = put_into(&mut list, entry) {
+                entries.subtract(&old);
+            }
+        })?;
+        entries.list = Some(Arc::new(list));
+        entries.compact();
+        Ok(entries)
+    }
+
+    /// Appends the entries to `out` as a JSON object, sorted by key.
+    pub(crate) fn write_json(&self, out: &mut String) {
+        json::write(self.list(), out);
+    }
+
+    /// Returns the length of the JSON object, in bytes.
     #[must_use]
     pub fn json_len(&self) -> usize {
-        // Each entry counts its comma; the last has none.
+        // `len` counts a comma after each entry; the last has none.
         2 + self.len.saturating_sub(1)
     }
 
-    /// How much text is kept in memory for it, in bytes, about: also what is gone, as far as it shares a text
-    /// with what is not.
+    /// Returns approximately how much text the entries keep in memory, in bytes, including removed values
+    /// that the text still contains.
     #[must_use]
     pub const fn text_len(&self) -> usize {
         self.len + self.stale
     }
 
-    /// The length of the JSON object without the library's own entries, see [`is_reserved`]: what an
-    /// app's limit is about.
+    /// Returns the length of the JSON object without reserved entries (see [`is_reserved`]), in bytes. It
+    /// is what the limit on the size of a session applies to.
     #[must_use]
     pub fn json_len_of_the_app(&self) -> usize {
-        // Reserved keys stand together, in the order of keys.
+        // Reserved keys are adjacent, because the list is sorted.
         let list = self.list();
         let from = list.partition_point(|entry| entry.key() < "$");
         let reserved = list[from..].iter();
         let reserved = reserved.take_while(|entry| is_reserved(entry.key()));
-        let reserved: usize = reserved.map(json_len).sum();
+        let reserved: usize = reserved.map(member_len).sum();
         2 + (self.len - reserved).saturating_sub(1)
     }
 
-    /// The value of `key`, decoded.
+    /// Returns the value of `key`, decoded; `None` if there is no such entry.
     ///
     /// # Errors
     ///
-    /// When there is one, and it is not a `T`.
+    /// If the value is not a `T`.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, EntryError> {
         self.entry(key).map(Entry::decode).transpose()
     }
 
-    /// The entry of `key`.
+    /// Returns the entry of `key`.
     #[must_use]
     pub fn entry(&self, key: &str) -> Option<&Entry> {
         let list = self.list();
@@ -108,82 +140,79 @@ impl Entries {
     ///
     /// # Errors
     ///
-    /// When the value cannot be written as JSON.
+    /// If the value cannot be written as JSON.
     pub fn set<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), EntryError> {
         self.put(Entry::encode(key, value)?);
         Ok(())
     }
 
-    /// Puts an entry in, in the place of one of the same key.
+    /// Inserts an entry. It replaces the one with the same key.
     pub fn put(&mut self, entry: Entry) {
-        self.len += json_len(&entry);
+        self.len += member_len(&entry);
         if let Some(old) = put_into(self.list_mut(), entry) {
-            self.forget(&old);
+            self.subtract(&old);
+            self.compact();
         }
     }
 
-    /// Takes an entry that is gone off the books, and off the text when that holds little else.
-    fn forget(&mut self, old: &Entry) {
-        self.strike(old);
-        self.leave_stale_text();
-    }
-
-    /// Takes an entry that is gone off the books alone.
-    fn strike(&mut self, old: &Entry) {
-        self.len -= json_len(old);
+    /// Subtracts a removed entry from the lengths.
+    fn subtract(&mut self, old: &Entry) {
+        self.len -= member_len(old);
         self.stale += old.len_in_shared_text();
     }
 
-    fn leave_stale_text(&mut self) {
-        if self.stale <= self.len + STALE {
+    /// Copies the live entries into a new text, if the shared one consists mostly of removed values.
+    fn compact(&mut self) {
+        if self.stale <= self.len + MAX_STALE {
             return;
         }
         let mut json = String::with_capacity(self.json_len());
         self.write_json(&mut json);
-        if let Ok(fresh) = Self::from_json(&json) {
-            *self = fresh;
+        if let Ok(compacted) = Self::from_json(&json) {
+            *self = compacted;
         }
     }
 
-    /// Removes `key`, and gives what it held.
+    /// Removes `key`, and returns its entry.
     pub fn remove(&mut self, key: &str) -> Option<Entry> {
-        let place = find(self.list(), key).ok()?;
-        let old = self.list_mut().remove(place);
-        self.forget(&old);
+        let index = find(self.list(), key).ok()?;
+        let old = self.list_mut().remove(index);
+        self.subtract(&old);
+        self.compact();
         Some(old)
     }
 
-    /// Removes everything but the library's own entries, see [`is_reserved`].
+    /// Removes all entries except reserved ones (see [`is_reserved`]).
     pub fn clear(&mut self) {
-        let mut own = Self::new();
+        let mut reserved = Self::new();
         for entry in self.list() {
             if is_reserved(entry.key()) {
-                own.put(entry.clone());
+                reserved.put(entry.clone());
             }
         }
-        own.stale = self.stale + (self.len - own.len);
-        own.leave_stale_text();
-        *self = own;
+        reserved.stale = self.stale + (self.len - reserved.len);
+        reserved.compact();
+        *self = reserved;
     }
 
-    /// Whether there is an entry of this key.
+    /// Returns whether there is an entry with this key.
     #[must_use]
     pub fn contains(&self, key: &str) -> bool {
         find(self.list(), key).is_ok()
     }
 
-    /// The keys, in order.
+    /// Returns the keys in sorted order.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.list().iter().map(Entry::key)
     }
 
-    /// How many entries there are.
+    /// Returns the number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         self.list().len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.list().is_empty()
@@ -193,48 +222,51 @@ impl Entries {
         self.list.as_deref().map_or(&[], Vec::as_slice)
     }
 
-    /// The list, to be edited: a copy, if somebody else has it too.
+    /// Returns the list for editing. A list that is shared is copied first.
     fn list_mut(&mut self) -> &mut Vec<Entry> {
-        let is_shared = |list: &mut Arc<_>| Arc::get_mut(list).is_none();
-        if self.list.as_mut().is_none_or(is_shared) {
+        if self.list.as_mut().and_then(Arc::get_mut).is_none() {
             let list = self.list();
-            let room = if list.is_empty() { NEW } else { MORE };
-            let mut copy = Vec::with_capacity(list.len() + room);
+            let additional = if list.is_empty() {
+                CAPACITY_OF_NEW
+            } else {
+                CAPACITY_OF_COPY
+            };
+            let mut copy = Vec::with_capacity(list.len() + additional);
             copy.extend_from_slice(list);
             self.list = Some(Arc::new(copy));
         }
         let list = self.list.as_mut().and_then(Arc::get_mut);
-        list.expect("nobody else has the copy")
+        list.expect("a new copy is not shared")
     }
 }
 
-/// Where `key` stands in a list, or where it would.
+/// Returns the index of `key` in a list, or as an error the index at which it would be inserted.
 fn find(list: &[Entry], key: &str) -> Result<usize, usize> {
-    // What is asked for and is not there is mostly the library's own, which would come first.
+    // Most lookups of a missing key are for a reserved one, which sorts before the others.
     if list.first().is_none_or(|first| first.key() > key) {
         return Err(0);
     }
     list.binary_search_by(|entry| entry.key().cmp(key))
 }
 
-/// Puts an entry into a list; gives the one whose place it takes.
+/// Inserts an entry into a list. Returns the entry that it replaces.
 fn put_into(list: &mut Vec<Entry>, entry: Entry) -> Option<Entry> {
-    // What is stored comes in order.
+    // Stored entries are read in sorted order.
     if list.last().is_none_or(|last| last.key() < entry.key()) {
         list.push(entry);
         return None;
     }
     match find(list, entry.key()) {
-        Ok(place) => Some(mem::replace(&mut list[place], entry)),
-        Err(place) => {
-            list.insert(place, entry);
+        Ok(index) => Some(mem::replace(&mut list[index], entry)),
+        Err(index) => {
+            list.insert(index, entry);
             None
         }
     }
 }
 
 impl PartialEq for Entries {
-    /// Whether both hold the same keys with the same JSON text.
+    /// Compares keys and JSON text.
     fn eq(&self, other: &Self) -> bool {
         let is_same = match (&self.list, &other.list) {
             (Some(one), Some(other)) => Arc::ptr_eq(one, other),
@@ -247,7 +279,7 @@ impl PartialEq for Entries {
 impl Eq for Entries {}
 
 impl fmt::Debug for Entries {
-    /// Shows the keys alone: values may be anybody's data.
+    /// Shows the keys only, since values may be personal data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.keys()).finish()
     }
@@ -257,16 +289,16 @@ impl fmt::Debug for Entries {
 mod tests {
     use super::*;
 
-    fn held(entries: &Entries) -> usize {
-        let held = entries.list().iter().map(Entry::held);
-        held.max().unwrap_or_default()
+    fn text_in_memory(entries: &Entries) -> usize {
+        let texts = entries.list().iter().map(Entry::text_len);
+        texts.max().unwrap_or_default()
     }
 
     #[test]
-    fn what_is_gone_does_not_stay_in_memory() {
+    fn removed_values_do_not_stay_in_memory() {
         let json = format!(r#"{{"$own":1,"big":"{}","small":2}}"#, "x".repeat(100_000));
         let read = Entries::from_json(&json).unwrap();
-        assert!(held(&read) > 100_000);
+        assert!(text_in_memory(&read) > 100_000);
         let twice = Entries::from_json(&json.replace("small", "big")).unwrap();
         let (mut removed, mut replaced, mut cleared) = (read.clone(), read.clone(), read);
         removed.remove("big");
@@ -282,7 +314,7 @@ mod tests {
             entries.write_json(&mut json);
             assert_eq!(json, expected);
             assert_eq!(entries.json_len(), expected.len());
-            assert!(held(&entries) <= expected.len() + STALE);
+            assert!(text_in_memory(&entries) <= expected.len() + MAX_STALE);
         }
     }
 }

@@ -1,28 +1,32 @@
-//! A store in the process' own memory.
+//! A store in the memory of the process.
 
-mod register;
+mod index;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use self::register::Register;
+use self::index::MemoryIndex;
+use crate::admin::StoreAdmin;
+use crate::bus::{EventBus, LocalBus, Subscription};
 use crate::clock::{Clock, SystemClock, Timestamp};
-use crate::event::{EventBus, LocalBus, SessionEvent, Subscription};
+use crate::codec::Stored;
+use crate::error::StoreError;
+use crate::event::SessionEvent;
 use crate::id::{Revision, SessionId};
 use crate::index::{Admission, Applicant, UserIndex};
 use crate::record::{Record, Tombstone};
-use crate::store::{Created, Ended, Loaded, Store, StoreError, Touched, Updated};
+use crate::store::{Created, Ended, Loaded, Store, Touched, Updated};
 use crate::user::UserKey;
 
-/// How many expired sessions one write removes at most, so that no request pays for a backlog.
+/// How many expired sessions one write removes at most, which bounds the time of a request.
 const SWEEP: usize = 8;
 
-/// Keeps sessions in memory: for development, tests, and apps of a single process that may forget
-/// them at a restart.
+/// Keeps sessions in memory: for development, tests, and apps with a single process that may lose its
+/// sessions at a restart.
 ///
-/// Clones share their sessions. What expired is removed by later writes, a few at a time.
+/// Clones share their sessions. Expired sessions are removed by later writes, a few at a time.
 ///
 /// ```
 /// use cloakroom_core::MemoryStore;
@@ -32,65 +36,65 @@ const SWEEP: usize = 8;
 /// ```
 #[derive(Clone)]
 pub struct MemoryStore {
-    shelf: Arc<Mutex<Shelf>>,
-    register: Arc<Mutex<Register>>,
+    sessions: Arc<Mutex<Sessions>>,
+    index: Arc<Mutex<MemoryIndex>>,
     bus: LocalBus,
     clock: Arc<dyn Clock>,
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     #[must_use]
     pub fn new() -> Self {
         Self::with_clock(SystemClock)
     }
 
-    /// An empty store that tells the time by `clock`.
+    /// Creates an empty store that reads the time from `clock`.
     #[must_use]
     pub fn with_clock(clock: impl Clock) -> Self {
         Self {
-            shelf: Arc::default(),
-            register: Arc::default(),
+            sessions: Arc::default(),
+            index: Arc::default(),
             bus: LocalBus::new(),
             clock: Arc::new(clock),
         }
     }
 
-    /// How many sessions and tombstones are in memory, with those that expired and were not swept
-    /// yet.
+    /// Returns the number of sessions and tombstones in memory, including those that have expired and are
+    /// not removed yet.
     #[must_use]
     pub fn len(&self) -> usize {
         self.lock().slots.len()
     }
 
-    /// Whether nothing is in memory.
+    /// Returns whether there are no sessions and tombstones in memory.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many users have sessions in the index, with those whose sessions expired and were not
-    /// swept yet.
+    /// Returns the number of users in the index, including those whose sessions have expired and are not
+    /// removed yet.
     #[must_use]
     pub fn users(&self) -> usize {
-        self.register().users()
+        self.lock_index().users()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Shelf> {
-        // Every change below is whole before anything in it can panic.
-        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Sessions> {
+        // A poisoned lock can be used: every change below is complete before anything can panic.
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn register(&self) -> MutexGuard<'_, Register> {
-        self.register.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_index(&self) -> MutexGuard<'_, MemoryIndex> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The shelf for a write: swept, and the time.
-    fn write(&self) -> (MutexGuard<'_, Shelf>, Timestamp) {
+    /// Locks the sessions for a write, and removes some that have expired. Also returns the current time.
+    fn lock_for_write(&self) -> (MutexGuard<'_, Sessions>, Timestamp) {
         let now = self.clock.now();
-        let mut shelf = self.lock();
-        shelf.sweep(now);
-        (shelf, now)
+        let mut sessions = self.lock();
+        sessions.sweep(now);
+        (sessions, now)
     }
 }
 
@@ -115,19 +119,19 @@ impl Store for MemoryStore {
         record: &Record,
         ttl: Duration,
     ) -> Result<Created, StoreError> {
-        let (mut shelf, now) = self.write();
-        if shelf.live(id, now).is_some() {
+        let (mut sessions, now) = self.lock_for_write();
+        if sessions.get(id, now).is_some() {
             return Ok(Created::Collision);
         }
-        shelf.put(id, Kept::Record(record.clone()), now.plus(ttl));
+        sessions.put(id, Stored::Record(record.clone()), now.plus(ttl));
         Ok(Created::Created)
     }
 
     async fn load(&self, id: SessionId) -> Result<Loaded, StoreError> {
         let now = self.clock.now();
-        Ok(match self.lock().live(id, now) {
-            Some(Kept::Record(record)) => Loaded::Record(record.clone()),
-            Some(Kept::Tombstone(tombstone)) => Loaded::Tombstone(tombstone.clone()),
+        Ok(match self.lock().get(id, now) {
+            Some(Stored::Record(record)) => Loaded::Record(record.clone()),
+            Some(Stored::Tombstone(tombstone)) => Loaded::Tombstone(tombstone.clone()),
             None => Loaded::Nothing,
         })
     }
@@ -139,15 +143,15 @@ impl Store for MemoryStore {
         record: &Record,
         ttl: Duration,
     ) -> Result<Updated, StoreError> {
-        let (mut shelf, now) = self.write();
-        Ok(match shelf.live(id, now) {
+        let (mut sessions, now) = self.lock_for_write();
+        Ok(match sessions.get(id, now) {
             None => Updated::Missing,
-            Some(Kept::Tombstone(tombstone)) => Updated::Ended(tombstone.clone()),
-            Some(Kept::Record(there)) if there.revision() != expected => {
+            Some(Stored::Tombstone(tombstone)) => Updated::Ended(tombstone.clone()),
+            Some(Stored::Record(there)) if there.revision() != expected => {
                 Updated::Conflict(there.clone())
             }
-            Some(Kept::Record(_)) => {
-                shelf.put(id, Kept::Record(record.clone()), now.plus(ttl));
+            Some(Stored::Record(_)) => {
+                sessions.put(id, Stored::Record(record.clone()), now.plus(ttl));
                 Updated::Updated
             }
         })
@@ -160,14 +164,14 @@ impl Store for MemoryStore {
         seen: Timestamp,
         ttl: Duration,
     ) -> Result<Touched, StoreError> {
-        let (mut shelf, now) = self.write();
-        let touched = match shelf.live(id, now) {
-            Some(Kept::Record(there)) if there.revision() == expected && there.seen() < seen => {
-                Kept::Record(there.clone().touched(seen))
+        let (mut sessions, now) = self.lock_for_write();
+        let touched = match sessions.get(id, now) {
+            Some(Stored::Record(there)) if there.revision() == expected && there.seen() < seen => {
+                Stored::Record(there.clone().touched(seen))
             }
             _ => return Ok(Touched::Superseded),
         };
-        shelf.put(id, touched, now.plus(ttl));
+        sessions.put(id, touched, now.plus(ttl));
         Ok(Touched::Touched)
     }
 
@@ -178,10 +182,10 @@ impl Store for MemoryStore {
         tombstone: &Tombstone,
         keep: Duration,
     ) -> Result<Ended, StoreError> {
-        let (mut shelf, now) = self.write();
-        let ended = match shelf.live(id, now) {
-            Some(Kept::Tombstone(there)) => return Ok(Ended::AlreadyEnded(there.clone())),
-            Some(Kept::Record(there)) => {
+        let (mut sessions, now) = self.lock_for_write();
+        let ended = match sessions.get(id, now) {
+            Some(Stored::Tombstone(there)) => return Ok(Ended::AlreadyEnded(there.clone())),
+            Some(Stored::Record(there)) => {
                 if expected.is_some_and(|revision| revision != there.revision()) {
                     return Ok(Ended::Conflict(there.clone()));
                 }
@@ -189,11 +193,15 @@ impl Store for MemoryStore {
             }
             None => Ended::Missing,
         };
-        shelf.put(id, Kept::Tombstone(tombstone.clone()), now.plus(keep));
+        sessions.put(id, Stored::Tombstone(tombstone.clone()), now.plus(keep));
         Ok(ended)
     }
 
     fn index(&self) -> Option<impl UserIndex> {
+        Some(self)
+    }
+
+    fn admin(&self) -> Option<impl StoreAdmin> {
         Some(self)
     }
 
@@ -204,33 +212,36 @@ impl Store for MemoryStore {
 
 impl UserIndex for MemoryStore {
     async fn admit(&self, user: &UserKey, applicant: &Applicant) -> Result<Admission, StoreError> {
-        Ok(self.register().admit(user, applicant))
+        Ok(self.lock_index().admit(user, applicant))
     }
 
     async fn entered(&self, user: &UserKey) -> Result<Vec<SessionId>, StoreError> {
-        Ok(self.register().entered(user))
+        Ok(self.lock_index().entered(user))
     }
 
     async fn forget(&self, user: &UserKey, ids: &[SessionId]) -> Result<(), StoreError> {
-        self.register().forget(user, ids);
+        self.lock_index().forget(user, ids);
         Ok(())
     }
+}
 
-    async fn everything(&self) -> Result<Vec<SessionId>, StoreError> {
+impl StoreAdmin for MemoryStore {
+    async fn scan_ids(&self) -> Result<Vec<SessionId>, StoreError> {
         Ok(self.lock().slots.keys().copied().collect())
     }
 
-    async fn epoch(&self) -> Result<Timestamp, StoreError> {
+    async fn revoked_before(&self) -> Result<Timestamp, StoreError> {
         let now = self.clock.now();
-        let epoch = self.register().epoch.filter(|(_, until)| now < *until);
-        Ok(epoch.map_or(Timestamp::from_millis(0), |(at, _)| at))
+        let revoked = self.lock_index().revoked_before;
+        let revoked = revoked.filter(|(_, until)| now < *until);
+        Ok(revoked.map_or(Timestamp::from_millis(0), |(at, _)| at))
     }
 
-    async fn begin_epoch(&self, at: Timestamp, keep: Duration) -> Result<(), StoreError> {
+    async fn set_revoked_before(&self, at: Timestamp, keep: Duration) -> Result<(), StoreError> {
         let until = self.clock.now().plus(keep);
-        let mut register = self.register();
-        if register.epoch.is_none_or(|(before, _)| before < at) {
-            register.epoch = Some((at, until));
+        let mut index = self.lock_index();
+        if index.revoked_before.is_none_or(|(before, _)| before < at) {
+            index.revoked_before = Some((at, until));
         }
         Ok(())
     }
@@ -247,36 +258,34 @@ impl EventBus for MemoryStore {
     }
 }
 
+/// The stored records and tombstones.
 #[derive(Default)]
-struct Shelf {
+struct Sessions {
     slots: HashMap<SessionId, Slot>,
-    /// The slots by the time at which they expire.
+    /// The ids by the time at which they expire.
     expiries: BTreeSet<(Timestamp, SessionId)>,
 }
 
 struct Slot {
-    kept: Kept,
+    stored: Stored,
     expires: Timestamp,
 }
 
-enum Kept {
-    Record(Record),
-    Tombstone(Tombstone),
-}
-
-impl Shelf {
-    fn live(&self, id: SessionId, now: Timestamp) -> Option<&Kept> {
+impl Sessions {
+    /// Returns what is stored under an id and has not expired.
+    fn get(&self, id: SessionId, now: Timestamp) -> Option<&Stored> {
         let slot = self.slots.get(&id)?;
-        (now < slot.expires).then_some(&slot.kept)
+        (now < slot.expires).then_some(&slot.stored)
     }
 
-    fn put(&mut self, id: SessionId, kept: Kept, expires: Timestamp) {
-        if let Some(old) = self.slots.insert(id, Slot { kept, expires }) {
+    fn put(&mut self, id: SessionId, stored: Stored, expires: Timestamp) {
+        if let Some(old) = self.slots.insert(id, Slot { stored, expires }) {
             self.expiries.remove(&(old.expires, id));
         }
         self.expiries.insert((expires, id));
     }
 
+    /// Removes sessions that have expired, a few at a time.
     fn sweep(&mut self, now: Timestamp) {
         for _ in 0..SWEEP {
             match self.expiries.first() {
@@ -293,10 +302,15 @@ impl Shelf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{EndReason, Entries, Expiry, Limits, ManualClock, Realm, SystemEntropy, Token};
+    use crate::clock::ManualClock;
+    use crate::entries::Entries;
+    use crate::expiry::{Expiry, Limits};
+    use crate::record::EndReason;
+    use crate::rng::SystemEntropy;
+    use crate::token::{Realm, Token};
 
     #[tokio::test]
-    async fn writes_sweep_what_expired_a_few_at_a_time() {
+    async fn writes_remove_expired_sessions_a_few_at_a_time() {
         let clock = ManualClock::default();
         let store = MemoryStore::with_clock(clock.clone());
         let second = Duration::from_secs(1);

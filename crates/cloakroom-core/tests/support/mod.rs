@@ -1,11 +1,11 @@
-//! What the property tests of this crate share.
+//! Configuration of the property tests.
 
 use proptest::test_runner::{Config, FileFailurePersistence};
 
-/// The configuration of a file's property tests: a case that failed is kept in
-/// `proptest-regressions/`, to be committed, and runs first from then on.
+/// Returns the configuration of a file's property tests. A failed case is written to `proptest-regressions/`,
+/// to be committed, and runs first from then on.
 ///
-/// A path of its own, because proptest's default is found from `src/` alone.
+/// The path is explicit, because proptest finds its default directory only from `src/`.
 pub(crate) fn config(regressions: &'static str) -> Config {
     Config {
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(regressions))),
@@ -13,7 +13,7 @@ pub(crate) fn config(regressions: &'static str) -> Config {
     }
 }
 
-/// Where the failed cases of a file's property tests are kept.
+/// The path of the failed cases of a file's property tests.
 macro_rules! regressions {
     ($name:literal) => {
         concat!(

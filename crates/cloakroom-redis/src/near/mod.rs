@@ -17,7 +17,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use cloakroom_core::event::{EventBus, SessionEvent};
+use cloakroom_core::admin::StoreAdmin;
+use cloakroom_core::bus::EventBus;
+use cloakroom_core::event::SessionEvent;
 use cloakroom_core::index::{Applicant, UserIndex};
 use cloakroom_core::store::{Created, Ended, Entered, Loaded, Touched, Updated};
 use cloakroom_core::{
@@ -252,6 +254,10 @@ impl Store for NearCache {
 
     fn index(&self) -> Option<impl UserIndex> {
         self.shared().store.index()
+    }
+
+    fn admin(&self) -> Option<impl StoreAdmin> {
+        self.shared().store.admin()
     }
 
     fn bus(&self) -> Option<impl EventBus> {

@@ -1,4 +1,4 @@
-//! Our layer, their `Session`.
+//! `tower_sessions::Session` on Cloakroom's layer.
 
 use std::fmt;
 use std::future::Future;
@@ -12,12 +12,13 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::request::{RequestStore, Shared, public};
+use super::request::{RequestStore, public_id};
 use super::ts;
 
-/// Gives handlers and middleware a `tower_sessions::Session` that is the request's Cloakroom session.
-/// It stands under [`SessionLayer`](cloakroom::SessionLayer), and around what asks for a
-/// tower-sessions session. See the [crate's front page](crate).
+/// Provides a `tower_sessions::Session` for the request's Cloakroom session.
+///
+/// Add it inside [`SessionLayer`](cloakroom::SessionLayer), and outside everything that uses a tower-sessions
+/// session. See the [crate documentation](crate).
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -34,7 +35,7 @@ use super::ts;
 pub struct BridgeLayer;
 
 impl BridgeLayer {
-    /// The layer. It takes all that can be set from the session layer around it.
+    /// Creates the layer. All options are those of the session layer around it.
     #[must_use]
     pub const fn new() -> Self {
         Self
@@ -49,7 +50,7 @@ impl<S> Layer<S> for BridgeLayer {
     }
 }
 
-/// A service around which a [`BridgeLayer`] was put.
+/// The service of a [`BridgeLayer`].
 #[derive(Clone, Debug)]
 pub struct BridgeService<S> {
     inner: S,
@@ -72,34 +73,34 @@ where
         let bridged = request.extensions().get().map(Bridged::new);
         match &bridged {
             Some(bridged) => drop(request.extensions_mut().insert(bridged.session.clone())),
-            None => tracing::error!("no SessionLayer stands around the BridgeLayer"),
+            None => tracing::error!("BridgeLayer is not inside a SessionLayer"),
         }
         ResponseFuture {
             inner: self.inner.call(request),
             bridged,
-            answer: None,
+            response: None,
             closing: None,
         }
     }
 }
 
-/// A request's session, in their shape and with what is behind it.
+/// A request's session, for tower-sessions.
 struct Bridged {
     session: ts::Session,
-    store: Shared,
+    store: Arc<RequestStore>,
 }
 
 impl Bridged {
     fn new(lazy: &LazySession) -> Self {
         let store = Arc::new(RequestStore::new(lazy.clone()));
-        // Without a cookie nothing is loaded, as under their own layer.
-        let id = lazy.presented_id().map(public);
+        // Without an id nothing is loaded, as with `SessionManagerLayer` if there is no cookie.
+        let id = lazy.presented_id().map(public_id);
         let session = ts::Session::new(id, Arc::clone(&store), None);
         store.attach(session.clone());
         Self { session, store }
     }
 
-    /// What was edited goes into the Cloakroom session. Nobody else does it under a foreign layer.
+    /// Writes the edits to the Cloakroom session, as `SessionManagerLayer` would do at the end of a request.
     fn close(&self) -> Option<Closing> {
         self.store.close();
         if !self.session.is_modified() {
@@ -123,10 +124,10 @@ pin_project! {
     pub struct ResponseFuture<F, B> {
         #[pin]
         inner: F,
-        // `None` where no session layer stands around.
+        // `None` without a session layer around.
         bridged: Option<Bridged>,
-        // The handler's answer, while the edits are taken over.
-        answer: Option<Response<B>>,
+        // The handler's response, while the edits are written.
+        response: Option<Response<B>>,
         closing: Option<Closing>,
     }
 }
@@ -140,38 +141,39 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let mut answer = match this.answer.take() {
-            Some(answer) => answer,
+        let mut response = match this.response.take() {
+            Some(response) => response,
             None => {
-                let answer = ready!(this.inner.poll(cx))?;
+                let response = ready!(this.inner.poll(cx))?;
                 *this.closing = this.bridged.as_ref().and_then(Bridged::close);
-                answer
+                response
             }
         };
         if let (Some(closing), Some(bridged)) = (this.closing, &this.bridged) {
             let Poll::Ready(closed) = closing.as_mut().poll(cx) else {
-                *this.answer = Some(answer);
+                *this.response = Some(response);
                 return Poll::Pending;
             };
             if let Err(error) = closed {
-                answer = refuse(&error, &bridged.store);
+                response = error_response(&error, &bridged.store);
             }
         }
         *this.bridged = None;
-        Poll::Ready(Ok(answer))
+        Poll::Ready(Ok(response))
     }
 }
 
-/// What was edited cannot be taken over. The session layer gives the answer the app's own shape.
-fn refuse<B: Default>(error: &ts::session::Error, store: &RequestStore) -> Response<B> {
-    tracing::error!(%error, "the edits of a tower-sessions session were not taken over");
-    let mut answer = Response::default();
-    *answer.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+/// Builds the response for edits that could not be written. The session layer replaces its body with the
+/// app's own error response.
+fn error_response<B: Default>(error: &ts::session::Error, store: &RequestStore) -> Response<B> {
+    tracing::error!(%error, "failed to write the edits of a tower-sessions session");
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     if let Some(error) = store.take_error() {
-        *answer.status_mut() = error.status();
-        answer.extensions_mut().insert(error);
+        *response.status_mut() = error.status();
+        response.extensions_mut().insert(error);
     }
-    answer
+    response
 }
 
 impl<F, B> fmt::Debug for ResponseFuture<F, B> {

@@ -1,20 +1,19 @@
-//! The store that one request's [`ts::Session`] works on: not a server, but the request's own
-//! Cloakroom session.
+//! The store of one request's [`ts::Session`], which reads and writes the request's Cloakroom session.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use cloakroom::{LazySession, Session, SessionError, SessionId, UserId};
 use time::OffsetDateTime;
 
 use super::ts;
-use crate::life;
-use crate::merge::{Data, Difference};
+use crate::diff::{Data, Difference};
+use crate::expiry;
 use ts::session::{Id, Record};
 use ts::session_store::{Error, Result};
 
-/// The request's Cloakroom session, as a store of one record.
+/// A store with one record: the request's Cloakroom session.
 pub(super) struct RequestStore {
     lazy: LazySession,
     state: Mutex<State>,
@@ -22,40 +21,40 @@ pub(super) struct RequestStore {
 
 #[derive(Default)]
 struct State {
-    /// Their session, until the request is over: it tells `cycle_id` from `flush`, and an expiry that
-    /// was chosen. It holds this store, so it must go again.
-    theirs: Option<ts::Session>,
-    phase: Phase,
-    /// What their session was given, or has handed over last.
+    /// The tower-sessions session, until the end of the request. It distinguishes `cycle_id` from `flush`, and
+    /// has the expiry. It refers to this store, so it is removed at the end to break the cycle.
+    ts_session: Option<ts::Session>,
+    phase: RequestPhase,
+    /// The data that the tower-sessions session loaded or wrote last.
     base: Option<Data>,
-    /// Whose data that was.
+    /// Whose data `base` is.
     owner: Owner,
-    /// The expiry that was passed on last.
+    /// The expiry that was set on the Cloakroom session last.
     expiry: Option<ts::Expiry>,
-    /// Why the last step failed: their error keeps a text alone.
+    /// The error of the last failed operation. The error of tower-sessions keeps only its text.
     error: Option<SessionError>,
 }
 
-/// How far the request has come.
+/// The phase of the request.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Phase {
-    /// Handlers and middleware are at work.
+enum RequestPhase {
+    /// Handlers and middleware are running.
     #[default]
     Handling,
-    /// They are done: what they edited goes into the session, which the layer around saves.
+    /// They have finished: their edits are written to the session, which the session layer saves.
     Closing,
-    /// The answer is on its way, or the request was cancelled.
-    Over,
+    /// The response was sent, or the request was cancelled.
+    Finished,
 }
 
-/// Whose data their session works on. If it is somebody else's by now, edits that were made on the
-/// former data go nowhere.
+/// Whose data the tower-sessions session has. If the Cloakroom session has another owner by now, edits of the
+/// earlier data are discarded.
 #[derive(Clone, Default, PartialEq, Eq)]
 enum Owner {
     /// A session that is not stored.
     #[default]
     Nobody,
-    /// A session, and who was signed in to it.
+    /// A stored session, and the user who was signed in.
     Live(Option<UserId>),
 }
 
@@ -76,36 +75,36 @@ impl RequestStore {
         }
     }
 
-    pub(super) fn attach(&self, theirs: ts::Session) {
-        self.state().theirs = Some(theirs);
+    pub(super) fn attach(&self, ts_session: ts::Session) {
+        self.lock().ts_session = Some(ts_session);
     }
 
-    /// From here on, a save stores nothing by itself: the layer around does, all at once.
+    /// From now on, `save` stores nothing: the session layer does, once.
     pub(super) fn close(&self) {
-        self.state().phase = Phase::Closing;
+        self.lock().phase = RequestPhase::Closing;
     }
 
-    /// The request is over. Nothing can be begun or renewed any more.
+    /// Ends the request: no session can be created or renewed any more.
     pub(super) fn finish(&self) {
-        let mut state = self.state();
-        state.phase = Phase::Over;
-        let theirs = state.theirs.take();
+        let mut state = self.lock();
+        state.phase = RequestPhase::Finished;
+        let ts_session = state.ts_session.take();
         drop(state);
-        drop(theirs);
+        drop(ts_session);
     }
 
-    /// Why the last step failed.
+    /// Takes the error of the last failed operation.
     pub(super) fn take_error(&self) -> Option<SessionError> {
-        self.state().error.take()
+        self.lock().error.take()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn failed(&self, error: SessionError) -> Error {
         let text = error.to_string();
-        self.state().error = Some(error);
+        self.lock().error = Some(error);
         Error::Backend(text)
     }
 
@@ -114,11 +113,12 @@ impl RequestStore {
         loaded.map_err(|error| self.failed(error))
     }
 
-    /// Takes over what their session holds. Gives the session, if there is anything of it to save.
-    async fn take_over(&self, data: &Data, is_new: bool) -> Result<Option<Session>> {
+    /// Writes the data of the tower-sessions session to the Cloakroom session. Returns that, if it must be
+    /// saved.
+    async fn write(&self, data: &Data, is_new: bool) -> Result<Option<Session>> {
         let session = self.session().await?;
-        let (difference, is_late, was_ended, theirs) = {
-            let mut state = self.state();
+        let (difference, is_after_response, was_ended, ts_session) = {
+            let mut state = self.lock();
             let nothing = Data::new();
             let base = state.base.as_ref().or(is_new.then_some(&nothing));
             let difference = Difference::between(base, data);
@@ -128,31 +128,36 @@ impl RequestStore {
                 (Owner::Live(before), Owner::Live(now)) => before.is_some() && *before != now,
             };
             state.base = Some(data.clone());
-            let is_late = state.phase == Phase::Over;
-            (difference, is_late, was_ended, state.theirs.clone())
+            let is_after_response = state.phase == RequestPhase::Finished;
+            (
+                difference,
+                is_after_response,
+                was_ended,
+                state.ts_session.clone(),
+            )
         };
         if was_ended {
             return Ok(None);
         }
-        if is_late {
-            return self.take_over_late(&session, &difference).await;
+        if is_after_response {
+            return self.write_after_response(&session, &difference).await;
         }
-        let expiry = theirs.and_then(|theirs| theirs.expiry());
+        let expiry = ts_session.and_then(|ts_session| ts_session.expiry());
         if let Some(ts::Expiry::AtDateTime(at)) = expiry
             && at <= OffsetDateTime::now_utc()
         {
             self.end().await?;
             return Ok(None);
         }
-        let taken =
-            put_into(&session, &difference).and_then(|()| self.pass_on_expiry(&session, expiry));
-        taken.map_err(|error| self.failed(error))?;
-        self.state().owner = Owner::of(&session);
+        let written =
+            put_into(&session, &difference).and_then(|()| self.set_expiry(&session, expiry));
+        written.map_err(|error| self.failed(error))?;
+        self.lock().owner = Owner::of(&session);
         Ok(Some(session))
     }
 
-    /// Beyond the request: updates a session that is there, and never begins one.
-    async fn take_over_late(
+    /// After the response: updates an existing session, and never creates one.
+    async fn write_after_response(
         &self,
         session: &Session,
         difference: &Difference,
@@ -168,33 +173,33 @@ impl RequestStore {
         }
     }
 
-    fn pass_on_expiry(
+    fn set_expiry(
         &self,
         session: &Session,
         expiry: Option<ts::Expiry>,
     ) -> std::result::Result<(), SessionError> {
-        if self.state().expiry == expiry {
+        if self.lock().expiry == expiry {
             return Ok(());
         }
         match expiry {
             None | Some(ts::Expiry::OnSessionEnd) => session.reset_expiry()?,
-            Some(ts::Expiry::OnInactivity(idle)) => session.set_expiry(life::idle(idle))?,
+            Some(ts::Expiry::OnInactivity(idle)) => session.set_expiry(expiry::idle(idle))?,
             Some(ts::Expiry::AtDateTime(at)) => {
-                session.set_expiry(life::until(at, OffsetDateTime::now_utc()))?;
+                session.set_expiry(expiry::until(at, OffsetDateTime::now_utc()))?;
             }
         }
-        self.state().expiry = expiry;
+        self.lock().expiry = expiry;
         Ok(())
     }
 
-    /// Saves at once, if a handler asked for it; what is left when it is done, the layer saves.
-    async fn store(&self, session: &Session) -> Result<()> {
-        if self.state().phase != Phase::Handling {
+    /// Saves immediately, if a handler called `save`. At the end of the request, the session layer saves.
+    async fn save_now(&self, session: &Session) -> Result<()> {
+        if self.lock().phase != RequestPhase::Handling {
             return Ok(());
         }
         match session.save().await {
             Ok(_) => {
-                self.state().owner = Owner::of(session);
+                self.lock().owner = Owner::of(session);
                 Ok(())
             }
             Err(error) => Err(self.failed(error)),
@@ -210,7 +215,7 @@ impl RequestStore {
         let session = self.session().await?;
         let ended = session.destroy().await;
         ended.map_err(|error| self.failed(error))?;
-        let mut state = self.state();
+        let mut state = self.lock();
         state.base = Some(Data::new());
         state.owner = Owner::Nobody;
         Ok(())
@@ -222,47 +227,48 @@ impl ts::SessionStore for RequestStore {
     async fn load(&self, _: &Id) -> Result<Option<Record>> {
         let session = self.session().await?;
         let data = data_of(&session).map_err(|error| self.failed(error))?;
-        let mut state = self.state();
+        let mut state = self.lock();
         state.owner = Owner::of(&session);
         let is_there = state.owner != Owner::Nobody || !data.is_empty();
         state.base = Some(data.clone());
         Ok(is_there.then(|| Record {
-            // A name of its own: `delete` needs to tell them apart.
+            // Not the session's public id, so that `delete` can distinguish them.
             id: Id::default(),
             data,
-            expiry_date: life::date(session.expires_at()),
+            expiry_date: expiry::date(session.expires_at()),
         }))
     }
 
     async fn create(&self, record: &mut Record) -> Result<()> {
-        if let Some(session) = self.take_over(&record.data, true).await? {
-            self.store(&session).await?;
+        if let Some(session) = self.write(&record.data, true).await? {
+            self.save_now(&session).await?;
             if let Some(id) = session.id() {
-                record.id = public(id);
+                record.id = public_id(id);
             }
         }
         Ok(())
     }
 
     async fn save(&self, record: &Record) -> Result<()> {
-        match self.take_over(&record.data, false).await? {
-            Some(session) => self.store(&session).await,
+        match self.write(&record.data, false).await? {
+            Some(session) => self.save_now(&session).await,
             None => Ok(()),
         }
     }
 
-    /// `cycle_id` and `flush` both come here. The former has let go of the id by then. Beyond the
-    /// request that can no longer be seen; but it deletes what a record calls itself, and the latter
-    /// what the session is called.
+    /// Both `cycle_id` and `flush` call this. `cycle_id` has removed the id of the tower-sessions session by
+    /// then. After the response, that session is gone; but `cycle_id` passes the id of the record, and `flush`
+    /// the public id of the session.
     async fn delete(&self, id: &Id) -> Result<()> {
-        let theirs = self.state().theirs.clone();
-        let renews = match theirs {
-            Some(theirs) => theirs.id().is_none(),
-            None => self.session().await?.id().map(public) != Some(*id),
+        let ts_session = self.lock().ts_session.clone();
+        let renews = match ts_session {
+            Some(ts_session) => ts_session.id().is_none(),
+            None => self.session().await?.id().map(public_id) != Some(*id),
         };
-        match renews {
-            true => self.renew().await,
-            false => self.end().await,
+        if renews {
+            self.renew().await
+        } else {
+            self.end().await
         }
     }
 }
@@ -273,8 +279,8 @@ impl fmt::Debug for RequestStore {
     }
 }
 
-/// The session's public id, in their shape. It opens nothing.
-pub(super) fn public(id: SessionId) -> Id {
+/// Converts the session's public id, which is not a credential.
+pub(super) fn public_id(id: SessionId) -> Id {
     Id(i128::from_le_bytes(*id.as_bytes()))
 }
 
@@ -300,6 +306,3 @@ fn put_into(session: &Session, difference: &Difference) -> std::result::Result<(
     }
     Ok(())
 }
-
-/// So that the store lives as long as their session.
-pub(super) type Shared = Arc<RequestStore>;

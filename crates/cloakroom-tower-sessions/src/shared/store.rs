@@ -1,4 +1,4 @@
-//! Their layer, our store.
+//! `SessionManagerLayer` on a Cloakroom store.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::ts;
+use crate::diff::{Data, Difference};
 use crate::identity::Identity;
-use crate::merge::{Data, Difference};
 use ts::session::{Id, Record as TheirRecord};
 use ts::session_store::{Error, Result};
 
-/// Any Cloakroom [`Store`] as a `tower_sessions::SessionStore`, for an app that keeps
-/// `SessionManagerLayer`. See the [crate's front page](crate) for what changes with it.
+/// Makes a Cloakroom [`Store`] a `tower_sessions::SessionStore`, for an app that keeps
+/// `SessionManagerLayer`. See the [crate documentation](crate) for what changes.
 ///
 /// ```
 /// use cloakroom_core::MemoryStore;
@@ -35,21 +35,21 @@ pub struct TowerStore<S> {
     clock: Arc<dyn Clock>,
 }
 
-/// How many fresh ids a creation tries.
+/// How many new ids are tried when a session is created.
 const ATTEMPTS: usize = 3;
 
-/// How often a save begins again because somebody else saved first.
-const REPLAYS: usize = 1000;
+/// How often a save is retried because another request saved first.
+const MAX_RETRIES: usize = 1000;
 
-/// For how long an ended session is known to have ended: longer than a slow request takes.
+/// How long a tombstone is kept: longer than a slow request takes.
 const TOMBSTONE_TTL: Duration = Duration::from_secs(60);
 
-/// Under which key a loaded record carries what it was when it was loaded. The trait hands a store
-/// nothing but the record at a save, and two requests of one session load different ones.
+/// The key under which a loaded record carries its data and revision at the time of the load. A save gets
+/// nothing but the record, and two requests of one session may have loaded different ones.
 const LOADED: &str = "$cloakroom.loaded";
 
 impl<S: Store> TowerStore<S> {
-    /// On this store. Records go under the store's own prefix.
+    /// Uses this store, with its key prefix.
     pub fn new(store: S) -> Self {
         Self {
             store: Arc::new(store),
@@ -58,8 +58,8 @@ impl<S: Store> TowerStore<S> {
         }
     }
 
-    /// Sets the realm, which is hashed with each id: the ids of two apps or environments on one
-    /// store open nothing of each other's then. By default it is `tower-sessions`.
+    /// Sets the realm, which is hashed together with each id: with different realms, the ids of two apps or
+    /// environments on the same store are invalid for each other. The default is `tower-sessions`.
     #[must_use]
     pub fn with_realm(mut self, realm: impl Into<Arc<str>>) -> Self {
         self.realm = realm.into();
@@ -77,19 +77,19 @@ impl<S: Store> TowerStore<S> {
         Identity::of(&self.realm, id.0.to_le_bytes())
     }
 
-    /// What is there under an id, if that is what the id opens.
+    /// Returns the live record of an id, if its digest matches.
     async fn find(&self, identity: &Identity) -> Result<Option<Record>> {
-        match self.store.load(identity.place()).await.map_err(backend)? {
+        match self.store.load(identity.key()).await.map_err(store_error)? {
             Loaded::Record(record) if record.digest() == &identity.digest() => {
-                let over = record.limits().is_over(self.clock.now(), record.seen());
-                Ok((!over).then_some(record))
+                let is_expired = record.limits().is_over(self.clock.now(), record.seen());
+                Ok((!is_expired).then_some(record))
             }
             Loaded::Record(_) | Loaded::Tombstone(_) | Loaded::Nothing => Ok(None),
         }
     }
 
-    /// A record of this data that lives until `until`; `None` if that is over.
-    fn draft(
+    /// Creates a record with this data that expires at `until`, and its TTL; `None` if that is in the past.
+    fn new_record(
         &self,
         identity: &Identity,
         data: &Data,
@@ -102,12 +102,12 @@ impl<S: Store> TowerStore<S> {
             )));
         }
         let now = self.clock.now();
-        let life = timestamp(until).since(now).min(Expiry::LONGEST);
-        let limits = Limits::from_parts(life, now.plus(life), true);
+        let remaining = timestamp(until).since(now).min(Expiry::LONGEST);
+        let limits = Limits::from_parts(remaining, now.plus(remaining), true);
         let Some(ttl) = limits.ttl(now) else {
             return Ok(None);
         };
-        let revision = Revision::draw(&SystemEntropy).map_err(failed)?;
+        let revision = Revision::draw(&SystemEntropy).map_err(backend_error)?;
         let record = Record::new(revision, now, limits, identity.digest(), entries);
         Ok(Some((record, ttl)))
     }
@@ -116,37 +116,38 @@ impl<S: Store> TowerStore<S> {
         let tombstone = Tombstone::new(Some(identity.digest()), self.clock.now(), reason);
         let end = self
             .store
-            .end(identity.place(), None, &tombstone, TOMBSTONE_TTL);
-        end.await.map_err(backend).map(|_| ())
+            .end(identity.key(), None, &tombstone, TOMBSTONE_TTL);
+        end.await.map_err(store_error).map(|_| ())
     }
 }
 
 #[async_trait]
 impl<S: Store> ts::SessionStore for TowerStore<S> {
-    /// Always under an id drawn for it: after `flush`, the record still names the one that ended.
+    /// Always uses a new id: after `flush`, the record still has the id of the ended session.
     async fn create(&self, record: &mut TheirRecord) -> Result<()> {
         record.data.remove(LOADED);
         for _ in 0..ATTEMPTS {
             record.id = draw_id()?;
             let identity = self.identity(record.id);
-            let Some((ours, ttl)) = self.draft(&identity, &record.data, record.expiry_date)? else {
+            let Some((ours, ttl)) = self.new_record(&identity, &record.data, record.expiry_date)?
+            else {
                 return Ok(());
             };
-            let create = self.store.create(identity.place(), &ours, ttl);
-            if create.await.map_err(backend)? == Created::Created {
-                remember(&mut record.data, ours.revision());
+            let create = self.store.create(identity.key(), &ours, ttl);
+            if create.await.map_err(store_error)? == Created::Created {
+                put_loaded(&mut record.data, ours.revision());
                 return Ok(());
             }
         }
-        Err(Error::Backend(String::from("no free id was found")))
+        Err(Error::Backend(String::from("no unused id was found")))
     }
 
-    /// Puts what changed since the load on top of what is stored now. A session that has ended in the
-    /// meantime stays ended, and that is no error.
+    /// Applies the changes since the load to the stored data. A session that was ended in the meantime stays
+    /// ended, which is not an error.
     async fn save(&self, record: &TheirRecord) -> Result<()> {
         let identity = self.identity(record.id);
         let mut data = record.data.clone();
-        let loaded = recall(&mut data);
+        let loaded = take_loaded(&mut data);
         let difference = Difference::between(loaded.as_ref().map(|(_, base)| base), &data);
         let mut base = match loaded {
             Some(loaded) => loaded,
@@ -155,20 +156,20 @@ impl<S: Store> ts::SessionStore for TowerStore<S> {
                 None => return Ok(()),
             },
         };
-        for _ in 0..REPLAYS {
+        for _ in 0..MAX_RETRIES {
             let (revision, mut merged) = base;
             difference.apply(&mut merged);
-            let Some((ours, ttl)) = self.draft(&identity, &merged, record.expiry_date)? else {
+            let Some((ours, ttl)) = self.new_record(&identity, &merged, record.expiry_date)? else {
                 return self.end(&identity, EndReason::Expired).await;
             };
-            let update = self.store.update(identity.place(), revision, &ours, ttl);
-            match update.await.map_err(backend)? {
+            let update = self.store.update(identity.key(), revision, &ours, ttl);
+            match update.await.map_err(store_error)? {
                 Updated::Conflict(there) => base = (there.revision(), data_of(there.entries())?),
                 Updated::Updated | Updated::Ended(_) | Updated::Missing => return Ok(()),
             }
         }
         Err(Error::Backend(String::from(
-            "too many requests save this session at once",
+            "too many concurrent requests save this session",
         )))
     }
 
@@ -177,7 +178,7 @@ impl<S: Store> ts::SessionStore for TowerStore<S> {
             return Ok(None);
         };
         let mut data = data_of(record.entries())?;
-        remember(&mut data, record.revision());
+        put_loaded(&mut data, record.revision());
         Ok(Some(TheirRecord {
             id: *id,
             data,
@@ -209,8 +210,8 @@ impl<S: Store> fmt::Debug for TowerStore<S> {
     }
 }
 
-/// Writes into a record's data what it is, and at which revision.
-fn remember(data: &mut Data, revision: Revision) {
+/// Adds to a record's data a copy of itself and its revision.
+fn put_loaded(data: &mut Data, revision: Revision) {
     let base: serde_json::Map<String, Value> = data
         .iter()
         .map(|(key, value)| (key.clone(), value.clone()))
@@ -219,8 +220,8 @@ fn remember(data: &mut Data, revision: Revision) {
     data.insert(LOADED.to_owned(), loaded);
 }
 
-/// Takes it out again. `None` if the app has cleared the record since.
-fn recall(data: &mut Data) -> Option<(Revision, Data)> {
+/// Removes what [`put_loaded`] added, and returns it; `None` if the app has cleared the record since.
+fn take_loaded(data: &mut Data) -> Option<(Revision, Data)> {
     let mut loaded = data.remove(LOADED)?;
     let revision = loaded.get("revision")?.as_u64()?;
     let Value::Object(base) = loaded.get_mut("base")?.take() else {
@@ -231,7 +232,7 @@ fn recall(data: &mut Data) -> Option<(Revision, Data)> {
 
 fn draw_id() -> Result<Id> {
     let mut bytes = [0; 16];
-    SystemEntropy.fill(&mut bytes).map_err(failed)?;
+    SystemEntropy.fill(&mut bytes).map_err(backend_error)?;
     Ok(Id(i128::from_le_bytes(bytes)))
 }
 
@@ -263,12 +264,12 @@ fn date(time: Timestamp) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
-fn failed(error: impl fmt::Display) -> Error {
+fn backend_error(error: impl fmt::Display) -> Error {
     Error::Backend(error.to_string())
 }
 
-/// Their error keeps a text alone, so what caused ours is written down here.
-fn backend(error: StoreError) -> Error {
+/// Converts a store error. The error of tower-sessions keeps only a text, so the cause is logged here.
+fn store_error(error: StoreError) -> Error {
     tracing::debug!(
         error = &error as &dyn std::error::Error,
         "store command failed"

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloakroom_core::arrival::{Arrival, MigrationKey as Key};
+use cloakroom_core::migration::{Arrival, MigrationKey as Key};
 use cloakroom_core::{
     Authentication, Entries, Expiry, Realm, SessionId, StoreError, Timestamp, Token, UserId,
 };

@@ -11,7 +11,7 @@ use crate::cookie::CookieConfig;
 
 /// The sessions of another system, which the app used before: for [`Arrivals`](super::Arrivals).
 ///
-/// `cloakroom-tower-sessions` has one for tower-sessions with its Redis store (feature `moving-in`).
+/// `cloakroom-tower-sessions` has one for tower-sessions with its Redis store (feature `migration`).
 ///
 /// ```
 /// use cloakroom::core::{Entries, StoreError};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cloakroom_core::arrival::Arrival;
+use cloakroom_core::migration::Arrival;
 use cloakroom_core::store::{Ended, Loaded};
 use cloakroom_core::{Authentication, EndReason, Entries, SessionId, StoreErrorKind};
 

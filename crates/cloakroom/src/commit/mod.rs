@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloakroom_core::arrival::Arrival;
 use cloakroom_core::change::Replay;
 use cloakroom_core::entries::Entry;
+use cloakroom_core::migration::Arrival;
 use cloakroom_core::store::{Loaded, Touched, Updated};
 use cloakroom_core::{
     Digest, Entries, Limits, Record, Revision, SessionId, StoreError, StoreErrorKind, Timestamp,

@@ -1,6 +1,6 @@
 //! What one commit is to store.
 
-use cloakroom_core::arrival::Arrival;
+use cloakroom_core::migration::Arrival;
 use cloakroom_core::rotation::Secrets;
 use cloakroom_core::{Authentication, Changes, Entries, Limits, SessionId, Timestamp, UserId};
 

@@ -3,7 +3,7 @@
 mod draft;
 mod edits;
 
-use cloakroom_core::arrival::Arrival;
+use cloakroom_core::migration::Arrival;
 use cloakroom_core::{Authentication, Changes, Entries, Expiry, Limits, Record, Timestamp, Token};
 
 use crate::error::{Cause, SessionError};

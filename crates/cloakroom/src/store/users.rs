@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use cloakroom_core::event::{EventBus, SessionEvent, Subscription};
+use cloakroom_core::admin::StoreAdmin;
+use cloakroom_core::bus::{EventBus, Subscription};
+use cloakroom_core::event::SessionEvent;
 use cloakroom_core::index::{Admission, Applicant, UserIndex};
 use cloakroom_core::store::Entered;
 use cloakroom_core::{Record, SessionId, Store, StoreError, StoreErrorKind, Timestamp, UserKey};
@@ -14,6 +16,8 @@ use super::{Answer, Outcome};
 /// is refused as unsupported.
 pub(crate) trait AnyUsers {
     fn has_index(&self) -> bool;
+
+    fn has_admin(&self) -> bool;
 
     fn has_bus(&self) -> bool;
 
@@ -48,6 +52,10 @@ impl<S: Store> AnyUsers for S {
         self.index().is_some()
     }
 
+    fn has_admin(&self) -> bool {
+        self.admin().is_some()
+    }
+
     fn has_bus(&self) -> bool {
         self.bus().is_some()
     }
@@ -78,15 +86,15 @@ impl<S: Store> AnyUsers for S {
     }
 
     fn everything(&self) -> Answer<'_, Vec<SessionId>> {
-        Box::pin(async move { index(self)?.everything().await })
+        Box::pin(async move { admin(self)?.scan_ids().await })
     }
 
     fn epoch(&self) -> Answer<'_, Timestamp> {
-        Box::pin(async move { index(self)?.epoch().await })
+        Box::pin(async move { admin(self)?.revoked_before().await })
     }
 
     fn begin_epoch(&self, at: Timestamp, keep: Duration) -> Answer<'_, ()> {
-        Box::pin(async move { index(self)?.begin_epoch(at, keep).await })
+        Box::pin(async move { admin(self)?.set_revoked_before(at, keep).await })
     }
 
     fn publish<'a>(&'a self, event: &'a SessionEvent) -> Answer<'a, ()> {
@@ -102,6 +110,10 @@ impl<S: Store> AnyUsers for S {
 }
 
 const UNSUPPORTED: StoreError = StoreError::new(StoreErrorKind::Unsupported);
+
+fn admin(store: &impl Store) -> Result<impl StoreAdmin, StoreError> {
+    store.admin().ok_or(UNSUPPORTED)
+}
 
 fn index(store: &impl Store) -> Result<impl UserIndex, StoreError> {
     store.index().ok_or(UNSUPPORTED)

@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use cloakroom_core::arrival::Arrival;
-use cloakroom_core::event::{SessionEvent, Subscription};
+use cloakroom_core::bus::Subscription;
+use cloakroom_core::event::SessionEvent;
+use cloakroom_core::migration::Arrival;
 use cloakroom_core::store::{Ended, Loaded};
 use cloakroom_core::{Authentication, EndReason, SessionId, StoreError, StoreErrorKind, UserId};
 

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use cloakroom_core::arrival::Arrival;
+use cloakroom_core::migration::Arrival;
 use cloakroom_core::{Authentication, Limits, Record, SessionId, UserId};
 
 #[cfg(feature = "devices")]

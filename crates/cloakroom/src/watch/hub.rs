@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cloakroom_core::event::{SessionEvent, Subscription};
+use cloakroom_core::bus::Subscription;
+use cloakroom_core::event::SessionEvent;
 use cloakroom_core::{EndReason, SessionId};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;

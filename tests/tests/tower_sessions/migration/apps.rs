@@ -7,7 +7,7 @@ use axum::extract::Path;
 use axum::routing::get;
 use cloakroom::{Arrivals, CookieConfig, MigrationKey, Predecessor, Session, SessionLayer};
 use cloakroom_redis::RedisStore;
-use cloakroom_tower_sessions::moving_in::TowerSessions;
+use cloakroom_tower_sessions::migration::TowerSessionsRedis;
 use fred::prelude::{ClientLike, Config, Pool};
 use tests::redis::RedisServer;
 use tower_sessions_014::{Expiry, Session as OldSession, SessionManagerLayer, cookie::Key};
@@ -117,14 +117,14 @@ async fn old_get(session: OldSession, Path(key): Path<String>) -> String {
 /// The new app side by side with the legacy app.
 pub(super) async fn side_by_side(redis: &Redis) -> Router {
     let store = redis.store().await;
-    let old = TowerSessions::in_redis(&store);
+    let old = TowerSessionsRedis::in_redis(&store);
     new_app(store, Arrivals::beside(old, key()))
 }
 
 /// The new app after cutover.
 pub(super) async fn cutover(redis: &Redis) -> Router {
     let store = redis.store().await;
-    let old = TowerSessions::in_redis(&store);
+    let old = TowerSessionsRedis::in_redis(&store);
     new_app(store, Arrivals::after(old, key()))
 }
 
@@ -133,8 +133,8 @@ pub(super) fn new_app(store: RedisStore, arrivals: Arrivals) -> Router {
     new_routes().layer(layer.with_arrivals(arrivals).expect("it fits"))
 }
 
-pub(super) fn sealed(store: &RedisStore, seal: &Seal) -> TowerSessions {
-    let old = TowerSessions::in_redis(store);
+pub(super) fn sealed(store: &RedisStore, seal: &Seal) -> TowerSessionsRedis {
+    let old = TowerSessionsRedis::in_redis(store);
     match seal {
         Seal::Plain => old,
         Seal::Signed(key) => old.signed(key.clone()),
@@ -247,10 +247,10 @@ fn the_legacy_cookie_must_have_its_own_name() {
     let redis = Redis::start();
     let store = runtime.block_on(redis.store());
     let named = CookieConfig::named("sid").with_path("/app");
-    let old = TowerSessions::in_redis(&store).with_cookie(named);
+    let old = TowerSessionsRedis::in_redis(&store).with_cookie(named);
     assert_eq!(cookie(&old).name(), "sid");
     let same = CookieConfig::named("id");
-    let old = TowerSessions::in_redis(&store);
+    let old = TowerSessionsRedis::in_redis(&store);
     let layer = SessionLayer::new(store).with_cookie(same).unwrap();
     let refused = layer.with_arrivals(Arrivals::beside(old, key()));
     assert!(refused.unwrap_err().to_string().contains("one cookie"));

@@ -6,7 +6,7 @@ use axum::routing::get;
 use axum_login::{AuthManager, AuthManagerLayerBuilder, AuthSession, AuthnBackend};
 use cloakroom::core::Entries;
 use cloakroom::{Arrivals, SessionLayer, UserId};
-use cloakroom_tower_sessions::{moving_in::TowerSessions, v0_14::BridgeLayer};
+use cloakroom_tower_sessions::{migration::TowerSessionsRedis, v0_14::BridgeLayer};
 use fred::prelude::{ClientLike, Config, Pool};
 use serde::Deserialize;
 use tower::layer::layer_fn;
@@ -85,7 +85,7 @@ async fn axum_login_users_stay_signed_in_and_sign_out_of_both() {
     let redis = Redis::start();
     let old = legacy_app(&redis).await;
     let store = redis.store().await;
-    let predecessor = TowerSessions::in_redis(&store);
+    let predecessor = TowerSessionsRedis::in_redis(&store);
     let arrivals = Arrivals::beside(predecessor, key()).with_user(user_of);
     let layer = SessionLayer::new(store).with_arrivals(arrivals).unwrap();
     let sessions = layer.sessions();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use cloakroom::{Arrivals, Session, SessionLayer};
-use cloakroom_tower_sessions::moving_in::TowerSessions;
+use cloakroom_tower_sessions::migration::TowerSessionsRedis;
 use tower_sessions_014::{Expiry, cookie::Key};
 
 use super::apps::{
@@ -226,7 +226,7 @@ async fn a_slow_request_with_the_legacy_cookie_does_not_replace_a_newer_one() {
         session.id().map_or_else(String::new, |id| id.to_string())
     });
     let store = redis.store().await;
-    let arrivals = Arrivals::beside(TowerSessions::in_redis(&store), key());
+    let arrivals = Arrivals::beside(TowerSessionsRedis::in_redis(&store), key());
     let layer = SessionLayer::new(store).with_arrivals(arrivals).unwrap();
     let new: Router = new_routes().route("/slow", slow).layer(layer);
     let mut late = browser.at(&new);
@@ -264,7 +264,7 @@ async fn use_in_the_new_app_extends_the_legacy_session() {
     let browser = signed_in(&legacy_app(&redis).await).await;
     let key_there = legacy_keys(&redis.0).remove(0);
     let store = redis.store().await;
-    let old = TowerSessions::in_redis(&store).with_inactivity(Duration::from_secs(3600));
+    let old = TowerSessionsRedis::in_redis(&store).with_inactivity(Duration::from_secs(3600));
     let new = new_app(store, Arrivals::beside(old, key()));
     let mut on_new = browser.at(&new);
     assert!(left(&on_new.text("/deadline").await) > 29 * 24 * 3600);

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use cloakroom::{Arrivals, SessionLayer};
-use cloakroom_tower_sessions::moving_in::TowerSessions;
+use cloakroom_tower_sessions::migration::TowerSessionsRedis;
 
 use super::apps::{key, legacy_app, new_routes, signed_in};
 use crate::browser::Browser;
@@ -21,7 +21,7 @@ async fn commands(redis: &Redis, browser: &mut Browser, path: &str) -> Vec<Strin
 
 async fn app(redis: &Redis, last: bool, knows_users: bool) -> Router {
     let store = redis.store().await;
-    let old = TowerSessions::in_redis(&store);
+    let old = TowerSessionsRedis::in_redis(&store);
     let mut arrivals = match last {
         false => Arrivals::beside(old, key()),
         true => Arrivals::after(old, key()),

@@ -3,7 +3,7 @@
 use axum::Router;
 use cloakroom::Arrivals;
 use cloakroom_redis::RedisStore;
-use cloakroom_tower_sessions::moving_in::{Key, TowerSessions};
+use cloakroom_tower_sessions::migration::{Key, TowerSessionsRedis};
 use tests::log::Log;
 
 use super::apps::{
@@ -59,7 +59,7 @@ async fn a_stored_sample_record_migrates() {
 async fn malformed_legacy_cookies_cost_no_command() {
     let redis = Redis::start();
     let store = redis.store().await;
-    let plain = TowerSessions::in_redis(&store);
+    let plain = TowerSessionsRedis::in_redis(&store);
     let signed = plain.clone().signed(Key::generate());
     let private = plain.clone().private(Key::generate());
     let values = [
@@ -164,7 +164,7 @@ async fn without_the_legacy_store_requests_fail_instead_of_being_anonymous() {
         let old = legacy_app(&there).await;
         let (moved, waiting) = (signed_in(&old).await, signed_in(&old).await);
         let old_store = RedisStore::connect(&there.url()).await.unwrap();
-        let predecessor = TowerSessions::in_redis(&old_store);
+        let predecessor = TowerSessionsRedis::in_redis(&old_store);
         let arrivals = match last {
             false => Arrivals::beside(predecessor, key()),
             true => Arrivals::after(predecessor, key()),
@@ -196,7 +196,7 @@ async fn a_failure_to_end_the_legacy_session_is_an_error_response() {
         let (there, here) = (Redis::start(), Redis::start());
         let browser = signed_in(&legacy_app(&there).await).await;
         let old_store = RedisStore::connect(&there.url()).await.unwrap();
-        let old = TowerSessions::in_redis(&old_store);
+        let old = TowerSessionsRedis::in_redis(&old_store);
         let new = new_app(here.store().await, Arrivals::beside(old, key()));
         let mut on_new = browser.at(&new);
         assert_eq!(on_new.text("/who").await, "ada");

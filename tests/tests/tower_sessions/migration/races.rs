@@ -1,10 +1,10 @@
 //! Races of two requests, step by step.
 
 use axum::Router;
-use cloakroom::core::{Entries, Timestamp, UserIndex};
+use cloakroom::core::{Entries, StoreAdmin, Timestamp};
 use cloakroom::{Arrivals, Rotation, SessionLayer, SessionLimit, Sessions, UserId, minutes};
 use cloakroom_redis::RedisStore;
-use cloakroom_tower_sessions::moving_in::TowerSessions;
+use cloakroom_tower_sessions::migration::TowerSessionsRedis;
 use tests::faulty_store::{CountingStore, Fault, Gate, Verb};
 
 use super::apps::{
@@ -24,7 +24,7 @@ fn user_of(entries: &Entries) -> Option<UserId> {
 /// A server of either phase, on a store that can be held.
 async fn server(redis: &Redis, last: bool) -> (Router, Faulty, Sessions) {
     let inner = redis.store().await;
-    let old = TowerSessions::in_redis(&inner);
+    let old = TowerSessionsRedis::in_redis(&inner);
     let arrivals = match last {
         false => Arrivals::beside(old, key()),
         true => Arrivals::after(old, key()),
@@ -167,7 +167,7 @@ async fn a_token_derived_from_a_legacy_cookie_does_not_rotate() {
     let browser = signed_in(&legacy_app(&redis).await).await;
     let store = redis.store().await;
     let clock = cloakroom::core::ManualClock::at(Timestamp::from(std::time::SystemTime::now()));
-    let old = TowerSessions::in_redis(&store);
+    let old = TowerSessionsRedis::in_redis(&store);
     let layer = SessionLayer::new(store)
         .with_clock(clock.clone())
         .with_rotation(Rotation::every(minutes(15)))
@@ -197,7 +197,7 @@ async fn sessions_from_before_revoke_everyone_do_not_migrate() {
     assert_eq!(moved.text("/who").await, "ada");
     let store = redis.store().await;
     let hour_ago = std::time::SystemTime::now() - minutes(60);
-    let begun = UserIndex::begin_epoch(&store, hour_ago.into(), minutes(60));
+    let begun = StoreAdmin::set_revoked_before(&store, hour_ago.into(), minutes(60));
     begun.await.unwrap();
     // A server that has not read the revocation time yet.
     let new = side_by_side(&redis).await;
@@ -211,7 +211,7 @@ async fn evicting_a_migrated_session_ends_its_legacy_session() {
     let old = legacy_app(&redis).await;
     let browser = signed_in(&old).await;
     let store = redis.store().await;
-    let predecessor = TowerSessions::in_redis(&store);
+    let predecessor = TowerSessionsRedis::in_redis(&store);
     let arrivals = Arrivals::beside(predecessor, key()).with_user(user_of);
     let layer = SessionLayer::new(store)
         .with_session_limit(SessionLimit::end_oldest(1))
@@ -227,7 +227,7 @@ async fn evicting_a_migrated_session_ends_its_legacy_session() {
     assert_eq!(another.with_only(NEW).text("/who").await, "ada");
     let plain = new_app(
         redis.store().await,
-        Arrivals::after(TowerSessions::in_redis(&redis.store().await), key()),
+        Arrivals::after(TowerSessionsRedis::in_redis(&redis.store().await), key()),
     );
     assert_eq!(moved.at(&plain).text("/who").await, "nobody");
 }

@@ -2,7 +2,7 @@
 
 use cloakroom::{Arrivals, days};
 use cloakroom_redis::RedisStore;
-use cloakroom_tower_sessions::moving_in::TowerSessions;
+use cloakroom_tower_sessions::migration::TowerSessionsRedis;
 use tokio::task::JoinSet;
 
 use super::apps::{key, legacy_app, new_app, signed_in};
@@ -31,7 +31,7 @@ async fn the_documented_rights_suffice_for_merged_commands() {
     let old = legacy_app(&redis).await;
     let builder = RedisStore::builder(redis.url()).with_username("shop");
     let store = builder.with_password("password").connect().await.unwrap();
-    let theirs = TowerSessions::in_redis(&store);
+    let theirs = TowerSessionsRedis::in_redis(&store);
     for theirs in [theirs.clone().with_inactivity(days(14)), theirs] {
         let new = new_app(store.clone(), Arrivals::beside(theirs, key()));
         let mut visits = JoinSet::new();

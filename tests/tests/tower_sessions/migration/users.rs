@@ -3,7 +3,7 @@
 use axum::Router;
 use cloakroom::core::Entries;
 use cloakroom::{Arrivals, EndedBy, SessionLayer, Sessions, UserId, minutes};
-use cloakroom_tower_sessions::moving_in::TowerSessions;
+use cloakroom_tower_sessions::migration::TowerSessionsRedis;
 
 use super::apps::{LEGACY, forget_tombstones, key, legacy_app, legacy_keys, new_routes, signed_in};
 use crate::servers::Redis;
@@ -15,7 +15,7 @@ fn user_of(entries: &Entries) -> Option<UserId> {
 
 async fn new(redis: &Redis) -> (Router, Sessions) {
     let store = redis.store().await;
-    let old = TowerSessions::in_redis(&store);
+    let old = TowerSessionsRedis::in_redis(&store);
     let arrivals = Arrivals::beside(old, key()).with_user(user_of);
     let layer = SessionLayer::new(store)
         .with_arrivals(arrivals)

@@ -256,8 +256,8 @@ async fn the_documented_rights_suffice() {
     assert_eq!(layer.sessions().count("ada").await.expect("it counts"), 1);
     browser.request(sign_out).await;
     next(&mut events).await;
-    let index = store.index().expect("it has one");
-    let everything = cloakroom::core::UserIndex::everything(&index);
+    let admin = store.admin().expect("it has one");
+    let everything = cloakroom::core::StoreAdmin::scan_ids(&admin);
     assert_eq!(everything.await.expect("it may").len(), 1, "the tombstone");
 }
 

@@ -1,9 +1,8 @@
-//! What every store with an index must do when a session begins for a user.
+//! The tests of [`Store::enter`]: creating a session of a user.
 
 use std::time::Duration;
 
-use super::index::{entered, new_user};
-use super::{LONG, Subject, load, numbered, sample, tombstone_of};
+use super::fixtures::{LONG, Subject, entered, load, new_user, numbered, sample, tombstone_of};
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::event::SessionEvent;
 use crate::id::SessionId;
@@ -14,21 +13,21 @@ use crate::user::UserKey;
 
 pub(super) async fn all(subject: &impl Subject) {
     let store = &subject.store().await;
-    it_is_entered_and_stored(store).await;
-    what_is_there_stays(store).await;
-    what_is_over_is_ended_first(store).await;
+    it_is_indexed_and_stored(store).await;
+    nothing_is_overwritten(store).await;
+    evicted_sessions_end_first(store).await;
     a_full_index_stores_nothing(store).await;
-    only_others_are_looked_at(store).await;
+    a_sample_contains_other_ids_only(store).await;
 }
 
-/// A session that begins for a user.
-struct Guest {
+/// A session of a user, to be created.
+struct NewSession {
     id: SessionId,
     record: Record,
     applicant: Applicant,
 }
 
-fn guest(number: u32, limit: Option<Limit>) -> Guest {
+fn new_session(number: u32, limit: Option<Limit>) -> NewSession {
     let (id, record) = sample(numbered(number));
     let applicant = Applicant {
         id,
@@ -38,47 +37,56 @@ fn guest(number: u32, limit: Option<Limit>) -> Guest {
         replaces: None,
         dead: Vec::new(),
     };
-    Guest {
+    NewSession {
         id,
         record,
         applicant,
     }
 }
 
-async fn enter(store: &impl Store, user: &UserKey, guest: &Guest) -> Entered {
-    let event = SessionEvent::Created { id: guest.id };
-    let entered = store.enter(user, &guest.applicant, &guest.record, LONG, Some(&event));
-    entered.await.expect("enter answers")
+async fn enter(store: &impl Store, user: &UserKey, session: &NewSession) -> Entered {
+    let event = SessionEvent::Created { id: session.id };
+    let entered = store.enter(
+        user,
+        &session.applicant,
+        &session.record,
+        LONG,
+        Some(&event),
+    );
+    entered.await.expect("enter succeeds")
 }
 
-async fn is_entered(store: &impl Store, user: &UserKey, id: SessionId) -> bool {
-    let index = store.index().expect("the store keeps an index");
+async fn is_indexed(store: &impl Store, user: &UserKey, id: SessionId) -> bool {
+    let index = store.index().expect("the store has a user index");
     entered(&index, user).await.contains(&id)
 }
 
-async fn it_is_entered_and_stored(store: &impl Store) {
+async fn it_is_indexed_and_stored(store: &impl Store) {
     let user = new_user();
     for number in 0..3 {
-        let guest = guest(number, None);
-        let entered = enter(store, &user, &guest).await;
+        let session = new_session(number, None);
+        let entered = enter(store, &user, &session).await;
         assert!(matches!(entered, Entered::Created { .. }), "{entered:?}");
-        assert!(is_entered(store, &user, guest.id).await);
-        assert_eq!(load(store, guest.id).await, Loaded::Record(guest.record));
+        assert!(is_indexed(store, &user, session.id).await);
+        assert_eq!(
+            load(store, session.id).await,
+            Loaded::Record(session.record)
+        );
     }
 }
 
-async fn what_is_there_stays(store: &impl Store) {
+async fn nothing_is_overwritten(store: &impl Store) {
     let user = new_user();
-    let (first, second) = (guest(1, None), guest(2, None));
-    let stone = tombstone_of(&first.record);
-    let ended = store.end(first.id, None, &stone, LONG).await;
-    ended.expect("end answers");
+    let (first, second) = (new_session(1, None), new_session(2, None));
+    let tombstone = tombstone_of(&first.record);
+    let ended = store.end(first.id, None, &tombstone, LONG).await;
+    ended.expect("end succeeds");
     assert_eq!(enter(store, &user, &first).await, Entered::Collision);
-    assert_eq!(load(store, first.id).await, Loaded::Tombstone(stone));
+    assert_eq!(load(store, first.id).await, Loaded::Tombstone(tombstone));
 
     enter(store, &user, &second).await;
-    let again = Guest {
-        record: guest(3, None).record,
+    let again = NewSession {
+        record: new_session(3, None).record,
         ..second
     };
     assert_eq!(enter(store, &user, &again).await, Entered::Collision);
@@ -86,19 +94,19 @@ async fn what_is_there_stays(store: &impl Store) {
     assert_eq!(there, Loaded::Record(second.record));
 }
 
-async fn what_is_over_is_ended_first(store: &impl Store) {
+async fn evicted_sessions_end_first(store: &impl Store) {
     let user = new_user();
     let limit = Some(Limit {
         most: 1,
         make_room: true,
     });
-    let (first, second) = (guest(1, limit), guest(2, limit));
+    let (first, second) = (new_session(1, limit), new_session(2, limit));
     enter(store, &user, &first).await;
     match enter(store, &user, &second).await {
         Entered::Over { over, .. } => assert_eq!(over, [first.id]),
         other => panic!("{other:?}"),
     }
-    assert!(is_entered(store, &user, second.id).await);
+    assert!(is_indexed(store, &user, second.id).await);
     assert_eq!(load(store, second.id).await, Loaded::Nothing);
 }
 
@@ -108,32 +116,32 @@ async fn a_full_index_stores_nothing(store: &impl Store) {
         most: 1,
         make_room: false,
     });
-    let (first, second) = (guest(1, limit), guest(2, limit));
+    let (first, second) = (new_session(1, limit), new_session(2, limit));
     enter(store, &user, &first).await;
     let entered = enter(store, &user, &second).await;
     assert_eq!(entered, Entered::Full(vec![first.id]));
-    assert!(!is_entered(store, &user, second.id).await);
+    assert!(!is_indexed(store, &user, second.id).await);
     assert_eq!(load(store, second.id).await, Loaded::Nothing);
 }
 
-/// A session that moves in has an id as old as the move.
-async fn only_others_are_looked_at(store: &impl Store) {
+/// The id of a migrated session is as old as the start of the migration, so it may be old at creation.
+async fn a_sample_contains_other_ids_only(store: &impl Store) {
     let user = new_user();
-    let mut old = guest(1, None);
+    let mut old = new_session(1, None);
     old.applicant.now = later(old.applicant.now);
     match enter(store, &user, &old).await {
         Entered::Created { sample, .. } => assert_eq!(sample, []),
         other => panic!("{other:?}"),
     }
-    let mut next = guest(2, None);
+    let mut next = new_session(2, None);
     next.applicant.now = later(next.applicant.now);
     match enter(store, &user, &next).await {
         Entered::Created { sample, .. } => assert_eq!(sample, [old.id]),
         other => panic!("{other:?}"),
     }
-    let index = store.index().expect("the store keeps an index");
+    let index = store.index().expect("the store has a user index");
     let forgotten = index.forget(&user, &[old.id, next.id]).await;
-    forgotten.expect("forget answers");
+    forgotten.expect("forget succeeds");
 }
 
 fn later(now: Timestamp) -> Timestamp {

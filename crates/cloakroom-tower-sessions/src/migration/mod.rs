@@ -1,25 +1,25 @@
-//! Live sessions of tower-sessions with its Redis store move in.
+//! Migrates live sessions of tower-sessions from its Redis store.
 //!
 //! ```no_run
 //! use cloakroom::{Arrivals, CookieConfig, MigrationKey, SessionLayer};
 //! use cloakroom_redis::RedisStore;
-//! use cloakroom_tower_sessions::moving_in::TowerSessions;
+//! use cloakroom_tower_sessions::migration::TowerSessionsRedis;
 //!
 //! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
 //! let store = RedisStore::connect("redis://127.0.0.1").await?;
 //! let key = MigrationKey::new(std::env::var("MIGRATION_KEY")?, 1_795_478_400)?;
 //!
-//! // First, beside the old version; once that is gone, `Arrivals::after`.
-//! let arrivals = Arrivals::beside(TowerSessions::in_redis(&store), key);
+//! // While the old version is running. Once it is gone, `Arrivals::after`.
+//! let arrivals = Arrivals::beside(TowerSessionsRedis::in_redis(&store), key);
 //! let sessions = SessionLayer::new(store).with_arrivals(arrivals)?;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! `docs/moving-in.md` in the repository leads through a move.
+//! The guide `docs/moving-in.md` in the repository describes a migration step by step.
 
+mod cookie;
 mod id;
-mod old_cookie;
 mod record;
 
 use std::time::Duration;
@@ -27,75 +27,75 @@ use std::time::Duration;
 use cloakroom::{CookieConfig, OldEnded, OldId, OldSession, Predecessor, SameSite};
 use cloakroom_core::{StoreError, StoreErrorKind};
 use cloakroom_redis::{ForeignKeys, RedisStore};
-pub use cookie::Key;
 
-use self::old_cookie::Seal;
+use self::cookie::Protection;
 
-/// The sessions of tower-sessions 0.14 with `tower-sessions-redis-store`.
+pub use ::cookie::Key;
+
+/// The legacy store: sessions of tower-sessions 0.14 in `tower-sessions-redis-store`.
 ///
-/// Set here what the old version sets with `SessionManagerLayer`.
+/// Set the same options here that the old version sets on `SessionManagerLayer`.
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct TowerSessions {
+pub struct TowerSessionsRedis {
     keys: ForeignKeys,
     cookie: CookieConfig,
-    seal: Seal,
+    protection: Protection,
     idle: Option<Duration>,
 }
 
-impl TowerSessions {
-    /// The old sessions in the Redis of this store: the same server and database, in which
-    /// tower-sessions keeps each under its bare id. If they lie elsewhere, make another
-    /// [`RedisStore`] for there.
+impl TowerSessionsRedis {
+    /// Reads the legacy sessions from the server and database of this store. tower-sessions keeps each under
+    /// its id, without a prefix. If they are in another Redis, pass a [`RedisStore`] that is connected to it.
     pub fn in_redis(store: &RedisStore) -> Self {
         Self {
             keys: store.foreign_keys(),
             cookie: CookieConfig::named("id").with_same_site(SameSite::Strict),
-            seal: Seal::Plain,
+            protection: Protection::Plain,
             idle: None,
         }
     }
 
-    /// The old cookie, as the old version sets it: `with_name`, `with_path`, `with_domain`,
-    /// `with_secure`. Default: `id`, `Secure`, `SameSite=Strict`, `Path=/`. Name, path and domain
-    /// count: with others, browsers would not remove it.
+    /// Sets the cookie of the old version: its `with_name`, `with_path`, `with_domain` and `with_secure`. The
+    /// default is `id`, `Secure`, `SameSite=Strict`, `Path=/`. Name, path and domain must be the same, or
+    /// browsers do not remove the legacy cookie.
     pub fn with_cookie(mut self, cookie: CookieConfig) -> Self {
         self.cookie = cookie;
         self
     }
 
-    /// The old version signs its cookie: `with_signed(key)`. Unsigned ones are nothing then.
+    /// Verifies the legacy cookie, which the old version signs using `with_signed(key)`. Unsigned cookies are
+    /// ignored.
     pub fn signed(mut self, key: Key) -> Self {
-        self.seal = Seal::Signed(key);
+        self.protection = Protection::Signed(key);
         self
     }
 
-    /// The old version encrypts its cookie: `with_private(key)`.
+    /// Decrypts the legacy cookie, which the old version encrypts using `with_private(key)`.
     pub fn private(mut self, key: Key) -> Self {
-        self.seal = Seal::Private(key);
+        self.protection = Protection::Private(key);
         self
     }
 
-    /// Old sessions live on by being used: `with_expiry(Expiry::OnInactivity(…))`; for
-    /// `Expiry::OnSessionEnd`, and where nothing was set, that is two weeks. While both versions run,
-    /// use of a moved session keeps the old one alive for this long, and it lives on here by the
-    /// layer's rule.
+    /// Sets the idle timeout of legacy sessions, for an old version with
+    /// `with_expiry(Expiry::OnInactivity(…))`. With `Expiry::OnSessionEnd`, and by default, tower-sessions uses
+    /// two weeks. While both versions run, using a migrated session extends the TTL of the legacy session to
+    /// this time; the migrated session itself has the layer's timeouts.
     ///
-    /// Without this, as for `Expiry::AtDateTime`, every session ends when its old record says, on
-    /// both sides.
+    /// By default, as for `Expiry::AtDateTime`, both sessions end at the time in the legacy record.
     pub fn with_inactivity(mut self, idle: Duration) -> Self {
         self.idle = Some(idle);
         self
     }
 }
 
-impl Predecessor for TowerSessions {
+impl Predecessor for TowerSessionsRedis {
     fn cookie(&self) -> &CookieConfig {
         &self.cookie
     }
 
     fn open(&self, value: &str) -> Option<OldId> {
-        let id = self.seal.open(self.cookie.name(), value)?;
+        let id = self.protection.open(self.cookie.name(), value)?;
         id::parse(&id).map(OldId::new)
     }
 
@@ -117,14 +117,16 @@ impl Predecessor for TowerSessions {
     }
 
     async fn end(&self, id: &OldId) -> Result<OldEnded, StoreError> {
-        match self.keys.remove(&key_of(id)?).await? {
-            true => Ok(OldEnded::Ended),
-            false => Ok(OldEnded::Missing),
-        }
+        let was_there = self.keys.remove(&key_of(id)?).await?;
+        Ok(if was_there {
+            OldEnded::Ended
+        } else {
+            OldEnded::Missing
+        })
     }
 }
 
-/// Under what an old session stands.
+/// Returns the Redis key of a legacy session.
 fn key_of(id: &OldId) -> Result<String, StoreError> {
     id::encode(id.as_bytes()).ok_or_else(|| StoreError::new(StoreErrorKind::Refused))
 }

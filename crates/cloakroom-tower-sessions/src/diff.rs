@@ -1,4 +1,5 @@
-//! What a request did to its data, entry by entry, so that it lands on what others have saved.
+//! The difference between two states of a session's data, entry by entry, so that it can be applied to data
+//! that other requests have changed.
 
 use std::collections::HashMap;
 
@@ -7,19 +8,20 @@ use serde_json::Value;
 /// The data of a tower-sessions record.
 pub(crate) type Data = HashMap<String, Value>;
 
-/// What became of the data since it was loaded.
+/// The changes to the data since it was loaded.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Difference {
-    /// Nothing of what was there counts any more, whatever it was.
+    /// Whether all entries that were there are removed.
     pub(crate) clears: bool,
-    /// Entries that are new, or have another value.
+    /// Entries that are new or have another value.
     pub(crate) set: Data,
-    /// Entries that are gone.
+    /// Keys of removed entries.
     pub(crate) removed: Vec<String>,
 }
 
 impl Difference {
-    /// From `base`, what was loaded, to `data`. Without a base it was cleared unseen.
+    /// Computes the changes from `base`, the loaded data, to `data`. Without a base, the data was cleared
+    /// without being loaded.
     pub(crate) fn between(base: Option<&Data>, data: &Data) -> Self {
         let Some(base) = base else {
             return Self {
@@ -37,7 +39,7 @@ impl Difference {
         }
     }
 
-    /// The same change, to data that others may have changed.
+    /// Applies the changes to data that other requests may have changed.
     pub(crate) fn apply(&self, data: &mut Data) {
         if self.clears {
             data.clear();
@@ -63,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn two_who_change_different_entries_both_land() {
+    fn changes_of_different_entries_are_merged() {
         let base = data(&[("a", 1), ("b", 1), ("c", 1)]);
         let mut stored = data(&[("a", 2), ("b", 1), ("c", 1), ("d", 1)]);
         let mine = data(&[("a", 1), ("b", 2), ("e", 1)]);
@@ -72,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn who_cleared_unseen_leaves_nothing_but_its_own() {
+    fn data_cleared_without_a_load_replaces_everything() {
         let mut stored = data(&[("a", 1)]);
         Difference::between(None, &data(&[("b", 1)])).apply(&mut stored);
         assert_eq!(stored, data(&[("b", 1)]));

@@ -1,4 +1,4 @@
-//! What can go wrong in a store.
+//! The error of a store.
 
 use std::error::Error;
 use std::fmt;
@@ -6,44 +6,44 @@ use std::sync::Arc;
 
 use crate::codec::CodecError;
 
-/// A store could not do what it was asked.
+/// A store command failed.
 #[derive(Clone, Debug)]
 pub struct StoreError {
     kind: StoreErrorKind,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
-/// What is known after a [`StoreError`].
+/// The kind of a [`StoreError`]: what is known about the failed command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
-    /// The store cannot be reached or is not ready, and the command was not carried out.
+    /// The store cannot be reached or is not ready. The command was not executed.
     Unavailable,
-    /// The command may or may not have been carried out: its answer was lost or came too late.
+    /// The command may or may not have been executed: its response was lost or came too late.
     OutcomeUnknown,
-    /// The command was carried out, and stands; but fewer replicas than asked for were known to have
-    /// it in time, so that a failover may lose it.
+    /// The command was executed and its effect remains, but fewer replicas than required acknowledged it in
+    /// time. A failover may lose it.
     NotReplicated,
-    /// The store has no memory left for the write, which was not carried out.
+    /// The store has no memory left for the write, which was not executed.
     OutOfMemory,
-    /// The store refused the command, which was not carried out: rights, wrong configuration.
+    /// The store refused the command, which was not executed: missing permissions or wrong configuration.
     Refused,
-    /// What is stored cannot be read.
+    /// A stored value cannot be decoded.
     Unreadable,
-    /// What is stored is of a format that a newer release of this crate writes.
+    /// A stored value has a format that only a newer release of this crate reads.
     NewerFormat,
-    /// The store has no index of users, or no bus for events.
+    /// The store does not support the operation: it has no user index or no event bus, for instance.
     Unsupported,
 }
 
 impl StoreError {
-    /// An error of this kind, without a cause.
+    /// Creates an error without a source.
     #[must_use]
     pub const fn new(kind: StoreErrorKind) -> Self {
         Self { kind, source: None }
     }
 
-    /// An error of this kind, and what caused it.
+    /// Creates an error with the error that caused it.
     pub fn with_source(
         kind: StoreErrorKind,
         source: impl Into<Box<dyn Error + Send + Sync>>,
@@ -54,7 +54,7 @@ impl StoreError {
         }
     }
 
-    /// What is known after the error.
+    /// Returns the kind of the error.
     #[must_use]
     pub const fn kind(&self) -> StoreErrorKind {
         self.kind
@@ -66,16 +66,16 @@ impl fmt::Display for StoreError {
         f.write_str(match self.kind {
             StoreErrorKind::Unavailable => "the session store cannot be reached",
             StoreErrorKind::OutcomeUnknown => {
-                "the session store did not answer in time; the command may have been carried out"
+                "the session store did not respond in time; the command may have been executed"
             }
             StoreErrorKind::NotReplicated => {
-                "the session store carried the command out, on fewer replicas than asked for"
+                "the session store executed the command on fewer replicas than required"
             }
             StoreErrorKind::OutOfMemory => "the session store is out of memory",
             StoreErrorKind::Refused => "the session store refused the command",
-            StoreErrorKind::Unreadable => "a stored session cannot be read",
-            StoreErrorKind::NewerFormat => "a stored session is of a newer format",
-            StoreErrorKind::Unsupported => "the session store keeps no index of users",
+            StoreErrorKind::Unreadable => "a stored session cannot be decoded",
+            StoreErrorKind::NewerFormat => "a stored session has a newer format",
+            StoreErrorKind::Unsupported => "the session store does not support this operation",
         })
     }
 }

@@ -1,16 +1,16 @@
-//! Randomness, read in one place.
+//! Random bytes, and the trait through which they are read.
 
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-/// Where random bytes come from. A seam: a test can let it fail, and see the request refused.
+/// A source of random bytes. Tests can replace it with one that fails.
 pub trait Entropy: Send + Sync + fmt::Debug + 'static {
     /// Fills `bytes` from a cryptographically secure generator.
     ///
     /// # Errors
     ///
-    /// When the generator fails. Callers must give up then: there is no fallback.
+    /// If the generator fails. Callers must then fail too: there is no fallback.
     fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError>;
 }
 
@@ -20,7 +20,7 @@ impl<E: Entropy + ?Sized> Entropy for Arc<E> {
     }
 }
 
-/// The operating system's generator (ASVS 5.0, 11.5.1).
+/// The operating system's random number generator (ASVS 5.0, 11.5.1).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemEntropy;
 
@@ -30,12 +30,12 @@ impl Entropy for SystemEntropy {
     }
 }
 
-/// The system's random number generator failed, so no identifier can be issued.
+/// The random number generator failed, so no id or secret can be issued.
 #[derive(Clone, Debug)]
 pub struct EntropyError(Arc<dyn Error + Send + Sync>);
 
 impl EntropyError {
-    /// Wraps the generator's own error.
+    /// Wraps the error of the generator.
     pub fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(source.into().into())
     }

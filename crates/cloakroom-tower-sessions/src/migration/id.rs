@@ -1,12 +1,12 @@
-//! The ids of tower-sessions: sixteen bytes, written as 22 characters of base64url.
+//! Session ids of tower-sessions: sixteen bytes, encoded as 22 characters of base64url.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// The length of a written id.
+/// The length of an encoded id, in characters.
 pub(super) const LEN: usize = 22;
 
-/// Reads an id: what is not written as tower-sessions writes it is none.
+/// Decodes an id; `None` if the text is not exactly what tower-sessions writes.
 pub(super) fn parse(text: &str) -> Option<[u8; 16]> {
     if text.len() != LEN {
         return None;
@@ -14,7 +14,7 @@ pub(super) fn parse(text: &str) -> Option<[u8; 16]> {
     URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
 }
 
-/// Writes an id, if it is one. The text is also the key of its record.
+/// Encodes an id; `None` if it does not have sixteen bytes. The text is also the Redis key of the record.
 pub(super) fn encode(id: &[u8]) -> Option<String> {
     (id.len() == 16).then(|| URL_SAFE_NO_PAD.encode(id))
 }
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_read_as_they_are_written_and_not_else() {
+    fn ids_are_decoded_in_one_form_only() {
         let text = "ym_E7kU3pmZtCkc1hePo1Q";
         assert_eq!(encode(&parse(text).unwrap()).as_deref(), Some(text));
         for other in [

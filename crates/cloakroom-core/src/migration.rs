@@ -1,5 +1,5 @@
-//! Sessions that move in from another system: the token that follows from the old id, and what a moved
-//! session's record tells of where it came from. Pure: nothing here is read or written.
+//! Sessions that are migrated from a legacy store: how their token is derived from the legacy id, and what
+//! their record says about their origin. No I/O is done here.
 
 use std::fmt;
 
@@ -14,20 +14,20 @@ use crate::entries::Entries;
 use crate::id::SessionId;
 use crate::token::{Realm, Token};
 
-/// The secret from which all servers make the same token of the same old id; and the moment when the
-/// move began, which the ids of moved sessions show as theirs.
+/// The secret with which all servers derive the same token from the same legacy id, and the time at which
+/// the migration started, which is the creation time in the ids of migrated sessions.
 ///
-/// Nobody without the key arrives at the token: also not who reads old ids in the old store.
+/// The token cannot be derived without the key, not even by somebody who can read the legacy store.
 ///
 /// ```
-/// use cloakroom_core::{Realm, Timestamp, arrival::MigrationKey};
+/// use cloakroom_core::{Realm, Timestamp, migration::MigrationKey};
 ///
 /// let secret = b"at least 32 bytes, for instance from: openssl rand -base64 32";
-/// let key = MigrationKey::new(secret, Timestamp::from_millis(1_795_478_400_000)).expect("it is long");
+/// let key = MigrationKey::new(secret, Timestamp::from_millis(1_795_478_400_000)).expect("it is long enough");
 /// let realm = Realm::new("shop");
 /// assert_eq!(
-///     key.token(&realm, b"an old id").encode(),
-///     key.token(&realm, b"an old id").encode(),
+///     key.token(&realm, b"a legacy id").encode(),
+///     key.token(&realm, b"a legacy id").encode(),
 /// );
 /// assert!(MigrationKey::new(b"too short", Timestamp::from_millis(0)).is_none());
 /// ```
@@ -38,10 +38,10 @@ pub struct MigrationKey {
 }
 
 impl MigrationKey {
-    /// The shortest secret that is taken, in bytes.
+    /// The shortest secret that is accepted, in bytes.
     pub const SHORTEST: usize = 32;
 
-    /// A key from a secret of at least 32 bytes; `None` if it is shorter.
+    /// Creates a key from a secret of at least 32 bytes; `None` if it is shorter.
     #[must_use]
     pub fn new(secret: impl AsRef<[u8]>, since: Timestamp) -> Option<Self> {
         let secret = secret.as_ref();
@@ -51,47 +51,48 @@ impl MigrationKey {
         })
     }
 
-    /// When the move began.
+    /// Returns when the migration started.
     #[must_use]
     pub const fn since(&self) -> Timestamp {
         self.since
     }
 
-    /// Whether an id can be one of a moved session.
+    /// Returns whether an id may be that of a migrated session, by its creation time.
     #[must_use]
     pub fn may_have_made(&self, id: SessionId) -> bool {
         id.created_at() == self.since
     }
 
-    /// The token of the session that takes the place of an old one (HMAC-SHA256).
+    /// Derives the token of the session that replaces a legacy session, with HMAC-SHA256.
     #[must_use]
-    pub fn token(&self, realm: &Realm, old: &[u8]) -> Token {
-        let moment = self.since.as_millis().to_be_bytes();
-        let bytes = self.hash(b"token", &[realm.name().as_bytes(), &moment, old]);
+    pub fn token(&self, realm: &Realm, legacy_id: &[u8]) -> Token {
+        let since = self.since.as_millis().to_be_bytes();
+        let bytes = self.hash(b"token", &[realm.name().as_bytes(), &since, legacy_id]);
         Token::derived(self.since, &bytes)
     }
 
-    /// The old id, so that a record may hold it: nobody reads it without the key.
+    /// Encrypts a legacy id, so that a record can hold it.
     #[must_use]
-    pub fn seal(&self, id: SessionId, old: &[u8]) -> String {
-        URL_SAFE_NO_PAD.encode(self.masked(id, old))
+    pub fn seal(&self, id: SessionId, legacy_id: &[u8]) -> String {
+        URL_SAFE_NO_PAD.encode(self.apply_key_stream(id, legacy_id))
     }
 
-    /// The old id of a moved session; `None` if another key has sealed it, or nobody.
+    /// Decrypts the legacy id of a migrated session; `None` if it was not encrypted with this key.
     #[must_use]
     pub fn open(&self, realm: &Realm, id: SessionId, sealed: &str) -> Option<Vec<u8>> {
-        let old = self.masked(id, &URL_SAFE_NO_PAD.decode(sealed).ok()?);
-        (self.token(realm, &old).id() == id).then_some(old)
+        let legacy_id = self.apply_key_stream(id, &URL_SAFE_NO_PAD.decode(sealed).ok()?);
+        (self.token(realm, &legacy_id).id() == id).then_some(legacy_id)
     }
 
-    /// A session has one old id, so each mask is used for one text only.
-    fn masked(&self, id: SessionId, text: &[u8]) -> Vec<u8> {
-        let mut masked = Vec::with_capacity(text.len());
+    /// Encrypts or decrypts by XOR with an HMAC-SHA256 key stream. A session has one legacy id, so each key
+    /// stream is used for one text only.
+    fn apply_key_stream(&self, id: SessionId, text: &[u8]) -> Vec<u8> {
+        let mut output = Vec::with_capacity(text.len());
         for (block, bytes) in (0_u64..).zip(text.chunks(32)) {
-            let mask = self.hash(b"seal", &[id.as_bytes(), &block.to_be_bytes()]);
-            masked.extend(bytes.iter().zip(mask).map(|(byte, mask)| byte ^ mask));
+            let key_stream = self.hash(b"seal", &[id.as_bytes(), &block.to_be_bytes()]);
+            output.extend(bytes.iter().zip(key_stream).map(|(byte, key)| byte ^ key));
         }
-        masked
+        output
     }
 
     fn hash(&self, purpose: &[u8], parts: &[&[u8]]) -> [u8; 32] {
@@ -99,7 +100,7 @@ impl MigrationKey {
             Hmac::<Sha256>::new_from_slice(&self.secret).expect("HMAC takes keys of any length");
         hmac.update(b"cloakroom/arrival/1\0");
         for part in [&[purpose], parts].concat() {
-            // The length first, so that no two lists of parts read alike.
+            // The length comes first, so that two different lists of parts never hash the same bytes.
             hmac.update(&(part.len() as u64).to_be_bytes());
             hmac.update(part);
         }
@@ -115,7 +116,7 @@ impl fmt::Debug for MigrationKey {
     }
 }
 
-/// What a moved session's record tells of its move.
+/// The migration of a session, as its record holds it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arrival {
     at: u64,
@@ -124,10 +125,10 @@ pub struct Arrival {
 }
 
 impl Arrival {
-    /// Where it stands among the entries.
+    /// The reserved key under which it is stored among the entries.
     pub const KEY: &'static str = "$arrival";
 
-    /// A move at this moment, from an old session that nobody needs to look after.
+    /// Creates the mark of a session that was migrated at `now`, without a link to its legacy session.
     #[must_use]
     pub const fn at(now: Timestamp) -> Self {
         Self {
@@ -136,7 +137,7 @@ impl Arrival {
         }
     }
 
-    /// The same, from an old session that lives on beside: its id, [sealed](MigrationKey::seal).
+    /// Links the mark to a legacy session that still exists, by its [encrypted](MigrationKey::seal) id.
     #[must_use]
     pub fn beside(self, sealed: String) -> Self {
         Self {
@@ -145,37 +146,34 @@ impl Arrival {
         }
     }
 
-    /// The same, once the old session need not be looked after any more.
+    /// Removes the link to the legacy session.
     #[must_use]
     pub fn settled(self) -> Self {
         Self { from: None, ..self }
     }
 
-    /// The old session that lives on beside, sealed.
+    /// Returns the encrypted id of the linked legacy session, if there is one.
     #[must_use]
     pub fn from(&self) -> Option<&str> {
         self.from.as_deref()
     }
 
-    /// The move of a session with these entries. What cannot be read is none.
+    /// Reads the mark from a session's entries. `None` if there is none, or if it cannot be read.
     #[must_use]
     pub fn of(entries: &Entries) -> Option<Self> {
-        match entries.contains(Self::KEY) {
-            true => entries.get(Self::KEY).ok().flatten(),
-            false => None,
-        }
+        entries.get(Self::KEY).ok().flatten()
     }
 
-    /// When a session began here: when it moved in, or when its id was issued.
+    /// Returns when a session was created here: when it was migrated, or else when its id was issued.
     #[must_use]
     pub fn began(id: SessionId, entries: &Entries) -> Timestamp {
         match Self::of(entries) {
-            Some(arrival) => Timestamp::from_millis(arrival.at),
+            Some(mark) => Timestamp::from_millis(mark.at),
             None => id.created_at(),
         }
     }
 
-    /// Writes it among the entries.
+    /// Stores the mark in `entries`.
     #[allow(
         clippy::missing_panics_doc,
         reason = "text and numbers are always JSON"
@@ -198,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_follows_from_key_realm_moment_and_old_id_alone() {
+    fn a_token_depends_on_key_realm_start_and_legacy_id_only() {
         let realm = Realm::new("shop");
         let token = key(SECRET, 1_000).token(&realm, b"old");
         let same = key(SECRET, 1_000).token(&realm, b"old");
@@ -218,7 +216,7 @@ mod tests {
         }
     }
 
-    /// What a release has handed out, all later ones must arrive at.
+    /// Later releases must derive the same tokens.
     #[test]
     fn the_derivation_is_frozen() {
         let token = key(SECRET, 1_795_478_400_000).token(&Realm::new("shop"), &[7; 16]);
@@ -229,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_id_is_read_with_the_key_alone() {
+    fn a_legacy_id_is_decrypted_with_its_key_only() {
         let (realm, old) = (Realm::new("shop"), [7; 40]);
         let key = key(SECRET, 1_000);
         let id = key.token(&realm, &old).id();
@@ -244,16 +242,16 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_comes_back_and_tells_when_a_session_began() {
+    fn a_mark_round_trips_and_holds_the_time_of_the_migration() {
         let id = key(SECRET, 1_000).token(&Realm::new("a"), b"old").id();
         let mut entries = Entries::new();
         assert_eq!(Arrival::of(&entries), None);
         assert_eq!(Arrival::began(id, &entries), Timestamp::from_millis(1_000));
-        let arrival = Arrival::at(Timestamp::from_millis(5)).beside("sealed".into());
-        arrival.put_into(&mut entries);
-        assert_eq!(Arrival::of(&entries).as_ref(), Some(&arrival));
-        assert_eq!(arrival.from(), Some("sealed"));
+        let mark = Arrival::at(Timestamp::from_millis(5)).beside("sealed".into());
+        mark.put_into(&mut entries);
+        assert_eq!(Arrival::of(&entries).as_ref(), Some(&mark));
+        assert_eq!(mark.from(), Some("sealed"));
         assert_eq!(Arrival::began(id, &entries), Timestamp::from_millis(5));
-        assert_eq!(arrival.settled().from(), None);
+        assert_eq!(mark.settled().from(), None);
     }
 }

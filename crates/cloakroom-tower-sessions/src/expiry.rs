@@ -1,24 +1,25 @@
-//! How long a session lives, in the words of both sides.
+//! Conversions between the expiry of tower-sessions and of Cloakroom.
 
 use std::time::SystemTime;
 
 use cloakroom::{Expiry, days};
 use time::{Duration, OffsetDateTime};
 
-/// "Ends when it was not used for so long". Theirs knows no other end; ours keeps one, thirty days
-/// after the session began, or as late as the idle timeout asks for.
+/// Converts `OnInactivity`. The absolute timeout, which tower-sessions does not have, is thirty days, or the
+/// idle timeout if that is longer.
 pub(crate) fn idle(idle: Duration) -> Expiry {
     let idle = unsigned(idle);
     Expiry::idle(idle).absolute(idle.max(days(30)))
 }
 
-/// "Ends then, used or not."
+/// Converts `AtDateTime`.
 pub(crate) fn until(at: OffsetDateTime, now: OffsetDateTime) -> Expiry {
     let left = unsigned(at - now);
     Expiry::idle(left).absolute(left)
 }
 
-/// When a session ends, as their record wants it; two weeks from now where that is not known.
+/// Converts the time at which a session expires. If it is not known, the result is two weeks from now, the
+/// default of tower-sessions.
 pub(crate) fn date(at: Option<SystemTime>) -> OffsetDateTime {
     match at {
         Some(at) => at.into(),
@@ -26,7 +27,7 @@ pub(crate) fn date(at: Option<SystemTime>) -> OffsetDateTime {
     }
 }
 
-/// Less than nothing is nothing, which no session can be given.
+/// Converts a negative duration to zero, which is not a valid timeout.
 fn unsigned(duration: Duration) -> std::time::Duration {
     duration.try_into().unwrap_or_default()
 }

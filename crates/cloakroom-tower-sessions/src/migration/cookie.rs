@@ -1,4 +1,4 @@
-//! The old cookie's value: plain, signed or encrypted, as the `cookie` crate does it.
+//! The value of the legacy cookie: plain, signed or encrypted with the `cookie` crate.
 
 use std::fmt;
 
@@ -6,18 +6,18 @@ use cookie::{Cookie, CookieJar, Key};
 
 use super::id;
 
-/// How the old version seals its cookie.
+/// How the old version protects its cookie.
 #[derive(Clone)]
-pub(super) enum Seal {
+pub(super) enum Protection {
     Plain,
     Signed(Key),
     Private(Key),
 }
 
-impl Seal {
-    /// What is in a cookie's value, if it is sealed as it should be. There is no fallback.
+impl Protection {
+    /// Returns the content of a cookie's value; `None` if it is not protected in this way. There is no fallback.
     pub(super) fn open(&self, name: &str, value: &str) -> Option<String> {
-        // All values have one length: another costs no arithmetic.
+        // All valid values have the same length, so others are rejected without any cryptography.
         if value.len() != self.len() {
             return None;
         }
@@ -31,6 +31,7 @@ impl Seal {
         Some(opened?.value().to_owned())
     }
 
+    /// Returns the length of a valid value.
     const fn len(&self) -> usize {
         match self {
             Self::Plain => id::LEN,
@@ -42,11 +43,12 @@ impl Seal {
     }
 }
 
+/// Returns the length of this many bytes in base64, with padding.
 const fn base64(bytes: usize) -> usize {
     bytes.div_ceil(3) * 4
 }
 
-impl fmt::Debug for Seal {
+impl fmt::Debug for Protection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Plain => "Plain",
@@ -63,36 +65,43 @@ mod tests {
     const ID: &str = "ym_E7kU3pmZtCkc1hePo1Q";
 
     #[test]
-    fn a_value_opens_by_its_own_seal_and_by_no_other() {
+    fn a_value_is_accepted_with_its_own_protection_only() {
         let (key, other) = (Key::generate(), Key::generate());
-        let sealed = |seal: &dyn Fn(&mut CookieJar)| {
+        let protect = |add: &dyn Fn(&mut CookieJar)| {
             let mut jar = CookieJar::new();
-            seal(&mut jar);
+            add(&mut jar);
             jar.get("id").unwrap().value().to_owned()
         };
         let values = [
             ID.to_owned(),
-            sealed(&|jar| jar.signed_mut(&key).add(("id", ID))),
-            sealed(&|jar| jar.private_mut(&key).add(("id", ID))),
+            protect(&|jar| jar.signed_mut(&key).add(("id", ID))),
+            protect(&|jar| jar.private_mut(&key).add(("id", ID))),
         ];
-        let seals = [
-            Seal::Plain,
-            Seal::Signed(key.clone()),
-            Seal::Private(key.clone()),
+        let protections = [
+            Protection::Plain,
+            Protection::Signed(key.clone()),
+            Protection::Private(key.clone()),
         ];
-        for (which, seal) in seals.iter().enumerate() {
+        for (which, protection) in protections.iter().enumerate() {
             for (other, value) in values.iter().enumerate() {
                 let expected = (which == other).then_some(ID);
-                assert_eq!(seal.open("id", value).as_deref(), expected, "{seal:?}");
+                assert_eq!(
+                    protection.open("id", value).as_deref(),
+                    expected,
+                    "{protection:?}"
+                );
             }
         }
-        assert_eq!(Seal::Signed(other.clone()).open("id", &values[1]), None);
-        assert_eq!(Seal::Private(other).open("id", &values[2]), None);
-        assert_eq!(seals[2].open("sid", &values[2]), None);
-        let mut bent = values[1].clone().into_bytes();
-        bent[0] ^= 1;
         assert_eq!(
-            seals[1].open("id", std::str::from_utf8(&bent).unwrap()),
+            Protection::Signed(other.clone()).open("id", &values[1]),
+            None
+        );
+        assert_eq!(Protection::Private(other).open("id", &values[2]), None);
+        assert_eq!(protections[2].open("sid", &values[2]), None);
+        let mut damaged = values[1].clone().into_bytes();
+        damaged[0] ^= 1;
+        assert_eq!(
+            protections[1].open("id", std::str::from_utf8(&damaged).unwrap()),
             None
         );
     }

@@ -1,5 +1,5 @@
-//! What `tower-sessions-redis-store` keeps of a session: `MessagePack`, an array of the id, the entries
-//! and the time when it expires.
+//! The record of `tower-sessions-redis-store`: a `MessagePack` array of the id, the entries and the expiry
+//! time.
 
 use std::collections::BTreeMap;
 
@@ -9,45 +9,50 @@ use serde::Deserialize;
 use serde_json::Value;
 use time::{Date, OffsetDateTime, Time, UtcOffset};
 
-/// No deeper than JSON is read; what is deeper could fill the stack.
-const DEEPEST: usize = 128;
+/// The maximum nesting depth, which is that of the JSON parser. Deeper data could overflow the stack.
+const MAX_DEPTH: usize = 128;
 
+/// A decoded record.
 pub(super) struct Record {
     pub(super) entries: Entries,
     pub(super) expires: OffsetDateTime,
 }
 
-/// As it is written. The id is not asked for: the key is the id.
+/// The array. The id is not used, because it is the Redis key.
 #[derive(Deserialize)]
 struct Written(
-    #[allow(dead_code, reason = "it stands before what is wanted")] i128,
+    #[allow(dead_code, reason = "the first element of the array")] i128,
     BTreeMap<String, Value>,
-    Moment,
+    ExpiryTime,
 );
 
-/// Year, day of the year, hour, minute, second, nanosecond; hours, minutes and seconds of the offset.
+/// Year, day of the year, hour, minute, second and nanosecond, then hours, minutes and seconds of the UTC
+/// offset.
 #[derive(Deserialize)]
-struct Moment(i32, u16, u8, u8, u8, u32, i8, i8, i8);
+struct ExpiryTime(i32, u16, u8, u8, u8, u32, i8, i8, i8);
 
-/// Reads a record.
+/// Decodes a record.
 pub(super) fn decode(bytes: &[u8]) -> Result<Record, StoreError> {
     if bytes.len() > LONGEST {
-        return Err(unreadable("it is longer than any session that is read"));
+        return Err(unreadable("it is too long"));
     }
     let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
-    reader.set_max_depth(DEEPEST);
+    reader.set_max_depth(MAX_DEPTH);
     let Written(_, entries, expires) = Written::deserialize(&mut reader).map_err(kind_of)?;
-    // Once as a whole: what could not be read again is not taken in.
-    let json = serde_json::to_string(&entries).map_err(|_| unreadable("an entry is no JSON"))?;
-    let entries = Entries::from_json(&json).map_err(|_| unreadable("an entry is too deep"))?;
+    // The entries are read back from JSON here, so that a session is not migrated that could not be loaded
+    // later.
+    let json = serde_json::to_string(&entries)
+        .map_err(|_| unreadable("an entry cannot be written as JSON"))?;
+    let entries =
+        Entries::from_json(&json).map_err(|_| unreadable("an entry is nested too deeply"))?;
     let expires = expires
-        .read()
-        .map_err(|_| unreadable("its time to expire is none"))?;
+        .to_date_time()
+        .map_err(|_| unreadable("its expiry time is invalid"))?;
     Ok(Record { entries, expires })
 }
 
-impl Moment {
-    fn read(&self) -> Result<OffsetDateTime, time::error::ComponentRange> {
+impl ExpiryTime {
+    fn to_date_time(&self) -> Result<OffsetDateTime, time::error::ComponentRange> {
         let date = Date::from_ordinal_date(self.0, self.1)?;
         let time = Time::from_hms_nano(self.2, self.3, self.4, self.5)?;
         let offset = UtcOffset::from_hms(self.6, self.7, self.8)?;
@@ -55,13 +60,13 @@ impl Moment {
     }
 }
 
-/// The decoder's own text may quote what it has read.
+/// Describes a decoder error. The decoder's own message may quote the data.
 fn kind_of(error: rmp_serde::decode::Error) -> StoreError {
     use rmp_serde::decode::Error;
     unreadable(match error {
         Error::InvalidMarkerRead(_) | Error::InvalidDataRead(_) => "it ends early",
-        Error::DepthLimitExceeded => "an entry is too deep",
-        _ => "it is no record of tower-sessions",
+        Error::DepthLimitExceeded => "an entry is nested too deeply",
+        _ => "it is not a record of tower-sessions",
     })
 }
 
@@ -73,7 +78,7 @@ fn unreadable(why: &'static str) -> StoreError {
 mod tests {
     use super::*;
 
-    /// As tower-sessions-redis-store 0.16 wrote it.
+    /// A record as tower-sessions-redis-store 0.16 wrote it.
     const FIXTURE: &str = "93c410d5e8e38535470a6d66a63745eec46fca82a46b656570cb3fb999999999999aa4\
                            736565640099cd07eacd0155042c04ce0446bc68000000";
 
@@ -85,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_read_as_it_was_written() {
+    fn a_record_of_tower_sessions_is_decoded() {
         let record = decode(&bytes(FIXTURE)).unwrap();
         assert_eq!(record.entries.get("keep").unwrap(), Some(0.1));
         assert_eq!(record.entries.get("seed").unwrap(), Some(0));
@@ -96,17 +101,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_record_is_unreadable_and_nothing_panics() {
+    fn other_data_is_unreadable_and_nothing_panics() {
         let whole = bytes(FIXTURE);
         for end in 0..whole.len() {
             assert!(decode(&whole[..end]).is_err(), "{end}");
         }
-        for place in 0..whole.len() {
+        for index in 0..whole.len() {
             for bit in 0..8 {
-                let mut bent = whole.clone();
-                bent[place] ^= 1 << bit;
-                // Some are records of other values.
-                drop(decode(&bent));
+                let mut damaged = whole.clone();
+                damaged[index] ^= 1 << bit;
+                // Some are valid records with other values.
+                drop(decode(&damaged));
             }
         }
         let mut deep = vec![0x93, 0xc4, 16];

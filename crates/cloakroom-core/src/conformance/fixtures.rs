@@ -1,0 +1,126 @@
+//! What the suite runs against, and the samples that it stores.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::time::Duration;
+
+use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::entries::Entries;
+use crate::expiry::{Expiry, Limits};
+use crate::id::{Revision, SessionId};
+use crate::index::{Applicant, UserIndex};
+use crate::record::{EndReason, Record, Tombstone};
+use crate::rng::SystemEntropy;
+use crate::store::{Created, Loaded, Store, Updated};
+use crate::token::{Realm, Token};
+use crate::user::{UserId, UserKey};
+
+/// A TTL that does not end during the suite.
+pub(super) const LONG: Duration = Duration::from_secs(60);
+/// A TTL that ends during the suite.
+pub(super) const SHORT: Duration = Duration::from_millis(150);
+
+/// What the suite runs against.
+pub trait Subject {
+    /// The store under test.
+    type Store: Store;
+
+    /// Returns a store. It need not be empty: the suite uses new ids.
+    fn store(&self) -> impl Future<Output = Self::Store>;
+
+    /// Lets this much time pass for the store.
+    fn pass(&self, time: Duration) -> impl Future<Output = ()>;
+}
+
+/// Returns a new id, and a record with these entries.
+pub(super) fn sample(entries: Entries) -> (SessionId, Record) {
+    let now = SystemClock.now();
+    let token = Token::issue(now, &SystemEntropy).expect("the system has randomness");
+    let record = Record::new(
+        draw_revision(),
+        now,
+        Limits::begin(Expiry::default(), now),
+        Realm::new("conformance").digest(&token),
+        entries,
+    );
+    (token.id(), record)
+}
+
+/// Returns the next revision of a record, with other entries.
+pub(super) fn next(record: &Record, entries: Entries) -> Record {
+    Record::new(
+        draw_revision(),
+        record.seen(),
+        record.limits(),
+        *record.digest(),
+        entries,
+    )
+}
+
+pub(super) fn numbered(number: u32) -> Entries {
+    let mut entries = Entries::new();
+    entries.set("number", &number).expect("a number is JSON");
+    entries
+}
+
+pub(super) fn draw_revision() -> Revision {
+    Revision::draw(&SystemEntropy).expect("the system has randomness")
+}
+
+pub(super) fn tombstone_of(record: &Record) -> Tombstone {
+    Tombstone::new(
+        Some(*record.digest()),
+        Timestamp::from_millis(record.seen().as_millis() + 1),
+        EndReason::Destroyed,
+    )
+}
+
+/// Returns the key of a new user.
+pub(super) fn new_user() -> UserKey {
+    let name = new_id(SystemClock.now()).to_string();
+    UserKey::new(&Realm::new("conformance"), &UserId::from(name))
+}
+
+pub(super) fn new_id(now: Timestamp) -> SessionId {
+    let token = Token::issue(now, &SystemEntropy);
+    token.expect("the system has randomness").id()
+}
+
+/// Returns a new session that is to be added to an index, without a limit.
+pub(super) fn applicant(now: Timestamp) -> Applicant {
+    Applicant {
+        id: new_id(now),
+        deadline: now.plus(Duration::from_secs(3600)),
+        now,
+        limit: None,
+        replaces: None,
+        dead: Vec::new(),
+    }
+}
+
+pub(super) async fn create(store: &impl Store, id: SessionId, record: &Record, ttl: Duration) {
+    let created = store.create(id, record, ttl).await;
+    assert_eq!(created.expect("create succeeds"), Created::Created);
+}
+
+pub(super) async fn load(store: &impl Store, id: SessionId) -> Loaded {
+    store.load(id).await.expect("load succeeds")
+}
+
+pub(super) async fn update(
+    store: &impl Store,
+    id: SessionId,
+    expected: &Record,
+    record: &Record,
+) -> Updated {
+    let updated = store.update(id, expected.revision(), record, LONG).await;
+    updated.expect("update succeeds")
+}
+
+/// Returns the ids in a user's index.
+pub(super) async fn entered(index: &impl UserIndex, user: &UserKey) -> HashSet<SessionId> {
+    let entered = index.entered(user).await.expect("entered succeeds");
+    let set: HashSet<_> = entered.iter().copied().collect();
+    assert_eq!(set.len(), entered.len(), "each id once");
+    set
+}

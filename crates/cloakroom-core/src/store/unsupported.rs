@@ -1,0 +1,54 @@
+//! The index, the administration and the bus of a store that has none.
+
+use std::time::Duration;
+
+use crate::admin::StoreAdmin;
+use crate::bus::{EventBus, Subscription};
+use crate::clock::Timestamp;
+use crate::error::StoreError;
+use crate::event::SessionEvent;
+use crate::id::SessionId;
+use crate::index::{Admission, Applicant, UserIndex};
+use crate::user::UserKey;
+
+/// The type of what a store does not have, such as an index or a bus. It has no values.
+#[derive(Clone, Copy, Debug)]
+pub enum Nowhere {}
+
+impl UserIndex for Nowhere {
+    async fn admit(&self, _: &UserKey, _: &Applicant) -> Result<Admission, StoreError> {
+        match *self {}
+    }
+
+    async fn entered(&self, _: &UserKey) -> Result<Vec<SessionId>, StoreError> {
+        match *self {}
+    }
+
+    async fn forget(&self, _: &UserKey, _: &[SessionId]) -> Result<(), StoreError> {
+        match *self {}
+    }
+}
+
+impl StoreAdmin for Nowhere {
+    async fn scan_ids(&self) -> Result<Vec<SessionId>, StoreError> {
+        match *self {}
+    }
+
+    async fn revoked_before(&self) -> Result<Timestamp, StoreError> {
+        match *self {}
+    }
+
+    async fn set_revoked_before(&self, _: Timestamp, _: Duration) -> Result<(), StoreError> {
+        match *self {}
+    }
+}
+
+impl EventBus for Nowhere {
+    async fn publish(&self, _: &SessionEvent) -> Result<(), StoreError> {
+        match *self {}
+    }
+
+    fn subscribe(&self) -> Subscription {
+        match *self {}
+    }
+}
