@@ -375,11 +375,7 @@ fn client(address: Address, limits: Limits) -> Client {
             interval: Duration::from_millis(250),
         },
         tcp: TcpConfig {
-            nodelay: if std::env::var("CR_NAGLE").is_ok() {
-                None
-            } else {
-                Some(true)
-            },
+            nodelay: Some(true),
             ..TcpConfig::default()
         },
         // fred would give the error of one command to all in flight, and reconnect at every one.
