@@ -1,4 +1,4 @@
-//! The store: the contract's verbs, from records to commands and from replies to outcomes.
+//! The store: maps the verbs of [`Store`] to commands, and their replies to outcomes.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,24 +13,24 @@ use cloakroom_core::{
 };
 use fred::clients::Client;
 
-use crate::builder::RedisStoreBuilder;
 use crate::bus::Bus;
-use crate::command::{self, Account, Reply};
+use crate::classify::Effect;
+use crate::command::info::{self, ServerInfo};
+use crate::command::publish::publish;
+use crate::command::{Executor, Reply, index, session};
 use crate::connection::Connection;
-use crate::error::{ConnectError, strange_answer};
+use crate::error::{ConnectError, unexpected_reply};
 use crate::health::Health;
 use crate::key::KeyPrefix;
-use crate::replicas::Replicas;
-use crate::verdict::Effect;
+use crate::replication::Replication;
 
 /// Keeps sessions in Redis or Valkey.
 ///
-/// Clones are cheap and share one connection. It is made for one store per app: when the last clone
-/// is dropped, it disconnects.
+/// Clones are cheap and share one connection; dropping the last one disconnects. Use one store per app.
 ///
-/// Every verb answers within the command time limit (250 ms unless told otherwise), whatever happens
-/// to the server, and goes on by itself when the server is back. The [crate's front page](crate)
-/// shows what it writes, and what errors mean.
+/// Every verb returns within the command timeout (250 ms by default), whatever happens to the server,
+/// and works again as soon as the server does. The [crate's documentation](crate) lists the keys,
+/// the commands and the errors.
 ///
 /// ```no_run
 /// use cloakroom_redis::RedisStore;
@@ -42,47 +42,26 @@ use crate::verdict::Effect;
 /// ```
 #[derive(Clone)]
 pub struct RedisStore {
-    connection: Connection,
+    executor: Executor,
     /// For the writes that wait for replicas, if any do.
-    replicas: Option<Replicas>,
+    replication: Option<Replication>,
     prefix: KeyPrefix,
     bus: Bus,
 }
 
 impl RedisStore {
-    /// Connects to the server at `url`, and keeps sessions under the prefix `cloakroom`.
-    ///
-    /// `url` is for instance `redis://127.0.0.1` (port 6379 unless given),
-    /// `redis://user:password@host:6379/1`, `rediss://…` for TLS (with the feature `tls`),
-    /// `redis-cluster://…?node=host:port`, `redis-sentinel://…?sentinelServiceName=name` or
-    /// `redis+unix:///path`; `valkey` may stand for `redis`.
-    ///
-    /// # Errors
-    ///
-    /// When the URL cannot be used, and when the server is not there, refuses the credentials or is
-    /// not ready: within about a second per server that the URL names and one more. Use
-    /// [`RedisStoreBuilder::connect_lazily`] to start without the server.
-    pub async fn connect(url: impl AsRef<str>) -> Result<Self, ConnectError> {
-        Self::builder(url.as_ref()).connect().await
-    }
-
-    /// A store that is told more than its URL.
-    pub fn builder(url: impl Into<String>) -> RedisStoreBuilder {
-        RedisStoreBuilder::new(url.into())
-    }
-
     /// Keeps sessions through a client of fred 10.1 that the app has set up, under `prefix`.
     ///
-    /// The app connects the client, gives it a reconnect policy, and closes it. Commands are sent with
-    /// a time limit of 250 ms, once, and fail at once while there is no connection, whatever the
-    /// client's defaults are. After time-outs in a row the client is told to reconnect; one whose task
-    /// has ended or is stuck is not replaced. Three more of the client's settings matter:
+    /// The app connects the client, gives it a reconnect policy, and closes it. Commands are sent once,
+    /// with a timeout of 250 ms, and fail at once while there is no connection, whatever the defaults of
+    /// the client are. After consecutive timeouts the client is told to reconnect; a client whose task
+    /// has ended or hangs is not replaced. Three more settings of the client matter:
     ///
-    /// - `internal_command_timeout` and `connection_timeout`: rather 500 ms than 10 s.
-    /// - `reconnect_errors`: rather empty. fred gives such an error to every command in flight, so the
+    /// - `internal_command_timeout` and `connection_timeout`: 500 ms rather than the default of 10 s.
+    /// - `reconnect_errors`: preferably empty. fred gives such an error to every command in flight, so the
     ///   outcome of writes that get it is unknown.
-    /// - `max_command_buffer_len`: 0, or more than the app ever fills. Past it, fred 10.1 stops
-    ///   flushing commands one by one. This store uses half of it at most.
+    /// - `max_command_buffer_len`: 0, or more than the app ever uses. Above it, fred 10.1 stops
+    ///   flushing commands one by one. This store uses at most half of it.
     ///
     /// ```no_run
     /// use cloakroom_redis::RedisStore;
@@ -100,31 +79,36 @@ impl RedisStore {
     ///
     /// # Errors
     ///
-    /// When the prefix is unfit, see [`RedisStoreBuilder::with_key_prefix`].
+    /// When the prefix is invalid, see
+    /// [`RedisStoreBuilder::with_key_prefix`](crate::RedisStoreBuilder::with_key_prefix).
     pub fn from_client(client: Client, prefix: impl AsRef<str>) -> Result<Self, ConnectError> {
         let prefix = KeyPrefix::new(prefix.as_ref()).map_err(ConnectError::configuration)?;
-        Ok(Self::new(Connection::from_client(client), None, prefix))
+        Ok(Self::new(Connection::from_client(&client), None, prefix))
     }
 
     pub(crate) fn new(
         connection: Connection,
-        replicas: Option<Replicas>,
+        replication: Option<Replication>,
         prefix: KeyPrefix,
     ) -> Self {
         Self {
-            connection,
-            replicas,
+            executor: Executor::new(connection),
+            replication,
             bus: Bus::new(prefix.channel()),
             prefix,
         }
     }
 
-    pub(crate) const fn replicas(&self) -> Option<&Replicas> {
-        self.replicas.as_ref()
+    pub(crate) const fn executor(&self) -> &Executor {
+        &self.executor
+    }
+
+    pub(crate) const fn replication(&self) -> Option<&Replication> {
+        self.replication.as_ref()
     }
 
     pub(crate) const fn connection(&self) -> &Connection {
-        &self.connection
+        self.executor.connection()
     }
 
     #[cfg(feature = "near-cache")]
@@ -132,28 +116,28 @@ impl RedisStore {
         &self.prefix
     }
 
-    /// The server's URL, to be shown: without user, password and the credentials of sentinels. The
-    /// address of a client that the app has set up is not known.
+    /// Returns the server's URL without user name, password and the credentials of sentinels, for logs.
+    /// The address of a client that the app has set up is unknown.
     #[must_use]
     pub fn address(&self) -> &str {
-        self.connection.address()
+        self.connection().address()
     }
 
-    /// Asks the server for a sign of life, for health checks: how long its answer took.
+    /// Sends `PING`, for health checks. Returns how long the reply took.
     ///
     /// # Errors
     ///
-    /// When there is no answer within the command time limit, or when it is an error.
+    /// When there is no reply within the command timeout, or when the reply is an error.
     pub async fn ping(&self) -> Result<Duration, StoreError> {
-        command::ping(&self.connection).await
+        info::ping(self.connection()).await
     }
 
-    /// Asks the server how it is, for health checks and for whoever sets it up: what it tells of
-    /// itself, and [warnings](Health::warnings) of what endangers sessions.
+    /// Returns the state of the server, with [warnings](Health::warnings) about what endangers sessions,
+    /// for health checks and for setting up the server.
     ///
-    /// It reads and writes no key, and needs no more rights than the store does. In a cluster, every
-    /// primary that the store is connected to is asked, one after the other, all within the command
-    /// time limit.
+    /// It reads and writes no key, and needs no more rights than the store does. In a cluster, it asks
+    /// every primary that the store is connected to, one after the other, all within the command
+    /// timeout.
     ///
     /// ```no_run
     /// # async fn check(store: cloakroom_redis::RedisStore) -> Result<(), cloakroom_redis::StoreError> {
@@ -167,24 +151,25 @@ impl RedisStore {
     ///
     /// # Errors
     ///
-    /// When a server does not answer within the command time limit, when it refuses, and when what
-    /// it answers makes no sense.
+    /// When a server does not reply within the command timeout, when it rejects the commands, and when
+    /// its reply cannot be understood.
     pub async fn check(&self) -> Result<Health, StoreError> {
-        let further: &[_] = match self.replicas {
+        let further: &[_] = match self.replication {
             Some(_) => &["wait"],
             None => &[],
         };
-        let key = self.prefix.key_of_nobody();
+        let key = self.prefix.unused_key();
         let names = (&*key, self.bus.channel());
-        let accounts = command::check(&self.connection, names, further).await?;
-        let read = |account: Account| {
-            let health = Health::read(&account.text)?;
-            Some(health.asked(account.latency, account.forbidden))
-        };
-        let healths: Option<Vec<_>> = accounts.into_iter().map(read).collect();
-        let worst = healths.and_then(|healths| healths.into_iter().reduce(Health::joined));
-        worst.ok_or_else(|| strange_answer(Effect::Read))
+        let infos = info::info(self.connection(), names, further).await?;
+        let healths: Option<Vec<_>> = infos.into_iter().map(health_of).collect();
+        let worst = healths.and_then(|healths| healths.into_iter().reduce(Health::merge));
+        worst.ok_or_else(|| unexpected_reply(Effect::Read))
     }
+}
+
+fn health_of(info: ServerInfo) -> Option<Health> {
+    let health = Health::parse(&info.text)?;
+    Some(health.with_findings(info.latency, info.forbidden))
 }
 
 impl Store for RedisStore {
@@ -195,20 +180,22 @@ impl Store for RedisStore {
         ttl: Duration,
     ) -> Result<Created, StoreError> {
         let key = self.prefix.key(id);
-        let created = match &self.replicas {
-            None => command::create(&self.connection, key, record, ttl).await?,
-            // In a box, as are all the larger futures of what few do: the others would carry them along.
-            Some(replicas) => {
-                Box::pin(command::create_on_replicas(replicas, key, record, ttl)).await?
+        let is_created = match &self.replication {
+            None => session::create(&self.executor, key, record, ttl).await?,
+            // Boxed, like all large futures of rare paths, so that the common ones stay small.
+            Some(replication) => {
+                let create = session::create_on_replicas(replication, key, record, ttl);
+                Box::pin(create).await?
             }
         };
-        match created {
-            true => Ok(Created::Created),
-            false => Ok(Created::Collision),
-        }
+        Ok(if is_created {
+            Created::Created
+        } else {
+            Created::Collision
+        })
     }
 
-    /// In one call, unless the two keys may lie on two servers, or replicas are waited for.
+    /// One command, unless the two keys can be on different servers or replicas are waited for.
     async fn enter(
         &self,
         user: &UserKey,
@@ -217,10 +204,10 @@ impl Store for RedisStore {
         ttl: Duration,
         event: Option<&SessionEvent>,
     ) -> Result<Entered, StoreError> {
-        if self.replicas.is_some() || self.connection.is_clustered()? {
+        if self.replication.is_some() || self.connection().is_clustered()? {
             return Box::pin(admit_and_create(self, user, applicant, record, ttl)).await;
         }
-        let begins = command::Beginning {
+        let session = index::NewSession {
             index: self.prefix.user(user),
             key: self.prefix.key(applicant.id),
             record,
@@ -228,11 +215,11 @@ impl Store for RedisStore {
             channel: self.bus.channel(),
             event: event.map(SessionEvent::encode),
         };
-        command::enter(&self.connection, applicant, begins).await
+        index::create_for_user(&self.executor, applicant, session).await
     }
 
     async fn load(&self, id: SessionId) -> Result<Loaded, StoreError> {
-        let value = command::load(&self.connection, self.prefix.key(id)).await?;
+        let value = self.executor.load(self.prefix.key(id)).await?;
         let Some(value) = value else {
             return Ok(Loaded::Nothing);
         };
@@ -250,10 +237,10 @@ impl Store for RedisStore {
         ttl: Duration,
     ) -> Result<Updated, StoreError> {
         let key = self.prefix.key(id);
-        match command::update(&self.connection, &key, expected, record, ttl).await? {
+        match session::update(&self.executor, &key, expected, record, ttl).await? {
             Reply::Done => Ok(Updated::Updated),
             Reply::Nothing => Ok(Updated::Missing),
-            Reply::There(there) => Ok(match codec::decode(&there)? {
+            Reply::Other(found) => Ok(match codec::decode(&found)? {
                 Stored::Record(record) => Updated::Conflict(record),
                 Stored::Tombstone(tombstone) => Updated::Ended(tombstone),
             }),
@@ -268,10 +255,10 @@ impl Store for RedisStore {
         ttl: Duration,
     ) -> Result<Touched, StoreError> {
         let key = self.prefix.key(id);
-        match command::touch(&self.connection, &key, expected, seen, ttl).await? {
+        match session::touch(&self.executor, &key, expected, seen, ttl).await? {
             Reply::Done => Ok(Touched::Touched),
             Reply::Nothing => Ok(Touched::Superseded),
-            Reply::There(_) => Err(strange_answer(Effect::Write)),
+            Reply::Other(_) => Err(unexpected_reply(Effect::Write)),
         }
     }
 
@@ -283,17 +270,17 @@ impl Store for RedisStore {
         keep: Duration,
     ) -> Result<Ended, StoreError> {
         let key = self.prefix.key(id);
-        let reply = match &self.replicas {
-            None => command::end(&self.connection, &key, expected, tombstone, keep).await?,
-            Some(replicas) => {
-                let end = command::end_on_replicas(replicas, &key, expected, tombstone, keep);
+        let reply = match &self.replication {
+            None => session::end(&self.executor, &key, expected, tombstone, keep).await?,
+            Some(replication) => {
+                let end = session::end_on_replicas(replication, &key, expected, tombstone, keep);
                 Box::pin(end).await?
             }
         };
         match reply {
             Reply::Done => Ok(Ended::Ended),
             Reply::Nothing => Ok(Ended::Missing),
-            Reply::There(there) => what_ended_instead(&there),
+            Reply::Other(found) => not_ended(&found),
         }
     }
 
@@ -308,44 +295,46 @@ impl Store for RedisStore {
 
 impl UserIndex for RedisStore {
     async fn admit(&self, user: &UserKey, applicant: &Applicant) -> Result<Admission, StoreError> {
-        command::admit(&self.connection, &self.prefix.user(user), applicant).await
+        index::add(&self.executor, &self.prefix.user(user), applicant).await
     }
 
     async fn entered(&self, user: &UserKey) -> Result<Vec<SessionId>, StoreError> {
-        command::entered(&self.connection, self.prefix.user(user)).await
+        index::list(&self.executor, self.prefix.user(user)).await
     }
 
     async fn forget(&self, user: &UserKey, ids: &[SessionId]) -> Result<(), StoreError> {
-        command::forget(&self.connection, self.prefix.user(user), ids).await
+        index::remove(&self.executor, self.prefix.user(user), ids).await
     }
 
     async fn everything(&self) -> Result<Vec<SessionId>, StoreError> {
         let id_of = |key: &str| self.prefix.id_in(key);
-        command::everything(&self.connection, &self.prefix.pattern(), id_of).await
+        index::scan_ids(&self.executor, &self.prefix.pattern(), id_of).await
     }
 
     async fn epoch(&self) -> Result<Timestamp, StoreError> {
-        command::epoch(&self.connection, self.prefix.epoch()).await
+        index::revoked_before(&self.executor, self.prefix.revoked_before()).await
     }
 
     async fn begin_epoch(&self, at: Timestamp, keep: Duration) -> Result<(), StoreError> {
-        command::begin_epoch(&self.connection, &self.prefix.epoch(), at, keep).await
+        let key = self.prefix.revoked_before();
+        index::set_revoked_before(&self.executor, &key, at, keep).await
     }
 }
 
 impl EventBus for RedisStore {
     async fn publish(&self, event: &SessionEvent) -> Result<(), StoreError> {
         let channel = self.bus.channel().to_owned();
-        command::publish(&self.connection, channel, event.encode()).await
+        publish(&self.executor, channel, event.encode()).await
     }
 
     fn subscribe(&self) -> Subscription {
-        self.bus.subscribe(&self.connection)
+        self.bus.subscribe(self.connection())
     }
 }
 
-fn what_ended_instead(there: &Bytes) -> Result<Ended, StoreError> {
-    Ok(match codec::decode(there)? {
+/// The outcome of an `end` that found another value than expected.
+fn not_ended(found: &Bytes) -> Result<Ended, StoreError> {
+    Ok(match codec::decode(found)? {
         Stored::Record(record) => Ended::Conflict(record),
         Stored::Tombstone(tombstone) => Ended::AlreadyEnded(tombstone),
     })
@@ -355,8 +344,8 @@ impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore")
             .field("prefix", &self.prefix)
-            .field("connection", &self.connection)
-            .field("replicas", &self.replicas)
+            .field("connection", self.connection())
+            .field("replication", &self.replication)
             .finish()
     }
 }
