@@ -130,6 +130,7 @@ mod command;
 mod connection;
 mod error;
 mod health;
+mod health_check;
 mod key;
 mod log;
 #[cfg(feature = "near-cache")]

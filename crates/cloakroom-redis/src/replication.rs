@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloakroom_core::{StoreError, StoreErrorKind};
-use fred::clients::{Client, WithOptions};
 use fred::error::Error as FredError;
 use fred::interfaces::ClientLike;
 use fred::types::{ClusterHash, CustomCommand, Value};
@@ -17,7 +16,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, timeout_at};
 
 use crate::classify::{Effect, is_moved};
-use crate::connection::{Connection, with_remaining_timeout};
+use crate::connection::{CommandClient, Connection, with_timeout};
 use crate::error::{not_replicated, unexpected_reply};
 
 /// How many replicas must acknowledge a write, and how long to wait for them.
@@ -38,7 +37,7 @@ pub(crate) struct Replication {
 /// The turn of one write.
 pub(crate) struct ReplicatedWrite<'a> {
     replication: &'a Replication,
-    client: Arc<WithOptions<Client>>,
+    client: CommandClient,
     began: Instant,
     /// The reply to `WAIT`.
     count: Option<Result<Value, FredError>>,
@@ -94,9 +93,9 @@ impl ReplicatedWrite<'_> {
         args: Vec<Value>,
     ) -> Result<Value, FredError> {
         let Acks { replicas, within } = self.replication.acks;
-        let timeout = self.replication.connection.timeout();
-        let timeout = timeout.saturating_add(within);
-        let client = with_remaining_timeout(&self.client, timeout, self.began);
+        let timeout = self.replication.connection.timeout().saturating_add(within);
+        let remaining = timeout.saturating_sub(self.began.elapsed());
+        let client = with_timeout(&self.client, remaining);
         let within = i64::try_from(within.as_millis()).unwrap_or(i64::MAX).max(1);
         let pipeline = client.pipeline().with_options(client.options());
         let write = CustomCommand::new_static(name, slot.clone(), false);

@@ -15,12 +15,9 @@ use fred::clients::Client;
 
 use crate::bus::Bus;
 use crate::classify::Effect;
-use crate::command::info::{self, ServerInfo};
-use crate::command::publish::publish;
-use crate::command::{Executor, Reply, index, session};
+use crate::command::{Command, Executor, Reply, index, session};
 use crate::connection::Connection;
 use crate::error::{ConnectError, unexpected_reply};
-use crate::health::Health;
 use crate::key::KeyPrefix;
 use crate::replication::Replication;
 
@@ -111,7 +108,10 @@ impl RedisStore {
         self.executor.connection()
     }
 
-    #[cfg(feature = "near-cache")]
+    pub(crate) const fn event_bus(&self) -> &Bus {
+        &self.bus
+    }
+
     pub(crate) const fn prefix(&self) -> &KeyPrefix {
         &self.prefix
     }
@@ -122,54 +122,6 @@ impl RedisStore {
     pub fn address(&self) -> &str {
         self.connection().address()
     }
-
-    /// Sends `PING`, for health checks. Returns how long the reply took.
-    ///
-    /// # Errors
-    ///
-    /// When there is no reply within the command timeout, or when the reply is an error.
-    pub async fn ping(&self) -> Result<Duration, StoreError> {
-        info::ping(self.connection()).await
-    }
-
-    /// Returns the state of the server, with [warnings](Health::warnings) about what endangers sessions,
-    /// for health checks and for setting up the server.
-    ///
-    /// It reads and writes no key, and needs no more rights than the store does. In a cluster, it asks
-    /// every primary that the store is connected to, one after the other, all within the command
-    /// timeout.
-    ///
-    /// ```no_run
-    /// # async fn check(store: cloakroom_redis::RedisStore) -> Result<(), cloakroom_redis::StoreError> {
-    /// let health = store.check().await?;
-    /// for warning in health.warnings() {
-    ///     eprintln!("Redis {}: {warning}", health.version());
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// When a server does not reply within the command timeout, when it rejects the commands, and when
-    /// its reply cannot be understood.
-    pub async fn check(&self) -> Result<Health, StoreError> {
-        let further: &[_] = match self.replication {
-            Some(_) => &["wait"],
-            None => &[],
-        };
-        let key = self.prefix.unused_key();
-        let names = (&*key, self.bus.channel());
-        let infos = info::info(self.connection(), names, further).await?;
-        let healths: Option<Vec<_>> = infos.into_iter().map(health_of).collect();
-        let worst = healths.and_then(|healths| healths.into_iter().reduce(Health::merge));
-        worst.ok_or_else(|| unexpected_reply(Effect::Read))
-    }
-}
-
-fn health_of(info: ServerInfo) -> Option<Health> {
-    let health = Health::parse(&info.text)?;
-    Some(health.with_findings(info.latency, info.forbidden))
 }
 
 impl Store for RedisStore {
@@ -181,7 +133,11 @@ impl Store for RedisStore {
     ) -> Result<Created, StoreError> {
         let key = self.prefix.key(id);
         let is_created = match &self.replication {
-            None => session::create(&self.executor, key, record, ttl).await?,
+            None => {
+                let create = session::create(key, record, ttl);
+                let reply = self.executor.send(Effect::Write, &create).await?;
+                !reply.is_null()
+            }
             // Boxed, like all large futures of rare paths, so that the common ones stay small.
             Some(replication) => {
                 let create = session::create_on_replicas(replication, key, record, ttl);
@@ -237,7 +193,8 @@ impl Store for RedisStore {
         ttl: Duration,
     ) -> Result<Updated, StoreError> {
         let key = self.prefix.key(id);
-        match session::update(&self.executor, &key, expected, record, ttl).await? {
+        let call = session::update(&key, expected, record, ttl);
+        match Reply::of(self.executor.run(call).await?)? {
             Reply::Done => Ok(Updated::Updated),
             Reply::Nothing => Ok(Updated::Missing),
             Reply::Other(found) => Ok(match codec::decode(&found)? {
@@ -255,7 +212,8 @@ impl Store for RedisStore {
         ttl: Duration,
     ) -> Result<Touched, StoreError> {
         let key = self.prefix.key(id);
-        match session::touch(&self.executor, &key, expected, seen, ttl).await? {
+        let call = session::touch(&key, expected, seen, ttl);
+        match Reply::of(self.executor.run(call).await?)? {
             Reply::Done => Ok(Touched::Touched),
             Reply::Nothing => Ok(Touched::Superseded),
             Reply::Other(_) => Err(unexpected_reply(Effect::Write)),
@@ -271,7 +229,10 @@ impl Store for RedisStore {
     ) -> Result<Ended, StoreError> {
         let key = self.prefix.key(id);
         let reply = match &self.replication {
-            None => session::end(&self.executor, &key, expected, tombstone, keep).await?,
+            None => {
+                let call = session::end(&key, expected, tombstone, keep);
+                Reply::of(self.executor.run(call).await?)?
+            }
             Some(replication) => {
                 let end = session::end_on_replicas(replication, &key, expected, tombstone, keep);
                 Box::pin(end).await?
@@ -323,8 +284,14 @@ impl UserIndex for RedisStore {
 
 impl EventBus for RedisStore {
     async fn publish(&self, event: &SessionEvent) -> Result<(), StoreError> {
-        let channel = self.bus.channel().to_owned();
-        publish(&self.executor, channel, event.encode()).await
+        let publish = Command::Publish {
+            channel: self.bus.channel().to_owned(),
+            message: event.encode(),
+        };
+        self.executor
+            .send(Effect::Write, &publish)
+            .await
+            .map(|_| ())
     }
 
     fn subscribe(&self) -> Subscription {

@@ -29,7 +29,7 @@ pub(crate) struct Batcher<T, R> {
     execute: Execute<T, R>,
 }
 
-/// The items of the next batch. While it is not empty, a task exists that will execute it.
+/// The items of the next batch. While it is not empty, there is a task that will execute it.
 type Queue<T, R> = Mutex<Vec<Pending<T, R>>>;
 
 /// An item, and where its result goes.
@@ -60,10 +60,19 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
             pending.len() == 1
         };
         if is_first {
-            tokio::spawn(Batch(Some(Arc::clone(queue))).run(self.execute));
+            start(Arc::clone(queue), self.execute);
         }
         received.await.ok()
     }
+}
+
+/// Starts the task that executes the next batch of a queue.
+fn start<T, R>(queue: Arc<Queue<T, R>>, execute: Execute<T, R>)
+where
+    T: Send + 'static,
+    R: Send + 'static,
+{
+    tokio::spawn(Batch(Some(queue)).run(execute));
 }
 
 /// A batch that is being collected. If it is dropped before it is executed, because the runtime shuts
@@ -74,34 +83,34 @@ impl<T: Send + 'static, R: Send + 'static> Batch<T, R> {
     async fn run(mut self, execute: Execute<T, R>) {
         // Lets the requests that are ready now submit their items.
         yield_now().await;
-        let mut pending = self.take();
-        while pending.len() > MAX_BATCH {
-            let rest = pending.split_off(MAX_BATCH);
-            tokio::spawn(run(mem::replace(&mut pending, rest), execute));
+        let Some(queue) = self.0.take() else {
+            return;
+        };
+        let (batch, is_last) = {
+            let mut pending = lock(&queue);
+            let length = pending.len().min(MAX_BATCH);
+            let batch: Vec<_> = pending.drain(..length).collect();
+            (batch, pending.is_empty())
+        };
+        if !is_last {
+            start(queue, execute);
         }
-        run(pending, execute).await;
-    }
-}
-
-impl<T, R> Batch<T, R> {
-    fn take(&mut self) -> Vec<Pending<T, R>> {
-        let queue = self.0.take();
-        queue.map_or_else(Vec::new, |queue| mem::take(&mut *lock(&queue)))
+        let (items, callers): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|one| (one.item, one.result)).unzip();
+        for (caller, result) in callers.into_iter().zip(execute(items).await) {
+            // The caller may be gone.
+            drop(caller.send(result));
+        }
     }
 }
 
 impl<T, R> Drop for Batch<T, R> {
     fn drop(&mut self) {
-        drop(self.take());
-    }
-}
-
-async fn run<T, R>(pending: Vec<Pending<T, R>>, execute: Execute<T, R>) {
-    let pending = pending.into_iter().map(|one| (one.item, one.result));
-    let (items, receivers): (Vec<_>, Vec<_>) = pending.unzip();
-    for (receiver, result) in receivers.into_iter().zip(execute(items).await) {
-        // The caller may be gone.
-        drop(receiver.send(result));
+        if let Some(queue) = &self.0 {
+            let pending = mem::take(&mut *lock(queue));
+            // Wakes the callers, after the lock is released.
+            drop(pending);
+        }
     }
 }
 

@@ -12,4 +12,4 @@ mod batcher;
 mod in_flight;
 
 pub(crate) use self::batcher::{Batcher, BoxFuture};
-pub(crate) use self::in_flight::InFlight;
+pub(crate) use self::in_flight::{InFlight, InFlightGuard};

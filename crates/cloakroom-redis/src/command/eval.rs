@@ -1,9 +1,5 @@
 //! Running scripts: by digest or by text, and one or several in one command.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use fred::clients::{Client, WithOptions};
 use fred::error::{Error as FredError, ErrorKind as FredErrorKind};
 use fred::interfaces::ClientLike;
 use fred::types::{ClusterHash, CustomCommand, Value};
@@ -14,52 +10,48 @@ use super::args::{Args, slot_of};
 use super::script::{BATCH, Script};
 use crate::classify::is_moved;
 use crate::coalesce::BoxFuture;
-use crate::connection::with_remaining_timeout;
+use crate::connection::{CommandClient, with_remaining_timeout};
 
 /// A call with more bytes than this is sent by itself: it would delay the others of its batch.
 const MAX_MERGED_LEN: usize = 16 * 1024;
 
 /// A call of a script.
-pub(super) struct ScriptCall {
-    pub(super) client: Arc<WithOptions<Client>>,
-    pub(super) timeout: Duration,
+pub(crate) struct ScriptCall {
     pub(super) script: &'static Script,
     /// With at least one key.
     pub(super) args: Args,
 }
 
 impl ScriptCall {
-    /// Whether the call may be merged with others. In a cluster, the keys of one command must be in
-    /// one slot.
     pub(super) fn is_mergeable(&self) -> bool {
-        !self.client.is_clustered() && self.args.len() <= MAX_MERGED_LEN
-    }
-
-    /// Runs the call by itself.
-    pub(super) fn run(self) -> BoxFuture<Result<Value, FredError>> {
-        let keys = self.args.keys().len();
-        let args = self.args.into_values();
-        Box::pin(evaluate(self.client, self.timeout, self.script, keys, args))
+        self.args.len() <= MAX_MERGED_LEN
     }
 }
 
-/// Runs several calls as one command, with `batch.lua`.
-pub(super) fn run_merged(mut calls: Vec<ScriptCall>) -> BoxFuture<Vec<Result<Value, FredError>>> {
+/// Runs a script.
+pub(super) fn eval(client: CommandClient, call: ScriptCall) -> BoxFuture<Result<Value, FredError>> {
+    let keys = call.args.keys().len();
+    let args = call.args.into_values();
+    Box::pin(evaluate(client, call.script, keys, args))
+}
+
+/// Runs the scripts of a batch as one command, with `batch.lua`.
+pub(super) fn eval_merged(
+    mut batch: Vec<(CommandClient, ScriptCall)>,
+) -> BoxFuture<Vec<Result<Value, FredError>>> {
     Box::pin(async move {
-        let count = calls.len();
-        if count == 1
-            && let Some(call) = calls.pop()
-        {
-            return vec![call.run().await];
-        }
-        let Some(first) = calls.first() else {
+        let count = batch.len();
+        let Some((client, call)) = batch.pop() else {
             return Vec::new();
         };
-        let (client, timeout) = (first.client.clone(), first.timeout);
+        if batch.is_empty() {
+            return vec![eval(client, call).await];
+        }
+        let mut calls: Vec<_> = batch.into_iter().map(|(_, call)| call).collect();
+        calls.push(call);
         let (keys, args) = batch_args(&calls);
         drop(calls);
-        let reply = evaluate(client, timeout, &BATCH, keys, args).await;
-        split_replies(reply, count)
+        split_replies(evaluate(client, &BATCH, keys, args).await, count)
     })
 }
 
@@ -128,8 +120,7 @@ fn result_of(kind: Value, reply: Value) -> Result<Value, FredError> {
 /// Runs a script by its digest, and by its text if the server does not know it, or if another node of
 /// the cluster has the key. Neither means that the first attempt was carried out.
 async fn evaluate(
-    client: Arc<WithOptions<Client>>,
-    timeout: Duration,
+    client: CommandClient,
     script: &'static Script,
     keys: usize,
     args: Vec<Value>,
@@ -146,7 +137,7 @@ async fn evaluate(
     if !matches!(&result, Err(error) if was_not_run(error)) {
         return result;
     }
-    let client = with_remaining_timeout(&client, timeout, began);
+    let client = with_remaining_timeout(&client, began);
     let eval = CustomCommand::new_static("EVAL", slot, false);
     Box::pin(client.custom(eval, script.eval_args(keys, args))).await
 }

@@ -4,19 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cloakroom_core::StoreError;
-use fred::clients::{Client, WithOptions};
 use fred::error::{Error as FredError, ErrorKind as FredErrorKind};
 use fred::interfaces::ClientLike;
-use fred::types::{CustomCommand, Value};
+use fred::types::Value;
 use tokio::time::Instant;
 
-use super::args::{Args, slot_of};
-use super::eval::{ScriptCall, run_merged};
-use super::get::{Found, Get, get, get_merged};
-use super::script::Script;
+use super::eval::{ScriptCall, eval, eval_merged};
+use super::plain::{Command, Found, get_merged, value_of};
 use crate::classify::{Effect, is_moved};
-use crate::coalesce::{Batcher, BoxFuture};
-use crate::connection::{Connection, with_remaining_timeout};
+use crate::coalesce::Batcher;
+use crate::connection::{CommandClient, Connection, with_remaining_timeout};
 
 /// A connection, and the commands that wait to be merged. Clones share both.
 #[derive(Clone)]
@@ -25,16 +22,17 @@ pub(crate) struct Executor {
     queues: Arc<Queues>,
 }
 
+/// What can be merged, each with the client to send it with.
 struct Queues {
-    gets: Batcher<Get, Result<Found, FredError>>,
-    calls: Batcher<ScriptCall, Result<Value, FredError>>,
+    gets: Batcher<(CommandClient, String), Result<Found, FredError>>,
+    calls: Batcher<(CommandClient, ScriptCall), Result<Value, FredError>>,
 }
 
 impl Executor {
     pub(crate) fn new(connection: Connection) -> Self {
         let queues = Queues {
             gets: Batcher::new(get_merged),
-            calls: Batcher::new(run_merged),
+            calls: Batcher::new(eval_merged),
         };
         Self {
             connection,
@@ -46,89 +44,64 @@ impl Executor {
         &self.connection
     }
 
-    /// Runs a script, in one command with those of other requests if some are in flight.
-    pub(super) async fn run(
-        &self,
-        script: &'static Script,
-        args: Args,
-    ) -> Result<Value, StoreError> {
-        let call = ScriptCall {
-            client: self.connection.client()?,
-            timeout: self.connection.timeout(),
-            script,
-            args,
-        };
-        let in_flight = self.connection.in_flight().enter();
-        let result = if in_flight.is_only || !call.is_mergeable() {
-            call.run().await
+    /// Runs a script: by itself if no other command is in flight, otherwise in one command with those of
+    /// the other requests that are ready. A cluster rejects commands whose keys are in several slots.
+    pub(crate) async fn run(&self, call: ScriptCall) -> Result<Value, StoreError> {
+        let (client, in_flight) = self.connection.begin()?;
+        let result = if in_flight.is_only || client.is_clustered() || !call.is_mergeable() {
+            eval(client, call).await
         } else {
-            let result = self.queues.calls.submit(call).await;
+            let result = self.queues.calls.submit((client, call)).await;
             result.unwrap_or_else(|| Err(shutting_down()))
         };
         self.connection.settle(result, Effect::Write)
     }
 
-    /// Reads a value: with `GET`, or with `MGET` together with those of other requests if some are in
-    /// flight. A cluster rejects commands whose keys are in several slots.
+    /// Reads a value, with `GET` or `MGET` under the same conditions.
     pub(crate) async fn load(&self, key: String) -> Result<Option<Bytes>, StoreError> {
-        let client = self.connection.client()?;
-        if self.connection.in_flight().count() == 0 || client.is_clustered() {
-            return self
-                .send(Effect::Read, |client| get(client, key.clone()))
-                .await;
-        }
-        let _in_flight = self.connection.in_flight().enter();
+        let (client, in_flight) = self.connection.begin()?;
         let began = Instant::now();
-        let request = Get {
-            client: client.clone(),
-            key,
-        };
-        let result = match self.queues.gets.submit(request).await {
-            Some(Ok(Found::Value(value))) => Ok(Some(value)),
-            Some(Ok(Found::Nothing)) => Ok(None),
-            Some(Ok(Found::NothingOrOtherType(key))) => {
-                let timeout = self.connection.timeout();
-                let client = with_remaining_timeout(&client, timeout, began);
-                get(Arc::new(client), key).await
+        let result = if in_flight.is_only || client.is_clustered() {
+            send(client, began, &Command::Get(key)).await
+        } else {
+            match self.queues.gets.submit((client.clone(), key)).await {
+                Some(Ok(Found::Reply(value))) => Ok(value),
+                Some(Ok(Found::NothingOrOtherType(key))) => {
+                    let client = Arc::new(with_remaining_timeout(&client, began));
+                    Command::Get(key).send(client).await
+                }
+                Some(Err(error)) => Err(error),
+                None => Err(shutting_down()),
             }
-            Some(Err(error)) => Err(error),
-            None => Err(shutting_down()),
         };
-        self.connection.settle(result, Effect::Read)
+        value_of(self.connection.settle(result, Effect::Read)?)
     }
 
-    /// Sends a command, and again if another node of the cluster has its key.
-    pub(super) async fn send<T>(
+    /// Sends a command by itself.
+    pub(crate) async fn send(
         &self,
         effect: Effect,
-        command: impl Fn(Arc<WithOptions<Client>>) -> BoxFuture<Result<T, FredError>>,
-    ) -> Result<T, StoreError> {
-        let client = self.connection.client()?;
-        let _in_flight = self.connection.in_flight().enter();
-        let began = Instant::now();
-        let mut result = command(client.clone()).await;
-        if matches!(&result, Err(error) if is_moved(error)) {
-            let client = with_remaining_timeout(&client, self.connection.timeout(), began);
-            result = command(Arc::new(client)).await;
-        }
+        command: &Command,
+    ) -> Result<Value, StoreError> {
+        let (client, _in_flight) = self.connection.begin()?;
+        let result = send(client, Instant::now(), command).await;
         self.connection.settle(result, effect)
     }
+}
 
-    /// The same, for a command on one key for which fred has no method.
-    pub(super) async fn send_custom(
-        &self,
-        effect: Effect,
-        name: &'static str,
-        key: &str,
-        args: Vec<Value>,
-    ) -> Result<Value, StoreError> {
-        let command = |client: Arc<WithOptions<Client>>| -> BoxFuture<_> {
-            let command = CustomCommand::new_static(name, slot_of(key), false);
-            let args = args.clone();
-            Box::pin(async move { client.custom(command, args).await })
-        };
-        self.send(effect, command).await
+/// Sends a command, and again if another node of the cluster has its key: the first node has not carried
+/// it out.
+async fn send(
+    client: CommandClient,
+    began: Instant,
+    command: &Command,
+) -> Result<Value, FredError> {
+    let result = command.send(client.clone()).await;
+    if !matches!(&result, Err(error) if is_moved(error)) {
+        return result;
     }
+    let client = with_remaining_timeout(&client, began);
+    command.send(Arc::new(client)).await
 }
 
 fn shutting_down() -> FredError {

@@ -1,24 +1,23 @@
 //! The commands on a user's index, and on the store as a whole.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use cloakroom_core::codec;
 use cloakroom_core::index::{Admission, Applicant, LEASE, OLD};
 use cloakroom_core::store::Entered;
 use cloakroom_core::{Record, SessionId, StoreError, Timestamp};
-use fred::clients::{Client, WithOptions};
 use fred::error::Error as FredError;
-use fred::interfaces::{ClientLike, KeysInterface};
+use fred::interfaces::ClientLike;
 use fred::types::config::Server;
 use fred::types::{ClusterHash, CustomCommand, Value};
 
 use super::args::{Args, millis};
+use super::eval::ScriptCall;
 use super::executor::Executor;
+use super::plain::Command;
 use super::script::{CREATE_FOR_USER, INDEX_ADD, SET_REVOKED_BEFORE};
 use crate::classify::Effect;
-use crate::coalesce::BoxFuture;
 use crate::connection::for_node;
 use crate::error::unexpected_reply;
 
@@ -36,7 +35,8 @@ pub(crate) async fn add(
 ) -> Result<Admission, StoreError> {
     let mut args = Args::with_keys(&[key], ADD_LEN);
     push_request(&mut args, request);
-    let reply = executor.run(&INDEX_ADD, args).await?;
+    let script = &INDEX_ADD;
+    let reply = executor.run(ScriptCall { script, args }).await?;
     admission(reply).ok_or_else(|| unexpected_reply(Effect::Write))
 }
 
@@ -83,7 +83,8 @@ pub(crate) async fn create_for_user(
     args.push(session.channel);
     args.push(&event);
     push_request(&mut args, request);
-    let reply = executor.run(&CREATE_FOR_USER, args).await?;
+    let script = &CREATE_FOR_USER;
+    let reply = executor.run(ScriptCall { script, args }).await?;
     created(reply).ok_or_else(|| unexpected_reply(Effect::Write))
 }
 
@@ -140,9 +141,13 @@ fn ids(list: Value) -> Option<Vec<SessionId>> {
 
 /// `ZRANGE key 0 -1`.
 pub(crate) async fn list(executor: &Executor, key: String) -> Result<Vec<SessionId>, StoreError> {
-    let args = vec![Value::from(key.clone()), 0.into(), (-1).into()];
-    let reply = executor.send_custom(Effect::Read, "ZRANGE", &key, args);
-    ids(reply.await?).ok_or_else(|| unexpected_reply(Effect::Read))
+    let zrange = Command::Custom {
+        name: "ZRANGE",
+        key,
+        args: vec![0.into(), (-1).into()],
+    };
+    let reply = executor.send(Effect::Read, &zrange).await?;
+    ids(reply).ok_or_else(|| unexpected_reply(Effect::Read))
 }
 
 /// `ZREM key id …`.
@@ -154,10 +159,12 @@ pub(crate) async fn remove(
     if ids.is_empty() {
         return Ok(());
     }
-    let mut args = vec![Value::from(key.clone())];
-    args.extend(ids.iter().map(|id| Value::from(id.to_string())));
-    let reply = executor.send_custom(Effect::Write, "ZREM", &key, args);
-    reply.await.map(|_| ())
+    let zrem = Command::Custom {
+        name: "ZREM",
+        key,
+        args: ids.iter().map(|id| id.to_string().into()).collect(),
+    };
+    executor.send(Effect::Write, &zrem).await.map(|_| ())
 }
 
 /// `GET` of the time before which sessions are revoked.
@@ -165,11 +172,10 @@ pub(crate) async fn revoked_before(
     executor: &Executor,
     key: String,
 ) -> Result<Timestamp, StoreError> {
-    let get = |client: Arc<WithOptions<Client>>| -> BoxFuture<_> {
-        let key = key.clone();
-        Box::pin(async move { client.get(key).await })
-    };
-    let text: Option<String> = executor.send(Effect::Read, get).await?;
+    let reply = executor.send(Effect::Read, &Command::Get(key)).await?;
+    let text: Option<String> = reply
+        .convert()
+        .map_err(|_| unexpected_reply(Effect::Read))?;
     let millis = text.map_or(Ok(0), |text| text.parse());
     let millis = millis.map_err(|_| unexpected_reply(Effect::Read))?;
     Ok(Timestamp::from_millis(millis))
@@ -185,7 +191,8 @@ pub(crate) async fn set_revoked_before(
     let mut args = Args::with_keys(&[key], 64);
     args.push_display(at.as_millis());
     args.push_display(millis(keep));
-    executor.run(&SET_REVOKED_BEFORE, args).await.map(|_| ())
+    let script = &SET_REVOKED_BEFORE;
+    executor.run(ScriptCall { script, args }).await.map(|_| ())
 }
 
 /// `SCAN` on all primaries. Returns the ids that `id_of` finds in the keys. Each page has the timeout of

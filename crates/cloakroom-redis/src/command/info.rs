@@ -53,7 +53,7 @@ pub(crate) async fn info(
     }
     let mut infos = Vec::with_capacity(nodes.len());
     for node in nodes {
-        let client = with_remaining_timeout(&client, connection.timeout(), began);
+        let client = with_remaining_timeout(&client, began);
         let client = for_node(&client, node);
         let args = permissions_args(key, channel, further);
         infos.push(info_of(connection, &client, args).await?);

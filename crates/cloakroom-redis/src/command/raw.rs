@@ -1,28 +1,23 @@
 //! The commands on keys that are not the store's own.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use cloakroom_core::StoreError;
-use fred::clients::{Client, WithOptions};
-use fred::error::Error as FredError;
-use fred::interfaces::{ClientLike, KeysInterface};
-use fred::types::{CustomCommand, Value};
+use fred::types::Value;
 
 use super::args::{millis, slot_of};
 use super::executor::Executor;
-use super::get::get as get_value;
+use super::plain::{Command, value_of};
 use crate::classify::Effect;
-use crate::coalesce::BoxFuture;
 use crate::error::unexpected_reply;
 use crate::replication::Replication;
 
 /// `GET key`, never merged into an `MGET`: the rights to these keys and to the store's own may come from
 /// different ACL rules, and Redis requires one rule that allows a whole command.
 pub(crate) async fn get(executor: &Executor, key: &str) -> Result<Option<Bytes>, StoreError> {
-    let get = |client| get_value(client, key.to_owned());
-    executor.send(Effect::Read, get).await
+    let get = Command::Get(key.to_owned());
+    value_of(executor.send(Effect::Read, &get).await?)
 }
 
 /// `GETEX key PX ttl`. If the reply is lost, the key lives a little longer, which does no harm.
@@ -31,25 +26,21 @@ pub(crate) async fn get_and_expire(
     key: &str,
     ttl: Duration,
 ) -> Result<Option<Bytes>, StoreError> {
-    let getex = |client: Arc<WithOptions<Client>>| -> BoxFuture<Result<Option<Bytes>, FredError>> {
-        let command = CustomCommand::new_static("GETEX", slot_of(key), false);
-        let args: Vec<Value> = vec![
-            Bytes::copy_from_slice(key.as_bytes()).into(),
-            Value::from_static_str("PX"),
-            millis(ttl).into(),
-        ];
-        Box::pin(async move { client.custom(command, args).await })
+    let getex = Command::Custom {
+        name: "GETEX",
+        key: key.to_owned(),
+        args: vec![Value::from_static_str("PX"), millis(ttl).into()],
     };
-    executor.send(Effect::Read, getex).await
+    value_of(executor.send(Effect::Read, &getex).await?)
 }
 
 /// `DEL key`. Returns whether the key existed.
 pub(crate) async fn delete(executor: &Executor, key: &str) -> Result<bool, StoreError> {
-    let del = |client: Arc<WithOptions<Client>>| -> BoxFuture<Result<i64, FredError>> {
-        let key = key.to_owned();
-        Box::pin(async move { client.del(key).await })
-    };
-    Ok(executor.send(Effect::Write, del).await? > 0)
+    let del = Command::Delete(key.to_owned());
+    match executor.send(Effect::Write, &del).await? {
+        Value::Integer(count) => Ok(count > 0),
+        _ => Err(unexpected_reply(Effect::Write)),
+    }
 }
 
 /// `DEL key` with `WAIT`. Returns whether the key existed.

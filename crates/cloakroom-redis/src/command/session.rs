@@ -1,20 +1,16 @@
 //! The commands on a session.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use cloakroom_core::codec::{self, HEAD_LEN, REVISION, SEEN};
 use cloakroom_core::{Record, Revision, StoreError, Timestamp, Tombstone};
-use fred::clients::{Client, WithOptions};
-use fred::interfaces::KeysInterface;
-use fred::types::{Expiration, SetOptions, Value};
+use fred::types::Value;
 
 use super::args::{Args, millis, slot_of};
-use super::executor::Executor;
+use super::eval::ScriptCall;
+use super::plain::Command;
 use super::script::{END, Reply, TOUCH, UPDATE};
-use crate::classify::Effect;
-use crate::coalesce::BoxFuture;
 use crate::replication::Replication;
 
 /// Bytes for the head of a record and a few numbers.
@@ -24,23 +20,10 @@ const SMALL: usize = 64;
 const _: () = assert!(REVISION.start == 3 && REVISION.end == 19);
 const _: () = assert!(SEEN.start == 20 && SEEN.end == 32 && HEAD_LEN == 105);
 
-/// `SET key value NX PX ttl`. Returns whether the key was set.
-pub(crate) async fn create(
-    executor: &Executor,
-    key: String,
-    record: &Record,
-    ttl: Duration,
-) -> Result<bool, StoreError> {
+/// `SET key record NX PX ttl`. The reply is nil if the key exists.
+pub(crate) fn create(key: String, record: &Record, ttl: Duration) -> Command {
     let value = Bytes::from(codec::encode(record));
-    let set = |client: Arc<WithOptions<Client>>| -> BoxFuture<_> {
-        let (key, value, ttl) = (key.clone(), value.clone(), Expiration::PX(millis(ttl)));
-        Box::pin(async move {
-            let nx = Some(SetOptions::NX);
-            client.set(key, value, Some(ttl), nx, false).await
-        })
-    };
-    let reply: Value = executor.send(Effect::Write, set).await?;
-    Ok(!reply.is_null())
+    Command::Create { key, value, ttl }
 }
 
 /// `SET key record PX ttl NX` with `WAIT`. Returns whether the key was set.
@@ -67,46 +50,47 @@ pub(crate) async fn create_on_replicas(
 }
 
 /// `scripts/update.lua`.
-pub(crate) async fn update(
-    executor: &Executor,
-    key: &str,
-    expected: Revision,
-    record: &Record,
-    ttl: Duration,
-) -> Result<Reply, StoreError> {
+pub(crate) fn update(key: &str, expected: Revision, record: &Record, ttl: Duration) -> ScriptCall {
     let length = codec::encoded_len(record.entries());
     let mut args = Args::with_keys(&[key], length + SMALL);
     args.push_with(|text| codec::begin_with(expected, text));
     args.push_with(|text| codec::encode_into(record, text));
     args.push_display(millis(ttl));
-    Reply::of(executor.run(&UPDATE, args).await?)
+    ScriptCall {
+        script: &UPDATE,
+        args,
+    }
 }
 
 /// `scripts/touch.lua`.
-pub(crate) async fn touch(
-    executor: &Executor,
-    key: &str,
-    expected: Revision,
-    seen: Timestamp,
-    ttl: Duration,
-) -> Result<Reply, StoreError> {
+pub(crate) fn touch(key: &str, expected: Revision, seen: Timestamp, ttl: Duration) -> ScriptCall {
     let mut args = Args::with_keys(&[key], SMALL);
     args.push_with(|text| codec::begin_with(expected, text));
     args.push(&codec::encode_time(seen));
     args.push_display(millis(ttl));
-    Reply::of(executor.run(&TOUCH, args).await?)
+    ScriptCall {
+        script: &TOUCH,
+        args,
+    }
 }
 
 /// `scripts/end.lua`.
-pub(crate) async fn end(
-    executor: &Executor,
+pub(crate) fn end(
     key: &str,
     expected: Option<Revision>,
     tombstone: &Tombstone,
     keep: Duration,
-) -> Result<Reply, StoreError> {
-    let args = end_args(key, expected, tombstone, keep);
-    Reply::of(executor.run(&END, args).await?)
+) -> ScriptCall {
+    let tombstone = codec::encode_tombstone(tombstone);
+    let mut args = Args::with_keys(&[key], tombstone.len() + SMALL);
+    args.push_with(|text| {
+        if let Some(expected) = expected {
+            codec::begin_with(expected, text);
+        }
+    });
+    args.push(&tombstone);
+    args.push_display(millis(keep));
+    ScriptCall { script: &END, args }
 }
 
 /// `scripts/end.lua` with `WAIT`. Always by its text: after a `NOSCRIPT` the pair would have to be sent
@@ -119,26 +103,13 @@ pub(crate) async fn end_on_replicas(
     keep: Duration,
 ) -> Result<Reply, StoreError> {
     let mut write = replication.begin().await?;
-    let args = end_args(key, expected, tombstone, keep).into_values();
-    let args = END.eval_args(1, args);
+    let call = end(key, expected, tombstone, keep);
+    let args = END.eval_args(1, call.args.into_values());
     let reply = Reply::of(write.send("EVAL", slot_of(key), args).await?)?;
     if reply == Reply::Done {
         write.acknowledged()?;
     }
     Ok(reply)
-}
-
-fn end_args(key: &str, expected: Option<Revision>, tombstone: &Tombstone, keep: Duration) -> Args {
-    let tombstone = codec::encode_tombstone(tombstone);
-    let mut args = Args::with_keys(&[key], tombstone.len() + SMALL);
-    args.push_with(|text| {
-        if let Some(expected) = expected {
-            codec::begin_with(expected, text);
-        }
-    });
-    args.push(&tombstone);
-    args.push_display(millis(keep));
-    args
 }
 
 #[cfg(test)]

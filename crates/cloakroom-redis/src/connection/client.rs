@@ -1,5 +1,6 @@
 //! fred's client, configured so that every command fails or succeeds in bounded time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fred::clients::{Client, WithOptions};
@@ -39,6 +40,9 @@ impl Default for Timeouts {
         }
     }
 }
+
+/// A client with the options for one command: it is sent once, with a timeout.
+pub(crate) type CommandClient = Arc<WithOptions<Client>>;
 
 /// A client that is not connected yet.
 pub(super) fn new_client(address: Address, timeouts: Timeouts) -> Client {
@@ -127,15 +131,19 @@ pub(super) fn with_command_options(client: &Client, timeout: Duration) -> WithOp
     })
 }
 
-/// The same client, with the rest of a command's timeout: at least 1 ms, since zero means no timeout.
+/// The same client, with what remains of its timeout since `began`.
 pub(crate) fn with_remaining_timeout(
     client: &WithOptions<Client>,
-    timeout: Duration,
     began: Instant,
 ) -> WithOptions<Client> {
-    let remaining = timeout.saturating_sub(began.elapsed());
+    let timeout = client.options().timeout.unwrap_or_default();
+    with_timeout(client, timeout.saturating_sub(began.elapsed()))
+}
+
+/// The same client with another timeout: at least 1 ms, since zero means no timeout.
+pub(crate) fn with_timeout(client: &WithOptions<Client>, timeout: Duration) -> WithOptions<Client> {
     with_changed_options(client, |options| {
-        options.timeout = Some(remaining.max(Duration::from_millis(1)));
+        options.timeout = Some(timeout.max(Duration::from_millis(1)));
     })
 }
 

@@ -3,11 +3,11 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use fred::clients::{Client, WithOptions};
+use fred::clients::Client;
 use fred::interfaces::ClientLike;
 use fred::types::ConnectHandle;
 
-use super::client::{max_in_flight, with_command_options};
+use super::client::{CommandClient, max_in_flight, with_command_options};
 use crate::coalesce::InFlight;
 use crate::watchdog::Watchdog;
 
@@ -27,7 +27,7 @@ pub(super) struct SharedLink {
 
 /// A client, and the task that drives it, if it is ours.
 pub(super) struct Link {
-    pub(super) client: Arc<WithOptions<Client>>,
+    pub(super) client: CommandClient,
     task: Option<ConnectHandle>,
 }
 
@@ -45,7 +45,7 @@ impl SharedLink {
         }
     }
 
-    pub(super) fn client(&self) -> Arc<WithOptions<Client>> {
+    pub(super) fn client(&self) -> CommandClient {
         let link = self.link.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&link.client)
     }

@@ -12,18 +12,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloakroom_core::{StoreError, StoreErrorKind};
-use fred::clients::{Client, WithOptions};
+use fred::clients::Client;
 use fred::error::Error as FredError;
 use fred::interfaces::{ClientLike, EventInterface};
 use fred::types::config::Server;
 use tokio::time::timeout;
 
-pub(crate) use self::client::{Timeouts, for_node, with_remaining_timeout};
+pub(crate) use self::client::{
+    CommandClient, Timeouts, for_node, with_remaining_timeout, with_timeout,
+};
 use self::client::{new_client, new_push_client, queue_len};
 use self::link::{Link, SharedLink};
 use crate::address::Address;
 use crate::classify::{Effect, ErrorClass};
-use crate::coalesce::InFlight;
+use crate::coalesce::InFlightGuard;
 use crate::error::{ConnectError, store_error};
 
 /// A client that replies in bounded time. Clones share it; dropping the last one disconnects.
@@ -77,11 +79,6 @@ impl Connection {
         Self(Arc::new(SharedLink::new(link, timeout, address)))
     }
 
-    /// The commands in flight.
-    pub(crate) fn in_flight(&self) -> &InFlight {
-        &self.0.in_flight
-    }
-
     /// The server's URL without credentials.
     pub(crate) fn address(&self) -> &str {
         &self.0.address
@@ -119,12 +116,23 @@ impl Connection {
         Ok(self.client()?.is_clustered())
     }
 
-    /// Returns the client for one command.
+    /// Starts one command: returns the client to send it with, and counts it as in flight until the
+    /// guard is dropped.
+    ///
+    /// # Errors
+    ///
+    /// As [`client`](Self::client).
+    pub(crate) fn begin(&self) -> Result<(CommandClient, InFlightGuard<'_>), StoreError> {
+        let client = self.client()?;
+        Ok((client, self.0.in_flight.enter()))
+    }
+
+    /// Returns the client for a command that is not counted as in flight.
     ///
     /// # Errors
     ///
     /// `Unavailable` while the server is considered down, and with too many commands in flight.
-    pub(crate) fn client(&self) -> Result<Arc<WithOptions<Client>>, StoreError> {
+    pub(crate) fn client(&self) -> Result<CommandClient, StoreError> {
         let link = &*self.0;
         if link.watchdog.is_down() {
             return Err(StoreError::new(StoreErrorKind::Unavailable));
