@@ -1,23 +1,23 @@
-//! A server's address: a URL, checked, and its form that may be shown.
+//! The server's URL: validated, and in a form without credentials.
 
 use fred::types::config::Config;
 use url::Url;
 
 use crate::error::ConnectError;
 
-/// Where the server is, and how fred is told.
+/// The server's address.
 #[derive(Clone)]
 pub(crate) struct Address {
-    /// fred's configuration: server, database, credentials.
+    /// fred's configuration: server, database and credentials.
     pub(crate) config: Config,
-    /// Whether the connection is to be made with TLS.
+    /// Whether the URL asks for TLS.
     #[cfg(feature = "tls")]
     pub(crate) tls: bool,
-    /// The URL without anything that could be a credential.
+    /// The URL without credentials.
     pub(crate) shown: String,
 }
 
-/// What a scheme names, after `redis` or `valkey` and the `s` of TLS.
+/// The kind of server, by the scheme without `redis` or `valkey` and the `s` of TLS.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Topology {
     Single,
@@ -26,6 +26,7 @@ enum Topology {
     Unix,
 }
 
+/// The query parameters that are allowed, and for which topologies.
 const PARAMETERS: [(&str, &[Topology]); 4] = [
     ("node", &[Topology::Cluster, Topology::Sentinel]),
     ("sentinelServiceName", &[Topology::Sentinel]),
@@ -34,61 +35,74 @@ const PARAMETERS: [(&str, &[Topology]); 4] = [
 ];
 
 impl Address {
-    /// Reads a URL. As a sign that is not percent-encoded can move a password to any place of it, no
-    /// error quotes what did not parse.
+    /// Parses a URL. No error quotes a part of it: if a password is not percent-encoded, its parts can be
+    /// anywhere in the result.
     pub(crate) fn parse(text: &str) -> Result<Self, ConnectError> {
-        let refuse = |why: &str| {
-            ConnectError::configuration(format!(
-                "the URL of Redis cannot be used: {why} (special characters in a password must be \
-                 percent-encoded; or give it to the builder)"
-            ))
-        };
-        let url = Url::parse(text).map_err(|_| refuse("it does not parse"))?;
+        let url = Url::parse(text).map_err(|_| invalid("it is not a URL"))?;
         let (topology, tls) = scheme(url.scheme()).ok_or_else(|| {
-            refuse("its scheme must be redis, rediss, redis-cluster, rediss-cluster, redis-sentinel, rediss-sentinel or redis+unix")
+            invalid(
+                "its scheme must be redis, rediss, redis-cluster, rediss-cluster, redis-sentinel, \
+                 rediss-sentinel or redis+unix",
+            )
         })?;
         if tls && !cfg!(feature = "tls") {
             return Err(ConnectError::configuration(
-                "a `rediss` URL needs TLS, and cloakroom-redis was built without its feature `tls`",
+                "a `rediss` URL requires TLS, but cloakroom-redis was built without its feature `tls`",
             ));
         }
-        if url.fragment().is_some() {
-            return Err(refuse("it has a fragment"));
+        if let Some(why) = problem_of(topology, &url) {
+            return Err(invalid(why));
         }
-        if topology != Topology::Unix && url.host_str().unwrap_or_default().is_empty() {
-            return Err(refuse("it names no host"));
-        }
-        if !path_fits(topology, url.path()) {
-            return Err(refuse(match topology {
-                Topology::Single | Topology::Sentinel => {
-                    "its path is not the number of a database, 0 to 255"
-                }
-                Topology::Cluster => "a cluster has no databases, and it has a path",
-                Topology::Unix => "it names no socket",
-            }));
-        }
-        for (key, _) in url.query_pairs() {
-            let known = PARAMETERS
-                .iter()
-                .any(|(name, topologies)| *name == key && topologies.contains(&topology));
-            if !known {
-                return Err(refuse("it has a query parameter that means nothing here"));
-            }
-        }
-        // fred would read the system's certificates here, also where others are to be trusted.
+        // With TLS, fred would load the system's certificates here, even if others are to be trusted.
         let plain = if tls {
             without_tls(&url)
         } else {
             url.as_str().to_owned()
         };
-        let config = Config::from_url(&plain).map_err(|_| refuse("it names no usable server"))?;
+        let config =
+            Config::from_url(&plain).map_err(|_| invalid("its server or nodes are invalid"))?;
         Ok(Self {
             config,
             #[cfg(feature = "tls")]
             tls,
-            shown: show(&url),
+            shown: redact(&url),
         })
     }
+}
+
+fn invalid(why: &str) -> ConnectError {
+    ConnectError::configuration(format!(
+        "invalid Redis URL: {why} (special characters in a password must be percent-encoded, or pass \
+         it to the builder)"
+    ))
+}
+
+/// Why a URL cannot be used with this topology.
+fn problem_of(topology: Topology, url: &Url) -> Option<&'static str> {
+    if url.fragment().is_some() {
+        return Some("it has a fragment");
+    }
+    if topology != Topology::Unix && url.host_str().unwrap_or_default().is_empty() {
+        return Some("it has no host");
+    }
+    if !is_valid_path(topology, url.path()) {
+        return Some(match topology {
+            Topology::Single | Topology::Sentinel => {
+                "its path is not a database number from 0 to 255"
+            }
+            Topology::Cluster => "a cluster has no databases, so it must not have a path",
+            Topology::Unix => "it has no path to a socket",
+        });
+    }
+    let is_known = |key: &str| {
+        PARAMETERS
+            .iter()
+            .any(|(name, topologies)| *name == key && topologies.contains(&topology))
+    };
+    if !url.query_pairs().all(|(key, _)| is_known(&key)) {
+        return Some("it has an unknown query parameter");
+    }
+    None
 }
 
 fn scheme(scheme: &str) -> Option<(Topology, bool)> {
@@ -108,7 +122,7 @@ fn scheme(scheme: &str) -> Option<(Topology, bool)> {
     }
 }
 
-/// The URL with the scheme of a connection without TLS: less the second `s` of `rediss`.
+/// The URL with the scheme without TLS: removes the second `s` of `rediss`.
 fn without_tls(url: &Url) -> String {
     let mut text = url.as_str().to_owned();
     let end = url.scheme().find('-').unwrap_or(url.scheme().len());
@@ -116,7 +130,7 @@ fn without_tls(url: &Url) -> String {
     text
 }
 
-fn path_fits(topology: Topology, path: &str) -> bool {
+fn is_valid_path(topology: Topology, path: &str) -> bool {
     let name = path.strip_prefix('/').unwrap_or(path);
     match topology {
         Topology::Unix => !name.is_empty(),
@@ -128,9 +142,9 @@ fn path_fits(topology: Topology, path: &str) -> bool {
     }
 }
 
-/// The URL without user information (a password may stand in the place of the user name) and
-/// without the credentials of sentinels.
-fn show(url: &Url) -> String {
+/// The URL without user information (the user name may be a misplaced password) and without the
+/// credentials of sentinels.
+fn redact(url: &Url) -> String {
     let mut shown = format!("{}://", url.scheme());
     if let (Some(host), false) = (url.host_str(), url.scheme().ends_with("+unix")) {
         shown.push_str(host);
@@ -187,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_refused_and_not_quoted() {
+    fn invalid_urls_are_rejected_and_not_quoted() {
         for url in [
             "hunter2",
             "http://hunter2",
@@ -224,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_with_tls_is_handed_on_without() {
+    fn the_scheme_is_passed_to_fred_without_tls() {
         for (url, expected) in [
             ("rediss://host", "redis://host"),
             ("VALKEYS://host", "valkey://host"),
@@ -237,7 +251,7 @@ mod tests {
 
     #[cfg(feature = "tls")]
     #[test]
-    fn with_its_feature_tls_is_seen() {
+    fn tls_is_recognized_with_the_feature() {
         let tls = |url: &str| Address::parse(url).unwrap().tls;
         assert!(tls("rediss://host") && tls("VALKEYS-cluster://host") && !tls("redis://host"));
     }

@@ -1,18 +1,41 @@
-//! How a store is told what it needs.
+//! Configures and opens a [`RedisStore`].
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::address::Address;
-use crate::connection::{Connection, Limits};
+use crate::connection::{Connection, Timeouts};
 use crate::error::ConnectError;
 use crate::key::{DEFAULT_PREFIX, KeyPrefix};
-use crate::replicas::{Replicas, Wanted};
+use crate::replication::{Acks, Replication};
 use crate::store::RedisStore;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
 
-/// Sets up a [`RedisStore`].
+impl RedisStore {
+    /// Connects to the server at `url`, and keeps sessions under the prefix `cloakroom`.
+    ///
+    /// Examples of `url` are `redis://127.0.0.1` (port 6379 by default),
+    /// `redis://user:password@host:6379/1`, `rediss://…` for TLS (with the feature `tls`),
+    /// `redis-cluster://…?node=host:port`, `redis-sentinel://…?sentinelServiceName=name` and
+    /// `redis+unix:///path`. The scheme may start with `valkey` instead of `redis`.
+    ///
+    /// # Errors
+    ///
+    /// When the URL is invalid, and when the server is unreachable, rejects the credentials or is not
+    /// ready: within about a second for each server in the URL, and one more. Use
+    /// [`RedisStoreBuilder::connect_lazily`] to start without the server.
+    pub async fn connect(url: impl AsRef<str>) -> Result<Self, ConnectError> {
+        Self::builder(url.as_ref()).connect().await
+    }
+
+    /// Returns a builder for a store with further options.
+    pub fn builder(url: impl Into<String>) -> RedisStoreBuilder {
+        RedisStoreBuilder::new(url.into())
+    }
+}
+
+/// Configures a [`RedisStore`].
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -36,79 +59,78 @@ pub struct RedisStoreBuilder {
     username: Option<String>,
     password: Option<String>,
     prefix: String,
-    limits: Limits,
-    wanted: Option<Wanted>,
+    timeouts: Timeouts,
+    acks: Option<Acks>,
     #[cfg(feature = "tls")]
     tls: Tls,
 }
 
 impl RedisStoreBuilder {
-    pub(crate) fn new(url: String) -> Self {
+    fn new(url: String) -> Self {
         Self {
             url,
             username: None,
             password: None,
             prefix: DEFAULT_PREFIX.to_owned(),
-            limits: Limits::default(),
-            wanted: None,
+            timeouts: Timeouts::default(),
+            acks: None,
             #[cfg(feature = "tls")]
             tls: Tls::default(),
         }
     }
 
-    /// What keys begin with, before a colon and the session's id: `cloakroom` unless told otherwise.
+    /// Sets the prefix of all keys, which precedes a colon and the session's id. The default is
+    /// `cloakroom`.
     ///
-    /// 1 to 64 bytes of printable ASCII without spaces, braces and the signs of patterns
+    /// The prefix has 1 to 64 bytes of printable ASCII without spaces, braces and pattern characters
     /// (`* ? [ ] \`); anything else is an error when connecting.
     pub fn with_key_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// The user for `AUTH`, as it is: nothing is percent-encoded here. Unless told, that of the URL.
-    /// Needs a password.
+    /// Sets the user name for `AUTH`, without percent-encoding. The default is the user name in the
+    /// URL. Requires a password.
     pub fn with_username(mut self, username: impl Into<String>) -> Self {
         self.username = Some(username.into());
         self
     }
 
-    /// The password for `AUTH`, as it is: nothing is percent-encoded here. Unless told, that of the
-    /// URL.
+    /// Sets the password for `AUTH`, without percent-encoding. The default is the password in the URL.
     pub fn with_password(mut self, password: impl Into<String>) -> Self {
         self.password = Some(password.into());
         self
     }
 
-    /// How long a command may take, from the call to the answer: 250 ms unless told otherwise. Zero is
-    /// an error when connecting.
+    /// Sets the timeout of a command, from the call to the reply. The default is 250 ms; zero is an
+    /// error when connecting.
     pub fn with_command_time_limit(mut self, limit: Duration) -> Self {
-        self.limits.command = limit;
+        self.timeouts.command = limit;
         self
     }
 
-    /// How long opening a connection may take, and then once more its greeting (`AUTH`, `SELECT`):
-    /// 500 ms unless told otherwise. Zero is an error when connecting.
+    /// Sets the timeout for opening a connection, which also applies to its handshake (`AUTH`,
+    /// `SELECT`). The default is 500 ms; zero is an error when connecting.
     pub fn with_connect_time_limit(mut self, limit: Duration) -> Self {
-        self.limits.connect = limit;
+        self.timeouts.connect = limit;
         self
     }
 
-    /// Lets the writes that a failover must not lose wait until `replicas` replicas have them, for
-    /// `within` at most: beginning a session (so also signing in) and ending one. Unless told, no write
-    /// waits, and a failover loses what the old primary had not yet handed on.
+    /// Makes the writes that must survive a failover wait until `replicas` replicas have them, at most
+    /// for `within`: creating a session (so also signing in) and ending one. By default no write waits,
+    /// and a failover loses what the old primary had not yet replicated.
     ///
-    /// The write is sent together with `WAIT`, on a connection kept for that. `within` is added to the
-    /// command time limit. With too few replicas the answer is
+    /// The write is sent together with `WAIT`, on a connection for such writes. `within` is added to the
+    /// command timeout. With too few replicas the error is
     /// [`NotReplicated`](cloakroom_core::StoreErrorKind::NotReplicated): the write stands on the
-    /// primary, and the request is not answered with success. A new session is then taken back; one
-    /// that was to end has ended. Edits do not wait: what they lose is a value, and not who is signed
-    /// in.
+    /// primary, but the request fails. A new session is then removed again; a session that was to end
+    /// has ended. Edits do not wait: losing one loses a value, but does not change who is signed in.
     ///
-    /// A replica that has the write in its memory counts. A failover to another one, which had fallen
-    /// behind, loses it all the same: ask for as many as may be promoted. The user needs the right to
+    /// A replica counts when it has the write in memory. A failover to a replica that does not have it
+    /// still loses it, so wait for as many replicas as may be promoted. The user needs the right to
     /// `WAIT`.
     ///
-    /// Zero replicas, and no time, are an error when connecting.
+    /// Zero replicas and a duration of zero are errors when connecting.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -123,15 +145,15 @@ impl RedisStoreBuilder {
     /// # }
     /// ```
     pub fn with_replicas(mut self, replicas: u32, within: Duration) -> Self {
-        self.wanted = Some(Wanted { replicas, within });
+        self.acks = Some(Acks { replicas, within });
         self
     }
 
-    /// The authorities whose certificates are trusted, as PEM, in place of the system's. Needs a URL
-    /// with TLS (`rediss://…`); a text that is not PEM is an error when connecting.
+    /// Trusts the certificate authorities in `pem` instead of the system's. Requires a URL with TLS
+    /// (`rediss://…`); a text that is not PEM is an error when connecting.
     ///
-    /// The server's certificate must be for the host that the URL names; those of a cluster's nodes, and
-    /// of what sentinels watch over, for the host or the address by which these announce themselves.
+    /// The server's certificate must be for the host in the URL. Certificates of a cluster's nodes, and
+    /// of servers behind sentinels, must be for the host or address that these announce.
     ///
     /// ```no_run
     /// use cloakroom_redis::RedisStore;
@@ -146,13 +168,12 @@ impl RedisStoreBuilder {
     /// ```
     #[cfg(feature = "tls")]
     pub fn with_tls_ca(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.tls.trust(pem.into());
+        self.tls.set_authorities(pem.into());
         self
     }
 
-    /// The certificate that is shown to the server (with those that lead to its authority, if any), and
-    /// its private key, both as PEM. Needs a URL with TLS; what does not fit together is an error when
-    /// connecting.
+    /// Sets the client's certificate, followed by any intermediate certificates, and its private key,
+    /// both as PEM. Requires a URL with TLS; a key that does not match is an error when connecting.
     ///
     /// ```no_run
     /// use cloakroom_redis::RedisStore;
@@ -172,7 +193,8 @@ impl RedisStoreBuilder {
         certificate_pem: impl Into<Vec<u8>>,
         key_pem: impl Into<Vec<u8>>,
     ) -> Self {
-        self.tls.show(certificate_pem.into(), key_pem.into());
+        self.tls
+            .set_client_certificate(certificate_pem.into(), key_pem.into());
         self
     }
 
@@ -180,90 +202,75 @@ impl RedisStoreBuilder {
     ///
     /// # Errors
     ///
-    /// When something was told that cannot work, and when the server is not there, refuses the
-    /// credentials or is not ready. A server that does not answer at all is given up after twice the
-    /// connect time limit per server that the URL names and once more, and 200 ms: 2.2 s by default
-    /// for a single server; nearly always it is known after one.
+    /// When the configuration is invalid, and when the server is unreachable, rejects the credentials
+    /// or is not ready. A server that does not respond at all is given up after twice the connect
+    /// timeout for each server in the URL and once more, plus 200 ms: 2.2 s by default for a single
+    /// server. Most errors are returned after one connect timeout or less.
     pub async fn connect(self) -> Result<RedisStore, ConnectError> {
-        let wanted = self.wanted;
-        let (address, limits, prefix) = self.check()?;
-        let connection = Connection::open(address.clone(), limits).await?;
-        let replicas = match wanted {
-            Some(wanted) => {
-                let connection = Connection::open(address, limits).await?;
-                Some(Replicas::new(connection, wanted))
+        let acks = self.acks;
+        let (address, timeouts, prefix) = self.validate()?;
+        let connection = Connection::open(address.clone(), timeouts).await?;
+        let replication = match acks {
+            Some(acks) => {
+                let connection = Connection::open(address, timeouts).await?;
+                Some(Replication::new(connection, acks))
             }
             None => None,
         };
-        Ok(RedisStore::new(connection, replicas, prefix))
+        Ok(RedisStore::new(connection, replication, prefix))
     }
 
     /// Connects in the background, so that an app can start before its Redis does.
     ///
-    /// Until there is a connection, every command is refused at once as unavailable. Attempts go on
-    /// for as long as the store lives, 50 ms to 1 s apart, also when the server refuses the
-    /// credentials: only [`RedisStore::ping`] tells.
+    /// Until there is a connection, every command fails at once with `Unavailable`. Attempts continue as
+    /// long as the store lives, 50 ms to 1 s apart, even when the server rejects the credentials: call
+    /// [`RedisStore::ping`] to find out.
     ///
     /// # Errors
     ///
-    /// When something was told that cannot work, and outside of a Tokio runtime.
+    /// When the configuration is invalid, and outside of a Tokio runtime.
     pub fn connect_lazily(self) -> Result<RedisStore, ConnectError> {
-        let wanted = self.wanted;
-        let (address, limits, prefix) = self.check()?;
+        let acks = self.acks;
+        let (address, timeouts, prefix) = self.validate()?;
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(ConnectError::configuration(
-                "connecting in the background needs a Tokio runtime to run in",
+                "connecting in the background requires a Tokio runtime",
             ));
         }
-        let connection = Connection::open_lazily(address.clone(), limits);
-        let replicas = wanted.map(|wanted| {
-            let connection = Connection::open_lazily(address, limits);
-            Replicas::new(connection, wanted)
+        let connection = Connection::open_lazily(address.clone(), timeouts);
+        let replication = acks.map(|acks| {
+            let connection = Connection::open_lazily(address, timeouts);
+            Replication::new(connection, acks)
         });
-        Ok(RedisStore::new(connection, replicas, prefix))
+        Ok(RedisStore::new(connection, replication, prefix))
     }
 
-    fn check(self) -> Result<(Address, Limits, KeyPrefix), ConnectError> {
+    fn validate(self) -> Result<(Address, Timeouts, KeyPrefix), ConnectError> {
         let prefix = KeyPrefix::new(&self.prefix).map_err(ConnectError::configuration)?;
-        if self.limits.command.is_zero() || self.limits.connect.is_zero() {
-            return Err(ConnectError::configuration(
-                "a time limit of zero lets nothing through",
-            ));
+        if self.timeouts.command.is_zero() || self.timeouts.connect.is_zero() {
+            return Err(ConnectError::configuration("a timeout must not be zero"));
         }
-        if let Some(Wanted { replicas, within }) = self.wanted
+        if let Some(Acks { replicas, within }) = self.acks
             && (replicas == 0 || within.is_zero())
         {
             return Err(ConnectError::configuration(
-                "to wait for replicas, say for how many and how long: at least one, and not zero",
+                "waiting for replicas requires at least one replica and a duration above zero",
             ));
         }
         let mut address = Address::parse(&self.url)?;
         #[cfg(feature = "tls")]
-        set_up_tls(&self.tls, &mut address)?;
+        self.tls.apply(&mut address)?;
         let config = &mut address.config;
         config.username = self.username.or_else(|| config.username.take());
         config.password = self.password.or_else(|| config.password.take());
         if config.username.is_some() && config.password.is_none() {
             return Err(ConnectError::configuration(
-                "there is a user name for Redis and no password (a password alone is written \
-                 `redis://:password@host`)",
+                "a user name for Redis is configured, but no password (write a password without a \
+                 user name as `redis://:password@host`)",
             ));
         }
-        Ok((address, self.limits, prefix))
+        Ok((address, self.timeouts, prefix))
     }
-}
-
-#[cfg(feature = "tls")]
-fn set_up_tls(tls: &Tls, address: &mut Address) -> Result<(), ConnectError> {
-    if address.tls {
-        address.config.tls = Some(tls.config()?);
-    } else if !tls.is_default() {
-        return Err(ConnectError::configuration(
-            "there are certificates for TLS to Redis, and the URL asks for none: its scheme must \
-             begin with `rediss`",
-        ));
-    }
-    Ok(())
 }
 
 impl fmt::Debug for RedisStoreBuilder {
@@ -272,7 +279,7 @@ impl fmt::Debug for RedisStoreBuilder {
         f.debug_struct("RedisStoreBuilder")
             .field("url", &address.map(|address| address.shown).ok())
             .field("prefix", &self.prefix)
-            .field("limits", &self.limits)
+            .field("timeouts", &self.timeouts)
             .finish_non_exhaustive()
     }
 }
@@ -286,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_work_is_an_error() {
+    fn an_invalid_configuration_is_an_error() {
         let builder = || RedisStore::builder("redis://127.0.0.1");
         assert!(error(builder().with_key_prefix("a b")).contains("prefix"));
         assert!(error(builder().with_command_time_limit(Duration::ZERO)).contains("zero"));
@@ -301,7 +308,7 @@ mod tests {
 
     #[cfg(feature = "tls")]
     #[test]
-    fn certificates_that_cannot_work_are_an_error_that_quotes_none() {
+    fn an_error_about_certificates_does_not_quote_them() {
         let builder = || RedisStore::builder("rediss://host");
         for (builder, expected) in [
             (builder().with_tls_ca("hunter2"), "authority's"),
@@ -323,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_holds_no_credentials() {
+    fn debug_shows_no_credentials() {
         let builder = RedisStore::builder("redis://me:hunter2@host/1").with_password("hunter2");
         let text = format!("{builder:?}");
         assert!(

@@ -1,10 +1,10 @@
-//! The bus between servers: Redis' publish and subscribe.
+//! Receives the events that stores publish with Redis' `PUBLISH`.
 //!
-//! One connection of its own listens for all subscriptions of a store, from the first one on. What it
-//! misses is lost, so it must know that it missed something. fred keeps nothing of the answer to
-//! `SUBSCRIBE`, so once a second it subscribes anew, which changes nothing where it had, and asks for
-//! the connection's own name (`CLIENT ID`) behind that. The answer proves that the connection lives
-//! and that the subscription holds; a name that is another one tells that there was a gap.
+//! All subscriptions of a store share one connection, which is opened by the first. Messages that are
+//! sent while it is interrupted are lost, so a gap must be detected. fred discards the reply to
+//! `SUBSCRIBE`; therefore the channel is subscribed to again once a second, which changes nothing if it
+//! already was, followed by `CLIENT ID`. The reply proves that the connection is alive and the
+//! subscription active; if the id has changed, there was a gap.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,17 +20,20 @@ use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::connection::Connection;
-use crate::event;
-use crate::line::{Line, next};
+use crate::log;
+use crate::push_connection::{PushConnection, next};
 
-/// How often the subscription is looked after.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often the subscription is checked.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The subscriptions of one store. Clones share them; when the last goes, the connection is closed.
+/// How many messages fred buffers for us.
+const BUFFERED_MESSAGES: usize = 1024;
+
+/// The subscriptions of one store. Clones share them; dropping the last one closes the connection.
 #[derive(Clone)]
-pub(crate) struct Bus(Arc<Shared>);
+pub(crate) struct Bus(Arc<SharedBus>);
 
-struct Shared {
+struct SharedBus {
     local: LocalBus,
     channel: String,
     task: Mutex<Option<AbortHandle>>,
@@ -38,7 +41,7 @@ struct Shared {
 
 impl Bus {
     pub(crate) fn new(channel: String) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(SharedBus {
             local: LocalBus::new(),
             channel,
             task: Mutex::default(),
@@ -49,25 +52,26 @@ impl Bus {
         &self.0.channel
     }
 
-    /// Begins to listen; the first time, on a connection like that of `connection`.
+    /// Subscribes. The first call opens a connection with the configuration of `connection`.
     pub(crate) fn subscribe(&self, connection: &Connection) -> Subscription {
         let subscription = self.0.local.subscribe();
         let mut task = self.0.task.lock().unwrap_or_else(PoisonError::into_inner);
         if task.as_ref().is_none_or(AbortHandle::is_finished) {
-            let listener = Listener {
+            let client = connection.push_client(None, BUFFERED_MESSAGES);
+            let subscriber = Subscriber {
                 local: self.0.local.clone(),
                 channel: self.0.channel.clone(),
                 server: connection.address().to_owned(),
-                line: Line::open(connection.another_client(), connection.limit()),
-                holds: None,
+                connection: PushConnection::open(client, connection.timeout()),
+                subscribed: None,
             };
-            *task = Some(tokio::spawn(listener.listen()).abort_handle());
+            *task = Some(tokio::spawn(subscriber.run()).abort_handle());
         }
         subscription
     }
 }
 
-impl Drop for Shared {
+impl Drop for SharedBus {
     fn drop(&mut self) {
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(task) = &*task {
@@ -84,67 +88,67 @@ impl fmt::Debug for Bus {
     }
 }
 
-/// Listens, for as long as the store lives.
-struct Listener {
+/// The task that receives messages, as long as the store lives.
+struct Subscriber {
     local: LocalBus,
     channel: String,
     server: String,
-    line: Line,
-    /// The name of the connection on which the subscription holds.
-    holds: Option<i64>,
+    connection: PushConnection,
+    /// The id of the connection that is subscribed.
+    subscribed: Option<i64>,
 }
 
-impl Listener {
-    async fn listen(mut self) {
-        let mut messages = self.line.client.message_rx();
-        let mut look = interval(LOOK);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        self.line.first_connection().await;
+impl Subscriber {
+    async fn run(mut self) {
+        let mut messages = self.connection.client.message_rx();
+        let mut checks = interval(CHECK_INTERVAL);
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.connection.first_connection().await;
         loop {
             tokio::select! {
-                message = next(&mut messages) => self.hand_on(message),
-                _ = look.tick() => self.look_after().await,
+                message = next(&mut messages) => self.forward(message),
+                _ = checks.tick() => self.check().await,
             }
         }
     }
 
-    fn hand_on(&self, message: Option<Message>) {
+    fn forward(&self, message: Option<Message>) {
         let Some(message) = message else {
             return self.local.send(SessionEvent::Missed);
         };
         let text = message.value.as_str();
-        // What does not read is of a newer release.
+        // An event that cannot be decoded is from a newer release, and is ignored.
         if let Some(event) = text.and_then(|text| SessionEvent::decode(&text)) {
             self.local.send(event);
         }
     }
 
-    async fn look_after(&mut self) {
+    async fn check(&mut self) {
         match self.subscribe().await {
-            Ok(name) if self.holds == Some(name) => {}
-            Ok(name) => {
-                if self.holds.replace(name).is_none() {
-                    event::listens(&self.server);
+            Ok(id) if self.subscribed == Some(id) => {}
+            Ok(id) => {
+                if self.subscribed.replace(id).is_none() {
+                    log::subscribed(&self.server);
                 }
                 self.local.send(SessionEvent::Missed);
             }
             Err(error) => {
-                if self.holds.take().is_some() {
-                    event::listens_no_more(&self.server, error.details());
+                if self.subscribed.take().is_some() {
+                    log::subscription_lost(&self.server, error.details());
                 }
-                self.line.reconnect().await;
+                self.connection.reconnect().await;
             }
         }
     }
 
-    /// Subscribes, and gives the name of the connection that has.
+    /// Subscribes, and returns the id of the connection that did.
     async fn subscribe(&self) -> Result<i64, FredError> {
-        let client = &self.line.client;
+        let client = &self.connection.client;
         client.subscribe(self.channel.clone()).await?;
-        // To the same node of a cluster as the subscription, see fred's `commands::pubsub`.
+        // To the node of a cluster to which fred sends `SUBSCRIBE`, see its `commands::pubsub`.
         let node = ClusterHash::Custom(redis_keyslot(client.id().as_bytes()));
         let command = CustomCommand::new_static("CLIENT", node, false);
         let id = client.custom::<i64, Value>(command, vec![Value::from_static_str("ID")]);
-        self.line.in_time(id).await
+        self.connection.within_timeout(id).await
     }
 }

@@ -1,13 +1,14 @@
-//! What went wrong, in the words of this crate: fred's errors become [`StoreError`]s, and opening a
-//! store has an error of its own.
+//! Errors: [`ConnectError`] for opening a store, and the conversion of fred's errors to
+//! [`StoreError`].
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use cloakroom_core::{StoreError, StoreErrorKind};
 use fred::error::{Error as FredError, ErrorKind as FredErrorKind};
 
-use crate::verdict::{Effect, Verdict};
+use crate::classify::{Effect, ErrorClass};
 
 /// A store could not be opened.
 ///
@@ -19,20 +20,20 @@ pub struct ConnectError {
     source: Option<Cause>,
 }
 
-/// What must be done after a [`ConnectError`].
+/// What to do about a [`ConnectError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConnectErrorKind {
-    /// What the store was told cannot work, wherever the server is: correct the configuration.
+    /// The configuration cannot work with any server: correct it.
     Configuration,
-    /// The server does not answer, or is not ready yet: it may be worth another attempt.
+    /// The server does not respond, or is not ready yet: it may be worth another attempt.
     Unreachable,
-    /// The server refuses the credentials or the client's certificate, or wants some.
+    /// The server rejects the credentials or the client's certificate, or requires some.
     Refused,
 }
 
 impl ConnectError {
-    /// What must be done.
+    /// Returns the kind of the error, which says what to do about it.
     #[must_use]
     pub const fn kind(&self) -> ConnectErrorKind {
         self.kind
@@ -46,32 +47,10 @@ impl ConnectError {
         }
     }
 
-    /// No connection to the server at `address`, which is shown.
+    /// There is no connection to the server at `address`, a URL without credentials.
     pub(crate) fn no_connection(address: &str, error: &FredError) -> Self {
         let cause = Cause::of(error);
-        let (kind, why) = match error.kind() {
-            FredErrorKind::Auth => {
-                let why = match cause.text.contains("NOAUTH") {
-                    true => "it wants a password, and was given none",
-                    false => "it refuses the user name or the password",
-                };
-                (ConnectErrorKind::Refused, why.to_owned())
-            }
-            _ if is_about_our_certificate(&cause.text) => {
-                let why = "it refuses the client's certificate, or wants one";
-                (ConnectErrorKind::Refused, why.to_owned())
-            }
-            _ if cause.text.contains("InvalidCertificate(") => {
-                let why = format!("its certificate is not trusted ({})", cause.text);
-                (ConnectErrorKind::Unreachable, why)
-            }
-            _ if cause.text.contains("ConnectionRefused") => {
-                let why = "nothing listens there".to_owned();
-                (ConnectErrorKind::Unreachable, why)
-            }
-            FredErrorKind::Config => (ConnectErrorKind::Configuration, cause.text.clone()),
-            _ => (ConnectErrorKind::Unreachable, cause.text.clone()),
-        };
+        let (kind, why) = explain(error.kind(), &cause.text);
         Self {
             kind,
             text: format!("cannot connect to Redis at {address}: {why}"),
@@ -79,13 +58,41 @@ impl ConnectError {
         }
     }
 
-    /// No connection within `limit`.
-    pub(crate) fn too_slow(address: &str, limit: std::time::Duration) -> Self {
+    /// There was no connection within `limit`.
+    pub(crate) fn timed_out(address: &str, limit: Duration) -> Self {
         Self {
             kind: ConnectErrorKind::Unreachable,
-            text: format!("cannot connect to Redis at {address}: no answer within {limit:?}"),
+            text: format!("cannot connect to Redis at {address}: no response within {limit:?}"),
             source: None,
         }
+    }
+}
+
+/// The kind of an error of fred's with this text, and what to tell the operator.
+fn explain(kind: &FredErrorKind, text: &str) -> (ConnectErrorKind, String) {
+    match kind {
+        FredErrorKind::Auth if text.contains("NOAUTH") => (
+            ConnectErrorKind::Refused,
+            "the server requires a password, and none is configured".to_owned(),
+        ),
+        FredErrorKind::Auth => (
+            ConnectErrorKind::Refused,
+            "the server rejects the user name or the password".to_owned(),
+        ),
+        _ if is_about_client_certificate(text) => (
+            ConnectErrorKind::Refused,
+            "the server rejects the client's certificate, or requires one".to_owned(),
+        ),
+        _ if text.contains("InvalidCertificate(") => (
+            ConnectErrorKind::Unreachable,
+            format!("the server's certificate is not trusted ({text})"),
+        ),
+        _ if text.contains("ConnectionRefused") => (
+            ConnectErrorKind::Unreachable,
+            "connection refused".to_owned(),
+        ),
+        FredErrorKind::Config => (ConnectErrorKind::Configuration, text.to_owned()),
+        _ => (ConnectErrorKind::Unreachable, text.to_owned()),
     }
 }
 
@@ -101,23 +108,23 @@ impl Error for ConnectError {
     }
 }
 
-/// The error for a command of this effect.
+/// Converts fred's error for a command with this effect. For `shared` see [`ErrorClass::kind`].
 pub(crate) fn store_error(error: &FredError, effect: Effect, shared: bool) -> StoreError {
-    let kind = Verdict::of(error).kind(effect, shared);
+    let kind = ErrorClass::of(error).kind(effect, shared);
     StoreError::with_source(kind, Cause::of(error))
 }
 
-/// An answer that no version of the scripts gives.
-pub(crate) fn strange_answer(effect: Effect) -> StoreError {
+/// The error for a reply of a type that the command never has.
+pub(crate) fn unexpected_reply(effect: Effect) -> StoreError {
     let cause = Cause {
-        text: "Redis gave an answer of an unexpected type".to_owned(),
+        text: "Redis sent a reply of an unexpected type".to_owned(),
     };
-    StoreError::with_source(Verdict::Unclear.kind(effect, false), cause)
+    StoreError::with_source(ErrorClass::Unclear.kind(effect, false), cause)
 }
 
-/// Too few replicas have a write. What is told is a count, or why they could not be counted.
-pub(crate) fn not_replicated(told: &str) -> StoreError {
-    let text = told.to_owned();
+/// The error for a write that too few replicas have. `details` is the count, or why it is unknown.
+pub(crate) fn not_replicated(details: &str) -> StoreError {
+    let text = details.to_owned();
     StoreError::with_source(StoreErrorKind::NotReplicated, Cause { text })
 }
 
@@ -128,12 +135,12 @@ struct Cause {
 }
 
 impl Cause {
-    /// The longest text that is kept, in bytes.
-    const LONGEST: usize = 200;
+    /// The maximum length of the text, in bytes.
+    const MAX_LEN: usize = 200;
 
     fn of(error: &FredError) -> Self {
         let kind = error.kind();
-        // What could not be parsed may be quoted in these: a stored value.
+        // These may quote what could not be parsed, which can be a stored value.
         if matches!(kind, FredErrorKind::Protocol | FredErrorKind::Parse) {
             return Self {
                 text: kind.to_str().to_owned(),
@@ -143,7 +150,7 @@ impl Cause {
         let details = error.details();
         let safe = details.split(", with args").next().unwrap_or_default();
         Self {
-            text: format!("{}: {}", kind.to_str(), cut(safe, Self::LONGEST)),
+            text: format!("{}: {}", kind.to_str(), truncate(safe, Self::MAX_LEN)),
         }
     }
 }
@@ -156,17 +163,18 @@ impl fmt::Display for Cause {
 
 impl Error for Cause {}
 
-/// Whether the server ends TLS for what the client shows: rustls quotes its alert.
-fn is_about_our_certificate(text: &str) -> bool {
-    // The last is for a signature of somebody else's with an authority's name.
+/// Whether the server closed the TLS connection because of the client's certificate: rustls quotes the
+/// server's alert in its error.
+fn is_about_client_certificate(text: &str) -> bool {
+    // `DecryptError` is sent for a certificate that claims an authority which did not sign it.
     const ALERTS: [&str; 3] = ["UnknownCA", "Certificate", "DecryptError"];
     let alert = text.split_once("AlertReceived(").map(|(_, alert)| alert);
     alert.is_some_and(|alert| ALERTS.iter().any(|about| alert.contains(about)))
 }
 
-/// The longest start of `text` of at most `longest` bytes.
-fn cut(text: &str, longest: usize) -> &str {
-    let mut end = longest.min(text.len());
+/// The longest prefix of `text` with at most `max_len` bytes.
+fn truncate(text: &str, max_len: usize) -> &str {
+    let mut end = max_len.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;
     }

@@ -1,42 +1,42 @@
-//! The names of keys: a prefix, a colon, and the session's id; or what else is kept.
+//! The names of keys and of the channel: a prefix, a colon, and the session's id or a fixed word.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use cloakroom_core::{SessionId, UserKey};
 
-/// The prefix of a store that is not told another.
+/// The default prefix.
 pub(crate) const DEFAULT_PREFIX: &str = "cloakroom";
 
-/// The longest prefix, in bytes.
-const LONGEST_PREFIX: usize = 64;
+/// The maximum length of a prefix, in bytes.
+const MAX_PREFIX_LEN: usize = 64;
 
-/// A prefix that is fit for keys: no input leads out of the namespace that it opens.
+/// A validated key prefix: every key that is built from it stays below it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct KeyPrefix(Arc<str>);
 
 impl KeyPrefix {
-    /// Checks a prefix. The error says what is wrong with it.
+    /// Validates a prefix. The error says what is wrong with it.
     pub(crate) fn new(prefix: &str) -> Result<Self, String> {
         if prefix.is_empty() {
             return Err("the key prefix is empty".to_owned());
         }
-        if prefix.len() > LONGEST_PREFIX {
+        if prefix.len() > MAX_PREFIX_LEN {
             return Err(format!(
-                "the key prefix has {} bytes, and {LONGEST_PREFIX} are the most",
+                "the key prefix has {} bytes, the maximum is {MAX_PREFIX_LEN}",
                 prefix.len()
             ));
         }
-        match prefix.chars().find(|&sign| !is_fit(sign)) {
+        match prefix.chars().find(|&sign| !is_allowed(sign)) {
             None => Ok(Self(prefix.into())),
             Some(sign) => Err(format!(
-                "the key prefix {prefix:?} contains {sign:?}; it may hold printable ASCII without \
-                 spaces, braces and the signs of patterns (* ? [ ] \\)"
+                "the key prefix {prefix:?} contains {sign:?}; use printable ASCII without spaces, \
+                 braces and pattern characters (* ? [ ] \\)"
             )),
         }
     }
 
-    /// The key of a session.
+    /// Returns the key of a session.
     pub(crate) fn key(&self, id: SessionId) -> String {
         let mut key = String::with_capacity(self.0.len() + 1 + SessionId::TEXT_LEN);
         key.push_str(&self.0);
@@ -45,43 +45,43 @@ impl KeyPrefix {
         key
     }
 
-    /// The id in the key of a session; `None` for any other key.
+    /// Returns the id in the key of a session, `None` for any other key.
     pub(crate) fn id_in(&self, key: &str) -> Option<SessionId> {
         let rest = key.strip_prefix(&*self.0)?.strip_prefix(':')?;
         rest.parse().ok()
     }
 
-    /// What the keys of all sessions begin with, and those of indexes.
+    /// Returns the text with which the keys of all sessions and indexes start.
     #[cfg(feature = "near-cache")]
-    pub(crate) fn beginning(&self) -> String {
+    pub(crate) fn with_colon(&self) -> String {
         format!("{}:", self.0)
     }
 
-    /// What matches the keys of all sessions. The prefix holds no sign that means something in it.
+    /// Returns a pattern that matches the keys of all sessions. The prefix itself contains no
+    /// pattern characters.
     pub(crate) fn pattern(&self) -> String {
         format!("{}:*", self.0)
     }
 
-    /// The key of a user's index.
+    /// Returns the key of a user's index.
     pub(crate) fn user(&self, user: &UserKey) -> String {
-        use fmt::Write as _;
         let mut key = String::with_capacity(self.0.len() + 6 + 43);
         write!(key, "{}:user:{user}", self.0).expect("writing to a String does not fail");
         key
     }
 
-    /// The key of the epoch.
-    pub(crate) fn epoch(&self) -> String {
+    /// Returns the key of the time before which sessions are revoked.
+    pub(crate) fn revoked_before(&self) -> String {
         format!("{}:epoch", self.0)
     }
 
-    /// The channel for events.
+    /// Returns the channel for events.
     pub(crate) fn channel(&self) -> String {
         format!("{}:events", self.0)
     }
 
-    /// A key that no session has, as it ends in no id. Nothing is kept there.
-    pub(crate) fn key_of_nobody(&self) -> String {
+    /// Returns a key that is never used: it does not end in an id.
+    pub(crate) fn unused_key(&self) -> String {
         format!("{}:nobody", self.0)
     }
 }
@@ -92,9 +92,9 @@ impl fmt::Debug for KeyPrefix {
     }
 }
 
-/// Whether a sign means nothing special, neither in a pattern of `SCAN` and ACLs, nor to a cluster
-/// (which hashes what stands in braces), nor in a terminal.
-fn is_fit(sign: char) -> bool {
+/// Whether a character has no special meaning: in a pattern of `SCAN` or of an ACL rule, in a cluster
+/// (which hashes the text between braces), or in a terminal.
+fn is_allowed(sign: char) -> bool {
     sign.is_ascii_graphic() && !matches!(sign, '*' | '?' | '[' | ']' | '\\' | '{' | '}')
 }
 
@@ -113,8 +113,8 @@ mod tests {
     }
 
     #[test]
-    fn unfit_prefixes_are_refused() {
-        let long = "x".repeat(LONGEST_PREFIX + 1);
+    fn invalid_prefixes_are_rejected() {
+        let long = "x".repeat(MAX_PREFIX_LEN + 1);
         for prefix in [
             "", " ", "a b", "a\n", "a*", "a?", "[a]", "a\\", "{a}", "a}", "ä", "\u{7f}", &long,
         ] {

@@ -1,4 +1,4 @@
-//! TLS for the connection: whom it trusts, and what it shows to the server.
+//! TLS: the trusted certificate authorities, and the client's certificate.
 
 use std::sync::Arc;
 
@@ -9,16 +9,17 @@ use fred::rustls::{ClientConfig, RootCertStore};
 use fred::rustls_native_certs::load_native_certs;
 use fred::types::config::{TlsConfig, TlsConnector};
 
+use crate::address::Address;
 use crate::error::ConnectError;
 
-/// Whom the connection trusts, and what it shows to the server.
+/// The TLS options of a store.
 #[derive(Clone, Default)]
 pub(crate) struct Tls {
     authorities: Option<Vec<u8>>,
     identity: Option<Identity>,
 }
 
-/// A certificate, those that lead from it to an authority, and its key.
+/// A client certificate with its intermediate certificates, and its private key, as PEM.
 #[derive(Clone)]
 struct Identity {
     certificates: Vec<u8>,
@@ -26,34 +27,48 @@ struct Identity {
 }
 
 impl Tls {
-    /// Trusts these authorities, as PEM, in place of the system's.
-    pub(crate) fn trust(&mut self, authorities: Vec<u8>) {
+    /// Trusts these authorities, as PEM, instead of the system's.
+    pub(crate) fn set_authorities(&mut self, authorities: Vec<u8>) {
         self.authorities = Some(authorities);
     }
 
-    /// Shows this certificate to the server; both are PEM.
-    pub(crate) fn show(&mut self, certificates: Vec<u8>, key: Vec<u8>) {
+    /// Sends this certificate to the server; both are PEM.
+    pub(crate) fn set_client_certificate(&mut self, certificates: Vec<u8>, key: Vec<u8>) {
         self.identity = Some(Identity { certificates, key });
     }
 
-    /// Whether it was told nothing.
-    pub(crate) fn is_default(&self) -> bool {
+    /// Configures an address, if its URL asks for TLS.
+    pub(crate) fn apply(&self, address: &mut Address) -> Result<(), ConnectError> {
+        if address.tls {
+            address.config.tls = Some(self.config()?);
+        } else if !self.is_default() {
+            return Err(ConnectError::configuration(
+                "certificates for TLS to Redis are configured, but the URL does not ask for TLS: its \
+                 scheme must start with `rediss`",
+            ));
+        }
+        Ok(())
+    }
+
+    fn is_default(&self) -> bool {
         self.authorities.is_none() && self.identity.is_none()
     }
 
-    /// fred's configuration. No error quotes what did not parse: it may be a key.
-    pub(crate) fn config(&self) -> Result<TlsConfig, ConnectError> {
+    /// fred's configuration. No error quotes a text that is not PEM: it may be a key.
+    fn config(&self) -> Result<TlsConfig, ConnectError> {
         let roots = match &self.authorities {
             Some(pem) => roots_of(pem)?,
             None => system_roots()?,
         };
-        // Not `ClientConfig::builder()`, which panics in an app that has a second provider built in.
+        // Not `ClientConfig::builder()`, which panics if the app is built with a second provider.
         let provider = CryptoProvider::get_default()
             .cloned()
             .unwrap_or_else(|| Arc::new(ring::default_provider()));
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|_| refuse("the process's provider of cryptography knows no TLS 1.2 or 1.3"))?
+            .map_err(|_| {
+                invalid("the cryptography provider of the process supports neither TLS 1.2 nor 1.3")
+            })?
             .with_root_certificates(roots);
         let config = match &self.identity {
             None => config.with_no_client_auth(),
@@ -61,7 +76,7 @@ impl Tls {
                 let (certificates, key) = identity.parse()?;
                 config
                     .with_client_auth_cert(certificates, key)
-                    .map_err(|_| refuse("the client's key does not belong to its certificate"))?
+                    .map_err(|_| invalid("the client's key does not match its certificate"))?
             }
         };
         Ok(TlsConnector::from(config).into())
@@ -73,9 +88,9 @@ impl Identity {
         &self,
     ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), ConnectError> {
         let certificates = certificates(&self.certificates)
-            .ok_or_else(|| refuse("the client's certificate is not PEM"))?;
+            .ok_or_else(|| invalid("the client's certificate is not PEM"))?;
         let key = PrivateKeyDer::from_pem_slice(&self.key)
-            .map_err(|_| refuse("the client's key is not PEM"))?;
+            .map_err(|_| invalid("the client's key is not PEM"))?;
         Ok((certificates, key))
     }
 }
@@ -83,32 +98,32 @@ impl Identity {
 fn roots_of(pem: &[u8]) -> Result<RootCertStore, ConnectError> {
     let mut roots = RootCertStore::empty();
     let authorities =
-        certificates(pem).ok_or_else(|| refuse("the authority's certificate is not PEM"))?;
+        certificates(pem).ok_or_else(|| invalid("the authority's certificate is not PEM"))?;
     for authority in authorities {
         roots
             .add(authority)
-            .map_err(|_| refuse("the authority's certificate cannot be read"))?;
+            .map_err(|_| invalid("the authority's certificate cannot be parsed"))?;
     }
     Ok(roots)
 }
 
-/// Those that can be read: one that cannot does not make the others worth nothing.
+/// The system's authorities, except those that cannot be parsed.
 fn system_roots() -> Result<RootCertStore, ConnectError> {
     let mut roots = RootCertStore::empty();
     match roots.add_parsable_certificates(load_native_certs().certs) {
-        (0, _) => Err(refuse(
-            "the system has no certificates of authorities (`with_tls_ca` gives one's own)",
+        (0, _) => Err(invalid(
+            "the system has no certificate authorities (configure some with `with_tls_ca`)",
         )),
         _ => Ok(roots),
     }
 }
 
-/// The certificates of a PEM text; `None` if there is none, or one is broken.
+/// The certificates in a PEM text; `None` if there are none, or one is invalid.
 fn certificates(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
     let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
     certificates.ok().filter(|list| !list.is_empty())
 }
 
-fn refuse(why: &str) -> ConnectError {
-    ConnectError::configuration(format!("TLS to Redis cannot be set up: {why}"))
+fn invalid(why: &str) -> ConnectError {
+    ConnectError::configuration(format!("invalid TLS configuration for Redis: {why}"))
 }

@@ -1,82 +1,86 @@
-//! Watches what becomes of commands: says when the connection must be made anew, and whether the
-//! server is known to be down. Nothing here waits or connects.
+//! Observes the results of commands: decides when to reconnect, and whether the server is down. It
+//! does no I/O and never waits.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use crate::verdict::Verdict;
+use crate::classify::ErrorClass;
 
-/// So many time-outs with no answer between make a connection suspect. fred's own check for
-/// unresponsive connections does not see them on a busy one: every write resets it.
-const SUSPECT: u32 = 3;
+/// After this many consecutive timeouts the connection is considered broken. fred's own check for
+/// unresponsive connections does not find busy ones: every write resets it.
+const MAX_TIMEOUTS: u32 = 3;
 
-/// Counts time-outs, and lets one cure run at a time.
+/// Counts timeouts, and allows one recovery at a time.
 #[derive(Debug, Default)]
 pub(crate) struct Watchdog {
     timeouts: AtomicU32,
-    curing: AtomicBool,
+    recovering: AtomicBool,
     down: AtomicBool,
 }
 
-/// What a cure is to do.
+/// What a recovery has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cure {
-    /// Make the connection anew.
+pub(crate) enum Recovery {
+    /// Reconnect once.
     Reconnect,
-    /// The same, until the server answers again. Until then it is known to be down.
-    UntilItAnswers,
+    /// Reconnect until the server responds. Until then it is considered down.
+    UntilResponsive,
 }
 
 impl Watchdog {
-    /// Whether the server is known to be down: commands would only wait for their time-outs.
+    /// Whether the server is considered down: commands would only wait for their timeouts.
     pub(crate) fn is_down(&self) -> bool {
         self.down.load(Ordering::Relaxed)
     }
 
-    /// The server answered.
-    pub(crate) fn saw_answer(&self) {
-        // A plain load on the hot path: the line stays shared between cores.
+    /// Records that the server replied.
+    pub(crate) fn record_success(&self) {
+        // On the hot path a load, not a store: the cache line stays shared between cores.
         if self.timeouts.load(Ordering::Relaxed) != 0 {
             self.timeouts.store(0, Ordering::Relaxed);
         }
     }
 
-    /// A command failed. The cure that must be started, if any; who gets one must start it and call
-    /// [`cured`](Self::cured) when it is over, whatever came of it. `stopped` says whether nothing
-    /// drives the connection any more.
+    /// Records that a command failed. Returns the recovery to start, if any: the caller must start it,
+    /// and call [`recovery_finished`](Self::recovery_finished) when it ends, with or without success.
+    /// `is_stopped` says whether the task that drives the client has ended.
     #[must_use]
-    pub(crate) fn saw_failure(&self, verdict: Verdict, stopped: impl Fn() -> bool) -> Option<Cure> {
-        let cure = match verdict {
-            Verdict::TimedOut => {
+    pub(crate) fn record_failure(
+        &self,
+        class: ErrorClass,
+        is_stopped: impl Fn() -> bool,
+    ) -> Option<Recovery> {
+        let recovery = match class {
+            ErrorClass::TimedOut => {
                 let timeouts = self.timeouts.fetch_add(1, Ordering::Relaxed) + 1;
-                (timeouts >= SUSPECT).then_some(Cure::UntilItAnswers)
+                (timeouts >= MAX_TIMEOUTS).then_some(Recovery::UntilResponsive)
             }
-            // A failover that left the connection open: another one may lead to the new primary.
-            Verdict::NoPrimary => Some(Cure::Reconnect),
-            Verdict::NeverSent => stopped().then_some(Cure::UntilItAnswers),
-            // fred reconnects by itself.
-            Verdict::Unclear | Verdict::ClusterDown => None,
-            Verdict::NotReady | Verdict::Final(_) => {
-                self.saw_answer();
+            // After a failover that left the connection open, a new one may reach the new primary.
+            ErrorClass::NoPrimary => Some(Recovery::Reconnect),
+            ErrorClass::NeverSent => is_stopped().then_some(Recovery::UntilResponsive),
+            // fred reconnects on its own.
+            ErrorClass::Unclear | ErrorClass::ClusterDown => None,
+            ErrorClass::NotReady | ErrorClass::Final(_) => {
+                self.record_success();
                 None
             }
         };
-        let cure = cure.filter(|_| !self.curing.swap(true, Ordering::AcqRel))?;
-        if cure == Cure::UntilItAnswers {
+        let recovery = recovery.filter(|_| !self.recovering.swap(true, Ordering::AcqRel))?;
+        if recovery == Recovery::UntilResponsive {
             self.down.store(true, Ordering::Relaxed);
         }
-        Some(cure)
+        Some(recovery)
     }
 
-    /// The server answers again.
-    pub(crate) fn is_up(&self) {
+    /// Records that the server is not down any more.
+    pub(crate) fn server_recovered(&self) {
         self.timeouts.store(0, Ordering::Relaxed);
         self.down.store(false, Ordering::Relaxed);
     }
 
-    /// A cure is over; the next may start.
-    pub(crate) fn cured(&self) {
-        self.is_up();
-        self.curing.store(false, Ordering::Release);
+    /// Records that a recovery has ended: the next one may start.
+    pub(crate) fn recovery_finished(&self) {
+        self.server_recovered();
+        self.recovering.store(false, Ordering::Release);
     }
 }
 
@@ -84,36 +88,47 @@ impl Watchdog {
 mod tests {
     use super::*;
 
-    fn fails(watchdog: &Watchdog, verdict: Verdict) -> Option<Cure> {
-        watchdog.saw_failure(verdict, || false)
+    fn fails(watchdog: &Watchdog, class: ErrorClass) -> Option<Recovery> {
+        watchdog.record_failure(class, || false)
     }
 
     #[test]
-    fn three_time_outs_in_a_row_start_one_cure_and_mean_that_the_server_is_down() {
+    fn three_consecutive_timeouts_start_one_recovery_and_mark_the_server_down() {
         let watchdog = Watchdog::default();
-        assert_eq!(fails(&watchdog, Verdict::TimedOut), None);
-        assert_eq!(fails(&watchdog, Verdict::TimedOut), None);
-        watchdog.saw_answer();
-        assert_eq!(fails(&watchdog, Verdict::TimedOut), None);
-        assert_eq!(fails(&watchdog, Verdict::TimedOut), None);
+        assert_eq!(fails(&watchdog, ErrorClass::TimedOut), None);
+        assert_eq!(fails(&watchdog, ErrorClass::TimedOut), None);
+        watchdog.record_success();
+        assert_eq!(fails(&watchdog, ErrorClass::TimedOut), None);
+        assert_eq!(fails(&watchdog, ErrorClass::TimedOut), None);
         assert!(!watchdog.is_down());
-        let third = fails(&watchdog, Verdict::TimedOut);
-        assert_eq!(third, Some(Cure::UntilItAnswers));
+        let third = fails(&watchdog, ErrorClass::TimedOut);
+        assert_eq!(third, Some(Recovery::UntilResponsive));
         assert!(watchdog.is_down());
-        assert_eq!(fails(&watchdog, Verdict::TimedOut), None, "one at a time");
-        watchdog.cured();
+        assert_eq!(
+            fails(&watchdog, ErrorClass::TimedOut),
+            None,
+            "one at a time"
+        );
+        watchdog.recovery_finished();
         assert!(!watchdog.is_down());
-        assert_eq!(fails(&watchdog, Verdict::TimedOut), None, "it counts anew");
+        assert_eq!(
+            fails(&watchdog, ErrorClass::TimedOut),
+            None,
+            "it counts from zero"
+        );
     }
 
     #[test]
-    fn a_replica_and_a_stopped_client_are_cured_at_once() {
+    fn a_replica_and_a_stopped_client_start_a_recovery_at_once() {
         let watchdog = Watchdog::default();
-        assert_eq!(fails(&watchdog, Verdict::NeverSent), None);
-        assert_eq!(fails(&watchdog, Verdict::NoPrimary), Some(Cure::Reconnect));
-        assert!(!watchdog.is_down(), "a replica answers");
-        watchdog.cured();
-        let stopped = watchdog.saw_failure(Verdict::NeverSent, || true);
-        assert_eq!(stopped, Some(Cure::UntilItAnswers));
+        assert_eq!(fails(&watchdog, ErrorClass::NeverSent), None);
+        assert_eq!(
+            fails(&watchdog, ErrorClass::NoPrimary),
+            Some(Recovery::Reconnect)
+        );
+        assert!(!watchdog.is_down(), "a replica replies");
+        watchdog.recovery_finished();
+        let stopped = watchdog.record_failure(ErrorClass::NeverSent, || true);
+        assert_eq!(stopped, Some(Recovery::UntilResponsive));
     }
 }

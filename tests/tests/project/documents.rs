@@ -161,7 +161,7 @@ fn the_page_on_observability_lists_every_event_as_it_is() {
     let (redis, _) = page.split_once("## Spans").expect("the spans follow");
     for (section, source) in [
         (layer, "crates/cloakroom/src/event.rs"),
-        (redis, "crates/cloakroom-redis/src/event.rs"),
+        (redis, "crates/cloakroom-redis/src/log.rs"),
     ] {
         let events = rows(section).filter(|row| !row[0].starts_with('-') && row[0] != "level");
         let mut listed: Vec<Event> = events

@@ -2,6 +2,7 @@
 //! result.
 
 use std::future::Future;
+use std::time::Duration;
 
 use cloakroom_core::event::SessionEvent;
 use cloakroom_core::index::UserIndex;
@@ -12,6 +13,7 @@ use futures_util::future::join_all;
 use tests::records::{MINUTE, applicant, next, number, revision, session, tombstone};
 use tests::redis::RedisServer;
 use tests::topology::Cluster;
+use tokio::time::timeout;
 
 /// More than one merged command may contain.
 const MANY: u64 = 150;
@@ -320,6 +322,30 @@ async fn a_request_that_is_not_polled_does_not_block_others() {
     }
     for (load, record) in idle {
         assert_eq!(load.await.unwrap(), Loaded::Record(record.clone()));
+    }
+}
+
+/// A future may be polled first by one task and then by another: the last one is woken.
+#[tokio::test]
+async fn a_command_that_continues_in_another_task_completes() {
+    let server = RedisServer::start();
+    let store = open(server.url()).await;
+    let (first, second) = (session(1), session(2));
+    for _ in 0..20 {
+        let mut in_flight = Box::pin(store.load(first.0));
+        assert!(futures_util::poll!(&mut in_flight).is_pending());
+        let (other, (id, record)) = (store.clone(), second.clone());
+        let mut create =
+            Box::pin(async move { other.create(id, &record, MINUTE).await.map(|_| ()) });
+        assert!(futures_util::poll!(&mut create).is_pending());
+        let (other, id) = (store.clone(), first.0);
+        let mut load = Box::pin(async move { other.load(id).await.map(|_| ()) });
+        assert!(futures_util::poll!(&mut load).is_pending());
+        for moved in [tokio::spawn(create), tokio::spawn(load)] {
+            let completed = timeout(Duration::from_secs(5), moved).await;
+            completed.expect("it completes").unwrap().unwrap();
+        }
+        in_flight.await.unwrap();
     }
 }
 

@@ -163,8 +163,8 @@ async fn while_the_server_is_known_to_be_down_commands_fail_at_once() {
     server.thaw();
     recovers(&store).await;
     assert_eq!(store.load(id).await.unwrap(), Loaded::Record(record));
-    assert_eq!(log.count("Redis does not answer"), 1);
-    assert_eq!(log.count("Redis answers again"), 1);
+    assert_eq!(log.count("Redis is not responding"), 1);
+    assert_eq!(log.count("Redis is responding again"), 1);
 }
 
 #[tokio::test]

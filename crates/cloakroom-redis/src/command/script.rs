@@ -1,4 +1,4 @@
-//! Scripts: named by their digest, and sent by their text where a server does not know them.
+//! The Lua scripts, and what they reply.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -8,12 +8,8 @@ use cloakroom_core::StoreError;
 use fred::types::Value;
 use sha1::{Digest as _, Sha1};
 
-use super::call::Call;
-use super::words::Words;
-use crate::coalesce::jointly;
-use crate::connection::Connection;
-use crate::error::strange_answer;
-use crate::verdict::Effect;
+use crate::classify::Effect;
+use crate::error::unexpected_reply;
 
 pub(super) static UPDATE: LazyLock<Script> =
     LazyLock::new(|| Script::new("update", include_str!("../scripts/update.lua")));
@@ -21,46 +17,42 @@ pub(super) static TOUCH: LazyLock<Script> =
     LazyLock::new(|| Script::new("touch", include_str!("../scripts/touch.lua")));
 pub(super) static END: LazyLock<Script> =
     LazyLock::new(|| Script::new("end", include_str!("../scripts/end.lua")));
-pub(super) static ADMIT: LazyLock<Script> =
-    LazyLock::new(|| Script::new("admit", include_str!("../scripts/admit.lua")));
-pub(super) static EPOCH: LazyLock<Script> =
-    LazyLock::new(|| Script::new("epoch", include_str!("../scripts/epoch.lua")));
-
-/// `admit` with a second step, on a second key.
-pub(super) static ENTER: LazyLock<Script> = LazyLock::new(|| {
-    let admit = include_str!("../scripts/admit.lua");
-    let text = format!("local function admit(KEYS, ARGV)\n{admit}end\n");
-    Script::new("enter", text + include_str!("../scripts/enter.lua"))
+pub(super) static INDEX_ADD: LazyLock<Script> =
+    LazyLock::new(|| Script::new("index_add", include_str!("../scripts/index_add.lua")));
+pub(super) static SET_REVOKED_BEFORE: LazyLock<Script> = LazyLock::new(|| {
+    let text = include_str!("../scripts/set_revoked_before.lua");
+    Script::new("set_revoked_before", text)
 });
 
-/// Those above, several in one call.
+/// Starts with `index_add.lua` as a function, and stores the session on a second key.
+pub(super) static CREATE_FOR_USER: LazyLock<Script> = LazyLock::new(|| {
+    let index_add = include_str!("../scripts/index_add.lua");
+    let text = format!("local function index_add(KEYS, ARGV)\n{index_add}end\n");
+    let text = text + include_str!("../scripts/create_for_user.lua");
+    Script::new("create_for_user", text)
+});
+
+/// Runs several calls of the scripts above.
 pub(super) static BATCH: LazyLock<Script> = LazyLock::new(|| {
     let mut text = "local scripts = {}\n".to_owned();
-    for script in [&UPDATE, &TOUCH, &END, &ADMIT, &EPOCH, &ENTER] {
+    for script in [
+        &UPDATE,
+        &TOUCH,
+        &END,
+        &INDEX_ADD,
+        &SET_REVOKED_BEFORE,
+        &CREATE_FOR_USER,
+    ] {
         let Script {
             name, text: body, ..
         } = &**script;
-        write!(
-            text,
-            "scripts['{name}'] = function(KEYS, ARGV)\n{body}end\n"
-        )
-        .expect("writing to a String does not fail");
+        writeln!(text, "scripts['{name}'] = function(KEYS, ARGV)\n{body}end")
+            .expect("writing to a String does not fail");
     }
     Script::new("batch", text + include_str!("../scripts/batch.lua"))
 });
 
-/// What a script answers.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Reply {
-    /// It did what it was asked.
-    Done,
-    /// It did not find what it wants.
-    Nothing,
-    /// What it found instead.
-    There(Bytes),
-}
-
-/// A script, and the name under which a server that ran it knows it.
+/// A script, and the digest by which a server that has run it once knows it.
 pub(super) struct Script {
     name: &'static str,
     text: String,
@@ -68,29 +60,6 @@ pub(super) struct Script {
 }
 
 impl Script {
-    /// By what a batch knows it.
-    pub(super) const fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// What follows `EVALSHA`, for a script on so many keys.
-    pub(super) fn by_name(&'static self, keys: usize, words: Vec<Value>) -> Vec<Value> {
-        Self::with(&self.sha1, keys, words)
-    }
-
-    /// What follows `EVAL`.
-    pub(super) fn by_text(&'static self, keys: usize, words: Vec<Value>) -> Vec<Value> {
-        Self::with(&self.text, keys, words)
-    }
-
-    fn with(script: &'static str, keys: usize, words: Vec<Value>) -> Vec<Value> {
-        let script = [
-            Value::from_static_str(script),
-            Value::from(keys.to_string()),
-        ];
-        script.into_iter().chain(words).collect()
-    }
-
     fn new(name: &'static str, text: impl Into<String>) -> Self {
         let text = text.into();
         let mut sha1 = String::with_capacity(40);
@@ -99,6 +68,40 @@ impl Script {
         }
         Self { name, text, sha1 }
     }
+
+    /// The name under which `batch.lua` registers the script.
+    pub(super) const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The arguments of `EVALSHA`, for a script with this number of keys.
+    pub(super) fn evalsha_args(&'static self, keys: usize, args: Vec<Value>) -> Vec<Value> {
+        prepend(&self.sha1, keys, args)
+    }
+
+    /// The arguments of `EVAL`.
+    pub(super) fn eval_args(&'static self, keys: usize, args: Vec<Value>) -> Vec<Value> {
+        prepend(&self.text, keys, args)
+    }
+}
+
+fn prepend(script: &'static str, keys: usize, args: Vec<Value>) -> Vec<Value> {
+    let script = [
+        Value::from_static_str(script),
+        Value::from(keys.to_string()),
+    ];
+    script.into_iter().chain(args).collect()
+}
+
+/// The reply of a script on a session's key.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// The script did what it is for.
+    Done,
+    /// The session was not found, or for `touch` not as expected.
+    Nothing,
+    /// The value that was found instead.
+    Other(Bytes),
 }
 
 impl Reply {
@@ -106,35 +109,11 @@ impl Reply {
         match value {
             Value::Integer(1) => Ok(Self::Done),
             Value::Integer(0) => Ok(Self::Nothing),
-            Value::String(text) => Ok(Self::There(text.into_inner())),
-            Value::Bytes(bytes) => Ok(Self::There(bytes)),
-            _ => Err(strange_answer(Effect::Write)),
+            Value::String(text) => Ok(Self::Other(text.into_inner())),
+            Value::Bytes(bytes) => Ok(Self::Other(bytes)),
+            _ => Err(unexpected_reply(Effect::Write)),
         }
     }
-}
-
-/// Runs a script: with those of other requests that come at the same moment in one call, which fred
-/// writes to the socket by itself, and the server reads by itself. One on several keys is nothing for a
-/// cluster.
-pub(super) async fn run(
-    connection: &Connection,
-    script: &'static Script,
-    words: Words,
-) -> Result<Value, StoreError> {
-    let client = connection.client()?;
-    let coalescer = connection.coalescer();
-    let under_way = coalescer.one_more();
-    let call = Call {
-        client,
-        limit: connection.limit(),
-        script,
-        words,
-    };
-    let result = match under_way.is_alone || !call.is_fit_for_company() {
-        true => call.carry_out_alone().await,
-        false => jointly(&coalescer.calls, call).await,
-    };
-    connection.settle(result, Effect::Write)
 }
 
 #[cfg(test)]
@@ -142,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_script_is_named_by_its_sha1() {
+    fn a_script_is_identified_by_its_sha1() {
         assert_eq!(
             Script::new("one", "return 1").sha1,
             "e0e1f9fabfc9d4800c877a703b823ac0578ff8db"

@@ -1,4 +1,4 @@
-//! What the store and those that listen have in common.
+//! What the near cache and its tasks share.
 
 use std::time::Duration;
 
@@ -7,66 +7,74 @@ use cloakroom_core::store::Loaded;
 use fred::types::client::Invalidation;
 use tokio::time::Instant;
 
-use super::shelf::{Shelf, Ticket};
-use super::stats::{Counters, count};
-use super::trust::Trust;
+use super::cache::{SessionCache, Version};
+use super::stats::{Counters, increment};
+use super::validity::Validity;
 use crate::store::RedisStore;
 
-/// How long what was read is remembered at most, heard of or not: it bounds what any mistake can do.
-pub(super) const MOST: Duration = Duration::from_secs(5);
+/// The maximum time for which a session is cached, whether or not it changes: it bounds the effect of any
+/// mistake.
+pub(super) const MAX_AGE: Duration = Duration::from_secs(5);
 
-/// What the store and those that listen share.
-pub(super) struct Shared {
+/// What the near cache and its tasks share.
+pub(super) struct SharedCache {
     pub(super) store: RedisStore,
-    pub(super) shelf: Shelf,
-    pub(super) trust: Trust,
+    pub(super) sessions: SessionCache,
+    pub(super) validity: Validity,
     pub(super) window: Duration,
-    /// What keys begin with.
-    pub(super) tracked: String,
+    /// The prefix of the keys whose changes Redis reports.
+    pub(super) tracked_prefix: String,
     pub(super) counters: Counters,
 }
 
-impl Shared {
+impl SharedCache {
     pub(super) fn new(store: RedisStore, memory: u64, window: Duration) -> Self {
         Self {
-            tracked: store.prefix().beginning(),
+            tracked_prefix: store.prefix().with_colon(),
             store,
-            shelf: Shelf::new(memory),
-            trust: Trust::new(),
+            sessions: SessionCache::new(memory),
+            validity: Validity::new(),
             window,
             counters: Counters::default(),
         }
     }
 
-    /// How often a server is asked for a sign of life.
-    pub(super) fn beat(&self) -> Duration {
+    /// How often the connections are checked.
+    pub(super) fn heartbeat(&self) -> Duration {
         self.window / 4
     }
 
-    /// Takes in what a server tells; `None` is more than there was room for.
-    pub(super) fn hear(&self, message: Option<Invalidation>) {
+    /// Handles a message about changed keys. `None` means that messages were missed, because the buffer
+    /// was full.
+    pub(super) fn on_invalidation(&self, message: Option<Invalidation>) {
         let Some(message) = message else {
-            return self.forget_all();
+            return self.clear();
         };
         let prefix = self.store.prefix();
         for key in message.keys {
             let id = key.as_str().and_then(|key| prefix.id_in(key));
             if let Some(id) = id {
-                count(&self.counters.changes);
-                self.shelf.changed(id);
+                increment(&self.counters.changes);
+                self.sessions.invalidate(id);
             }
         }
     }
 
-    pub(super) fn forget_all(&self) {
-        count(&self.counters.cleared);
-        self.shelf.clear();
+    pub(super) fn clear(&self) {
+        increment(&self.counters.cleared);
+        self.sessions.clear();
     }
 
-    /// Remembers what this server has written. Its own message cannot be told from one of somebody's who
-    /// ended the session in the same instant, so it is believed for no longer than the window.
-    pub(super) fn keep_written(&self, id: SessionId, ticket: Ticket, what: Loaded, began: Instant) {
-        self.shelf
-            .keep_written(id, ticket, what, began + self.window);
+    /// Caches what this process has written, for no longer than the window: the message about its own
+    /// write cannot be told from one about the write of another process at the same moment.
+    pub(super) fn insert_written(
+        &self,
+        id: SessionId,
+        version: Version,
+        session: Loaded,
+        began: Instant,
+    ) {
+        let until = began + self.window;
+        self.sessions.insert_written(id, version, session, until);
     }
 }

@@ -1,11 +1,11 @@
--- Runs scripts of several requests, one after the other. The text of each stands in the table `scripts`
--- before this one, as a function of its own KEYS and ARGV.
--- KEYS[…]  for each: its keys
--- ARGV[1]  the calls, in MessagePack, which costs less on the way than words of their own: for each a list of
---          its name, how many keys it has, and a list of its arguments
--- Answers how many there were, if each answers 1: nearly always. Else for each two words: 1 and what it
--- answers, or 0 and the text of its error; none keeps the others from running.
-local answers, key, ones = {}, 0, 0
+-- Runs scripts of several requests, one after the other. Each script is a function of its own KEYS and
+-- ARGV in the table `scripts`, which is defined before this text.
+-- KEYS[…]  the keys of all calls, in their order
+-- ARGV[1]  the calls in MessagePack, which is cheaper to send than separate arguments: for each a list of
+--          its name, its number of keys, and a list of its arguments
+-- Returns the number of calls if each returned 1, which is the usual case. Otherwise two values for each
+-- call: 1 and what it returned, or 0 and the text of its error. An error does not stop the other calls.
+local replies, key, ones = {}, 0, 0
 local calls = cmsgpack.unpack(ARGV[1])
 for number, call in ipairs(calls) do
   local name, count, args = call[1], call[2], call[3]
@@ -14,16 +14,16 @@ for number, call in ipairs(calls) do
     keys[place] = KEYS[key + place]
   end
   key = key + count
-  local ok, answer = pcall(scripts[name], keys, args)
+  local ok, reply = pcall(scripts[name], keys, args)
   local at = 2 * number - 1
-  if type(answer) == 'table' and answer.err then
-    answers[at], answers[at + 1] = 0, answer.err
+  if type(reply) == 'table' and reply.err then
+    replies[at], replies[at + 1] = 0, reply.err
   elseif not ok then
-    -- Before Redis 7, errors are texts.
-    answers[at], answers[at + 1] = 0, 'ERR Error running script: ' .. tostring(answer)
+    -- Before Redis 7, errors are strings.
+    replies[at], replies[at + 1] = 0, 'ERR Error running script: ' .. tostring(reply)
   else
-    answers[at], answers[at + 1] = 1, answer
-    ones = ones + (answer == 1 and 1 or 0)
+    replies[at], replies[at + 1] = 1, reply
+    ones = ones + (reply == 1 and 1 or 0)
   end
 end
-return ones == #calls and ones or answers
+return ones == #calls and ones or replies

@@ -1,13 +1,14 @@
--- Puts a tombstone in the place of a session.
+-- Replaces a session by a tombstone.
 -- KEYS[1]  the session's key
--- ARGV[1]  what the record must begin with: format, revision and the space after it; or '' if
---          whatever is there shall end, also what cannot be read
+-- ARGV[1]  the text with which the record must start: format, revision and the space after it; or '' to
+--          replace any value, even one that cannot be read
 -- ARGV[2]  the tombstone
 -- ARGV[3]  its time to live in milliseconds
--- Answers 1 (ended), 0 (nothing was there, now the tombstone is), or what is there instead.
+-- Returns 1 (ended), 0 (there was no session, now there is the tombstone), or the value that was found
+-- instead.
 local there = redis.pcall('GET', KEYS[1])
 if type(there) == 'table' then
-  -- Not a string. Only an ending of whatever is there may replace it.
+  -- Not a string. It may only be replaced if any value may.
   if ARGV[1] ~= '' or not string.find(there.err, 'WRONGTYPE', 1, true) then
     return there
   end
@@ -23,7 +24,7 @@ if put.err then
   if not there or not string.find(put.err, 'OOM', 1, true) then
     return put
   end
-  -- No memory for a tombstone: the session ends all the same.
+  -- There is no memory for a tombstone: end the session without one.
   redis.call('DEL', KEYS[1])
 end
 return there and 1 or 0

@@ -1,15 +1,15 @@
--- Moves last-seen and the time to live of a record, if it is of the expected revision and was last
--- seen earlier. It reads the head of 105 bytes and the `{` after it, and writes 12 bytes.
+-- Sets last-seen and the time to live of a record, if it has the expected revision and an earlier
+-- last-seen. It reads the head of 105 bytes and the `{` after it, and writes 12 bytes.
 -- KEYS[1]  the session's key
--- ARGV[1]  what the record must begin with: format, revision and the space after it
+-- ARGV[1]  the text with which the record must start: format, revision and the space after it
 -- ARGV[2]  the new last-seen, twelve hexadecimal digits
 -- ARGV[3]  the new time to live in milliseconds
--- Answers 1 (touched) or 0 (something else is there, or nothing).
+-- Returns 1 (touched) or 0 (there is something else, or nothing).
 local head = redis.call('GETRANGE', KEYS[1], 0, 105)
 if string.sub(head, 1, #ARGV[1]) ~= ARGV[1] or string.sub(head, 106) ~= '{' then
   return 0
 end
--- As numbers: how Lua compares texts depends upon the server's locale.
+-- As numbers: the order of strings in Lua depends on the server's locale.
 local seen = tonumber(string.sub(head, 21, 32), 16)
 if not seen or seen >= tonumber(ARGV[2], 16) then
   return 0
@@ -18,6 +18,6 @@ local moved = redis.pcall('SETRANGE', KEYS[1], 20, ARGV[2])
 if type(moved) == 'table' and moved.err and not string.find(moved.err, 'OOM', 1, true) then
   return moved
 end
--- Out of memory, last-seen stays, and the session is kept alive all the same.
+-- Without memory, last-seen stays, but the session is still kept alive.
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1

@@ -1,9 +1,9 @@
--- Replaces a record, if it is of the expected revision.
+-- Replaces a record, if it has the expected revision.
 -- KEYS[1]  the session's key
--- ARGV[1]  what the record must begin with: format, revision and the space after it
+-- ARGV[1]  the text with which the record must start: format, revision and the space after it
 -- ARGV[2]  the new record
 -- ARGV[3]  its time to live in milliseconds
--- Answers 1 (replaced), 0 (nothing is there), or what is there instead.
+-- Returns 1 (replaced), 0 (there is nothing), or the value that was found instead.
 local there = redis.call('GET', KEYS[1])
 if not there then
   return 0

@@ -127,7 +127,7 @@ fn invalid_command_lines_are_reported() {
         (["--phase", "between"], "possible values: beside, after"),
         (["--migration-key", "short"], "at least 32 bytes"),
         (["--migration-began", "1"], "less than 400 days back"),
-        (["--redis", "127.0.0.1"], "the URL of Redis cannot be used"),
+        (["--redis", "127.0.0.1"], "invalid Redis URL"),
         (["--new", &both.old], "cannot listen on"),
     ] {
         let mut command = program::command("moving-in-example");

@@ -1,60 +1,60 @@
-//! What a command that failed tells: whether it was sent, whether it was carried out, and what ails
-//! the server.
+//! What the error of a command says: whether the command was sent, whether it was carried out, and
+//! what is wrong with the server.
 
 use cloakroom_core::StoreErrorKind;
 use fred::error::{Error as FredError, ErrorKind as FredErrorKind};
 
-/// What a command does, if it is carried out.
+/// What a command does when it is carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// It changes nothing, so its outcome does not matter.
+    /// It changes nothing, so an unknown outcome does no harm.
     Read,
-    /// It changes something, once.
+    /// It changes something, and must not be sent twice.
     Write,
 }
 
-/// What a failed command tells.
+/// What the error of a command says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// It never left the process.
+pub(crate) enum ErrorClass {
+    /// The command never left the process.
     NeverSent,
-    /// No answer came within the time limit.
+    /// No reply came within the timeout.
     TimedOut,
-    /// The connection was lost, or the answer makes no sense: nothing is known.
+    /// The connection was lost, or the reply cannot be understood: the outcome is unknown.
     Unclear,
-    /// The server answers that it is no primary.
+    /// The server replied that it is not a primary.
     NoPrimary,
-    /// The server answers that it is not ready.
+    /// The server replied that it is not ready.
     NotReady,
-    /// The server answers that the cluster is not whole. fred gives that answer to every command in
-    /// flight on the connection, also to those that were carried out.
+    /// The server replied that the cluster is down. fred gives that error to every command in flight
+    /// on the connection, including those that were carried out.
     ClusterDown,
-    /// The server's answer is final.
+    /// The server rejected the command.
     Final(StoreErrorKind),
 }
 
-/// The codes with which Redis and Valkey begin an error, as far as they mean something here.
-const CODES: [(&str, Verdict); 16] = [
-    ("WRONGTYPE", Verdict::Final(StoreErrorKind::Unreadable)),
-    ("OOM", Verdict::Final(StoreErrorKind::OutOfMemory)),
-    ("NOAUTH", Verdict::Final(StoreErrorKind::Refused)),
-    ("WRONGPASS", Verdict::Final(StoreErrorKind::Refused)),
-    ("NOPERM", Verdict::Final(StoreErrorKind::Refused)),
-    ("READONLY", Verdict::NoPrimary),
-    ("MASTERDOWN", Verdict::NoPrimary),
-    ("LOADING", Verdict::NotReady),
-    ("MISCONF", Verdict::NotReady),
-    ("NOREPLICAS", Verdict::NotReady),
-    ("BUSY", Verdict::NotReady),
-    ("TRYAGAIN", Verdict::NotReady),
-    ("MOVED", Verdict::NotReady),
-    ("ASK", Verdict::NotReady),
-    ("NOSCRIPT", Verdict::NotReady),
-    ("CLUSTERDOWN", Verdict::ClusterDown),
+/// The error codes of Redis and Valkey that are treated specially.
+const CODES: [(&str, ErrorClass); 16] = [
+    ("WRONGTYPE", ErrorClass::Final(StoreErrorKind::Unreadable)),
+    ("OOM", ErrorClass::Final(StoreErrorKind::OutOfMemory)),
+    ("NOAUTH", ErrorClass::Final(StoreErrorKind::Refused)),
+    ("WRONGPASS", ErrorClass::Final(StoreErrorKind::Refused)),
+    ("NOPERM", ErrorClass::Final(StoreErrorKind::Refused)),
+    ("READONLY", ErrorClass::NoPrimary),
+    ("MASTERDOWN", ErrorClass::NoPrimary),
+    ("LOADING", ErrorClass::NotReady),
+    ("MISCONF", ErrorClass::NotReady),
+    ("NOREPLICAS", ErrorClass::NotReady),
+    ("BUSY", ErrorClass::NotReady),
+    ("TRYAGAIN", ErrorClass::NotReady),
+    ("MOVED", ErrorClass::NotReady),
+    ("ASK", ErrorClass::NotReady),
+    ("NOSCRIPT", ErrorClass::NotReady),
+    ("CLUSTERDOWN", ErrorClass::ClusterDown),
 ];
 
-/// How errors with the code `ERR` go on that are answered before a command does anything.
-const REFUSALS: [&str; 7] = [
+/// The texts after `ERR` of errors that a server sends before it has executed anything.
+const REJECTIONS: [&str; 7] = [
     "unknown command",
     "wrong number of arguments",
     "syntax error",
@@ -64,7 +64,7 @@ const REFUSALS: [&str; 7] = [
     "Error compiling script",
 ];
 
-/// The texts of fred 10.1 for a command that it did not hand to a connection.
+/// The texts of fred 10.1 for a command that was not passed to a connection.
 const NEVER_SENT: [&str; 4] = [
     "Connection closed unexpectedly.",
     "Client is not initialized.",
@@ -72,22 +72,23 @@ const NEVER_SENT: [&str; 4] = [
     "Failed to route command.",
 ];
 
-/// The text of fred 10.1 for a node's answer that another node has the key, when it follows none.
-const ELSEWHERE: &str = "Too many redirections.";
+/// The text of fred 10.1 for `MOVED`, when no redirections are allowed.
+const MOVED: &str = "Too many redirections.";
 
-/// Whether a cluster's node answered that another one has the key. It did nothing, and fred has asked
-/// since who has which keys.
-pub(crate) fn is_elsewhere(error: &FredError) -> bool {
-    error.details() == ELSEWHERE
+/// Whether a node of a cluster replied that another node has the key. The command was not carried
+/// out, and fred has refreshed its slot map since.
+pub(crate) fn is_moved(error: &FredError) -> bool {
+    error.details() == MOVED
 }
 
-impl Verdict {
+impl ErrorClass {
     pub(crate) fn of(error: &FredError) -> Self {
         match error.kind() {
             FredErrorKind::Timeout => Self::TimedOut,
             FredErrorKind::Backpressure => Self::NeverSent,
-            _ if is_elsewhere(error) => Self::NotReady,
-            // One kind for "refused at the door" and "given up underway": the text tells.
+            _ if is_moved(error) => Self::NotReady,
+            // fred uses one kind for commands that were rejected and for commands that were dropped
+            // after they had been sent; only the text tells them apart.
             FredErrorKind::Canceled | FredErrorKind::Unknown
                 if NEVER_SENT.contains(&error.details()) =>
             {
@@ -100,39 +101,38 @@ impl Verdict {
 
     fn of_reply(text: &str) -> Self {
         let (code, rest) = text.split_once(' ').unwrap_or((text, ""));
-        if let Some((_, verdict)) = CODES.iter().find(|(known, _)| *known == code) {
-            return *verdict;
+        if let Some((_, class)) = CODES.iter().find(|(known, _)| *known == code) {
+            return *class;
         }
         if code != "ERR" {
             return Self::Unclear;
         }
         if rest.starts_with("Error running script") {
-            // Before Redis 7, the code of what failed inside stands somewhere in the text.
+            // Before Redis 7, the code of the error inside the script is somewhere in the text.
             let known = CODES.iter().find(|(known, _)| contains_word(rest, known));
-            return known.map_or(Self::Final(StoreErrorKind::Refused), |(_, verdict)| {
-                *verdict
-            });
+            return known.map_or(Self::Final(StoreErrorKind::Refused), |(_, class)| *class);
         }
         if rest.starts_with("max number of clients") {
             return Self::NotReady;
         }
-        match REFUSALS.iter().any(|start| rest.starts_with(start)) {
-            true => Self::Final(StoreErrorKind::Refused),
-            // Proxies answer so for what they have sent on.
-            false => Self::Unclear,
+        if REJECTIONS.iter().any(|start| rest.starts_with(start)) {
+            Self::Final(StoreErrorKind::Refused)
+        } else {
+            // Proxies send such errors for commands that they have already forwarded.
+            Self::Unclear
         }
     }
 
-    /// What is known of a command of this effect. `shared` says that fred was told to answer every
-    /// command in flight with an error that only one of them got.
+    /// Returns the kind of the store's error for a command with this effect. `shared` says that fred
+    /// is configured to give an error of one command to all commands in flight.
     pub(crate) fn kind(self, effect: Effect, shared: bool) -> StoreErrorKind {
-        let unknown = match self {
+        let is_unknown = match self {
             Self::Final(kind) => return kind,
             Self::NeverSent => false,
             Self::TimedOut | Self::Unclear | Self::ClusterDown => true,
             Self::NoPrimary | Self::NotReady => shared,
         };
-        if unknown && effect == Effect::Write {
+        if is_unknown && effect == Effect::Write {
             StoreErrorKind::OutcomeUnknown
         } else {
             StoreErrorKind::Unavailable
@@ -148,14 +148,13 @@ fn contains_word(text: &str, word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::store_error;
 
     use FredErrorKind::{Auth, Backpressure, Canceled, Cluster, IO, InvalidArgument, Protocol};
     use FredErrorKind::{Routing, Timeout, Unknown};
     use StoreErrorKind as Kind;
 
     #[test]
-    fn what_is_known_after_an_error() {
+    fn an_error_is_mapped_to_a_kind_by_effect() {
         for (kind, text, read, write) in [
             (
                 Timeout,
@@ -270,12 +269,12 @@ mod tests {
         ] {
             let error = FredError::new(kind, text);
             assert_eq!(
-                store_error(&error, Effect::Read, false).kind(),
+                ErrorClass::of(&error).kind(Effect::Read, false),
                 read,
                 "{text}"
             );
             assert_eq!(
-                store_error(&error, Effect::Write, false).kind(),
+                ErrorClass::of(&error).kind(Effect::Write, false),
                 write,
                 "{text}"
             );
@@ -283,9 +282,9 @@ mod tests {
     }
 
     #[test]
-    fn an_error_that_fred_hands_round_leaves_a_write_unknown() {
+    fn an_error_that_fred_gives_to_all_commands_leaves_a_write_unknown() {
         let error = FredError::new(Unknown, "READONLY You can't");
-        let kind = |effect| store_error(&error, effect, true).kind();
+        let kind = |effect| ErrorClass::of(&error).kind(effect, true);
         assert_eq!(kind(Effect::Write), Kind::OutcomeUnknown);
         assert_eq!(kind(Effect::Read), Kind::Unavailable);
     }

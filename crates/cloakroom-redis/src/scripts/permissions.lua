@@ -1,8 +1,9 @@
--- Tells which commands of the store its user may not send on a key. It reads and writes nothing.
--- ARGV[1]  a key of the store's prefix. It is not given as a key: any node of a cluster may be asked.
+-- Returns the names of the store's commands that its user may not send. It reads and writes no key.
+-- ARGV[1]  a key with the store's prefix. It is not passed in KEYS, so that any node of a cluster can be
+--          asked.
 -- ARGV[2]  the channel of the store's events
--- ARGV[3…] further commands to ask for, besides those that every store sends
--- Answers the names of what may not be sent; none before Redis 7.0, which cannot tell.
+-- ARGV[3…] further commands to check, besides those that every store sends
+-- Returns an empty list before Redis 7.0, where scripts cannot check permissions.
 if not redis.acl_check_cmd then
   return {}
 end
@@ -20,7 +21,7 @@ for index = 3, #ARGV do
 end
 local forbidden = {}
 for _, command in ipairs(commands) do
-  -- One that the server does not know, because it was renamed, is an error.
+  -- For a command that the server does not know, because it was renamed, this raises an error.
   local known, allowed = pcall(redis.acl_check_cmd, unpack(command))
   if not (known and allowed) then
     forbidden[#forbidden + 1] = command[1]

@@ -1,197 +1,194 @@
-//! What a server tells of itself, and what of it endangers sessions.
-
-mod reading;
-mod warning;
+//! The state of a server, as the app sees it.
 
 use std::time::Duration;
 
-#[cfg(feature = "near-cache")]
-pub(crate) use self::reading::Told;
-pub use self::warning::Warning;
+use super::info::version_numbers;
+use super::warning::Warning;
 
-/// How a server is that answers: what [`RedisStore::check`](crate::RedisStore::check) found.
+/// The state of a server: the result of [`RedisStore::check`](crate::RedisStore::check).
 ///
-/// In a cluster it is the worst of all primaries that the store is connected to: every warning of any,
-/// the memory of the fullest, the oldest version, the slowest answer, the fewest replicas, the oldest
-/// snapshot, and keys added up.
+/// In a cluster it combines all primaries that the store is connected to: the warnings of all, the
+/// memory of the fullest, the oldest version, the highest latency, the fewest replicas, the oldest
+/// snapshot, and the sums of keys.
 #[derive(Clone, Debug)]
 pub struct Health {
-    server: ServerKind,
-    version: String,
-    mode: ServerMode,
-    role: Role,
-    memory: Memory,
-    evicted_keys: u64,
-    expired_keys: u64,
-    persistence: Persistence,
-    connected_replicas: u64,
-    latency: Duration,
-    warnings: Vec<Warning>,
+    pub(super) server: ServerKind,
+    pub(super) version: String,
+    pub(super) mode: ServerMode,
+    pub(super) role: Role,
+    pub(super) memory: Memory,
+    pub(super) evicted_keys: u64,
+    pub(super) expired_keys: u64,
+    pub(super) persistence: Persistence,
+    pub(super) connected_replicas: u64,
+    pub(super) latency: Duration,
+    pub(super) warnings: Vec<Warning>,
 }
 
-/// What program a server is.
+/// The server software.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ServerKind {
-    /// Redis, or one that tells nothing else.
+    /// Redis, or any server that does not identify itself otherwise.
     Redis,
     /// Valkey.
     Valkey,
 }
 
-/// How a server was set up.
+/// The mode in which a server runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ServerMode {
-    /// A server of its own, also one with replicas and sentinels.
+    /// A single server, with or without replicas and sentinels.
     Standalone,
     /// A node of a cluster.
     Cluster,
-    /// A sentinel, which keeps no sessions.
+    /// A sentinel, which cannot store sessions.
     Sentinel,
 }
 
-/// What a server is to others.
+/// The role of a server in replication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Role {
-    /// It takes writes.
+    /// It accepts writes.
     Primary,
-    /// It copies a primary, and refuses writes.
+    /// It copies a primary, and rejects writes.
     Replica,
 }
 
-/// Bytes in use, and what bounds them.
+/// Bytes in use, and their limit.
 #[derive(Clone, Debug)]
-struct Memory {
-    used: u64,
-    peak: u64,
-    limit: Option<u64>,
-    eviction_policy: String,
+pub(super) struct Memory {
+    pub(super) used: u64,
+    pub(super) peak: u64,
+    pub(super) limit: Option<u64>,
+    pub(super) eviction_policy: String,
 }
 
-/// What is written to disk.
+/// The state of what is written to disk.
 #[derive(Clone, Copy, Debug)]
-struct Persistence {
-    aof: bool,
-    saved: bool,
-    last_save_age: Option<Duration>,
-    last_save_ok: bool,
-    last_aof_write_ok: bool,
+pub(super) struct Persistence {
+    pub(super) aof: bool,
+    pub(super) saved: bool,
+    pub(super) last_save_age: Option<Duration>,
+    pub(super) last_save_ok: bool,
+    pub(super) last_aof_write_ok: bool,
 }
 
 impl Health {
-    /// What is the matter, each with what to do. Empty when nothing is.
+    /// Returns what endangers sessions, each with what to do about it.
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
     }
 
-    /// How long the server took to answer.
+    /// Returns how long the server took to reply.
     #[must_use]
     pub const fn latency(&self) -> Duration {
         self.latency
     }
 
-    /// What program it is.
+    /// Returns the server software.
     #[must_use]
     pub const fn server(&self) -> ServerKind {
         self.server
     }
 
-    /// Its version, for instance `7.0.15`.
+    /// Returns the version, for instance `7.0.15`.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// How it was set up.
+    /// Returns the mode in which the server runs.
     #[must_use]
     pub const fn mode(&self) -> ServerMode {
         self.mode
     }
 
-    /// Whether it is a primary.
+    /// Returns whether the server is a primary or a replica.
     #[must_use]
     pub const fn role(&self) -> Role {
         self.role
     }
 
-    /// Memory in use, in bytes.
+    /// Returns the memory in use, in bytes.
     #[must_use]
     pub const fn memory_used(&self) -> u64 {
         self.memory.used
     }
 
-    /// The most memory that was in use since the server started, in bytes.
+    /// Returns the peak of the memory in use since the server started, in bytes.
     #[must_use]
     pub const fn memory_peak(&self) -> u64 {
         self.memory.peak
     }
 
-    /// `maxmemory`, in bytes; `None` if the server sets itself no limit.
+    /// Returns `maxmemory` in bytes, or `None` if the server has no limit.
     #[must_use]
     pub const fn memory_limit(&self) -> Option<u64> {
         self.memory.limit
     }
 
-    /// `maxmemory-policy`: what happens at the limit, for instance `noeviction`.
+    /// Returns `maxmemory-policy`: what happens at the limit, for instance `noeviction`.
     #[must_use]
     pub fn eviction_policy(&self) -> &str {
         &self.memory.eviction_policy
     }
 
-    /// How many keys it threw away for lack of memory since it started, whosever they were.
+    /// Returns how many keys of any app were evicted for lack of memory since the server started.
     #[must_use]
     pub const fn evicted_keys(&self) -> u64 {
         self.evicted_keys
     }
 
-    /// How many keys reached the end of their time since it started.
+    /// Returns how many keys have expired since the server started.
     #[must_use]
     pub const fn expired_keys(&self) -> u64 {
         self.expired_keys
     }
 
-    /// Whether writes are appended to a file (`appendonly yes`).
+    /// Returns whether the append-only file is enabled (`appendonly yes`).
     #[must_use]
     pub const fn is_aof_on(&self) -> bool {
         self.persistence.aof
     }
 
-    /// Whether a snapshot was saved since the server started.
+    /// Returns whether a snapshot was saved since the server started.
     #[must_use]
     pub const fn has_saved(&self) -> bool {
         self.persistence.saved
     }
 
-    /// How long ago the last snapshot was saved, by the server's clock, which tells whole seconds;
+    /// Returns how long ago the last snapshot was saved, in whole seconds of the server's clock, or
     /// `None` if none was saved since the server started.
     #[must_use]
     pub const fn last_save_age(&self) -> Option<Duration> {
         self.persistence.last_save_age
     }
 
-    /// Whether the last snapshot was saved, or none was tried yet.
+    /// Returns whether the last snapshot was saved. It is `true` before the first attempt.
     #[must_use]
     pub const fn is_last_save_ok(&self) -> bool {
         self.persistence.last_save_ok
     }
 
-    /// Whether the append-only file could be written to and rewritten the last time, or is off.
+    /// Returns whether the last write and the last rewrite of the append-only file succeeded. It is
+    /// `true` if the file is disabled.
     #[must_use]
     pub const fn is_last_aof_write_ok(&self) -> bool {
         self.persistence.last_aof_write_ok
     }
 
-    /// How many replicas are connected.
+    /// Returns how many replicas are connected.
     #[must_use]
     pub const fn connected_replicas(&self) -> u64 {
         self.connected_replicas
     }
 
-    /// Adds what only the one who asked knows: how long it took, and what it may not send.
-    pub(crate) fn asked(mut self, latency: Duration, forbidden: Vec<String>) -> Self {
+    /// Adds what `INFO` does not contain: the latency, and the commands that the user may not send.
+    pub(crate) fn with_findings(mut self, latency: Duration, forbidden: Vec<String>) -> Self {
         self.latency = latency;
         if !forbidden.is_empty() {
             self.warnings.push(Warning::MissingRights(forbidden));
@@ -199,9 +196,9 @@ impl Health {
         self
     }
 
-    /// The worst of two primaries of a cluster.
-    pub(crate) fn joined(self, other: Self) -> Self {
-        let older = warning::numbers(&other.version) < warning::numbers(&self.version);
+    /// Combines two primaries of a cluster, see [`Health`].
+    pub(crate) fn merge(self, other: Self) -> Self {
+        let older = version_numbers(&other.version) < version_numbers(&self.version);
         let fuller = other.memory.fullness() > self.memory.fullness();
         let mut warnings = self.warnings;
         for warning in other.warnings {
@@ -229,7 +226,7 @@ impl Health {
 }
 
 impl Memory {
-    /// In use, of a million of the limit; and in bytes, where there is none.
+    /// For comparison: the use in millionths of the limit, or in bytes if there is no limit.
     fn fullness(&self) -> (u64, u64) {
         let share = self.limit.map(|limit| {
             let share = u128::from(self.used) * 1_000_000 / u128::from(limit.max(1));

@@ -1,20 +1,17 @@
-//! Reading what `INFO` answers: lines of `name:value`, in sections. Redis 7.0 and Valkey 8 differ in
-//! names; what a server does not tell counts as nothing wrong.
+//! Makes a report of the reply to `INFO`.
 
 use std::time::Duration;
 
-use super::{Health, Memory, Persistence, Role, ServerKind, ServerMode, warning};
+use super::info::{Info, version_numbers};
+use super::report::{Health, Memory, Persistence, Role, ServerKind, ServerMode};
+use super::warning::{OLDEST_REDIS, Warning};
 
 impl Health {
-    /// Reads the answer to `INFO`; `None` if a server of this kind cannot have written it.
-    pub(crate) fn read(text: &str) -> Option<Self> {
-        let told = Told(text);
-        let valkey = told.is("server_name", "valkey");
-        let (server, version) = match told.text("valkey_version").filter(|_| valkey) {
-            Some(version) => (ServerKind::Valkey, version),
-            None => (ServerKind::Redis, told.text("redis_version")?),
-        };
-        let mode = told.text("redis_mode").or(told.text("server_mode"));
+    /// Parses the reply to `INFO`; `None` if it is not one of Redis or Valkey.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let info = Info(text);
+        let (server, version) = server_of(&info)?;
+        let mode = info.text("redis_mode").or(info.text("server_mode"));
         let mut health = Self {
             server,
             version: version.to_owned(),
@@ -23,102 +20,82 @@ impl Health {
                 Some("sentinel") => ServerMode::Sentinel,
                 _ => ServerMode::Standalone,
             },
-            role: match told.text("role")? {
+            role: match info.text("role")? {
                 "slave" | "replica" => Role::Replica,
                 _ => Role::Primary,
             },
-            memory: Memory {
-                used: told.number("used_memory"),
-                peak: told.number("used_memory_peak"),
-                limit: Some(told.number("maxmemory")).filter(|&limit| limit > 0),
-                eviction_policy: told.text("maxmemory_policy").unwrap_or_default().to_owned(),
-            },
-            evicted_keys: told.number("evicted_keys"),
-            expired_keys: told.number("expired_keys"),
-            persistence: Persistence {
-                aof: told.is("aof_enabled", "1"),
-                saved: told.saved(),
-                last_save_age: told.last_save_age(),
-                last_save_ok: !told.is("rdb_last_bgsave_status", "err"),
-                last_aof_write_ok: !told.is("aof_last_write_status", "err")
-                    && !told.is("aof_last_bgrewrite_status", "err"),
-            },
-            connected_replicas: told.number("connected_slaves"),
+            memory: memory_of(&info),
+            evicted_keys: info.number("evicted_keys"),
+            expired_keys: info.number("expired_keys"),
+            persistence: persistence_of(&info),
+            connected_replicas: info.number("connected_slaves"),
             latency: Duration::ZERO,
             warnings: Vec::new(),
         };
-        health.warnings = warning::of(&health);
+        health.warnings = warnings_of(&health);
         Some(health)
     }
 }
 
-/// The answer to `INFO`.
-pub(crate) struct Told<'a>(pub(crate) &'a str);
-
-impl<'a> Told<'a> {
-    pub(crate) fn text(&self, name: &str) -> Option<&'a str> {
-        self.0
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-            .map(str::trim)
-            .filter(|value| !value.is_empty())
+fn server_of<'a>(info: &Info<'a>) -> Option<(ServerKind, &'a str)> {
+    if info.is("server_name", "valkey")
+        && let Some(version) = info.text("valkey_version")
+    {
+        return Some((ServerKind::Valkey, version));
     }
+    Some((ServerKind::Redis, info.text("redis_version")?))
+}
 
-    pub(crate) fn is(&self, name: &str, value: &str) -> bool {
-        self.text(name) == Some(value)
+fn memory_of(info: &Info<'_>) -> Memory {
+    Memory {
+        used: info.number("used_memory"),
+        peak: info.number("used_memory_peak"),
+        limit: Some(info.number("maxmemory")).filter(|&limit| limit > 0),
+        eviction_policy: info.text("maxmemory_policy").unwrap_or_default().to_owned(),
     }
+}
 
-    /// What is no number counts as 0.
-    fn number(&self, name: &str) -> u64 {
-        let number = self.text(name).and_then(|value| value.parse().ok());
-        number.unwrap_or(0)
+fn persistence_of(info: &Info<'_>) -> Persistence {
+    Persistence {
+        aof: info.is("aof_enabled", "1"),
+        saved: info.has_saved(),
+        last_save_age: info.last_save_age(),
+        last_save_ok: !info.is("rdb_last_bgsave_status", "err"),
+        last_aof_write_ok: !info.is("aof_last_write_status", "err")
+            && !info.is("aof_last_bgrewrite_status", "err"),
     }
+}
 
-    /// Whether a snapshot was saved since the server started.
-    fn saved(&self) -> bool {
-        self.saved_after_its_start() || self.counts_a_save()
-    }
-
-    /// By the clock, which only a save that succeeded moves. A server gives the moment of its start as
-    /// its first save, in whole seconds: a save in the first two is not told apart.
-    fn saved_after_its_start(&self) -> bool {
-        let up = self.text("uptime_in_seconds");
-        let up = up.and_then(|seconds| seconds.parse().ok());
-        let start = up.and_then(|seconds| self.seconds_now().checked_sub(seconds));
-        start.is_some_and(|start| self.number("rdb_last_save_time") > start.saturating_add(2))
-    }
-
-    /// By the count, which begins again at `CONFIG RESETSTAT`, and has saves in it that are under way
-    /// or have failed. Redis counts since 7.0; before, it tells how long the last save took, or -1. A
-    /// server that tells neither is not blamed.
-    fn counts_a_save(&self) -> bool {
-        let count = self.text("rdb_saves");
-        let begun = match (count, self.text("rdb_last_bgsave_time_sec")) {
-            (Some(count), _) => count != "0",
-            (None, Some(seconds)) => seconds != "-1",
-            (None, None) => return true,
-        };
-        let over = !self.is("rdb_bgsave_in_progress", "1");
-        begun && over && !self.is("rdb_last_bgsave_status", "err")
-    }
-
-    /// How long ago the last snapshot was saved; `None` if none was, and where it is not told.
-    fn last_save_age(&self) -> Option<Duration> {
-        let (now, saved) = (self.seconds_now(), self.number("rdb_last_save_time"));
-        let told = self.saved() && now > 0 && saved > 0;
-        told.then(|| Duration::from_secs(now.saturating_sub(saved)))
-    }
-
-    /// The server's clock, in seconds since 1970; 0 where it is not told.
-    fn seconds_now(&self) -> u64 {
-        self.number("server_time_usec") / 1_000_000
-    }
+/// The warnings about a server's own state.
+fn warnings_of(health: &Health) -> Vec<Warning> {
+    let memory = &health.memory;
+    let persistence = health.persistence;
+    let evicts = ["allkeys-", "volatile-"]
+        .iter()
+        .any(|start| memory.eviction_policy.starts_with(start));
+    let old = health.server == ServerKind::Redis && version_numbers(&health.version) < OLDEST_REDIS;
+    let all = [
+        (health.role == Role::Replica, Warning::Replica),
+        (
+            evicts && memory.limit.is_some(),
+            Warning::EvictsSessions(memory.eviction_policy.clone()),
+        ),
+        (
+            !persistence.aof && !persistence.saved,
+            Warning::NotPersisted,
+        ),
+        (!persistence.last_save_ok, Warning::SnapshotFailed),
+        (!persistence.last_aof_write_ok, Warning::AofFailed),
+        (old, Warning::OldServer(health.version.clone())),
+    ];
+    all.into_iter()
+        .filter_map(|(holds, warning)| holds.then_some(warning))
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::health::Warning;
 
     const REDIS: &str = "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\n\r\n\
         # Memory\r\nused_memory:939248\r\nused_memory_peak:940000\r\nmaxmemory:0\r\n\
@@ -134,11 +111,11 @@ mod tests {
         # Stats\r\nevicted_keys:3\r\n# Replication\r\nrole:slave\r\nconnected_slaves:0\r\n";
 
     fn read(text: &str) -> Health {
-        Health::read(text).expect("a server's account")
+        Health::parse(text).expect("the reply of a server")
     }
 
     #[test]
-    fn redis_is_read() {
+    fn redis_is_parsed() {
         let health = read(REDIS);
         assert_eq!(health.server(), ServerKind::Redis);
         assert_eq!(health.version(), "7.0.15");
@@ -154,12 +131,12 @@ mod tests {
         assert_eq!(health.connected_replicas(), 2);
         assert!(health.is_aof_on() && health.is_last_aof_write_ok() && health.is_last_save_ok());
         assert!(!health.has_saved());
-        // Without a limit, no policy does anything.
+        // Without a limit, the policy has no effect.
         assert_eq!(health.warnings(), []);
     }
 
     #[test]
-    fn valkey_is_read() {
+    fn valkey_is_parsed() {
         let health = read(VALKEY);
         assert_eq!(health.server(), ServerKind::Valkey);
         assert_eq!(health.version(), "8.0.1");
@@ -177,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_server_is_told() {
+    fn an_old_server_causes_a_warning() {
         let old = REDIS
             .replace("7.0.15", "6.2.14")
             .replace("rdb_saves:0\r\n", "");
@@ -193,14 +170,14 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_is_told_by_the_clock_where_the_count_was_set_back() {
+    fn a_snapshot_is_found_by_the_clock_if_the_count_was_reset() {
         let at = |saved: u64, up: &str| {
             read(&format!(
                 "redis_version:7.0.15\nrole:master\nserver_time_usec:1000500000\n\
                  uptime_in_seconds:{up}\nrdb_last_save_time:{saved}\nrdb_saves:0\naof_enabled:0\n"
             ))
         };
-        // It started at 900, which it tells as its first save.
+        // It started at 900, which it reports as its first save.
         for saved in [0, 899, 900, 902] {
             let health = at(saved, "100");
             assert_eq!(health.warnings(), [Warning::NotPersisted]);
@@ -209,7 +186,7 @@ mod tests {
         let health = at(903, "100");
         assert_eq!(health.warnings(), []);
         assert_eq!(health.last_save_age(), Some(Duration::from_secs(97)));
-        // Clocks that went backwards, and what is no number.
+        // Clocks that went backwards, and values that are not numbers.
         assert_eq!(at(1003, "100").last_save_age(), Some(Duration::ZERO));
         for up in ["", "x", "1001", "18446744073709551615"] {
             assert!(!at(950, up).has_saved(), "{up}");
@@ -217,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_save_that_is_counted_but_under_way_or_failed_is_none() {
+    fn a_save_that_is_running_or_has_failed_does_not_count() {
         let counted = REDIS.replace("rdb_saves:0", "rdb_saves:1");
         assert!(read(&counted).has_saved());
         assert!(!read(&counted.replace("bgsave_status:ok", "bgsave_status:err")).has_saved());
@@ -225,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn every_failed_write_is_told() {
+    fn every_failed_write_causes_a_warning() {
         for name in ["aof_last_write_status", "aof_last_bgrewrite_status"] {
             let failed = REDIS.replace(&format!("{name}:ok"), &format!("{name}:err"));
             assert_eq!(read(&failed).warnings(), [Warning::AofFailed]);
@@ -233,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_is_no_account_and_does_no_harm() {
+    fn garbage_is_rejected() {
         for text in [
             "",
             "\r\n\r\n:",
@@ -244,22 +221,22 @@ mod tests {
             "<html>502</html>",
             "\0\u{fffd}:::",
         ] {
-            assert!(Health::read(text).is_none(), "{text:?}");
+            assert!(Health::parse(text).is_none(), "{text:?}");
         }
         let odd = "redis_version:x.y\nrole:?\nused_memory:-1\nmaxmemory:1e9\nevicted_keys:\n";
         let health = read(odd);
         assert_eq!((health.memory_used(), health.memory_limit()), (0, None));
         assert_eq!(health.warnings(), [Warning::OldServer("x.y".to_owned())]);
         for end in 0..REDIS.len() {
-            drop(Health::read(&REDIS[..end]));
+            drop(Health::parse(&REDIS[..end]));
         }
     }
 
     #[test]
-    fn the_worst_of_a_cluster_is_kept() {
+    fn the_worst_values_of_a_cluster_are_kept() {
         for health in [
-            read(REDIS).joined(read(VALKEY)),
-            read(VALKEY).joined(read(REDIS)),
+            read(REDIS).merge(read(VALKEY)),
+            read(VALKEY).merge(read(REDIS)),
         ] {
             assert_eq!(health.version(), "7.0.15");
             assert_eq!(health.server(), ServerKind::Redis);
@@ -275,10 +252,10 @@ mod tests {
             read(&REDIS.replace("rdb_saves:0\r\n", &format!("rdb_saves:1\r\n{clock}")))
         });
         let oldest = Some(Duration::from_secs(110));
-        assert_eq!(new.clone().joined(old.clone()).last_save_age(), oldest);
-        assert_eq!(old.joined(new.clone()).last_save_age(), oldest);
-        assert_eq!(new.joined(read(VALKEY)).last_save_age(), None);
-        assert_eq!(read(VALKEY).joined(read(VALKEY)).warnings().len(), 4);
+        assert_eq!(new.clone().merge(old.clone()).last_save_age(), oldest);
+        assert_eq!(old.merge(new.clone()).last_save_age(), oldest);
+        assert_eq!(new.merge(read(VALKEY)).last_save_age(), None);
+        assert_eq!(read(VALKEY).merge(read(VALKEY)).warnings().len(), 4);
     }
 
     #[test]

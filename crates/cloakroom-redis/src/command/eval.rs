@@ -1,0 +1,153 @@
+//! Running scripts: by digest or by text, and one or several in one command.
+
+use fred::error::{Error as FredError, ErrorKind as FredErrorKind};
+use fred::interfaces::ClientLike;
+use fred::types::{ClusterHash, CustomCommand, Value};
+use rmp::encode::{write_array_len, write_str, write_uint};
+use tokio::time::Instant;
+
+use super::args::{Args, slot_of};
+use super::script::{BATCH, Script};
+use crate::classify::is_moved;
+use crate::coalesce::BoxFuture;
+use crate::connection::{CommandClient, with_remaining_timeout};
+
+/// A call with more bytes than this is sent by itself: it would delay the others of its batch.
+const MAX_MERGED_LEN: usize = 16 * 1024;
+
+/// A call of a script.
+pub(crate) struct ScriptCall {
+    pub(super) script: &'static Script,
+    /// With at least one key.
+    pub(super) args: Args,
+}
+
+impl ScriptCall {
+    pub(super) fn is_mergeable(&self) -> bool {
+        self.args.len() <= MAX_MERGED_LEN
+    }
+}
+
+/// Runs a script.
+pub(super) fn eval(client: CommandClient, call: ScriptCall) -> BoxFuture<Result<Value, FredError>> {
+    let keys = call.args.keys().len();
+    let args = call.args.into_values();
+    Box::pin(evaluate(client, call.script, keys, args))
+}
+
+/// Runs the scripts of a batch as one command, with `batch.lua`.
+pub(super) fn eval_merged(
+    mut batch: Vec<(CommandClient, ScriptCall)>,
+) -> BoxFuture<Vec<Result<Value, FredError>>> {
+    Box::pin(async move {
+        let count = batch.len();
+        let Some((client, call)) = batch.pop() else {
+            return Vec::new();
+        };
+        if batch.is_empty() {
+            return vec![eval(client, call).await];
+        }
+        let mut calls: Vec<_> = batch.into_iter().map(|(_, call)| call).collect();
+        calls.push(call);
+        let (keys, args) = batch_args(&calls);
+        drop(calls);
+        split_replies(evaluate(client, &BATCH, keys, args).await, count)
+    })
+}
+
+/// The number of keys of `batch.lua`, and its keys and arguments.
+fn batch_args(calls: &[ScriptCall]) -> (usize, Vec<Value>) {
+    let length = calls.iter().map(|call| call.args.len()).sum();
+    let mut keys = Args::with_keys(&[], length);
+    for key in calls.iter().flat_map(|call| call.args.keys()) {
+        keys.push(key);
+    }
+    let mut args = keys.into_values();
+    let keys = args.len();
+    args.push(Value::Bytes(pack(calls, length).into()));
+    (keys, args)
+}
+
+/// Encodes the calls in `MessagePack`: a list of name, number of keys and list of arguments.
+fn pack(calls: &[ScriptCall], length: usize) -> Vec<u8> {
+    const INFALLIBLE: &str = "writing to a Vec does not fail";
+    // Names and lengths take less than 64 bytes per call.
+    let mut out = Vec::with_capacity(length + 64 * calls.len());
+    let array_len = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+    write_array_len(&mut out, array_len(calls.len())).expect(INFALLIBLE);
+    for call in calls {
+        write_array_len(&mut out, 3).expect(INFALLIBLE);
+        write_str(&mut out, call.script.name()).expect(INFALLIBLE);
+        write_uint(&mut out, call.args.keys().len() as u64).expect(INFALLIBLE);
+        let args = call.args.rest();
+        write_array_len(&mut out, array_len(args.len())).expect(INFALLIBLE);
+        for arg in args {
+            write_str(&mut out, arg).expect(INFALLIBLE);
+        }
+    }
+    out
+}
+
+/// Splits the reply of `batch.lua` into one result per call.
+fn split_replies(reply: Result<Value, FredError>, count: usize) -> Vec<Result<Value, FredError>> {
+    match reply {
+        // The usual case: every call returned 1.
+        Ok(Value::Integer(ones)) if usize::try_from(ones) == Ok(count) => {
+            (0..count).map(|_| Ok(Value::Integer(1))).collect()
+        }
+        Ok(Value::Array(mut parts)) if parts.len() == 2 * count => {
+            let pairs = parts.chunks_exact_mut(2);
+            pairs
+                .map(|pair| result_of(pair[0].take(), pair[1].take()))
+                .collect()
+        }
+        Ok(_) => vec![Err(unexpected_merged_reply()); count],
+        Err(error) => vec![Err(error); count],
+    }
+}
+
+fn result_of(kind: Value, reply: Value) -> Result<Value, FredError> {
+    match kind {
+        Value::Integer(1) => Ok(reply),
+        Value::Integer(0) => {
+            let text = reply.into_string().unwrap_or_default();
+            Err(FredError::new(FredErrorKind::Unknown, text))
+        }
+        _ => Err(unexpected_merged_reply()),
+    }
+}
+
+/// Runs a script by its digest, and by its text if the server does not know it, or if another node of
+/// the cluster has the key. Neither means that the first attempt was carried out.
+async fn evaluate(
+    client: CommandClient,
+    script: &'static Script,
+    keys: usize,
+    args: Vec<Value>,
+) -> Result<Value, FredError> {
+    let began = Instant::now();
+    let slot = match args.first().and_then(Value::as_str) {
+        Some(key) => slot_of(&key),
+        None => ClusterHash::FirstKey,
+    };
+    let evalsha = CustomCommand::new_static("EVALSHA", slot.clone(), false);
+    let result = client
+        .custom(evalsha, script.evalsha_args(keys, args.clone()))
+        .await;
+    if !matches!(&result, Err(error) if was_not_run(error)) {
+        return result;
+    }
+    let client = with_remaining_timeout(&client, began);
+    let eval = CustomCommand::new_static("EVAL", slot, false);
+    Box::pin(client.custom(eval, script.eval_args(keys, args))).await
+}
+
+fn was_not_run(error: &FredError) -> bool {
+    error.details().starts_with("NOSCRIPT") || is_moved(error)
+}
+
+/// The reply to a merged command cannot be split into one for each of its parts.
+pub(super) fn unexpected_merged_reply() -> FredError {
+    let text = "The reply to a merged command has an unexpected form.";
+    FredError::new(FredErrorKind::Protocol, text)
+}

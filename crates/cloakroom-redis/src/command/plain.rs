@@ -1,0 +1,125 @@
+//! Commands other than scripts.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use cloakroom_core::StoreError;
+use fred::error::Error as FredError;
+use fred::interfaces::{ClientLike, KeysInterface, PubsubInterface};
+use fred::types::{CustomCommand, Expiration, SetOptions, Value};
+
+use super::args::{Args, millis, slot_of};
+use super::eval::unexpected_merged_reply;
+use crate::classify::Effect;
+use crate::coalesce::BoxFuture;
+use crate::connection::CommandClient;
+use crate::error::unexpected_reply;
+
+/// A command on one key or one channel. It can be sent more than once.
+pub(crate) enum Command {
+    /// `GET key`.
+    Get(String),
+    /// `SET key value NX PX ttl`.
+    Create {
+        key: String,
+        value: Bytes,
+        ttl: Duration,
+    },
+    /// `DEL key`.
+    Delete(String),
+    /// `PUBLISH channel message`. In a cluster, any node will do.
+    Publish { channel: String, message: String },
+    /// `name key args…`, for commands for which fred has no suitable method.
+    Custom {
+        name: &'static str,
+        key: String,
+        args: Vec<Value>,
+    },
+}
+
+impl Command {
+    pub(super) fn send(&self, client: CommandClient) -> BoxFuture<Result<Value, FredError>> {
+        match self {
+            Self::Get(key) => {
+                let key = key.clone();
+                Box::pin(async move { client.get(key).await })
+            }
+            Self::Create { key, value, ttl } => {
+                let (key, value) = (key.clone(), value.clone());
+                let (ttl, nx) = (Some(Expiration::PX(millis(*ttl))), Some(SetOptions::NX));
+                Box::pin(async move { client.set(key, value, ttl, nx, false).await })
+            }
+            Self::Delete(key) => {
+                let key = key.clone();
+                Box::pin(async move { client.del(key).await })
+            }
+            Self::Publish { channel, message } => {
+                let (channel, message) = (channel.clone(), message.clone());
+                Box::pin(async move { client.publish(channel, message).await })
+            }
+            Self::Custom { name, key, args } => {
+                let command = CustomCommand::new_static(name, slot_of(key), false);
+                let key = Value::Bytes(Bytes::copy_from_slice(key.as_bytes()));
+                let args: Vec<Value> = [key].into_iter().chain(args.iter().cloned()).collect();
+                Box::pin(async move { client.custom(command, args).await })
+            }
+        }
+    }
+}
+
+/// Converts the reply to a `GET`.
+pub(super) fn value_of(reply: Value) -> Result<Option<Bytes>, StoreError> {
+    match reply {
+        Value::Null => Ok(None),
+        Value::Bytes(bytes) => Ok(Some(bytes)),
+        Value::String(text) => Ok(Some(text.into_inner())),
+        _ => Err(unexpected_reply(Effect::Read)),
+    }
+}
+
+/// The reply to a `GET` that may have been merged with others.
+#[derive(Clone)]
+pub(super) enum Found {
+    Reply(Value),
+    /// Nothing, or a value that is not a string, for which `GET` returns an error: `MGET` does not tell
+    /// these apart. Contains the key, for a `GET`.
+    NothingOrOtherType(String),
+}
+
+/// Reads the keys of a batch with one `MGET`; a single one with `GET`.
+pub(super) fn get_merged(
+    mut batch: Vec<(CommandClient, String)>,
+) -> BoxFuture<Vec<Result<Found, FredError>>> {
+    Box::pin(async move {
+        let count = batch.len();
+        let Some((client, key)) = batch.pop() else {
+            return Vec::new();
+        };
+        if batch.is_empty() {
+            let reply: Result<Value, FredError> = client.get(key).await;
+            return vec![reply.map(Found::Reply)];
+        }
+        let mut keys: Vec<_> = batch.into_iter().map(|(_, key)| key).collect();
+        keys.push(key);
+        let mut args = Args::with_keys(&[], keys.iter().map(String::len).sum());
+        for key in &keys {
+            args.push(key);
+        }
+        let reply: Result<Value, FredError> = client.mget(args.into_bytes()).await;
+        match reply {
+            Ok(Value::Array(values)) if values.len() == count => {
+                let found = values.into_iter().zip(keys);
+                found.map(|(value, key)| Ok(found_of(value, key))).collect()
+            }
+            Ok(_) => vec![Err(unexpected_merged_reply()); count],
+            Err(error) => vec![Err(error); count],
+        }
+    })
+}
+
+fn found_of(value: Value, key: String) -> Found {
+    match value {
+        Value::Null => Found::NothingOrOtherType(key),
+        value => Found::Reply(value),
+    }
+}

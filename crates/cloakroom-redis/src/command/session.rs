@@ -1,0 +1,126 @@
+//! The commands on a session.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use cloakroom_core::codec::{self, HEAD_LEN, REVISION, SEEN};
+use cloakroom_core::{Record, Revision, StoreError, Timestamp, Tombstone};
+use fred::types::Value;
+
+use super::args::{Args, millis, slot_of};
+use super::eval::ScriptCall;
+use super::plain::Command;
+use super::script::{END, Reply, TOUCH, UPDATE};
+use crate::replication::Replication;
+
+/// Bytes for the head of a record and a few numbers.
+const SMALL: usize = 64;
+
+// The scripts contain these positions as numbers.
+const _: () = assert!(REVISION.start == 3 && REVISION.end == 19);
+const _: () = assert!(SEEN.start == 20 && SEEN.end == 32 && HEAD_LEN == 105);
+
+/// `SET key record NX PX ttl`. The reply is nil if the key exists.
+pub(crate) fn create(key: String, record: &Record, ttl: Duration) -> Command {
+    let value = Bytes::from(codec::encode(record));
+    Command::Create { key, value, ttl }
+}
+
+/// `SET key record PX ttl NX` with `WAIT`. Returns whether the key was set.
+pub(crate) async fn create_on_replicas(
+    replication: &Replication,
+    key: String,
+    record: &Record,
+    ttl: Duration,
+) -> Result<bool, StoreError> {
+    let mut write = replication.begin().await?;
+    let slot = slot_of(&key);
+    let args: Vec<Value> = vec![
+        Bytes::from(key).into(),
+        Bytes::from(codec::encode(record)).into(),
+        Value::from_static_str("PX"),
+        millis(ttl).into(),
+        Value::from_static_str("NX"),
+    ];
+    let reply = write.send("SET", slot, args).await?;
+    if reply.is_null() {
+        return Ok(false);
+    }
+    write.acknowledged().map(|()| true)
+}
+
+/// `scripts/update.lua`.
+pub(crate) fn update(key: &str, expected: Revision, record: &Record, ttl: Duration) -> ScriptCall {
+    let length = codec::encoded_len(record.entries());
+    let mut args = Args::with_keys(&[key], length + SMALL);
+    args.push_with(|text| codec::begin_with(expected, text));
+    args.push_with(|text| codec::encode_into(record, text));
+    args.push_display(millis(ttl));
+    ScriptCall {
+        script: &UPDATE,
+        args,
+    }
+}
+
+/// `scripts/touch.lua`.
+pub(crate) fn touch(key: &str, expected: Revision, seen: Timestamp, ttl: Duration) -> ScriptCall {
+    let mut args = Args::with_keys(&[key], SMALL);
+    args.push_with(|text| codec::begin_with(expected, text));
+    args.push(&codec::encode_time(seen));
+    args.push_display(millis(ttl));
+    ScriptCall {
+        script: &TOUCH,
+        args,
+    }
+}
+
+/// `scripts/end.lua`.
+pub(crate) fn end(
+    key: &str,
+    expected: Option<Revision>,
+    tombstone: &Tombstone,
+    keep: Duration,
+) -> ScriptCall {
+    let tombstone = codec::encode_tombstone(tombstone);
+    let mut args = Args::with_keys(&[key], tombstone.len() + SMALL);
+    args.push_with(|text| {
+        if let Some(expected) = expected {
+            codec::begin_with(expected, text);
+        }
+    });
+    args.push(&tombstone);
+    args.push_display(millis(keep));
+    ScriptCall { script: &END, args }
+}
+
+/// `scripts/end.lua` with `WAIT`. Always by its text: after a `NOSCRIPT` the pair would have to be sent
+/// again, and the second `WAIT` would start only when the first is complete.
+pub(crate) async fn end_on_replicas(
+    replication: &Replication,
+    key: &str,
+    expected: Option<Revision>,
+    tombstone: &Tombstone,
+    keep: Duration,
+) -> Result<Reply, StoreError> {
+    let mut write = replication.begin().await?;
+    let call = end(key, expected, tombstone, keep);
+    let args = END.eval_args(1, call.args.into_values());
+    let reply = Reply::of(write.send("EVAL", slot_of(key), args).await?)?;
+    if reply == Reply::Done {
+        write.acknowledged()?;
+    }
+    Ok(reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_head_is_as_long_as_the_scripts_assume() {
+        let mut head = String::new();
+        codec::begin_with(Revision::from_bits(10), &mut head);
+        assert_eq!(head, "c1 000000000000000a ");
+        assert_eq!(head.len(), SEEN.start);
+    }
+}

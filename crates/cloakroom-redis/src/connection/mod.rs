@@ -1,0 +1,183 @@
+//! A connection to Redis that never hangs, and recovers on its own.
+//!
+//! `client` configures fred, `link` holds the client and the state of the server, `recovery`
+//! reconnects in the background. [`Connection`] is what the rest of the crate uses.
+
+mod client;
+mod link;
+mod recovery;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloakroom_core::{StoreError, StoreErrorKind};
+use fred::clients::Client;
+use fred::error::Error as FredError;
+use fred::interfaces::{ClientLike, EventInterface};
+use fred::types::config::Server;
+use tokio::time::timeout;
+
+pub(crate) use self::client::{
+    CommandClient, Timeouts, for_node, with_remaining_timeout, with_timeout,
+};
+use self::client::{new_client, new_push_client, queue_len};
+use self::link::{Link, SharedLink};
+use crate::address::Address;
+use crate::classify::{Effect, ErrorClass};
+use crate::coalesce::InFlightGuard;
+use crate::error::{ConnectError, store_error};
+
+/// A client that replies in bounded time. Clones share it; dropping the last one disconnects.
+#[derive(Clone)]
+pub(crate) struct Connection(Arc<SharedLink>);
+
+impl Connection {
+    /// Connects, and waits for the connection, for a bounded time.
+    pub(crate) async fn open(address: Address, timeouts: Timeouts) -> Result<Self, ConnectError> {
+        let servers = address.config.server.hosts().len() + 1;
+        let shown = address.shown.clone();
+        let client = new_client(address, timeouts);
+        let mut errors = client.error_rx();
+        let link = Link::connect(client, timeouts.command);
+        let limit = timeouts
+            .connect
+            .saturating_mul(2)
+            .saturating_mul(u32::try_from(servers).unwrap_or(u32::MAX))
+            .saturating_add(Duration::from_millis(200));
+        let connected = async {
+            // fred reports a connection by an event that can be missed, so its state is polled.
+            while !link.client.is_connected() {
+                if let Ok(Ok((error, _))) = timeout(Duration::from_millis(5), errors.recv()).await {
+                    return Err(ConnectError::no_connection(&shown, &error));
+                }
+            }
+            Ok(())
+        };
+        match timeout(limit, connected).await {
+            Ok(connected) => connected?,
+            Err(_) => return Err(ConnectError::timed_out(&shown, limit)),
+        }
+        Ok(Self::new(link, timeouts.command, shown))
+    }
+
+    /// Connects in the background, for as long as it takes.
+    pub(crate) fn open_lazily(address: Address, timeouts: Timeouts) -> Self {
+        let shown = address.shown.clone();
+        let link = Link::connect(new_client(address, timeouts), timeouts.command);
+        Self::new(link, timeouts.command, shown)
+    }
+
+    /// Uses a client that the app connects and closes.
+    pub(crate) fn from_client(client: &Client) -> Self {
+        let timeout = Timeouts::default().command;
+        let link = Link::of_app(client, timeout);
+        Self::new(link, timeout, "a client of the app's".to_owned())
+    }
+
+    fn new(link: Link, timeout: Duration, address: String) -> Self {
+        Self(Arc::new(SharedLink::new(link, timeout, address)))
+    }
+
+    /// The server's URL without credentials.
+    pub(crate) fn address(&self) -> &str {
+        &self.0.address
+    }
+
+    /// The timeout of a command.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.0.timeout
+    }
+
+    /// The nodes that hold sessions. In a cluster, the primaries that the client is connected to;
+    /// otherwise one, which needs no name.
+    pub(crate) fn nodes(&self) -> Vec<Option<Server>> {
+        let client = self.0.client();
+        if client.is_clustered() {
+            client.active_connections().into_iter().map(Some).collect()
+        } else {
+            vec![None]
+        }
+    }
+
+    /// A further client with the same configuration, not connected yet, for a connection on which the
+    /// server pushes messages. It buffers up to `messages` of them. With `server`, it connects only to
+    /// that node of a cluster.
+    pub(crate) fn push_client(&self, server: Option<Server>, messages: usize) -> Client {
+        new_push_client(&self.0.client(), server, messages)
+    }
+
+    /// Whether keys can be on different servers.
+    ///
+    /// # Errors
+    ///
+    /// As [`client`](Self::client).
+    pub(crate) fn is_clustered(&self) -> Result<bool, StoreError> {
+        Ok(self.client()?.is_clustered())
+    }
+
+    /// Starts one command: returns the client to send it with, and counts it as in flight until the
+    /// guard is dropped.
+    ///
+    /// # Errors
+    ///
+    /// As [`client`](Self::client).
+    pub(crate) fn begin(&self) -> Result<(CommandClient, InFlightGuard<'_>), StoreError> {
+        let client = self.client()?;
+        Ok((client, self.0.in_flight.enter()))
+    }
+
+    /// Returns the client for a command that is not counted as in flight.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` while the server is considered down, and with too many commands in flight.
+    pub(crate) fn client(&self) -> Result<CommandClient, StoreError> {
+        let link = &*self.0;
+        if link.watchdog.is_down() {
+            return Err(StoreError::new(StoreErrorKind::Unavailable));
+        }
+        let client = link.client();
+        if queue_len(&client).max(link.in_flight.count()) < link.max_in_flight {
+            Ok(client)
+        } else {
+            self.record_failure(ErrorClass::TimedOut);
+            Err(StoreError::new(StoreErrorKind::Unavailable))
+        }
+    }
+
+    /// Records the result of a command, and converts its error.
+    pub(crate) fn settle<T>(
+        &self,
+        result: Result<T, FredError>,
+        effect: Effect,
+    ) -> Result<T, StoreError> {
+        match result {
+            Ok(reply) => {
+                self.0.watchdog.record_success();
+                Ok(reply)
+            }
+            Err(error) => {
+                self.record_failure(ErrorClass::of(&error));
+                Err(store_error(&error, effect, self.0.shares_errors))
+            }
+        }
+    }
+
+    fn record_failure(&self, class: ErrorClass) {
+        let is_stopped = || self.0.is_stopped();
+        if let Some(recovery) = self.0.watchdog.record_failure(class, is_stopped) {
+            tokio::spawn(recovery::run(recovery, Arc::downgrade(&self.0)));
+        }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("server", &self.0.address)
+            .field("state", &self.0.client().state())
+            .field("command_timeout", &self.0.timeout)
+            .finish()
+    }
+}

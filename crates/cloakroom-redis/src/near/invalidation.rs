@@ -1,0 +1,196 @@
+//! A connection on which one server reports which keys change (`CLIENT TRACKING`).
+//!
+//! fred passes on invalidation messages, but reports neither that it has reconnected, after which the
+//! server sends none, nor that the database was flushed: that message names no keys, and fred 10.1
+//! discards it. So four times per window the server is asked whether it tracks this connection, for its
+//! role, and how often it was flushed. The replies arrive after all messages that were sent before them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fred::clients::{Client, WithOptions};
+use fred::error::{Error as FredError, ErrorKind};
+use fred::interfaces::{ClientLike, TrackingInterface};
+use fred::types::client::Invalidation;
+use fred::types::{ClusterHash, CustomCommand, Value};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::TryRecvError;
+use tokio::time::{Instant, sleep_until};
+
+use super::shared::SharedCache;
+use super::validity::Node;
+use crate::health::Info;
+use crate::log;
+use crate::push_connection::{PushConnection, next};
+
+/// The time from a failed check to the next one.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Receives the messages of one server, until its task is aborted.
+pub(super) struct InvalidationConnection {
+    pub(super) cache: Arc<SharedCache>,
+    pub(super) node: Node,
+    pub(super) connection: PushConnection,
+    /// How often the server was flushed, by the last check; `None` while the server sends no messages.
+    pub(super) flushes: Option<u64>,
+}
+
+impl InvalidationConnection {
+    pub(super) async fn run(mut self) {
+        let mut messages = self.connection.client.invalidation_rx();
+        self.connection.first_connection().await;
+        loop {
+            let began = Instant::now();
+            let checked = {
+                let check = check(&self.connection.client, &self.cache);
+                let check = self.connection.within_timeout(check);
+                tokio::pin!(check);
+                loop {
+                    tokio::select! {
+                        message = next(&mut messages) => self.cache.on_invalidation(message),
+                        checked = &mut check => break checked,
+                    }
+                }
+            };
+            // Messages that arrived before the reply must take effect before the cache is declared valid.
+            while let Some(message) = try_next(&mut messages) {
+                self.cache.on_invalidation(message);
+            }
+            let pause = if checked.is_ok() {
+                self.cache.heartbeat()
+            } else {
+                RETRY_INTERVAL
+            };
+            self.apply(checked, began).await;
+            loop {
+                tokio::select! {
+                    message = next(&mut messages) => self.cache.on_invalidation(message),
+                    () = sleep_until(began + pause) => break,
+                }
+            }
+        }
+    }
+
+    /// Extends the validity of the cache after a successful check, or invalidates it.
+    async fn apply(&mut self, checked: Result<Tracking, FredError>, began: Instant) {
+        let name = self.cache.store.address();
+        match checked {
+            Ok(Tracking { is_new, flushes }) => {
+                if is_new || self.flushes != Some(flushes) {
+                    // What was cached before tracking started may have changed without a message.
+                    self.cache.clear();
+                }
+                if self.flushes.replace(flushes).is_none() {
+                    log::invalidation_started(name);
+                }
+                let until = began + self.cache.window;
+                self.cache.validity.extend_until(&self.node, Some(until));
+            }
+            Err(error) => {
+                self.cache.validity.extend_until(&self.node, None);
+                self.cache.clear();
+                if self.flushes.take().is_some() {
+                    log::invalidation_lost(name, error.details());
+                }
+                // A new connection may reach another server; it does not help against missing rights.
+                if matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Protocol) {
+                    self.connection.reconnect().await;
+                }
+            }
+        }
+    }
+}
+
+/// Returns the next message, if one has arrived; inside, `None` if some were missed.
+fn try_next(messages: &mut Receiver<Invalidation>) -> Option<Option<Invalidation>> {
+    match messages.try_recv() {
+        Ok(message) => Some(Some(message)),
+        Err(TryRecvError::Lagged(_)) => Some(None),
+        Err(TryRecvError::Empty | TryRecvError::Closed) => None,
+    }
+}
+
+/// The state of a server that tracks this connection.
+struct Tracking {
+    /// It did not before this check.
+    is_new: bool,
+    /// How often the server was flushed.
+    flushes: u64,
+}
+
+/// Checks that the server tracks this connection, and enables it if it does not.
+async fn check(client: &WithOptions<Client>, cache: &SharedCache) -> Result<Tracking, FredError> {
+    let is_new = !is_tracked(client, cache).await?;
+    if is_new {
+        let args = ["TRACKING", "ON", "BCAST", "PREFIX", &cache.tracked_prefix];
+        send(client, "CLIENT", &args).await?;
+    }
+    let role = send(client, "INFO", &["replication"]).await?;
+    if !Info(&text(&role)).is("role", "master") {
+        return Err(unusable("the server is not a primary"));
+    }
+    let commands = send(client, "INFO", &["commandstats"]).await?;
+    let flushes = count_flushes(&Info(&text(&commands)));
+    Ok(Tracking { is_new, flushes })
+}
+
+/// Whether the server reports every change under the prefix to this connection.
+async fn is_tracked(client: &WithOptions<Client>, cache: &SharedCache) -> Result<bool, FredError> {
+    let info = send(client, "CLIENT", &["TRACKINGINFO"]).await?;
+    let Value::Map(info) = info else {
+        return Err(unusable("the server does not use RESP3"));
+    };
+    let contains = |field: &'static str, word: &str| {
+        let values = info.get(&field.into()).cloned();
+        let values = values.map(Value::into_array).unwrap_or_default();
+        values
+            .iter()
+            .any(|value| value.as_str().as_deref() == Some(word))
+    };
+    Ok(contains("flags", "on")
+        && contains("flags", "bcast")
+        && contains("prefixes", &cache.tracked_prefix))
+}
+
+async fn send(
+    client: &WithOptions<Client>,
+    name: &'static str,
+    args: &[&str],
+) -> Result<Value, FredError> {
+    let command = CustomCommand::new_static(name, ClusterHash::FirstKey, false);
+    let args: Vec<Value> = args.iter().map(|&arg| arg.into()).collect();
+    client.custom(command, args).await
+}
+
+fn text(value: &Value) -> String {
+    String::from_utf8_lossy(value.as_bytes().unwrap_or_default()).into_owned()
+}
+
+/// How often `FLUSHDB`, `FLUSHALL` and `SWAPDB` were executed, by the reply to `INFO commandstats`.
+fn count_flushes(stats: &Info<'_>) -> u64 {
+    let calls = |name: &str| -> Option<u64> {
+        let calls = stats.text(name)?.strip_prefix("calls=")?;
+        calls.split(',').next()?.parse().ok()
+    };
+    ["cmdstat_flushdb", "cmdstat_flushall", "cmdstat_swapdb"]
+        .into_iter()
+        .filter_map(calls)
+        .sum()
+}
+
+fn unusable(why: &'static str) -> FredError {
+    FredError::new(ErrorKind::Protocol, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_flushes_are_counted() {
+        let stats = "# Commandstats\r\ncmdstat_set:calls=3,usec=1\r\ncmdstat_flushdb:calls=2,usec=1\r\n\
+                     cmdstat_flushall:calls=40,usec=5,failed_calls=0\r\n";
+        assert_eq!(count_flushes(&Info(stats)), 42);
+        assert_eq!(count_flushes(&Info("# Commandstats\r\n")), 0);
+    }
+}

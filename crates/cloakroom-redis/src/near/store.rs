@@ -1,0 +1,247 @@
+//! The near cache: a store that wraps [`RedisStore`].
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use cloakroom_core::admin::StoreAdmin;
+use cloakroom_core::bus::EventBus;
+use cloakroom_core::event::SessionEvent;
+use cloakroom_core::index::{Applicant, UserIndex};
+use cloakroom_core::store::{Created, Ended, Entered, Loaded, Touched, Updated};
+use cloakroom_core::{
+    Record, Revision, SessionId, Store, StoreError, Timestamp, Tombstone, UserKey,
+};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::shared::{MAX_AGE, SharedCache};
+use super::stats::{NearCacheStats, increment};
+use crate::store::RedisStore;
+
+/// Serves recently used sessions from an in-process cache, without a command to Redis.
+///
+/// A request that reads a cached session sends no command, and one that writes it sends one. Redis
+/// reports which sessions change (`CLIENT TRACKING`, on one more connection per primary), no matter who
+/// changes them, and these are removed from the cache.
+///
+/// # Consistency
+///
+/// - A request sees no state of its session that is older than the window, which is one second by
+///   default. In practice it sees what was stored a millisecond ago: the window is the time that it may
+///   take to notice that a connection has failed. While a connection is not known to work, every session
+///   is read from Redis.
+/// - So a sign-out on another server takes effect within the window, and a sign-out on this one at once.
+/// - No update is lost, and no ended session comes back: every write is compared with what is stored, as
+///   without a cache.
+/// - The process sees its own writes at once.
+/// - [`load`](Store::load) never uses the cache, and neither does `Session::fresh`, which is for actions
+///   that must not use stale data.
+///
+/// ```no_run
+/// use cloakroom_redis::{NearCache, RedisStore};
+///
+/// # async fn start() -> Result<(), cloakroom_redis::ConnectError> {
+/// let store = RedisStore::connect("redis://127.0.0.1").await?;
+/// let store = NearCache::new(store);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Its Redis user needs two more rights: `+client|tracking +client|trackinginfo`. Clones share the cache;
+/// dropping the last one closes the connections.
+#[derive(Clone)]
+pub struct NearCache(Arc<Inner>);
+
+/// What the clones share. Dropping it ends the task that keeps the connections.
+struct Inner {
+    cache: Arc<SharedCache>,
+    supervisor: AbortHandle,
+}
+
+impl NearCache {
+    pub(super) fn from_parts(cache: Arc<SharedCache>, supervisor: AbortHandle) -> Self {
+        Self(Arc::new(Inner { cache, supervisor }))
+    }
+
+    /// Returns the wrapped store.
+    #[must_use]
+    pub fn store(&self) -> &RedisStore {
+        &self.cache().store
+    }
+
+    /// Returns statistics, for dashboards and health checks.
+    #[must_use]
+    pub fn stats(&self) -> NearCacheStats {
+        let cache = self.cache();
+        let counters = &cache.counters;
+        let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        NearCacheStats {
+            coherent: cache.validity.is_valid(Instant::now()),
+            hits: value(&counters.hits),
+            misses: value(&counters.misses),
+            changes: value(&counters.changes),
+            cleared: value(&counters.cleared),
+            sessions: cache.sessions.len() as u64,
+            bytes: cache.sessions.bytes(),
+        }
+    }
+
+    fn cache(&self) -> &SharedCache {
+        &self.0.cache
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.supervisor.abort();
+    }
+}
+
+impl Store for NearCache {
+    async fn create(
+        &self,
+        id: SessionId,
+        record: &Record,
+        ttl: Duration,
+    ) -> Result<Created, StoreError> {
+        let began = Instant::now();
+        let (version, _) = self.cache().sessions.begin_write(id);
+        let created = self.cache().store.create(id, record, ttl).await?;
+        if created == Created::Created {
+            let record = Loaded::Record(record.clone());
+            self.cache().insert_written(id, version, record, began);
+        }
+        Ok(created)
+    }
+
+    async fn enter(
+        &self,
+        user: &UserKey,
+        applicant: &Applicant,
+        record: &Record,
+        ttl: Duration,
+        event: Option<&SessionEvent>,
+    ) -> Result<Entered, StoreError> {
+        let began = Instant::now();
+        let id = applicant.id;
+        let (version, _) = self.cache().sessions.begin_write(id);
+        let store = &self.cache().store;
+        let entered = store.enter(user, applicant, record, ttl, event).await?;
+        if matches!(entered, Entered::Created { .. }) {
+            let record = Loaded::Record(record.clone());
+            self.cache().insert_written(id, version, record, began);
+        }
+        Ok(entered)
+    }
+
+    async fn load(&self, id: SessionId) -> Result<Loaded, StoreError> {
+        let began = Instant::now();
+        let version = self.cache().sessions.version(id);
+        let loaded = self.cache().store.load(id).await?;
+        if self.cache().validity.is_valid(began) {
+            let (session, until) = (loaded.clone(), began + MAX_AGE);
+            self.cache()
+                .sessions
+                .insert_read(id, version, session, until);
+        }
+        Ok(loaded)
+    }
+
+    fn remembered(&self, id: SessionId) -> Option<Loaded> {
+        let (cache, now) = (self.cache(), Instant::now());
+        let found = if cache.validity.is_valid(now) {
+            cache.sessions.get(id, now)
+        } else {
+            None
+        };
+        increment(match found {
+            Some(_) => &cache.counters.hits,
+            None => &cache.counters.misses,
+        });
+        found
+    }
+
+    async fn update(
+        &self,
+        id: SessionId,
+        expected: Revision,
+        record: &Record,
+        ttl: Duration,
+    ) -> Result<Updated, StoreError> {
+        let began = Instant::now();
+        let (version, _) = self.cache().sessions.begin_write(id);
+        let updated = self.cache().store.update(id, expected, record, ttl).await?;
+        let found = match &updated {
+            Updated::Updated => {
+                let record = Loaded::Record(record.clone());
+                self.cache().insert_written(id, version, record, began);
+                return Ok(updated);
+            }
+            Updated::Conflict(record) => Loaded::Record(record.clone()),
+            Updated::Ended(tombstone) => Loaded::Tombstone(tombstone.clone()),
+            Updated::Missing => Loaded::Nothing,
+        };
+        let until = began + MAX_AGE;
+        self.cache().sessions.insert_read(id, version, found, until);
+        Ok(updated)
+    }
+
+    async fn touch(
+        &self,
+        id: SessionId,
+        expected: Revision,
+        seen: Timestamp,
+        ttl: Duration,
+    ) -> Result<Touched, StoreError> {
+        let began = Instant::now();
+        let (version, before) = self.cache().sessions.begin_write(id);
+        let touched = self.cache().store.touch(id, expected, seen, ttl).await?;
+        let before = before.filter(|record| record.revision() == expected);
+        if let (Touched::Touched, Some(record)) = (touched, before) {
+            let record = Loaded::Record(record.touched(seen));
+            self.cache().insert_written(id, version, record, began);
+        }
+        Ok(touched)
+    }
+
+    async fn end(
+        &self,
+        id: SessionId,
+        expected: Option<Revision>,
+        tombstone: &Tombstone,
+        keep: Duration,
+    ) -> Result<Ended, StoreError> {
+        let began = Instant::now();
+        let (version, _) = self.cache().sessions.begin_write(id);
+        let store = &self.cache().store;
+        let ended = store.end(id, expected, tombstone, keep).await?;
+        if ended == Ended::Ended {
+            let tombstone = Loaded::Tombstone(tombstone.clone());
+            self.cache().insert_written(id, version, tombstone, began);
+        }
+        Ok(ended)
+    }
+
+    fn index(&self) -> Option<impl UserIndex> {
+        self.cache().store.index()
+    }
+
+    fn admin(&self) -> Option<impl StoreAdmin> {
+        self.cache().store.admin()
+    }
+
+    fn bus(&self) -> Option<impl EventBus> {
+        self.cache().store.bus()
+    }
+}
+
+impl fmt::Debug for NearCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NearCache")
+            .field("store", &self.cache().store)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,34 @@
+-- Adds a session to its user's index, if the limit allows it, and stores it if no other session has to be
+-- ended first. The text of index_add.lua precedes this one, as a function of its own KEYS and ARGV. It has
+-- two keys, so it cannot be used in a cluster.
+-- KEYS[1]  the user's index
+-- KEYS[2]  the session's key
+-- ARGV[1]  its record
+-- ARGV[2]  its time to live in milliseconds
+-- ARGV[3]  the channel for events
+-- ARGV[4]  the event, or '' to publish none
+-- ARGV[5…] the arguments of index_add.lua
+-- Returns 1 if everything was done and there are no old ids to check, which is the usual case. Otherwise
+-- the reply of index_add.lua; if that allows the session, it is followed by 1 if the session was stored or
+-- 0 if the key exists, and by 1 if the event was published or 0 if not.
+local args = {}
+for place = 5, #ARGV do
+  args[#args + 1] = ARGV[place]
+end
+local reply = index_add({ KEYS[1] }, args)
+if reply[1] == 0 or #reply[2] > 0 then
+  return reply
+end
+reply[4], reply[5] = 0, 0
+if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then
+  reply[4] = 1
+  if ARGV[4] ~= '' then
+    -- Events are optional: a missing right to publish does not undo the sign-in.
+    local receivers = redis.pcall('PUBLISH', ARGV[3], ARGV[4])
+    reply[5] = type(receivers) == 'number' and 1 or 0
+  end
+end
+if reply[5] == 1 and #reply[3] == 0 then
+  return 1
+end
+return reply
