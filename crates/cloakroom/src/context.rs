@@ -11,15 +11,15 @@ use cloakroom_core::{
     SystemEntropy, UserId, UserKey, codec,
 };
 
-use crate::arrival::Arrivals;
 use crate::cookie::{CookieConfig, TokenHeader};
 use crate::device::Devices;
-use crate::epoch::Epoch;
-use crate::event::Once;
+use crate::end_notifier::Hub;
+use crate::key_lock::Turns;
+use crate::migration::Arrivals;
+use crate::revocation::Epoch;
+use crate::session_limit::SessionLimit;
 use crate::store::AnyStore;
-use crate::turns::Turns;
-use crate::users::SessionLimit;
-use crate::watch::hub::Hub;
+use crate::telemetry::log::Once;
 
 /// How long a tombstone stays: longer than any request that was under way can take.
 pub(crate) const TOMBSTONE_TTL: Duration = Duration::from_secs(60);

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use cloakroom_core::UserId;
 use http::HeaderValue;
 
-use crate::cookie::transport::{Tickets, hand_out};
+use crate::cookie::headers::{Tickets, hand_out};
 use crate::error::SessionError;
 use crate::middleware::SessionLayer;
-use crate::session::handle::Handle;
+use crate::session::shared::Handle;
 use crate::session::{LazySession, Session};
 
 /// A stored session, and the cookie that opens it.

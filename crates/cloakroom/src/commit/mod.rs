@@ -15,20 +15,21 @@ use cloakroom_core::{
     Token, codec,
 };
 
-use crate::arrival::Presented;
 use crate::budget::Budget;
 use crate::context::{Context, OnOverwrite};
 use crate::device::Origin;
 use crate::error::{Cause, SessionError};
-use crate::event;
+use crate::key_lock::Turn;
+use crate::migration::Presented;
 use crate::state::{Draft, Live};
-use crate::turns::Turn;
+use crate::telemetry::log;
 
-pub(crate) mod arrival;
-mod begin;
-pub(crate) mod ending;
-mod renewal;
-pub(crate) mod upkeep;
+mod create;
+mod end;
+mod follow_up;
+pub(crate) mod maintain;
+pub(crate) mod migrate;
+mod renew;
 
 /// How many refusals in a row a commit takes before it lets another server go first.
 const PATIENCE: u32 = 16;
@@ -178,7 +179,7 @@ impl Committer<'_> {
             Ok(Touched::Touched) => Use::WrittenDown(now),
             Ok(Touched::Superseded) => Use::Superseded,
             Err(error) => {
-                event::touch_failed(id, &error);
+                log::touch_failed(id, &error);
                 Use::Failed
             }
         }
@@ -243,9 +244,9 @@ impl Committer<'_> {
         if !merged.overwritten.is_empty() && self.context.on_overwrite == OnOverwrite::Refuse {
             return Err(Cause::Conflict(merged.overwritten).into());
         }
-        event::replayed(id);
+        log::replayed(id);
         for key in &merged.overwritten {
-            event::overwritten(id, key);
+            log::overwritten(id, key);
         }
         Ok(merged)
     }
@@ -314,7 +315,7 @@ impl Committer<'_> {
 }
 
 fn gone(id: SessionId) -> Committed {
-    event::ended_meanwhile(id);
+    log::ended_meanwhile(id);
     Committed::Gone
 }
 

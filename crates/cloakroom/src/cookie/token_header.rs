@@ -3,6 +3,8 @@
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
+use crate::error::{ConfigError, ConfigErrorKind};
+
 /// A header that carries the token, for native apps and for APIs.
 ///
 /// A request that has the header is one of such a client, whatever the header holds: its cookie, if
@@ -46,7 +48,7 @@ impl TokenHeader {
     ///
     /// When it is no name for a header, or that of one with a meaning of its own for which there is
     /// [`bearer`](Self::bearer).
-    pub fn named(name: &str) -> Result<Self, crate::ConfigError> {
+    pub fn named(name: &str) -> Result<Self, ConfigError> {
         let taken = ["authorization", "cookie", "set-cookie"];
         match HeaderName::from_bytes(name.as_bytes()) {
             Ok(name) if !taken.contains(&name.as_str()) => Ok(Self {
@@ -54,8 +56,8 @@ impl TokenHeader {
                 answer: name,
                 alone: false,
             }),
-            _ => Err(crate::ConfigError::new(
-                crate::ConfigErrorKind::TokenHeader,
+            _ => Err(ConfigError::new(
+                ConfigErrorKind::TokenHeader,
                 format!("{name:?} cannot be the header that carries the token"),
             )),
         }

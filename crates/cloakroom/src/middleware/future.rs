@@ -9,14 +9,14 @@ use std::task::{Context, Poll, ready};
 use http::{Response, StatusCode};
 use pin_project_lite::pin_project;
 
-use super::answer;
-use super::rejection::ErrorResponse;
+use super::error_response::ErrorResponse;
+use super::response as answer;
 use crate::context::OnError;
 use crate::error::SessionError;
-use crate::event;
 use crate::plan::Step;
 use crate::session::LazySession;
-use crate::session::handle::{Done, Handle};
+use crate::session::shared::{Done, Handle};
+use crate::telemetry::log;
 
 pin_project! {
     /// The future of a [`SessionService`](crate::SessionService).
@@ -103,7 +103,7 @@ fn begin_commit(handle: &Arc<Handle>, status: StatusCode) -> Option<Commit> {
     let mut state = handle.state();
     state.close();
     if failed && handle.context.on_error == OnError::DropEdits && state.drop_edits() {
-        event::edits_dropped(status);
+        log::edits_dropped(status);
     }
     let nothing_to_do = if state.uncertain {
         // A step was cut off, or its answer lost. To commit tells so; an error already does.

@@ -7,12 +7,12 @@ use std::task::{Context as TaskContext, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
+use super::error_response::ErrorResponse;
 use super::future::ResponseFuture;
-use super::rejection::ErrorResponse;
 use crate::context::Context;
-use crate::cookie::transport::Tickets;
+use crate::cookie::headers::Tickets;
 use crate::session::LazySession;
-use crate::session::handle::Handle;
+use crate::session::shared::Handle;
 
 /// A service around which a [`SessionLayer`](crate::SessionLayer) was put.
 #[derive(Clone)]

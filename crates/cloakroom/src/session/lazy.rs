@@ -5,10 +5,9 @@ use std::sync::Arc;
 use cloakroom_core::SessionId;
 
 use super::Session;
-use super::handle::Handle;
-use crate::cookie::transport::presented;
+use super::shared::Handle;
+use crate::cookie::headers::presented;
 use crate::error::SessionError;
-use crate::users::Sessions;
 
 /// The session of a request, not loaded yet: what [`SessionLayer`](crate::SessionLayer) puts into
 /// the request's extensions. It costs no store command until [`load`](Self::load) is called.
@@ -46,12 +45,6 @@ impl LazySession {
         Ok(Session {
             handle: Arc::clone(&self.handle),
         })
-    }
-
-    /// The handle on all sessions of the layer that made this one.
-    #[must_use]
-    pub fn sessions(&self) -> Sessions {
-        Sessions::new(Arc::clone(&self.handle.context))
     }
 
     /// Whether somebody has loaded the session.

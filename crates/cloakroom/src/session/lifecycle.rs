@@ -1,49 +1,17 @@
 //! Beginning, saving, renewing and ending.
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use cloakroom_core::store::Ended;
 use cloakroom_core::{EndReason, Expiry, Limits, SessionId};
 
-use super::detached::DetachedSession;
-use super::{Session, handle::Handle};
-use crate::arrival::OldEnded;
-use crate::commit::arrival::ended_with;
+use super::Session;
+use super::outcome::{Destroyed, Reloaded, Saved};
+use crate::commit::migrate::ended_with;
 use crate::error::{Cause, SessionError, SessionErrorKind};
+use crate::migration::OldEnded;
 use crate::plan::Step;
 use crate::state::{Standing, State};
-
-/// What came of [`Session::save`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Saved {
-    /// The edits are stored.
-    Stored,
-    /// There was nothing to store.
-    Unchanged,
-    /// The session ended elsewhere in the meantime; nothing is stored.
-    Ended,
-}
-
-/// What came of [`Session::destroy`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Destroyed {
-    /// The session is ended, on every server.
-    Ended,
-    /// It had ended before.
-    AlreadyOver,
-    /// There was none.
-    NoSession,
-}
-
-/// What came of [`Session::fresh`] and [`DetachedSession::reload`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reloaded {
-    /// The session is alive; this is how it is now, with the edits not saved yet on top.
-    Live,
-    /// The session is over, or there was none.
-    Ended,
-}
 
 impl Session {
     /// The session's public id; `None` until it is stored for the first time. Safe to log.
@@ -234,21 +202,6 @@ impl Session {
         let mut state = self.handle.state();
         let rule = self.handle.context.rule(state.entries());
         state.choose(Limits::begin(rule, self.handle.now()))
-    }
-
-    /// A handle that outlives the request: for WebSockets, streaming bodies and spawned tasks. It
-    /// saves when told to, and can never create a session.
-    ///
-    /// # Errors
-    ///
-    /// When there is no stored session yet: [`save`](Self::save) it first.
-    pub fn detach(&self) -> Result<DetachedSession, SessionError> {
-        let live = self.handle.state().live().cloned();
-        let live = live.ok_or(Cause::NotStored)?;
-        let context = Arc::clone(&self.handle.context);
-        Ok(DetachedSession(Self {
-            handle: Arc::new(Handle::detached(context, live)),
-        }))
     }
 
     fn limits_of(&self, state: &State) -> Option<Limits> {

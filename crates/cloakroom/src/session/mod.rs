@@ -1,18 +1,19 @@
 //! The session, as an app meets it.
 //!
-//! [`handle`] is what the layer puts into a request and every `Session` shares; [`lazy`] waits
+//! [`shared`] is what the layer puts into a request and every `Session` shares; [`lazy`] waits
 //! there until somebody asks; [`values`] reads and edits; [`lifecycle`] begins, saves, renews and
-//! ends; [`sign_in`] says whose it is; [`detached`] outlives the request; [`whole`] lets what has
+//! ends; [`sign_in`] says whose it is; [`detached`] outlives the request; [`uncancellable`] lets what has
 //! several steps run to its end.
 
 pub(crate) mod detached;
-pub(crate) mod handle;
 pub(crate) mod key;
 pub(crate) mod lazy;
 pub(crate) mod lifecycle;
+pub(crate) mod outcome;
+pub(crate) mod shared;
 pub(crate) mod sign_in;
+mod uncancellable;
 pub(crate) mod values;
-mod whole;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,10 +21,10 @@ use std::sync::Arc;
 pub use self::detached::DetachedSession;
 pub use self::key::{EntryKey, EntryName, Key};
 pub use self::lazy::LazySession;
-pub use self::lifecycle::{Destroyed, Reloaded, Saved};
+pub use self::outcome::{Destroyed, Reloaded, Saved};
 pub use self::sign_in::SignIn;
 
-use self::handle::Handle;
+use self::shared::Handle;
 
 /// The session of a request, loaded.
 ///

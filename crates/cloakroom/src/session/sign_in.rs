@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use cloakroom_core::{Authentication, EndReason, Expiry, Limits, UserId};
 
 use super::Session;
-use super::lifecycle::Destroyed;
+use super::outcome::Destroyed;
 use crate::error::{Cause, SessionError};
 use crate::state::{SigningIn as Order, State};
 

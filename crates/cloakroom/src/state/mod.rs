@@ -2,47 +2,15 @@
 
 mod draft;
 mod edits;
+pub(crate) mod found;
 
-use cloakroom_core::arrival::Arrival;
-use cloakroom_core::{Authentication, Changes, Entries, Expiry, Limits, Record, Timestamp, Token};
+use cloakroom_core::{Authentication, Changes, Entries, Limits, Timestamp};
 
 use crate::error::{Cause, SessionError};
-use crate::load::Found;
 use crate::plan::{CookiePlan, Due, Situation, Standing as Stands};
 
 pub(crate) use self::draft::{Draft, Mark, SigningIn};
-
-/// What the request's cookie led to.
-#[derive(Clone, Debug, Default)]
-pub(crate) enum Standing {
-    /// No session: no cookie, or one that opens nothing.
-    #[default]
-    Nothing,
-    /// A session that ended a short while ago. Edits stay in memory, so that a stale request
-    /// neither revives it nor replaces the cookie of its successor.
-    Tombstoned,
-    /// A live session.
-    Live(Live),
-}
-
-/// A session as it is stored, and the token that opens it.
-#[derive(Clone, Debug)]
-pub(crate) struct Live {
-    pub(crate) token: Token,
-    pub(crate) record: Record,
-}
-
-impl Live {
-    /// The session's limits by the rule of now, which may be stricter than when it was stored.
-    pub(crate) fn limits(&self, rule: Expiry) -> Limits {
-        self.record.limits().under(rule, self.began())
-    }
-
-    /// When the session began here.
-    pub(crate) fn began(&self) -> Timestamp {
-        Arrival::began(self.token.id(), self.record.entries())
-    }
-}
+pub(crate) use self::found::{Found, Live, Standing};
 
 /// The session, as the handler sees and edits it.
 #[derive(Debug, Default)]

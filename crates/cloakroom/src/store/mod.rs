@@ -2,8 +2,8 @@
 //! command of the crate goes through here, so here it is told what came of it. What is remembered takes
 //! no command.
 
-mod told;
-mod users;
+mod index;
+mod instrumented;
 
 use std::fmt;
 use std::future::Future;
@@ -15,9 +15,9 @@ use cloakroom_core::{
     EndReason, Record, Revision, SessionId, StoreError, StoreErrorKind, Timestamp, Tombstone,
 };
 
-use self::told::Told;
-pub(crate) use self::users::AnyUsers;
-use crate::meter;
+pub(crate) use self::index::AnyUsers;
+use self::instrumented::Told;
+use crate::telemetry::metrics;
 
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
@@ -122,7 +122,7 @@ impl<S: Store> AnyStore for S {
 
 fn count_end(answer: &Result<Ended, StoreError>, reason: EndReason) {
     if has_ended(answer) {
-        meter::ended(reason.as_str());
+        metrics::ended(reason.as_str());
     }
 }
 

@@ -8,16 +8,15 @@ use cloakroom_core::{
     Authentication, EndReason, Entries, Limits, Record, Revision, StoreErrorKind, Timestamp, Token,
 };
 
-use super::config::Arrivals;
-use super::predecessor::{OldId, OldSession};
-use super::presented::Presented;
+use super::check::live;
+use super::read::{read, recent};
 use crate::budget::Budget;
 use crate::commit::Committer;
 use crate::context::Context;
 use crate::error::{SessionError, SessionErrorKind};
-use crate::event;
-use crate::load::{Found, live, read, recent};
-use crate::state::{Live, Standing};
+use crate::migration::{Arrivals, OldId, OldSession, Presented};
+use crate::state::{Found, Live, Standing};
+use crate::telemetry::log;
 
 /// What an old cookie led to.
 #[derive(Debug)]
@@ -49,7 +48,7 @@ pub(crate) async fn find(
                 &found.standing,
             ) {
                 (Arrived::Live(second), Standing::Live(first)) => {
-                    event::two_live_cookies(first.token.id(), second.token.id());
+                    log::two_live_cookies(first.token.id(), second.token.id());
                     return Ok(Found::by_ticket(Standing::Nothing));
                 }
                 (Arrived::Live(live), _) => found = Found::by_old_cookie(live),
@@ -70,7 +69,7 @@ pub(crate) async fn find(
 async fn leave_behind(arrivals: &Arrivals, presented: Presented<'_>, budget: &Budget) {
     for old in presented.ids {
         if let Err(error) = arrivals.end(old, budget).await {
-            event::old_not_ended(&error);
+            log::old_not_ended(&error);
             return;
         }
     }
@@ -129,14 +128,14 @@ async fn look(
             })
         }
         Some(Loaded::Tombstone(tombstone)) => {
-            event::ended_token(id, tombstone.reason());
+            log::ended_token(id, tombstone.reason());
             // Whoever ended it here did not know of the old session, or could not reach it; once the
             // tombstone is gone, it must not begin again. But if it had ended there, this may be
             // its successor.
             if tombstone.reason() != EndReason::AtOrigin
                 && let Err(error) = arrivals.end(old, budget).await
             {
-                event::old_not_ended(&error);
+                log::old_not_ended(&error);
             }
             Some(Arrived::Ended)
         }
@@ -156,7 +155,7 @@ async fn begin(
     let id = token.id();
     let epoch = context.epoch.began(context, budget).await?;
     if id.created_at() < epoch {
-        event::before_epoch(id);
+        log::before_epoch(id);
         return Ok(Arrived::Nothing);
     }
     let now = context.clock.now();
@@ -218,7 +217,7 @@ fn entries_of(
         .collect();
     for key in reserved {
         entries.remove(&key);
-        event::old_entry_left(token.id(), &key);
+        log::old_entry_left(token.id(), &key);
     }
     arrivals.mark(token.id(), old, now).put_into(&mut entries);
     if let Some(user) = arrivals.user(&session.entries) {

@@ -4,11 +4,11 @@ use cloakroom_core::rotation::Secrets;
 use http::header::{CACHE_CONTROL, COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, VARY};
 use http::{Response, header::Entry};
 
-use crate::cookie::transport::{hand_out, in_header, take_back};
-use crate::event;
+use crate::cookie::headers::{hand_out, in_header, take_back};
 use crate::plan::CookiePlan;
-use crate::session::handle::Handle;
+use crate::session::shared::Handle;
 use crate::state::State;
+use crate::telemetry::log;
 
 /// In an answer's extensions: the session ended before this request's edits could be saved, so they
 /// were dropped. The answer went out as the handler made it.
@@ -117,7 +117,7 @@ fn forbid_storing(headers: &mut HeaderMap) {
         directives.any(|directive| directive.trim_ascii().eq_ignore_ascii_case(b"public"))
     });
     if asked_for_public {
-        event::cache_overruled();
+        log::cache_overruled();
     }
     let no_store = HeaderValue::from_static("no-store");
     match headers.entry(CACHE_CONTROL) {

@@ -3,9 +3,9 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::predecessor::OldId;
+use super::legacy::OldId;
 use crate::context::Context;
-use crate::cookie::transport::{CANDIDATES, Tickets};
+use crate::cookie::headers::{CANDIDATES, Tickets};
 
 /// What a request presents of the other system, and what becomes of its cookie.
 #[derive(Debug, Default)]

@@ -10,20 +10,20 @@ use tokio::sync::OnceCell;
 use tracing::Instrument;
 
 use super::lazy::LazySession;
-use super::lifecycle::Reloaded;
-use super::whole::Whole;
-use crate::arrival::Former;
+use super::outcome::Reloaded;
+use super::uncancellable::Whole;
 use crate::budget::Budget;
-use crate::commit::upkeep::due;
+use crate::commit::maintain::due;
 use crate::commit::{Committed, Committer, Use};
 use crate::context::Context;
-use crate::cookie::transport::Tickets;
+use crate::cookie::headers::Tickets;
 use crate::device::Origin;
 use crate::error::SessionError;
-use crate::event;
 use crate::load;
+use crate::migration::Former;
 use crate::plan::{Due, Plan, Step, plan};
 use crate::state::{Live, Standing, State};
+use crate::telemetry::log;
 
 pub(crate) struct Handle {
     pub(crate) context: Arc<Context>,
@@ -94,7 +94,7 @@ impl Handle {
         };
         let result: Result<&(), SessionError> = self.loaded.get_or_try_init(find).await;
         if let Err(error) = &result {
-            event::load_failed(error);
+            log::load_failed(error);
         }
         result.map(|_| ())
     }
@@ -178,7 +178,7 @@ impl Handle {
             return Ok(Reloaded::Ended);
         };
         let standing = load::again(&self.context, live.token, &self.budget).await;
-        let Standing::Live(live) = standing.inspect_err(event::load_failed)? else {
+        let Standing::Live(live) = standing.inspect_err(log::load_failed)? else {
             self.state().gone();
             return Ok(Reloaded::Ended);
         };
@@ -224,7 +224,7 @@ impl Handle {
         match self.carry_out_alone().await {
             Ok(done) => Ok((Some(edited), done)),
             Err(error) => {
-                event::commit_failed(&error);
+                log::commit_failed(&error);
                 if !error.is_outcome_unknown() {
                     self.state().take_back(mark);
                 }
@@ -262,7 +262,7 @@ impl Handle {
                     Ok(Committed::Gone) => return Ok(self.gone(step)),
                     Err(error) => {
                         // The session is as good as before, and the next request tries again.
-                        event::upkeep_failed(live.token.id(), &error);
+                        log::upkeep_failed(live.token.id(), &error);
                         return Ok(Done::nothing(step));
                     }
                     stored => stored,

@@ -12,8 +12,8 @@ use cloakroom_core::{
 
 use super::{Committed, Committer, Stored};
 use crate::error::{Cause, SessionError};
-use crate::event;
 use crate::state::{Draft, Live};
+use crate::telemetry::log;
 
 /// How many fresh ids a creation tries.
 const ATTEMPTS: usize = 3;
@@ -71,9 +71,9 @@ impl Committer<'_> {
         let user = user.as_ref().map(Authentication::user);
         let begun = self.begin(&entries, user, draft.chosen, entering).await?;
         let id = begun.live.token.id();
-        event::created(id);
+        log::created(id);
         if user.is_some() {
-            event::signed_in(id);
+            log::signed_in(id);
         }
         self.begun(id, user, begun.beside);
         Ok(Committed::Stored(Stored {
@@ -113,7 +113,7 @@ impl Committer<'_> {
                 // Nothing but a tombstone can be there: somebody has ended all of the user's
                 // sessions, this one included, or a later log-in had no room for it.
                 Attempt::Taken if user.is_some() => {
-                    event::sign_in_undone(live.token.id());
+                    log::sign_in_undone(live.token.id());
                     self.forget_later(&live);
                     return Err(Cause::Undone.into());
                 }
@@ -199,7 +199,7 @@ impl Committer<'_> {
                     let dead = Box::pin(self.dead_among(&there)).await?;
                     let makes_room = limit.is_some_and(|limit| limit.0.make_room);
                     if look == LOOKS || (dead.is_empty() && !makes_room) {
-                        event::too_many_sessions(there.len());
+                        log::too_many_sessions(there.len());
                         break;
                     }
                     applicant.limit = limit.map(|limit| limit.0);

@@ -8,12 +8,12 @@ use cloakroom_core::event::{SessionEvent, Subscription};
 use cloakroom_core::store::{Ended, Loaded};
 use cloakroom_core::{Authentication, EndReason, SessionId, StoreError, StoreErrorKind, UserId};
 
-use super::SessionInfo;
+use super::info::SessionInfo;
 use crate::budget::Budget;
 use crate::commit::Committer;
 use crate::context::Context;
 use crate::error::{Cause, SessionError};
-use crate::session::Session;
+use crate::session::{LazySession, Session};
 
 /// How often the index of a user is looked through at most, because sessions were renewed meanwhile,
 /// or begun. A session that is renewed in the time of each look has been used as often.
@@ -71,6 +71,14 @@ impl EndedBy {
             Self::User => EndReason::ByUser,
             Self::Admin => EndReason::ByAdmin,
         }
+    }
+}
+
+impl LazySession {
+    /// The handle on all sessions of the layer that made this one.
+    #[must_use]
+    pub fn sessions(&self) -> Sessions {
+        Sessions::new(Arc::clone(&self.handle.context))
     }
 }
 

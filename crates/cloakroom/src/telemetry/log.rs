@@ -12,17 +12,17 @@ use cloakroom_core::{EndReason, SessionId, StoreError};
 use tracing::{Span, debug, debug_span, error, field, info, warn};
 
 use crate::error::{SessionError, SessionErrorKind};
-use crate::meter::{self, Stopwatch};
+use crate::telemetry::metrics::{self, Stopwatch};
 
 const TARGET: &str = "cloakroom";
 
 pub(crate) fn created(id: SessionId) {
-    meter::created();
+    metrics::created();
     info!(target: TARGET, session = %id, "session created");
 }
 
 pub(crate) fn moved_in(id: SessionId) {
-    meter::moved_in();
+    metrics::moved_in();
     info!(target: TARGET, session = %id, "session moved in from another system");
 }
 
@@ -34,12 +34,12 @@ pub(crate) fn old_entry_left(id: SessionId, key: &str) {
 }
 
 pub(crate) fn old_not_ended(error: &StoreError) {
-    meter::failed("end_old", label(&error.clone().into()));
+    metrics::failed("end_old", label(&error.clone().into()));
     error!(target: TARGET, error = display_chain(error), "the old session of one that has moved in could not be ended for sure");
 }
 
 pub(crate) fn renewed(old: SessionId, new: SessionId) {
-    meter::renewed();
+    metrics::renewed();
     info!(target: TARGET, session = %new, renewed_from = %old, "session renewed");
 }
 
@@ -48,22 +48,22 @@ pub(crate) fn ended(id: SessionId, reason: EndReason) {
 }
 
 pub(crate) fn signed_in(id: SessionId) {
-    meter::signed_in();
+    metrics::signed_in();
     info!(target: TARGET, session = %id, "user signed in");
 }
 
 pub(crate) fn too_many_sessions(count: usize) {
-    meter::failed("sign_in", "too_many_sessions");
+    metrics::failed("sign_in", "too_many_sessions");
     info!(target: TARGET, count, "sign-in refused: the user has as many sessions as allowed");
 }
 
 pub(crate) fn sign_in_undone(id: SessionId) {
-    meter::failed("sign_in", "ended");
+    metrics::failed("sign_in", "ended");
     info!(target: TARGET, session = %id, "sign-in refused: its session was ended before it was stored");
 }
 
 pub(crate) fn stolen_token(id: SessionId) {
-    meter::load("stolen");
+    metrics::load("stolen");
     warn!(
         target: TARGET, session = %id,
         "a retired secret was presented: two parties hold the cookie, and the session is ended"
@@ -71,12 +71,12 @@ pub(crate) fn stolen_token(id: SessionId) {
 }
 
 pub(crate) fn before_epoch(id: SessionId) {
-    meter::load("before_epoch");
+    metrics::load("before_epoch");
     info!(target: TARGET, session = %id, "token from before everything was ended presented");
 }
 
 pub(crate) fn index_not_tidied(id: SessionId, error: &StoreError) {
-    meter::failed("forget", label(&error.clone().into()));
+    metrics::failed("forget", label(&error.clone().into()));
     debug!(
         target: TARGET, session = %id, error = display_chain(error),
         "the entry of an ended session could not be removed from its user's index"
@@ -84,7 +84,7 @@ pub(crate) fn index_not_tidied(id: SessionId, error: &StoreError) {
 }
 
 pub(crate) fn upkeep_failed(id: SessionId, error: &SessionError) {
-    meter::failed("upkeep", label(error));
+    metrics::failed("upkeep", label(error));
     warn!(
         target: TARGET, session = %id, error = display_chain(error),
         "a session's secret could not be rotated, or its use not be written down"
@@ -92,17 +92,17 @@ pub(crate) fn upkeep_failed(id: SessionId, error: &SessionError) {
 }
 
 pub(crate) fn expired(id: SessionId) {
-    meter::load("expired");
+    metrics::load("expired");
     info!(target: TARGET, session = %id, "session expired");
 }
 
 pub(crate) fn unknown_token(id: SessionId) {
-    meter::load("unknown");
+    metrics::load("unknown");
     info!(target: TARGET, session = %id, "unknown token presented");
 }
 
 pub(crate) fn ended_token(id: SessionId, reason: EndReason) {
-    meter::load("ended");
+    metrics::load("ended");
     info!(target: TARGET, session = %id, %reason, "token of an ended session presented");
 }
 
@@ -114,12 +114,12 @@ pub(crate) fn two_live_cookies(first: SessionId, second: SessionId) {
 }
 
 pub(crate) fn ended_meanwhile(id: SessionId) {
-    meter::edits_dropped("session_ended");
+    metrics::edits_dropped("session_ended");
     info!(target: TARGET, session = %id, "session ended elsewhere: the edits of a request are dropped");
 }
 
 pub(crate) fn overwritten(id: SessionId, key: &str) {
-    meter::overwritten();
+    metrics::overwritten();
     warn!(
         target: TARGET, session = %id, key,
         "an entry that another request changed was replaced unseen"
@@ -127,7 +127,7 @@ pub(crate) fn overwritten(id: SessionId, key: &str) {
 }
 
 pub(crate) fn replayed(id: SessionId) {
-    meter::replayed();
+    metrics::replayed();
     debug!(target: TARGET, session = %id, "edits replayed on what another request has saved");
 }
 
@@ -135,27 +135,27 @@ pub(crate) fn commit_failed(error: &SessionError) {
     if error.is_refusal() {
         return;
     }
-    meter::failed("save", label(error));
+    metrics::failed("save", label(error));
     error!(target: TARGET, error = display_chain(error), "session could not be saved");
 }
 
 pub(crate) fn touch_failed(id: SessionId, error: &StoreError) {
-    meter::failed("touch", label(&error.clone().into()));
+    metrics::failed("touch", label(&error.clone().into()));
     warn!(target: TARGET, session = %id, error = display_chain(error), "use of a session could not be written down");
 }
 
 pub(crate) fn load_failed(error: &SessionError) {
-    meter::failed("load", label(error));
+    metrics::failed("load", label(error));
     error!(target: TARGET, error = display_chain(error), "session could not be loaded");
 }
 
 pub(crate) fn end_failed(id: SessionId, error: &StoreError) {
-    meter::failed("end", label(&error.clone().into()));
+    metrics::failed("end", label(&error.clone().into()));
     error!(target: TARGET, session = %id, error = display_chain(error), "session could not be ended for sure");
 }
 
 pub(crate) fn abandoned(id: SessionId, error: &StoreError) {
-    meter::failed("abandon", label(&error.clone().into()));
+    metrics::failed("abandon", label(&error.clone().into()));
     warn!(
         target: TARGET, session = %id, error = display_chain(error),
         "a renewal failed, and its new session could not be ended: nobody holds its token"
@@ -163,7 +163,7 @@ pub(crate) fn abandoned(id: SessionId, error: &StoreError) {
 }
 
 pub(crate) fn edits_dropped(status: http::StatusCode) {
-    meter::edits_dropped("error_answer");
+    metrics::edits_dropped("error_answer");
     debug!(target: TARGET, %status, "the answer is an error: the session's edits are dropped");
 }
 
@@ -210,7 +210,7 @@ impl Command {
 impl Drop for Command {
     fn drop(&mut self) {
         let Self { verb, outcome, .. } = *self;
-        meter::command(verb, outcome, &self.time);
+        metrics::command(verb, outcome, &self.time);
         self.span.record("outcome", outcome);
         self.span.in_scope(|| {
             debug!(target: TARGET, session = %self.id, verb, outcome, "the store was asked");
@@ -240,7 +240,7 @@ impl Once {
     }
 
     pub(crate) fn not_published(&self, error: &StoreError) {
-        meter::failed("publish", label(&error.clone().into()));
+        metrics::failed("publish", label(&error.clone().into()));
         if !self.not_published.swap(true, Ordering::Relaxed) {
             warn!(
                 target: TARGET, error = display_chain(error),
@@ -250,7 +250,7 @@ impl Once {
     }
 
     pub(crate) fn not_moved(&self, id: SessionId, reason: &'static str) {
-        meter::load("not_moved");
+        metrics::load("not_moved");
         if self.is_first(id) {
             error!(
                 target: TARGET, session = %id, reason,
@@ -260,7 +260,7 @@ impl Once {
     }
 
     pub(crate) fn unreadable(&self, id: SessionId, error: &StoreError) {
-        meter::load("unreadable");
+        metrics::load("unreadable");
         if self.is_first(id) {
             error!(
                 target: TARGET, session = %id, error = display_chain(error),

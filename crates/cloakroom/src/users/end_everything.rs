@@ -7,9 +7,9 @@ use cloakroom_core::{Authentication, Expiry, SessionId};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::handle::{EndedBy, Sessions};
-use crate::epoch::VALID;
+use super::sessions::{EndedBy, Sessions};
 use crate::error::SessionError;
+use crate::revocation::VALID;
 
 /// So many sessions are ended at a time.
 const AT_A_TIME: usize = 64;

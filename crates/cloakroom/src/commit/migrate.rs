@@ -6,12 +6,12 @@ use cloakroom_core::arrival::Arrival;
 use cloakroom_core::store::{Ended, Loaded};
 use cloakroom_core::{Authentication, EndReason, Entries, SessionId, StoreErrorKind};
 
-use super::begin::{Attempt, Entering};
+use super::create::{Attempt, Entering};
 use super::{Committer, Tried};
-use crate::arrival::{Arrivals, OldEnded, OldId};
 use crate::error::SessionError;
-use crate::event;
+use crate::migration::{Arrivals, OldEnded, OldId};
 use crate::state::Live;
+use crate::telemetry::log;
 
 /// How often letting go of the old session gives way to other commits.
 const ATTEMPTS: usize = 3;
@@ -33,7 +33,7 @@ impl Committer<'_> {
             Attempt::Failed(error) => return Err(error.into()),
         };
         let id = live.token.id();
-        event::moved_in(id);
+        log::moved_in(id);
         self.begun(id, user, beside);
         Ok(true)
     }
@@ -63,7 +63,7 @@ impl Committer<'_> {
                 Ok(Tried::Conflict(fresher)) => live.record = fresher,
                 Ok(Tried::Stored | Tried::Gone) => return live,
                 Err(error) => {
-                    event::upkeep_failed(live.token.id(), &error);
+                    log::upkeep_failed(live.token.id(), &error);
                     return live;
                 }
             }
@@ -72,7 +72,7 @@ impl Committer<'_> {
         if let (true, Some(arrivals)) = (is_settled, &self.context.arrivals)
             && let Err(error) = arrivals.end(old, self.budget).await
         {
-            event::old_not_ended(&error);
+            log::old_not_ended(&error);
         }
         live
     }
@@ -90,7 +90,7 @@ impl Committer<'_> {
         let mut outcome = OldEnded::Missing;
         for id in presented {
             let ended = arrivals.end(id, self.budget).await;
-            if ended.inspect_err(event::old_not_ended)? == OldEnded::Ended {
+            if ended.inspect_err(log::old_not_ended)? == OldEnded::Ended {
                 outcome = OldEnded::Ended;
             }
         }
@@ -129,7 +129,7 @@ impl Committer<'_> {
             return Ok(OldEnded::Missing);
         };
         let ended = arrivals.end(&old, self.budget).await;
-        Ok(ended.inspect_err(event::old_not_ended)?)
+        Ok(ended.inspect_err(log::old_not_ended)?)
     }
 }
 

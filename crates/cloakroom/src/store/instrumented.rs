@@ -8,7 +8,7 @@ use cloakroom_core::{SessionId, StoreError};
 use pin_project_lite::pin_project;
 
 use super::{Outcome, failure};
-use crate::event::Command;
+use crate::telemetry::log::Command;
 
 pin_project! {
     /// Carries a command out, and tells what came of it: also when nobody waits for it any more. One that

@@ -7,7 +7,7 @@ use cloakroom_core::index::{Admission, Applicant, UserIndex};
 use cloakroom_core::store::Entered;
 use cloakroom_core::{Record, SessionId, Store, StoreError, StoreErrorKind, Timestamp, UserKey};
 
-use super::told::Told;
+use super::instrumented::Told;
 use super::{Answer, Outcome};
 
 /// [`UserIndex`] and [`EventBus`] of a store, with their futures boxed. What the store does not have

@@ -28,7 +28,7 @@ struct Table {
 
 /// Somebody's place at the table. Dropping it gives it up.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(crate) struct Seat {
     id: SessionId,
     table: Arc<Mutex<Table>>,
     ended: watch::Receiver<Option<EndReason>>,
@@ -40,7 +40,7 @@ const SPREAD: Duration = Duration::from_millis(512);
 
 impl Hub {
     /// Takes a seat for a session. The first one begins to listen.
-    pub(super) fn sit(&self, context: &Context, id: SessionId) -> Seat {
+    pub(crate) fn sit(&self, context: &Context, id: SessionId) -> Seat {
         let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
         if task.as_ref().is_none_or(AbortHandle::is_finished)
             && let Some(events) = context.store.subscribe()
@@ -74,7 +74,7 @@ impl Drop for Hub {
 impl Seat {
     /// Waits until the session is told as ended, and gives the reason; or until events may have been
     /// missed, and then a moment, so that not all who watch have a look at once.
-    pub(super) async fn news(&mut self) -> Option<EndReason> {
+    pub(crate) async fn news(&mut self) -> Option<EndReason> {
         let Self { ended, missed, .. } = self;
         tokio::select! {
             biased;

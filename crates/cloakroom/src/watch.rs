@@ -1,7 +1,5 @@
 //! Watching a session from a connection that outlives its request.
 
-pub(crate) mod hub;
-
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -13,11 +11,11 @@ use cloakroom_core::store::Loaded;
 use cloakroom_core::{EndReason, Timestamp};
 use tokio::time::timeout;
 
-use crate::arrival::companion;
 use crate::budget::Budget;
 use crate::commit::Committer;
 use crate::context::Context;
 use crate::error::{Cause, SessionError};
+use crate::load::linked;
 use crate::session::Session;
 use crate::state::Live;
 
@@ -158,7 +156,7 @@ async fn look(context: &Arc<Context>, live: &mut Live, keeps_alive: bool) -> Opt
     if is_before_epoch(context, &budget, live.token.id().created_at()).await {
         return Some(EndReason::ByAdmin);
     }
-    match companion::follow(context, live.clone(), &budget).await {
+    match linked::follow(context, live.clone(), &budget).await {
         Ok(Some(followed)) => *live = followed,
         Ok(None) => return Some(EndReason::AtOrigin),
         Err(_) => {}

@@ -9,7 +9,7 @@ use cloakroom_core::{
     Authentication, Entries, Expiry, Realm, SessionId, StoreError, Timestamp, Token, UserId,
 };
 
-use super::predecessor::{AnyPredecessor, OldEnded, OldId, OldSession, Predecessor};
+use super::legacy::{AnyPredecessor, OldEnded, OldId, OldSession, Predecessor};
 use crate::budget::Budget;
 use crate::cookie::CookieConfig;
 use crate::error::{ConfigError, ConfigErrorKind};
@@ -115,11 +115,11 @@ impl Arrivals {
         self.predecessor.cookie()
     }
 
-    pub(super) fn open(&self, value: &[u8]) -> Option<OldId> {
+    pub(crate) fn open(&self, value: &[u8]) -> Option<OldId> {
         self.predecessor.open(std::str::from_utf8(value).ok()?)
     }
 
-    pub(super) async fn read(
+    pub(crate) async fn read(
         &self,
         id: &OldId,
         budget: &Budget,
@@ -147,7 +147,7 @@ impl Arrivals {
 
     /// What a session that moves in now is to remember of it. In the last phase nobody looks after the
     /// old one.
-    pub(super) fn mark(&self, id: SessionId, old: &OldId, now: Timestamp) -> Arrival {
+    pub(crate) fn mark(&self, id: SessionId, old: &OldId, now: Timestamp) -> Arrival {
         let arrival = Arrival::at(now);
         match self.phase {
             Phase::Beside => arrival.beside(self.key.0.seal(id, old.as_bytes())),
@@ -162,12 +162,12 @@ impl Arrivals {
     }
 
     /// Who is signed in to an old session, if that is to be known.
-    pub(super) fn user(&self, entries: &Entries) -> Option<UserId> {
+    pub(crate) fn user(&self, entries: &Entries) -> Option<UserId> {
         self.user.as_ref()?(entries)
     }
 
     /// Whether the same user is signed in to both, or that is not to be known.
-    pub(super) fn agree_on_user(&self, old: &Entries, new: &Entries) -> bool {
+    pub(crate) fn agree_on_user(&self, old: &Entries, new: &Entries) -> bool {
         let Some(find) = &self.user else {
             return true;
         };

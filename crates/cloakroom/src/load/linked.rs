@@ -6,13 +6,12 @@ use cloakroom_core::arrival::Arrival;
 use cloakroom_core::store::Loaded;
 use cloakroom_core::{EndReason, StoreErrorKind};
 
-use super::config::Arrivals;
-use super::predecessor::OldId;
+use super::read::read;
 use crate::budget::Budget;
 use crate::commit::Committer;
 use crate::context::Context;
 use crate::error::SessionError;
-use crate::load::read;
+use crate::migration::{Arrivals, OldId};
 use crate::state::Live;
 
 /// Whether a session may have an old one that lives on beside.

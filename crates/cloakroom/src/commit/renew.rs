@@ -8,11 +8,11 @@ use cloakroom_core::event::SessionEvent;
 use cloakroom_core::store::Ended;
 use cloakroom_core::{Authentication, EndReason, Entries, Limits, SessionId};
 
-use super::begin::Entering;
+use super::create::Entering;
 use super::{Committed, Committer, Stored, Tried, gone};
 use crate::error::{Cause, SessionError};
-use crate::event;
 use crate::state::{Draft, Live};
+use crate::telemetry::log;
 
 impl Committer<'_> {
     /// Carries a session over to a new id and secret, and ends the old one.
@@ -54,7 +54,7 @@ impl Committer<'_> {
     fn renewed(&self, old: &Live, new: &Live, draft: &Draft, sample: Vec<SessionId>) {
         let (from, id) = (old.token.id(), new.token.id());
         let user = Authentication::of(new.record.entries()).map(|user| user.user().clone());
-        event::renewed(from, id);
+        log::renewed(from, id);
         let mut aftermath = self.aftermath();
         if let Some(owner) = self.owner(old) {
             aftermath = aftermath.forget(owner, from);
@@ -64,7 +64,7 @@ impl Committer<'_> {
         }
         let told = match (&draft.signing_in, user) {
             (Some(_), Some(user)) => {
-                event::signed_in(id);
+                log::signed_in(id);
                 let from = Some(from);
                 SessionEvent::SignedIn { id, user, from }
             }
