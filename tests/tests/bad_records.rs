@@ -34,7 +34,12 @@ async fn what_cannot_be_read_is_told_once_and_left() {
         for _ in 0..3 {
             assert_eq!(reader.read().await, None);
         }
-        assert_eq!(log.count("and left as it is"), 1, "{}", log.text());
+        assert_eq!(
+            log.count("treated as missing, and kept"),
+            1,
+            "{}",
+            log.text()
+        );
 
         let answer = reader.act(async |session| session.insert("n", 2)).await;
         assert_eq!(

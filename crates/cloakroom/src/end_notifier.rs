@@ -1,4 +1,4 @@
-//! One subscription for all that watch sessions in this process.
+//! Notifies watchers of ended sessions: one subscription to the store's events for the whole process.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,59 +10,62 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
-use crate::context::Context;
+use crate::store::DynStore;
 
-/// Hears the events of the store, and tells those whom they concern.
+/// Reads the events of the store, and passes each end to the watchers of that session.
 #[derive(Debug, Default)]
-pub(crate) struct Hub {
-    table: Arc<Mutex<Table>>,
+pub(crate) struct EndNotifier {
+    watchers: Arc<Mutex<Watchers>>,
     task: Mutex<Option<AbortHandle>>,
 }
 
 #[derive(Debug, Default)]
-struct Table {
+struct Watchers {
     sessions: HashMap<SessionId, watch::Sender<Option<EndReason>>>,
     /// How often events may have been missed.
     missed: watch::Sender<u64>,
 }
 
-/// Somebody's place at the table. Dropping it gives it up.
+/// One watcher of one session. Dropping it removes it.
 #[derive(Debug)]
-pub(crate) struct Seat {
+pub(crate) struct Registration {
     id: SessionId,
-    table: Arc<Mutex<Table>>,
+    watchers: Arc<Mutex<Watchers>>,
     ended: watch::Receiver<Option<EndReason>>,
     missed: watch::Receiver<u64>,
 }
 
-/// So much later, at most, has everybody had a look after events may have been missed.
+/// After events may have been missed, all watchers read their sessions again, spread over this time.
 const SPREAD: Duration = Duration::from_millis(512);
 
-impl Hub {
-    /// Takes a seat for a session. The first one begins to listen.
-    pub(crate) fn sit(&self, context: &Context, id: SessionId) -> Seat {
-        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
-        if task.as_ref().is_none_or(AbortHandle::is_finished)
-            && let Some(events) = context.store.subscribe()
-        {
-            let listening = tokio::spawn(listen(events, Arc::clone(&self.table)));
-            *task = Some(listening.abort_handle());
-        }
-        drop(task);
-        let mut table = lock(&self.table);
-        let ended = table.sessions.entry(id).or_default().subscribe();
-        let missed = table.missed.subscribe();
-        drop(table);
-        Seat {
+impl EndNotifier {
+    /// Registers a watcher for a session. The first registration subscribes to the store's events.
+    pub(crate) fn register(&self, store: &dyn DynStore, id: SessionId) -> Registration {
+        self.ensure_subscribed(store);
+        let mut watchers = lock(&self.watchers);
+        let ended = watchers.sessions.entry(id).or_default().subscribe();
+        let missed = watchers.missed.subscribe();
+        drop(watchers);
+        Registration {
             id,
-            table: Arc::clone(&self.table),
+            watchers: Arc::clone(&self.watchers),
             ended,
             missed,
         }
     }
+
+    fn ensure_subscribed(&self, store: &dyn DynStore) {
+        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        if task.as_ref().is_none_or(AbortHandle::is_finished)
+            && let Some(events) = store.subscribe()
+        {
+            let notifying = tokio::spawn(notify(events, Arc::clone(&self.watchers)));
+            *task = Some(notifying.abort_handle());
+        }
+    }
 }
 
-impl Drop for Hub {
+impl Drop for EndNotifier {
     fn drop(&mut self) {
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(task) = &*task {
@@ -71,15 +74,15 @@ impl Drop for Hub {
     }
 }
 
-impl Seat {
-    /// Waits until the session is told as ended, and gives the reason; or until events may have been
-    /// missed, and then a moment, so that not all who watch have a look at once.
-    pub(crate) async fn news(&mut self) -> Option<EndReason> {
+impl Registration {
+    /// Waits until an event says that the session has ended, and returns the reason; or until events
+    /// may have been missed, and then for a random moment, so that not all watchers read at once.
+    pub(crate) async fn wait(&mut self) -> Option<EndReason> {
         let Self { ended, missed, .. } = self;
         tokio::select! {
             biased;
             reason = ended.wait_for(Option::is_some) => return reason.ok().and_then(|it| *it),
-            // An error says that the table is gone, which this seat keeps.
+            // The sender lives as long as this registration, so this is never an error.
             _ = missed.changed() => {}
         }
         let random = u32::from(self.id.as_bytes()[15]);
@@ -88,31 +91,32 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for Registration {
     fn drop(&mut self) {
-        let mut table = lock(&self.table);
-        // This seat's own receiver is the one that is left.
-        let last = |sender: &watch::Sender<_>| sender.receiver_count() <= 1;
-        if table.sessions.get(&self.id).is_some_and(last) {
-            table.sessions.remove(&self.id);
+        let mut watchers = lock(&self.watchers);
+        if let Some(sender) = watchers.sessions.get(&self.id)
+            // The receiver of this registration still exists.
+            && sender.receiver_count() <= 1
+        {
+            watchers.sessions.remove(&self.id);
         }
     }
 }
 
-async fn listen(mut events: Subscription, table: Arc<Mutex<Table>>) {
+async fn notify(mut events: Subscription, watchers: Arc<Mutex<Watchers>>) {
     while let Some(event) = events.next().await {
-        let table = lock(&table);
+        let watchers = lock(&watchers);
         if event == SessionEvent::Missed {
-            table.missed.send_modify(|count| *count += 1);
+            watchers.missed.send_modify(|count| *count += 1);
         }
         if let Some((id, reason)) = event.ended()
-            && let Some(sender) = table.sessions.get(&id)
+            && let Some(sender) = watchers.sessions.get(&id)
         {
             sender.send_replace(Some(reason));
         }
     }
 }
 
-fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
-    table.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(watchers: &Mutex<Watchers>) -> MutexGuard<'_, Watchers> {
+    watchers.lock().unwrap_or_else(PoisonError::into_inner)
 }

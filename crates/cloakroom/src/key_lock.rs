@@ -1,8 +1,10 @@
-//! Commits of one session take turns within a process, once one of them was refused.
+//! A lock per session, for commits that compete within one process.
 //!
-//! Without turns, of five hundred requests that edit one session at once, each round lets one
-//! through and sends the others back to the store. With turns, whoever holds the turn leaves its
-//! record for the next, so contenders are servers, not requests.
+//! Without it, of 500 requests that write one session at once, each round trip lets one through and
+//! refuses 499. With it, only servers compete: each holder hands the record that it has committed to
+//! the next one, which builds on it.
+//!
+//! The lock is held across the awaits of a commit; that is what it is for.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,50 +13,54 @@ use tokio::sync::{Mutex, MutexGuard};
 
 const STRIPES: usize = 64;
 
-/// The turns of all sessions, in stripes: sessions that share one wait for each other needlessly,
-/// and harmlessly.
+/// The locks of all sessions. A fixed number of locks serves all of them: sessions that share one
+/// sometimes wait for each other, which costs time and nothing else.
 #[derive(Debug)]
-pub(crate) struct Turns {
+pub(crate) struct KeyLocks {
     stripes: [Stripe; STRIPES],
 }
 
 #[derive(Debug, Default)]
 struct Stripe {
     waiting: AtomicUsize,
-    /// What the last holder committed, while others wait.
-    left: Mutex<Option<(SessionId, Record)>>,
+    /// What the last holder committed, if others were waiting.
+    handoff: Mutex<Option<(SessionId, Record)>>,
 }
 
-/// The right to commit next. Dropping it passes it on.
-pub(crate) struct Turn<'a> {
+/// The right to commit next to a session. Dropping it releases the lock.
+pub(crate) struct KeyLock<'a> {
     id: SessionId,
     stripe: &'a Stripe,
-    left: MutexGuard<'a, Option<(SessionId, Record)>>,
+    handoff: MutexGuard<'a, Option<(SessionId, Record)>>,
 }
 
-/// Counts a waiter, also one that gives up.
+/// Counts a waiter until it is dropped, so also one that gives up.
 struct Waiting<'a>(&'a AtomicUsize);
 
-impl Turns {
+impl KeyLocks {
     pub(crate) fn new() -> Self {
         Self {
             stripes: std::array::from_fn(|_| Stripe::default()),
         }
     }
 
-    /// Whether somebody has the turn of this session. Who comes then had better wait: an attempt
-    /// now would be refused, or let the holder be.
-    pub(crate) fn is_contended(&self, id: SessionId) -> bool {
-        self.stripe(id).left.try_lock().is_err()
+    /// Whether the session's lock is held. If so, a commit should wait for it: an attempt without the
+    /// lock would be refused, or get the holder refused.
+    pub(crate) fn is_locked(&self, id: SessionId) -> bool {
+        self.stripe(id).handoff.try_lock().is_err()
     }
 
-    /// Waits for the turn of this session.
-    pub(crate) async fn take(&self, id: SessionId) -> Turn<'_> {
+    /// Waits for the session's lock.
+    pub(crate) async fn lock(&self, id: SessionId) -> KeyLock<'_> {
         let stripe = self.stripe(id);
         let waiting = Waiting::join(&stripe.waiting);
-        let left = stripe.left.lock().await;
+        let handoff = stripe.handoff.lock().await;
         drop(waiting);
-        Turn { id, stripe, left }
+        KeyLock {
+            id,
+            stripe,
+            handoff,
+        }
     }
 
     fn stripe(&self, id: SessionId) -> &Stripe {
@@ -63,17 +69,19 @@ impl Turns {
     }
 }
 
-impl Turn<'_> {
-    /// What the holder before committed to this session, if it did.
-    pub(crate) fn take_left(&mut self) -> Option<Record> {
-        let (id, record) = self.left.take()?;
+impl KeyLock<'_> {
+    /// Takes the record that the previous holder has committed to this session, if there is one. It may
+    /// be stale: another server may have committed since.
+    pub(crate) fn take_handoff(&mut self) -> Option<Record> {
+        let (id, record) = self.handoff.take()?;
         (id == self.id).then_some(record)
     }
 
-    /// Leaves what was committed to those who wait; if nobody does, it would only grow stale.
-    pub(crate) fn leave(mut self, record: &Record) {
+    /// Releases the lock, and hands the committed record to the next holder. If nobody waits, the record
+    /// is dropped, since it would only grow stale.
+    pub(crate) fn hand_off(mut self, record: &Record) {
         if self.stripe.waiting.load(Ordering::SeqCst) > 0 {
-            *self.left = Some((self.id, record.clone()));
+            *self.handoff = Some((self.id, record.clone()));
         }
     }
 }
@@ -112,7 +120,7 @@ mod tests {
         (token.id(), record)
     }
 
-    /// Another session of the same stripe.
+    /// Returns another session of the same stripe.
     fn neighbour_of(id: SessionId) -> SessionId {
         let stripe = |id: SessionId| usize::from(id.as_bytes()[15]) % STRIPES;
         loop {
@@ -124,16 +132,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn turns_are_given_in_the_order_in_which_they_were_asked_for() {
-        let turns = Arc::new(Turns::new());
+    async fn waiters_get_the_lock_in_order() {
+        let locks = Arc::new(KeyLocks::new());
         let (id, _) = new_session();
-        let first = turns.take(id).await;
+        let first = locks.lock(id).await;
         let order = Arc::new(SyncMutex::new(Vec::new()));
         let mut tasks = Vec::new();
         for number in 0..20 {
-            let (turns, order) = (Arc::clone(&turns), Arc::clone(&order));
+            let (locks, order) = (Arc::clone(&locks), Arc::clone(&order));
             tasks.push(tokio::spawn(async move {
-                let _turn = turns.take(id).await;
+                let _lock = locks.lock(id).await;
                 order.lock().unwrap().push(number);
                 tokio::task::yield_now().await;
             }));
@@ -148,52 +156,55 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_left_is_for_the_next_of_the_same_session() {
-        let turns = Turns::new();
+    async fn a_record_is_handed_to_the_next_holder_of_the_same_session() {
+        let locks = KeyLocks::new();
         let (id, record) = new_session();
-        let mut first = turns.take(id).await;
-        assert!(first.take_left().is_none());
-        let mut next = Box::pin(turns.take(id));
+        let mut first = locks.lock(id).await;
+        assert!(first.take_handoff().is_none());
+        let mut next = Box::pin(locks.lock(id));
         assert!(next.as_mut().now_or_never().is_none());
-        first.leave(&record);
+        first.hand_off(&record);
         let mut next = next.await;
-        assert_eq!(next.take_left(), Some(record));
-        assert_eq!(next.take_left(), None, "once");
+        assert_eq!(next.take_handoff(), Some(record));
+        assert_eq!(next.take_handoff(), None, "once");
     }
 
     #[tokio::test]
-    async fn nothing_is_left_for_nobody_nor_for_another_session() {
-        let turns = Turns::new();
+    async fn no_record_is_kept_without_a_waiter_or_for_another_session() {
+        let locks = KeyLocks::new();
         let (id, record) = new_session();
-        turns.take(id).await.leave(&record);
-        assert!(turns.take(id).await.take_left().is_none());
+        locks.lock(id).await.hand_off(&record);
+        assert!(locks.lock(id).await.take_handoff().is_none());
 
-        let first = turns.take(id).await;
-        let mut neighbour = Box::pin(turns.take(neighbour_of(id)));
+        let first = locks.lock(id).await;
+        let mut neighbour = Box::pin(locks.lock(neighbour_of(id)));
         assert!(neighbour.as_mut().now_or_never().is_none());
-        first.leave(&record);
-        assert!(neighbour.await.take_left().is_none());
-        assert!(turns.take(id).await.take_left().is_none(), "it is gone");
+        first.hand_off(&record);
+        assert!(neighbour.await.take_handoff().is_none());
+        assert!(
+            locks.lock(id).await.take_handoff().is_none(),
+            "it was dropped"
+        );
     }
 
     #[tokio::test]
-    async fn a_waiter_that_gives_up_neither_counts_nor_blocks() {
-        let turns = Turns::new();
+    async fn a_waiter_that_gives_up_is_not_counted_and_does_not_block() {
+        let locks = KeyLocks::new();
         let (id, record) = new_session();
-        let first = turns.take(id).await;
-        let mut waiter = Box::pin(turns.take(id));
+        let first = locks.lock(id).await;
+        let mut waiter = Box::pin(locks.lock(id));
         assert!(waiter.as_mut().now_or_never().is_none());
         drop(waiter);
-        first.leave(&record);
-        let mut next = turns.take(id).now_or_never().expect("the turn is free");
-        assert!(next.take_left().is_none());
+        first.hand_off(&record);
+        let mut next = locks.lock(id).now_or_never().expect("the lock is free");
+        assert!(next.take_handoff().is_none());
     }
 
     #[tokio::test]
     async fn sessions_of_other_stripes_do_not_wait() {
-        let turns = Turns::new();
+        let locks = KeyLocks::new();
         let (id, _) = new_session();
-        let _turn = turns.take(id).await;
+        let _lock = locks.lock(id).await;
         let other = loop {
             let (other, _) = new_session();
             if usize::from(other.as_bytes()[15]) % STRIPES
@@ -202,6 +213,6 @@ mod tests {
                 break other;
             }
         };
-        assert!(turns.take(other).now_or_never().is_some());
+        assert!(locks.lock(other).now_or_never().is_some());
     }
 }

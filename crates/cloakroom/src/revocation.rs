@@ -1,9 +1,9 @@
-//! Before when no session counts: how everything of an app is ended at once, on every server.
+//! The time before which sessions are revoked: how all sessions of an app end at once, on every server.
 //!
-//! The store keeps one moment, the epoch. A session that began before it is refused, also where its
-//! record is still there, or comes back from a backup. Every server looks at it again within
-//! [`VALID`]; one that cannot refuses all sessions. So whoever moves the epoch and waits that long
-//! knows that it holds everywhere.
+//! The store keeps one timestamp, "revoked before". A session that was created before it is refused,
+//! also if its record still exists or comes back from a backup. Every server reads the timestamp again
+//! within [`MAX_AGE`], and refuses all sessions when it cannot. So once the timestamp was written and
+//! `MAX_AGE` has passed, it holds on every server.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,91 +14,97 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::budget::Budget;
-use crate::context::Context;
-use crate::error::SessionError;
+use crate::store::DynStore;
 
-/// For how long a server goes by what it knows of the epoch.
-pub(crate) const VALID: Duration = Duration::from_secs(8);
+/// How long a server relies on the timestamp that it has read.
+pub(crate) const MAX_AGE: Duration = Duration::from_secs(8);
 
-/// When it looks again, in the background, if there are requests.
-const YOUNG: Duration = Duration::from_secs(4);
+/// The age from which requests make the server read it again in the background.
+const REFRESH_AGE: Duration = Duration::from_secs(4);
 
-/// What one server knows of the epoch.
+/// What one server knows of the timestamp.
 #[derive(Debug, Default)]
-pub(crate) struct Epoch {
+pub(crate) struct RevokedBefore {
     known: Mutex<Option<Known>>,
-    looking: AtomicBool,
+    refreshing: AtomicBool,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Known {
-    began: Timestamp,
-    /// When it was asked for: it holds from then on, and not from the answer.
-    asked: Instant,
+    timestamp: Timestamp,
+    /// When the read began: the timestamp was true then, and perhaps no longer when the reply came.
+    read_at: Instant,
 }
 
-impl Epoch {
-    /// When the epoch began. Nearly always this is known; after a pause the store is asked.
-    pub(crate) async fn began(
-        &self,
-        context: &Arc<Context>,
-        budget: &Budget,
-    ) -> Result<Timestamp, SessionError> {
-        if !context.store.has_index() {
-            return Ok(Timestamp::from_millis(0));
-        }
-        match self
-            .known()
-            .map(|known| (known.began, known.asked.elapsed()))
-        {
-            Some((began, age)) if age < YOUNG => Ok(began),
-            Some((began, age)) if age < VALID => {
-                look_in_the_background(context);
-                Ok(began)
-            }
-            _ => Ok(Box::pin(self.look(context, budget)).await?),
-        }
-    }
-
-    /// Asks the store.
-    pub(crate) async fn look(
-        &self,
-        context: &Context,
+impl RevokedBefore {
+    /// Returns the timestamp. Nearly always it is known; after a pause it is read from the store, within
+    /// `budget`. A read in the background has `store_timeout` for itself.
+    pub(crate) async fn get(
+        self: &Arc<Self>,
+        store: &Arc<dyn DynStore>,
+        store_timeout: Duration,
         budget: &Budget,
     ) -> Result<Timestamp, StoreError> {
-        let asked = Instant::now();
-        let began = budget.read(context.store.epoch()).await?;
+        if !store.has_index() {
+            return Ok(Timestamp::from_millis(0));
+        }
+        if let Some(known) = self.known() {
+            let age = known.read_at.elapsed();
+            if age < MAX_AGE {
+                if age >= REFRESH_AGE {
+                    self.refresh_in_background(store, store_timeout);
+                }
+                return Ok(known.timestamp);
+            }
+        }
+        Box::pin(self.read(&**store, budget)).await
+    }
+
+    /// Reads the timestamp from the store.
+    pub(crate) async fn read(
+        &self,
+        store: &dyn DynStore,
+        budget: &Budget,
+    ) -> Result<Timestamp, StoreError> {
+        let read_at = Instant::now();
+        let timestamp = budget.read(store.epoch()).await?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let latest = known.map_or(began, |known| known.began.max(began));
-        *known = Some(Known {
-            began: latest,
-            asked: known.map_or(asked, |known| known.asked.max(asked)),
-        });
-        Ok(latest)
+        let latest = match *known {
+            // Two reads may have overlapped: the timestamp never goes back.
+            Some(other) => Known {
+                timestamp: other.timestamp.max(timestamp),
+                read_at: other.read_at.max(read_at),
+            },
+            None => Known { timestamp, read_at },
+        };
+        *known = Some(latest);
+        Ok(latest.timestamp)
     }
 
     fn known(&self) -> Option<Known> {
         *self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-fn look_in_the_background(context: &Arc<Context>) {
-    if context.epoch.looking.swap(true, Ordering::AcqRel) {
-        return;
+    /// Reads the timestamp in a task, unless such a task is running.
+    fn refresh_in_background(self: &Arc<Self>, store: &Arc<dyn DynStore>, store_timeout: Duration) {
+        if self.refreshing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (this, store) = (Arc::clone(self), Arc::clone(store));
+        let refresh = async move {
+            let _done = Refreshing(&this.refreshing);
+            let budget = Budget::new(store_timeout);
+            // If it fails, the next request tries again; from `MAX_AGE` on, requests wait for the read.
+            drop(this.read(&*store, &budget).await);
+        };
+        tokio::spawn(refresh.in_current_span());
     }
-    let context = Arc::clone(context);
-    let look = async move {
-        let _done = Looking(&context.epoch.looking);
-        let budget = Budget::new(context.budget);
-        // If it fails, the next request tries again, and from `VALID` on it has to wait for it.
-        drop(context.epoch.look(&context, &budget).await);
-    };
-    tokio::spawn(look.in_current_span());
 }
 
-struct Looking<'a>(&'a AtomicBool);
+/// Clears the flag when the task ends, also if it panics or is aborted.
+struct Refreshing<'a>(&'a AtomicBool);
 
-impl Drop for Looking<'_> {
+impl Drop for Refreshing<'_> {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Release);
     }

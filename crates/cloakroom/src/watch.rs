@@ -1,4 +1,4 @@
-//! Watching a session from a connection that outlives its request.
+//! Watches a session from a connection that outlives its request.
 
 use std::fmt;
 use std::future::Future;
@@ -7,45 +7,44 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
+use cloakroom_core::EndReason;
 use cloakroom_core::store::Loaded;
-use cloakroom_core::{EndReason, Timestamp};
 use tokio::time::timeout;
 
 use crate::budget::Budget;
-use crate::commit::Committer;
+use crate::commit::{CommitContext, touch};
 use crate::context::Context;
 use crate::error::{Cause, SessionError};
-use crate::load::linked;
+use crate::load::{Liveness, check_and_sync};
 use crate::session::Session;
 use crate::state::Live;
 
-/// How often a session that is watched is looked at, in case an event was lost.
-const CHECK: Duration = Duration::from_secs(30);
+/// How often a watched session is read at least, in case an event was lost.
+const CHECK_INTERVAL: Duration = Duration::from_secs(30);
 
-/// And how often at most.
-const PAUSE: Duration = Duration::from_millis(200);
+/// The shortest time between two reads.
+const MIN_PAUSE: Duration = Duration::from_millis(200);
 
 impl Session {
-    /// A future that resolves when the session ends anywhere: for the handlers of WebSockets and of
-    /// server-sent events, which would else go on talking to somebody who has signed out
-    /// (ASVS 5.0, 7.4.1).
+    /// Returns a future that resolves when the session ends, on any server: for the handlers of WebSockets
+    /// and of server-sent events, which have to close when the user signs out (ASVS 5.0, 7.4.1).
     ///
-    /// It resolves with the reason: at once, where the store has a bus and the event arrives; within
-    /// thirty seconds, where it was lost; and when its time is over, within a second. A renewal ends a
-    /// session, too: [`Renewed`](EndReason::Renewed) says that the client had better connect again,
-    /// with its new cookie.
+    /// It resolves with the reason: immediately if the store has a bus and the event arrives; within 30
+    /// seconds if the event was lost; and within a second after the session has expired. A renewal ends a
+    /// session, too: after [`Renewed`](EndReason::Renewed) the client should connect again, with its new
+    /// cookie.
     ///
-    /// All that watch in one process share one subscription. Each costs one command when it begins,
-    /// and then one every thirty seconds.
+    /// All watches of a process share one subscription. Each costs one command when it begins, and then
+    /// one every 30 seconds.
     ///
     /// ```
     /// use cloakroom::{Session, SessionError};
     ///
     /// async fn live(session: Session) -> Result<(), SessionError> {
-    ///     let mut over = session.watch()?;
+    ///     let mut ended = session.watch()?;
     ///     loop {
     ///         tokio::select! {
-    ///             reason = &mut over => {
+    ///             reason = &mut ended => {
     ///                 println!("the session has ended: {reason}");
     ///                 break Ok(());
     ///             }
@@ -58,7 +57,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// When there is no stored session: [`save`](Self::save) it first.
+    /// Fails if there is no stored session: [`save`](Self::save) it first.
     pub fn watch(&self) -> Result<SessionWatch, SessionError> {
         let live = self.handle.state().live().cloned();
         Ok(SessionWatch {
@@ -70,7 +69,7 @@ impl Session {
     }
 }
 
-/// Resolves when a session has ended, with the reason. From [`Session::watch`].
+/// Resolves when a session has ended, with the reason. Returned by [`Session::watch`].
 #[must_use = "a future does nothing until it is awaited"]
 pub struct SessionWatch {
     context: Arc<Context>,
@@ -80,8 +79,8 @@ pub struct SessionWatch {
 }
 
 impl SessionWatch {
-    /// Takes the open connection for use of the session, so that it does not end for being idle.
-    /// Unless told, it does. The absolute deadline holds in any case.
+    /// Counts the open connection as use of the session, so that the session does not expire for being
+    /// idle. By default it does not count. The absolute deadline applies in any case.
     pub const fn keeping_alive(mut self) -> Self {
         self.keeps_alive = true;
         self
@@ -111,63 +110,55 @@ impl fmt::Debug for SessionWatch {
 }
 
 async fn watch(context: Arc<Context>, mut live: Live, keeps_alive: bool) -> EndReason {
-    // First the seat, then a look: what happens between the two is heard.
-    let mut seat = context.hub.sit(&context, live.token.id());
+    // First the registration, then the read: an end between the two is notified.
+    let mut registration = context.end_notifier.register(&*context.store, live.id());
     loop {
-        match look(&context, &mut live, keeps_alive).await {
-            Some(reason) => return reason,
-            None => {
-                let next = next_look(&context, &live, keeps_alive);
-                // A time-out is a reason for another look, and so is news without one.
-                if let Ok(Some(reason)) = timeout(next, seat.news()).await {
-                    return reason;
-                }
-            }
+        if let Some(reason) = check(&context, &mut live, keeps_alive).await {
+            return reason;
+        }
+        let next = next_check(&context, &live, keeps_alive);
+        // On a timeout, and after missed events, the session is read again.
+        if let Ok(Some(reason)) = timeout(next, registration.wait()).await {
+            return reason;
         }
     }
 }
 
-fn next_look(context: &Context, live: &Live, keeps_alive: bool) -> Duration {
-    let now = context.clock.now();
-    let limits = live.limits(context.rule(live.record.entries()));
-    let over = limits.expires_at(live.record.seen()).since(now);
-    let touch = match keeps_alive {
-        true => limits.idle() / 4,
-        false => Duration::MAX,
-    };
-    CHECK.min(over).min(touch).max(PAUSE)
-}
-
-/// Has a look at the session: the reason, if it has ended. A store that cannot be reached has not
-/// ended it, but its deadline does.
-async fn look(context: &Arc<Context>, live: &mut Live, keeps_alive: bool) -> Option<EndReason> {
+/// Reads the session, and returns the reason if it has ended. A store that fails does not end a session, but
+/// its deadline does.
+async fn check(context: &Arc<Context>, live: &mut Live, keeps_alive: bool) -> Option<EndReason> {
     let budget = Budget::new(context.budget);
-    let now = context.clock.now();
-    match budget.read(context.store.load(live.token.id())).await {
+    match budget.read(context.store.load(live.id())).await {
         Ok(Loaded::Record(record)) => live.record = record,
         Ok(Loaded::Tombstone(tombstone)) => return Some(tombstone.reason()),
         Ok(Loaded::Nothing) => return Some(EndReason::Expired),
         Err(_) => {}
     }
-    let limits = live.limits(context.rule(live.record.entries()));
-    if limits.is_over(now, live.record.seen()) {
-        return Some(EndReason::Expired);
-    }
-    if is_before_epoch(context, &budget, live.token.id().created_at()).await {
-        return Some(EndReason::ByAdmin);
-    }
-    match linked::follow(context, live.clone(), &budget).await {
-        Ok(Some(followed)) => *live = followed,
-        Ok(None) => return Some(EndReason::AtOrigin),
+    match check_and_sync(context, live.id(), live.record.clone(), &budget).await {
+        Ok(Liveness::Live { record, .. }) => live.record = record,
+        Ok(Liveness::Expired) => return Some(EndReason::Expired),
+        Ok(Liveness::Revoked) => return Some(EndReason::ByAdmin),
+        Ok(Liveness::EndedInLegacyStore(_)) => return Some(EndReason::AtOrigin),
         Err(_) => {}
     }
+    let now = context.clock.now();
+    let limits = live.limits(context.rule(live.record.entries()));
     if keeps_alive && limits.touch_due(now, live.record.seen()) {
-        Committer::of(context, &budget).touch(live).await;
+        let cx = CommitContext::without_request(context, &budget);
+        // It has logged its error, and the next check tries again.
+        drop(touch(&cx, live.id(), &live.record, now).await);
     }
     None
 }
 
-async fn is_before_epoch(context: &Arc<Context>, budget: &Budget, created: Timestamp) -> bool {
-    let began = context.epoch.began(context, budget).await;
-    began.is_ok_and(|began| created < began)
+/// Returns the time until the next check.
+fn next_check(context: &Context, live: &Live, keeps_alive: bool) -> Duration {
+    let now = context.clock.now();
+    let limits = live.limits(context.rule(live.record.entries()));
+    let until_expired = limits.expires_at(live.record.seen()).since(now);
+    let mut next = CHECK_INTERVAL.min(until_expired);
+    if keeps_alive {
+        next = next.min(limits.idle() / 4);
+    }
+    next.max(MIN_PAUSE)
 }

@@ -59,7 +59,11 @@ async fn an_answer_that_sets_the_cookie_is_never_stored() {
         let log = Log::keep();
         let answer = answer(&mut Stage::memory().browser(), true, headers).await;
         assert_eq!(answer.cache_control(), "no-store");
-        assert_eq!(log.count("overruled"), usize::from(reported), "{headers:?}");
+        assert_eq!(
+            log.count("replaced by no-store"),
+            usize::from(reported),
+            "{headers:?}"
+        );
     }
 }
 

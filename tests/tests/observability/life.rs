@@ -165,10 +165,7 @@ async fn a_conflict_is_counted_with_its_replay_and_what_it_overwrote() {
             "store_commands_total{outcome=\"updated\",verb=\"update\"} 2",
         ],
     );
-    assert_eq!(
-        log.count("edits replayed on what another request has saved"),
-        1
-    );
+    assert_eq!(log.count("merged concurrent changes"), 1);
 
     let end = |session: Session| async move {
         session.insert("n", 7)?;

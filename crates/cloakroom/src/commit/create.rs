@@ -1,320 +1,289 @@
-//! Beginning a session: an id of its own, entered for its user before it is stored.
-
-use std::time::Duration;
+//! Create: stores a new session. A session of a user is added to the user's index first.
 
 use cloakroom_core::event::SessionEvent;
 use cloakroom_core::index::{Applicant, Limit};
-use cloakroom_core::store::{Created, Entered, Loaded};
+use cloakroom_core::store::{Created, Entered};
 use cloakroom_core::{
     Authentication, EndReason, Entries, Limits, Record, SessionId, StoreError, StoreErrorKind,
-    Token, UserId, UserKey,
+    Token, UserId,
 };
 
-use super::{Committed, Committer, Stored};
+use super::context::CommitContext;
+use super::end::{end_by_id, remove_from_index, roll_back};
+use super::end_legacy::end_legacy;
+use super::follow_up::FollowUp;
+use super::index::dead_among;
+use super::outcome::{Committed, Stored};
+use super::record::{check_size, ttl_of, with_metadata};
 use crate::error::{Cause, SessionError};
 use crate::state::{Draft, Live};
 use crate::telemetry::log;
 
-/// How many fresh ids a creation tries.
-const ATTEMPTS: usize = 3;
+/// How many ids a creation tries.
+const MAX_IDS: usize = 3;
 
-/// How often a full index is looked through before the user is told that it is full.
-const LOOKS: usize = 3;
+/// How often a full index is checked for entries without a session before the sign-in is refused.
+const MAX_INDEX_CHECKS: usize = 3;
 
-/// A session that was begun, and what the index had to say about it.
-pub(super) struct Begun {
+/// How a session is added to its user's index.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CreateOptions {
+    /// Whether the session limit applies: for a sign-in, and not for a renewal.
+    pub(super) is_limited: bool,
+    /// The session whose place it takes in the index.
+    pub(super) replaces: Option<SessionId>,
+    /// Whether the store may publish the event: if nothing else has to succeed before.
+    pub(super) publishes: bool,
+}
+
+/// A new session, and what is left to do for the index.
+pub(super) struct NewSession {
     pub(super) live: Live,
-    pub(super) beside: Beside,
+    pub(super) index: IndexFollowUp,
 }
 
-/// What is left to do beside the request, once a session is stored.
+/// What the index leaves to do in the background, once a session is stored.
 #[derive(Default)]
-pub(super) struct Beside {
-    /// Entries to be looked at, whether sessions are behind them.
+pub(super) struct IndexFollowUp {
+    /// Entries to check for sessions.
     pub(super) sample: Vec<SessionId>,
-    /// Whether the store has told that the user has signed in.
-    pub(super) told: bool,
+    /// Whether the store has published the event.
+    pub(super) is_published: bool,
 }
 
-/// What came of an attempt to store a new session.
+/// The result of an attempt to store a new session.
 pub(super) enum Attempt {
-    Stored(Beside),
-    /// Something is there under its id.
-    Taken,
+    Created(IndexFollowUp),
+    /// There is a record or a tombstone under the id.
+    Collision,
     Failed(StoreError),
 }
 
-/// How a session is to be entered for its user.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Entering {
-    /// Whether the limit holds. It does for signing in, and not for a renewal.
-    pub(super) is_limited: bool,
-    /// The session whose place it takes.
-    pub(super) replaces: Option<SessionId>,
-    /// Whether that is all that is to be done, so that others may hear of it.
-    pub(super) is_told: bool,
+/// Creates the session of a request.
+pub(crate) async fn create(
+    cx: &CommitContext<'_>,
+    draft: &Draft,
+) -> Result<Committed, SessionError> {
+    let entries = with_metadata(cx, draft, draft.entries.clone());
+    let signs_in = draft.signing_in.is_some();
+    let options = CreateOptions {
+        is_limited: signs_in,
+        replaces: None,
+        publishes: true,
+    };
+    if signs_in && cx.context.arrivals.is_some() {
+        Box::pin(end_legacy(cx, None)).await?;
+    }
+    let user = Authentication::of(&entries);
+    let user = user.as_ref().map(Authentication::user);
+    let new = create_session(cx, &entries, user, draft.chosen, options).await?;
+    let id = new.live.id();
+    log::created(id);
+    if user.is_some() {
+        log::signed_in(id);
+    }
+    follow_up_creation(cx, id, user, new.index);
+    Ok(Committed::Stored(Stored {
+        live: new.live,
+        taken: None,
+    }))
 }
 
-impl Committer<'_> {
-    /// Begins a session.
-    pub(crate) async fn create(&self, draft: &Draft) -> Result<Committed, SessionError> {
-        let entries = self.dressed(draft, draft.entries.clone());
-        let entering = Entering {
-            is_limited: draft.signing_in.is_some(),
-            replaces: None,
-            is_told: true,
-        };
-        if draft.signing_in.is_some() && self.context.arrivals.is_some() {
-            Box::pin(self.end_old(None)).await?;
-        }
-        let user = Authentication::of(&entries);
-        let user = user.as_ref().map(Authentication::user);
-        let begun = self.begin(&entries, user, draft.chosen, entering).await?;
-        let id = begun.live.token.id();
-        log::created(id);
-        if user.is_some() {
-            log::signed_in(id);
-        }
-        self.begun(id, user, begun.beside);
-        Ok(Committed::Stored(Stored {
-            live: begun.live,
-            taken: None,
-        }))
-    }
-
-    /// What follows from a session's beginning, beside the request.
-    pub(super) fn begun(&self, id: SessionId, user: Option<&UserId>, beside: Beside) {
-        let mut aftermath = self.aftermath();
-        if let Some(user) = user {
-            aftermath = aftermath.look_at(user, beside.sample);
-        }
-        if !beside.told {
-            aftermath = aftermath.tell(beginning(id, user));
-        }
-        aftermath.begin();
-    }
-
-    /// Stores a new session under a fresh id. After a creation of unknown outcome the id is fresh
-    /// again: the same one could meet itself.
-    pub(super) async fn begin(
-        &self,
-        entries: &Entries,
-        user: Option<&UserId>,
-        limits: Option<Limits>,
-        entering: Entering,
-    ) -> Result<Begun, SessionError> {
-        self.check_size(entries)?;
-        self.check_epoch().await?;
-        let mut unknown = None;
-        for _ in 0..ATTEMPTS {
-            let live = self.draw(entries, limits)?;
-            match self.attempt(&live, user, entering).await? {
-                Attempt::Stored(beside) => return Ok(Begun { live, beside }),
-                // Nothing but a tombstone can be there: somebody has ended all of the user's
-                // sessions, this one included, or a later log-in had no room for it.
-                Attempt::Taken if user.is_some() => {
-                    log::sign_in_undone(live.token.id());
-                    self.forget_later(&live);
-                    return Err(Cause::Undone.into());
+/// Stores a new session under a fresh id. After a creation of unknown outcome, the next attempt has another
+/// fresh id: under the same one it could collide with itself.
+pub(super) async fn create_session(
+    cx: &CommitContext<'_>,
+    entries: &Entries,
+    user: Option<&UserId>,
+    limits: Option<Limits>,
+    options: CreateOptions,
+) -> Result<NewSession, SessionError> {
+    check_size(cx, entries)?;
+    check_not_revoked(cx).await?;
+    let mut unknown = None;
+    for _ in 0..MAX_IDS {
+        let live = draw_session(cx, entries, limits)?;
+        match attempt(cx, &live, user, options).await? {
+            Attempt::Created(index) => return Ok(NewSession { live, index }),
+            // Under the fresh id of a user's session there can only be a tombstone: all sessions of the
+            // user were revoked, this one included, or a later sign-in has evicted it.
+            Attempt::Collision if user.is_some() => {
+                log::revoked_during_sign_in(live.id());
+                remove_from_index(cx, &live);
+                return Err(Cause::Undone.into());
+            }
+            Attempt::Collision => {}
+            Attempt::Failed(error) => {
+                let kind = error.kind();
+                // It may have been stored: a session that the user would see in the list, or one on
+                // fewer replicas than required.
+                if user.is_some() || kind == StoreErrorKind::NotReplicated {
+                    roll_back(cx, live);
                 }
-                Attempt::Taken => {}
-                Attempt::Failed(error) => {
-                    let kind = error.kind();
-                    // It may be there: as one that its user sees, or that stands and is not wanted.
-                    if user.is_some() || kind == StoreErrorKind::NotReplicated {
-                        self.abandon(live);
-                    }
-                    if kind != StoreErrorKind::OutcomeUnknown {
-                        return Err(unknown.unwrap_or(error).into());
-                    }
-                    unknown = Some(error);
+                if kind != StoreErrorKind::OutcomeUnknown {
+                    return Err(unknown.unwrap_or(error).into());
                 }
+                unknown = Some(error);
             }
         }
-        let collided = || StoreError::new(StoreErrorKind::Unavailable);
-        Err(unknown.unwrap_or_else(collided).into())
     }
+    let error = unknown.unwrap_or_else(|| StoreError::new(StoreErrorKind::Unavailable));
+    Err(error.into())
+}
 
-    /// Stores a new session, of a user or of nobody.
-    pub(super) async fn attempt(
-        &self,
-        live: &Live,
-        user: Option<&UserId>,
-        entering: Entering,
-    ) -> Result<Attempt, SessionError> {
-        match user {
-            Some(user) => self.enter(live, user, entering).await,
-            None => self.put(live).await,
-        }
+/// A session that is created before "revoked before" would be refused at once.
+async fn check_not_revoked(cx: &CommitContext<'_>) -> Result<(), SessionError> {
+    let revoked_before = cx.context.revoked_before(cx.budget).await?;
+    if cx.now() < revoked_before {
+        return Err(StoreError::new(StoreErrorKind::Unavailable).into());
     }
+    Ok(())
+}
 
-    async fn put(&self, live: &Live) -> Result<Attempt, SessionError> {
-        let (id, record) = (live.token.id(), &live.record);
-        let create = self.context.store.create(id, record, self.ttl(record)?);
-        Ok(match self.budget.write(create).await {
-            Ok(Created::Created) => Attempt::Stored(Beside::default()),
-            Ok(Created::Collision) => Attempt::Taken,
-            Err(error) => Attempt::Failed(error),
-        })
-    }
+/// Returns a session with a fresh id and token, not stored yet.
+fn draw_session(
+    cx: &CommitContext<'_>,
+    entries: &Entries,
+    limits: Option<Limits>,
+) -> Result<Live, SessionError> {
+    let now = cx.now();
+    let (token, revision) = Token::issue_with_revision(now, &*cx.context.entropy)?;
+    let limits = limits.unwrap_or_else(|| Limits::begin(cx.context.rule(entries), now));
+    let digest = cx.context.realm.digest(&token);
+    let record = Record::new(revision, now, limits, digest, entries.clone());
+    Ok(Live { token, record })
+}
 
-    /// Enters a new session for its user, ends those that are too many since, and stores it.
-    async fn enter(
-        &self,
-        live: &Live,
-        user: &UserId,
-        entering: Entering,
-    ) -> Result<Attempt, SessionError> {
-        let store = &self.context.store;
-        if !store.has_index() {
-            return self.put(live).await;
-        }
-        let (key, ttl) = (self.context.user_key(user), self.ttl(&live.record)?);
-        let is_told = entering.is_told && self.context.tells;
-        let event = is_told.then(|| beginning(live.token.id(), Some(user)));
-        let limit = self.context.session_limit.filter(|_| entering.is_limited);
-        let mut applicant = Applicant {
-            id: live.token.id(),
-            deadline: live.record.limits().deadline(),
-            now: self.now(),
-            // First without force: sessions that are over already make room better than live ones.
-            limit: limit.map(|limit| Limit {
-                make_room: false,
-                ..limit.0
-            }),
-            replaces: entering.replaces,
-            dead: Vec::new(),
-        };
-        for look in 0..=LOOKS {
-            let enter = store.enter(key, &applicant, &live.record, ttl, event.as_ref());
-            match self.budget.write(enter).await {
-                Ok(Entered::Created { sample, told }) => {
-                    return Ok(Attempt::Stored(Beside { sample, told }));
-                }
-                Ok(Entered::Collision) => return Ok(Attempt::Taken),
-                Ok(Entered::Over { over, sample }) => {
-                    return Box::pin(self.make_room(live, user, &over, sample)).await;
-                }
-                Ok(Entered::Full(there)) => {
-                    let dead = Box::pin(self.dead_among(&there)).await?;
-                    let makes_room = limit.is_some_and(|limit| limit.0.make_room);
-                    if look == LOOKS || (dead.is_empty() && !makes_room) {
-                        log::too_many_sessions(there.len());
-                        break;
-                    }
-                    applicant.limit = limit.map(|limit| limit.0);
-                    applicant.dead = dead;
-                }
-                Err(error) => return Ok(Attempt::Failed(error)),
-            }
-        }
-        Err(Cause::TooManySessions.into())
-    }
-
-    /// Ends the sessions that are too many since this one was entered, and stores it. They come first:
-    /// whatever becomes of this one, those that were handed to this log-in are ended, for nobody else
-    /// counts them any more.
-    async fn make_room(
-        &self,
-        live: &Live,
-        user: &UserId,
-        over: &[SessionId],
-        sample: Vec<SessionId>,
-    ) -> Result<Attempt, SessionError> {
-        for id in over {
-            let ended = self.end_by_id(*id, Some(user), EndReason::OverLimit).await;
-            if let Err(error) = ended {
-                self.abandon(live.clone());
-                return Err(error);
-            }
-        }
-        Ok(match self.put(live).await? {
-            Attempt::Stored(beside) => Attempt::Stored(Beside { sample, ..beside }),
-            other => other,
-        })
-    }
-
-    fn ttl(&self, record: &Record) -> Result<Duration, SessionError> {
-        let ttl = record.limits().ttl(self.now());
-        ttl.ok_or_else(|| Cause::Ended.into())
-    }
-
-    /// A session that nobody knows yet.
-    fn draw(&self, entries: &Entries, limits: Option<Limits>) -> Result<Live, SessionError> {
-        let now = self.now();
-        let entropy = &*self.context.entropy;
-        let (token, revision) = Token::issue_with_revision(now, entropy)?;
-        let limits = limits.unwrap_or_else(|| Limits::begin(self.context.rule(entries), now));
-        let record = Record::new(
-            revision,
-            now,
-            limits,
-            self.context.realm.digest(&token),
-            entries.clone(),
-        );
-        Ok(Live { token, record })
-    }
-
-    /// Those of a user's entries behind which there is no session.
-    async fn dead_among(&self, ids: &[SessionId]) -> Result<Vec<SessionId>, SessionError> {
-        let mut dead = Vec::new();
-        for id in ids {
-            let loaded = self.budget.read(self.context.store.load(*id)).await;
-            if self.is_dead(*id, &loaded) {
-                dead.push(*id);
-            } else if let Err(error) = loaded
-                && error.kind() != StoreErrorKind::Unreadable
-            {
-                return Err(error.into());
-            }
-        }
-        Ok(dead)
-    }
-
-    /// Whether no session is, or will be, behind an entry. One that is not there may be about to be
-    /// stored, unless its id is old or a tombstone is in its place.
-    pub(super) fn is_dead(&self, id: SessionId, loaded: &Result<Loaded, StoreError>) -> bool {
-        match loaded {
-            Ok(Loaded::Tombstone(_)) => true,
-            Ok(Loaded::Nothing) => self.context.is_old(id),
-            Ok(Loaded::Record(_)) | Err(_) => false,
-        }
-    }
-
-    /// Moves a session's entry to a later deadline, before the session's own moves.
-    pub(super) async fn enter_again(
-        &self,
-        live: &Live,
-        limits: Limits,
-    ) -> Result<(), SessionError> {
-        let Some(user) = self.owner(live) else {
-            return Ok(());
-        };
-        let applicant = Applicant {
-            id: live.token.id(),
-            deadline: limits.deadline(),
-            now: self.now(),
-            limit: None,
-            replaces: None,
-            dead: Vec::new(),
-        };
-        let admit = self.context.store.admit(user, &applicant);
-        self.budget.write(admit).await?;
-        Ok(())
-    }
-
-    /// Under what a session is entered, if it is anybody's.
-    pub(super) fn owner(&self, live: &Live) -> Option<UserKey> {
-        if !self.context.store.has_index() {
-            return None;
-        }
-        let user = Authentication::of(live.record.entries())?;
-        Some(self.context.user_key(user.user()))
+/// Tries to store a new session, of a user or an anonymous one.
+pub(super) async fn attempt(
+    cx: &CommitContext<'_>,
+    live: &Live,
+    user: Option<&UserId>,
+    options: CreateOptions,
+) -> Result<Attempt, SessionError> {
+    match user {
+        Some(user) if cx.store().has_index() => create_for_user(cx, live, user, options).await,
+        _ => create_record(cx, live).await,
     }
 }
 
-/// What is told of a session that begins.
-fn beginning(id: SessionId, user: Option<&UserId>) -> SessionEvent {
+async fn create_record(cx: &CommitContext<'_>, live: &Live) -> Result<Attempt, SessionError> {
+    let ttl = ttl_of(cx, &live.record)?;
+    let create = cx.store().create(live.id(), &live.record, ttl);
+    Ok(match cx.budget.write(create).await {
+        Ok(Created::Created) => Attempt::Created(IndexFollowUp::default()),
+        Ok(Created::Collision) => Attempt::Collision,
+        Err(error) => Attempt::Failed(error),
+    })
+}
+
+/// Adds a new session to its user's index, ends the sessions that exceed the limit then, and stores it.
+async fn create_for_user(
+    cx: &CommitContext<'_>,
+    live: &Live,
+    user: &UserId,
+    options: CreateOptions,
+) -> Result<Attempt, SessionError> {
+    let (key, ttl) = (cx.context.user_key(user), ttl_of(cx, &live.record)?);
+    let event =
+        (options.publishes && cx.context.tells).then(|| creation_event(live.id(), Some(user)));
+    let limit = match cx.context.session_limit {
+        Some(limit) if options.is_limited => Some(limit.0),
+        _ => None,
+    };
+    let mut request = add_request(cx, live, limit, options);
+    for check in 0..=MAX_INDEX_CHECKS {
+        let create = cx
+            .store()
+            .enter(key, &request, &live.record, ttl, event.as_ref());
+        match cx.budget.write(create).await {
+            Ok(Entered::Created { sample, told }) => {
+                return Ok(Attempt::Created(IndexFollowUp {
+                    sample,
+                    is_published: told,
+                }));
+            }
+            Ok(Entered::Collision) => return Ok(Attempt::Collision),
+            Ok(Entered::Over { over, sample }) => {
+                return Box::pin(evict_and_create(cx, live, user, &over, sample)).await;
+            }
+            Ok(Entered::Full(ids)) => {
+                let dead = Box::pin(dead_among(cx, &ids)).await?;
+                let evicts = limit.is_some_and(|limit| limit.make_room);
+                if check == MAX_INDEX_CHECKS || (dead.is_empty() && !evicts) {
+                    log::too_many_sessions(ids.len());
+                    break;
+                }
+                request.limit = limit;
+                request.dead = dead;
+            }
+            Err(error) => return Ok(Attempt::Failed(error)),
+        }
+    }
+    Err(Cause::TooManySessions.into())
+}
+
+fn add_request(
+    cx: &CommitContext<'_>,
+    live: &Live,
+    limit: Option<Limit>,
+    options: CreateOptions,
+) -> Applicant {
+    Applicant {
+        id: live.id(),
+        deadline: live.record.limits().deadline(),
+        now: cx.now(),
+        // The first attempt evicts nothing: entries without a session are removed before live sessions
+        // are ended.
+        limit: limit.map(|limit| Limit {
+            make_room: false,
+            ..limit
+        }),
+        replaces: options.replaces,
+        dead: Vec::new(),
+    }
+}
+
+/// Ends the sessions that exceed the limit since this one is in the index, and stores it. The others end
+/// first, also if this session cannot be stored in the end: the index has handed them to this sign-in, and
+/// no other one counts or ends them.
+async fn evict_and_create(
+    cx: &CommitContext<'_>,
+    live: &Live,
+    user: &UserId,
+    evicted: &[SessionId],
+    sample: Vec<SessionId>,
+) -> Result<Attempt, SessionError> {
+    for id in evicted {
+        if let Err(error) = end_by_id(cx, *id, Some(user), EndReason::OverLimit).await {
+            roll_back(cx, live.clone());
+            return Err(error);
+        }
+    }
+    Ok(match create_record(cx, live).await? {
+        Attempt::Created(index) => Attempt::Created(IndexFollowUp { sample, ..index }),
+        other => other,
+    })
+}
+
+/// Starts what follows from a creation in the background.
+pub(super) fn follow_up_creation(
+    cx: &CommitContext<'_>,
+    id: SessionId,
+    user: Option<&UserId>,
+    index: IndexFollowUp,
+) {
+    let mut follow_up = FollowUp::new(cx.context);
+    if let Some(user) = user {
+        follow_up = follow_up.check_sample(user, index.sample);
+    }
+    if !index.is_published {
+        follow_up = follow_up.publish(creation_event(id, user));
+    }
+    follow_up.start();
+}
+
+fn creation_event(id: SessionId, user: Option<&UserId>) -> SessionEvent {
     match user {
         Some(user) => SessionEvent::SignedIn {
             id,

@@ -1,4 +1,4 @@
-//! Ending sessions.
+//! End: replaces a session by a tombstone.
 
 use std::sync::Arc;
 
@@ -6,13 +6,15 @@ use cloakroom_core::event::SessionEvent;
 use cloakroom_core::rotation::Secrets;
 use cloakroom_core::store::Ended;
 use cloakroom_core::{
-    Authentication, EndReason, Revision, SessionId, StoreError, StoreErrorKind, Tombstone, UserId,
+    Authentication, EndReason, Record, Revision, SessionId, StoreError, StoreErrorKind, Tombstone,
+    UserId,
 };
 use tracing::Instrument;
 
-use super::Committer;
-use super::follow_up::Aftermath;
-use super::migrate::ended_with;
+use super::context::CommitContext;
+use super::end_legacy::{combine, end_linked_by_id};
+use super::follow_up::FollowUp;
+use super::index::user_key_of;
 use crate::budget::Budget;
 use crate::context::TOMBSTONE_TTL;
 use crate::error::SessionError;
@@ -20,104 +22,107 @@ use crate::state::Live;
 use crate::store::has_ended;
 use crate::telemetry::log;
 
-impl Committer<'_> {
-    /// Ends a session, whatever was saved meanwhile.
-    pub(crate) async fn end(&self, live: &Live, reason: EndReason) -> Result<Ended, SessionError> {
-        let id = live.token.id();
-        let ended = self.end_at(live, None, reason).await;
-        if has_ended(&ended) {
-            let user = Authentication::of(live.record.entries());
-            self.ended(id, user.as_ref().map(Authentication::user), reason);
-        }
-        if let Err(error) = &ended {
-            log::end_failed(id, error);
-        }
-        Ok(ended?)
+/// Ends a session, whatever was saved to it meanwhile.
+pub(crate) async fn end(
+    cx: &CommitContext<'_>,
+    id: SessionId,
+    record: &Record,
+    reason: EndReason,
+) -> Result<Ended, SessionError> {
+    let ended = end_at(cx, id, record, None, reason).await;
+    if has_ended(&ended) {
+        let user = Authentication::of(record.entries());
+        report_end(cx, id, user.as_ref().map(Authentication::user), reason);
     }
-
-    /// Ends a session of which no more is known than its id and, perhaps, whose it is: so also one
-    /// that is just being begun. Tells whether it was alive.
-    pub(crate) async fn end_by_id(
-        &self,
-        id: SessionId,
-        user: Option<&UserId>,
-        reason: EndReason,
-    ) -> Result<Ended, SessionError> {
-        let old = self.end_origin_of(id).await?;
-        let tombstone = Tombstone::new(None, self.now(), reason);
-        let store = &self.context.store;
-        let end = store.end(id, None, &tombstone, TOMBSTONE_TTL);
-        let ended = self.budget.write(end).await;
-        if has_ended(&ended) {
-            self.ended(id, user, reason);
-        } else if let (Ok(_), Some(user)) = (&ended, user) {
-            // Nothing was there, and for a minute nothing can come.
-            self.aftermath()
-                .forget(self.context.user_key(user), id)
-                .begin();
-        }
-        if let Err(error) = &ended {
-            log::end_failed(id, error);
-        }
-        Ok(ended_with(old, ended?))
+    if let Err(error) = &ended {
+        log::end_failed(id, error);
     }
+    Ok(ended?)
+}
 
-    pub(super) async fn end_at(
-        &self,
-        live: &Live,
-        expected: Option<Revision>,
-        reason: EndReason,
-    ) -> Result<Ended, StoreError> {
-        // Of a session with several secrets, whoever presents the id learns that it is over.
-        let digest = Some(*live.record.digest());
-        let digest = digest.filter(|_| !Secrets::are_several(live.record.entries()));
-        let tombstone = Tombstone::new(digest, self.now(), reason);
-        let end = self
-            .context
-            .store
-            .end(live.token.id(), expected, &tombstone, TOMBSTONE_TTL);
-        self.budget.write(end).await
+/// Ends a session of which only the id is known, and perhaps the user. So it also ends one that is just
+/// being created. Returns whether the session was live.
+pub(crate) async fn end_by_id(
+    cx: &CommitContext<'_>,
+    id: SessionId,
+    user: Option<&UserId>,
+    reason: EndReason,
+) -> Result<Ended, SessionError> {
+    let legacy = end_linked_by_id(cx, id).await?;
+    let tombstone = Tombstone::new(None, cx.now(), reason);
+    let end = cx.store().end(id, None, &tombstone, TOMBSTONE_TTL);
+    let ended = cx.budget.write(end).await;
+    if has_ended(&ended) {
+        report_end(cx, id, user, reason);
+    } else if let (Ok(_), Some(user)) = (&ended, user) {
+        // There was no session, and while the tombstone is kept none can be created under this id.
+        FollowUp::new(cx.context)
+            .remove_from_index(cx.context.user_key(user), id)
+            .start();
     }
+    if let Err(error) = &ended {
+        log::end_failed(id, error);
+    }
+    Ok(combine(legacy, ended?))
+}
 
-    /// Takes back a new session that is not to be given out. Nobody holds its token, so nobody need
-    /// wait: a task of its own does it, with a budget of its own.
-    pub(super) fn abandon(&self, new: Live) {
-        let context = Arc::clone(self.context);
-        let task = async move {
-            let budget = Budget::new(context.budget);
-            let committer = Committer::of(&context, &budget);
-            let ended = committer.end_at(&new, None, EndReason::Abandoned).await;
-            // On fewer replicas than asked for: it has ended all the same.
-            let failed = |error: &StoreError| error.kind() != StoreErrorKind::NotReplicated;
-            match ended.err().filter(failed) {
-                Some(error) => log::abandoned(new.token.id(), &error),
-                None => committer.forget_later(&new),
+/// Ends a session; if a revision is expected, only at that revision.
+pub(super) async fn end_at(
+    cx: &CommitContext<'_>,
+    id: SessionId,
+    record: &Record,
+    expected: Option<Revision>,
+    reason: EndReason,
+) -> Result<Ended, StoreError> {
+    // A session with several valid tokens has no digest in its tombstone: whoever presents its id learns
+    // that it has ended.
+    let mut digest = Some(*record.digest());
+    if Secrets::are_several(record.entries()) {
+        digest = None;
+    }
+    let tombstone = Tombstone::new(digest, cx.now(), reason);
+    let end = cx.store().end(id, expected, &tombstone, TOMBSTONE_TTL);
+    cx.budget.write(end).await
+}
+
+/// Ends a new session whose creation or renewal has failed. No client has its token, so no request has to
+/// wait: a task does it, with a budget of its own.
+pub(super) fn roll_back(cx: &CommitContext<'_>, new: Live) {
+    let context = Arc::clone(cx.context);
+    let task = async move {
+        let budget = Budget::new(context.budget);
+        let cx = CommitContext::without_request(&context, &budget);
+        let ended = end_at(&cx, new.id(), &new.record, None, EndReason::Abandoned).await;
+        match ended {
+            // With `NotReplicated` it has ended, on fewer replicas than required.
+            Err(error) if error.kind() != StoreErrorKind::NotReplicated => {
+                log::rollback_failed(new.id(), &error);
             }
-        };
-        tokio::spawn(task.in_current_span());
-    }
-
-    /// Removes a session's entry, now that no session can be behind it.
-    pub(super) fn forget_later(&self, live: &Live) {
-        if let Some(owner) = self.owner(live) {
-            self.aftermath().forget(owner, live.token.id()).begin();
+            _ => remove_from_index(&cx, &new),
         }
-    }
+    };
+    tokio::spawn(task.in_current_span());
+}
 
-    pub(crate) fn aftermath(&self) -> Aftermath {
-        Aftermath::new(self.context)
+/// Removes a session from its user's index, in the background: no session can be created under its id.
+pub(super) fn remove_from_index(cx: &CommitContext<'_>, live: &Live) {
+    if let Some(user) = user_key_of(cx.context, &live.record) {
+        FollowUp::new(cx.context)
+            .remove_from_index(user, live.id())
+            .start();
     }
+}
 
-    fn ended(&self, id: SessionId, user: Option<&UserId>, reason: EndReason) {
-        log::ended(id, reason);
-        let mut aftermath = self.aftermath().tell(SessionEvent::Ended {
-            id,
-            user: user.cloned(),
-            reason,
-        });
-        if let Some(user) = user {
-            aftermath = aftermath.forget(self.context.user_key(user), id);
-        }
-        aftermath.begin();
+/// Logs and publishes that a session has ended, and removes it from its user's index.
+fn report_end(cx: &CommitContext<'_>, id: SessionId, user: Option<&UserId>, reason: EndReason) {
+    log::ended(id, reason);
+    let mut follow_up = FollowUp::new(cx.context).publish(SessionEvent::Ended {
+        id,
+        user: user.cloned(),
+        reason,
+    });
+    if let Some(user) = user {
+        follow_up = follow_up.remove_from_index(cx.context.user_key(user), id);
     }
+    follow_up.start();
 }

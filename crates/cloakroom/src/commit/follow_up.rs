@@ -1,4 +1,4 @@
-//! What follows from a commit, in the background: entries that are removed, and events.
+//! What follows from a commit in the background: index entries to remove, and events to publish.
 
 use std::sync::Arc;
 
@@ -7,98 +7,99 @@ use cloakroom_core::store::Loaded;
 use cloakroom_core::{EndReason, SessionId, UserId, UserKey};
 use tracing::Instrument;
 
-use super::Committer;
+use super::index::is_dead;
 use crate::budget::Budget;
 use crate::context::Context;
 use crate::telemetry::log;
 
-/// What follows from a step that was carried out, and nobody waits for: a task of its own does it,
-/// with a budget of its own. If it fails, an entry without a session is left, which harms nobody, or
-/// an event is lost, on which nothing rests.
+/// Work for which no request waits. A task runs it, with a budget of its own. If it fails, an index entry
+/// without a session remains, which a later sign-in removes, or an event is lost; nothing depends on
+/// events for correctness.
 #[must_use]
-pub(crate) struct Aftermath {
+pub(crate) struct FollowUp {
     context: Arc<Context>,
-    forgotten: Vec<(UserKey, SessionId)>,
-    looked_at: Option<(UserKey, UserId, Vec<SessionId>)>,
-    told: Vec<SessionEvent>,
+    /// Index entries to remove.
+    removed: Vec<(UserKey, SessionId)>,
+    /// Index entries to check, and to remove if they have no session.
+    sample: Option<(UserId, Vec<SessionId>)>,
+    events: Vec<SessionEvent>,
 }
 
-impl Aftermath {
-    pub(super) fn new(context: &Arc<Context>) -> Self {
+impl FollowUp {
+    pub(crate) fn new(context: &Arc<Context>) -> Self {
         Self {
             context: Arc::clone(context),
-            forgotten: Vec::new(),
-            looked_at: None,
-            told: Vec::new(),
+            removed: Vec::new(),
+            sample: None,
+            events: Vec::new(),
         }
     }
 
-    /// Tells all servers.
-    pub(crate) fn tell(mut self, event: SessionEvent) -> Self {
+    /// Publishes an event to all servers.
+    pub(crate) fn publish(mut self, event: SessionEvent) -> Self {
         if self.context.tells && self.context.store.has_bus() {
-            self.told.push(event);
+            self.events.push(event);
         }
         self
     }
 
-    /// Removes the entry of a session that has ended.
-    pub(crate) fn forget(mut self, user: UserKey, id: SessionId) -> Self {
+    /// Removes an ended session from its user's index.
+    pub(crate) fn remove_from_index(mut self, user: UserKey, id: SessionId) -> Self {
         if self.context.store.has_index() {
-            self.forgotten.push((user, id));
+            self.removed.push((user, id));
         }
         self
     }
 
-    /// Looks whether sessions are behind these entries, and removes those where none can be.
-    pub(super) fn look_at(mut self, user: &UserId, ids: Vec<SessionId>) -> Self {
+    /// Checks whether these index entries have sessions, and removes those that have none.
+    pub(super) fn check_sample(mut self, user: &UserId, ids: Vec<SessionId>) -> Self {
         if !ids.is_empty() {
-            self.looked_at = Some((self.context.user_key(user), user.clone(), ids));
+            self.sample = Some((user.clone(), ids));
         }
         self
     }
 
-    pub(crate) fn begin(self) {
-        let idle = self.forgotten.is_empty() && self.told.is_empty() && self.looked_at.is_none();
-        if !idle {
-            tokio::spawn(self.carry_out().in_current_span());
+    /// Starts the task, if there is anything to do.
+    pub(crate) fn start(self) {
+        let is_empty = self.removed.is_empty() && self.events.is_empty() && self.sample.is_none();
+        if !is_empty {
+            tokio::spawn(self.run().in_current_span());
         }
     }
 
-    async fn carry_out(mut self) {
+    async fn run(mut self) {
         let context = Arc::clone(&self.context);
         let budget = Budget::new(context.budget);
-        // First who waits for it: pages turn to "signed out".
-        publish(&context, &budget, &self.told).await;
-        self.told.clear();
-        self.look(&budget).await;
-        for (user, id) in &self.forgotten {
-            let forgotten = budget.write(context.store.forget(*user, &[*id])).await;
-            if let Err(error) = forgotten {
-                log::index_not_tidied(*id, &error);
+        // First what someone waits for: open pages that show "signed out".
+        publish(&context, &budget, &self.events).await;
+        self.events.clear();
+        self.find_dead(&budget).await;
+        for (user, id) in &self.removed {
+            let removed = budget.write(context.store.forget(*user, &[*id])).await;
+            if let Err(error) = removed {
+                log::not_removed_from_index(*id, &error);
             }
         }
-        publish(&context, &budget, &self.told).await;
+        publish(&context, &budget, &self.events).await;
     }
 
-    /// Looks at the sample. What has expired is told by who finds it out.
-    async fn look(&mut self, budget: &Budget) {
-        let Some((key, user, ids)) = self.looked_at.take() else {
+    /// Checks the sample. Nobody else publishes that an expired session has ended, so this does.
+    async fn find_dead(&mut self, budget: &Budget) {
+        let Some((user, ids)) = self.sample.take() else {
             return;
         };
-        let context = Arc::clone(&self.context);
-        let committer = Committer::of(&context, budget);
+        let key = self.context.user_key(&user);
         for id in ids {
-            let entry = (key, id);
-            if self.forgotten.contains(&entry) {
+            if self.removed.contains(&(key, id)) {
                 continue;
             }
-            let loaded = budget.read(context.store.load(id)).await;
-            if !committer.is_dead(id, &loaded) {
+            let loaded = budget.read(self.context.store.load(id)).await;
+            if !is_dead(&self.context, id, &loaded) {
                 continue;
             }
-            self.forgotten.push(entry);
-            if matches!(loaded, Ok(Loaded::Nothing)) && context.tells {
-                self.told.push(SessionEvent::Ended {
+            self.removed.push((key, id));
+            if matches!(loaded, Ok(Loaded::Nothing)) && self.context.tells {
+                self.events.push(SessionEvent::Ended {
                     id,
                     user: Some(user.clone()),
                     reason: EndReason::Expired,
@@ -108,8 +109,8 @@ impl Aftermath {
     }
 }
 
-async fn publish(context: &Context, budget: &Budget, told: &[SessionEvent]) {
-    for event in told {
+async fn publish(context: &Context, budget: &Budget, events: &[SessionEvent]) {
+    for event in events {
         let published = budget.write(context.store.publish(event)).await;
         if let Err(error) = published {
             context.once.not_published(&error);

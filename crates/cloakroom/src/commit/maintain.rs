@@ -1,110 +1,72 @@
-//! What the library itself writes into a live session: secrets that rotate, and where it was seen.
+//! Maintenance: what the library itself has to write for a live session that a request has used.
 
 use cloakroom_core::rotation::Secrets;
 use cloakroom_core::store::Loaded;
-use cloakroom_core::{Digest, Entries, Record, Token};
 
-use super::{Committed, Committer, Stored};
+use super::context::CommitContext;
+use super::outcome::{Committed, Stored};
+use super::refresh::is_rotation_due;
+use super::touch::touch;
+use super::update::update;
 use crate::context::Context;
-use crate::device::Origin;
+use crate::device::ClientInfo;
 use crate::error::SessionError;
 use crate::plan::{Due, Step};
 use crate::state::{Draft, Live};
 
-/// What the library itself has to do to a session that this request has used.
-pub(crate) fn due(context: &Context, origin: Option<&Origin>, live: &Live) -> Due {
+/// Returns the maintenance that a live session needs.
+pub(crate) fn due(context: &Context, client: Option<&ClientInfo>, live: &Live) -> Due {
     let (now, record) = (context.clock.now(), &live.record);
-    let rotates = context.rotation(record.entries()).is_some_and(|rotation| {
-        Secrets::are_due(record, &live.token, &context.realm, now, rotation)
-    });
+    let rotates = is_rotation_due(context, live);
     if rotates && record.digest() != &context.realm.digest(&live.token) {
-        return Due::Confirmation;
+        return Due::PromoteSecret;
     }
     if rotates || Secrets::newer(record, &live.token, &context.realm).is_some() {
-        return Due::Succession;
+        return Due::OfferSecret;
     }
     let rule = context.rule(record.entries());
     if !live.limits(rule).touch_due(now, record.seen()) {
         return Due::Nothing;
     }
-    match origin {
-        Some(origin) if origin.differs_from(record.entries()) => Due::Sighting,
+    match client {
+        Some(client) if client.differs_from(record.entries()) => Due::RecordDevice,
         _ => Due::Touch,
     }
 }
 
-impl Committer<'_> {
-    /// Carries it out.
-    pub(crate) async fn keep_up(
-        &self,
-        step: Step,
-        live: &Live,
-        draft: &Draft,
-    ) -> Result<Committed, SessionError> {
-        if step == Step::Look {
-            return self.look_again(live).await;
+/// Runs [`Step::Maintain`] or [`Step::Verify`].
+pub(crate) async fn maintain(
+    cx: &CommitContext<'_>,
+    step: Step,
+    live: &Live,
+    draft: &Draft,
+) -> Result<Committed, SessionError> {
+    let due = due(cx.context, cx.client, live);
+    if step == Step::Verify {
+        // Some clients never accept the cookie, and use the session all the same.
+        if due != Due::Nothing {
+            drop(touch(cx, live.id(), &live.record, cx.now()).await);
         }
-        if due(self.context, self.origin, live) == Due::Succession
-            && !self.rotates(&live.record, &live.token)
-        {
-            return self.hand_on(live).await;
-        }
-        self.update(live, draft).await
+        return verify(cx, live).await;
     }
+    // The successor of the presented token exists already, and only has to be sent.
+    if due == Due::OfferSecret && !is_rotation_due(cx.context, live) {
+        return verify(cx, live).await;
+    }
+    update(cx, live, draft).await
+}
 
-    /// The successor of the presented secret is there already, and is to be handed out: but only if
-    /// the session still lives. A log-in beside this request may have handed out a better cookie.
-    async fn hand_on(&self, live: &Live) -> Result<Committed, SessionError> {
-        let there = self.context.store.load(live.token.id());
-        match self.budget.read(there).await? {
-            Loaded::Record(record) => Ok(Committed::Stored(Stored {
-                live: Live {
-                    token: live.token.clone(),
-                    record,
-                },
+/// Reads the session again before the cookie is set: if a concurrent request has renewed or ended it, the
+/// browser may have a better cookie by now.
+async fn verify(cx: &CommitContext<'_>, live: &Live) -> Result<Committed, SessionError> {
+    match cx.budget.read(cx.store().load(live.id())).await? {
+        Loaded::Record(record) => {
+            let token = live.token.clone();
+            Ok(Committed::Stored(Stored {
+                live: Live { token, record },
                 taken: None,
-            })),
-            Loaded::Tombstone(_) | Loaded::Nothing => Ok(Committed::Gone),
+            }))
         }
-    }
-
-    /// A cookie that the browser does not have yet is to be handed out.
-    async fn look_again(&self, live: &Live) -> Result<Committed, SessionError> {
-        // Some clients never take it, and use the session all the same.
-        if due(self.context, self.origin, live) != Due::Nothing {
-            self.touch(live).await;
-        }
-        self.hand_on(live).await
-    }
-
-    fn rotates(&self, record: &Record, token: &Token) -> bool {
-        let (realm, now) = (&self.context.realm, self.now());
-        let rotation = self.context.rotation(record.entries());
-        rotation.is_some_and(|rotation| Secrets::are_due(record, token, realm, now, rotation))
-    }
-
-    /// Puts the library's own into the entries that are to follow `base`; gives the digest of the
-    /// session's secret from then on.
-    pub(super) fn refresh(
-        &self,
-        base: &Record,
-        token: &Token,
-        entries: &mut Entries,
-    ) -> Result<Digest, SessionError> {
-        if let Some(origin) = self.origin {
-            origin.refresh(entries);
-        }
-        let Some(rotation) = self.context.rotation(base.entries()) else {
-            return Ok(*base.digest());
-        };
-        let (realm, entropy) = (&self.context.realm, &*self.context.entropy);
-        let advanced = Secrets::advanced(base, token, realm, self.now(), rotation, entropy)?;
-        Ok(match advanced {
-            Some((digest, secrets)) => {
-                secrets.put_into(entries);
-                digest
-            }
-            None => *base.digest(),
-        })
+        Loaded::Tombstone(_) | Loaded::Nothing => Ok(Committed::Ended),
     }
 }

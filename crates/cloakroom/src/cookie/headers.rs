@@ -1,4 +1,4 @@
-//! Reading the token from a request's headers, and writing it into an answer's.
+//! Reads the token from the headers of a request, and writes it into those of a response.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -10,20 +10,21 @@ use http::header::{COOKIE, HeaderMap, HeaderValue};
 use super::config::{CookieConfig, CookieLifetime};
 use super::token_header::{InHeader, TokenHeader};
 
-/// How many cookies of the session's name are looked at. A browser sends more than one when two
-/// paths or domains have set it, or when somebody planted one.
-pub(crate) const CANDIDATES: usize = 2;
+/// How many different cookies of the session's name are tried. A browser sends more than one if the cookie
+/// was set for two paths or domains, or if an attacker has planted one.
+pub(crate) const MAX_TOKENS: usize = 2;
 
-/// What of a request's headers may carry its token, unread. HTTP/2 may split `Cookie` into several.
+/// The headers of a request that may carry its token, not parsed yet. HTTP/2 may split `Cookie` into
+/// several headers.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tickets {
-    first: Option<HeaderValue>,
-    more: Vec<HeaderValue>,
-    /// The header in which clients that are no browsers carry it: then the cookies do not count.
+pub(crate) struct Credentials {
+    cookies: Option<HeaderValue>,
+    more_cookies: Vec<HeaderValue>,
+    /// The token header, for clients that are not browsers. If it is present, cookies are ignored.
     header: Option<InHeader>,
 }
 
-impl Tickets {
+impl Credentials {
     pub(crate) fn of(headers: &HeaderMap, header: Option<&TokenHeader>) -> Self {
         let header = header.map(|header| header.in_request(headers));
         if matches!(header, Some(InHeader::Present(_))) {
@@ -34,60 +35,66 @@ impl Tickets {
         }
         let mut values = headers.get_all(COOKIE).iter().cloned();
         Self {
-            first: values.next(),
-            more: values.collect(),
+            cookies: values.next(),
+            more_cookies: values.collect(),
             header: None,
         }
     }
 
-    /// Whether the client carries its token in a header, and wants no cookie.
+    /// Whether the client sends its token in the token header, and expects no cookie.
     pub(crate) const fn are_in_header(&self) -> bool {
         matches!(self.header, Some(InHeader::Present(_)))
     }
 
-    /// The values of the cookies of this name; none if the client carries its token in a header.
+    /// Returns the values of the cookies of this name; none if the client uses the token header.
     pub(crate) fn values_of(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         self.pairs().filter_map(move |pair| value_of(pair, name))
     }
 
     fn pairs(&self) -> impl Iterator<Item = &[u8]> {
-        self.first
+        self.cookies
             .iter()
-            .chain(&self.more)
+            .chain(&self.more_cookies)
             .flat_map(|value| value.as_bytes().split(|&byte| byte == b';'))
     }
 }
 
-/// The tokens that a request presents: those of its cookies of the configured name that open and
-/// parse, without repetitions, in the order of the request.
-pub(crate) fn presented(headers: &Tickets, config: &CookieConfig) -> [Option<Token>; CANDIDATES] {
-    let mut tokens = [const { None }; CANDIDATES];
-    let open = |value: &[u8]| {
-        let text = std::str::from_utf8(value).ok()?;
-        config.seal.open(&config.name, text)
-    };
-    if let Some(InHeader::Present(value)) = &headers.header {
-        tokens[0] = value.as_ref().and_then(|value| open(value.as_bytes()));
+/// Returns the tokens of a request: from its cookies of the configured name, those whose signature and
+/// format are valid, without repetitions, in the order of the request.
+pub(crate) fn tokens_in(
+    credentials: &Credentials,
+    config: &CookieConfig,
+) -> [Option<Token>; MAX_TOKENS] {
+    let mut tokens = [const { None }; MAX_TOKENS];
+    if let Some(InHeader::Present(value)) = &credentials.header {
+        tokens[0] = value
+            .as_ref()
+            .and_then(|value| parse(value.as_bytes(), config));
         return tokens;
     }
-    let mut opened: [&[u8]; CANDIDATES] = [&[]; CANDIDATES];
+    let mut seen: [&[u8]; MAX_TOKENS] = [&[]; MAX_TOKENS];
     let mut count = 0;
-    for value in headers.values_of(&config.name) {
-        if count == CANDIDATES {
+    for value in credentials.values_of(&config.name) {
+        if count == MAX_TOKENS {
             break;
         }
-        if !opened[..count].contains(&value)
-            && let Some(token) = open(value)
+        if !seen[..count].contains(&value)
+            && let Some(token) = parse(value, config)
         {
-            (tokens[count], opened[count]) = (Some(token), value);
+            (tokens[count], seen[count]) = (Some(token), value);
             count += 1;
         }
     }
     tokens
 }
 
-/// The value of a `name=value` pair of exactly this name: compared byte for byte, nothing decoded,
-/// and only the white space of HTTP cut off (CVE-2023-23934).
+fn parse(value: &[u8], config: &CookieConfig) -> Option<Token> {
+    let text = std::str::from_utf8(value).ok()?;
+    config.seal.open(&config.name, text)
+}
+
+/// Returns the value of a `name=value` pair with exactly this name: compared byte by byte, without
+/// decoding, and with only HTTP's white space trimmed (CVE-2023-23934).
 fn value_of<'a>(pair: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let pair = trim(pair);
     let rest = pair.strip_prefix(name.as_bytes())?;
@@ -101,9 +108,9 @@ fn trim(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// The `Set-Cookie` that hands out a token. `chosen` tells that the session's expiry was chosen for
-/// it, and `left` how long it can live at most.
-pub(crate) fn hand_out(
+/// Returns the `Set-Cookie` that sets the session cookie. `chosen` says that the session has an expiry of
+/// its own, `left` how long the session can still live.
+pub(crate) fn set_cookie(
     config: &CookieConfig,
     token: &Token,
     left: Duration,
@@ -111,7 +118,7 @@ pub(crate) fn hand_out(
 ) -> HeaderValue {
     let mut cookie = build(config, config.seal.close(&config.name, token));
     if chosen || config.lifetime == CookieLifetime::Persistent {
-        // Rounded up: a cookie that goes a moment early would log its owner out.
+        // Rounded up: a cookie that expires before its session would sign the user out.
         let seconds = left.as_millis().div_ceil(1000);
         let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
         cookie.set_max_age(cookie::time::Duration::seconds(seconds));
@@ -119,17 +126,17 @@ pub(crate) fn hand_out(
     header(&cookie)
 }
 
-/// The header that hands out a token to a client that is no browser.
-pub(crate) fn in_header(config: &CookieConfig, token: &Token) -> HeaderValue {
+/// Returns the value of the token header, for a client that is not a browser.
+pub(crate) fn token_header(config: &CookieConfig, token: &Token) -> HeaderValue {
     let mut value = HeaderValue::try_from(config.seal.close(&config.name, token))
         .expect("a sealed token is ASCII");
     value.set_sensitive(true);
     value
 }
 
-/// The `Set-Cookie` that takes the ticket back: the same name and attributes, so that the browser
-/// takes it for the same cookie, and a life that is over.
-pub(crate) fn take_back(config: &CookieConfig) -> HeaderValue {
+/// Returns the `Set-Cookie` that removes a cookie: the same name and attributes, so that the browser
+/// matches the same cookie, and an expiry in the past.
+pub(crate) fn remove_cookie(config: &CookieConfig) -> HeaderValue {
     let mut cookie = build(config, String::new());
     cookie.set_max_age(cookie::time::Duration::ZERO);
     cookie.set_expires(cookie::time::OffsetDateTime::UNIX_EPOCH);
@@ -150,11 +157,11 @@ fn build(config: &CookieConfig, value: String) -> Cookie<'_> {
     cookie
 }
 
-/// Room for the header of most apps.
-const LENGTH: usize = 192;
+/// The initial capacity of the header, enough for most apps.
+const CAPACITY: usize = 192;
 
 fn header(cookie: &Cookie<'_>) -> HeaderValue {
-    let mut text = String::with_capacity(LENGTH);
+    let mut text = String::with_capacity(CAPACITY);
     write!(text, "{cookie}").expect("writing to a String does not fail");
     let mut value = HeaderValue::try_from(text)
         .expect("name and attributes were validated, and the value is base64");
@@ -178,7 +185,7 @@ mod tests {
         for text in headers {
             map.append(COOKIE, HeaderValue::from_bytes(text.as_bytes()).unwrap());
         }
-        let tokens = presented(&Tickets::of(&map, None), config);
+        let tokens = tokens_in(&Credentials::of(&map, None), config);
         tokens.iter().flatten().map(Token::encode).collect()
     }
 
@@ -200,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn other_names_and_other_values_are_nothing() {
+    fn other_names_and_other_values_are_not_tokens() {
         let config = CookieConfig::named("id");
         let text = token().encode();
         for headers in [
@@ -227,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn two_candidates_are_looked_at() {
+    fn two_tokens_are_read_at_most() {
         let config = CookieConfig::named("id");
         let texts = [token().encode(), token().encode(), token().encode()];
         let header = texts.each_ref().map(|text| format!("id={text}")).join("; ");
@@ -235,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_has_what_was_configured_and_its_removal_the_same() {
+    fn a_cookie_has_the_configured_attributes_and_so_has_its_removal() {
         let config = CookieConfig::named("__Secure-id")
             .with_domain("example.com")
             .with_path("/app")
@@ -244,20 +251,20 @@ mod tests {
         let token = token();
         let attributes =
             "; HttpOnly; SameSite=None; Partitioned; Secure; Path=/app; Domain=example.com";
-        let set = hand_out(&config, &token, Duration::from_millis(1500), false);
+        let set = set_cookie(&config, &token, Duration::from_millis(1500), false);
         assert_eq!(set, format!("__Secure-id={}{attributes}", token.encode()));
-        let set = hand_out(&config, &token, Duration::from_millis(1500), true);
+        let set = set_cookie(&config, &token, Duration::from_millis(1500), true);
         let text = format!("__Secure-id={}{attributes}; Max-Age=2", token.encode());
         assert_eq!(set, text);
         assert_eq!(
-            take_back(&config),
+            remove_cookie(&config),
             format!("__Secure-id={attributes}; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT")
         );
     }
 
     #[cfg(feature = "seal")]
     #[test]
-    fn seals_open_by_listed_keys_and_by_nothing_else() {
+    fn a_value_is_valid_for_the_listed_keys_only() {
         use super::super::SealKey;
         let [new, old, other] = [(); 3].map(|()| SealKey::generate().unwrap());
         let both = |keys: &[&SealKey]| {
@@ -273,9 +280,9 @@ mod tests {
         for (now, before) in both(&[&new, &old]).iter().zip(&both(&[&old])) {
             assert!(now.validate().is_ok());
             assert!(opens(now, &value(now)));
-            assert!(opens(now, &value(before)), "a listed key opens");
+            assert!(opens(now, &value(before)), "a listed key is accepted");
             assert!(!opens(before, &value(now)));
-            assert!(!opens(now, &token.encode()), "no fallback to plain");
+            assert!(!opens(now, &token.encode()), "no fallback to plain values");
             assert!(!opens(&CookieConfig::named("id"), &value(now)));
         }
         let [signed, encrypted] = both(&[&new]);

@@ -7,15 +7,15 @@ use http::{Extensions, HeaderMap};
 pub(crate) enum Devices {}
 
 #[derive(Clone, Debug)]
-pub(crate) enum Origin {}
+pub(crate) enum ClientInfo {}
 
 impl Devices {
-    pub(crate) fn origin(&self, _: &HeaderMap, _: &Extensions) -> Origin {
+    pub(crate) fn client_info(&self, _: &HeaderMap, _: &Extensions) -> ClientInfo {
         match *self {}
     }
 }
 
-impl Origin {
+impl ClientInfo {
     pub(crate) fn put_into(&self, _: &mut Entries) {
         match *self {}
     }

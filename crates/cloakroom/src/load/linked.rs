@@ -1,70 +1,69 @@
-//! A moved session whose old one lives on beside: they end together.
-
-use std::sync::Arc;
+//! The legacy session that a migrated session is linked with: they end together.
 
 use cloakroom_core::arrival::Arrival;
 use cloakroom_core::store::Loaded;
-use cloakroom_core::{EndReason, StoreErrorKind};
+use cloakroom_core::{Record, SessionId, StoreErrorKind};
 
 use super::read::read;
 use crate::budget::Budget;
-use crate::commit::Committer;
 use crate::context::Context;
 use crate::error::SessionError;
 use crate::migration::{Arrivals, OldId};
-use crate::state::Live;
 
-/// Whether a session may have an old one that lives on beside.
-pub(crate) fn has_one(context: &Context, live: &Live) -> bool {
-    context.arrivals.is_some() && live.record.entries().contains(Arrival::KEY)
+/// The state of the link between a migrated session and its legacy session.
+pub(super) enum Link {
+    /// Both sessions are live.
+    Live(Record),
+    /// The session is not linked any more.
+    Removed(Record),
+    /// The legacy session has ended, and the session with it. The record is `None` if the session has been
+    /// ended already.
+    Ended(Option<Record>),
 }
 
-/// Looks whether the old session is still there; `None` if it is not, and this one has ended for it.
-/// In the last phase, one that is there is let go.
-pub(crate) async fn follow(
-    context: &Arc<Context>,
-    live: Live,
+/// Returns the legacy session that a session is linked with.
+pub(super) fn legacy_id_of(context: &Context, id: SessionId, record: &Record) -> Option<OldId> {
+    let arrivals = context.arrivals.as_ref()?;
+    if !record.entries().contains(Arrival::KEY) {
+        return None;
+    }
+    arrivals.linked_id(&context.realm, id, record.entries())
+}
+
+/// Reads the legacy session of a linked session.
+pub(super) async fn read_link(
+    context: &Context,
+    id: SessionId,
+    record: Record,
+    legacy: &OldId,
     budget: &Budget,
-) -> Result<Option<Live>, SessionError> {
+) -> Result<Link, SessionError> {
     let Some(arrivals) = &context.arrivals else {
-        return Ok(Some(live));
+        return Ok(Link::Removed(record));
     };
-    let Some(old) = origin(context, arrivals, &live) else {
-        return Ok(Some(live));
-    };
-    let committer = Committer::of(context, budget);
-    if is_there(arrivals, &old, &live, budget).await? {
-        return Ok(Some(match arrivals.is_last_phase() {
-            true => committer.settle(live, &old).await,
-            false => live,
-        }));
+    if is_live(arrivals, legacy, &record, budget).await? {
+        return Ok(Link::Live(record));
     }
-    // A server of the last phase may have let it go, since this one was loaded: then the record says so
-    // by now, for that comes first.
-    let Some(Loaded::Record(record)) = read(context, live.token.id(), budget).await? else {
-        return Ok(None);
+    // In the second phase, a server may have removed the link and ended the legacy session since the
+    // record was read. It removes the link first, so the record shows it by now.
+    let Some(Loaded::Record(record)) = read(context, id, budget).await? else {
+        return Ok(Link::Ended(None));
     };
-    let live = Live { record, ..live };
-    if origin(context, arrivals, &live).is_none() {
-        return Ok(Some(live));
+    if legacy_id_of(context, id, &record).is_none() {
+        return Ok(Link::Removed(record));
     }
-    committer.end(&live, EndReason::AtOrigin).await?;
-    Ok(None)
+    Ok(Link::Ended(Some(record)))
 }
 
-fn origin(context: &Context, arrivals: &Arrivals, live: &Live) -> Option<OldId> {
-    arrivals.origin(&context.realm, live.token.id(), live.record.entries())
-}
-
-/// Whether the old session is there, and still its user's. One that cannot be read is there.
-async fn is_there(
+/// Whether the legacy session is live, and has the same user. One that cannot be decoded counts as live.
+async fn is_live(
     arrivals: &Arrivals,
-    old: &OldId,
-    live: &Live,
+    legacy: &OldId,
+    record: &Record,
     budget: &Budget,
 ) -> Result<bool, SessionError> {
-    match arrivals.read(old, budget).await {
-        Ok(Some(old)) => Ok(arrivals.agree_on_user(&old.entries, live.record.entries())),
+    match arrivals.read(legacy, budget).await {
+        Ok(Some(legacy)) => Ok(arrivals.have_same_user(&legacy.entries, record.entries())),
         Ok(None) => Ok(false),
         Err(error) if error.kind() == StoreErrorKind::Unreadable => Ok(true),
         Err(error) => Err(error.into()),

@@ -1,7 +1,10 @@
-//! From a request's cookies to its session: the only place where a token opens something.
+//! Finds the session of a request by its credentials.
+//!
+//! A token authenticates a request only here, in [`authenticate`]; the token that is derived from a legacy
+//! cookie does in [`migrate`].
 
 mod check;
-pub(crate) mod linked;
+mod linked;
 mod migrate;
 mod read;
 
@@ -11,130 +14,130 @@ use cloakroom_core::rotation::{Presented, Secrets};
 use cloakroom_core::store::Loaded;
 use cloakroom_core::{EndReason, Token};
 
-use self::check::live;
+use self::check::lookup;
+pub(crate) use self::check::{Liveness, check, check_and_sync};
 use self::read::{read, recent};
 use crate::budget::Budget;
-use crate::commit::Committer;
+use crate::commit::{CommitContext, end};
 use crate::context::Context;
-use crate::cookie::headers::{Tickets, presented};
+use crate::cookie::headers::{Credentials, tokens_in};
 use crate::error::SessionError;
-use crate::migration::Former;
-use crate::state::{Found, Live, Standing};
-use crate::telemetry::log;
-use crate::telemetry::metrics;
+use crate::migration::LegacyCookies;
+use crate::plan::Lookup;
+use crate::state::{Found, Live};
+use crate::telemetry::{log, metrics};
 
-/// Finds the session that a request's cookies open, or lets it move in. Costs no command when none of
-/// them can.
+/// Finds the session of a request, or migrates it from the legacy store. Sends no command if the request
+/// has no valid token.
 pub(crate) async fn find(
     context: &Arc<Context>,
-    tickets: &Tickets,
-    former: &Former,
+    credentials: &Credentials,
+    legacy_cookies: Option<&LegacyCookies>,
     budget: &Budget,
 ) -> Result<Found, SessionError> {
-    let found = find_by_ticket(context, tickets, budget).await?;
-    match (found, &context.arrivals) {
-        (Some(found), Some(arrivals)) => {
-            let presented = former.of(context, tickets);
-            // On the heap, as is all that few requests need: the others would carry it with them.
-            Box::pin(migrate::find(context, arrivals, presented, found, budget)).await
+    let Some(lookup) = find_by_token(context, credentials, budget).await? else {
+        return Ok(Found::by_token(Lookup::Absent));
+    };
+    match (legacy_cookies, &context.arrivals) {
+        // On the heap, as everything that few requests need: the futures of all others stay small.
+        (Some(cookies), Some(arrivals)) => {
+            Box::pin(migrate::find(context, arrivals, cookies, lookup, budget)).await
         }
-        (found, _) => Ok(Found::by_ticket(found.unwrap_or_default())),
+        _ => Ok(Found::by_token(lookup)),
     }
 }
 
-/// `None` if two cookies contradict each other.
-async fn find_by_ticket(
+/// Returns `None` if two cookies belong to two live sessions.
+async fn find_by_token(
     context: &Arc<Context>,
-    tickets: &Tickets,
+    credentials: &Credentials,
     budget: &Budget,
-) -> Result<Option<Standing>, SessionError> {
-    let mut found = Standing::Nothing;
-    let tokens = presented(tickets, &context.cookie);
+) -> Result<Option<Lookup<Live>>, SessionError> {
+    let mut found: Lookup<Live> = Lookup::Absent;
+    let tokens = tokens_in(credentials, &context.cookie);
     if let [None, ..] = tokens {
         metrics::load("none");
     }
     for token in tokens.into_iter().flatten() {
-        match (open(context, token, budget).await?, &found) {
-            // An encrypted token looks different each time, and may come twice.
-            (Standing::Live(second), Standing::Live(first))
-                if second.token.id() != first.token.id() =>
-            {
-                log::two_live_cookies(first.token.id(), second.token.id());
+        match (authenticate(context, token, budget).await?, &found) {
+            // An encrypted token has many forms, so one token may be in both cookies.
+            (Lookup::Live(second), Lookup::Live(first)) if second.id() != first.id() => {
+                log::two_live_cookies(first.id(), second.id());
                 return Ok(None);
             }
-            (Standing::Live(live), _) => found = Standing::Live(live),
-            (Standing::Tombstoned, Standing::Nothing) => found = Standing::Tombstoned,
-            (Standing::Tombstoned | Standing::Nothing, _) => {}
+            (Lookup::Live(live), _) => found = Lookup::Live(live),
+            (Lookup::Ended, Lookup::Absent) => found = Lookup::Ended,
+            (Lookup::Ended | Lookup::Absent, _) => {}
         }
     }
     Ok(Some(found))
 }
 
-/// Finds what one token opens.
-pub(crate) async fn open(
+/// Finds the session of a token.
+async fn authenticate(
     context: &Arc<Context>,
     token: Token,
     budget: &Budget,
-) -> Result<Standing, SessionError> {
+) -> Result<Lookup<Live>, SessionError> {
     let id = token.id();
     let now = context.clock.now();
     if now.since(id.created_at()) > context.longest_life() {
         log::unknown_token(id);
-        return Ok(Standing::Nothing);
+        return Ok(Lookup::Absent);
     }
     let Some(loaded) = recent(context, id, budget).await? else {
-        return Ok(Standing::Nothing);
+        return Ok(Lookup::Absent);
     };
     let digest = context.realm.digest(&token);
     match loaded {
         Loaded::Record(record) => match Secrets::judge(&record, &digest, now) {
             Presented::Current | Presented::Next | Presented::Before => {
-                live(context, Live { token, record }, budget).await
+                lookup(context, Live { token, record }, budget).await
             }
             Presented::Retired => {
-                Box::pin(end_stolen(context, Live { token, record }, budget)).await
+                Box::pin(end_reused(context, Live { token, record }, budget)).await
             }
             Presented::Wrong => {
                 log::unknown_token(id);
-                Ok(Standing::Nothing)
+                Ok(Lookup::Absent)
             }
         },
-        // Without a digest, whoever presents the id learns that it is over, which is public.
-        Loaded::Tombstone(tombstone) if tombstone.digest().is_none_or(|there| *there == digest) => {
+        // A tombstone without a digest matches any token of the id: that the session has ended is public.
+        Loaded::Tombstone(tombstone)
+            if tombstone.digest().is_none_or(|stored| *stored == digest) =>
+        {
             log::ended_token(id, tombstone.reason());
-            Ok(Standing::Tombstoned)
+            Ok(Lookup::Ended)
         }
         Loaded::Tombstone(_) | Loaded::Nothing => {
             log::unknown_token(id);
-            Ok(Standing::Nothing)
+            Ok(Lookup::Absent)
         }
     }
 }
 
-/// Has another look at a session whose token was found good before: nobody presents it anew. It asks the
-/// store itself, past any cache.
-pub(crate) async fn again(
-    context: &Arc<Context>,
-    token: Token,
-    budget: &Budget,
-) -> Result<Standing, SessionError> {
-    let id = token.id();
-    match read(context, id, budget).await? {
-        Some(Loaded::Record(record)) => live(context, Live { token, record }, budget).await,
-        Some(Loaded::Tombstone(_)) => Ok(Standing::Tombstoned),
-        Some(Loaded::Nothing) | None => Ok(Standing::Nothing),
-    }
-}
-
-/// A retired secret was presented: of the two who hold the cookie, nobody knows who is the thief. So
-/// the session ends for both.
-async fn end_stolen(
+/// A token that was replaced is used again: two clients hold the cookie, and it is unknown which of them is
+/// the attacker. So the session ends for both.
+async fn end_reused(
     context: &Arc<Context>,
     live: Live,
     budget: &Budget,
-) -> Result<Standing, SessionError> {
-    log::stolen_token(live.token.id());
-    let committer = Committer::of(context, budget);
-    committer.end(&live, EndReason::Stolen).await?;
-    Ok(Standing::Tombstoned)
+) -> Result<Lookup<Live>, SessionError> {
+    log::token_reused(live.id());
+    let cx = CommitContext::without_request(context, budget);
+    end(&cx, live.id(), &live.record, EndReason::Stolen).await?;
+    Ok(Lookup::Ended)
+}
+
+/// Reads a session again whose token was authenticated before, from the store itself and not from a cache.
+pub(crate) async fn reload(
+    context: &Arc<Context>,
+    token: Token,
+    budget: &Budget,
+) -> Result<Lookup<Live>, SessionError> {
+    match read(context, token.id(), budget).await? {
+        Some(Loaded::Record(record)) => lookup(context, Live { token, record }, budget).await,
+        Some(Loaded::Tombstone(_)) => Ok(Lookup::Ended),
+        Some(Loaded::Nothing) | None => Ok(Lookup::Absent),
+    }
 }

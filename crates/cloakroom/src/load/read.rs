@@ -1,4 +1,4 @@
-//! Reads of a session's record.
+//! Reads of session records.
 
 use cloakroom_core::store::Loaded;
 use cloakroom_core::{SessionId, StoreErrorKind};
@@ -8,9 +8,9 @@ use crate::context::Context;
 use crate::error::SessionError;
 use crate::telemetry::metrics;
 
-/// What is there, or was there a moment ago, as far as a cache in front of the store may tell; `None` for
-/// what cannot be read.
-pub(crate) async fn recent(
+/// Reads what is stored under an id, or what a cache in front of the store has for it. Returns `None` for a
+/// record that cannot be decoded.
+pub(super) async fn recent(
     context: &Context,
     id: SessionId,
     budget: &Budget,
@@ -21,8 +21,9 @@ pub(crate) async fn recent(
     }
 }
 
-/// The same, asked of the store itself.
-pub(crate) async fn read(
+/// Reads what is stored under an id, from the store itself. Returns `None` for a record that cannot be
+/// decoded.
+pub(super) async fn read(
     context: &Context,
     id: SessionId,
     budget: &Budget,

@@ -1,8 +1,8 @@
-//! The tower middleware: [`SessionLayer`] and what it makes.
+//! The tower middleware: [`SessionLayer`] and its service.
 //!
-//! `service` puts a lazy session into each request; `future` sees the handler done, and commits
-//! what is to be committed before the answer leaves; `response` writes its headers;
-//! `error_response` is the response when that fails.
+//! `service` adds a lazy session to each request; `future` commits the session when the handler has
+//! finished; `response` adds the headers; `error_response` is the response if the session cannot be loaded
+//! or saved.
 
 mod error_response;
 mod future;

@@ -1,103 +1,123 @@
-//! The headers of an answer whose request used its session.
+//! Finishes the response of a request that has used its session: `Set-Cookie`, `Vary` and `Cache-Control`.
 
+use cloakroom_core::Token;
 use cloakroom_core::rotation::Secrets;
 use http::header::{CACHE_CONTROL, COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, VARY};
 use http::{Response, header::Entry};
 
-use crate::cookie::headers::{hand_out, in_header, take_back};
+use crate::cookie::headers::{remove_cookie, set_cookie, token_header};
 use crate::plan::CookiePlan;
-use crate::session::shared::Handle;
-use crate::state::State;
+use crate::session::shared::SharedSession;
+use crate::state::{Live, State};
 use crate::telemetry::log;
 
-/// In an answer's extensions: the session ended before this request's edits could be saved, so they
-/// were dropped. The answer went out as the handler made it.
+/// In the extensions of a response: the session had ended before the edits of this request could be saved,
+/// so they were discarded. The response is the handler's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EndedMeanwhile;
 
-/// Writes what the session means for the answer.
-pub(super) fn finish<B>(handle: &Handle, answer: &mut Response<B>) {
-    let context = &*handle.context;
-    let (ticket, ended_meanwhile) = {
-        let state = handle.state();
-        (ticket(handle, &state), state.lost_edits())
+/// Adds what the session requires of the response.
+pub(super) fn finish<B>(session: &SharedSession, response: &mut Response<B>) {
+    let context = &*session.context;
+    let (header, lost_edits) = {
+        let state = session.state();
+        (session_header(session, &state), state.lost_edits())
     };
-    if ended_meanwhile {
-        answer.extensions_mut().insert(EndedMeanwhile);
+    if lost_edits {
+        response.extensions_mut().insert(EndedMeanwhile);
     }
-    let headers = answer.headers_mut();
-    if context.reads_cookies() {
+    let headers = response.headers_mut();
+    if context.uses_cookies() {
         vary_on(headers, &COOKIE);
     }
     if let Some(header) = &context.token_header {
-        vary_on(headers, header.varies_on());
+        vary_on(headers, header.request_header());
     }
-    if let Some((name, value)) = ticket {
-        hand(handle, answer, name, value);
+    if let Some((name, value)) = header {
+        append_token(session, response, name, value);
     }
-    if let (Some(arrivals), true) = (&context.arrivals, handle.former.cookie_goes()) {
-        hand(handle, answer, SET_COOKIE, take_back(arrivals.cookie()));
+    if let (Some(arrivals), Some(cookies)) = (&context.arrivals, session.legacy_cookies())
+        && cookies.is_removed()
+    {
+        let value = remove_cookie(arrivals.cookie());
+        append_token(session, response, SET_COOKIE, value);
     }
 }
 
-/// The header that hands out the ticket, or takes it back.
-fn ticket(handle: &Handle, state: &State) -> Option<(HeaderName, HeaderValue)> {
-    let context = &*handle.context;
-    let config = &context.cookie;
-    let header = context.token_header.as_ref();
-    let header = header.filter(|_| handle.tickets.are_in_header());
-    match (state.cookie, state.live(), header) {
-        (CookiePlan::HandOut, Some(live), _) => {
-            let newer = Secrets::newer(&live.record, &live.token, &context.realm);
-            // A secret that has been overtaken in the meantime is not handed out again.
-            let is_current = *live.record.digest() == context.realm.digest(&live.token);
-            let token = newer
-                .as_ref()
-                .or_else(|| is_current.then_some(&live.token))?;
+/// Returns the header that sets or removes the session cookie, or does the same for a client that uses the
+/// token header.
+fn session_header(session: &SharedSession, state: &State) -> Option<(HeaderName, HeaderValue)> {
+    let config = &session.context.cookie;
+    let header = match &session.context.token_header {
+        Some(header) if session.credentials.are_in_header() => Some(header.response_header()),
+        _ => None,
+    };
+    match (state.pending_cookie, state.live()) {
+        (CookiePlan::Set, Some(live)) => {
+            let token = token_to_send(session, live)?;
             if let Some(header) = header {
-                return Some((header.in_answer().clone(), in_header(config, token)));
+                return Some((header.clone(), token_header(config, &token)));
             }
             let limits = live.record.limits();
-            let left = limits.deadline().since(handle.now());
-            Some((
-                SET_COOKIE,
-                hand_out(config, token, left, limits.is_chosen()),
-            ))
+            let left = limits.deadline().since(session.now());
+            let cookie = set_cookie(config, &token, left, limits.is_chosen());
+            Some((SET_COOKIE, cookie))
         }
-        (CookiePlan::TakeBack, _, Some(header)) => {
-            Some((header.in_answer().clone(), HeaderValue::from_static("")))
-        }
-        (CookiePlan::TakeBack, _, None) => Some((SET_COOKIE, take_back(config))),
-        (CookiePlan::Leave | CookiePlan::HandOut, ..) => None,
+        (CookiePlan::Remove, _) => match header {
+            Some(header) => Some((header.clone(), HeaderValue::from_static(""))),
+            None => Some((SET_COOKIE, remove_cookie(config))),
+        },
+        (CookiePlan::Leave | CookiePlan::Set, _) => None,
     }
 }
 
-/// In an answer's extensions: the tickets that session layers have put into it. Only where there is one
-/// further out, which may replace the answer.
+/// Returns the token that the client should use from now on: the successor of the presented one, or the
+/// presented one while it is current. One that was replaced meanwhile is not sent again.
+fn token_to_send(session: &SharedSession, live: &Live) -> Option<Token> {
+    let realm = &session.context.realm;
+    if let Some(newer) = Secrets::newer(&live.record, &live.token, realm) {
+        return Some(newer);
+    }
+    let is_current = *live.record.digest() == realm.digest(&live.token);
+    is_current.then(|| live.token.clone())
+}
+
+/// In the extensions of a response: the headers with tokens that session layers have added. It is only
+/// there if there is an outer layer, which may replace the response.
 #[derive(Clone, Default)]
-struct Handed(Vec<(HeaderName, HeaderValue)>);
+struct SentTokens(Vec<(HeaderName, HeaderValue)>);
 
-fn hand<B>(handle: &Handle, answer: &mut Response<B>, name: HeaderName, value: HeaderValue) {
-    if handle.outer.is_some() {
-        let handed = answer.extensions_mut().get_or_insert_default::<Handed>();
-        handed.0.push((name.clone(), value.clone()));
+fn append_token<B>(
+    session: &SharedSession,
+    response: &mut Response<B>,
+    name: HeaderName,
+    value: HeaderValue,
+) {
+    if session.outer.is_some() {
+        let extensions = response.extensions_mut();
+        let sent = extensions.get_or_insert_default::<SentTokens>();
+        sent.0.push((name.clone(), value.clone()));
     }
-    answer.headers_mut().append(name, value);
-    forbid_storing(answer.headers_mut());
+    response.headers_mut().append(name, value);
+    forbid_storing(response.headers_mut());
 }
 
-/// Hands on the tickets of layers further in, when another answer takes the place of theirs: what
-/// they tell of was carried out.
-pub(super) fn hand_on<B>(handle: &Handle, replaced: &mut Response<B>, answer: &mut Response<B>) {
-    let handed = replaced.extensions_mut().remove::<Handed>();
-    for (name, value) in handed.unwrap_or_default().0 {
-        hand(handle, answer, name, value);
+/// When a response is replaced by an error response, carries over the tokens of inner layers: the changes
+/// of their sessions are stored.
+pub(super) fn carry_over_tokens<B>(
+    session: &SharedSession,
+    replaced: &mut Response<B>,
+    response: &mut Response<B>,
+) {
+    let sent = replaced.extensions_mut().remove::<SentTokens>();
+    for (name, value) in sent.unwrap_or_default().0 {
+        append_token(session, response, name, value);
     }
 }
 
-/// An answer that depended on the session must not be served to others by a cache (RFC 9110,
-/// section 12.5.5; CVE-2023-30861).
+/// Adds a header to `Vary`: a cache must not serve a response that depends on the session to other clients
+/// (RFC 9110, section 12.5.5; CVE-2023-30861).
 fn vary_on(headers: &mut HeaderMap, wanted: &HeaderName) {
     let names = headers.get_all(VARY).iter();
     let mut names = names.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
@@ -110,14 +130,15 @@ fn vary_on(headers: &mut HeaderMap, wanted: &HeaderName) {
     }
 }
 
-/// An answer that sets a cookie must not be stored (RFC 9111, section 7.3; CVE-2024-26144).
+/// Sets `Cache-Control: no-store`: a response that sets a cookie must not be stored (RFC 9111, section 7.3;
+/// CVE-2024-26144).
 fn forbid_storing(headers: &mut HeaderMap) {
-    let asked_for_public = headers.get_all(CACHE_CONTROL).iter().any(|value| {
+    let is_public = headers.get_all(CACHE_CONTROL).iter().any(|value| {
         let mut directives = value.as_bytes().split(|&byte| byte == b',');
         directives.any(|directive| directive.trim_ascii().eq_ignore_ascii_case(b"public"))
     });
-    if asked_for_public {
-        log::cache_overruled();
+    if is_public {
+        log::public_cache_overridden();
     }
     let no_store = HeaderValue::from_static("no-store");
     match headers.entry(CACHE_CONTROL) {

@@ -1,4 +1,4 @@
-//! How sessions move in.
+//! The configuration of a migration.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,22 +9,22 @@ use cloakroom_core::{
     Authentication, Entries, Expiry, Realm, SessionId, StoreError, Timestamp, Token, UserId,
 };
 
-use super::legacy::{AnyPredecessor, OldEnded, OldId, OldSession, Predecessor};
+use super::legacy::{DynLegacyStore, OldEnded, OldId, OldSession, Predecessor};
 use crate::budget::Budget;
 use crate::cookie::CookieConfig;
 use crate::error::{ConfigError, ConfigErrorKind};
 
-/// Lets sessions of the system that the app used before move in, for
+/// Migrates sessions from the system that the app used before, for
 /// [`SessionLayer::with_arrivals`](crate::SessionLayer::with_arrivals). `docs/moving-in.md` in the
-/// repository leads through a move.
+/// repository is a step-by-step guide.
 ///
-/// A request with an old cookie, and none of ours that opens a session, is answered with a session
-/// that holds what the old one held. Its token follows from the old id and the [`MigrationKey`], so
-/// all requests, on all servers, arrive at the same session.
+/// A request with a legacy cookie, and without a live session of this layer, gets a new session with the
+/// data of the legacy one. The token of the new session is derived from the legacy id and the
+/// [`MigrationKey`], so all requests, on all servers, get the same session.
 #[derive(Clone)]
 #[must_use]
 pub struct Arrivals {
-    predecessor: Arc<dyn AnyPredecessor>,
+    store: Arc<dyn DynLegacyStore>,
     key: MigrationKey,
     phase: Phase,
     user: Option<Arc<FindUser>>,
@@ -35,40 +35,39 @@ type FindUser = dyn Fn(&Entries) -> Option<UserId> + Send + Sync;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Old and new versions of the app run side by side.
-    Beside,
-    /// The old one is gone.
-    After,
+    SideBySide,
+    /// No old version runs any more.
+    Cutover,
 }
 
 impl Arrivals {
-    /// The first phase: old and new versions of the app run side by side. Old session and old cookie
-    /// stay, and a moved session lives as long as its old one does: a log-out on either side ends
-    /// both. To see that costs one command on the old store for each request that uses a moved
-    /// session.
+    /// First phase: old and new versions of the app run side by side. The legacy session and its cookie
+    /// are kept, and a migrated session ends together with its legacy session: signing out on either side
+    /// ends both. Each request that uses a migrated session therefore reads its legacy session as well.
     pub fn beside(predecessor: impl Predecessor, key: MigrationKey) -> Self {
-        Self::new(predecessor, key, Phase::Beside)
+        Self::new(predecessor, key, Phase::SideBySide)
     }
 
-    /// The second phase: no old version runs any more. What is left moves when it is next used; old
-    /// session and old cookie go.
+    /// Second phase: no old version of the app runs any more. The remaining sessions are migrated when they
+    /// are next used; legacy sessions and cookies are removed.
     pub fn after(predecessor: impl Predecessor, key: MigrationKey) -> Self {
-        Self::new(predecessor, key, Phase::After)
+        Self::new(predecessor, key, Phase::Cutover)
     }
 
     fn new(predecessor: impl Predecessor, key: MigrationKey, phase: Phase) -> Self {
         Self {
-            predecessor: Arc::new(predecessor),
+            store: Arc::new(predecessor),
             key,
             phase,
             user: None,
         }
     }
 
-    /// How to find in an old session's entries who is signed in. Moved sessions are then entered for
-    /// that user: [`Session::user`](crate::Session::user) knows it, and
-    /// [`Sessions`](crate::Sessions) finds them. When the password was given is not known, so
-    /// [`require_fresh`](crate::Session::require_fresh) asks for it. If somebody else, or nobody, is
-    /// signed in to the old session later, the moved one ends.
+    /// Sets how to find the signed-in user in the entries of a legacy session. Migrated sessions are then
+    /// sessions of that user: [`Session::user`](crate::Session::user) returns it, and
+    /// [`Sessions`](crate::Sessions) lists them. The time of the sign-in is unknown, so
+    /// [`require_fresh`](crate::Session::require_fresh) requires a new one. If the user of the legacy
+    /// session changes later, or signs out, the migrated session ends.
     ///
     /// ```
     /// use cloakroom::UserId;
@@ -93,30 +92,32 @@ impl Arrivals {
         now: Timestamp,
     ) -> Result<(), ConfigError> {
         self.cookie().validate()?;
-        let refuse = |message: &str| Err(ConfigError::new(ConfigErrorKind::Arrivals, message));
         if self.cookie().name() == cookie.name() {
-            return refuse(
-                "old and new sessions cannot share one cookie: give the layer's another name, \
-                 before `with_arrivals`",
-            );
+            return Err(ConfigError::new(
+                ConfigErrorKind::Arrivals,
+                "the legacy cookie and the layer's cookie have the same name: choose another name for \
+                 the layer's, before `with_arrivals`",
+            ));
         }
         let since = self.key.0.since();
         if since.since(now) > DAY || now.since(since) >= Expiry::LONGEST {
-            return refuse(
-                "the moment when the move began must be a time in seconds since 1970, and lie \
-                 less than 400 days back",
-            );
+            return Err(ConfigError::new(
+                ConfigErrorKind::Arrivals,
+                "the start of the migration must be a time in seconds since 1970, less than 400 days \
+                 ago",
+            ));
         }
         Ok(())
     }
 
-    /// The old cookie.
+    /// The legacy cookie.
     pub(crate) fn cookie(&self) -> &CookieConfig {
-        self.predecessor.cookie()
+        self.store.cookie()
     }
 
-    pub(crate) fn open(&self, value: &[u8]) -> Option<OldId> {
-        self.predecessor.open(std::str::from_utf8(value).ok()?)
+    /// The legacy id in the value of a cookie.
+    pub(crate) fn parse(&self, value: &[u8]) -> Option<OldId> {
+        self.store.open(std::str::from_utf8(value).ok()?)
     }
 
     pub(crate) async fn read(
@@ -124,50 +125,55 @@ impl Arrivals {
         id: &OldId,
         budget: &Budget,
     ) -> Result<Option<OldSession>, StoreError> {
-        budget.read(self.predecessor.read(id)).await
+        budget.read(self.store.read(id)).await
     }
 
     pub(crate) async fn end(&self, id: &OldId, budget: &Budget) -> Result<OldEnded, StoreError> {
-        budget.write(self.predecessor.end(id)).await
+        budget.write(self.store.end(id)).await
     }
 
-    pub(crate) fn is_last_phase(&self) -> bool {
-        self.phase == Phase::After
+    /// Whether this is the second phase.
+    pub(crate) fn is_cutover(&self) -> bool {
+        self.phase == Phase::Cutover
     }
 
-    /// The token of the session that takes the place of an old one.
+    /// The token of the session to which a legacy session is migrated.
     pub(crate) fn token(&self, realm: &Realm, old: &OldId) -> Token {
         self.key.0.token(realm, old.as_bytes())
     }
 
-    /// Whether a session may yet begin under an id, or begin again, however old the id is.
+    /// Whether a session may still be created by migration under an id, however old the id is.
     pub(crate) fn may_begin(&self, id: SessionId) -> bool {
         self.key.0.may_have_made(id)
     }
 
-    /// What a session that moves in now is to remember of it. In the last phase nobody looks after the
-    /// old one.
+    /// The mark that a session migrated now keeps. In the first phase it links the legacy session.
     pub(crate) fn mark(&self, id: SessionId, old: &OldId, now: Timestamp) -> Arrival {
         let arrival = Arrival::at(now);
         match self.phase {
-            Phase::Beside => arrival.beside(self.key.0.seal(id, old.as_bytes())),
-            Phase::After => arrival,
+            Phase::SideBySide => arrival.beside(self.key.0.seal(id, old.as_bytes())),
+            Phase::Cutover => arrival,
         }
     }
 
-    /// The old session of one that has moved in, if it lives on beside.
-    pub(crate) fn origin(&self, realm: &Realm, id: SessionId, entries: &Entries) -> Option<OldId> {
+    /// The legacy session that a migrated session is linked with, if it is still linked.
+    pub(crate) fn linked_id(
+        &self,
+        realm: &Realm,
+        id: SessionId,
+        entries: &Entries,
+    ) -> Option<OldId> {
         let arrival = Arrival::of(entries)?;
         self.key.0.open(realm, id, arrival.from()?).map(OldId::new)
     }
 
-    /// Who is signed in to an old session, if that is to be known.
+    /// The user of a legacy session, if the app has said how to find it.
     pub(crate) fn user(&self, entries: &Entries) -> Option<UserId> {
         self.user.as_ref()?(entries)
     }
 
-    /// Whether the same user is signed in to both, or that is not to be known.
-    pub(crate) fn agree_on_user(&self, old: &Entries, new: &Entries) -> bool {
+    /// Whether both have the same user; `true` if the app has not said how to find it.
+    pub(crate) fn have_same_user(&self, old: &Entries, new: &Entries) -> bool {
         let Some(find) = &self.user else {
             return true;
         };
@@ -181,20 +187,20 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 impl fmt::Debug for Arrivals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Arrivals")
-            .field("predecessor", &self.predecessor)
+            .field("store", &self.store)
             .field("key", &self.key)
             .field("phase", &self.phase)
             .finish_non_exhaustive()
     }
 }
 
-/// What all servers make the tokens of moved sessions with: a secret, and the moment when the move
-/// began. Both are the same on every server, and stay the same through both phases.
+/// The key from which the tokens of migrated sessions are derived: a secret, and the time at which the
+/// migration began. Both must be the same on every server and in both phases.
 ///
 /// ```
 /// use cloakroom::MigrationKey;
 ///
-/// // From the environment: `openssl rand -base64 32`, and `date +%s` on the day of the move.
+/// // From the environment: `openssl rand -base64 32`, and `date +%s` on the day of the migration.
 /// let key = MigrationKey::new(b"at least 32 bytes, for instance from openssl", 1_795_478_400)?;
 /// # Ok::<(), cloakroom::ConfigError>(())
 /// ```
@@ -204,13 +210,13 @@ impl fmt::Debug for Arrivals {
 pub struct MigrationKey(Key);
 
 impl MigrationKey {
-    /// A key from a secret of at least 32 bytes, and the moment when the move began, in seconds since
-    /// 1970. The ids of moved sessions show that moment as theirs, and none moves in once it lies 400
-    /// days back.
+    /// Creates a key from a secret of at least 32 bytes, and the start of the migration in seconds since
+    /// 1970. The ids of migrated sessions contain that time as their own, and no session is migrated 400
+    /// days after it.
     ///
     /// # Errors
     ///
-    /// When the secret is shorter.
+    /// Fails if the secret is shorter than 32 bytes.
     pub fn new(secret: impl AsRef<[u8]>, began: u64) -> Result<Self, ConfigError> {
         let since = Timestamp::from_millis(began.saturating_mul(1000));
         let key = Key::new(secret, since).ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! What must be known of the system that the app used before.
+//! The contract of a legacy store: what a migration needs of the system that the app used before.
 
 use std::fmt;
 use std::future::Future;
@@ -9,9 +9,10 @@ use cloakroom_core::{Entries, StoreError};
 
 use crate::cookie::CookieConfig;
 
-/// The sessions of another system, which the app used before: for [`Arrivals`](super::Arrivals).
+/// The sessions of the system that the app used before, for [`Arrivals`](super::Arrivals).
 ///
-/// `cloakroom-tower-sessions` has one for tower-sessions with its Redis store (feature `moving-in`).
+/// `cloakroom-tower-sessions` implements it for tower-sessions with its Redis store (feature
+/// `moving-in`).
 ///
 /// ```
 /// use cloakroom::core::{Entries, StoreError};
@@ -32,7 +33,7 @@ use crate::cookie::CookieConfig;
 ///     }
 ///
 ///     async fn read(&self, id: &OldId) -> Result<Option<OldSession>, StoreError> {
-///         // … from where it is kept:
+///         // … read it from its store:
 ///         Ok(Some(OldSession::new(Entries::new())))
 ///     }
 ///
@@ -42,37 +43,39 @@ use crate::cookie::CookieConfig;
 /// }
 /// ```
 pub trait Predecessor: Send + Sync + fmt::Debug + 'static {
-    /// The cookie that carries the old id: its name, and the path and domain that a removal must
-    /// repeat.
+    /// Returns the cookie that carries the legacy id: its name, and the path and domain that a removal
+    /// has to repeat.
     fn cookie(&self) -> &CookieConfig;
 
-    /// The id in a cookie's value; `None` for what is none, or is not signed as it should be. Costs no
-    /// command. One session has one id, however it is written.
+    /// Returns the id in a cookie's value, or `None` if the value is malformed or its signature invalid.
+    /// It does no I/O. If several values stand for one session, they must give the same id.
     fn open(&self, value: &str) -> Option<OldId>;
 
-    /// Finds an old session that is alive. If use keeps it alive, this is a use. What is there and
-    /// makes no sense is [`Unreadable`](cloakroom_core::StoreErrorKind::Unreadable).
+    /// Reads a live legacy session. If the legacy system extends sessions on use, this counts as use.
+    ///
+    /// A record that exists and cannot be decoded is an error of kind
+    /// [`Unreadable`](cloakroom_core::StoreErrorKind::Unreadable).
     fn read(
         &self,
         id: &OldId,
     ) -> impl Future<Output = Result<Option<OldSession>, StoreError>> + Send;
 
-    /// Ends an old session.
+    /// Ends a legacy session.
     fn end(&self, id: &OldId) -> impl Future<Output = Result<OldEnded, StoreError>> + Send;
 }
 
-/// The id of a session in another system. There, whoever holds it holds the session: `Debug` does not
-/// show it.
+/// The id of a session in the legacy system, where it grants access to the session. `Debug` does not show
+/// it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OldId(Box<[u8]>);
 
 impl OldId {
-    /// The id of these bytes.
+    /// Creates an id from its bytes.
     pub fn new(bytes: impl AsRef<[u8]>) -> Self {
         Self(bytes.as_ref().into())
     }
 
-    /// The bytes.
+    /// Returns the bytes of the id.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -85,7 +88,7 @@ impl fmt::Debug for OldId {
     }
 }
 
-/// What another system keeps of a session.
+/// A session as the legacy store keeps it.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct OldSession {
@@ -94,7 +97,7 @@ pub struct OldSession {
 }
 
 impl OldSession {
-    /// A session with these entries, which lives on here by the layer's rule.
+    /// Creates a session with these entries. After its migration, the expiry of the layer applies.
     pub const fn new(entries: Entries) -> Self {
         Self {
             entries,
@@ -102,33 +105,33 @@ impl OldSession {
         }
     }
 
-    /// The session ends at this moment, used or not, and no later after it has moved.
+    /// Sets the absolute deadline of the session, which also holds after its migration.
     pub const fn until(mut self, deadline: SystemTime) -> Self {
         self.deadline = Some(deadline);
         self
     }
 }
 
-/// What came of [`Predecessor::end`].
+/// The result of [`Predecessor::end`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OldEnded {
-    /// It was there, and is gone.
+    /// The session existed, and has been removed.
     Ended,
-    /// Nothing was there.
+    /// There was no such session.
     Missing,
 }
 
-type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
 /// [`Predecessor`], with its futures boxed.
-pub(super) trait AnyPredecessor: Send + Sync + fmt::Debug {
+pub(super) trait DynLegacyStore: Send + Sync + fmt::Debug {
     fn cookie(&self) -> &CookieConfig;
     fn open(&self, value: &str) -> Option<OldId>;
-    fn read<'a>(&'a self, id: &'a OldId) -> Answer<'a, Option<OldSession>>;
-    fn end<'a>(&'a self, id: &'a OldId) -> Answer<'a, OldEnded>;
+    fn read<'a>(&'a self, id: &'a OldId) -> BoxFuture<'a, Option<OldSession>>;
+    fn end<'a>(&'a self, id: &'a OldId) -> BoxFuture<'a, OldEnded>;
 }
 
-impl<P: Predecessor> AnyPredecessor for P {
+impl<P: Predecessor> DynLegacyStore for P {
     fn cookie(&self) -> &CookieConfig {
         Predecessor::cookie(self)
     }
@@ -137,11 +140,11 @@ impl<P: Predecessor> AnyPredecessor for P {
         Predecessor::open(self, value)
     }
 
-    fn read<'a>(&'a self, id: &'a OldId) -> Answer<'a, Option<OldSession>> {
+    fn read<'a>(&'a self, id: &'a OldId) -> BoxFuture<'a, Option<OldSession>> {
         Box::pin(Predecessor::read(self, id))
     }
 
-    fn end<'a>(&'a self, id: &'a OldId) -> Answer<'a, OldEnded> {
+    fn end<'a>(&'a self, id: &'a OldId) -> BoxFuture<'a, OldEnded> {
         Box::pin(Predecessor::end(self, id))
     }
 }

@@ -1,66 +1,52 @@
-//! What a request carries of the other system.
+//! The legacy cookies of a request.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::config::Arrivals;
 use super::legacy::OldId;
-use crate::context::Context;
-use crate::cookie::headers::{CANDIDATES, Tickets};
+use crate::cookie::headers::{Credentials, MAX_TOKENS};
 
-/// What a request presents of the other system, and what becomes of its cookie.
-#[derive(Debug, Default)]
-pub(crate) struct Former {
-    ids: OnceLock<Vec<OldId>>,
-    cookie_goes: AtomicBool,
+/// The legacy cookies of a request, and whether the response removes them.
+#[derive(Debug)]
+pub(crate) struct LegacyCookies {
+    ids: Vec<OldId>,
+    is_removed: AtomicBool,
 }
 
-/// The same, to be worked with.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Presented<'a> {
-    pub(crate) ids: &'a [OldId],
-    cookie_goes: &'a AtomicBool,
-}
-
-impl Former {
-    pub(crate) fn of<'a>(&'a self, context: &Context, tickets: &Tickets) -> Presented<'a> {
-        Presented {
-            ids: self.ids.get_or_init(|| ids(context, tickets)),
-            cookie_goes: &self.cookie_goes,
+impl LegacyCookies {
+    /// Parses the cookies of the legacy name: [`MAX_TOKENS`] different ids at most.
+    pub(crate) fn parse(arrivals: &Arrivals, credentials: &Credentials) -> Self {
+        let mut ids = Vec::new();
+        for value in credentials.values_of(arrivals.cookie().name()) {
+            if ids.len() == MAX_TOKENS {
+                break;
+            }
+            if let Some(id) = arrivals.parse(value)
+                && !ids.contains(&id)
+            {
+                ids.push(id);
+            }
+        }
+        Self {
+            ids,
+            is_removed: AtomicBool::new(false),
         }
     }
 
-    /// Whether the answer takes the old cookie away.
-    pub(crate) fn cookie_goes(&self) -> bool {
-        self.cookie_goes.load(Ordering::Relaxed)
+    /// The legacy ids, in the order of the request.
+    pub(crate) fn ids(&self) -> &[OldId] {
+        &self.ids
     }
-}
 
-impl Presented<'_> {
-    /// The old session is gone: so the old cookie goes with the answer, if there was one.
-    pub(crate) fn let_cookie_go(&self) {
+    /// Lets the response remove the legacy cookie, if the request has one: its session has ended.
+    pub(crate) fn remove(&self) {
         if !self.ids.is_empty() {
-            self.cookie_goes.store(true, Ordering::Relaxed);
+            self.is_removed.store(true, Ordering::Relaxed);
         }
     }
-}
 
-/// The ids in the cookies of the old name, without repetitions, two at most.
-fn ids(context: &Context, tickets: &Tickets) -> Vec<OldId> {
-    let mut ids = Vec::new();
-    let Some(arrivals) = &context.arrivals else {
-        return ids;
-    };
-    let name = arrivals.cookie().name();
-    for id in tickets
-        .values_of(name)
-        .filter_map(|value| arrivals.open(value))
-    {
-        if !ids.contains(&id) {
-            ids.push(id);
-        }
-        if ids.len() == CANDIDATES {
-            break;
-        }
+    /// Whether the response removes the legacy cookie.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.is_removed.load(Ordering::Relaxed)
     }
-    ids
 }

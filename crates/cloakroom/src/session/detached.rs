@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Session;
 use super::outcome::{Reloaded, Saved};
-use super::shared::Handle;
+use super::shared::SharedSession;
 use crate::error::{Cause, SessionError};
 
 /// A session that outlives its request, from [`Session::detach`].
@@ -46,7 +46,7 @@ impl Session {
         let live = live.ok_or(Cause::NotStored)?;
         let context = Arc::clone(&self.handle.context);
         Ok(DetachedSession(Self {
-            handle: Arc::new(Handle::detached(context, live)),
+            handle: Arc::new(SharedSession::detached(context, live)),
         }))
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use cloakroom_core::SessionId;
 
 use super::Session;
-use super::shared::Handle;
-use crate::cookie::headers::presented;
+use super::shared::SharedSession;
+use crate::cookie::headers::tokens_in;
 use crate::error::SessionError;
 
 /// The session of a request, not loaded yet: what [`SessionLayer`](crate::SessionLayer) puts into
@@ -30,7 +30,7 @@ use crate::error::SessionError;
 /// [`named`](Self::named) finds either by the name of its cookie.
 #[derive(Clone, Debug)]
 pub struct LazySession {
-    pub(crate) handle: Arc<Handle>,
+    pub(crate) handle: Arc<SharedSession>,
 }
 
 impl LazySession {
@@ -60,12 +60,12 @@ impl LazySession {
     #[must_use]
     pub fn presented_id(&self) -> Option<SessionId> {
         let context = &self.handle.context;
-        if let [Some(token), ..] = presented(&self.handle.tickets, &context.cookie) {
+        if let [Some(token), ..] = tokens_in(&self.handle.credentials, &context.cookie) {
             return Some(token.id());
         }
         let arrivals = context.arrivals.as_ref()?;
-        let old = self.handle.former.of(context, &self.handle.tickets);
-        let token = arrivals.token(&context.realm, old.ids.first()?);
+        let legacy_id = self.handle.legacy_cookies()?.ids().first()?;
+        let token = arrivals.token(&context.realm, legacy_id);
         Some(token.id())
     }
 
@@ -78,12 +78,13 @@ impl LazySession {
     /// The session whose cookie has this name: this one, or that of a layer further out.
     #[must_use]
     pub fn named(&self, cookie_name: &str) -> Option<Self> {
-        let mut lazy = Some(self);
-        while let Some(one) = lazy {
-            if one.cookie_name() == cookie_name {
-                return Some(one.clone());
+        let mut next = Some(&self.handle);
+        while let Some(handle) = next {
+            if handle.context.cookie.name() == cookie_name {
+                let handle = Arc::clone(handle);
+                return Some(Self { handle });
             }
-            lazy = one.handle.outer.as_ref();
+            next = handle.outer.as_ref();
         }
         None
     }

@@ -1,33 +1,33 @@
 //! What saving, ending and reloading a session return.
 
-/// What came of [`Session::save`](super::Session::save).
+/// The result of [`Session::save`](super::Session::save).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Saved {
-    /// The edits are stored.
+    /// The edits were stored.
     Stored,
     /// There was nothing to store.
     Unchanged,
-    /// The session ended elsewhere in the meantime; nothing is stored.
+    /// The session was ended by someone else; nothing was stored.
     Ended,
 }
 
-/// What came of [`Session::destroy`](super::Session::destroy).
+/// The result of [`Session::destroy`](super::Session::destroy).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Destroyed {
-    /// The session is ended, on every server.
+    /// The session has ended, on every server.
     Ended,
-    /// It had ended before.
+    /// The session had ended before.
     AlreadyOver,
-    /// There was none.
+    /// There was no session.
     NoSession,
 }
 
-/// What came of [`Session::fresh`](super::Session::fresh) and
+/// The result of [`Session::fresh`](super::Session::fresh) and
 /// [`DetachedSession::reload`](super::DetachedSession::reload).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reloaded {
-    /// The session is alive; this is how it is now, with the edits not saved yet on top.
+    /// The session is live. It is now as it is stored, with the edits replayed that are not saved yet.
     Live,
-    /// The session is over, or there was none.
+    /// The session has ended, or there was none.
     Ended,
 }

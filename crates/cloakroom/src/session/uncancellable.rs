@@ -1,4 +1,4 @@
-//! Work that, once begun, runs to its end: also when nobody waits for it any more.
+//! A future that, once polled, runs to its end even if it is dropped.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,33 +6,33 @@ use std::task::{Context, Poll};
 
 use tokio::runtime::Handle as Runtime;
 
-/// Runs where it is awaited, and needs no task of its own unless it is dropped on the way.
+/// Runs where it is awaited. Only if it is dropped before its end, a task runs the rest.
 #[must_use = "nothing is done until this is awaited"]
-pub(super) struct Whole<T: Send + 'static> {
-    /// `None` once it is done, or has panicked.
+pub(super) struct Uncancellable<T: Send + 'static> {
+    /// `None` once the work has finished or panicked.
     work: Option<Work<T>>,
-    is_begun: bool,
+    is_started: bool,
     runtime: Runtime,
 }
 
 type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-impl<T: Send + 'static> Whole<T> {
+impl<T: Send + 'static> Uncancellable<T> {
     pub(super) fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
         Self {
             work: Some(Box::pin(work)),
-            is_begun: false,
+            is_started: false,
             runtime: Runtime::current(),
         }
     }
 }
 
-impl<T: Send + 'static> Future for Whole<T> {
+impl<T: Send + 'static> Future for Uncancellable<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let mut work = self.work.take().expect("it is not polled after its end");
-        self.is_begun = true;
+        self.is_started = true;
         let polled = work.as_mut().poll(cx);
         if polled.is_pending() {
             self.work = Some(work);
@@ -41,9 +41,9 @@ impl<T: Send + 'static> Future for Whole<T> {
     }
 }
 
-impl<T: Send + 'static> Drop for Whole<T> {
+impl<T: Send + 'static> Drop for Uncancellable<T> {
     fn drop(&mut self) {
-        if let (Some(work), true) = (self.work.take(), self.is_begun) {
+        if let (Some(work), true) = (self.work.take(), self.is_started) {
             // Where the runtime is shutting down, the work is dropped with the new task.
             drop(self.runtime.spawn(work));
         }
@@ -64,9 +64,9 @@ mod tests {
     use super::*;
 
     /// Counts its beginning and its end; in between it waits to be let go on.
-    fn work(steps: &Arc<AtomicU32>, go_on: &Arc<Notify>) -> Whole<u32> {
+    fn work(steps: &Arc<AtomicU32>, go_on: &Arc<Notify>) -> Uncancellable<u32> {
         let (steps, go_on) = (Arc::clone(steps), Arc::clone(go_on));
-        Whole::new(async move {
+        Uncancellable::new(async move {
             steps.fetch_add(1, Ordering::Relaxed);
             go_on.notified().await;
             steps.fetch_add(1, Ordering::Relaxed) + 1

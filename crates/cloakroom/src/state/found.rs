@@ -1,22 +1,11 @@
-//! What a request's cookies led to.
+//! A live session, and how a request has found it.
 
 use cloakroom_core::arrival::Arrival;
-use cloakroom_core::{Expiry, Limits, Record, Timestamp, Token};
+use cloakroom_core::{Expiry, Limits, Record, SessionId, Timestamp, Token};
 
-/// What the request's cookie led to.
-#[derive(Clone, Debug, Default)]
-pub(crate) enum Standing {
-    /// No session: no cookie, or one that opens nothing.
-    #[default]
-    Nothing,
-    /// A session that ended a short while ago. Edits stay in memory, so that a stale request
-    /// neither revives it nor replaces the cookie of its successor.
-    Tombstoned,
-    /// A live session.
-    Live(Live),
-}
+use crate::plan::Lookup;
 
-/// A session as it is stored, and the token that opens it.
+/// A live session: its stored record, and the token that authenticates the request.
 #[derive(Clone, Debug)]
 pub(crate) struct Live {
     pub(crate) token: Token,
@@ -24,37 +13,48 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// The session's limits by the rule of now, which may be stricter than when it was stored.
-    pub(crate) fn limits(&self, rule: Expiry) -> Limits {
-        self.record.limits().under(rule, self.began())
+    pub(crate) fn id(&self) -> SessionId {
+        self.token.id()
     }
 
-    /// When the session began here.
+    /// The limits of the session by the current rule, which may be stricter than the one by which it was
+    /// stored.
+    pub(crate) fn limits(&self, rule: Expiry) -> Limits {
+        limits_of(self.id(), &self.record, rule)
+    }
+
+    /// When the session was created or migrated.
     pub(crate) fn began(&self) -> Timestamp {
-        Arrival::began(self.token.id(), self.record.entries())
+        Arrival::began(self.id(), self.record.entries())
     }
 }
 
-/// What a request's cookies led to.
+/// The limits of a stored session by a rule.
+pub(crate) fn limits_of(id: SessionId, record: &Record, rule: Expiry) -> Limits {
+    let began = Arrival::began(id, record.entries());
+    record.limits().under(rule, began)
+}
+
+/// What the credentials of a request have led to.
 #[derive(Debug)]
 pub(crate) struct Found {
-    pub(crate) standing: Standing,
-    /// It was the cookie of another system, from which the session has come.
-    pub(crate) by_old_cookie: bool,
+    pub(crate) lookup: Lookup<Live>,
+    /// The session was found by its legacy cookie, so its own cookie is not set yet.
+    pub(crate) via_legacy_cookie: bool,
 }
 
 impl Found {
-    pub(crate) const fn by_ticket(standing: Standing) -> Self {
+    pub(crate) const fn by_token(lookup: Lookup<Live>) -> Self {
         Self {
-            standing,
-            by_old_cookie: false,
+            lookup,
+            via_legacy_cookie: false,
         }
     }
 
-    pub(crate) const fn by_old_cookie(live: Live) -> Self {
+    pub(crate) const fn by_legacy_cookie(live: Live) -> Self {
         Self {
-            standing: Standing::Live(live),
-            by_old_cookie: true,
+            lookup: Lookup::Live(live),
+            via_legacy_cookie: true,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The store's index of users, and its bus, behind the same pointer.
+//! The store's index of users and its event bus, behind the same pointer.
 
 use std::time::Duration;
 
@@ -7,12 +7,11 @@ use cloakroom_core::index::{Admission, Applicant, UserIndex};
 use cloakroom_core::store::Entered;
 use cloakroom_core::{Record, SessionId, Store, StoreError, StoreErrorKind, Timestamp, UserKey};
 
-use super::instrumented::Told;
-use super::{Answer, Outcome};
+use super::instrumented::{BoxFuture, Instrumented};
 
-/// [`UserIndex`] and [`EventBus`] of a store, with their futures boxed. What the store does not have
-/// is refused as unsupported.
-pub(crate) trait AnyUsers {
+/// [`UserIndex`] and [`EventBus`] of a store, with their futures boxed. If the store has none, the
+/// methods return [`Unsupported`](StoreErrorKind::Unsupported).
+pub(crate) trait DynUserIndex {
     fn has_index(&self) -> bool;
 
     fn has_bus(&self) -> bool;
@@ -24,26 +23,26 @@ pub(crate) trait AnyUsers {
         record: &'a Record,
         ttl: Duration,
         event: Option<&'a SessionEvent>,
-    ) -> Answer<'a, Entered>;
+    ) -> BoxFuture<'a, Entered>;
 
-    fn admit<'a>(&'a self, user: UserKey, applicant: &'a Applicant) -> Answer<'a, Admission>;
+    fn admit<'a>(&'a self, user: UserKey, applicant: &'a Applicant) -> BoxFuture<'a, Admission>;
 
-    fn entered(&self, user: UserKey) -> Answer<'_, Vec<SessionId>>;
+    fn entered(&self, user: UserKey) -> BoxFuture<'_, Vec<SessionId>>;
 
-    fn forget<'a>(&'a self, user: UserKey, ids: &'a [SessionId]) -> Answer<'a, ()>;
+    fn forget<'a>(&'a self, user: UserKey, ids: &'a [SessionId]) -> BoxFuture<'a, ()>;
 
-    fn everything(&self) -> Answer<'_, Vec<SessionId>>;
+    fn everything(&self) -> BoxFuture<'_, Vec<SessionId>>;
 
-    fn epoch(&self) -> Answer<'_, Timestamp>;
+    fn epoch(&self) -> BoxFuture<'_, Timestamp>;
 
-    fn begin_epoch(&self, at: Timestamp, keep: Duration) -> Answer<'_, ()>;
+    fn begin_epoch(&self, at: Timestamp, keep: Duration) -> BoxFuture<'_, ()>;
 
-    fn publish<'a>(&'a self, event: &'a SessionEvent) -> Answer<'a, ()>;
+    fn publish<'a>(&'a self, event: &'a SessionEvent) -> BoxFuture<'a, ()>;
 
     fn subscribe(&self) -> Option<Subscription>;
 }
 
-impl<S: Store> AnyUsers for S {
+impl<S: Store> DynUserIndex for S {
     fn has_index(&self) -> bool {
         self.index().is_some()
     }
@@ -59,37 +58,37 @@ impl<S: Store> AnyUsers for S {
         record: &'a Record,
         ttl: Duration,
         event: Option<&'a SessionEvent>,
-    ) -> Answer<'a, Entered> {
+    ) -> BoxFuture<'a, Entered> {
         let enter = async move { Store::enter(self, &user, applicant, record, ttl, event).await };
-        Box::pin(Told::new("enter", applicant.id, enter))
+        Box::pin(Instrumented::new("create_for_user", applicant.id, enter))
     }
 
-    fn admit<'a>(&'a self, user: UserKey, applicant: &'a Applicant) -> Answer<'a, Admission> {
+    fn admit<'a>(&'a self, user: UserKey, applicant: &'a Applicant) -> BoxFuture<'a, Admission> {
         let admit = async move { index(self)?.admit(&user, applicant).await };
-        Box::pin(Told::new("admit", applicant.id, admit))
+        Box::pin(Instrumented::new("index_add", applicant.id, admit))
     }
 
-    fn entered(&self, user: UserKey) -> Answer<'_, Vec<SessionId>> {
+    fn entered(&self, user: UserKey) -> BoxFuture<'_, Vec<SessionId>> {
         Box::pin(async move { index(self)?.entered(&user).await })
     }
 
-    fn forget<'a>(&'a self, user: UserKey, ids: &'a [SessionId]) -> Answer<'a, ()> {
+    fn forget<'a>(&'a self, user: UserKey, ids: &'a [SessionId]) -> BoxFuture<'a, ()> {
         Box::pin(async move { index(self)?.forget(&user, ids).await })
     }
 
-    fn everything(&self) -> Answer<'_, Vec<SessionId>> {
+    fn everything(&self) -> BoxFuture<'_, Vec<SessionId>> {
         Box::pin(async move { index(self)?.everything().await })
     }
 
-    fn epoch(&self) -> Answer<'_, Timestamp> {
+    fn epoch(&self) -> BoxFuture<'_, Timestamp> {
         Box::pin(async move { index(self)?.epoch().await })
     }
 
-    fn begin_epoch(&self, at: Timestamp, keep: Duration) -> Answer<'_, ()> {
+    fn begin_epoch(&self, at: Timestamp, keep: Duration) -> BoxFuture<'_, ()> {
         Box::pin(async move { index(self)?.begin_epoch(at, keep).await })
     }
 
-    fn publish<'a>(&'a self, event: &'a SessionEvent) -> Answer<'a, ()> {
+    fn publish<'a>(&'a self, event: &'a SessionEvent) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             let bus = self.bus().ok_or(UNSUPPORTED)?;
             bus.publish(event).await
@@ -105,24 +104,4 @@ const UNSUPPORTED: StoreError = StoreError::new(StoreErrorKind::Unsupported);
 
 fn index(store: &impl Store) -> Result<impl UserIndex, StoreError> {
     store.index().ok_or(UNSUPPORTED)
-}
-
-impl Outcome for Entered {
-    fn word(&self) -> &'static str {
-        match self {
-            Self::Created { .. } => "created",
-            Self::Collision => "collision",
-            Self::Over { .. } => "over",
-            Self::Full(_) => "full",
-        }
-    }
-}
-
-impl Outcome for Admission {
-    fn word(&self) -> &'static str {
-        match self {
-            Self::Admitted { .. } => "admitted",
-            Self::Full(_) => "full",
-        }
-    }
 }

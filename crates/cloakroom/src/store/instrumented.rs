@@ -1,4 +1,4 @@
-//! A command to the store, and what is told of it.
+//! A command to the store with its log event, span and metrics.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,35 +7,38 @@ use std::task::{Context, Poll, ready};
 use cloakroom_core::{SessionId, StoreError};
 use pin_project_lite::pin_project;
 
-use super::{Outcome, failure};
+use super::outcome::{Outcome, failure};
 use crate::telemetry::log::Command;
 
+/// The future of a store command, boxed.
+pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
 pin_project! {
-    /// Carries a command out, and tells what came of it: also when nobody waits for it any more. One that
-    /// is never polled is never sent, and nothing is told.
+    /// Runs a command and records its outcome: `cancelled` if it is dropped before it has one. A command
+    /// that is never polled is never sent, and nothing is recorded.
     ///
-    /// By hand: an `async fn` would hold the command twice, as what it was given and as what it awaits.
-    pub(super) struct Told<F> {
+    /// Written by hand: an `async fn` would hold the command twice, as its argument and as what it awaits.
+    pub(super) struct Instrumented<F> {
         #[pin]
         command: F,
         verb: &'static str,
         id: SessionId,
-        telling: Option<Command>,
+        record: Option<Command>,
     }
 }
 
-impl<F> Told<F> {
+impl<F> Instrumented<F> {
     pub(super) const fn new(verb: &'static str, id: SessionId, command: F) -> Self {
         Self {
             command,
             verb,
             id,
-            telling: None,
+            record: None,
         }
     }
 }
 
-impl<F, T> Future for Told<F>
+impl<F, T> Future for Instrumented<F>
 where
     F: Future<Output = Result<T, StoreError>>,
     T: Outcome,
@@ -44,16 +47,16 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let telling = this
-            .telling
+        let record = this
+            .record
             .get_or_insert_with(|| Command::begin(this.verb, *this.id));
-        let answer = ready!(telling.in_span(|| this.command.poll(cx)));
-        if let Some(telling) = this.telling.take() {
-            telling.answered(match &answer {
-                Ok(outcome) => outcome.word(),
+        let result = ready!(record.in_span(|| this.command.poll(cx)));
+        if let Some(record) = this.record.take() {
+            record.finish(match &result {
+                Ok(outcome) => outcome.label(),
                 Err(error) => failure(error.kind()),
             });
         }
-        Poll::Ready(answer)
+        Poll::Ready(result)
     }
 }

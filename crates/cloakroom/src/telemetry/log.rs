@@ -1,8 +1,8 @@
-//! What is told: every event and span of the crate, in one place, with target `cloakroom`. What is
-//! told to the log is counted in the same call, so that the two never disagree.
+//! Every log event and span of the crate, with target `cloakroom`. The metric that belongs to an event
+//! is counted in the same function, so that log and metrics always agree.
 //!
-//! None holds a token, a secret, a cookie's value or an entry's value. Ids are public. What there is
-//! stands in `docs/observability.md`, and a test compares.
+//! No event contains a token, a secret, or the value of a cookie or an entry. Session ids are public. A
+//! test compares this file with `docs/observability.md`.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,21 +21,21 @@ pub(crate) fn created(id: SessionId) {
     info!(target: TARGET, session = %id, "session created");
 }
 
-pub(crate) fn moved_in(id: SessionId) {
-    metrics::moved_in();
-    info!(target: TARGET, session = %id, "session moved in from another system");
+pub(crate) fn migrated(id: SessionId) {
+    metrics::migrated();
+    info!(target: TARGET, session = %id, "session migrated from the legacy store");
 }
 
-pub(crate) fn old_entry_left(id: SessionId, key: &str) {
+pub(crate) fn legacy_entry_skipped(id: SessionId, key: &str) {
     warn!(
         target: TARGET, session = %id, key,
-        "an entry of a session that moves in is left behind: its key is reserved"
+        "entry of a legacy session not migrated; its key is reserved"
     );
 }
 
-pub(crate) fn old_not_ended(error: &StoreError) {
-    metrics::failed("end_old", label(&error.clone().into()));
-    error!(target: TARGET, error = display_chain(error), "the old session of one that has moved in could not be ended for sure");
+pub(crate) fn legacy_not_ended(error: &StoreError) {
+    metrics::failed("end_legacy", label(&error.clone().into()));
+    error!(target: TARGET, error = display_chain(error), "failed to end a legacy session; it may still be alive");
 }
 
 pub(crate) fn renewed(old: SessionId, new: SessionId) {
@@ -54,40 +54,40 @@ pub(crate) fn signed_in(id: SessionId) {
 
 pub(crate) fn too_many_sessions(count: usize) {
     metrics::failed("sign_in", "too_many_sessions");
-    info!(target: TARGET, count, "sign-in refused: the user has as many sessions as allowed");
+    info!(target: TARGET, count, "sign-in refused; the user has reached the session limit");
 }
 
-pub(crate) fn sign_in_undone(id: SessionId) {
+pub(crate) fn revoked_during_sign_in(id: SessionId) {
     metrics::failed("sign_in", "ended");
-    info!(target: TARGET, session = %id, "sign-in refused: its session was ended before it was stored");
+    info!(target: TARGET, session = %id, "sign-in refused; the session was revoked during sign-in");
 }
 
-pub(crate) fn stolen_token(id: SessionId) {
-    metrics::load("stolen");
+pub(crate) fn token_reused(id: SessionId) {
+    metrics::load("token_reused");
     warn!(
         target: TARGET, session = %id,
-        "a retired secret was presented: two parties hold the cookie, and the session is ended"
+        "replaced token used again; two clients hold the cookie, so the session is ended"
     );
 }
 
-pub(crate) fn before_epoch(id: SessionId) {
-    metrics::load("before_epoch");
-    info!(target: TARGET, session = %id, "token from before everything was ended presented");
+pub(crate) fn revoked(id: SessionId) {
+    metrics::load("revoked");
+    info!(target: TARGET, session = %id, "token presented that was issued before all sessions were revoked");
 }
 
-pub(crate) fn index_not_tidied(id: SessionId, error: &StoreError) {
-    metrics::failed("forget", label(&error.clone().into()));
+pub(crate) fn not_removed_from_index(id: SessionId, error: &StoreError) {
+    metrics::failed("index_remove", label(&error.clone().into()));
     debug!(
         target: TARGET, session = %id, error = display_chain(error),
-        "the entry of an ended session could not be removed from its user's index"
+        "failed to remove an ended session from its user's index"
     );
 }
 
-pub(crate) fn upkeep_failed(id: SessionId, error: &SessionError) {
-    metrics::failed("upkeep", label(error));
+pub(crate) fn maintenance_failed(id: SessionId, error: &SessionError) {
+    metrics::failed("maintain", label(error));
     warn!(
         target: TARGET, session = %id, error = display_chain(error),
-        "a session's secret could not be rotated, or its use not be written down"
+        "failed to rotate the token, or to update device or last-seen"
     );
 }
 
@@ -109,26 +109,26 @@ pub(crate) fn ended_token(id: SessionId, reason: EndReason) {
 pub(crate) fn two_live_cookies(first: SessionId, second: SessionId) {
     warn!(
         target: TARGET, session = %first, other = %second,
-        "two cookies of the same name open two live sessions: neither is trusted"
+        "two cookies of the same name belong to two live sessions; both are ignored"
     );
 }
 
-pub(crate) fn ended_meanwhile(id: SessionId) {
+pub(crate) fn ended_concurrently(id: SessionId) {
     metrics::edits_dropped("session_ended");
-    info!(target: TARGET, session = %id, "session ended elsewhere: the edits of a request are dropped");
+    info!(target: TARGET, session = %id, "session ended concurrently; the changes of a request are discarded");
 }
 
 pub(crate) fn overwritten(id: SessionId, key: &str) {
     metrics::overwritten();
     warn!(
         target: TARGET, session = %id, key,
-        "an entry that another request changed was replaced unseen"
+        "overwrote a concurrent change"
     );
 }
 
 pub(crate) fn replayed(id: SessionId) {
     metrics::replayed();
-    debug!(target: TARGET, session = %id, "edits replayed on what another request has saved");
+    debug!(target: TARGET, session = %id, "merged concurrent changes");
 }
 
 pub(crate) fn commit_failed(error: &SessionError) {
@@ -136,51 +136,51 @@ pub(crate) fn commit_failed(error: &SessionError) {
         return;
     }
     metrics::failed("save", label(error));
-    error!(target: TARGET, error = display_chain(error), "session could not be saved");
+    error!(target: TARGET, error = display_chain(error), "failed to save the session");
 }
 
 pub(crate) fn touch_failed(id: SessionId, error: &StoreError) {
     metrics::failed("touch", label(&error.clone().into()));
-    warn!(target: TARGET, session = %id, error = display_chain(error), "use of a session could not be written down");
+    warn!(target: TARGET, session = %id, error = display_chain(error), "failed to update last-seen");
 }
 
 pub(crate) fn load_failed(error: &SessionError) {
     metrics::failed("load", label(error));
-    error!(target: TARGET, error = display_chain(error), "session could not be loaded");
+    error!(target: TARGET, error = display_chain(error), "failed to load the session");
 }
 
 pub(crate) fn end_failed(id: SessionId, error: &StoreError) {
     metrics::failed("end", label(&error.clone().into()));
-    error!(target: TARGET, session = %id, error = display_chain(error), "session could not be ended for sure");
+    error!(target: TARGET, session = %id, error = display_chain(error), "failed to end the session; it may still be alive");
 }
 
-pub(crate) fn abandoned(id: SessionId, error: &StoreError) {
-    metrics::failed("abandon", label(&error.clone().into()));
+pub(crate) fn rollback_failed(id: SessionId, error: &StoreError) {
+    metrics::failed("rollback", label(&error.clone().into()));
     warn!(
         target: TARGET, session = %id, error = display_chain(error),
-        "a renewal failed, and its new session could not be ended: nobody holds its token"
+        "failed to roll back a new session; no client holds its token"
     );
 }
 
 pub(crate) fn edits_dropped(status: http::StatusCode) {
-    metrics::edits_dropped("error_answer");
-    debug!(target: TARGET, %status, "the answer is an error: the session's edits are dropped");
+    metrics::edits_dropped("error_response");
+    debug!(target: TARGET, %status, "error response; the session's changes are discarded");
 }
 
-pub(crate) fn cache_overruled() {
+pub(crate) fn public_cache_overridden() {
     warn!(
         target: TARGET,
-        "an answer that sets the session's cookie asked to be cached in public: overruled with no-store"
+        "response that sets the session cookie was marked public; Cache-Control replaced by no-store"
     );
 }
 
-/// One command to the store, from when it is first polled until it is answered or dropped.
+/// One command to the store, from its first poll until it has finished or is dropped.
 #[derive(Debug)]
 pub(crate) struct Command {
     verb: &'static str,
     id: SessionId,
     span: Span,
-    time: Stopwatch,
+    stopwatch: Stopwatch,
     outcome: &'static str,
 }
 
@@ -191,18 +191,19 @@ impl Command {
             verb,
             id,
             span: debug_span!(target: TARGET, "store", verb, session = %id, outcome),
-            time: Stopwatch::start(),
-            // Until it is answered. If it never is, this is what is told.
+            stopwatch: Stopwatch::start(),
+            // What is recorded if the command is dropped before it has finished.
             outcome: "cancelled",
         }
     }
 
-    /// Runs a part of the command.
+    /// Runs a part of the command in its span.
     pub(crate) fn in_span<T>(&self, part: impl FnOnce() -> T) -> T {
         self.span.in_scope(part)
     }
 
-    pub(crate) fn answered(mut self, outcome: &'static str) {
+    /// Records the outcome.
+    pub(crate) fn finish(mut self, outcome: &'static str) {
         self.outcome = outcome;
     }
 }
@@ -210,31 +211,32 @@ impl Command {
 impl Drop for Command {
     fn drop(&mut self) {
         let Self { verb, outcome, .. } = *self;
-        metrics::command(verb, outcome, &self.time);
+        metrics::command(verb, outcome, &self.stopwatch);
         self.span.record("outcome", outcome);
         self.span.in_scope(|| {
-            debug!(target: TARGET, session = %self.id, verb, outcome, "the store was asked");
+            debug!(target: TARGET, session = %self.id, verb, outcome, "store command");
         });
     }
 }
 
-/// What is told once, and not at every request that meets it.
+/// Events that are logged once, and not for every request that meets the problem.
 #[derive(Debug, Default)]
 pub(crate) struct Once {
     mounted_twice: AtomicBool,
     not_published: AtomicBool,
-    told: Mutex<HashSet<SessionId>>,
+    /// Sessions that could not be read or migrated, and have been logged.
+    logged: Mutex<HashSet<SessionId>>,
 }
 
 impl Once {
-    /// So many sessions that could not be taken are remembered; then it starts over.
-    const REMEMBERED: usize = 1024;
+    /// Upper bound of `logged`; when it is reached, the set is emptied.
+    const MAX_LOGGED: usize = 1024;
 
     pub(crate) fn mounted_twice(&self, cookie: &str) {
         if !self.mounted_twice.swap(true, Ordering::Relaxed) {
             warn!(
                 target: TARGET, cookie,
-                "this session layer is mounted twice: the inner one does nothing"
+                "session layer mounted twice; the inner one does nothing"
             );
         }
     }
@@ -244,17 +246,17 @@ impl Once {
         if !self.not_published.swap(true, Ordering::Relaxed) {
             warn!(
                 target: TARGET, error = display_chain(error),
-                "an event could not be published to the other servers: this is told once"
+                "failed to publish an event to the other servers; logged once"
             );
         }
     }
 
-    pub(crate) fn not_moved(&self, id: SessionId, reason: &'static str) {
-        metrics::load("not_moved");
+    pub(crate) fn migration_failed(&self, id: SessionId, reason: &'static str) {
+        metrics::load("migration_failed");
         if self.is_first(id) {
             error!(
                 target: TARGET, session = %id, reason,
-                "an old session cannot move in: it is treated as none, and left as it is"
+                "legacy session cannot be migrated; treated as missing, and kept"
             );
         }
     }
@@ -264,21 +266,21 @@ impl Once {
         if self.is_first(id) {
             error!(
                 target: TARGET, session = %id, error = display_chain(error),
-                "a stored session cannot be read: it is treated as none, and left as it is"
+                "stored session cannot be read; treated as missing, and kept"
             );
         }
     }
 
     fn is_first(&self, id: SessionId) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.len() >= Self::REMEMBERED {
-            told.clear();
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        if logged.len() >= Self::MAX_LOGGED {
+            logged.clear();
         }
-        told.insert(id)
+        logged.insert(id)
     }
 }
 
-/// The word for an error's kind. What the app did wrong is told apart by the log alone.
+/// The metric label of an error's kind. Errors of the app itself share one label; the log has the details.
 fn label(error: &SessionError) -> &'static str {
     match error.kind() {
         SessionErrorKind::Unavailable => "unavailable",
@@ -293,7 +295,7 @@ fn label(error: &SessionError) -> &'static str {
     }
 }
 
-/// An error and its causes, in one line.
+/// Formats an error and its causes on one line.
 fn display_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

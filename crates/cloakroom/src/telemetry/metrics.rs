@@ -1,7 +1,6 @@
-//! What is counted and timed: every metric of the crate, in one place. Without the feature `metrics`
-//! nothing of it costs anything.
+//! Every metric of the crate. Without the feature `metrics`, all of this compiles to nothing.
 //!
-//! Labels are words of this crate, a few for each: never an id, a token, a key or a value.
+//! Labels have a small, fixed set of values: never an id, a token, a key or a value.
 
 pub(crate) use self::facade::Stopwatch;
 use self::facade::count;
@@ -9,7 +8,7 @@ use self::facade::count;
 pub use self::facade::describe_metrics;
 
 const LOADS: &str = "cloakroom_loads_total";
-const MOVED_IN: &str = "cloakroom_sessions_moved_in_total";
+const MIGRATED: &str = "cloakroom_sessions_migrated_total";
 const CREATED: &str = "cloakroom_sessions_created_total";
 const SIGNED_IN: &str = "cloakroom_sign_ins_total";
 const RENEWED: &str = "cloakroom_sessions_renewed_total";
@@ -21,61 +20,61 @@ const ERRORS: &str = "cloakroom_errors_total";
 const COMMANDS: &str = "cloakroom_store_commands_total";
 const DURATION: &str = "cloakroom_store_duration_seconds";
 
-/// A request's cookie was looked up, or the request had none that can be a token.
+/// Counts a lookup of a session, by its result; `none` for a request without a token.
 pub(crate) fn load(result: &'static str) {
     count(LOADS, &[("result", result)]);
 }
 
-/// A session moved in from another system.
-pub(crate) fn moved_in() {
-    load("moved_in");
-    count(MOVED_IN, &[]);
+/// Counts a session that was migrated from the legacy store.
+pub(crate) fn migrated() {
+    load("migrated");
+    count(MIGRATED, &[]);
 }
 
-/// A session was begun.
+/// Counts a created session.
 pub(crate) fn created() {
     count(CREATED, &[]);
 }
 
-/// Somebody signed in.
+/// Counts a sign-in.
 pub(crate) fn signed_in() {
     count(SIGNED_IN, &[]);
 }
 
-/// A session was carried over to a new id.
+/// Counts a renewal.
 pub(crate) fn renewed() {
     count(RENEWED, &[]);
 }
 
-/// The store has ended a session.
+/// Counts a session that the store has ended.
 pub(crate) fn ended(reason: &'static str) {
     count(ENDED, &[("reason", reason)]);
 }
 
-/// Edits were put on top of what others had saved.
+/// Counts a commit whose changes were merged with concurrent ones.
 pub(crate) fn replayed() {
     count(REPLAYS, &[]);
 }
 
-/// An entry that another request changed was replaced unseen.
+/// Counts an entry whose concurrent change was overwritten.
 pub(crate) fn overwritten() {
     count(OVERWRITTEN, &[]);
 }
 
-/// The edits of a request were dropped.
+/// Counts a request whose changes were discarded.
 pub(crate) fn edits_dropped(reason: &'static str) {
     count(DROPPED, &[("reason", reason)]);
 }
 
-/// Something that a request asked of its session failed.
+/// Counts a failed operation.
 pub(crate) fn failed(operation: &'static str, kind: &'static str) {
     count(ERRORS, &[("operation", operation), ("kind", kind)]);
 }
 
-/// The store was asked for something, and this came of it.
-pub(crate) fn command(verb: &'static str, outcome: &'static str, time: &Stopwatch) {
+/// Counts and times a store command.
+pub(crate) fn command(verb: &'static str, outcome: &'static str, stopwatch: &Stopwatch) {
     count(COMMANDS, &[("verb", verb), ("outcome", outcome)]);
-    time.observe(DURATION, &[("verb", verb)]);
+    stopwatch.observe(DURATION, &[("verb", verb)]);
 }
 
 #[cfg(feature = "metrics")]
@@ -90,7 +89,7 @@ mod facade {
         counter!(name, labels).increment(1);
     }
 
-    /// Runs from when it is made.
+    /// Measures the time since its creation.
     #[derive(Debug)]
     pub(crate) struct Stopwatch(Instant);
 
@@ -104,10 +103,10 @@ mod facade {
         }
     }
 
-    /// Tells the metrics recorder what each metric of this crate means, and its unit.
+    /// Registers the description and unit of each metric of this crate with the metrics recorder.
     ///
-    /// Call it once, after the recorder is installed: what is told before that is lost. Metrics
-    /// count without it, too.
+    /// Call it once, after the recorder is installed: earlier descriptions are lost. Metrics are
+    /// recorded without it, too.
     ///
     /// ```
     /// // let recorder = PrometheusBuilder::new().install()?;
@@ -115,24 +114,24 @@ mod facade {
     /// ```
     pub fn describe_metrics() {
         for (name, meaning) in [
-            (super::LOADS, "cookies looked up, by what they opened"),
-            (super::CREATED, "sessions begun"),
-            (super::MOVED_IN, "sessions that came from another system"),
-            (super::SIGNED_IN, "users who signed in"),
-            (super::RENEWED, "sessions carried over to a new id"),
-            (super::ENDED, "sessions that the store has ended"),
-            (super::REPLAYS, "edits replayed on a fresher record"),
-            (super::OVERWRITTEN, "entries replaced unseen"),
-            (super::DROPPED, "requests whose edits were dropped"),
-            (super::ERRORS, "failures of what requests asked for"),
-            (super::COMMANDS, "commands to the store, by outcome"),
+            (super::LOADS, "session lookups, by result"),
+            (super::CREATED, "sessions created"),
+            (super::MIGRATED, "sessions migrated from the legacy store"),
+            (super::SIGNED_IN, "sign-ins"),
+            (super::RENEWED, "sessions renewed under a new id"),
+            (super::ENDED, "sessions ended, by reason"),
+            (super::REPLAYS, "commits merged with concurrent changes"),
+            (super::OVERWRITTEN, "concurrent changes overwritten"),
+            (super::DROPPED, "requests whose changes were discarded"),
+            (super::ERRORS, "failed session operations"),
+            (super::COMMANDS, "store commands, by outcome"),
         ] {
             describe_counter!(name, Unit::Count, meaning);
         }
         describe_histogram!(
             super::DURATION,
             Unit::Seconds,
-            "how long the store took, or was waited for"
+            "duration of store commands, including cancelled ones"
         );
     }
 }
@@ -143,7 +142,7 @@ mod facade {
 
     pub(super) fn count(_: &'static str, _: &Labels) {}
 
-    /// Without the feature it does not even look at the time.
+    /// Without the feature, the clock is not read.
     #[derive(Debug)]
     pub(crate) struct Stopwatch;
 
@@ -152,7 +151,7 @@ mod facade {
             Self
         }
 
-        #[allow(clippy::unused_self, reason = "the other one has something to look at")]
+        #[allow(clippy::unused_self, reason = "the signature of the other one")]
         pub(super) fn observe(&self, _: &'static str, _: &Labels) {}
     }
 }

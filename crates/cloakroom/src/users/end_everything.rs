@@ -1,4 +1,4 @@
-//! Ending everything, after a leak.
+//! Ends all sessions of the store, after a leak.
 
 use std::time::Duration;
 
@@ -9,37 +9,37 @@ use tokio::time::sleep;
 
 use super::sessions::{EndedBy, Sessions};
 use crate::error::SessionError;
-use crate::revocation::VALID;
+use crate::revocation::MAX_AGE;
 
-/// So many sessions are ended at a time.
-const AT_A_TIME: usize = 64;
+/// How many sessions are ended concurrently.
+const CONCURRENCY: usize = 64;
 
-/// What clocks may differ by, beyond what the sweep makes up for.
+/// How much the clocks of servers may differ.
 const MARGIN: Duration = Duration::from_secs(1);
 
 impl Sessions {
-    /// Ends every session in the store: of all users and of nobody, of every layer that shares the
-    /// store's key prefix. For the day after a leak. Gives how many ended.
+    /// Ends every session in the store, of all users and anonymous ones, of every layer that shares the
+    /// store's key prefix: after a leak, for instance. Returns how many have ended.
     ///
-    /// It takes nine seconds and the sweep, and during the nine seconds nobody can sign in (503).
-    /// When it returns, no session that began before the call opens anything, on any server, nor does
-    /// one that a backup or a failover brings back:
+    /// It takes nine seconds plus the time to end the sessions, and for nine seconds nobody can sign in
+    /// (503). When it returns, no session that was created before the call is accepted by any server, not
+    /// even one that a backup or a failover brings back:
     ///
-    /// 1. An epoch is written to the store. Every server looks at it at least every eight seconds
-    ///    while it serves sessions; one that cannot refuses them (503). A session that began before
-    ///    the epoch is refused.
-    /// 2. After that time, all sessions on all nodes are ended, one by one, so that who watches them
-    ///    hears of it, and nothing is left of what they held.
+    /// 1. The time "revoked before" is written to the store. Every server reads it at least every eight
+    ///    seconds while it serves sessions; a server that cannot refuses sessions (503). A session that was
+    ///    created before that time is refused.
+    /// 2. After nine seconds, all sessions on all nodes are ended, one by one, so that watches are notified,
+    ///    and their data is removed.
     ///
-    /// It goes on if nobody waits for it any more.
+    /// It runs to its end even if the future is dropped.
     ///
     /// # Errors
     ///
-    /// When the store fails, or keeps no index of users: call it again. Once the epoch is written it
-    /// holds, whatever becomes of the sweep.
+    /// Fails if the store fails, or keeps no index of users: call it again. Once "revoked before" is
+    /// written it applies, even if not all sessions could be ended.
     pub async fn end_everything(&self) -> Result<usize, SessionError> {
         let sessions = self.clone();
-        let task = tokio::spawn(async move { sessions.end_it_all().await });
+        let task = tokio::spawn(async move { sessions.revoke_and_end_all().await });
         match task.await {
             Ok(result) => result,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
@@ -51,23 +51,21 @@ impl Sessions {
         }
     }
 
-    async fn end_it_all(self) -> Result<usize, SessionError> {
+    async fn revoke_and_end_all(self) -> Result<usize, SessionError> {
         let store = &self.context.store;
-        let begins = self.context.clock.now().plus(VALID + MARGIN);
-        let begin = store.begin_epoch(begins, Expiry::LONGEST);
-        self.budget().write(begin).await?;
-        self.context
-            .epoch
-            .look(&self.context, &self.budget())
-            .await?;
-        // By then every server goes by it, or by nothing.
-        sleep(VALID + MARGIN).await;
-        // As long as it takes: each of its commands has a time limit of its own.
+        // In the future, so that every server has read it when it begins to apply.
+        let revoked_before = self.context.clock.now().plus(MAX_AGE + MARGIN);
+        let write = store.begin_epoch(revoked_before, Expiry::LONGEST);
+        self.budget().write(write).await?;
+        let known = &self.context.revoked_before;
+        known.read(&**store, &self.budget()).await?;
+        sleep(MAX_AGE + MARGIN).await;
+        // Without a budget: the scan takes as long as it takes, and the store limits each of its commands.
         let ids = store.everything().await?;
         let (mut count, mut failed) = (0, None);
-        for some in ids.chunks(AT_A_TIME) {
+        for chunk in ids.chunks(CONCURRENCY) {
             let mut tasks = JoinSet::new();
-            for &id in some {
+            for &id in chunk {
                 let sessions = self.clone();
                 tasks.spawn(async move { sessions.end_if_alive(id).await });
             }
@@ -85,14 +83,8 @@ impl Sessions {
         let Loaded::Record(record) = self.load(id).await? else {
             return Ok(false);
         };
-        // Signed in since.
-        if id.created_at()
-            >= self
-                .context
-                .epoch
-                .began(&self.context, &self.budget())
-                .await?
-        {
+        // Created since.
+        if id.created_at() >= self.context.revoked_before(&self.budget()).await? {
             return Ok(false);
         }
         let user = Authentication::of(record.entries());

@@ -1,33 +1,38 @@
-//! The handle on the sessions of all users.
+//! Lists, counts and ends the sessions of users.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use cloakroom_core::arrival::Arrival;
 use cloakroom_core::event::{SessionEvent, Subscription};
 use cloakroom_core::store::{Ended, Loaded};
-use cloakroom_core::{Authentication, EndReason, SessionId, StoreError, StoreErrorKind, UserId};
+use cloakroom_core::{
+    Authentication, EndReason, Record, SessionId, StoreError, StoreErrorKind, UserId,
+};
 
 use super::info::SessionInfo;
 use crate::budget::Budget;
-use crate::commit::Committer;
+use crate::commit::{CommitContext, FollowUp, end_by_id};
 use crate::context::Context;
 use crate::error::{Cause, SessionError};
+use crate::load::{Liveness, check};
 use crate::session::{LazySession, Session};
+use crate::state::limits_of;
 
-/// How often the index of a user is looked through at most, because sessions were renewed meanwhile,
-/// or begun. A session that is renewed in the time of each look has been used as often.
-const PASSES: usize = 64;
+/// How often the index of a user is read at most while all sessions of the user are ended, because sessions
+/// were renewed or created meanwhile. One client can renew its session once in each pass.
+const MAX_PASSES: usize = 64;
 
-/// The sessions of all users: for handlers, which take it as an argument, and for jobs, which have it
-/// from [`SessionLayer::sessions`](crate::SessionLayer::sessions).
+/// The sessions of all users: for handlers, which take it as an argument, and for jobs, which get it from
+/// [`SessionLayer::sessions`](crate::SessionLayer::sessions).
 ///
-/// Every command has the layer's budget for itself, and each session that is looked at costs one.
+/// Each store command has the layer's time limit for itself. Each session that is read costs one command,
+/// and one that is linked with a legacy session ([`Arrivals::beside`](crate::Arrivals::beside)) a read of
+/// the legacy store as well.
 ///
 /// ```
 /// use cloakroom::{EndedBy, Session, SessionError, Sessions};
 ///
-/// /// "Your devices".
+/// /// The page "Your devices".
 /// async fn devices(session: Session, sessions: Sessions) -> Result<String, SessionError> {
 ///     let user = session.require_user()?;
 ///     let mut lines = String::new();
@@ -55,8 +60,8 @@ pub struct Sessions {
     pub(super) context: Arc<Context>,
 }
 
-/// Who ends sessions. It stands in events, in the log and in what
-/// [`Session::watch`](crate::Session::watch) gives.
+/// Who ends sessions: part of the reason in events, in the log, and of
+/// [`Session::watch`](crate::Session::watch).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndedBy {
     /// The user whose sessions they are.
@@ -75,7 +80,7 @@ impl EndedBy {
 }
 
 impl LazySession {
-    /// The handle on all sessions of the layer that made this one.
+    /// Returns the sessions of all users of this layer.
     #[must_use]
     pub fn sessions(&self) -> Sessions {
         Sessions::new(Arc::clone(&self.handle.context))
@@ -87,65 +92,67 @@ impl Sessions {
         Self { context }
     }
 
-    /// The live sessions of a user, the last used first.
+    /// Returns the live sessions of a user, the most recently used first.
     ///
     /// # Errors
     ///
-    /// When the store fails, or keeps no index of users.
+    /// Fails if the store fails, or keeps no index of users.
     pub async fn of(&self, user: impl Into<UserId>) -> Result<Vec<SessionInfo>, SessionError> {
         let user = user.into();
         let key = self.context.user_key(&user);
         let mut found = Vec::new();
-        let mut aftermath = self.committer(&self.budget()).aftermath();
-        for id in self.entered(&user).await? {
+        let mut follow_up = FollowUp::new(&self.context);
+        for id in self.indexed(&user).await? {
             match self.load(id).await? {
                 Loaded::Record(record) if is_of(&record, &user) => {
-                    found.extend(self.live(id, &record).await?);
+                    found.extend(self.info_if_live(id, record).await?);
                 }
-                Loaded::Tombstone(_) => aftermath = aftermath.forget(key, id),
+                Loaded::Tombstone(_) => follow_up = follow_up.remove_from_index(key, id),
                 Loaded::Nothing if self.context.is_old(id) => {
-                    let user = Some(user.clone());
-                    let reason = EndReason::Expired;
-                    let expired = SessionEvent::Ended { id, user, reason };
-                    aftermath = aftermath.forget(key, id).tell(expired);
+                    follow_up = follow_up.remove_from_index(key, id);
+                    follow_up = follow_up.publish(SessionEvent::Ended {
+                        id,
+                        user: Some(user.clone()),
+                        reason: EndReason::Expired,
+                    });
                 }
-                // Of somebody else, or about to be begun.
+                // Of another user, or about to be created.
                 Loaded::Record(_) | Loaded::Nothing => {}
             }
         }
-        aftermath.begin();
+        follow_up.start();
         found.sort_by_key(|info| std::cmp::Reverse((info.last_seen(), info.id())));
         Ok(found)
     }
 
-    /// How many live sessions a user has.
+    /// Returns the number of live sessions of a user.
     ///
     /// # Errors
     ///
-    /// As [`of`](Self::of).
+    /// As for [`of`](Self::of).
     pub async fn count(&self, user: impl Into<UserId>) -> Result<usize, SessionError> {
         Ok(self.of(user).await?.len())
     }
 
-    /// A live session, of a user or of nobody; also one of another layer that shares the store's key
-    /// prefix.
+    /// Returns a live session by its id, of a user or anonymous; also one of another layer that shares the
+    /// store's key prefix.
     ///
     /// # Errors
     ///
-    /// When the store fails.
+    /// Fails if the store fails.
     pub async fn find(&self, id: SessionId) -> Result<Option<SessionInfo>, SessionError> {
         match self.load(id).await? {
-            Loaded::Record(record) => self.live(id, &record).await,
+            Loaded::Record(record) => self.info_if_live(id, record).await,
             Loaded::Tombstone(_) | Loaded::Nothing => Ok(None),
         }
     }
 
-    /// Ends any session: for administrators. Tells whether it was alive. Ids of all layers that share
-    /// the store's key prefix count.
+    /// Ends any session: for administrators. Returns whether it was live. It may belong to any layer that
+    /// shares the store's key prefix.
     ///
     /// # Errors
     ///
-    /// When the store fails: the session may still be alive.
+    /// Fails if the store fails: the session may still be live.
     pub async fn end(&self, id: SessionId) -> Result<bool, SessionError> {
         let Loaded::Record(record) = self.load(id).await? else {
             return Ok(false);
@@ -155,46 +162,48 @@ impl Sessions {
         self.end_one(id, user, EndedBy::Admin.reason()).await
     }
 
-    /// Ends one of a user's own sessions: for the button beside a device. A session of somebody
-    /// else's stays as it is, whatever id the browser sends. Tells whether it ended.
+    /// Ends one of a user's own sessions: for "sign out this device". A session of another user is not
+    /// ended, whatever id the browser sends. Returns whether the session has ended.
     ///
     /// # Errors
     ///
-    /// When the store fails: the session may still be alive.
+    /// Fails if the store fails: the session may still be live.
     pub async fn end_of(
         &self,
         user: impl Into<UserId>,
         id: SessionId,
     ) -> Result<bool, SessionError> {
         let user = user.into();
-        // The index knows whose it is, in this realm.
-        match self.entered(&user).await?.contains(&id) {
-            true => self.end_one(id, Some(&user), EndedBy::User.reason()).await,
-            false => Ok(false),
+        // The index decides whose session it is, in this realm.
+        if !self.indexed(&user).await?.contains(&id) {
+            return Ok(false);
         }
+        self.end_one(id, Some(&user), EndedBy::User.reason()).await
     }
 
-    /// Ends all sessions of a user but this one (ASVS 5.0, 7.4.3 and 7.5.2): after a change of
-    /// password, for instance. Gives how many ended. See [`end_all`](Self::end_all).
+    /// Ends all sessions of a user except this one (ASVS 5.0, 7.4.3 and 7.5.2): after a change of the
+    /// password, for instance. Returns how many have ended. See [`end_all`](Self::end_all).
     ///
     /// # Errors
     ///
-    /// [`NotSignedIn`](crate::SessionErrorKind::NotSignedIn), and as [`end_all`](Self::end_all).
+    /// Fails with [`NotSignedIn`](crate::SessionErrorKind::NotSignedIn), and as for
+    /// [`end_all`](Self::end_all).
     pub async fn end_others(&self, session: &Session) -> Result<usize, SessionError> {
         let user = session.require_user()?;
         let id = session.id().ok_or(Cause::NotSignedIn)?;
         self.end_all_but(&user, Some(id), EndedBy::User).await
     }
 
-    /// Ends all sessions of a user. Gives how many ended.
+    /// Ends all sessions of a user. Returns how many have ended.
     ///
-    /// Sessions that were signed in before the call are gone when it returns, on every server, also
-    /// if they are renewed meanwhile. A log-in during the call either is refused, or ended at once,
-    /// or stands as one that came after it: change the password first, then call this.
+    /// When it returns, the sessions that were signed in before the call have ended on every server, also
+    /// if they were renewed meanwhile. A sign-in during the call is refused, or its session ends, or it
+    /// counts as later than the call: change the password first, then call this.
     ///
     /// # Errors
     ///
-    /// When the store fails, or keeps no index of users. All others have ended then; call it again.
+    /// Fails if the store fails, or keeps no index of users. All sessions that could be ended have ended
+    /// then; call it again.
     pub async fn end_all(
         &self,
         user: impl Into<UserId>,
@@ -203,12 +212,12 @@ impl Sessions {
         self.end_all_but(&user.into(), None, by).await
     }
 
-    /// What happens to sessions from now on, on all servers.
+    /// Subscribes to the session events of all servers, from now on.
     ///
-    /// Delivery is best effort, and no promise rests on it: look at what matters when you hear that
-    /// something may have been [missed](cloakroom_core::SessionEvent::Missed), and for accounting
-    /// keep a record of your own. A session whose time is over is told as ended when somebody notices:
-    /// whoever lists or limits its user's sessions.
+    /// Delivery is best effort, and nothing depends on it for correctness: after
+    /// [`Missed`](cloakroom_core::SessionEvent::Missed), read the state that matters, and for accounting
+    /// keep records of your own. The end of an expired session is published when it is noticed: by a list
+    /// or a limit of its user's sessions.
     ///
     /// ```
     /// use cloakroom::{SessionError, SessionEvent, Sessions};
@@ -226,10 +235,12 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// When the store has no bus.
+    /// Fails if the store has no event bus.
     pub fn events(&self) -> Result<Subscription, SessionError> {
-        let unsupported = || StoreError::new(StoreErrorKind::Unsupported).into();
-        self.context.store.subscribe().ok_or_else(unsupported)
+        match self.context.store.subscribe() {
+            Some(subscription) => Ok(subscription),
+            None => Err(StoreError::new(StoreErrorKind::Unsupported).into()),
+        }
     }
 
     async fn end_all_but(
@@ -240,16 +251,16 @@ impl Sessions {
     ) -> Result<usize, SessionError> {
         let mut done: HashSet<_> = kept.into_iter().collect();
         let (mut count, mut failed) = (0, None);
-        for _ in 0..PASSES {
-            let entered = self.entered(user).await?;
-            let new: Vec<_> = entered.into_iter().filter(|id| done.insert(*id)).collect();
-            // One that had ended before may have been renewed: its successor was entered before that,
-            // so another look finds it.
+        for _ in 0..MAX_PASSES {
+            let mut new = self.indexed(user).await?;
+            new.retain(|id| done.insert(*id));
+            // A session that had ended before this could end it may have been renewed: its successor was
+            // added to the index before, so another pass finds it.
             if new.is_empty() {
                 break;
             }
             for id in new {
-                // One that cannot be ended keeps none of the others alive.
+                // One that cannot be ended must not keep the others alive.
                 match self.end_one(id, Some(user), by.reason()).await {
                     Ok(ended) => count += usize::from(ended),
                     Err(error) => failed = Some(error),
@@ -259,7 +270,7 @@ impl Sessions {
         failed.map_or(Ok(count), Err)
     }
 
-    /// Ends one, and tells whether it was alive.
+    /// Ends one session, and returns whether it was live.
     pub(super) async fn end_one(
         &self,
         id: SessionId,
@@ -267,16 +278,18 @@ impl Sessions {
         reason: EndReason,
     ) -> Result<bool, SessionError> {
         let budget = self.budget();
-        let ended = self.committer(&budget).end_by_id(id, user, reason).await?;
+        let cx = CommitContext::without_request(&self.context, &budget);
+        let ended = end_by_id(&cx, id, user, reason).await?;
         Ok(ended == Ended::Ended)
     }
 
-    async fn entered(&self, user: &UserId) -> Result<Vec<SessionId>, SessionError> {
-        let entered = self.context.store.entered(self.context.user_key(user));
-        Ok(self.budget().read(entered).await?)
+    /// The ids in a user's index.
+    async fn indexed(&self, user: &UserId) -> Result<Vec<SessionId>, SessionError> {
+        let ids = self.context.store.entered(self.context.user_key(user));
+        Ok(self.budget().read(ids).await?)
     }
 
-    /// What cannot be read is no session.
+    /// Reads a session. A record that cannot be decoded counts as missing.
     pub(super) async fn load(&self, id: SessionId) -> Result<Loaded, SessionError> {
         match self.budget().read(self.context.store.load(id)).await {
             Err(error) if error.kind() == StoreErrorKind::Unreadable => Ok(Loaded::Nothing),
@@ -284,34 +297,24 @@ impl Sessions {
         }
     }
 
-    async fn live(
+    async fn info_if_live(
         &self,
         id: SessionId,
-        record: &cloakroom_core::Record,
+        record: Record,
     ) -> Result<Option<SessionInfo>, SessionError> {
-        let rule = self.context.rule(record.entries());
-        let limits = record
-            .limits()
-            .under(rule, Arrival::began(id, record.entries()));
-        let began = self
-            .context
-            .epoch
-            .began(&self.context, &self.budget())
-            .await?;
-        let over = limits.is_over(self.context.clock.now(), record.seen());
-        let is_live = !over && id.created_at() >= began;
-        Ok(is_live.then(|| SessionInfo::new(id, record, limits)))
+        let budget = self.budget();
+        let Liveness::Live { record, .. } = check(&self.context, id, record, &budget).await? else {
+            return Ok(None);
+        };
+        let limits = limits_of(id, &record, self.context.rule(record.entries()));
+        Ok(Some(SessionInfo::new(id, &record, limits)))
     }
 
     pub(super) fn budget(&self) -> Budget {
         Budget::new(self.context.budget)
     }
-
-    pub(super) fn committer<'a>(&'a self, budget: &'a Budget) -> Committer<'a> {
-        Committer::of(&self.context, budget)
-    }
 }
 
-fn is_of(record: &cloakroom_core::Record, user: &UserId) -> bool {
+fn is_of(record: &Record, user: &UserId) -> bool {
     Authentication::of(record.entries()).is_some_and(|found| found.user() == user)
 }

@@ -122,7 +122,7 @@ async fn what_cannot_be_taken_in_is_no_session_is_told_once_and_left() {
             }
             let told = log.text();
             assert_eq!(
-                told.matches("an old session cannot move in").count(),
+                told.matches("legacy session cannot be migrated").count(),
                 1,
                 "{told}"
             );
