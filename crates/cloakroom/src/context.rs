@@ -3,30 +3,31 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloakroom_core::index::OLD;
 use cloakroom_core::migration::Arrival;
+use cloakroom_core::index::OLD;
 use cloakroom_core::rotation::Rotation;
 use cloakroom_core::{
-    Authentication, Clock, Entries, Entropy, Expiry, Realm, SessionId, Store, SystemClock,
-    SystemEntropy, UserId, UserKey, codec,
+    Authentication, Clock, Entries, Entropy, Expiry, Realm, SessionId, Store, StoreError,
+    SystemClock, SystemEntropy, Timestamp, UserId, UserKey, codec,
 };
 
-use crate::arrival::Arrivals;
+use crate::budget::Budget;
 use crate::cookie::{CookieConfig, TokenHeader};
 use crate::device::Devices;
-use crate::epoch::Epoch;
-use crate::event::Once;
-use crate::store::AnyStore;
-use crate::turns::Turns;
-use crate::users::SessionLimit;
-use crate::watch::hub::Hub;
+use crate::end_notifier::EndNotifier;
+use crate::key_lock::KeyLocks;
+use crate::migration::Arrivals;
+use crate::revocation::RevokedBefore;
+use crate::session_limit::SessionLimit;
+use crate::store::DynStore;
+use crate::telemetry::log::Once;
 
-/// How long a tombstone stays: longer than any request that was under way can take.
+/// How long a tombstone is kept: longer than any request that was in flight when its session ended.
 pub(crate) const TOMBSTONE_TTL: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
-    pub(crate) store: Arc<dyn AnyStore>,
+    pub(crate) store: Arc<dyn DynStore>,
     pub(crate) cookie: CookieConfig,
     pub(crate) realm: Realm,
     /// Whether the realm follows the cookie's name.
@@ -48,10 +49,10 @@ pub(crate) struct Context {
     pub(crate) on_overwrite: OnOverwrite,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
-    pub(crate) turns: Arc<Turns>,
+    pub(crate) key_locks: Arc<KeyLocks>,
     pub(crate) once: Arc<Once>,
-    pub(crate) epoch: Arc<Epoch>,
-    pub(crate) hub: Arc<Hub>,
+    pub(crate) revoked_before: Arc<RevokedBefore>,
+    pub(crate) end_notifier: Arc<EndNotifier>,
 }
 
 /// What becomes of a session's edits when the answer is an error: a 5xx, or a 408.
@@ -104,14 +105,14 @@ impl Context {
             on_overwrite: OnOverwrite::default(),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
-            turns: Arc::new(Turns::new()),
+            key_locks: Arc::new(KeyLocks::new()),
             once: Arc::default(),
-            epoch: Arc::default(),
-            hub: Arc::default(),
+            revoked_before: Arc::default(),
+            end_notifier: Arc::default(),
         }
     }
 
-    /// How long a session with these entries lives, by the layer's rule.
+    /// The layer's expiry for a session with these entries.
     pub(crate) fn rule(&self, entries: &Entries) -> Expiry {
         match self.anonymous_expiry {
             Some(anonymous) if !entries.contains(Authentication::KEY) => anonymous,
@@ -123,34 +124,44 @@ impl Context {
         self.rotation = Some(rotation);
     }
 
-    /// How the secret of a session with these entries rotates. One that has moved in keeps the secret
-    /// that follows from its old id, to which old cookies lead, until it is renewed.
+    /// How the token of a session with these entries rotates. A migrated session keeps the token that is
+    /// derived from its legacy id, so that legacy cookies still lead to it, until it is renewed.
     pub(crate) fn rotation(&self, entries: &Entries) -> Option<Rotation> {
         self.rotation.filter(|_| !entries.contains(Arrival::KEY))
     }
 
-    /// Whether no session can begin under an id any more, since it was issued too long ago. Ids of
-    /// sessions that move in are as old as the move.
+    /// Whether no session can be created under an id any more, because the id is too old. The ids of
+    /// migrated sessions are as old as the migration.
     pub(crate) fn is_old(&self, id: SessionId) -> bool {
-        let may_begin = |arrivals: &Arc<Arrivals>| arrivals.may_begin(id);
+        if let Some(arrivals) = &self.arrivals
+            && arrivals.may_begin(id)
+        {
+            return false;
+        }
         self.clock.now().since(id.created_at()) >= OLD
-            && !self.arrivals.as_ref().is_some_and(may_begin)
     }
 
-    /// Whether requests are looked through for cookies.
-    pub(crate) fn reads_cookies(&self) -> bool {
+    /// Whether cookies are read and set.
+    pub(crate) fn uses_cookies(&self) -> bool {
         !self
             .token_header
             .as_ref()
-            .is_some_and(TokenHeader::is_alone)
+            .is_some_and(TokenHeader::is_header_only)
     }
 
-    /// Under what the store finds a user's sessions.
+    /// Sessions that were created before this time are revoked.
+    pub(crate) async fn revoked_before(&self, budget: &Budget) -> Result<Timestamp, StoreError> {
+        self.revoked_before
+            .get(&self.store, self.budget, budget)
+            .await
+    }
+
+    /// The key of a user's sessions in the store's index.
     pub(crate) fn user_key(&self, user: &UserId) -> UserKey {
         UserKey::new(&self.realm, user)
     }
 
-    /// How long a session can live under one id.
+    /// The longest time that a session can live under one id.
     pub(crate) fn longest_life(&self) -> Duration {
         let anonymous = self.anonymous_expiry.unwrap_or(self.expiry);
         self.longest

@@ -6,6 +6,7 @@ use axum_core::extract::FromRequestParts;
 use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
 
+use crate::duration::minutes;
 use crate::error::{Cause, SessionError};
 use crate::middleware::what_helps;
 use crate::session::{LazySession, Session};
@@ -122,7 +123,7 @@ impl<S: Sync, const MINUTES: u64> FromRequestParts<S> for Fresh<MINUTES> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         let session = Session::from_request_parts(parts, state).await?;
-        match session.require_fresh(crate::minutes(MINUTES)) {
+        match session.require_fresh(minutes(MINUTES)) {
             Ok(_) => Ok(Self(session)),
             Err(error) => Err(SessionRejection(error)),
         }

@@ -120,7 +120,6 @@
 //! | `metrics` | counters and the store's latency, through the `metrics` facade |
 //! | `testing` | helpers for an app's tests |
 
-mod arrival;
 mod budget;
 mod commit;
 mod context;
@@ -128,23 +127,26 @@ mod cookie;
 #[cfg(feature = "devices")]
 mod device;
 #[cfg(not(feature = "devices"))]
-#[path = "device_off.rs"]
+#[path = "device/disabled.rs"]
 mod device;
-mod epoch;
+mod duration;
+mod end_notifier;
 mod error;
-mod event;
 #[cfg(feature = "axum")]
 mod extract;
+mod key_lock;
 mod load;
-mod meter;
 mod middleware;
+mod migration;
 mod plan;
+mod revocation;
 mod session;
+mod session_limit;
 mod state;
 mod store;
+mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
-mod turns;
 mod users;
 mod watch;
 
@@ -154,48 +156,30 @@ pub use cloakroom_core::{
     EndReason, Expiry, MemoryStore, SessionEvent, SessionId, Store, Subscription, UserId,
 };
 
-pub use self::arrival::{Arrivals, MigrationKey, OldEnded, OldId, OldSession, Predecessor};
 pub use self::context::{OnError, OnOverwrite};
 #[cfg(feature = "seal")]
 pub use self::cookie::SealKey;
 pub use self::cookie::{CookieConfig, CookieLifetime, SameSite, TokenHeader};
 #[cfg(feature = "devices")]
 pub use self::device::{Device, Devices, ProxyHeader};
+pub use self::duration::{days, hours, minutes};
 pub use self::error::{ConfigError, ConfigErrorKind, SessionError, SessionErrorKind};
 #[cfg(feature = "axum")]
 pub use self::extract::{Fresh, SessionRejection};
-#[cfg(feature = "metrics")]
-pub use self::meter::describe_metrics;
 pub use self::middleware::{
     DefaultErrorResponse, EndedMeanwhile, ErrorResponse, ResponseFuture, SessionLayer,
     SessionService,
 };
+pub use self::migration::{Arrivals, MigrationKey, OldEnded, OldId, OldSession, Predecessor};
 pub use self::session::{
     Destroyed, DetachedSession, EntryKey, EntryName, Key, LazySession, Reloaded, Saved, Session,
     SignIn,
 };
-pub use self::users::{EndedBy, SessionInfo, SessionLimit, Sessions};
+pub use self::session_limit::SessionLimit;
+#[cfg(feature = "metrics")]
+pub use self::telemetry::metrics::describe_metrics;
+pub use self::users::{EndedBy, SessionInfo, Sessions};
 pub use self::watch::SessionWatch;
-
-use std::time::Duration;
-
-/// So many minutes: `Expiry::idle(minutes(30))`.
-#[must_use]
-pub const fn minutes(minutes: u64) -> Duration {
-    Duration::from_secs(minutes.saturating_mul(60))
-}
-
-/// So many hours.
-#[must_use]
-pub const fn hours(hours: u64) -> Duration {
-    minutes(hours.saturating_mul(60))
-}
-
-/// So many days.
-#[must_use]
-pub const fn days(days: u64) -> Duration {
-    hours(days.saturating_mul(24))
-}
 
 /// The guides, whose examples are tests.
 #[cfg(all(doctest, feature = "axum", feature = "devices"))]

@@ -1,99 +1,112 @@
-//! What must happen to the store and to the cookie when the handler is done: a pure function.
+//! Decides what has to happen to the store and to the cookie when the handler has finished: a pure
+//! function of the [`Situation`].
 
-/// What the request's cookie led to, without its data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    Nothing,
-    Tombstoned,
-    Live,
+/// The result of looking up the session of a request. `T` is what is known of a live session; the plan
+/// needs nothing of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Lookup<T> {
+    /// There is no session: the request has no valid token, or none that belongs to a session.
+    #[default]
+    Absent,
+    /// The session ended a short while ago. Edits stay in memory, so that a stale request neither revives
+    /// the session nor replaces the cookie of its successor.
+    Ended,
+    /// The session is live.
+    Live(T),
 }
 
-/// All that the plan depends on.
+/// Everything that the plan depends on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Situation {
-    pub(crate) standing: Standing,
-    /// There is something to store: entries differ from what is stored, or there are some where
-    /// nothing is.
+    pub(crate) lookup: Lookup<()>,
+    /// Whether there is something to store: the entries differ from the stored ones, or there are entries
+    /// and no stored session.
     pub(crate) changed: bool,
     pub(crate) renewing: bool,
     pub(crate) expiry_chosen: bool,
-    /// What the library itself has to do.
+    /// The maintenance that is due.
     pub(crate) due: Due,
-    /// What the steps carried out before mean for the browser.
-    pub(crate) owed: CookiePlan,
+    /// What the response has to do to the cookie because of earlier steps of this request.
+    pub(crate) pending: CookiePlan,
 }
 
-/// What the library itself has to do to a live session, most pressing last.
+/// The maintenance of a live session, the most urgent last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Due {
     #[default]
     Nothing,
-    /// The use is to be written down.
+    /// Last-seen has to be updated.
     Touch,
-    /// And where it comes from.
-    Sighting,
-    /// A new secret was presented, and becomes the session's.
-    Confirmation,
-    /// The secret that was presented has a successor, or gets one, which is to be handed out.
-    Succession,
-    /// The session was found by the cookie of the system that it came from, and its own is to be
-    /// handed out.
-    Arrival,
+    /// So has the device.
+    RecordDevice,
+    /// The request has presented the offered token, which now becomes the current one.
+    PromoteSecret,
+    /// The presented token is due for rotation, or has a successor: the cookie is set to the successor.
+    OfferSecret,
+    /// The session was found by its legacy cookie: its own cookie has to be set.
+    SetCookie,
 }
 
-/// What is to be done.
+/// What has to happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(crate) step: Step,
-    /// What the answer tells the browser, once the step is done.
+    /// What the response does to the cookie once the step has succeeded.
     pub(crate) cookie: CookiePlan,
 }
 
-/// What must happen to the store.
+/// What has to happen to the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     Nothing,
     Touch,
-    /// An update of what is the library's own. Whether it succeeds does not matter to the request.
-    Upkeep,
-    /// Another look: a cookie is handed out only if the session still lives.
-    Look,
+    /// Update of the library's own entries. The request does not depend on its success.
+    Maintain,
+    /// Read the session again: the cookie is set only if the session is still live.
+    Verify,
     Create,
     Update,
     Renew,
 }
 
-/// What must happen to the cookie.
+impl Step {
+    /// Whether the step stores edits of the app.
+    pub(crate) const fn stores_edits(self) -> bool {
+        matches!(self, Self::Create | Self::Update | Self::Renew)
+    }
+}
+
+/// What has to happen to the cookie.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum CookiePlan {
     #[default]
     Leave,
-    HandOut,
-    TakeBack,
+    Set,
+    Remove,
 }
 
-/// Decides.
+/// Returns the plan for a situation.
 pub(crate) fn plan(situation: &Situation) -> Plan {
-    let step = match situation.standing {
-        Standing::Nothing if situation.changed => Step::Create,
-        // A stale request creates nothing, unless the app explicitly begins anew.
-        Standing::Tombstoned if situation.changed && situation.renewing => Step::Create,
-        Standing::Live if situation.renewing => Step::Renew,
-        Standing::Live if situation.changed || situation.expiry_chosen => Step::Update,
-        Standing::Live => match situation.due {
+    let step = match situation.lookup {
+        Lookup::Absent if situation.changed => Step::Create,
+        // A stale request creates no session, unless the app asks for a new one by renewing.
+        Lookup::Ended if situation.changed && situation.renewing => Step::Create,
+        Lookup::Live(()) if situation.renewing => Step::Renew,
+        Lookup::Live(()) if situation.changed || situation.expiry_chosen => Step::Update,
+        Lookup::Live(()) => match situation.due {
             Due::Nothing => Step::Nothing,
             Due::Touch => Step::Touch,
-            Due::Sighting | Due::Confirmation | Due::Succession => Step::Upkeep,
-            Due::Arrival => Step::Look,
+            Due::RecordDevice | Due::PromoteSecret | Due::OfferSecret => Step::Maintain,
+            Due::SetCookie => Step::Verify,
         },
-        Standing::Nothing | Standing::Tombstoned => Step::Nothing,
+        Lookup::Absent | Lookup::Ended => Step::Nothing,
     };
     let cookie = match step {
-        Step::Create | Step::Renew | Step::Look => CookiePlan::HandOut,
-        Step::Update if situation.expiry_chosen => CookiePlan::HandOut,
-        Step::Update if situation.due == Due::Arrival => CookiePlan::HandOut,
-        Step::Update | Step::Upkeep if situation.due == Due::Succession => CookiePlan::HandOut,
-        Step::Update | Step::Upkeep | Step::Touch | Step::Nothing => situation.owed,
+        Step::Create | Step::Renew | Step::Verify => CookiePlan::Set,
+        Step::Update if situation.expiry_chosen => CookiePlan::Set,
+        Step::Update if situation.due == Due::SetCookie => CookiePlan::Set,
+        Step::Update | Step::Maintain if situation.due == Due::OfferSecret => CookiePlan::Set,
+        Step::Update | Step::Maintain | Step::Touch | Step::Nothing => situation.pending,
     };
     Plan { step, cookie }
 }
@@ -102,33 +115,33 @@ pub(crate) fn plan(situation: &Situation) -> Plan {
 mod tests {
     use super::*;
 
-    const STANDINGS: [Standing; 3] = [Standing::Nothing, Standing::Tombstoned, Standing::Live];
-    const COOKIES: [CookiePlan; 3] = [CookiePlan::Leave, CookiePlan::HandOut, CookiePlan::TakeBack];
+    const LOOKUPS: [Lookup<()>; 3] = [Lookup::Absent, Lookup::Ended, Lookup::Live(())];
+    const COOKIES: [CookiePlan; 3] = [CookiePlan::Leave, CookiePlan::Set, CookiePlan::Remove];
     const DUES: [Due; 6] = [
         Due::Nothing,
         Due::Touch,
-        Due::Sighting,
-        Due::Confirmation,
-        Due::Succession,
-        Due::Arrival,
+        Due::RecordDevice,
+        Due::PromoteSecret,
+        Due::OfferSecret,
+        Due::SetCookie,
     ];
     const NO_YES: [bool; 2] = [false, true];
 
-    /// Every situation there is, with its plan.
+    /// Returns every situation with its plan.
     fn all() -> Vec<(Situation, Plan)> {
         let mut all = Vec::new();
-        for standing in STANDINGS {
-            for owed in COOKIES {
+        for lookup in LOOKUPS {
+            for pending in COOKIES {
                 for bits in 0..8_u8 {
                     let [changed, renewing, expiry_chosen] = [1, 2, 4].map(|bit| bits & bit != 0);
                     for due in DUES {
                         let situation = Situation {
-                            standing,
+                            lookup,
                             changed,
                             renewing,
                             expiry_chosen,
                             due,
-                            owed,
+                            pending,
                         };
                         let plan = plan(&situation);
                         all.push((situation, plan));
@@ -141,36 +154,36 @@ mod tests {
     }
 
     #[test]
-    fn each_step_has_its_one_reason() {
+    fn each_step_has_exactly_one_reason() {
         for (now, plan) in all() {
-            let begins = match now.standing {
-                Standing::Nothing => now.changed,
-                Standing::Tombstoned => now.changed && now.renewing,
-                Standing::Live => false,
+            let creates = match now.lookup {
+                Lookup::Absent => now.changed,
+                Lookup::Ended => now.changed && now.renewing,
+                Lookup::Live(()) => false,
             };
-            let live = now.standing == Standing::Live;
+            let live = now.lookup == Lookup::Live(());
             let renews = live && now.renewing;
             let updates = live && !renews && (now.changed || now.expiry_chosen);
             let idle = live && !renews && !updates;
             let touches = idle && now.due == Due::Touch;
-            let looks = idle && now.due == Due::Arrival;
-            let keeps_up = idle && !looks && !matches!(now.due, Due::Nothing | Due::Touch);
-            assert_eq!(plan.step == Step::Create, begins, "{now:?}");
+            let verifies = idle && now.due == Due::SetCookie;
+            let maintains = idle && !verifies && !matches!(now.due, Due::Nothing | Due::Touch);
+            assert_eq!(plan.step == Step::Create, creates, "{now:?}");
             assert_eq!(plan.step == Step::Renew, renews, "{now:?}");
             assert_eq!(plan.step == Step::Update, updates, "{now:?}");
             assert_eq!(plan.step == Step::Touch, touches, "{now:?}");
-            assert_eq!(plan.step == Step::Upkeep, keeps_up, "{now:?}");
-            assert_eq!(plan.step == Step::Look, looks, "{now:?}");
+            assert_eq!(plan.step == Step::Maintain, maintains, "{now:?}");
+            assert_eq!(plan.step == Step::Verify, verifies, "{now:?}");
         }
     }
 
     #[test]
-    fn only_a_live_session_is_written_to_and_only_a_missing_one_is_begun() {
+    fn only_a_live_session_is_written_and_only_a_missing_one_is_created() {
         for (now, plan) in all() {
-            let live = now.standing == Standing::Live;
+            let live = now.lookup == Lookup::Live(());
             match plan.step {
                 Step::Create => assert!(!live, "{now:?}"),
-                Step::Renew | Step::Update | Step::Upkeep | Step::Look | Step::Touch => {
+                Step::Renew | Step::Update | Step::Maintain | Step::Verify | Step::Touch => {
                     assert!(live, "{now:?}");
                 }
                 Step::Nothing => {}
@@ -179,46 +192,42 @@ mod tests {
     }
 
     #[test]
-    fn a_stale_request_begins_nothing_without_renewing() {
+    fn a_stale_request_creates_nothing_without_renewing() {
         for (now, plan) in all() {
-            if now.standing == Standing::Tombstoned && !now.renewing {
+            if now.lookup == Lookup::Ended && !now.renewing {
                 assert_eq!(plan.step, Step::Nothing, "{now:?}");
-                assert_eq!(plan.cookie, now.owed, "{now:?}");
+                assert_eq!(plan.cookie, now.pending, "{now:?}");
             }
         }
     }
 
     #[test]
-    fn a_ticket_is_handed_out_for_a_reason_and_taken_back_only_if_that_is_owed() {
+    fn the_cookie_is_set_for_a_reason_and_removed_only_if_that_is_pending() {
         for (now, plan) in all() {
             let reason = match plan.step {
-                Step::Create | Step::Renew | Step::Look => true,
+                Step::Create | Step::Renew | Step::Verify => true,
                 Step::Update => {
-                    now.expiry_chosen || matches!(now.due, Due::Succession | Due::Arrival)
+                    now.expiry_chosen || matches!(now.due, Due::OfferSecret | Due::SetCookie)
                 }
-                Step::Upkeep => now.due == Due::Succession,
+                Step::Maintain => now.due == Due::OfferSecret,
                 Step::Touch | Step::Nothing => false,
             };
-            let expected = if reason {
-                CookiePlan::HandOut
-            } else {
-                now.owed
-            };
+            let expected = if reason { CookiePlan::Set } else { now.pending };
             assert_eq!(plan.cookie, expected, "{now:?}");
         }
     }
 
     #[test]
-    fn where_nothing_happened_nothing_is_planned() {
-        for standing in STANDINGS {
+    fn without_changes_nothing_is_planned() {
+        for lookup in LOOKUPS {
             for renewing in NO_YES {
                 let situation = Situation {
-                    standing,
+                    lookup,
                     changed: false,
-                    renewing: renewing && standing != Standing::Live,
-                    expiry_chosen: renewing && standing != Standing::Live,
+                    renewing: renewing && lookup != Lookup::Live(()),
+                    expiry_chosen: renewing && lookup != Lookup::Live(()),
                     due: Due::Nothing,
-                    owed: CookiePlan::Leave,
+                    pending: CookiePlan::Leave,
                 };
                 let nothing = Plan {
                     step: Step::Nothing,

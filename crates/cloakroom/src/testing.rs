@@ -5,10 +5,10 @@ use std::sync::Arc;
 use cloakroom_core::UserId;
 use http::HeaderValue;
 
-use crate::cookie::transport::{Tickets, hand_out};
+use crate::cookie::headers::{Credentials, set_cookie};
 use crate::error::SessionError;
 use crate::middleware::SessionLayer;
-use crate::session::handle::Handle;
+use crate::session::shared::SharedSession;
 use crate::session::{LazySession, Session};
 
 /// A stored session, and the cookie that opens it.
@@ -40,7 +40,7 @@ use crate::session::{LazySession, Session};
 #[derive(Debug)]
 pub struct TestSession {
     cookie: HeaderValue,
-    handle: Arc<Handle>,
+    handle: Arc<SharedSession>,
 }
 
 impl TestSession {
@@ -54,7 +54,13 @@ impl TestSession {
         edit: impl FnOnce(&Session) -> Result<(), SessionError>,
     ) -> Result<Self, SessionError> {
         let context = Arc::clone(layer.context());
-        let session = load(Handle::new(context, Tickets::default(), None, None)).await?;
+        let session = load(SharedSession::new(
+            context,
+            Credentials::default(),
+            None,
+            None,
+        ))
+        .await?;
         edit(&session)?;
         session.save().await?;
         Self::of(session)
@@ -70,7 +76,13 @@ impl TestSession {
         user: impl Into<UserId>,
     ) -> Result<Self, SessionError> {
         let context = Arc::clone(layer.context());
-        let session = load(Handle::new(context, Tickets::default(), None, None)).await?;
+        let session = load(SharedSession::new(
+            context,
+            Credentials::default(),
+            None,
+            None,
+        ))
+        .await?;
         session.sign_in(user).await?;
         Self::of(session)
     }
@@ -81,7 +93,7 @@ impl TestSession {
             let state = handle.state();
             let live = state.live().ok_or(crate::error::Cause::NotStored)?;
             let config = &handle.context.cookie;
-            let set_cookie = hand_out(config, &live.token, std::time::Duration::ZERO, false);
+            let set_cookie = set_cookie(config, &live.token, std::time::Duration::ZERO, false);
             pair_of(&set_cookie)
         };
         Ok(Self { cookie, handle })
@@ -102,9 +114,9 @@ impl TestSession {
         let mut headers = http::HeaderMap::new();
         headers.insert(http::header::COOKIE, self.cookie());
         let context = Arc::clone(&self.handle.context);
-        load(Handle::new(
+        load(SharedSession::new(
             context,
-            Tickets::of(&headers, None),
+            Credentials::of(&headers, None),
             None,
             None,
         ))
@@ -112,7 +124,7 @@ impl TestSession {
     }
 }
 
-async fn load(handle: Handle) -> Result<Session, SessionError> {
+async fn load(handle: SharedSession) -> Result<Session, SessionError> {
     let lazy = LazySession {
         handle: Arc::new(handle),
     };

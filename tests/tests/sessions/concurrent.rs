@@ -112,7 +112,7 @@ async fn the_later_of_two_inserts_wins_and_the_entry_is_logged() {
     let response = overwrites(&fixture, &mut browser).await;
     assert!(response.status.is_success());
     assert_eq!(browser.read().await, Some(2));
-    assert_eq!(log.count("replaced unseen"), 1);
+    assert_eq!(log.count("overwrote a concurrent change"), 1);
     assert!(log.text().contains("key=\"n\""));
 }
 

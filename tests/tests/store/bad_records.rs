@@ -38,7 +38,12 @@ async fn an_unreadable_record_is_logged_once_and_left_unchanged() {
         for _ in 0..3 {
             assert_eq!(reader.read().await, None);
         }
-        assert_eq!(log.count("and left as it is"), 1, "{}", log.text());
+        assert_eq!(
+            log.count("treated as missing, and kept"),
+            1,
+            "{}",
+            log.text()
+        );
 
         let response = reader.request(async |session| session.insert("n", 2)).await;
         assert_eq!(

@@ -3,6 +3,8 @@
 use cookie::SameSite;
 
 use super::seal::Seal;
+#[cfg(feature = "seal")]
+use super::seal::SealKey;
 use crate::error::{ConfigError, ConfigErrorKind};
 
 /// The cookie that carries the token: its name, its attributes, its seal.
@@ -128,7 +130,7 @@ impl CookieConfig {
     /// Signs the cookie (HMAC-SHA256): the first key signs, all verify, so keys can be rotated. A
     /// cookie without a good signature counts as none, and costs no store command.
     #[cfg(feature = "seal")]
-    pub fn signed(mut self, keys: impl IntoIterator<Item = super::SealKey>) -> Self {
+    pub fn signed(mut self, keys: impl IntoIterator<Item = SealKey>) -> Self {
         self.seal = Seal::Signed(keys.into_iter().collect());
         self
     }
@@ -136,7 +138,7 @@ impl CookieConfig {
     /// Encrypts the cookie (AES-256-GCM): the first key encrypts, all decrypt. The session id
     /// cannot be read from it then.
     #[cfg(feature = "seal")]
-    pub fn encrypted(mut self, keys: impl IntoIterator<Item = super::SealKey>) -> Self {
+    pub fn encrypted(mut self, keys: impl IntoIterator<Item = SealKey>) -> Self {
         self.seal = Seal::Encrypted(keys.into_iter().collect());
         self
     }

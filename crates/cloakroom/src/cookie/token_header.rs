@@ -1,19 +1,21 @@
-//! The token in a header, for clients that are no browsers.
+//! The token in a header, for clients that are not browsers.
 
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
+use crate::error::{ConfigError, ConfigErrorKind};
+
 /// A header that carries the token, for native apps and for APIs.
 ///
-/// A request that has the header is one of such a client, whatever the header holds: its cookie, if
-/// it has one, is not looked at, and the answer sets none. A new token comes in the answer's header
-/// of the same name ([`bearer`](Self::bearer): in `session-token`); an empty one says that the
-/// session has ended. To get a first token, the client sends the header empty.
+/// If a request has the header, with any value, its cookies are ignored, and the response sets none. A
+/// new token is returned in the response header of the same name ([`bearer`](Self::bearer): in
+/// `session-token`); an empty value says that the session has ended. To get its first token, a client
+/// sends the header with an empty value.
 ///
 /// ```
 /// use cloakroom::{MemoryStore, SessionLayer, TokenHeader};
 ///
-/// // Browsers have the cookie, apps the header.
+/// // Browsers use the cookie, apps the header.
 /// let both = SessionLayer::new(MemoryStore::new())
 ///     .with_token_header(TokenHeader::named("session-token")?);
 ///
@@ -26,90 +28,95 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 #[must_use]
 pub struct TokenHeader {
     request: HeaderName,
-    answer: HeaderName,
-    alone: bool,
+    response: HeaderName,
+    header_only: bool,
 }
 
-/// What a request has in the header.
+/// What the token header of a request contains.
 #[derive(Clone, Debug)]
 pub(crate) enum InHeader {
-    /// The request does not have it: the cookie counts.
+    /// The request does not have the header: its cookies are used.
     Absent,
-    /// The client is one that uses the header. `None` for what is no single value.
+    /// The client uses the header. `None` if there is no value, or more than one.
     Present(Option<HeaderValue>),
 }
 
 impl TokenHeader {
-    /// A header of this name, in requests and in answers.
+    /// Uses a header of this name, in requests and in responses.
     ///
     /// # Errors
     ///
-    /// When it is no name for a header, or that of one with a meaning of its own for which there is
-    /// [`bearer`](Self::bearer).
-    pub fn named(name: &str) -> Result<Self, crate::ConfigError> {
+    /// Fails if it is not a valid header name, or one of `Authorization` (see [`bearer`](Self::bearer)),
+    /// `Cookie` and `Set-Cookie`.
+    pub fn named(name: &str) -> Result<Self, ConfigError> {
         let taken = ["authorization", "cookie", "set-cookie"];
         match HeaderName::from_bytes(name.as_bytes()) {
             Ok(name) if !taken.contains(&name.as_str()) => Ok(Self {
                 request: name.clone(),
-                answer: name,
-                alone: false,
+                response: name,
+                header_only: false,
             }),
-            _ => Err(crate::ConfigError::new(
-                crate::ConfigErrorKind::TokenHeader,
+            _ => Err(ConfigError::new(
+                ConfigErrorKind::TokenHeader,
                 format!("{name:?} cannot be the header that carries the token"),
             )),
         }
     }
 
-    /// `Authorization: Bearer …` in requests (RFC 6750, section 2.1), `session-token` in answers.
-    /// Other schemes of `Authorization` are left alone.
+    /// Uses `Authorization: Bearer …` in requests (RFC 6750, section 2.1), and `session-token` in
+    /// responses. Other schemes of `Authorization` are ignored.
     pub fn bearer() -> Self {
         Self {
             request: AUTHORIZATION,
-            answer: HeaderName::from_static("session-token"),
-            alone: false,
+            response: HeaderName::from_static("session-token"),
+            header_only: false,
         }
     }
 
-    /// No cookie is read or set at all.
+    /// Uses the header only: no cookie is read or set.
     pub fn instead_of_cookie(mut self) -> Self {
-        self.alone = true;
+        self.header_only = true;
         self
     }
 
     pub(crate) fn in_request(&self, headers: &HeaderMap) -> InHeader {
         let mut values = headers.get_all(&self.request).iter();
-        let mine = |value: &HeaderValue| {
-            if self.request != AUTHORIZATION {
-                return Some(value.clone());
-            }
-            let (scheme, token) = value.as_bytes().split_at_checked("bearer".len())?;
-            let is_bearer = scheme.eq_ignore_ascii_case(b"bearer")
-                && matches!(token.first(), None | Some(b' '));
-            let token = HeaderValue::from_bytes(token.trim_ascii_start()).ok();
-            token.filter(|_| is_bearer)
-        };
-        match (values.next().and_then(mine), values.next()) {
+        let first = values.next().and_then(|value| self.token_in(value));
+        match (first, values.next()) {
             (Some(value), None) => InHeader::Present(Some(value)),
-            // Two tokens: neither is trusted.
+            // Two tokens: neither is used.
             (Some(_), Some(_)) => InHeader::Present(None),
-            (None, _) if self.alone => InHeader::Present(None),
+            (None, _) if self.header_only => InHeader::Present(None),
             (None, _) => InHeader::Absent,
         }
     }
 
-    /// Whether no cookies are read at all.
-    pub(crate) const fn is_alone(&self) -> bool {
-        self.alone
+    /// Returns the token in a header's value: all of it, or what follows `Bearer`.
+    fn token_in(&self, value: &HeaderValue) -> Option<HeaderValue> {
+        if self.request != AUTHORIZATION {
+            return Some(value.clone());
+        }
+        let (scheme, token) = value.as_bytes().split_at_checked("bearer".len())?;
+        let is_bearer =
+            scheme.eq_ignore_ascii_case(b"bearer") && matches!(token.first(), None | Some(b' '));
+        if !is_bearer {
+            return None;
+        }
+        HeaderValue::from_bytes(token.trim_ascii_start()).ok()
     }
 
-    /// Where answers carry it.
-    pub(crate) const fn in_answer(&self) -> &HeaderName {
-        &self.answer
+    /// Whether no cookies are read or set.
+    pub(crate) const fn is_header_only(&self) -> bool {
+        self.header_only
     }
 
-    /// What answers depend on.
-    pub(crate) const fn varies_on(&self) -> &HeaderName {
+    /// The header of responses.
+    pub(crate) const fn response_header(&self) -> &HeaderName {
+        &self.response
+    }
+
+    /// The header of requests.
+    pub(crate) const fn request_header(&self) -> &HeaderName {
         &self.request
     }
 }
@@ -131,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_is_there_counts_whatever_it_holds() {
+    fn a_header_that_is_present_counts_with_any_value() {
         let header = TokenHeader::named("Session-Token").unwrap();
         assert_eq!(read(&header, &[]), "absent");
         assert_eq!(read(&header, &[("cookie", "id=x")]), "absent");
@@ -143,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn of_authorization_bearer_alone_counts() {
+    fn of_authorization_only_bearer_counts() {
         let header = TokenHeader::bearer();
         for (value, expected) in [
             ("Bearer abc", "<abc>"),
@@ -163,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_the_header_is_refused() {
+    fn an_unsuitable_header_name_is_refused() {
         for name in [
             "",
             "a b",

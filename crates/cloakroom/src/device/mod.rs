@@ -95,12 +95,12 @@ impl Devices {
     }
 
     /// What a request tells of where it comes from.
-    pub(crate) fn origin(&self, headers: &HeaderMap, extensions: &Extensions) -> Origin {
+    pub(crate) fn client_info(&self, headers: &HeaderMap, extensions: &Extensions) -> ClientInfo {
         let address = || {
             let peer = (self.peer)(extensions)?;
             Some(address::client(peer, headers, self.header, &self.trusted))
         };
-        Origin {
+        ClientInfo {
             agent: headers.get(USER_AGENT).cloned(),
             address: self.records_addresses.then(address).flatten(),
         }
@@ -125,12 +125,12 @@ impl fmt::Debug for Devices {
 
 /// Where a request comes from.
 #[derive(Clone, Debug)]
-pub(crate) struct Origin {
+pub(crate) struct ClientInfo {
     agent: Option<HeaderValue>,
     address: Option<IpAddr>,
 }
 
-impl Origin {
+impl ClientInfo {
     fn sighting(&self) -> Sighting {
         let agent = self.agent.as_ref().map(|agent| {
             let agent = String::from_utf8_lossy(agent.as_bytes());
@@ -264,13 +264,13 @@ fn known(name: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn from(agent: &str) -> Origin {
+    fn from(agent: &str) -> ClientInfo {
         let mut headers = HeaderMap::new();
         headers.insert(
             USER_AGENT,
             HeaderValue::from_bytes(agent.as_bytes()).unwrap(),
         );
-        Devices::new().origin(&headers, &Extensions::new())
+        Devices::new().client_info(&headers, &Extensions::new())
     }
 
     fn device(agent: &str) -> Device {
@@ -315,7 +315,7 @@ mod tests {
     #[test]
     fn where_it_was_last_seen_is_kept_beside_where_it_signed_in() {
         let mut entries = Entries::new();
-        let at = |last: u8| Origin {
+        let at = |last: u8| ClientInfo {
             agent: None,
             address: Some(IpAddr::from([192, 0, 2, last])),
         };

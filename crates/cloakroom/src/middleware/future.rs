@@ -1,4 +1,4 @@
-//! The future of a request: sees the handler done, commits, answers.
+//! The future of a request: polls the inner service, commits the session, and finishes the response.
 
 use std::fmt;
 use std::future::Future;
@@ -9,14 +9,15 @@ use std::task::{Context, Poll, ready};
 use http::{Response, StatusCode};
 use pin_project_lite::pin_project;
 
-use super::answer;
-use super::rejection::ErrorResponse;
+use super::error_response::ErrorResponse;
+use super::response::{carry_over_tokens, finish};
+use crate::commit::Committed;
 use crate::context::OnError;
 use crate::error::SessionError;
-use crate::event;
 use crate::plan::Step;
 use crate::session::LazySession;
-use crate::session::handle::{Done, Handle};
+use crate::session::shared::SharedSession;
+use crate::telemetry::log;
 
 pin_project! {
     /// The future of a [`SessionService`](crate::SessionService).
@@ -26,17 +27,18 @@ pin_project! {
         // `None` where the layer is mounted twice.
         session: Option<OpenSession>,
         error_response: E,
-        // The handler's answer, while a commit is under way.
-        answer: Option<Response<B>>,
+        // The handler's response, while the commit is in progress.
+        response: Option<Response<B>>,
         commit: Option<Commit>,
     }
 }
 
-/// The one boxed future, for requests that have something to commit.
-type Commit = Pin<Box<dyn Future<Output = Result<Done, SessionError>> + Send>>;
+/// The only boxed future of the middleware, for requests that have something to commit.
+type Commit = Pin<Box<dyn Future<Output = Result<Committed, SessionError>> + Send>>;
 
-/// The request's session, until it is answered or cancelled: after that, edits are errors.
-struct OpenSession(Arc<Handle>);
+/// The session of a request, until its response is returned or it is cancelled. After that, saving is an
+/// error.
+struct OpenSession(Arc<SharedSession>);
 
 impl<F, E, B> ResponseFuture<F, E, B> {
     pub(super) fn new(inner: F, session: Option<LazySession>, error_response: E) -> Self {
@@ -44,7 +46,7 @@ impl<F, E, B> ResponseFuture<F, E, B> {
             inner,
             session: session.map(|lazy| OpenSession(lazy.handle)),
             error_response,
-            answer: None,
+            response: None,
             commit: None,
         }
     }
@@ -59,83 +61,85 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Some(OpenSession(handle)) = this.session else {
+        let Some(OpenSession(session)) = this.session else {
             return this.inner.poll(cx);
         };
-        let mut answer = match this.answer.take() {
-            Some(answer) => answer,
+        let mut response = match this.response.take() {
+            Some(response) => response,
             None => {
-                let answer = ready!(this.inner.poll(cx))?;
-                let status = answer.status();
-                // An extractor's or handler's own refusal takes the shape that the app has chosen.
-                let answer = match refusal(&answer) {
-                    Some(error) => shape(this.error_response, &error),
-                    None => answer,
-                };
-                if !handle.was_asked() {
-                    return Poll::Ready(Ok(answer));
+                let response = ready!(this.inner.poll(cx))?;
+                // The handler's own status decides, not the one of the app's error response.
+                let status = response.status();
+                let response = shape_refusal(this.error_response, response);
+                if !session.was_requested() {
+                    return Poll::Ready(Ok(response));
                 }
-                // The handler's own status counts, for the app may shape a failure as it likes.
-                *this.commit = begin_commit(handle, status);
-                answer
+                *this.commit = begin_commit(session, status);
+                response
             }
         };
         if let Some(commit) = this.commit {
             let Poll::Ready(committed) = commit.as_mut().poll(cx) else {
-                *this.answer = Some(answer);
+                *this.response = Some(response);
                 return Poll::Pending;
             };
             if let Err(error) = committed {
-                let mut replaced = answer;
-                answer = shape(this.error_response, &error);
-                answer::hand_on(handle, &mut replaced, &mut answer);
+                let mut replaced = response;
+                response = shape(this.error_response, &error);
+                carry_over_tokens(session, &mut replaced, &mut response);
             }
         }
-        answer::finish(handle, &mut answer);
-        Poll::Ready(Ok(answer))
+        finish(session, &mut response);
+        Poll::Ready(Ok(response))
     }
 }
 
-/// The commit, if there is anything to be done. From here on, edits are errors.
-fn begin_commit(handle: &Arc<Handle>, status: StatusCode) -> Option<Commit> {
-    // A 408 comes from a time-out layer further in, which has cut the handler off.
+/// Returns the commit, if there is anything to do. From here on, edits are errors.
+fn begin_commit(session: &Arc<SharedSession>, status: StatusCode) -> Option<Commit> {
+    // A 408 comes from an inner timeout layer, which has cancelled the handler.
     let failed = status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT;
-    let mut state = handle.state();
+    let mut state = session.state();
     state.close();
-    if failed && handle.context.on_error == OnError::DropEdits && state.drop_edits() {
-        event::edits_dropped(status);
+    if failed && session.context.on_error == OnError::DropEdits && state.discard_edits() {
+        log::edits_dropped(status);
     }
-    let nothing_to_do = if state.uncertain {
-        // A step was cut off, or its answer lost. To commit tells so; an error already does.
+    let is_idle = if state.uncertain {
+        // A step was cancelled, or its outcome is unknown: the commit returns that as an error, unless
+        // the response is an error already.
         failed
     } else {
-        handle.plan_of(&state).step == Step::Nothing
+        session.plan_of(&state).step == Step::Nothing
     };
     drop(state);
-    if nothing_to_do {
+    if is_idle {
         return None;
     }
-    let handle = Arc::clone(handle);
-    Some(Box::pin(async move { handle.commit().await }))
+    let session = Arc::clone(session);
+    Some(Box::pin(async move { session.commit().await }))
 }
 
-/// In an answer's extensions: it has the shape that the app has chosen. A layer further out, with
-/// another cookie and perhaps another shape, leaves it alone.
+/// In the extensions of a response: it is an [`ErrorResponse`]. An outer layer, with another cookie and
+/// perhaps another error response, does not replace it.
 #[derive(Clone, Copy)]
 struct Shaped;
 
-/// The error for which the handler, or an extractor, refused.
-fn refusal<B>(answer: &Response<B>) -> Option<SessionError> {
-    let shaped = answer.extensions().get::<Shaped>().is_some();
-    let error = answer.extensions().get::<SessionError>();
-    error.filter(|_| !shaped).cloned()
+/// If the handler or an extractor has refused the request with a `SessionError`, returns the app's error
+/// response for it.
+fn shape_refusal<E: ErrorResponse<B>, B>(error_response: &E, response: Response<B>) -> Response<B> {
+    if response.extensions().get::<Shaped>().is_some() {
+        return response;
+    }
+    match response.extensions().get::<SessionError>() {
+        Some(error) => shape(error_response, error),
+        None => response,
+    }
 }
 
 fn shape<E: ErrorResponse<B>, B>(error_response: &E, error: &SessionError) -> Response<B> {
-    let mut answer = error_response.error_response(error);
-    answer.extensions_mut().insert(error.clone());
-    answer.extensions_mut().insert(Shaped);
-    answer
+    let mut response = error_response.error_response(error);
+    response.extensions_mut().insert(error.clone());
+    response.extensions_mut().insert(Shaped);
+    response
 }
 
 impl Drop for OpenSession {

@@ -8,15 +8,16 @@ use cloakroom_core::rotation::Rotation;
 use cloakroom_core::{Clock, Entropy, Expiry, Realm, Store, codec};
 use tower_layer::Layer;
 
-use super::rejection::DefaultErrorResponse;
+use super::error_response::DefaultErrorResponse;
 use super::service::SessionService;
-use crate::arrival::Arrivals;
 use crate::context::{Context, OnError, OnOverwrite};
 use crate::cookie::{CookieConfig, TokenHeader};
 #[cfg(feature = "devices")]
 use crate::device::Devices;
 use crate::error::{ConfigError, ConfigErrorKind};
-use crate::users::{SessionLimit, Sessions};
+use crate::migration::Arrivals;
+use crate::session_limit::SessionLimit;
+use crate::users::Sessions;
 
 /// Gives every request a session, loaded when asked for and saved when changed.
 ///

@@ -1,19 +1,19 @@
-//! The tower middleware: [`SessionLayer`] and what it makes.
+//! The tower middleware: [`SessionLayer`] and its service.
 //!
-//! `service` puts a lazy session into each request; `future` sees the handler done, and commits
-//! what is to be committed before the answer leaves; `answer` writes its headers; `rejection` shapes
-//! the answer when that fails.
+//! `service` adds a lazy session to each request; `future` commits the session when the handler has
+//! finished; `response` adds the headers; `error_response` is the response if the session cannot be loaded
+//! or saved.
 
-mod answer;
+mod error_response;
 mod future;
 mod layer;
-mod rejection;
+mod response;
 mod service;
 
-pub use self::answer::EndedMeanwhile;
+#[cfg(feature = "axum")]
+pub(crate) use self::error_response::what_helps;
+pub use self::error_response::{DefaultErrorResponse, ErrorResponse};
 pub use self::future::ResponseFuture;
 pub use self::layer::SessionLayer;
-#[cfg(feature = "axum")]
-pub(crate) use self::rejection::what_helps;
-pub use self::rejection::{DefaultErrorResponse, ErrorResponse};
+pub use self::response::EndedMeanwhile;
 pub use self::service::SessionService;

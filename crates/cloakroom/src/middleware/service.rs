@@ -1,4 +1,4 @@
-//! The service: a lazy session into each request, and on to the inner service at once.
+//! The service: adds a lazy session to each request, and calls the inner service.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,14 +7,14 @@ use std::task::{Context as TaskContext, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
+use super::error_response::ErrorResponse;
 use super::future::ResponseFuture;
-use super::rejection::ErrorResponse;
 use crate::context::Context;
-use crate::cookie::transport::Tickets;
+use crate::cookie::headers::Credentials;
 use crate::session::LazySession;
-use crate::session::handle::Handle;
+use crate::session::shared::SharedSession;
 
-/// A service around which a [`SessionLayer`](crate::SessionLayer) was put.
+/// A service wrapped by a [`SessionLayer`](crate::SessionLayer).
 #[derive(Clone)]
 pub struct SessionService<S, E> {
     inner: S,
@@ -31,7 +31,7 @@ impl<S, E> SessionService<S, E> {
         }
     }
 
-    /// The request's session; `None` if a layer further out already keeps one in this cookie.
+    /// Creates the session of a request. Returns `None` if an outer layer already uses this cookie.
     fn session<B>(&self, request: &Request<B>) -> Option<LazySession> {
         let outer = request.extensions().get::<LazySession>();
         let name = self.context.cookie.name();
@@ -39,13 +39,14 @@ impl<S, E> SessionService<S, E> {
             self.context.once.mounted_twice(name);
             return None;
         }
-        let tickets = Tickets::of(request.headers(), self.context.token_header.as_ref());
+        let outer = outer.map(|outer| Arc::clone(&outer.handle));
+        let (headers, extensions) = (request.headers(), request.extensions());
+        let credentials = Credentials::of(headers, self.context.token_header.as_ref());
         let devices = self.context.devices.as_ref();
-        let origin = devices.map(|it| it.origin(request.headers(), request.extensions()));
-        let handle = Handle::new(Arc::clone(&self.context), tickets, origin, outer.cloned());
-        Some(LazySession {
-            handle: Arc::new(handle),
-        })
+        let client = devices.map(|devices| devices.client_info(headers, extensions));
+        let context = Arc::clone(&self.context);
+        let handle = Arc::new(SharedSession::new(context, credentials, client, outer));
+        Some(LazySession { handle })
     }
 }
 

@@ -1,10 +1,12 @@
 //! A session beyond its request.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use super::Session;
-use super::lifecycle::{Reloaded, Saved};
-use crate::error::SessionError;
+use super::outcome::{Reloaded, Saved};
+use super::shared::SharedSession;
+use crate::error::{Cause, SessionError};
 
 /// A session that outlives its request, from [`Session::detach`].
 ///
@@ -31,6 +33,23 @@ use crate::error::SessionError;
 /// ```
 #[derive(Debug)]
 pub struct DetachedSession(pub(crate) Session);
+
+impl Session {
+    /// A handle that outlives the request: for WebSockets, streaming bodies and spawned tasks. It
+    /// saves when told to, and can never create a session.
+    ///
+    /// # Errors
+    ///
+    /// When there is no stored session yet: [`save`](Self::save) it first.
+    pub fn detach(&self) -> Result<DetachedSession, SessionError> {
+        let live = self.handle.state().live().cloned();
+        let live = live.ok_or(Cause::NotStored)?;
+        let context = Arc::clone(&self.handle.context);
+        Ok(DetachedSession(Self {
+            handle: Arc::new(SharedSession::detached(context, live)),
+        }))
+    }
+}
 
 impl DetachedSession {
     /// Fetches the session as it is stored now, and puts the edits not saved yet on top.

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use cloakroom_core::SessionId;
 
 use super::Session;
-use super::handle::Handle;
-use crate::cookie::transport::presented;
+use super::shared::SharedSession;
+use crate::cookie::headers::tokens_in;
 use crate::error::SessionError;
-use crate::users::Sessions;
 
 /// The session of a request, not loaded yet: what [`SessionLayer`](crate::SessionLayer) puts into
 /// the request's extensions. It costs no store command until [`load`](Self::load) is called.
@@ -31,7 +30,7 @@ use crate::users::Sessions;
 /// [`named`](Self::named) finds either by the name of its cookie.
 #[derive(Clone, Debug)]
 pub struct LazySession {
-    pub(crate) handle: Arc<Handle>,
+    pub(crate) handle: Arc<SharedSession>,
 }
 
 impl LazySession {
@@ -48,12 +47,6 @@ impl LazySession {
         })
     }
 
-    /// The handle on all sessions of the layer that made this one.
-    #[must_use]
-    pub fn sessions(&self) -> Sessions {
-        Sessions::new(Arc::clone(&self.handle.context))
-    }
-
     /// Whether somebody has loaded the session.
     #[must_use]
     pub fn is_loaded(&self) -> bool {
@@ -67,12 +60,12 @@ impl LazySession {
     #[must_use]
     pub fn presented_id(&self) -> Option<SessionId> {
         let context = &self.handle.context;
-        if let [Some(token), ..] = presented(&self.handle.tickets, &context.cookie) {
+        if let [Some(token), ..] = tokens_in(&self.handle.credentials, &context.cookie) {
             return Some(token.id());
         }
         let arrivals = context.arrivals.as_ref()?;
-        let old = self.handle.former.of(context, &self.handle.tickets);
-        let token = arrivals.token(&context.realm, old.ids.first()?);
+        let legacy_id = self.handle.legacy_cookies()?.ids().first()?;
+        let token = arrivals.token(&context.realm, legacy_id);
         Some(token.id())
     }
 
@@ -85,12 +78,13 @@ impl LazySession {
     /// The session whose cookie has this name: this one, or that of a layer further out.
     #[must_use]
     pub fn named(&self, cookie_name: &str) -> Option<Self> {
-        let mut lazy = Some(self);
-        while let Some(one) = lazy {
-            if one.cookie_name() == cookie_name {
-                return Some(one.clone());
+        let mut next = Some(&self.handle);
+        while let Some(handle) = next {
+            if handle.context.cookie.name() == cookie_name {
+                let handle = Arc::clone(handle);
+                return Some(Self { handle });
             }
-            lazy = one.handle.outer.as_ref();
+            next = handle.outer.as_ref();
         }
         None
     }

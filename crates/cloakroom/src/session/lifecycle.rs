@@ -1,73 +1,42 @@
-//! Beginning, saving, renewing and ending.
+//! Saves, renews and ends a session, and tells how long it lives.
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use cloakroom_core::store::Ended;
 use cloakroom_core::{EndReason, Expiry, Limits, SessionId};
 
-use super::detached::DetachedSession;
-use super::{Session, handle::Handle};
-use crate::arrival::OldEnded;
-use crate::commit::arrival::ended_with;
+use super::Session;
+use super::outcome::{Destroyed, Reloaded, Saved};
+use crate::commit::{self, Committed};
 use crate::error::{Cause, SessionError, SessionErrorKind};
-use crate::plan::Step;
-use crate::state::{Standing, State};
-
-/// What came of [`Session::save`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Saved {
-    /// The edits are stored.
-    Stored,
-    /// There was nothing to store.
-    Unchanged,
-    /// The session ended elsewhere in the meantime; nothing is stored.
-    Ended,
-}
-
-/// What came of [`Session::destroy`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Destroyed {
-    /// The session is ended, on every server.
-    Ended,
-    /// It had ended before.
-    AlreadyOver,
-    /// There was none.
-    NoSession,
-}
-
-/// What came of [`Session::fresh`] and [`DetachedSession::reload`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reloaded {
-    /// The session is alive; this is how it is now, with the edits not saved yet on top.
-    Live,
-    /// The session is over, or there was none.
-    Ended,
-}
+use crate::migration::OldEnded;
+use crate::plan::Lookup;
+use crate::state::{Live, State};
 
 impl Session {
-    /// The session's public id; `None` until it is stored for the first time. Safe to log.
+    /// Returns the public id, or `None` until the session is stored for the first time. It is safe to log.
     #[must_use]
     pub fn id(&self) -> Option<SessionId> {
         let state = self.handle.state();
         state.live().map(|live| live.token.id())
     }
 
-    /// When the session began, moved in, or was last renewed.
+    /// Returns when the session was created, migrated, or last renewed.
     #[must_use]
     pub fn created_at(&self) -> Option<SystemTime> {
         Some(self.handle.state().live()?.began().into())
     }
 
-    /// When the session was last used before this request, as far as that was written down: uses
-    /// within a tenth of the idle timeout are not.
+    /// Returns when the session was last used before this request. It is updated at most once in a tenth of
+    /// the idle timeout.
     #[must_use]
     pub fn last_seen(&self) -> Option<SystemTime> {
         let state = self.handle.state();
         Some(state.live()?.record.seen().into())
     }
 
-    /// When the session ends if it is not used again, counted from what was last written down.
+    /// Returns when the session expires if it is not used again, counted from
+    /// [`last_seen`](Self::last_seen).
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
         let state = self.handle.state();
@@ -76,31 +45,30 @@ impl Session {
         Some(limits.expires_at(live.record.seen()).into())
     }
 
-    /// When the session ends, used or not.
+    /// Returns the absolute deadline: when the session expires even if it is used.
     #[must_use]
     pub fn deadline(&self) -> Option<SystemTime> {
         Some(self.limits_of(&self.handle.state())?.deadline().into())
     }
 
-    /// Saves the edits so far now, instead of when the handler is done.
+    /// Saves the edits so far immediately, instead of when the handler has finished.
     ///
     /// # Errors
     ///
-    /// When the store fails, or the request's budget is spent. With
-    /// [`OutcomeUnknown`](crate::SessionErrorKind::OutcomeUnknown), perhaps it was saved; nothing
-    /// more is saved in this request then, and it is not answered with success.
+    /// Fails if the store fails, or the time limit of the request is reached. After
+    /// [`OutcomeUnknown`](crate::SessionErrorKind::OutcomeUnknown) the edits may be saved or not; nothing
+    /// more is saved in this request, and its response is an error.
     pub async fn save(&self) -> Result<Saved, SessionError> {
-        let done = self.handle.commit().await?;
-        Ok(match done.step {
-            _ if done.gone => Saved::Ended,
-            Step::Nothing | Step::Touch | Step::Upkeep | Step::Look => Saved::Unchanged,
-            Step::Create | Step::Update | Step::Renew => Saved::Stored,
+        Ok(match self.handle.commit().await? {
+            Committed::Stored(_) => Saved::Stored,
+            Committed::Unchanged | Committed::Maintained(_) => Saved::Unchanged,
+            Committed::Ended => Saved::Ended,
         })
     }
 
-    /// Makes sure that the session is alive, and that what this request sees of it is what is stored now;
-    /// edits not saved yet stay on top. It costs one command, also where a near cache is in front of the
-    /// store: for actions that must not rest on what was true a moment ago.
+    /// Reads the session from the store again, and replays the edits that are not saved yet. It costs one
+    /// command, also with a near cache in front of the store: for actions that must not rely on data that
+    /// may be slightly stale.
     ///
     /// ```
     /// use cloakroom::{Reloaded, Session, SessionError};
@@ -115,18 +83,18 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// When the store fails, or the request's budget is spent. When an update meets a value of another
-    /// type: the edits not saved yet are dropped then.
+    /// Fails if the store fails, or the time limit of the request is reached; or if an update finds a value
+    /// of another type: the edits that are not saved are discarded then.
     pub async fn fresh(&self) -> Result<Reloaded, SessionError> {
         self.handle.reload().await
     }
 
-    /// Gives the session a new id and a new secret when it is saved, and ends the old one; data and
-    /// deadlines carry over, unless [`reset_expiry`](Self::reset_expiry) gives it a new life. Call it
-    /// whenever the rights of a session change (ASVS 5.0, 7.2.4), or an id that an attacker had
-    /// planted would have them. Signing in does it by itself: [`sign_in`](Self::sign_in).
+    /// Gives the session a new id and a new token when it is saved, and ends the old one. Data and deadlines
+    /// are carried over, unless [`reset_expiry`](Self::reset_expiry) restarts them. Call it whenever the
+    /// rights of a session change (ASVS 5.0, 7.2.4), to prevent session fixation.
+    /// [`sign_in`](Self::sign_in) does it by itself.
     ///
-    /// On a session that has ended, it begins a new one, with what this request puts in.
+    /// If the session has ended, it creates a new one, with the edits of this request.
     ///
     /// ```
     /// use cloakroom::{Session, SessionError};
@@ -140,54 +108,50 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// When the answer has been sent.
+    /// Fails if the response has been sent.
     pub fn renew(&self) -> Result<(), SessionError> {
         self.handle.state().renew()
     }
 
-    /// Ends the session, then and there: when this returns, no server knows it any more, whatever
-    /// becomes of the rest of the request. The removal of the cookie goes out with the answer.
+    /// Ends the session immediately. Once this returns, its token is invalid on every server, whatever
+    /// happens to the rest of the request. The response removes the cookie.
     ///
-    /// Afterwards the same request can begin a new session by editing: a farewell message.
+    /// Edits after it create a new session, for a farewell message for instance.
     ///
     /// # Errors
     ///
-    /// When the store fails: the session may still be alive, and the cookie stays. With
-    /// [`NotReplicated`](crate::SessionErrorKind::NotReplicated) the session has ended and the cookie
-    /// goes, but a failover could bring the session back.
+    /// Fails if the store fails: the session may still be live, and the cookie is kept. With
+    /// [`NotReplicated`](crate::SessionErrorKind::NotReplicated) the session has ended and the cookie is
+    /// removed, but a failover could bring the session back.
     pub async fn destroy(&self) -> Result<Destroyed, SessionError> {
         self.end(EndReason::Destroyed).await
     }
 
     pub(super) async fn end(&self, reason: EndReason) -> Result<Destroyed, SessionError> {
-        let _alone = self.handle.alone().await?;
+        let _lock = self.handle.lock_commits().await?;
         let live = self.handle.state().live().cloned();
-        let committer = self.handle.committer();
-        let Some(live) = live else {
-            // The old cookie of a session that ended here must not begin it again.
-            let old = committer.end_old(None).await?;
-            let mut state = self.handle.state();
-            state.drop_edits();
-            return Ok(match (old, &state.standing) {
-                (OldEnded::Ended, _) => Destroyed::Ended,
-                (_, Standing::Tombstoned) => Destroyed::AlreadyOver,
-                (_, Standing::Nothing | Standing::Live(_)) => Destroyed::NoSession,
-            });
-        };
-        // First where it came from: if that fails, it can be tried again.
-        let moved = (live.token.id(), live.record.entries());
-        let old = committer.end_old(Some(moved)).await?;
-        let ended = committer.end(&live, reason).await;
+        match live {
+            Some(live) => self.end_live(&live, reason).await,
+            None => self.end_absent().await,
+        }
+    }
+
+    async fn end_live(&self, live: &Live, reason: EndReason) -> Result<Destroyed, SessionError> {
+        let cx = self.handle.commit_context();
+        // The legacy session first: if that fails, the app can try again.
+        let migrated = (live.id(), live.record.entries());
+        let legacy = commit::end_legacy(&cx, Some(migrated)).await?;
+        let ended = commit::end(&cx, live.id(), &live.record, reason).await;
         let mut state = self.handle.state();
-        match ended.map(|ended| ended_with(old, ended)) {
+        match ended.map(|ended| commit::combine(legacy, ended)) {
             Ok(Ended::Ended) => {
                 state.destroyed();
                 Ok(Destroyed::Ended)
             }
             Ok(_) => {
-                // The cookie is stale: by now the browser may hold a better one.
-                state.drop_edits();
-                state.gone();
+                // The cookie is not removed: the browser may have a better one by now.
+                state.discard_edits();
+                state.mark_ended();
                 Ok(Destroyed::AlreadyOver)
             }
             Err(error) => {
@@ -199,15 +163,27 @@ impl Session {
         }
     }
 
-    /// Chooses timeouts for this session alone, counted from now: "remember me", or a short life on
-    /// a public computer. Its cookie becomes persistent, to the absolute deadline. A later change of
-    /// the layer's expiry does not touch the session. Without a renewal, the deadline lies no
-    /// further than the layer's longest expiry after the session began.
+    /// Without a session there may still be a legacy cookie: its session must not be migrated again.
+    async fn end_absent(&self) -> Result<Destroyed, SessionError> {
+        let legacy = commit::end_legacy(&self.handle.commit_context(), None).await?;
+        let mut state = self.handle.state();
+        state.discard_edits();
+        Ok(match (legacy, &state.lookup) {
+            (OldEnded::Ended, _) => Destroyed::Ended,
+            (_, Lookup::Ended) => Destroyed::AlreadyOver,
+            (_, Lookup::Absent | Lookup::Live(_)) => Destroyed::NoSession,
+        })
+    }
+
+    /// Sets timeouts for this session only, counted from now: for "remember me", or for public computers.
+    /// Its cookie becomes persistent until the absolute deadline. Later changes of the layer's expiry do
+    /// not affect the session. Without a renewal, the deadline is at most the layer's longest expiry after
+    /// the session's creation.
     ///
     /// # Errors
     ///
-    /// When the timeouts cannot be kept, or are longer than the layer allows
-    /// ([`with_longest_expiry`](crate::SessionLayer::with_longest_expiry)); or the answer has been
+    /// Fails if the timeouts are invalid, or longer than the layer allows
+    /// ([`with_longest_expiry`](crate::SessionLayer::with_longest_expiry)); or if the response has been
     /// sent.
     pub fn set_expiry(&self, expiry: Expiry) -> Result<(), SessionError> {
         let limits = self.choose(expiry)?;
@@ -222,33 +198,17 @@ impl Session {
         Ok(Limits::chosen(expiry, self.handle.now()))
     }
 
-    /// Gives the session the layer's own timeouts again, and its cookie the layer's own lifetime.
-    /// Together with [`renew`](Self::renew) they count from now: signing in begins a new life.
-    /// Without a renewal the absolute deadline stays where the layer's rule has it, since no
-    /// activity may move it (ASVS 5.0, 7.3.2).
+    /// Gives the session the layer's timeouts again, and its cookie the layer's lifetime. Together with
+    /// [`renew`](Self::renew) they count from now. Without a renewal the absolute deadline is the layer's
+    /// timeout after the session's creation, since activity must not extend it (ASVS 5.0, 7.3.2).
     ///
     /// # Errors
     ///
-    /// When the answer has been sent.
+    /// Fails if the response has been sent.
     pub fn reset_expiry(&self) -> Result<(), SessionError> {
         let mut state = self.handle.state();
         let rule = self.handle.context.rule(state.entries());
         state.choose(Limits::begin(rule, self.handle.now()))
-    }
-
-    /// A handle that outlives the request: for WebSockets, streaming bodies and spawned tasks. It
-    /// saves when told to, and can never create a session.
-    ///
-    /// # Errors
-    ///
-    /// When there is no stored session yet: [`save`](Self::save) it first.
-    pub fn detach(&self) -> Result<DetachedSession, SessionError> {
-        let live = self.handle.state().live().cloned();
-        let live = live.ok_or(Cause::NotStored)?;
-        let context = Arc::clone(&self.handle.context);
-        Ok(DetachedSession(Self {
-            handle: Arc::new(Handle::detached(context, live)),
-        }))
     }
 
     fn limits_of(&self, state: &State) -> Option<Limits> {

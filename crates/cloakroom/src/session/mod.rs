@@ -1,18 +1,19 @@
-//! The session, as an app meets it.
+//! The session of a request, as apps use it.
 //!
-//! [`handle`] is what the layer puts into a request and every `Session` shares; [`lazy`] waits
-//! there until somebody asks; [`values`] reads and edits; [`lifecycle`] begins, saves, renews and
-//! ends; [`sign_in`] says whose it is; [`detached`] outlives the request; [`whole`] lets what has
-//! several steps run to its end.
+//! [`shared`] is the state that all clones of a request's session share; [`lazy`] is the session before it
+//! is loaded; [`values`] reads and edits; [`lifecycle`] saves, renews and ends; [`sign_in`] signs users in
+//! and out; [`detached`] is a session that outlives its request; [`uncancellable`] runs commits of several
+//! steps to their end.
 
 pub(crate) mod detached;
-pub(crate) mod handle;
 pub(crate) mod key;
 pub(crate) mod lazy;
 pub(crate) mod lifecycle;
+pub(crate) mod outcome;
+pub(crate) mod shared;
 pub(crate) mod sign_in;
+mod uncancellable;
 pub(crate) mod values;
-mod whole;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,18 +21,18 @@ use std::sync::Arc;
 pub use self::detached::DetachedSession;
 pub use self::key::{EntryKey, EntryName, Key};
 pub use self::lazy::LazySession;
-pub use self::lifecycle::{Destroyed, Reloaded, Saved};
+pub use self::outcome::{Destroyed, Reloaded, Saved};
 pub use self::sign_in::SignIn;
 
-use self::handle::Handle;
+use self::shared::SharedSession;
 
 /// The session of a request, loaded.
 ///
-/// An axum handler takes it as an argument; elsewhere, [`LazySession::load`] gives it. Loading
-/// awaits the store once. Reading and editing are plain calls after that; what was edited is saved
-/// when the handler is done, before the answer's headers leave.
+/// An axum handler takes it as an argument; elsewhere, [`LazySession::load`] returns it. It is loaded from
+/// the store once. After that, reads and edits are synchronous; edits are saved when the handler has
+/// finished, before the response headers are sent.
 ///
-/// Clones are the same session.
+/// Clones refer to the same session.
 ///
 /// ```
 /// use cloakroom::{Session, SessionError};
@@ -43,11 +44,11 @@ use self::handle::Handle;
 /// ```
 #[derive(Clone)]
 pub struct Session {
-    pub(crate) handle: Arc<Handle>,
+    pub(crate) handle: Arc<SharedSession>,
 }
 
 impl fmt::Debug for Session {
-    /// Shows the public id and the keys.
+    /// Shows the public id and the keys, no values.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
             .field("id", &self.id())

@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 use cloakroom_core::{Authentication, EndReason, Expiry, Limits, UserId};
 
 use super::Session;
-use super::lifecycle::Destroyed;
+use super::outcome::Destroyed;
+use crate::commit::Committed;
 use crate::error::{Cause, SessionError};
 use crate::state::{SigningIn as Order, State};
 
@@ -162,7 +163,7 @@ impl SignIn {
         self
     }
 
-    async fn carry_out(self) -> Result<(), SessionError> {
+    async fn run(self) -> Result<(), SessionError> {
         let handle = Arc::clone(&self.session.handle);
         let now = handle.now();
         let limits = match self.expiry {
@@ -178,11 +179,11 @@ impl SignIn {
             state.sign_in(order, limits)?;
             Ok(Some(()))
         };
-        let (_, done) = handle.carry_out_whole(sign_in).await?;
-        match done.gone {
-            true => Err(Cause::Ended.into()),
-            false => Ok(()),
+        let (_, committed) = handle.run_uncancellable(sign_in).await?;
+        if let Committed::Ended = committed {
+            return Err(Cause::Ended.into());
         }
+        Ok(())
     }
 }
 
@@ -191,6 +192,6 @@ impl IntoFuture for SignIn {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.carry_out())
+        Box::pin(self.run())
     }
 }

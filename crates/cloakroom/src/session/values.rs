@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 
 use super::Session;
 use super::key::{EntryKey, EntryName};
+use crate::commit::Committed;
 use crate::error::{Cause, SessionError};
-use crate::plan::Step;
 use crate::state::State;
 
 impl Session {
@@ -83,7 +83,7 @@ impl Session {
         let mut update = Update::new(key, f);
         loop {
             // The app's closure runs outside the lock: it may use the session itself.
-            let glance = self.handle.state().glance(key)?;
+            let glance = self.handle.state().peek(key)?;
             let (value, raw) = update.run(glance.as_ref())?;
             let taken =
                 self.handle
@@ -109,17 +109,14 @@ impl Session {
     {
         let key = key.name().to_owned();
         let value = self.update(&*key, f)?;
-        let done = self.handle.commit().await?;
-        if let Some(live) = done.live {
-            let stored = live.record.entries().get(&key)?;
-            return stored.ok_or_else(|| Cause::Ended.into());
-        }
-        // Nothing was stored: either nothing had to be, or nothing can be any more.
-        match done.step {
-            Step::Nothing | Step::Touch | Step::Upkeep if self.handle.state().live().is_some() => {
-                Ok(value)
+        match self.handle.commit().await? {
+            Committed::Stored(stored) | Committed::Maintained(stored) => {
+                let value = stored.live.record.entries().get(&key)?;
+                value.ok_or_else(|| Cause::Ended.into())
             }
-            _ => Err(Cause::Ended.into()),
+            // The stored value is the same.
+            Committed::Unchanged if self.handle.state().live().is_some() => Ok(value),
+            Committed::Unchanged | Committed::Ended => Err(Cause::Ended.into()),
         }
     }
 
@@ -139,13 +136,16 @@ impl Session {
         let key = key.name().to_owned();
         let take = move |state: &mut State| state.take_once(&key);
         // In one go: a commit that a task beside this one begins must not carry the removal.
-        let (Some(seen), done) = self.handle.commit_with(take).await? else {
+        let (Some(seen), committed) = self.handle.commit_with(take).await? else {
             return Ok(None);
         };
-        if done.gone {
-            return Ok(None);
-        }
-        let taken = done.taken.unwrap_or(Some(seen));
+        let taken = match committed {
+            Committed::Stored(stored) | Committed::Maintained(stored) => {
+                stored.taken.unwrap_or(Some(seen))
+            }
+            Committed::Unchanged => Some(seen),
+            Committed::Ended => None,
+        };
         Ok(taken.map(|entry| entry.decode()).transpose()?)
     }
 

@@ -1,35 +1,35 @@
-//! What one commit is to store.
+//! The input of one commit.
 
 use cloakroom_core::migration::Arrival;
 use cloakroom_core::rotation::Secrets;
 use cloakroom_core::{Authentication, Changes, Entries, Limits, SessionId, Timestamp, UserId};
 
-/// What one commit is to store.
+/// The input of one commit: the edits so far.
 #[derive(Debug)]
 pub(crate) struct Draft {
-    /// What the edits were made on.
+    /// The entries on which the edits were made.
     pub(crate) base: Entries,
     pub(crate) entries: Entries,
     pub(crate) changes: Changes,
     pub(crate) chosen: Option<Limits>,
     pub(crate) signing_in: Option<SigningIn>,
     pub(super) renewing: bool,
-    /// How many edits there were, also those that are not to be stored.
+    /// The number of edits, including those that are not stored because the session starts empty.
     pub(super) edits: usize,
 }
 
-/// Somebody is about to sign in.
+/// A sign-in that the next commit carries out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SigningIn {
     pub(crate) user: UserId,
     pub(crate) at: Timestamp,
-    /// Whether the new session begins without what was in the old one.
+    /// Whether the data of the old session is not carried over.
     pub(crate) starts_empty: bool,
 }
 
-/// Where the edits stood.
+/// The edits at one moment, to return to.
 #[derive(Debug)]
-pub(crate) struct Mark {
+pub(crate) struct Savepoint {
     pub(super) edits: usize,
     pub(super) entries: Entries,
     pub(super) chosen: Option<Limits>,
@@ -37,15 +37,18 @@ pub(crate) struct Mark {
 }
 
 impl Draft {
-    /// Whether nothing of the old session goes into the new one.
+    /// Whether no data of the old session is carried over into the new one.
     pub(crate) fn starts_empty(&self) -> bool {
-        let starts_empty = |signing_in: &SigningIn| signing_in.starts_empty;
-        self.signing_in.as_ref().is_some_and(starts_empty)
+        match &self.signing_in {
+            Some(signing_in) => signing_in.starts_empty,
+            None => false,
+        }
     }
 
-    /// The entries of the session that a creation or a renewal begins: these, and who signs in. Its
-    /// secret is new, so nothing is left of the old one's, nor of where that came from.
-    pub(crate) fn begins_with(&self, mut entries: Entries) -> Entries {
+    /// Returns the entries of the session that a creation or a renewal stores: these, and the user who
+    /// signs in. Its token is new, so the rotation state and the link to a legacy session are not
+    /// carried over.
+    pub(crate) fn entries_of_new_session(&self, mut entries: Entries) -> Entries {
         entries.remove(Secrets::KEY);
         entries.remove(Arrival::KEY);
         if let Some(SigningIn { user, at, .. }) = &self.signing_in {
@@ -54,10 +57,12 @@ impl Draft {
         entries
     }
 
-    /// The session that the new one takes the place of in the user's index.
+    /// Returns `old` if the new session takes its place in the user's index: if it has the same user.
     pub(crate) fn replaces(&self, old: SessionId, entries: &Entries) -> Option<SessionId> {
-        let was = Authentication::of(entries)?;
-        let same = |signing_in: &SigningIn| signing_in.user == *was.user();
-        self.signing_in.as_ref().is_none_or(same).then_some(old)
+        let previous = Authentication::of(entries)?;
+        match &self.signing_in {
+            Some(signing_in) if signing_in.user != *previous.user() => None,
+            _ => Some(old),
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! Reading and editing entries: each edit changes the working copy, and is logged for a replay.
+//! Reads and edits of entries. Each edit changes the working copy, and is recorded for a replay on a
+//! fresher record.
 
 use cloakroom_core::change::Update;
 use cloakroom_core::entries::{Entry, is_reserved};
@@ -43,7 +44,7 @@ impl State {
         Ok(value)
     }
 
-    /// Removes an entry whose value is given out only if the commit finds it still there.
+    /// Removes an entry. Its value is returned to the app only if the commit still finds it.
     pub(crate) fn take_once(&mut self, key: &str) -> Result<Option<Entry>, SessionError> {
         if !self.entries.contains(key) {
             check_key(key)?;
@@ -60,18 +61,18 @@ impl State {
         Ok(())
     }
 
-    /// The entry of a key, for an update to work on outside the lock.
-    pub(crate) fn glance(&self, key: &str) -> Result<Option<Entry>, SessionError> {
+    /// Returns the entry of a key, on which an update works outside the lock.
+    pub(crate) fn peek(&self, key: &str) -> Result<Option<Entry>, SessionError> {
         check_key(key)?;
         self.check_open()?;
         Ok(self.entries.entry(key).cloned())
     }
 
-    /// Takes in what an update made of its glance, unless the entry has changed since.
+    /// Stores the result of an update, or returns the update if the entry has changed since `peeked`.
     pub(crate) fn update<T, F>(
         &mut self,
         key: &str,
-        glance: Option<&Entry>,
+        peeked: Option<&Entry>,
         update: Update<F>,
         result: Entry,
         limit: usize,
@@ -80,7 +81,7 @@ impl State {
         T: Serialize + DeserializeOwned,
         F: Fn(Option<T>) -> T + Send + Sync + 'static,
     {
-        if self.entries.entry(key) != glance {
+        if self.entries.entry(key) != peeked {
             return Ok(Err(update));
         }
         self.edit(key, limit, |changes, entries| {
@@ -113,7 +114,8 @@ impl State {
         Ok(result)
     }
 
-    /// How large the record would be, by what the app has put in. Only counted where it may matter.
+    /// The size of the record in bytes, without the library's own entries if it is over the limit: they do
+    /// not count.
     fn size(&self, limit: usize) -> usize {
         match codec::encoded_len(&self.entries) {
             size if size <= limit => size,

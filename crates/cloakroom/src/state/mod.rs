@@ -1,95 +1,63 @@
-//! What a request knows of its session, and what its handler did to it. No I/O, no await.
+//! What a request knows of its session, and the edits of its handler. No I/O, no `async`.
 
 mod draft;
 mod edits;
+pub(crate) mod found;
 
-use cloakroom_core::migration::Arrival;
-use cloakroom_core::{Authentication, Changes, Entries, Expiry, Limits, Record, Timestamp, Token};
+use cloakroom_core::{Authentication, Changes, Entries, Limits, Timestamp};
 
 use crate::error::{Cause, SessionError};
-use crate::load::Found;
-use crate::plan::{CookiePlan, Due, Situation, Standing as Stands};
+use crate::plan::{CookiePlan, Due, Lookup, Situation};
 
-pub(crate) use self::draft::{Draft, Mark, SigningIn};
-
-/// What the request's cookie led to.
-#[derive(Clone, Debug, Default)]
-pub(crate) enum Standing {
-    /// No session: no cookie, or one that opens nothing.
-    #[default]
-    Nothing,
-    /// A session that ended a short while ago. Edits stay in memory, so that a stale request
-    /// neither revives it nor replaces the cookie of its successor.
-    Tombstoned,
-    /// A live session.
-    Live(Live),
-}
-
-/// A session as it is stored, and the token that opens it.
-#[derive(Clone, Debug)]
-pub(crate) struct Live {
-    pub(crate) token: Token,
-    pub(crate) record: Record,
-}
-
-impl Live {
-    /// The session's limits by the rule of now, which may be stricter than when it was stored.
-    pub(crate) fn limits(&self, rule: Expiry) -> Limits {
-        self.record.limits().under(rule, self.began())
-    }
-
-    /// When the session began here.
-    pub(crate) fn began(&self) -> Timestamp {
-        Arrival::began(self.token.id(), self.record.entries())
-    }
-}
+pub(crate) use self::draft::{Draft, Savepoint, SigningIn};
+pub(crate) use self::found::{Found, Live, limits_of};
 
 /// The session, as the handler sees and edits it.
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    pub(crate) standing: Standing,
-    /// The entries with the edits on top.
+    pub(crate) lookup: Lookup<Live>,
+    /// The entries with the edits applied.
     entries: Entries,
     /// The edits that are not stored yet.
     changes: Changes,
     /// The limits that the handler chose, not stored yet.
     chosen: Option<Limits>,
     renewing: bool,
-    /// Who is about to sign in.
+    /// The sign-in of the next commit.
     signing_in: Option<SigningIn>,
-    /// What the steps carried out so far mean for the browser.
-    pub(crate) cookie: CookiePlan,
-    /// A step is under way, or was cut off: nobody knows whether it was carried out.
+    /// What the response has to do to the cookie because of the steps that have succeeded.
+    pub(crate) pending_cookie: CookiePlan,
+    /// A step is in progress, or was cancelled, or its outcome is unknown: it may have been stored.
     pub(crate) uncertain: bool,
-    /// Somebody ended the session while this request worked on it.
-    ended_meanwhile: bool,
-    /// The request has found the session by the cookie of another system.
-    arrived: bool,
+    /// The session was ended by someone else during this request.
+    ended_concurrently: bool,
+    /// The session was found by its legacy cookie.
+    via_legacy_cookie: bool,
     phase: Phase,
-    /// The request is over for this copy: no cookie can be set, so no session can be begun.
+    /// This copy outlives its request: no cookie can be set, so no session can be created.
     detached: bool,
 }
 
-/// How far the request has come.
+/// The phase of the request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Phase {
-    /// The handler is at work.
+    /// The handler is running.
     #[default]
     Handling,
-    /// The handler is done, and its edits are being saved.
-    Answering,
-    /// The answer is out, or the request was cancelled.
-    Over,
+    /// The handler has finished, and its edits are being saved.
+    Committing,
+    /// The response was returned, or the request was cancelled.
+    Finished,
 }
 
 impl State {
-    pub(crate) fn new(standing: Standing) -> Self {
-        let entries = match &standing {
-            Standing::Live(live) => live.record.entries().clone(),
-            Standing::Nothing | Standing::Tombstoned => Entries::new(),
+    pub(crate) fn new(lookup: Lookup<Live>) -> Self {
+        let entries = match &lookup {
+            Lookup::Live(live) => live.record.entries().clone(),
+            Lookup::Absent | Lookup::Ended => Entries::new(),
         };
         Self {
-            standing,
+            lookup,
             entries,
             ..Self::default()
         }
@@ -99,12 +67,12 @@ impl State {
         self.detached
     }
 
-    /// Takes in what the request's cookie led to.
-    pub(crate) fn begin(&mut self, found: Found) {
+    /// Applies the result of the load.
+    pub(crate) fn loaded(&mut self, found: Found) {
         *self = Self {
             phase: self.phase,
-            arrived: found.by_old_cookie,
-            ..Self::new(found.standing)
+            via_legacy_cookie: found.via_legacy_cookie,
+            ..Self::new(found.lookup)
         };
     }
 
@@ -112,14 +80,14 @@ impl State {
     pub(crate) fn detached(live: Live) -> Self {
         Self {
             detached: true,
-            ..Self::new(Standing::Live(live))
+            ..Self::new(Lookup::Live(live))
         }
     }
 
     pub(crate) fn live(&self) -> Option<&Live> {
-        match &self.standing {
-            Standing::Live(live) => Some(live),
-            Standing::Nothing | Standing::Tombstoned => None,
+        match &self.lookup {
+            Lookup::Live(live) => Some(live),
+            Lookup::Absent | Lookup::Ended => None,
         }
     }
 
@@ -133,15 +101,18 @@ impl State {
         Ok(())
     }
 
-    /// Lets somebody sign in with the next commit. A session of somebody else's begins empty.
+    /// Signs a user in with the next commit. If another user was signed in, the new session starts empty.
     pub(crate) fn sign_in(
         &mut self,
         mut signing_in: SigningIn,
         limits: Limits,
     ) -> Result<(), SessionError> {
         self.check_attached()?;
-        let before = Authentication::of(&self.entries);
-        signing_in.starts_empty |= before.is_some_and(|before| *before.user() != signing_in.user);
+        if let Some(previous) = Authentication::of(&self.entries)
+            && *previous.user() != signing_in.user
+        {
+            signing_in.starts_empty = true;
+        }
         self.signing_in = Some(signing_in);
         self.chosen = Some(limits);
         self.renewing = true;
@@ -154,79 +125,81 @@ impl State {
         Ok(())
     }
 
-    /// The limits of the session as they would be saved now.
+    /// The limits that the handler chose, if the next commit stores them.
     pub(crate) fn chosen(&self) -> Option<Limits> {
         self.chosen
     }
 
-    /// Whether a commit would renew the session, by now.
+    /// Whether the next commit renews the session.
     pub(crate) fn renews(&self) -> bool {
         self.renewing && self.live().is_some()
     }
 
-    /// Whether edits came to nothing because the session had ended.
+    /// Whether edits were discarded because the session had ended.
     pub(crate) fn lost_edits(&self) -> bool {
-        let stale = matches!(self.standing, Standing::Tombstoned) && !self.changes.is_empty();
-        self.ended_meanwhile || stale
+        let stale = matches!(self.lookup, Lookup::Ended) && !self.changes.is_empty();
+        self.ended_concurrently || stale
     }
 
-    /// From now on, edits are errors.
+    /// Makes further edits errors: the handler has finished.
     pub(crate) fn close(&mut self) {
-        self.phase = Phase::Answering;
+        self.phase = Phase::Committing;
     }
 
-    /// From now on, so is saving what was edited before: no cookie could tell of it.
+    /// Makes saving an error as well: the response was returned, so no cookie can be set.
     pub(crate) fn finish(&mut self) {
-        self.phase = Phase::Over;
+        self.phase = Phase::Finished;
     }
 
-    pub(crate) fn check_not_over(&self) -> Result<(), SessionError> {
-        if self.phase == Phase::Over {
+    pub(crate) fn check_not_finished(&self) -> Result<(), SessionError> {
+        if self.phase == Phase::Finished {
             return Err(Cause::Closed.into());
         }
         Ok(())
     }
 
-    /// Forgets what is not stored.
-    pub(crate) fn drop_edits(&mut self) -> bool {
+    /// Discards everything that is not stored. Returns whether there was anything.
+    pub(crate) fn discard_edits(&mut self) -> bool {
         let had_any = !self.changes.is_empty() || self.renewing || self.chosen.is_some();
         *self = Self {
-            cookie: self.cookie,
+            pending_cookie: self.pending_cookie,
             uncertain: self.uncertain,
-            ended_meanwhile: self.ended_meanwhile,
-            arrived: self.arrived,
+            ended_concurrently: self.ended_concurrently,
+            via_legacy_cookie: self.via_legacy_cookie,
             phase: self.phase,
             detached: self.detached,
-            ..Self::new(std::mem::take(&mut self.standing))
+            ..Self::new(std::mem::take(&mut self.lookup))
         };
         had_any
     }
 
-    /// What there is to do, for [`plan`](crate::plan::plan).
+    /// The situation of the session, for [`plan`](crate::plan::plan). `due` returns the maintenance that
+    /// a live session needs.
     pub(crate) fn situation(&self, due: impl FnOnce(&Live) -> Due) -> Situation {
-        let (standing, changed, due) = match &self.standing {
-            Standing::Nothing => (Stands::Nothing, !self.entries.is_empty(), Due::default()),
-            Standing::Tombstoned => (Stands::Tombstoned, !self.entries.is_empty(), Due::default()),
-            Standing::Live(live) => {
+        let (lookup, changed, due) = match &self.lookup {
+            Lookup::Absent => (Lookup::Absent, !self.entries.is_empty(), Due::Nothing),
+            Lookup::Ended => (Lookup::Ended, !self.entries.is_empty(), Due::Nothing),
+            Lookup::Live(live) => {
                 let changed = !self.changes.is_empty() && &self.entries != live.record.entries();
-                let due = match self.arrived {
-                    true => Due::Arrival,
-                    false => due(live),
+                let due = if self.via_legacy_cookie {
+                    Due::SetCookie
+                } else {
+                    due(live)
                 };
-                (Stands::Live, changed, due)
+                (Lookup::Live(()), changed, due)
             }
         };
         Situation {
-            standing,
+            lookup,
             changed: changed || self.signing_in.is_some(),
             renewing: self.renewing,
             expiry_chosen: self.chosen.is_some(),
             due,
-            owed: self.cookie,
+            pending: self.pending_cookie,
         }
     }
 
-    /// What a commit is to store, of all that was edited so far.
+    /// The draft of a commit: all edits so far.
     pub(crate) fn draft(&self) -> Draft {
         let base = self.live().map(|live| live.record.entries().clone());
         let mut draft = Draft {
@@ -244,10 +217,10 @@ impl State {
         draft
     }
 
-    /// Takes in that a commit has stored this. What is stored, and edits made beside it, are put
-    /// together by a rebase, which has to follow.
+    /// Records that a commit has stored a draft. A [`rebase`](Self::rebase) has to follow, which combines
+    /// what was stored with edits that were made during the commit.
     pub(crate) fn stored(&mut self, draft: &Draft) {
-        // Fewer, if an answer that failed has dropped the edits in the meantime.
+        // There are fewer changes than in the draft if an error response has discarded them meanwhile.
         let stored = draft.edits.min(self.changes.len());
         self.changes.forget_first(stored);
         if self.chosen == draft.chosen {
@@ -259,40 +232,41 @@ impl State {
         }
     }
 
-    /// The edits that are not stored, and what they were made on.
+    /// The edits that are not stored, and the entries on which they were made.
     pub(crate) fn unstored(&self) -> (Changes, Entries) {
         let base = self.live().map(|live| live.record.entries().clone());
         (self.changes.clone(), base.unwrap_or_default())
     }
 
-    /// Takes in a fresher record, and the entries that the edits of `unstored` make of it; `false` if
-    /// there was another edit since.
+    /// Replaces the record by a fresher one, and the entries by the result of replaying the edits of
+    /// [`unstored`](Self::unstored) on it. Returns `false`, and changes nothing, if the handler has made
+    /// another edit since.
     pub(crate) fn rebase(&mut self, unstored: &Changes, live: &Live, entries: Entries) -> bool {
         if self.changes.len() != unstored.len() {
             return false;
         }
-        self.standing = Standing::Live(live.clone());
+        self.lookup = Lookup::Live(live.clone());
         self.entries = entries;
         true
     }
 
-    /// Leaves a step of unknown outcome behind: its edits may be stored, so they are not tried again.
-    /// Within a request it stays: that is not answered with success any more.
-    pub(crate) fn settle(&mut self) {
+    /// Gives up on a step of unknown outcome, in a detached session: its edits may be stored, so they are
+    /// not tried again. Within a request nothing changes: the request fails.
+    pub(crate) fn resolve_uncertainty(&mut self) {
         if self.detached && std::mem::take(&mut self.uncertain) {
-            self.drop_edits();
+            self.discard_edits();
         }
     }
 
-    /// Takes in a fresher record, and gives up the edits: they do not fit on it.
-    pub(crate) fn give_up_on(&mut self, live: Live) {
-        self.standing = Standing::Live(live);
-        self.drop_edits();
+    /// Replaces the record by a fresher one, and discards the edits, which cannot be replayed on it.
+    pub(crate) fn reset_to(&mut self, live: Live) {
+        self.lookup = Lookup::Live(live);
+        self.discard_edits();
     }
 
-    /// Where the edits stand, to come back to.
-    pub(crate) fn mark(&self) -> Mark {
-        Mark {
+    /// A savepoint of the edits, for [`undo`](Self::undo).
+    pub(crate) fn savepoint(&self) -> Savepoint {
+        Savepoint {
             edits: self.changes.len(),
             entries: self.entries.clone(),
             chosen: self.chosen,
@@ -300,44 +274,43 @@ impl State {
         }
     }
 
-    /// Takes back the one edit since the mark; not if there were others beside it. Whoever was about
-    /// to sign in since then does not.
-    pub(crate) fn take_back(&mut self, mark: Mark) {
+    /// Undoes the one edit since the savepoint, unless there were more, and a sign-in since then.
+    pub(crate) fn undo(&mut self, savepoint: Savepoint) {
         if self.signing_in.take().is_some() {
-            (self.chosen, self.renewing) = (mark.chosen, mark.renewing);
+            (self.chosen, self.renewing) = (savepoint.chosen, savepoint.renewing);
         }
-        if self.changes.len() == mark.edits + 1 {
-            self.changes.truncate(mark.edits);
-            self.entries = mark.entries;
+        if self.changes.len() == savepoint.edits + 1 {
+            self.changes.truncate(savepoint.edits);
+            self.entries = savepoint.entries;
         }
     }
 
-    /// Takes in that the use was written down.
+    /// Records that last-seen was updated.
     pub(crate) fn touched(&mut self, at: Timestamp) {
-        if let Standing::Live(live) = &mut self.standing {
+        if let Lookup::Live(live) = &mut self.lookup {
             live.record = live.record.clone().touched(at);
         }
     }
 
-    /// Takes in that the session ended elsewhere. Of what the handler sees only what it put in itself
-    /// stays: should it begin a new session, nothing of the ended one is in it.
-    pub(crate) fn gone(&mut self) {
+    /// Records that the session was ended by someone else. The handler keeps its own edits only: if it
+    /// creates a new session, no data of the ended one is in it.
+    pub(crate) fn mark_ended(&mut self) {
         self.entries = self.changes.own();
-        self.standing = Standing::Tombstoned;
+        self.lookup = Lookup::Ended;
         self.uncertain = false;
-        self.ended_meanwhile = true;
+        self.ended_concurrently = true;
     }
 
-    /// Takes in that this request ended the session. What follows begins a new one.
+    /// Records that this request has ended the session. Further edits create a new one.
     pub(crate) fn destroyed(&mut self) {
-        self.standing = if self.detached {
-            Standing::Tombstoned
+        self.lookup = if self.detached {
+            Lookup::Ended
         } else {
-            Standing::Nothing
+            Lookup::Absent
         };
         self.uncertain = false;
-        self.drop_edits();
-        self.cookie = CookiePlan::TakeBack;
+        self.discard_edits();
+        self.pending_cookie = CookiePlan::Remove;
     }
 
     fn check_attached(&self) -> Result<(), SessionError> {

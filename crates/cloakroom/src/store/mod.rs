@@ -1,36 +1,33 @@
-//! A store behind a pointer, so that neither the layer nor `Session` is generic over it. Every
-//! command of the crate goes through here, so here it is told what came of it. What is remembered takes
-//! no command.
+//! A store behind a pointer, so that neither the layer nor `Session` is generic over it.
+//!
+//! Every command of this crate goes through [`DynStore`] and [`DynUserIndex`]: commands on sessions are
+//! logged, traced and counted here ([`instrumented`]). Reads from a cache are not commands.
 
-mod told;
-mod users;
+mod index;
+mod instrumented;
+mod outcome;
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
 use cloakroom_core::store::{Created, Ended, Loaded, Store, Touched, Updated};
-use cloakroom_core::{
-    EndReason, Record, Revision, SessionId, StoreError, StoreErrorKind, Timestamp, Tombstone,
-};
+use cloakroom_core::{Record, Revision, SessionId, Timestamp, Tombstone};
 
-use self::told::Told;
-pub(crate) use self::users::AnyUsers;
-use crate::meter;
-
-type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+pub(crate) use self::index::DynUserIndex;
+use self::instrumented::{BoxFuture, Instrumented};
+pub(crate) use self::outcome::has_ended;
+use crate::telemetry::metrics;
 
 /// [`Store`], with its futures boxed. Only requests that use their session pay for a box.
-pub(crate) trait AnyStore: AnyUsers + Send + Sync + fmt::Debug + 'static {
+pub(crate) trait DynStore: DynUserIndex + Send + Sync + fmt::Debug + 'static {
     fn create<'a>(
         &'a self,
         id: SessionId,
         record: &'a Record,
         ttl: Duration,
-    ) -> Answer<'a, Created>;
+    ) -> BoxFuture<'a, Created>;
 
-    fn load(&self, id: SessionId) -> Answer<'_, Loaded>;
+    fn load(&self, id: SessionId) -> BoxFuture<'_, Loaded>;
 
     fn remembered(&self, id: SessionId) -> Option<Loaded>;
 
@@ -40,7 +37,7 @@ pub(crate) trait AnyStore: AnyUsers + Send + Sync + fmt::Debug + 'static {
         expected: Revision,
         record: &'a Record,
         ttl: Duration,
-    ) -> Answer<'a, Updated>;
+    ) -> BoxFuture<'a, Updated>;
 
     fn touch(
         &self,
@@ -48,7 +45,7 @@ pub(crate) trait AnyStore: AnyUsers + Send + Sync + fmt::Debug + 'static {
         expected: Revision,
         seen: Timestamp,
         ttl: Duration,
-    ) -> Answer<'_, Touched>;
+    ) -> BoxFuture<'_, Touched>;
 
     fn end<'a>(
         &'a self,
@@ -56,25 +53,25 @@ pub(crate) trait AnyStore: AnyUsers + Send + Sync + fmt::Debug + 'static {
         expected: Option<Revision>,
         tombstone: &'a Tombstone,
         keep: Duration,
-    ) -> Answer<'a, Ended>;
+    ) -> BoxFuture<'a, Ended>;
 }
 
-impl<S: Store> AnyStore for S {
+impl<S: Store> DynStore for S {
     fn create<'a>(
         &'a self,
         id: SessionId,
         record: &'a Record,
         ttl: Duration,
-    ) -> Answer<'a, Created> {
-        Box::pin(Told::new(
+    ) -> BoxFuture<'a, Created> {
+        Box::pin(Instrumented::new(
             "create",
             id,
             Store::create(self, id, record, ttl),
         ))
     }
 
-    fn load(&self, id: SessionId) -> Answer<'_, Loaded> {
-        Box::pin(Told::new("load", id, Store::load(self, id)))
+    fn load(&self, id: SessionId) -> BoxFuture<'_, Loaded> {
+        Box::pin(Instrumented::new("load", id, Store::load(self, id)))
     }
 
     fn remembered(&self, id: SessionId) -> Option<Loaded> {
@@ -87,9 +84,9 @@ impl<S: Store> AnyStore for S {
         expected: Revision,
         record: &'a Record,
         ttl: Duration,
-    ) -> Answer<'a, Updated> {
+    ) -> BoxFuture<'a, Updated> {
         let update = Store::update(self, id, expected, record, ttl);
-        Box::pin(Told::new("update", id, update))
+        Box::pin(Instrumented::new("update", id, update))
     }
 
     fn touch(
@@ -98,9 +95,9 @@ impl<S: Store> AnyStore for S {
         expected: Revision,
         seen: Timestamp,
         ttl: Duration,
-    ) -> Answer<'_, Touched> {
+    ) -> BoxFuture<'_, Touched> {
         let touch = Store::touch(self, id, expected, seen, ttl);
-        Box::pin(Told::new("touch", id, touch))
+        Box::pin(Instrumented::new("touch", id, touch))
     }
 
     fn end<'a>(
@@ -109,96 +106,15 @@ impl<S: Store> AnyStore for S {
         expected: Option<Revision>,
         tombstone: &'a Tombstone,
         keep: Duration,
-    ) -> Answer<'a, Ended> {
+    ) -> BoxFuture<'a, Ended> {
         let end = Store::end(self, id, expected, tombstone, keep);
         let reason = tombstone.reason();
         Box::pin(async move {
-            let answer = Told::new("end", id, end).await;
-            count_end(&answer, reason);
-            answer
+            let ended = Instrumented::new("end", id, end).await;
+            if has_ended(&ended) {
+                metrics::ended(reason.as_str());
+            }
+            ended
         })
-    }
-}
-
-fn count_end(answer: &Result<Ended, StoreError>, reason: EndReason) {
-    if has_ended(answer) {
-        meter::ended(reason.as_str());
-    }
-}
-
-/// Whether a session was alive and has ended: on fewer replicas than asked for, it has all the same.
-pub(crate) fn has_ended(answer: &Result<Ended, StoreError>) -> bool {
-    match answer {
-        Ok(ended) => *ended == Ended::Ended,
-        Err(error) => error.kind() == StoreErrorKind::NotReplicated,
-    }
-}
-
-/// What came of a command, in a word.
-trait Outcome {
-    fn word(&self) -> &'static str;
-}
-
-impl Outcome for Created {
-    fn word(&self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Collision => "collision",
-        }
-    }
-}
-
-impl Outcome for Loaded {
-    fn word(&self) -> &'static str {
-        match self {
-            Self::Record(_) => "record",
-            Self::Tombstone(_) => "tombstone",
-            Self::Nothing => "nothing",
-        }
-    }
-}
-
-impl Outcome for Updated {
-    fn word(&self) -> &'static str {
-        match self {
-            Self::Updated => "updated",
-            Self::Conflict(_) => "conflict",
-            Self::Ended(_) => "tombstone",
-            Self::Missing => "nothing",
-        }
-    }
-}
-
-impl Outcome for Touched {
-    fn word(&self) -> &'static str {
-        match self {
-            Self::Touched => "touched",
-            Self::Superseded => "superseded",
-        }
-    }
-}
-
-impl Outcome for Ended {
-    fn word(&self) -> &'static str {
-        match self {
-            Self::Ended => "ended",
-            Self::Conflict(_) => "conflict",
-            Self::AlreadyEnded(_) => "tombstone",
-            Self::Missing => "nothing",
-        }
-    }
-}
-
-fn failure(kind: StoreErrorKind) -> &'static str {
-    match kind {
-        StoreErrorKind::Unavailable => "unavailable",
-        StoreErrorKind::OutcomeUnknown => "outcome_unknown",
-        StoreErrorKind::NotReplicated => "not_replicated",
-        StoreErrorKind::OutOfMemory => "out_of_memory",
-        StoreErrorKind::Refused => "refused",
-        StoreErrorKind::Unreadable => "unreadable",
-        StoreErrorKind::NewerFormat => "newer_format",
-        StoreErrorKind::Unsupported => "unsupported",
-        _ => "other",
     }
 }

@@ -1,13 +1,11 @@
 //! The sessions of users, from the outside: listed, counted and ended, with or without a request.
 //!
-//! [`limit`] says how many a user may have; [`handle`] is what handlers, administrators and jobs
-//! hold; [`info`] what they see of a session; [`everything`] ends all there is.
+//! [`sessions`] is what handlers, administrators and jobs use; [`info`] is what they see of one session;
+//! [`end_everything`] ends all sessions of the store.
 
-mod everything;
-mod handle;
+mod end_everything;
 mod info;
-mod limit;
+mod sessions;
 
-pub use self::handle::{EndedBy, Sessions};
 pub use self::info::SessionInfo;
-pub use self::limit::SessionLimit;
+pub use self::sessions::{EndedBy, Sessions};

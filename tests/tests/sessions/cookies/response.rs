@@ -59,7 +59,11 @@ async fn a_response_that_sets_the_cookie_is_never_cached() {
         let log = Log::capture();
         let response = response(&mut Fixture::memory().browser(), true, headers).await;
         assert_eq!(response.cache_control(), "no-store");
-        assert_eq!(log.count("overruled"), usize::from(reported), "{headers:?}");
+        assert_eq!(
+            log.count("replaced by no-store"),
+            usize::from(reported),
+            "{headers:?}"
+        );
     }
 }
 

@@ -167,10 +167,7 @@ async fn a_conflict_counts_its_replay_and_the_overwritten_entries() {
             "store_commands_total{outcome=\"updated\",verb=\"update\"} 2",
         ],
     );
-    assert_eq!(
-        log.count("edits replayed on what another request has saved"),
-        1
-    );
+    assert_eq!(log.count("merged concurrent changes"), 1);
 
     let end = |session: Session| async move {
         session.insert("n", 7)?;

@@ -132,7 +132,7 @@ async fn an_unmigratable_record_is_logged_once_and_left_unchanged() {
             }
             let logged = log.text();
             assert_eq!(
-                logged.matches("an old session cannot move in").count(),
+                logged.matches("legacy session cannot be migrated").count(),
                 1,
                 "{logged}"
             );

@@ -1,0 +1,295 @@
+//! Create: stores a new session. A session of a user is added to the user's index first.
+
+use cloakroom_core::event::SessionEvent;
+use cloakroom_core::index::{Applicant, Limit};
+use cloakroom_core::store::{Created, Entered};
+use cloakroom_core::{
+    Authentication, EndReason, Entries, Limits, Record, SessionId, StoreError, StoreErrorKind,
+    Token, UserId,
+};
+
+use super::context::CommitContext;
+use super::end::{end_by_id, remove_from_index, roll_back};
+use super::end_legacy::end_legacy;
+use super::follow_up::FollowUp;
+use super::index::dead_among;
+use super::outcome::{Committed, Stored};
+use super::record::{check_size, ttl_of, with_metadata};
+use crate::error::{Cause, SessionError};
+use crate::state::{Draft, Live};
+use crate::telemetry::log;
+
+/// How many ids a creation tries.
+const MAX_IDS: usize = 3;
+
+/// How often a full index is checked for entries without a session before the sign-in is refused.
+const MAX_INDEX_CHECKS: usize = 3;
+
+/// How a session is added to its user's index.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CreateOptions {
+    /// Whether the session limit applies: for a sign-in, and not for a renewal.
+    pub(super) is_limited: bool,
+    /// The session whose place it takes in the index.
+    pub(super) replaces: Option<SessionId>,
+    /// Whether the store may publish the event: if nothing else has to succeed before.
+    pub(super) publishes: bool,
+}
+
+/// A new session, and what is left to do for the index.
+pub(super) struct NewSession {
+    pub(super) live: Live,
+    pub(super) index: IndexFollowUp,
+}
+
+/// What the index leaves to do in the background, once a session is stored.
+#[derive(Default)]
+pub(super) struct IndexFollowUp {
+    /// Entries to check for sessions.
+    pub(super) sample: Vec<SessionId>,
+    /// Whether the store has published the event.
+    pub(super) is_published: bool,
+}
+
+/// The result of an attempt to store a new session.
+pub(super) enum Attempt {
+    Created(IndexFollowUp),
+    /// There is a record or a tombstone under the id.
+    Collision,
+    Failed(StoreError),
+}
+
+/// Creates the session of a request.
+pub(crate) async fn create(
+    cx: &CommitContext<'_>,
+    draft: &Draft,
+) -> Result<Committed, SessionError> {
+    let entries = with_metadata(cx, draft, draft.entries.clone());
+    let signs_in = draft.signing_in.is_some();
+    let options = CreateOptions {
+        is_limited: signs_in,
+        replaces: None,
+        publishes: true,
+    };
+    if signs_in && cx.context.arrivals.is_some() {
+        Box::pin(end_legacy(cx, None)).await?;
+    }
+    let user = Authentication::of(&entries);
+    let user = user.as_ref().map(Authentication::user);
+    let new = create_session(cx, &entries, user, draft.chosen, options).await?;
+    let id = new.live.id();
+    log::created(id);
+    if user.is_some() {
+        log::signed_in(id);
+    }
+    follow_up_creation(cx, id, user, new.index);
+    Ok(Committed::Stored(Stored {
+        live: new.live,
+        taken: None,
+    }))
+}
+
+/// Stores a new session under a fresh id. After a creation of unknown outcome, the next attempt has another
+/// fresh id: under the same one it could collide with itself.
+pub(super) async fn create_session(
+    cx: &CommitContext<'_>,
+    entries: &Entries,
+    user: Option<&UserId>,
+    limits: Option<Limits>,
+    options: CreateOptions,
+) -> Result<NewSession, SessionError> {
+    check_size(cx, entries)?;
+    check_not_revoked(cx).await?;
+    let mut unknown = None;
+    for _ in 0..MAX_IDS {
+        let live = draw_session(cx, entries, limits)?;
+        match attempt(cx, &live, user, options).await? {
+            Attempt::Created(index) => return Ok(NewSession { live, index }),
+            // Under the fresh id of a user's session there can only be a tombstone: all sessions of the
+            // user were revoked, this one included, or a later sign-in has evicted it.
+            Attempt::Collision if user.is_some() => {
+                log::revoked_during_sign_in(live.id());
+                remove_from_index(cx, &live);
+                return Err(Cause::Undone.into());
+            }
+            Attempt::Collision => {}
+            Attempt::Failed(error) => {
+                let kind = error.kind();
+                // It may have been stored: a session that the user would see in the list, or one on
+                // fewer replicas than required.
+                if user.is_some() || kind == StoreErrorKind::NotReplicated {
+                    roll_back(cx, live);
+                }
+                if kind != StoreErrorKind::OutcomeUnknown {
+                    return Err(unknown.unwrap_or(error).into());
+                }
+                unknown = Some(error);
+            }
+        }
+    }
+    let error = unknown.unwrap_or_else(|| StoreError::new(StoreErrorKind::Unavailable));
+    Err(error.into())
+}
+
+/// A session that is created before "revoked before" would be refused at once.
+async fn check_not_revoked(cx: &CommitContext<'_>) -> Result<(), SessionError> {
+    let revoked_before = cx.context.revoked_before(cx.budget).await?;
+    if cx.now() < revoked_before {
+        return Err(StoreError::new(StoreErrorKind::Unavailable).into());
+    }
+    Ok(())
+}
+
+/// Returns a session with a fresh id and token, not stored yet.
+fn draw_session(
+    cx: &CommitContext<'_>,
+    entries: &Entries,
+    limits: Option<Limits>,
+) -> Result<Live, SessionError> {
+    let now = cx.now();
+    let (token, revision) = Token::issue_with_revision(now, &*cx.context.entropy)?;
+    let limits = limits.unwrap_or_else(|| Limits::begin(cx.context.rule(entries), now));
+    let digest = cx.context.realm.digest(&token);
+    let record = Record::new(revision, now, limits, digest, entries.clone());
+    Ok(Live { token, record })
+}
+
+/// Tries to store a new session, of a user or an anonymous one.
+pub(super) async fn attempt(
+    cx: &CommitContext<'_>,
+    live: &Live,
+    user: Option<&UserId>,
+    options: CreateOptions,
+) -> Result<Attempt, SessionError> {
+    match user {
+        Some(user) if cx.store().has_index() => create_for_user(cx, live, user, options).await,
+        _ => create_record(cx, live).await,
+    }
+}
+
+async fn create_record(cx: &CommitContext<'_>, live: &Live) -> Result<Attempt, SessionError> {
+    let ttl = ttl_of(cx, &live.record)?;
+    let create = cx.store().create(live.id(), &live.record, ttl);
+    Ok(match cx.budget.write(create).await {
+        Ok(Created::Created) => Attempt::Created(IndexFollowUp::default()),
+        Ok(Created::Collision) => Attempt::Collision,
+        Err(error) => Attempt::Failed(error),
+    })
+}
+
+/// Adds a new session to its user's index, ends the sessions that exceed the limit then, and stores it.
+async fn create_for_user(
+    cx: &CommitContext<'_>,
+    live: &Live,
+    user: &UserId,
+    options: CreateOptions,
+) -> Result<Attempt, SessionError> {
+    let (key, ttl) = (cx.context.user_key(user), ttl_of(cx, &live.record)?);
+    let event =
+        (options.publishes && cx.context.tells).then(|| creation_event(live.id(), Some(user)));
+    let limit = match cx.context.session_limit {
+        Some(limit) if options.is_limited => Some(limit.0),
+        _ => None,
+    };
+    let mut request = add_request(cx, live, limit, options);
+    for check in 0..=MAX_INDEX_CHECKS {
+        let create = cx
+            .store()
+            .enter(key, &request, &live.record, ttl, event.as_ref());
+        match cx.budget.write(create).await {
+            Ok(Entered::Created { sample, told }) => {
+                return Ok(Attempt::Created(IndexFollowUp {
+                    sample,
+                    is_published: told,
+                }));
+            }
+            Ok(Entered::Collision) => return Ok(Attempt::Collision),
+            Ok(Entered::Over { over, sample }) => {
+                return Box::pin(evict_and_create(cx, live, user, &over, sample)).await;
+            }
+            Ok(Entered::Full(ids)) => {
+                let dead = Box::pin(dead_among(cx, &ids)).await?;
+                let evicts = limit.is_some_and(|limit| limit.make_room);
+                if check == MAX_INDEX_CHECKS || (dead.is_empty() && !evicts) {
+                    log::too_many_sessions(ids.len());
+                    break;
+                }
+                request.limit = limit;
+                request.dead = dead;
+            }
+            Err(error) => return Ok(Attempt::Failed(error)),
+        }
+    }
+    Err(Cause::TooManySessions.into())
+}
+
+fn add_request(
+    cx: &CommitContext<'_>,
+    live: &Live,
+    limit: Option<Limit>,
+    options: CreateOptions,
+) -> Applicant {
+    Applicant {
+        id: live.id(),
+        deadline: live.record.limits().deadline(),
+        now: cx.now(),
+        // The first attempt evicts nothing: entries without a session are removed before live sessions
+        // are ended.
+        limit: limit.map(|limit| Limit {
+            make_room: false,
+            ..limit
+        }),
+        replaces: options.replaces,
+        dead: Vec::new(),
+    }
+}
+
+/// Ends the sessions that exceed the limit since this one is in the index, and stores it. The others end
+/// first, also if this session cannot be stored in the end: the index has handed them to this sign-in, and
+/// no other one counts or ends them.
+async fn evict_and_create(
+    cx: &CommitContext<'_>,
+    live: &Live,
+    user: &UserId,
+    evicted: &[SessionId],
+    sample: Vec<SessionId>,
+) -> Result<Attempt, SessionError> {
+    for id in evicted {
+        if let Err(error) = end_by_id(cx, *id, Some(user), EndReason::OverLimit).await {
+            roll_back(cx, live.clone());
+            return Err(error);
+        }
+    }
+    Ok(match create_record(cx, live).await? {
+        Attempt::Created(index) => Attempt::Created(IndexFollowUp { sample, ..index }),
+        other => other,
+    })
+}
+
+/// Starts what follows from a creation in the background.
+pub(super) fn follow_up_creation(
+    cx: &CommitContext<'_>,
+    id: SessionId,
+    user: Option<&UserId>,
+    index: IndexFollowUp,
+) {
+    let mut follow_up = FollowUp::new(cx.context);
+    if let Some(user) = user {
+        follow_up = follow_up.check_sample(user, index.sample);
+    }
+    if !index.is_published {
+        follow_up = follow_up.publish(creation_event(id, user));
+    }
+    follow_up.start();
+}
+
+fn creation_event(id: SessionId, user: Option<&UserId>) -> SessionEvent {
+    match user {
+        Some(user) => SessionEvent::SignedIn {
+            id,
+            user: user.clone(),
+            from: None,
+        },
+        None => SessionEvent::Created { id },
+    }
+}

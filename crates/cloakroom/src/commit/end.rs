@@ -1,0 +1,128 @@
+//! End: replaces a session by a tombstone.
+
+use std::sync::Arc;
+
+use cloakroom_core::event::SessionEvent;
+use cloakroom_core::rotation::Secrets;
+use cloakroom_core::store::Ended;
+use cloakroom_core::{
+    Authentication, EndReason, Record, Revision, SessionId, StoreError, StoreErrorKind, Tombstone,
+    UserId,
+};
+use tracing::Instrument;
+
+use super::context::CommitContext;
+use super::end_legacy::{combine, end_linked_by_id};
+use super::follow_up::FollowUp;
+use super::index::user_key_of;
+use crate::budget::Budget;
+use crate::context::TOMBSTONE_TTL;
+use crate::error::SessionError;
+use crate::state::Live;
+use crate::store::has_ended;
+use crate::telemetry::log;
+
+/// Ends a session, whatever was saved to it meanwhile.
+pub(crate) async fn end(
+    cx: &CommitContext<'_>,
+    id: SessionId,
+    record: &Record,
+    reason: EndReason,
+) -> Result<Ended, SessionError> {
+    let ended = end_at(cx, id, record, None, reason).await;
+    if has_ended(&ended) {
+        let user = Authentication::of(record.entries());
+        report_end(cx, id, user.as_ref().map(Authentication::user), reason);
+    }
+    if let Err(error) = &ended {
+        log::end_failed(id, error);
+    }
+    Ok(ended?)
+}
+
+/// Ends a session of which only the id is known, and perhaps the user. So it also ends one that is just
+/// being created. Returns whether the session was live.
+pub(crate) async fn end_by_id(
+    cx: &CommitContext<'_>,
+    id: SessionId,
+    user: Option<&UserId>,
+    reason: EndReason,
+) -> Result<Ended, SessionError> {
+    let legacy = end_linked_by_id(cx, id).await?;
+    let tombstone = Tombstone::new(None, cx.now(), reason);
+    let end = cx.store().end(id, None, &tombstone, TOMBSTONE_TTL);
+    let ended = cx.budget.write(end).await;
+    if has_ended(&ended) {
+        report_end(cx, id, user, reason);
+    } else if let (Ok(_), Some(user)) = (&ended, user) {
+        // There was no session, and while the tombstone is kept none can be created under this id.
+        FollowUp::new(cx.context)
+            .remove_from_index(cx.context.user_key(user), id)
+            .start();
+    }
+    if let Err(error) = &ended {
+        log::end_failed(id, error);
+    }
+    Ok(combine(legacy, ended?))
+}
+
+/// Ends a session; if a revision is expected, only at that revision.
+pub(super) async fn end_at(
+    cx: &CommitContext<'_>,
+    id: SessionId,
+    record: &Record,
+    expected: Option<Revision>,
+    reason: EndReason,
+) -> Result<Ended, StoreError> {
+    // A session with several valid tokens has no digest in its tombstone: whoever presents its id learns
+    // that it has ended.
+    let mut digest = Some(*record.digest());
+    if Secrets::are_several(record.entries()) {
+        digest = None;
+    }
+    let tombstone = Tombstone::new(digest, cx.now(), reason);
+    let end = cx.store().end(id, expected, &tombstone, TOMBSTONE_TTL);
+    cx.budget.write(end).await
+}
+
+/// Ends a new session whose creation or renewal has failed. No client has its token, so no request has to
+/// wait: a task does it, with a budget of its own.
+pub(super) fn roll_back(cx: &CommitContext<'_>, new: Live) {
+    let context = Arc::clone(cx.context);
+    let task = async move {
+        let budget = Budget::new(context.budget);
+        let cx = CommitContext::without_request(&context, &budget);
+        let ended = end_at(&cx, new.id(), &new.record, None, EndReason::Abandoned).await;
+        match ended {
+            // With `NotReplicated` it has ended, on fewer replicas than required.
+            Err(error) if error.kind() != StoreErrorKind::NotReplicated => {
+                log::rollback_failed(new.id(), &error);
+            }
+            _ => remove_from_index(&cx, &new),
+        }
+    };
+    tokio::spawn(task.in_current_span());
+}
+
+/// Removes a session from its user's index, in the background: no session can be created under its id.
+pub(super) fn remove_from_index(cx: &CommitContext<'_>, live: &Live) {
+    if let Some(user) = user_key_of(cx.context, &live.record) {
+        FollowUp::new(cx.context)
+            .remove_from_index(user, live.id())
+            .start();
+    }
+}
+
+/// Logs and publishes that a session has ended, and removes it from its user's index.
+fn report_end(cx: &CommitContext<'_>, id: SessionId, user: Option<&UserId>, reason: EndReason) {
+    log::ended(id, reason);
+    let mut follow_up = FollowUp::new(cx.context).publish(SessionEvent::Ended {
+        id,
+        user: user.cloned(),
+        reason,
+    });
+    if let Some(user) = user {
+        follow_up = follow_up.remove_from_index(cx.context.user_key(user), id);
+    }
+    follow_up.start();
+}

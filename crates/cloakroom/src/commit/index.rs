@@ -1,0 +1,77 @@
+//! The index of a user's sessions, as commits use it.
+
+use cloakroom_core::index::Applicant;
+use cloakroom_core::store::Loaded;
+use cloakroom_core::{
+    Authentication, Limits, Record, SessionId, StoreError, StoreErrorKind, UserKey,
+};
+
+use super::context::CommitContext;
+use crate::context::Context;
+use crate::error::SessionError;
+use crate::state::Live;
+
+/// Returns the index key of a session's user; `None` for an anonymous session, or a store without an
+/// index.
+pub(super) fn user_key_of(context: &Context, record: &Record) -> Option<UserKey> {
+    if !context.store.has_index() {
+        return None;
+    }
+    let user = Authentication::of(record.entries())?;
+    Some(context.user_key(user.user()))
+}
+
+/// Moves a session in its user's index to a later deadline, before the deadline of the session itself
+/// changes.
+pub(super) async fn reindex(
+    cx: &CommitContext<'_>,
+    live: &Live,
+    limits: Limits,
+) -> Result<(), SessionError> {
+    let Some(user) = user_key_of(cx.context, &live.record) else {
+        return Ok(());
+    };
+    let request = Applicant {
+        id: live.id(),
+        deadline: limits.deadline(),
+        now: cx.now(),
+        limit: None,
+        replaces: None,
+        dead: Vec::new(),
+    };
+    cx.budget.write(cx.store().admit(user, &request)).await?;
+    Ok(())
+}
+
+/// Returns those of the indexed ids that have no session.
+pub(super) async fn dead_among(
+    cx: &CommitContext<'_>,
+    ids: &[SessionId],
+) -> Result<Vec<SessionId>, SessionError> {
+    let mut dead = Vec::new();
+    for id in ids {
+        let loaded = cx.budget.read(cx.store().load(*id)).await;
+        if is_dead(cx.context, *id, &loaded) {
+            dead.push(*id);
+        } else if let Err(error) = loaded
+            && error.kind() != StoreErrorKind::Unreadable
+        {
+            return Err(error.into());
+        }
+    }
+    Ok(dead)
+}
+
+/// Whether an indexed id has no session, and will never have one. An id without a record may belong to a
+/// session that is about to be stored, unless the id is old.
+pub(super) fn is_dead(
+    context: &Context,
+    id: SessionId,
+    loaded: &Result<Loaded, StoreError>,
+) -> bool {
+    match loaded {
+        Ok(Loaded::Tombstone(_)) => true,
+        Ok(Loaded::Nothing) => context.is_old(id),
+        Ok(Loaded::Record(_)) | Err(_) => false,
+    }
+}

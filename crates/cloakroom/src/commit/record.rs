@@ -1,0 +1,118 @@
+//! The records that commits write.
+
+use std::time::Duration;
+
+use cloakroom_core::migration::Arrival;
+use cloakroom_core::change::Replay;
+use cloakroom_core::store::{Loaded, Updated};
+use cloakroom_core::{Digest, Entries, Limits, Record, Revision, SessionId, StoreErrorKind, codec};
+
+use super::context::CommitContext;
+use crate::context::OnOverwrite;
+use crate::error::{Cause, SessionError};
+use crate::state::Draft;
+use crate::telemetry::log;
+
+/// Returns the entries of a new session: these, the user who signs in, and the device.
+pub(super) fn with_metadata(cx: &CommitContext<'_>, draft: &Draft, entries: Entries) -> Entries {
+    let mut entries = draft.entries_of_new_session(entries);
+    if draft.signing_in.is_some()
+        && let Some(client) = cx.client
+    {
+        client.put_into(&mut entries);
+    }
+    entries
+}
+
+/// Replays the edits on a fresher record.
+pub(super) fn merge(
+    cx: &CommitContext<'_>,
+    id: SessionId,
+    draft: &Draft,
+    fresher: &Record,
+) -> Result<Replay, SessionError> {
+    let merged = draft.changes.replay(&draft.base, fresher.entries())?;
+    if !merged.overwritten.is_empty() && cx.context.on_overwrite == OnOverwrite::Refuse {
+        return Err(Cause::Conflict(merged.overwritten).into());
+    }
+    log::replayed(id);
+    for key in &merged.overwritten {
+        log::overwritten(id, key);
+    }
+    Ok(merged)
+}
+
+/// Returns the record that follows `base`.
+pub(super) fn next_record(
+    cx: &CommitContext<'_>,
+    id: SessionId,
+    base: &Record,
+    entries: Entries,
+    digest: Digest,
+    chosen: Option<Limits>,
+) -> Result<Record, SessionError> {
+    // A record above a limit that was lowered since it was stored may still shrink step by step.
+    if entries.json_len() > base.entries().json_len() {
+        check_size(cx, &entries)?;
+    }
+    let limits = chosen
+        .unwrap_or_else(|| base.limits())
+        .under(cx.context.rule(&entries), Arrival::began(id, &entries))
+        // An older token is refused without a read, so the session must not outlive it.
+        .until(id.created_at().plus(cx.context.longest_life()));
+    Ok(Record::new(
+        Revision::draw(&*cx.context.entropy)?,
+        cx.now().max(base.seen()),
+        limits,
+        digest,
+        entries,
+    ))
+}
+
+/// Checks the size of a record. The layer's limit is for the entries of the app. Those of the library are
+/// small, but a user id may be long, and a record that could not be decoded must not be written.
+pub(super) fn check_size(cx: &CommitContext<'_>, entries: &Entries) -> Result<(), SessionError> {
+    let of_the_app = codec::HEAD_LEN + entries.json_len_of_the_app();
+    let limit = cx.context.max_record_size;
+    if of_the_app > limit {
+        let size = of_the_app;
+        return Err(Cause::TooLarge { size, limit }.into());
+    }
+    let (size, limit) = (codec::encoded_len(entries), codec::LONGEST);
+    if size > limit {
+        return Err(Cause::TooLarge { size, limit }.into());
+    }
+    Ok(())
+}
+
+/// Returns the TTL of a record that is stored now.
+pub(super) fn ttl_of(cx: &CommitContext<'_>, record: &Record) -> Result<Duration, SessionError> {
+    let ttl = record.limits().ttl(cx.now());
+    ttl.ok_or_else(|| Cause::Ended.into())
+}
+
+/// Replaces `base` by `next` in the store, if nothing else has replaced it. If the outcome is unknown,
+/// one read finds out whether `next` was stored.
+pub(super) async fn replace(
+    cx: &CommitContext<'_>,
+    id: SessionId,
+    base: &Record,
+    next: &Record,
+) -> Result<Updated, SessionError> {
+    let Some(ttl) = next.limits().ttl(cx.now()) else {
+        return Ok(Updated::Missing);
+    };
+    let store = cx.store();
+    let update = store.update(id, base.revision(), next, ttl);
+    match cx.budget.write(update).await {
+        Err(error) if error.kind() == StoreErrorKind::OutcomeUnknown => {
+            match cx.budget.read(store.load(id)).await {
+                Ok(Loaded::Record(stored)) if stored.revision() == next.revision() => {
+                    Ok(Updated::Updated)
+                }
+                _ => Err(error.into()),
+            }
+        }
+        result => Ok(result?),
+    }
+}

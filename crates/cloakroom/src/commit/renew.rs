@@ -1,0 +1,188 @@
+//! Renew: creates a session under a new id, and ends the old one at the revision that was copied. What was
+//! saved to the old one meanwhile is merged first.
+//!
+//! Cancelled at any point, it leaves the browser with one live session or none: the token of the new
+//! session is not sent before the old session has ended.
+
+use cloakroom_core::event::SessionEvent;
+use cloakroom_core::store::{Ended, Updated};
+use cloakroom_core::{Authentication, EndReason, Entries, Limits, Record, SessionId};
+
+use super::contention::{back_off, lock_key};
+use super::context::CommitContext;
+use super::create::{CreateOptions, create_session};
+use super::end::{end_at, remove_from_index, roll_back};
+use super::end_legacy::end_legacy;
+use super::follow_up::FollowUp;
+use super::index::user_key_of;
+use super::outcome::{Committed, Stored};
+use super::record::{merge, next_record, replace, with_metadata};
+use crate::error::{Cause, SessionError};
+use crate::state::{Draft, Live};
+use crate::telemetry::log;
+
+/// Carries a session over to a new id and token, and ends the old one.
+pub(crate) async fn renew(
+    cx: &CommitContext<'_>,
+    old: &Live,
+    draft: &Draft,
+) -> Result<Committed, SessionError> {
+    let rule = cx.context.rule(old.record.entries());
+    let limits = draft.chosen.unwrap_or_else(|| old.limits(rule));
+    let entries = with_metadata(cx, draft, draft.entries.clone());
+    let options = CreateOptions {
+        is_limited: draft.signing_in.is_some(),
+        replaces: draft.replaces(old.id(), old.record.entries()),
+        publishes: false,
+    };
+    let user = Authentication::of(&entries);
+    let user = user.as_ref().map(Authentication::user);
+    let new = create_session(cx, &entries, user, Some(limits), options).await?;
+    match retire(cx, old, &new.live, draft).await {
+        Ok(Some(stored)) => {
+            // The legacy cookie must not lead to the session any more.
+            let migrated = (old.id(), old.record.entries());
+            if let Err(error) = end_legacy(cx, Some(migrated)).await {
+                roll_back(cx, stored.live);
+                return Err(error);
+            }
+            report_renewal(cx, old, &stored.live, draft, new.index.sample);
+            Ok(Committed::Stored(stored))
+        }
+        Ok(None) => {
+            roll_back(cx, new.live);
+            log::ended_concurrently(old.id());
+            Ok(Committed::Ended)
+        }
+        Err(error) => {
+            roll_back(cx, new.live);
+            Err(error)
+        }
+    }
+}
+
+/// Ends the old session at the revision that was copied. What was saved to it meanwhile is merged into the
+/// new one first. Returns `None` if the old session was ended by someone else.
+async fn retire(
+    cx: &CommitContext<'_>,
+    old: &Live,
+    new: &Live,
+    draft: &Draft,
+) -> Result<Option<Stored>, SessionError> {
+    let id = old.id();
+    let mut lock = None;
+    let mut copied = old.record.clone();
+    let mut new = Stored {
+        live: new.clone(),
+        taken: None,
+    };
+    for conflicts in 0_u32.. {
+        let expected = Some(copied.revision());
+        copied = match end_at(cx, id, &old.record, expected, EndReason::Renewed).await? {
+            Ended::Ended => return Ok(Some(new)),
+            Ended::Conflict(fresher) => fresher,
+            Ended::AlreadyEnded(_) | Ended::Missing => {
+                return start_over(cx, new.live, draft).await;
+            }
+        };
+        if !draft.starts_empty() {
+            new = copy_again(cx, old, &copied, new.live, draft).await?;
+        }
+        if lock.is_none() {
+            lock = Some(lock_key(cx, id).await?);
+        } else {
+            back_off(cx, conflicts, copied.revision()).await?;
+        }
+    }
+    unreachable!("the loop ends by returning: the budget is finite")
+}
+
+/// Copies a fresher record of the old session to the new one, with the edits of this request.
+async fn copy_again(
+    cx: &CommitContext<'_>,
+    old: &Live,
+    fresher: &Record,
+    new: Live,
+    draft: &Draft,
+) -> Result<Stored, SessionError> {
+    let merged = merge(cx, old.id(), draft, fresher)?;
+    let rule = cx.context.rule(fresher.entries());
+    let carried_over = fresher.limits().under(rule, old.began());
+    let limits = draft.chosen.unwrap_or(carried_over);
+    let entries = with_metadata(cx, draft, merged.entries);
+    Ok(Stored {
+        live: rewrite(cx, new, entries, limits).await?,
+        taken: Some(merged.taken),
+    })
+}
+
+/// The session that was to be renewed was ended by someone else, so its data must not be carried over. The
+/// edits of this request are kept, as if it had come a moment later.
+async fn start_over(
+    cx: &CommitContext<'_>,
+    new: Live,
+    draft: &Draft,
+) -> Result<Option<Stored>, SessionError> {
+    let own = draft.changes.own();
+    if draft.signing_in.is_none() {
+        if own.is_empty() {
+            return Ok(None);
+        }
+        // The new session is anonymous.
+        remove_from_index(cx, &new);
+    }
+    let own = with_metadata(cx, draft, own);
+    let begun = Limits::begin(cx.context.rule(&own), cx.now());
+    let limits = draft.chosen.unwrap_or(begun);
+    let live = rewrite(cx, new, own, limits).await?;
+    // An entry that was to be taken was one of the ended session.
+    let taken = Some(None);
+    Ok(Some(Stored { live, taken }))
+}
+
+/// Replaces the entries of the new session, which no other request knows yet.
+async fn rewrite(
+    cx: &CommitContext<'_>,
+    live: Live,
+    entries: Entries,
+    limits: Limits,
+) -> Result<Live, SessionError> {
+    let (id, base) = (live.id(), &live.record);
+    let next = next_record(cx, id, base, entries, *base.digest(), Some(limits))?;
+    match replace(cx, id, base, &next).await? {
+        Updated::Updated => Ok(Live {
+            record: next,
+            ..live
+        }),
+        Updated::Conflict(_) | Updated::Ended(_) | Updated::Missing => Err(Cause::Ended.into()),
+    }
+}
+
+/// Logs and publishes the renewal, and starts what follows in the background.
+fn report_renewal(
+    cx: &CommitContext<'_>,
+    old: &Live,
+    new: &Live,
+    draft: &Draft,
+    sample: Vec<SessionId>,
+) {
+    let (from, id) = (old.id(), new.id());
+    let user = Authentication::of(new.record.entries()).map(|user| user.user().clone());
+    log::renewed(from, id);
+    let mut follow_up = FollowUp::new(cx.context);
+    if let Some(previous) = user_key_of(cx.context, &old.record) {
+        follow_up = follow_up.remove_from_index(previous, from);
+    }
+    if let Some(user) = &user {
+        follow_up = follow_up.check_sample(user, sample);
+    }
+    let event = match (&draft.signing_in, user) {
+        (Some(_), Some(user)) => {
+            log::signed_in(id);
+            let from = Some(from);
+            SessionEvent::SignedIn { id, user, from }
+        }
+        (_, user) => SessionEvent::Renewed { id, from, user },
+    };
+    follow_up.publish(event).start();
+}

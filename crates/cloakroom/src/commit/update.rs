@@ -1,0 +1,117 @@
+//! Update: stores the edits of a session, merged with concurrent ones.
+
+use cloakroom_core::entries::Entry;
+use cloakroom_core::store::Updated;
+use cloakroom_core::{Entries, Record, SessionId};
+
+use super::contention::{back_off, lock_key};
+use super::context::CommitContext;
+use super::index::reindex;
+use super::outcome::{Committed, Stored};
+use super::record::{merge, next_record, replace};
+use super::refresh::refresh;
+use crate::error::SessionError;
+use crate::key_lock::KeyLock;
+use crate::state::{Draft, Live};
+use crate::telemetry::log;
+
+/// The record on which an attempt builds.
+enum Base {
+    /// The one that the request has loaded, and its handler has edited.
+    Loaded,
+    /// The one that another request of this process has committed. It may be stale.
+    HandedOff(Record),
+    /// The one that the store has returned with a conflict.
+    Fresh(Record),
+}
+
+/// Stores the edits of a session. After a conflict, it merges them with what was stored, and tries again.
+pub(crate) async fn update(
+    cx: &CommitContext<'_>,
+    live: &Live,
+    draft: &Draft,
+) -> Result<Committed, SessionError> {
+    let id = live.id();
+    if let Some(chosen) = draft.chosen {
+        Box::pin(reindex(cx, live, chosen)).await?;
+    }
+    let mut lock = None;
+    if cx.context.key_locks.is_locked(id) {
+        lock = Some(Box::pin(lock_key(cx, id)).await?);
+    }
+    // To build on what the previous holder has committed saves a conflict.
+    let mut base = match lock.as_mut().and_then(KeyLock::take_handoff) {
+        Some(record) => Base::HandedOff(record),
+        None => Base::Loaded,
+    };
+    for conflicts in 0_u32.. {
+        let (mut entries, taken) = entries_on(cx, id, draft, &base)?;
+        let record = base.record(live);
+        let digest = refresh(cx, record, &live.token, &mut entries)?;
+        let is_unchanged = entries == *record.entries() && draft.chosen.is_none();
+        // A concurrent commit has stored all that this one would. Only the store can say so: a record
+        // that was handed off may be stale.
+        if let Base::Fresh(fresh) = &base
+            && is_unchanged
+        {
+            return Ok(stored(live, fresh.clone(), taken));
+        }
+        let next = next_record(cx, id, record, entries, digest, draft.chosen)?;
+        let fresher = match replace(cx, id, record, &next).await? {
+            Updated::Updated => {
+                if let Some(lock) = lock {
+                    lock.hand_off(&next);
+                }
+                return Ok(stored(live, next, taken));
+            }
+            Updated::Conflict(fresher) => fresher,
+            Updated::Ended(_) | Updated::Missing => {
+                log::ended_concurrently(id);
+                return Ok(Committed::Ended);
+            }
+        };
+        base = Base::Fresh(fresher);
+        if lock.is_some() {
+            Box::pin(back_off(cx, conflicts, next.revision())).await?;
+            continue;
+        }
+        let mut acquired = Box::pin(lock_key(cx, id)).await?;
+        if let Some(record) = acquired.take_handoff() {
+            base = Base::HandedOff(record);
+        }
+        lock = Some(acquired);
+    }
+    unreachable!("the loop ends by returning: the budget is finite")
+}
+
+/// Returns the entries with the edits applied on a base; and, if they were replayed, the value that a
+/// `take_once` has found.
+fn entries_on(
+    cx: &CommitContext<'_>,
+    id: SessionId,
+    draft: &Draft,
+    base: &Base,
+) -> Result<(Entries, Option<Option<Entry>>), SessionError> {
+    match base {
+        Base::Loaded => Ok((draft.entries.clone(), None)),
+        Base::HandedOff(record) | Base::Fresh(record) => {
+            let merged = merge(cx, id, draft, record)?;
+            Ok((merged.entries, Some(merged.taken)))
+        }
+    }
+}
+
+impl Base {
+    fn record<'a>(&'a self, live: &'a Live) -> &'a Record {
+        match self {
+            Self::Loaded => &live.record,
+            Self::HandedOff(record) | Self::Fresh(record) => record,
+        }
+    }
+}
+
+fn stored(live: &Live, record: Record, taken: Option<Option<Entry>>) -> Committed {
+    let token = live.token.clone();
+    let live = Live { token, record };
+    Committed::Stored(Stored { live, taken })
+}

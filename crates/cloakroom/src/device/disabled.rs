@@ -1,0 +1,30 @@
+//! Nothing is written down of devices without the feature `devices`.
+
+use cloakroom_core::Entries;
+use http::{Extensions, HeaderMap};
+
+#[derive(Clone, Debug)]
+pub(crate) enum Devices {}
+
+#[derive(Clone, Debug)]
+pub(crate) enum ClientInfo {}
+
+impl Devices {
+    pub(crate) fn client_info(&self, _: &HeaderMap, _: &Extensions) -> ClientInfo {
+        match *self {}
+    }
+}
+
+impl ClientInfo {
+    pub(crate) fn put_into(&self, _: &mut Entries) {
+        match *self {}
+    }
+
+    pub(crate) fn differs_from(&self, _: &Entries) -> bool {
+        match *self {}
+    }
+
+    pub(crate) fn refresh(&self, _: &mut Entries) {
+        match *self {}
+    }
+}

@@ -1,0 +1,137 @@
+//! The one check whether a stored record is a live session.
+//!
+//! Requests ([`lookup`]), watches ([`check_and_sync`]) and lists of sessions ([`check`]) all use it.
+
+use std::sync::Arc;
+
+use cloakroom_core::{EndReason, Record, SessionId};
+
+use super::linked::{Link, legacy_id_of, read_link};
+use crate::budget::Budget;
+use crate::commit::{CommitContext, end, unlink};
+use crate::context::Context;
+use crate::error::SessionError;
+use crate::migration::OldId;
+use crate::plan::Lookup;
+use crate::state::{Live, limits_of};
+use crate::telemetry::{log, metrics};
+
+/// Whether a stored record is a live session.
+pub(crate) enum Liveness {
+    /// It is live. `linked` is the legacy session that it is linked with.
+    Live {
+        record: Record,
+        linked: Option<OldId>,
+    },
+    /// It has expired by the current rule, which may be stricter than the TTL in the store.
+    Expired,
+    /// It was created before "revoked before".
+    Revoked,
+    /// Its legacy session has ended. The record is `None` if the session has been ended as well.
+    EndedInLegacyStore(Option<Record>),
+}
+
+/// Checks a session that a request has authenticated, and logs and counts the result.
+pub(super) async fn lookup(
+    context: &Arc<Context>,
+    live: Live,
+    budget: &Budget,
+) -> Result<Lookup<Live>, SessionError> {
+    let Live { token, record } = live;
+    let id = token.id();
+    let liveness = check_and_sync(context, id, record, budget).await;
+    match liveness.inspect_err(|_| metrics::load("error"))? {
+        Liveness::Live { record, .. } => {
+            metrics::load("hit");
+            Ok(Lookup::Live(Live { token, record }))
+        }
+        Liveness::Expired => {
+            log::expired(id);
+            Ok(Lookup::Absent)
+        }
+        Liveness::Revoked => {
+            log::revoked(id);
+            Ok(Lookup::Absent)
+        }
+        Liveness::EndedInLegacyStore(_) => {
+            log::ended_token(id, EndReason::AtOrigin);
+            Ok(Lookup::Ended)
+        }
+    }
+}
+
+/// Checks a record, and applies the state of its legacy session: if that has ended, the session ends too;
+/// in the second phase of a migration, the link is removed.
+pub(crate) async fn check_and_sync(
+    context: &Arc<Context>,
+    id: SessionId,
+    record: Record,
+    budget: &Budget,
+) -> Result<Liveness, SessionError> {
+    match check(context, id, record, budget).await? {
+        Liveness::Live {
+            record,
+            linked: Some(legacy),
+        } => Box::pin(unlink_in_cutover(context, id, record, legacy, budget)).await,
+        Liveness::EndedInLegacyStore(Some(record)) => {
+            let cx = CommitContext::without_request(context, budget);
+            Box::pin(end(&cx, id, &record, EndReason::AtOrigin)).await?;
+            Ok(Liveness::EndedInLegacyStore(None))
+        }
+        liveness => Ok(liveness),
+    }
+}
+
+async fn unlink_in_cutover(
+    context: &Arc<Context>,
+    id: SessionId,
+    mut record: Record,
+    legacy: OldId,
+    budget: &Budget,
+) -> Result<Liveness, SessionError> {
+    if let Some(arrivals) = &context.arrivals
+        && arrivals.is_cutover()
+    {
+        let cx = CommitContext::without_request(context, budget);
+        record = unlink(&cx, id, record, &legacy).await;
+    }
+    Ok(Liveness::Live {
+        record,
+        linked: Some(legacy),
+    })
+}
+
+/// Checks a record. It writes nothing. It costs one read of the legacy store for a session that is linked,
+/// and a second read of the session if its legacy session is gone.
+pub(crate) async fn check(
+    context: &Context,
+    id: SessionId,
+    record: Record,
+    budget: &Budget,
+) -> Result<Liveness, SessionError> {
+    let rule = context.rule(record.entries());
+    if limits_of(id, &record, rule).is_over(context.clock.now(), record.seen()) {
+        return Ok(Liveness::Expired);
+    }
+    if id.created_at() < context.revoked_before(budget).await? {
+        return Ok(Liveness::Revoked);
+    }
+    let Some(legacy) = legacy_id_of(context, id, &record) else {
+        return Ok(Liveness::Live {
+            record,
+            linked: None,
+        });
+    };
+    // On the heap, as everything that few sessions need: the futures of all others stay small.
+    match Box::pin(read_link(context, id, record, &legacy, budget)).await? {
+        Link::Live(record) => Ok(Liveness::Live {
+            record,
+            linked: Some(legacy),
+        }),
+        Link::Removed(record) => Ok(Liveness::Live {
+            record,
+            linked: None,
+        }),
+        Link::Ended(record) => Ok(Liveness::EndedInLegacyStore(record)),
+    }
+}

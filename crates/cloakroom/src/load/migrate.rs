@@ -1,0 +1,268 @@
+//! Finds the session of a request by its legacy cookie, and migrates it if that has not been done.
+
+use std::sync::Arc;
+
+use cloakroom_core::entries::is_reserved;
+use cloakroom_core::store::Loaded;
+use cloakroom_core::{
+    Authentication, EndReason, Entries, Limits, Record, Revision, StoreErrorKind, Timestamp, Token,
+};
+
+use super::check::lookup;
+use super::read::{read, recent};
+use crate::budget::Budget;
+use crate::commit::{CommitContext, create_migrated};
+use crate::context::Context;
+use crate::error::{SessionError, SessionErrorKind};
+use crate::migration::{Arrivals, LegacyCookies, OldId, OldSession};
+use crate::plan::Lookup;
+use crate::state::{Found, Live};
+use crate::telemetry::log;
+
+/// The result of looking up a session by a legacy id.
+#[derive(Debug)]
+enum Migrated {
+    Live(Live),
+    /// The session was migrated, and has ended since.
+    Ended,
+    /// There is no session, neither here nor in the legacy store.
+    Absent,
+    /// There is one that cannot be migrated. It is kept as it is.
+    Refused,
+}
+
+/// One legacy session, the token to which it is migrated, and what the steps need.
+#[derive(Clone, Copy)]
+struct Migration<'a> {
+    context: &'a Arc<Context>,
+    arrivals: &'a Arrivals,
+    legacy: &'a OldId,
+    token: &'a Token,
+    budget: &'a Budget,
+}
+
+/// Finds the session of a request by its legacy cookies, unless its own cookie has led to a live session.
+/// In the second phase, the legacy sessions and the legacy cookie are removed.
+pub(super) async fn find(
+    context: &Arc<Context>,
+    arrivals: &Arrivals,
+    cookies: &LegacyCookies,
+    lookup: Lookup<Live>,
+    budget: &Budget,
+) -> Result<Found, SessionError> {
+    let mut found = Found::by_token(lookup);
+    let mut is_kept = false;
+    if !matches!(found.lookup, Lookup::Live(_)) {
+        for legacy in cookies.ids() {
+            let token = &arrivals.token(&context.realm, legacy);
+            let migration = Migration {
+                context,
+                arrivals,
+                legacy,
+                token,
+                budget,
+            };
+            match (find_or_migrate(migration).await?, &found.lookup) {
+                (Migrated::Live(second), Lookup::Live(first)) => {
+                    log::two_live_cookies(first.id(), second.id());
+                    return Ok(Found::by_token(Lookup::Absent));
+                }
+                (Migrated::Live(live), _) => found = Found::by_legacy_cookie(live),
+                (Migrated::Ended, Lookup::Absent) => found.lookup = Lookup::Ended,
+                (Migrated::Refused, _) => is_kept = true,
+                (Migrated::Ended | Migrated::Absent, _) => {}
+            }
+        }
+    }
+    if arrivals.is_cutover() && !is_kept {
+        end_all(arrivals, cookies, budget).await;
+    }
+    Ok(found)
+}
+
+/// Ends the legacy sessions of a request, which no version of the app uses any more. If one cannot be
+/// ended, the cookie is kept, so that a later request tries again.
+async fn end_all(arrivals: &Arrivals, cookies: &LegacyCookies, budget: &Budget) {
+    for id in cookies.ids() {
+        if let Err(error) = arrivals.end(id, budget).await {
+            log::legacy_not_ended(&error);
+            return;
+        }
+    }
+    cookies.remove();
+}
+
+async fn find_or_migrate(migration: Migration<'_>) -> Result<Migrated, SessionError> {
+    let Migration {
+        context,
+        arrivals,
+        legacy,
+        token,
+        budget,
+    } = migration;
+    let id = token.id();
+    if context.clock.now().since(id.created_at()) > context.longest_life() {
+        return Ok(Migrated::Absent);
+    }
+    let stored = recent(context, id, budget).await?;
+    if let Some(found) = find_migrated(migration, stored).await? {
+        return Ok(found);
+    }
+    match arrivals.read(legacy, budget).await {
+        Ok(Some(session)) => migrate(migration, &session).await,
+        // A concurrent request may have migrated it, and ended the legacy session.
+        Ok(None) => find_migrated_again(migration).await,
+        Err(error) if error.kind() == StoreErrorKind::Unreadable => {
+            context.once.migration_failed(id, "unreadable");
+            Ok(Migrated::Refused)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Reads the migrated session again, from the store itself.
+async fn find_migrated_again(migration: Migration<'_>) -> Result<Migrated, SessionError> {
+    let stored = read(migration.context, migration.token.id(), migration.budget).await?;
+    let found = find_migrated(migration, stored).await?;
+    Ok(found.unwrap_or(Migrated::Absent))
+}
+
+/// Returns the migrated session, or `None` if nothing is stored under its id.
+async fn find_migrated(
+    migration: Migration<'_>,
+    stored: Option<Loaded>,
+) -> Result<Option<Migrated>, SessionError> {
+    let Migration {
+        context,
+        arrivals,
+        legacy,
+        token,
+        budget,
+    } = migration;
+    match stored {
+        Some(Loaded::Nothing) => Ok(None),
+        Some(Loaded::Record(record)) if *record.digest() == context.realm.digest(token) => {
+            let token = token.clone();
+            let lookup = lookup(context, Live { token, record }, budget).await?;
+            Ok(Some(match lookup {
+                Lookup::Live(live) => Migrated::Live(live),
+                Lookup::Ended => Migrated::Ended,
+                Lookup::Absent => Migrated::Absent,
+            }))
+        }
+        Some(Loaded::Tombstone(tombstone)) => {
+            log::ended_token(token.id(), tombstone.reason());
+            // If it was ended here, the legacy session may still be live: whoever ended it did not know
+            // of the legacy session, or could not end it. It must not be migrated again once the
+            // tombstone has expired. If it ended in the legacy store, then a legacy session of that id
+            // is a new one.
+            if tombstone.reason() != EndReason::AtOrigin
+                && let Err(error) = arrivals.end(legacy, budget).await
+            {
+                log::legacy_not_ended(&error);
+            }
+            Ok(Some(Migrated::Ended))
+        }
+        // A record that cannot be decoded, or has another token.
+        Some(Loaded::Record(_)) | None => Ok(Some(Migrated::Refused)),
+    }
+}
+
+/// Stores the migrated session. Of several concurrent attempts one succeeds, and the others find its
+/// session.
+async fn migrate(migration: Migration<'_>, session: &OldSession) -> Result<Migrated, SessionError> {
+    let Migration {
+        context,
+        token,
+        budget,
+        ..
+    } = migration;
+    let id = token.id();
+    if id.created_at() < context.revoked_before(budget).await? {
+        log::revoked(id);
+        return Ok(Migrated::Absent);
+    }
+    let live = migrated_session(migration, session)?;
+    let cx = CommitContext::without_request(context, budget);
+    match create_migrated(&cx, &live).await {
+        Ok(true) => Ok(Migrated::Live(live)),
+        Ok(false) => find_migrated_again(migration).await,
+        Err(error) => match error.kind() {
+            SessionErrorKind::TooLarge => {
+                context.once.migration_failed(id, "too_large");
+                Ok(Migrated::Refused)
+            }
+            SessionErrorKind::Ended => {
+                context.once.migration_failed(id, "expired");
+                Ok(Migrated::Refused)
+            }
+            SessionErrorKind::OutcomeUnknown => find_after_unknown(migration, error).await,
+            _ => Err(error),
+        },
+    }
+}
+
+/// After an attempt of unknown outcome, returns the session if it is stored. It does not matter by which
+/// request: all of them store the same session.
+async fn find_after_unknown(
+    migration: Migration<'_>,
+    error: SessionError,
+) -> Result<Migrated, SessionError> {
+    let stored = read(migration.context, migration.token.id(), migration.budget).await;
+    let Ok(stored) = stored else {
+        return Err(error);
+    };
+    match find_migrated(migration, stored).await {
+        Ok(Some(found)) => Ok(found),
+        Ok(None) | Err(_) => Err(error),
+    }
+}
+
+fn migrated_session(migration: Migration<'_>, session: &OldSession) -> Result<Live, SessionError> {
+    let Migration { context, token, .. } = migration;
+    let now = context.clock.now();
+    let entries = migrated_entries(migration, session, now);
+    let mut limits = Limits::begin(context.rule(&entries), now);
+    if let Some(deadline) = session.deadline {
+        limits = limits.until(deadline.into());
+    }
+    let record = Record::new(
+        Revision::draw(&*context.entropy)?,
+        now,
+        limits,
+        context.realm.digest(token),
+        entries,
+    );
+    Ok(Live {
+        token: token.clone(),
+        record,
+    })
+}
+
+/// Returns the entries of a migrated session. Those with reserved keys are left out: they would be taken
+/// for the library's own.
+fn migrated_entries(migration: Migration<'_>, session: &OldSession, now: Timestamp) -> Entries {
+    let Migration {
+        arrivals,
+        legacy,
+        token,
+        ..
+    } = migration;
+    let id = token.id();
+    let mut entries = session.entries.clone();
+    let reserved: Vec<String> = entries
+        .keys()
+        .filter(|key| is_reserved(key))
+        .map(str::to_owned)
+        .collect();
+    for key in reserved {
+        entries.remove(&key);
+        log::legacy_entry_skipped(id, &key);
+    }
+    arrivals.mark(id, legacy, now).put_into(&mut entries);
+    if let Some(user) = arrivals.user(&session.entries) {
+        // The time of the sign-in is unknown: so long ago that it never counts as recent.
+        Authentication::new(user, Timestamp::from_millis(0)).put_into(&mut entries);
+    }
+    entries
+}

@@ -1,0 +1,152 @@
+//! Finishes the response of a request that has used its session: `Set-Cookie`, `Vary` and `Cache-Control`.
+
+use cloakroom_core::Token;
+use cloakroom_core::rotation::Secrets;
+use http::header::{CACHE_CONTROL, COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, VARY};
+use http::{Response, header::Entry};
+
+use crate::cookie::headers::{remove_cookie, set_cookie, token_header};
+use crate::plan::CookiePlan;
+use crate::session::shared::SharedSession;
+use crate::state::{Live, State};
+use crate::telemetry::log;
+
+/// In the extensions of a response: the session had ended before the edits of this request could be saved,
+/// so they were discarded. The response is the handler's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EndedMeanwhile;
+
+/// Adds what the session requires of the response.
+pub(super) fn finish<B>(session: &SharedSession, response: &mut Response<B>) {
+    let context = &*session.context;
+    let (header, lost_edits) = {
+        let state = session.state();
+        (session_header(session, &state), state.lost_edits())
+    };
+    if lost_edits {
+        response.extensions_mut().insert(EndedMeanwhile);
+    }
+    let headers = response.headers_mut();
+    if context.uses_cookies() {
+        vary_on(headers, &COOKIE);
+    }
+    if let Some(header) = &context.token_header {
+        vary_on(headers, header.request_header());
+    }
+    if let Some((name, value)) = header {
+        append_token(session, response, name, value);
+    }
+    if let (Some(arrivals), Some(cookies)) = (&context.arrivals, session.legacy_cookies())
+        && cookies.is_removed()
+    {
+        let value = remove_cookie(arrivals.cookie());
+        append_token(session, response, SET_COOKIE, value);
+    }
+}
+
+/// Returns the header that sets or removes the session cookie, or does the same for a client that uses the
+/// token header.
+fn session_header(session: &SharedSession, state: &State) -> Option<(HeaderName, HeaderValue)> {
+    let config = &session.context.cookie;
+    let header = match &session.context.token_header {
+        Some(header) if session.credentials.are_in_header() => Some(header.response_header()),
+        _ => None,
+    };
+    match (state.pending_cookie, state.live()) {
+        (CookiePlan::Set, Some(live)) => {
+            let token = token_to_send(session, live)?;
+            if let Some(header) = header {
+                return Some((header.clone(), token_header(config, &token)));
+            }
+            let limits = live.record.limits();
+            let left = limits.deadline().since(session.now());
+            let cookie = set_cookie(config, &token, left, limits.is_chosen());
+            Some((SET_COOKIE, cookie))
+        }
+        (CookiePlan::Remove, _) => match header {
+            Some(header) => Some((header.clone(), HeaderValue::from_static(""))),
+            None => Some((SET_COOKIE, remove_cookie(config))),
+        },
+        (CookiePlan::Leave | CookiePlan::Set, _) => None,
+    }
+}
+
+/// Returns the token that the client should use from now on: the successor of the presented one, or the
+/// presented one while it is current. One that was replaced meanwhile is not sent again.
+fn token_to_send(session: &SharedSession, live: &Live) -> Option<Token> {
+    let realm = &session.context.realm;
+    if let Some(newer) = Secrets::newer(&live.record, &live.token, realm) {
+        return Some(newer);
+    }
+    let is_current = *live.record.digest() == realm.digest(&live.token);
+    is_current.then(|| live.token.clone())
+}
+
+/// In the extensions of a response: the headers with tokens that session layers have added. It is only
+/// there if there is an outer layer, which may replace the response.
+#[derive(Clone, Default)]
+struct SentTokens(Vec<(HeaderName, HeaderValue)>);
+
+fn append_token<B>(
+    session: &SharedSession,
+    response: &mut Response<B>,
+    name: HeaderName,
+    value: HeaderValue,
+) {
+    if session.outer.is_some() {
+        let extensions = response.extensions_mut();
+        let sent = extensions.get_or_insert_default::<SentTokens>();
+        sent.0.push((name.clone(), value.clone()));
+    }
+    response.headers_mut().append(name, value);
+    forbid_storing(response.headers_mut());
+}
+
+/// When a response is replaced by an error response, carries over the tokens of inner layers: the changes
+/// of their sessions are stored.
+pub(super) fn carry_over_tokens<B>(
+    session: &SharedSession,
+    replaced: &mut Response<B>,
+    response: &mut Response<B>,
+) {
+    let sent = replaced.extensions_mut().remove::<SentTokens>();
+    for (name, value) in sent.unwrap_or_default().0 {
+        append_token(session, response, name, value);
+    }
+}
+
+/// Adds a header to `Vary`: a cache must not serve a response that depends on the session to other clients
+/// (RFC 9110, section 12.5.5; CVE-2023-30861).
+fn vary_on(headers: &mut HeaderMap, wanted: &HeaderName) {
+    let names = headers.get_all(VARY).iter();
+    let mut names = names.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
+    let varies = names.any(|name| {
+        let name = name.trim_ascii();
+        name == b"*" || name.eq_ignore_ascii_case(wanted.as_str().as_bytes())
+    });
+    if !varies {
+        headers.append(VARY, HeaderValue::from(wanted.clone()));
+    }
+}
+
+/// Sets `Cache-Control: no-store`: a response that sets a cookie must not be stored (RFC 9111, section 7.3;
+/// CVE-2024-26144).
+fn forbid_storing(headers: &mut HeaderMap) {
+    let is_public = headers.get_all(CACHE_CONTROL).iter().any(|value| {
+        let mut directives = value.as_bytes().split(|&byte| byte == b',');
+        directives.any(|directive| directive.trim_ascii().eq_ignore_ascii_case(b"public"))
+    });
+    if is_public {
+        log::public_cache_overridden();
+    }
+    let no_store = HeaderValue::from_static("no-store");
+    match headers.entry(CACHE_CONTROL) {
+        Entry::Occupied(mut entry) => {
+            entry.insert(no_store);
+        }
+        Entry::Vacant(entry) => {
+            entry.insert(no_store);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The legacy cookies of a request.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::config::Arrivals;
+use super::legacy::OldId;
+use crate::cookie::headers::{Credentials, MAX_TOKENS};
+
+/// The legacy cookies of a request, and whether the response removes them.
+#[derive(Debug)]
+pub(crate) struct LegacyCookies {
+    ids: Vec<OldId>,
+    is_removed: AtomicBool,
+}
+
+impl LegacyCookies {
+    /// Parses the cookies of the legacy name: [`MAX_TOKENS`] different ids at most.
+    pub(crate) fn parse(arrivals: &Arrivals, credentials: &Credentials) -> Self {
+        let mut ids = Vec::new();
+        for value in credentials.values_of(arrivals.cookie().name()) {
+            if ids.len() == MAX_TOKENS {
+                break;
+            }
+            if let Some(id) = arrivals.parse(value)
+                && !ids.contains(&id)
+            {
+                ids.push(id);
+            }
+        }
+        Self {
+            ids,
+            is_removed: AtomicBool::new(false),
+        }
+    }
+
+    /// The legacy ids, in the order of the request.
+    pub(crate) fn ids(&self) -> &[OldId] {
+        &self.ids
+    }
+
+    /// Lets the response remove the legacy cookie, if the request has one: its session has ended.
+    pub(crate) fn remove(&self) {
+        if !self.ids.is_empty() {
+            self.is_removed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the response removes the legacy cookie.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.is_removed.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,111 @@
+//! The time before which sessions are revoked: how all sessions of an app end at once, on every server.
+//!
+//! The store keeps one timestamp, "revoked before". A session that was created before it is refused,
+//! also if its record still exists or comes back from a backup. Every server reads the timestamp again
+//! within [`MAX_AGE`], and refuses all sessions when it cannot. So once the timestamp was written and
+//! `MAX_AGE` has passed, it holds on every server.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use cloakroom_core::{StoreError, Timestamp};
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use crate::budget::Budget;
+use crate::store::DynStore;
+
+/// How long a server relies on the timestamp that it has read.
+pub(crate) const MAX_AGE: Duration = Duration::from_secs(8);
+
+/// The age from which requests make the server read it again in the background.
+const REFRESH_AGE: Duration = Duration::from_secs(4);
+
+/// What one server knows of the timestamp.
+#[derive(Debug, Default)]
+pub(crate) struct RevokedBefore {
+    known: Mutex<Option<Known>>,
+    refreshing: AtomicBool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    timestamp: Timestamp,
+    /// When the read began: the timestamp was true then, and perhaps no longer when the reply came.
+    read_at: Instant,
+}
+
+impl RevokedBefore {
+    /// Returns the timestamp. Nearly always it is known; after a pause it is read from the store, within
+    /// `budget`. A read in the background has `store_timeout` for itself.
+    pub(crate) async fn get(
+        self: &Arc<Self>,
+        store: &Arc<dyn DynStore>,
+        store_timeout: Duration,
+        budget: &Budget,
+    ) -> Result<Timestamp, StoreError> {
+        if !store.has_admin() {
+            return Ok(Timestamp::from_millis(0));
+        }
+        if let Some(known) = self.known() {
+            let age = known.read_at.elapsed();
+            if age < MAX_AGE {
+                if age >= REFRESH_AGE {
+                    self.refresh_in_background(store, store_timeout);
+                }
+                return Ok(known.timestamp);
+            }
+        }
+        Box::pin(self.read(&**store, budget)).await
+    }
+
+    /// Reads the timestamp from the store.
+    pub(crate) async fn read(
+        &self,
+        store: &dyn DynStore,
+        budget: &Budget,
+    ) -> Result<Timestamp, StoreError> {
+        let read_at = Instant::now();
+        let timestamp = budget.read(store.revoked_before()).await?;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let latest = match *known {
+            // Two reads may have overlapped: the timestamp never goes back.
+            Some(other) => Known {
+                timestamp: other.timestamp.max(timestamp),
+                read_at: other.read_at.max(read_at),
+            },
+            None => Known { timestamp, read_at },
+        };
+        *known = Some(latest);
+        Ok(latest.timestamp)
+    }
+
+    fn known(&self) -> Option<Known> {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads the timestamp in a task, unless such a task is running.
+    fn refresh_in_background(self: &Arc<Self>, store: &Arc<dyn DynStore>, store_timeout: Duration) {
+        if self.refreshing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (this, store) = (Arc::clone(self), Arc::clone(store));
+        let refresh = async move {
+            let _done = Refreshing(&this.refreshing);
+            let budget = Budget::new(store_timeout);
+            // If it fails, the next request tries again; from `MAX_AGE` on, requests wait for the read.
+            drop(this.read(&*store, &budget).await);
+        };
+        tokio::spawn(refresh.in_current_span());
+    }
+}
+
+/// Clears the flag when the task ends, also if it panics or is aborted.
+struct Refreshing<'a>(&'a AtomicBool);
+
+impl Drop for Refreshing<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}

@@ -1,0 +1,33 @@
+//! What saving, ending and reloading a session return.
+
+/// The result of [`Session::save`](super::Session::save).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Saved {
+    /// The edits were stored.
+    Stored,
+    /// There was nothing to store.
+    Unchanged,
+    /// The session was ended by someone else; nothing was stored.
+    Ended,
+}
+
+/// The result of [`Session::destroy`](super::Session::destroy).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destroyed {
+    /// The session has ended, on every server.
+    Ended,
+    /// The session had ended before.
+    AlreadyOver,
+    /// There was no session.
+    NoSession,
+}
+
+/// The result of [`Session::fresh`](super::Session::fresh) and
+/// [`DetachedSession::reload`](super::DetachedSession::reload).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reloaded {
+    /// The session is live. It is now as it is stored, with the edits replayed that are not saved yet.
+    Live,
+    /// The session has ended, or there was none.
+    Ended,
+}

@@ -1,0 +1,60 @@
+//! A live session, and how a request has found it.
+
+use cloakroom_core::migration::Arrival;
+use cloakroom_core::{Expiry, Limits, Record, SessionId, Timestamp, Token};
+
+use crate::plan::Lookup;
+
+/// A live session: its stored record, and the token that authenticates the request.
+#[derive(Clone, Debug)]
+pub(crate) struct Live {
+    pub(crate) token: Token,
+    pub(crate) record: Record,
+}
+
+impl Live {
+    pub(crate) fn id(&self) -> SessionId {
+        self.token.id()
+    }
+
+    /// The limits of the session by the current rule, which may be stricter than the one by which it was
+    /// stored.
+    pub(crate) fn limits(&self, rule: Expiry) -> Limits {
+        limits_of(self.id(), &self.record, rule)
+    }
+
+    /// When the session was created or migrated.
+    pub(crate) fn began(&self) -> Timestamp {
+        Arrival::began(self.id(), self.record.entries())
+    }
+}
+
+/// The limits of a stored session by a rule.
+pub(crate) fn limits_of(id: SessionId, record: &Record, rule: Expiry) -> Limits {
+    let began = Arrival::began(id, record.entries());
+    record.limits().under(rule, began)
+}
+
+/// What the credentials of a request have led to.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) lookup: Lookup<Live>,
+    /// The session was found by its legacy cookie, so its own cookie is not set yet.
+    pub(crate) via_legacy_cookie: bool,
+}
+
+impl Found {
+    pub(crate) const fn by_token(lookup: Lookup<Live>) -> Self {
+        Self {
+            lookup,
+            via_legacy_cookie: false,
+        }
+    }
+
+    pub(crate) const fn by_legacy_cookie(live: Live) -> Self {
+        Self {
+            lookup: Lookup::Live(live),
+            via_legacy_cookie: true,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The store's index of users, its store-wide operations and its event bus, behind the same pointer.
+
+use std::time::Duration;
+
+use cloakroom_core::admin::StoreAdmin;
+use cloakroom_core::bus::{EventBus, Subscription};
+use cloakroom_core::event::SessionEvent;
+use cloakroom_core::index::{Admission, Applicant, UserIndex};
+use cloakroom_core::store::Entered;
+use cloakroom_core::{Record, SessionId, Store, StoreError, StoreErrorKind, Timestamp, UserKey};
+
+use super::instrumented::{BoxFuture, Instrumented};
+
+/// [`UserIndex`], [`StoreAdmin`] and [`EventBus`] of a store, with their futures boxed. If the store has none, the
+/// methods return [`Unsupported`](StoreErrorKind::Unsupported).
+pub(crate) trait DynUserIndex {
+    fn has_index(&self) -> bool;
+
+    fn has_admin(&self) -> bool;
+
+    fn has_bus(&self) -> bool;
+
+    fn enter<'a>(
+        &'a self,
+        user: UserKey,
+        applicant: &'a Applicant,
+        record: &'a Record,
+        ttl: Duration,
+        event: Option<&'a SessionEvent>,
+    ) -> BoxFuture<'a, Entered>;
+
+    fn admit<'a>(&'a self, user: UserKey, applicant: &'a Applicant) -> BoxFuture<'a, Admission>;
+
+    fn entered(&self, user: UserKey) -> BoxFuture<'_, Vec<SessionId>>;
+
+    fn forget<'a>(&'a self, user: UserKey, ids: &'a [SessionId]) -> BoxFuture<'a, ()>;
+
+    fn scan_ids(&self) -> BoxFuture<'_, Vec<SessionId>>;
+
+    fn revoked_before(&self) -> BoxFuture<'_, Timestamp>;
+
+    fn set_revoked_before(&self, at: Timestamp, keep: Duration) -> BoxFuture<'_, ()>;
+
+    fn publish<'a>(&'a self, event: &'a SessionEvent) -> BoxFuture<'a, ()>;
+
+    fn subscribe(&self) -> Option<Subscription>;
+}
+
+impl<S: Store> DynUserIndex for S {
+    fn has_index(&self) -> bool {
+        self.index().is_some()
+    }
+
+    fn has_admin(&self) -> bool {
+        self.admin().is_some()
+    }
+
+    fn has_bus(&self) -> bool {
+        self.bus().is_some()
+    }
+
+    fn enter<'a>(
+        &'a self,
+        user: UserKey,
+        applicant: &'a Applicant,
+        record: &'a Record,
+        ttl: Duration,
+        event: Option<&'a SessionEvent>,
+    ) -> BoxFuture<'a, Entered> {
+        let enter = async move { Store::enter(self, &user, applicant, record, ttl, event).await };
+        Box::pin(Instrumented::new("create_for_user", applicant.id, enter))
+    }
+
+    fn admit<'a>(&'a self, user: UserKey, applicant: &'a Applicant) -> BoxFuture<'a, Admission> {
+        let admit = async move { index(self)?.admit(&user, applicant).await };
+        Box::pin(Instrumented::new("index_add", applicant.id, admit))
+    }
+
+    fn entered(&self, user: UserKey) -> BoxFuture<'_, Vec<SessionId>> {
+        Box::pin(async move { index(self)?.entered(&user).await })
+    }
+
+    fn forget<'a>(&'a self, user: UserKey, ids: &'a [SessionId]) -> BoxFuture<'a, ()> {
+        Box::pin(async move { index(self)?.forget(&user, ids).await })
+    }
+
+    fn scan_ids(&self) -> BoxFuture<'_, Vec<SessionId>> {
+        Box::pin(async move { admin(self)?.scan_ids().await })
+    }
+
+    fn revoked_before(&self) -> BoxFuture<'_, Timestamp> {
+        Box::pin(async move { admin(self)?.revoked_before().await })
+    }
+
+    fn set_revoked_before(&self, at: Timestamp, keep: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(async move { admin(self)?.set_revoked_before(at, keep).await })
+    }
+
+    fn publish<'a>(&'a self, event: &'a SessionEvent) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let bus = self.bus().ok_or(UNSUPPORTED)?;
+            bus.publish(event).await
+        })
+    }
+
+    fn subscribe(&self) -> Option<Subscription> {
+        Some(self.bus()?.subscribe())
+    }
+}
+
+const UNSUPPORTED: StoreError = StoreError::new(StoreErrorKind::Unsupported);
+
+fn index(store: &impl Store) -> Result<impl UserIndex, StoreError> {
+    store.index().ok_or(UNSUPPORTED)
+}
+
+fn admin(store: &impl Store) -> Result<impl StoreAdmin, StoreError> {
+    store.admin().ok_or(UNSUPPORTED)
+}

@@ -1,0 +1,104 @@
+//! The results of store commands, as labels of logs and metrics.
+
+use cloakroom_core::index::Admission;
+use cloakroom_core::store::{Created, Ended, Entered, Loaded, Touched, Updated};
+use cloakroom_core::{StoreError, StoreErrorKind};
+
+/// The result of a command as a label, for logs and metrics.
+pub(super) trait Outcome {
+    fn label(&self) -> &'static str;
+}
+
+impl Outcome for Created {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Collision => "collision",
+        }
+    }
+}
+
+impl Outcome for Loaded {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Record(_) => "record",
+            Self::Tombstone(_) => "tombstone",
+            Self::Nothing => "nothing",
+        }
+    }
+}
+
+impl Outcome for Updated {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Updated => "updated",
+            Self::Conflict(_) => "conflict",
+            Self::Ended(_) => "tombstone",
+            Self::Missing => "nothing",
+        }
+    }
+}
+
+impl Outcome for Touched {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Touched => "touched",
+            Self::Superseded => "superseded",
+        }
+    }
+}
+
+impl Outcome for Ended {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Ended => "ended",
+            Self::Conflict(_) => "conflict",
+            Self::AlreadyEnded(_) => "tombstone",
+            Self::Missing => "nothing",
+        }
+    }
+}
+
+impl Outcome for Entered {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Created { .. } => "created",
+            Self::Collision => "collision",
+            Self::Over { .. } => "limit_exceeded",
+            Self::Full(_) => "limit_reached",
+        }
+    }
+}
+
+impl Outcome for Admission {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Admitted { .. } => "added",
+            Self::Full(_) => "limit_reached",
+        }
+    }
+}
+
+/// The label of a failed command.
+pub(super) fn failure(kind: StoreErrorKind) -> &'static str {
+    match kind {
+        StoreErrorKind::Unavailable => "unavailable",
+        StoreErrorKind::OutcomeUnknown => "outcome_unknown",
+        StoreErrorKind::NotReplicated => "not_replicated",
+        StoreErrorKind::OutOfMemory => "out_of_memory",
+        StoreErrorKind::Refused => "refused",
+        StoreErrorKind::Unreadable => "unreadable",
+        StoreErrorKind::NewerFormat => "newer_format",
+        StoreErrorKind::Unsupported => "unsupported",
+        _ => "other",
+    }
+}
+
+/// Whether a live session was ended by this command. With
+/// [`NotReplicated`](StoreErrorKind::NotReplicated) it has ended too, on fewer replicas than required.
+pub(crate) fn has_ended(ended: &Result<Ended, StoreError>) -> bool {
+    match ended {
+        Ok(ended) => *ended == Ended::Ended,
+        Err(error) => error.kind() == StoreErrorKind::NotReplicated,
+    }
+}

@@ -1,0 +1,308 @@
+//! Every log event and span of the crate, with target `cloakroom`. The metric that belongs to an event
+//! is counted in the same function, so that log and metrics always agree.
+//!
+//! No event contains a token, a secret, or the value of a cookie or an entry. Session ids are public. A
+//! test compares this file with `docs/observability.md`.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use cloakroom_core::{EndReason, SessionId, StoreError};
+use tracing::{Span, debug, debug_span, error, field, info, warn};
+
+use crate::error::{SessionError, SessionErrorKind};
+use crate::telemetry::metrics::{self, Stopwatch};
+
+const TARGET: &str = "cloakroom";
+
+pub(crate) fn created(id: SessionId) {
+    metrics::created();
+    info!(target: TARGET, session = %id, "session created");
+}
+
+pub(crate) fn migrated(id: SessionId) {
+    metrics::migrated();
+    info!(target: TARGET, session = %id, "session migrated from the legacy store");
+}
+
+pub(crate) fn legacy_entry_skipped(id: SessionId, key: &str) {
+    warn!(
+        target: TARGET, session = %id, key,
+        "entry of a legacy session not migrated; its key is reserved"
+    );
+}
+
+pub(crate) fn legacy_not_ended(error: &StoreError) {
+    metrics::failed("end_legacy", label(&error.clone().into()));
+    error!(target: TARGET, error = display_chain(error), "failed to end a legacy session; it may still be alive");
+}
+
+pub(crate) fn renewed(old: SessionId, new: SessionId) {
+    metrics::renewed();
+    info!(target: TARGET, session = %new, renewed_from = %old, "session renewed");
+}
+
+pub(crate) fn ended(id: SessionId, reason: EndReason) {
+    info!(target: TARGET, session = %id, %reason, "session ended");
+}
+
+pub(crate) fn signed_in(id: SessionId) {
+    metrics::signed_in();
+    info!(target: TARGET, session = %id, "user signed in");
+}
+
+pub(crate) fn too_many_sessions(count: usize) {
+    metrics::failed("sign_in", "too_many_sessions");
+    info!(target: TARGET, count, "sign-in refused; the user has reached the session limit");
+}
+
+pub(crate) fn revoked_during_sign_in(id: SessionId) {
+    metrics::failed("sign_in", "ended");
+    info!(target: TARGET, session = %id, "sign-in refused; the session was revoked during sign-in");
+}
+
+pub(crate) fn token_reused(id: SessionId) {
+    metrics::load("token_reused");
+    warn!(
+        target: TARGET, session = %id,
+        "replaced token used again; two clients hold the cookie, so the session is ended"
+    );
+}
+
+pub(crate) fn revoked(id: SessionId) {
+    metrics::load("revoked");
+    info!(target: TARGET, session = %id, "token presented that was issued before all sessions were revoked");
+}
+
+pub(crate) fn not_removed_from_index(id: SessionId, error: &StoreError) {
+    metrics::failed("index_remove", label(&error.clone().into()));
+    debug!(
+        target: TARGET, session = %id, error = display_chain(error),
+        "failed to remove an ended session from its user's index"
+    );
+}
+
+pub(crate) fn maintenance_failed(id: SessionId, error: &SessionError) {
+    metrics::failed("maintain", label(error));
+    warn!(
+        target: TARGET, session = %id, error = display_chain(error),
+        "failed to rotate the token, or to update device or last-seen"
+    );
+}
+
+pub(crate) fn expired(id: SessionId) {
+    metrics::load("expired");
+    info!(target: TARGET, session = %id, "session expired");
+}
+
+pub(crate) fn unknown_token(id: SessionId) {
+    metrics::load("unknown");
+    info!(target: TARGET, session = %id, "unknown token presented");
+}
+
+pub(crate) fn ended_token(id: SessionId, reason: EndReason) {
+    metrics::load("ended");
+    info!(target: TARGET, session = %id, %reason, "token of an ended session presented");
+}
+
+pub(crate) fn two_live_cookies(first: SessionId, second: SessionId) {
+    warn!(
+        target: TARGET, session = %first, other = %second,
+        "two cookies of the same name belong to two live sessions; both are ignored"
+    );
+}
+
+pub(crate) fn ended_concurrently(id: SessionId) {
+    metrics::edits_dropped("session_ended");
+    info!(target: TARGET, session = %id, "session ended concurrently; the changes of a request are discarded");
+}
+
+pub(crate) fn overwritten(id: SessionId, key: &str) {
+    metrics::overwritten();
+    warn!(
+        target: TARGET, session = %id, key,
+        "overwrote a concurrent change"
+    );
+}
+
+pub(crate) fn replayed(id: SessionId) {
+    metrics::replayed();
+    debug!(target: TARGET, session = %id, "merged concurrent changes");
+}
+
+pub(crate) fn commit_failed(error: &SessionError) {
+    if error.is_refusal() {
+        return;
+    }
+    metrics::failed("save", label(error));
+    error!(target: TARGET, error = display_chain(error), "failed to save the session");
+}
+
+pub(crate) fn touch_failed(id: SessionId, error: &StoreError) {
+    metrics::failed("touch", label(&error.clone().into()));
+    warn!(target: TARGET, session = %id, error = display_chain(error), "failed to update last-seen");
+}
+
+pub(crate) fn load_failed(error: &SessionError) {
+    metrics::failed("load", label(error));
+    error!(target: TARGET, error = display_chain(error), "failed to load the session");
+}
+
+pub(crate) fn end_failed(id: SessionId, error: &StoreError) {
+    metrics::failed("end", label(&error.clone().into()));
+    error!(target: TARGET, session = %id, error = display_chain(error), "failed to end the session; it may still be alive");
+}
+
+pub(crate) fn rollback_failed(id: SessionId, error: &StoreError) {
+    metrics::failed("rollback", label(&error.clone().into()));
+    warn!(
+        target: TARGET, session = %id, error = display_chain(error),
+        "failed to roll back a new session; no client holds its token"
+    );
+}
+
+pub(crate) fn edits_dropped(status: http::StatusCode) {
+    metrics::edits_dropped("error_response");
+    debug!(target: TARGET, %status, "error response; the session's changes are discarded");
+}
+
+pub(crate) fn public_cache_overridden() {
+    warn!(
+        target: TARGET,
+        "response that sets the session cookie was marked public; Cache-Control replaced by no-store"
+    );
+}
+
+/// One command to the store, from its first poll until it has finished or is dropped.
+#[derive(Debug)]
+pub(crate) struct Command {
+    verb: &'static str,
+    id: SessionId,
+    span: Span,
+    stopwatch: Stopwatch,
+    outcome: &'static str,
+}
+
+impl Command {
+    pub(crate) fn begin(verb: &'static str, id: SessionId) -> Self {
+        let outcome = field::Empty;
+        Self {
+            verb,
+            id,
+            span: debug_span!(target: TARGET, "store", verb, session = %id, outcome),
+            stopwatch: Stopwatch::start(),
+            // What is recorded if the command is dropped before it has finished.
+            outcome: "cancelled",
+        }
+    }
+
+    /// Runs a part of the command in its span.
+    pub(crate) fn in_span<T>(&self, part: impl FnOnce() -> T) -> T {
+        self.span.in_scope(part)
+    }
+
+    /// Records the outcome.
+    pub(crate) fn finish(mut self, outcome: &'static str) {
+        self.outcome = outcome;
+    }
+}
+
+impl Drop for Command {
+    fn drop(&mut self) {
+        let Self { verb, outcome, .. } = *self;
+        metrics::command(verb, outcome, &self.stopwatch);
+        self.span.record("outcome", outcome);
+        self.span.in_scope(|| {
+            debug!(target: TARGET, session = %self.id, verb, outcome, "store command");
+        });
+    }
+}
+
+/// Events that are logged once, and not for every request that meets the problem.
+#[derive(Debug, Default)]
+pub(crate) struct Once {
+    mounted_twice: AtomicBool,
+    not_published: AtomicBool,
+    /// Sessions that could not be read or migrated, and have been logged.
+    logged: Mutex<HashSet<SessionId>>,
+}
+
+impl Once {
+    /// Upper bound of `logged`; when it is reached, the set is emptied.
+    const MAX_LOGGED: usize = 1024;
+
+    pub(crate) fn mounted_twice(&self, cookie: &str) {
+        if !self.mounted_twice.swap(true, Ordering::Relaxed) {
+            warn!(
+                target: TARGET, cookie,
+                "session layer mounted twice; the inner one does nothing"
+            );
+        }
+    }
+
+    pub(crate) fn not_published(&self, error: &StoreError) {
+        metrics::failed("publish", label(&error.clone().into()));
+        if !self.not_published.swap(true, Ordering::Relaxed) {
+            warn!(
+                target: TARGET, error = display_chain(error),
+                "failed to publish an event to the other servers; logged once"
+            );
+        }
+    }
+
+    pub(crate) fn migration_failed(&self, id: SessionId, reason: &'static str) {
+        metrics::load("migration_failed");
+        if self.is_first(id) {
+            error!(
+                target: TARGET, session = %id, reason,
+                "legacy session cannot be migrated; treated as missing, and kept"
+            );
+        }
+    }
+
+    pub(crate) fn unreadable(&self, id: SessionId, error: &StoreError) {
+        metrics::load("unreadable");
+        if self.is_first(id) {
+            error!(
+                target: TARGET, session = %id, error = display_chain(error),
+                "stored session cannot be read; treated as missing, and kept"
+            );
+        }
+    }
+
+    fn is_first(&self, id: SessionId) -> bool {
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        if logged.len() >= Self::MAX_LOGGED {
+            logged.clear();
+        }
+        logged.insert(id)
+    }
+}
+
+/// The metric label of an error's kind. Errors of the app itself share one label; the log has the details.
+fn label(error: &SessionError) -> &'static str {
+    match error.kind() {
+        SessionErrorKind::Unavailable => "unavailable",
+        SessionErrorKind::OutcomeUnknown => "outcome_unknown",
+        SessionErrorKind::NotReplicated => "not_replicated",
+        SessionErrorKind::Ended => "ended",
+        SessionErrorKind::Conflict => "conflict",
+        SessionErrorKind::TooManySessions => "too_many_sessions",
+        SessionErrorKind::TooLarge => "too_large",
+        SessionErrorKind::NoRandomness => "no_randomness",
+        _ => "other",
+    }
+}
+
+/// Formats an error and its causes on one line.
+fn display_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

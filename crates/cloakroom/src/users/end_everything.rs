@@ -1,0 +1,94 @@
+//! Ends all sessions of the store, after a leak.
+
+use std::time::Duration;
+
+use cloakroom_core::store::Loaded;
+use cloakroom_core::{Authentication, Expiry, SessionId};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::sessions::{EndedBy, Sessions};
+use crate::error::SessionError;
+use crate::revocation::MAX_AGE;
+
+/// How many sessions are ended concurrently.
+const CONCURRENCY: usize = 64;
+
+/// How much the clocks of servers may differ.
+const MARGIN: Duration = Duration::from_secs(1);
+
+impl Sessions {
+    /// Ends every session in the store, of all users and anonymous ones, of every layer that shares the
+    /// store's key prefix: after a leak, for instance. Returns how many have ended.
+    ///
+    /// It takes nine seconds plus the time to end the sessions, and for nine seconds nobody can sign in
+    /// (503). When it returns, no session that was created before the call is accepted by any server, not
+    /// even one that a backup or a failover brings back:
+    ///
+    /// 1. The time "revoked before" is written to the store. Every server reads it at least every eight
+    ///    seconds while it serves sessions; a server that cannot refuses sessions (503). A session that was
+    ///    created before that time is refused.
+    /// 2. After nine seconds, all sessions on all nodes are ended, one by one, so that watches are notified,
+    ///    and their data is removed.
+    ///
+    /// It runs to its end even if the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store fails, or keeps no index of users: call it again. Once "revoked before" is
+    /// written it applies, even if not all sessions could be ended.
+    pub async fn end_everything(&self) -> Result<usize, SessionError> {
+        let sessions = self.clone();
+        let task = tokio::spawn(async move { sessions.revoke_and_end_all().await });
+        match task.await {
+            Ok(result) => result,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // The runtime is shutting down.
+            Err(_) => Err(cloakroom_core::StoreError::new(
+                cloakroom_core::StoreErrorKind::OutcomeUnknown,
+            )
+            .into()),
+        }
+    }
+
+    async fn revoke_and_end_all(self) -> Result<usize, SessionError> {
+        let store = &self.context.store;
+        // In the future, so that every server has read it when it begins to apply.
+        let revoked_before = self.context.clock.now().plus(MAX_AGE + MARGIN);
+        let write = store.set_revoked_before(revoked_before, Expiry::LONGEST);
+        self.budget().write(write).await?;
+        let known = &self.context.revoked_before;
+        known.read(&**store, &self.budget()).await?;
+        sleep(MAX_AGE + MARGIN).await;
+        // Without a budget: the scan takes as long as it takes, and the store limits each of its commands.
+        let ids = store.scan_ids().await?;
+        let (mut count, mut failed) = (0, None);
+        for chunk in ids.chunks(CONCURRENCY) {
+            let mut tasks = JoinSet::new();
+            for &id in chunk {
+                let sessions = self.clone();
+                tasks.spawn(async move { sessions.end_if_alive(id).await });
+            }
+            for ended in tasks.join_all().await {
+                match ended {
+                    Ok(ended) => count += usize::from(ended),
+                    Err(error) => failed = Some(error),
+                }
+            }
+        }
+        failed.map_or(Ok(count), Err)
+    }
+
+    async fn end_if_alive(&self, id: SessionId) -> Result<bool, SessionError> {
+        let Loaded::Record(record) = self.load(id).await? else {
+            return Ok(false);
+        };
+        // Created since.
+        if id.created_at() >= self.context.revoked_before(&self.budget()).await? {
+            return Ok(false);
+        }
+        let user = Authentication::of(record.entries());
+        let user = user.as_ref().map(Authentication::user);
+        self.end_one(id, user, EndedBy::Admin.reason()).await
+    }
+}

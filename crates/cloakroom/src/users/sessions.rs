@@ -1,0 +1,321 @@
+//! Lists, counts and ends the sessions of users.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use cloakroom_core::bus::Subscription;
+use cloakroom_core::event::SessionEvent;
+use cloakroom_core::store::{Ended, Loaded};
+use cloakroom_core::{
+    Authentication, EndReason, Record, SessionId, StoreError, StoreErrorKind, UserId,
+};
+
+use super::info::SessionInfo;
+use crate::budget::Budget;
+use crate::commit::{CommitContext, FollowUp, end_by_id};
+use crate::context::Context;
+use crate::error::{Cause, SessionError};
+use crate::load::{Liveness, check};
+use crate::session::{LazySession, Session};
+use crate::state::limits_of;
+
+/// How often the index of a user is read at most while all sessions of the user are ended, because sessions
+/// were renewed or created meanwhile. One client can renew its session once in each pass.
+const MAX_PASSES: usize = 64;
+
+/// The sessions of all users: for handlers, which take it as an argument, and for jobs, which get it from
+/// [`SessionLayer::sessions`](crate::SessionLayer::sessions).
+///
+/// Each store command has the layer's time limit for itself. Each session that is read costs one command,
+/// and one that is linked with a legacy session ([`Arrivals::beside`](crate::Arrivals::beside)) a read of
+/// the legacy store as well.
+///
+/// ```
+/// use cloakroom::{EndedBy, Session, SessionError, Sessions};
+///
+/// /// The page "Your devices".
+/// async fn devices(session: Session, sessions: Sessions) -> Result<String, SessionError> {
+///     let user = session.require_user()?;
+///     let mut lines = String::new();
+///     for found in sessions.of(&user).await? {
+///         let mark = if found.is(&session) { " (this one)" } else { "" };
+///         lines += &format!("{}{mark}\n", found.id());
+///     }
+///     Ok(lines)
+/// }
+///
+/// /// "Log out everywhere else".
+/// async fn end_others(session: Session, sessions: Sessions) -> Result<String, SessionError> {
+///     let ended = sessions.end_others(&session).await?;
+///     Ok(format!("{ended} other sessions ended"))
+/// }
+///
+/// /// After the password was reset by mail.
+/// async fn password_reset(sessions: Sessions) -> Result<(), SessionError> {
+///     sessions.end_all("ada", EndedBy::User).await?;
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Sessions {
+    pub(super) context: Arc<Context>,
+}
+
+/// Who ends sessions: part of the reason in events, in the log, and of
+/// [`Session::watch`](crate::Session::watch).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndedBy {
+    /// The user whose sessions they are.
+    User,
+    /// An administrator, or a job.
+    Admin,
+}
+
+impl EndedBy {
+    pub(super) const fn reason(self) -> EndReason {
+        match self {
+            Self::User => EndReason::ByUser,
+            Self::Admin => EndReason::ByAdmin,
+        }
+    }
+}
+
+impl LazySession {
+    /// Returns the sessions of all users of this layer.
+    #[must_use]
+    pub fn sessions(&self) -> Sessions {
+        Sessions::new(Arc::clone(&self.handle.context))
+    }
+}
+
+impl Sessions {
+    pub(crate) const fn new(context: Arc<Context>) -> Self {
+        Self { context }
+    }
+
+    /// Returns the live sessions of a user, the most recently used first.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store fails, or keeps no index of users.
+    pub async fn of(&self, user: impl Into<UserId>) -> Result<Vec<SessionInfo>, SessionError> {
+        let user = user.into();
+        let key = self.context.user_key(&user);
+        let mut found = Vec::new();
+        let mut follow_up = FollowUp::new(&self.context);
+        for id in self.indexed(&user).await? {
+            match self.load(id).await? {
+                Loaded::Record(record) if is_of(&record, &user) => {
+                    found.extend(self.info_if_live(id, record).await?);
+                }
+                Loaded::Tombstone(_) => follow_up = follow_up.remove_from_index(key, id),
+                Loaded::Nothing if self.context.is_old(id) => {
+                    follow_up = follow_up.remove_from_index(key, id);
+                    follow_up = follow_up.publish(SessionEvent::Ended {
+                        id,
+                        user: Some(user.clone()),
+                        reason: EndReason::Expired,
+                    });
+                }
+                // Of another user, or about to be created.
+                Loaded::Record(_) | Loaded::Nothing => {}
+            }
+        }
+        follow_up.start();
+        found.sort_by_key(|info| std::cmp::Reverse((info.last_seen(), info.id())));
+        Ok(found)
+    }
+
+    /// Returns the number of live sessions of a user.
+    ///
+    /// # Errors
+    ///
+    /// As for [`of`](Self::of).
+    pub async fn count(&self, user: impl Into<UserId>) -> Result<usize, SessionError> {
+        Ok(self.of(user).await?.len())
+    }
+
+    /// Returns a live session by its id, of a user or anonymous; also one of another layer that shares the
+    /// store's key prefix.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store fails.
+    pub async fn find(&self, id: SessionId) -> Result<Option<SessionInfo>, SessionError> {
+        match self.load(id).await? {
+            Loaded::Record(record) => self.info_if_live(id, record).await,
+            Loaded::Tombstone(_) | Loaded::Nothing => Ok(None),
+        }
+    }
+
+    /// Ends any session: for administrators. Returns whether it was live. It may belong to any layer that
+    /// shares the store's key prefix.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store fails: the session may still be live.
+    pub async fn end(&self, id: SessionId) -> Result<bool, SessionError> {
+        let Loaded::Record(record) = self.load(id).await? else {
+            return Ok(false);
+        };
+        let user = Authentication::of(record.entries());
+        let user = user.as_ref().map(Authentication::user);
+        self.end_one(id, user, EndedBy::Admin.reason()).await
+    }
+
+    /// Ends one of a user's own sessions: for "sign out this device". A session of another user is not
+    /// ended, whatever id the browser sends. Returns whether the session has ended.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store fails: the session may still be live.
+    pub async fn end_of(
+        &self,
+        user: impl Into<UserId>,
+        id: SessionId,
+    ) -> Result<bool, SessionError> {
+        let user = user.into();
+        // The index decides whose session it is, in this realm.
+        if !self.indexed(&user).await?.contains(&id) {
+            return Ok(false);
+        }
+        self.end_one(id, Some(&user), EndedBy::User.reason()).await
+    }
+
+    /// Ends all sessions of a user except this one (ASVS 5.0, 7.4.3 and 7.5.2): after a change of the
+    /// password, for instance. Returns how many have ended. See [`end_all`](Self::end_all).
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`NotSignedIn`](crate::SessionErrorKind::NotSignedIn), and as for
+    /// [`end_all`](Self::end_all).
+    pub async fn end_others(&self, session: &Session) -> Result<usize, SessionError> {
+        let user = session.require_user()?;
+        let id = session.id().ok_or(Cause::NotSignedIn)?;
+        self.end_all_but(&user, Some(id), EndedBy::User).await
+    }
+
+    /// Ends all sessions of a user. Returns how many have ended.
+    ///
+    /// When it returns, the sessions that were signed in before the call have ended on every server, also
+    /// if they were renewed meanwhile. A sign-in during the call is refused, or its session ends, or it
+    /// counts as later than the call: change the password first, then call this.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store fails, or keeps no index of users. All sessions that could be ended have ended
+    /// then; call it again.
+    pub async fn end_all(
+        &self,
+        user: impl Into<UserId>,
+        by: EndedBy,
+    ) -> Result<usize, SessionError> {
+        self.end_all_but(&user.into(), None, by).await
+    }
+
+    /// Subscribes to the session events of all servers, from now on.
+    ///
+    /// Delivery is best effort, and nothing depends on it for correctness: after
+    /// [`Missed`](cloakroom_core::SessionEvent::Missed), read the state that matters, and for accounting
+    /// keep records of your own. The end of an expired session is published when it is noticed: by a list
+    /// or a limit of its user's sessions.
+    ///
+    /// ```
+    /// use cloakroom::{SessionError, SessionEvent, Sessions};
+    ///
+    /// async fn watch_for_theft(sessions: Sessions) -> Result<(), SessionError> {
+    ///     let mut events = sessions.events()?;
+    ///     while let Some(event) = events.next().await {
+    ///         if let SessionEvent::Ended { id, user, reason, .. } = event {
+    ///             println!("{id} of {user:?}: {reason}");
+    ///         }
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store has no event bus.
+    pub fn events(&self) -> Result<Subscription, SessionError> {
+        match self.context.store.subscribe() {
+            Some(subscription) => Ok(subscription),
+            None => Err(StoreError::new(StoreErrorKind::Unsupported).into()),
+        }
+    }
+
+    async fn end_all_but(
+        &self,
+        user: &UserId,
+        kept: Option<SessionId>,
+        by: EndedBy,
+    ) -> Result<usize, SessionError> {
+        let mut done: HashSet<_> = kept.into_iter().collect();
+        let (mut count, mut failed) = (0, None);
+        for _ in 0..MAX_PASSES {
+            let mut new = self.indexed(user).await?;
+            new.retain(|id| done.insert(*id));
+            // A session that had ended before this could end it may have been renewed: its successor was
+            // added to the index before, so another pass finds it.
+            if new.is_empty() {
+                break;
+            }
+            for id in new {
+                // One that cannot be ended must not keep the others alive.
+                match self.end_one(id, Some(user), by.reason()).await {
+                    Ok(ended) => count += usize::from(ended),
+                    Err(error) => failed = Some(error),
+                }
+            }
+        }
+        failed.map_or(Ok(count), Err)
+    }
+
+    /// Ends one session, and returns whether it was live.
+    pub(super) async fn end_one(
+        &self,
+        id: SessionId,
+        user: Option<&UserId>,
+        reason: EndReason,
+    ) -> Result<bool, SessionError> {
+        let budget = self.budget();
+        let cx = CommitContext::without_request(&self.context, &budget);
+        let ended = end_by_id(&cx, id, user, reason).await?;
+        Ok(ended == Ended::Ended)
+    }
+
+    /// The ids in a user's index.
+    async fn indexed(&self, user: &UserId) -> Result<Vec<SessionId>, SessionError> {
+        let ids = self.context.store.entered(self.context.user_key(user));
+        Ok(self.budget().read(ids).await?)
+    }
+
+    /// Reads a session. A record that cannot be decoded counts as missing.
+    pub(super) async fn load(&self, id: SessionId) -> Result<Loaded, SessionError> {
+        match self.budget().read(self.context.store.load(id)).await {
+            Err(error) if error.kind() == StoreErrorKind::Unreadable => Ok(Loaded::Nothing),
+            loaded => Ok(loaded?),
+        }
+    }
+
+    async fn info_if_live(
+        &self,
+        id: SessionId,
+        record: Record,
+    ) -> Result<Option<SessionInfo>, SessionError> {
+        let budget = self.budget();
+        let Liveness::Live { record, .. } = check(&self.context, id, record, &budget).await? else {
+            return Ok(None);
+        };
+        let limits = limits_of(id, &record, self.context.rule(record.entries()));
+        Ok(Some(SessionInfo::new(id, &record, limits)))
+    }
+
+    pub(super) fn budget(&self) -> Budget {
+        Budget::new(self.context.budget)
+    }
+}
+
+fn is_of(record: &Record, user: &UserId) -> bool {
+    Authentication::of(record.entries()).is_some_and(|found| found.user() == user)
+}
