@@ -15,7 +15,6 @@ pub mod ledger;
 pub mod log;
 pub mod long;
 pub mod meters;
-pub mod monitor;
 pub mod ordeal;
 pub mod program;
 pub mod proxy;
