@@ -14,7 +14,6 @@ pub mod fuzz;
 pub mod history;
 pub mod iterations;
 pub mod log;
-pub mod monitor;
 pub mod program;
 pub mod proxy;
 pub mod recorder;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloakroom_core::migration::Arrival;
 use cloakroom_core::index::OLD;
+use cloakroom_core::migration::Arrival;
 use cloakroom_core::rotation::Rotation;
 use cloakroom_core::{
     Authentication, Clock, Entries, Entropy, Expiry, Realm, SessionId, Store, StoreError,

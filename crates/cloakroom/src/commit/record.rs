@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cloakroom_core::migration::Arrival;
 use cloakroom_core::change::Replay;
+use cloakroom_core::migration::Arrival;
 use cloakroom_core::store::{Loaded, Updated};
 use cloakroom_core::{Digest, Entries, Limits, Record, Revision, SessionId, StoreErrorKind, codec};
 
