@@ -1,7 +1,8 @@
 //! What the suite runs against, and the samples that it stores.
 
 use std::collections::HashSet;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::task::Poll;
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock, Timestamp};
@@ -19,6 +20,8 @@ use crate::user::{UserId, UserKey};
 pub(super) const LONG: Duration = Duration::from_secs(60);
 /// A TTL that ends during the suite.
 pub(super) const SHORT: Duration = Duration::from_millis(150);
+/// How often a race is run.
+pub(super) const ROUNDS: u32 = 20;
 
 /// What the suite runs against.
 pub trait Subject {
@@ -123,4 +126,28 @@ pub(super) async fn entered(index: &impl UserIndex, user: &UserKey) -> HashSet<S
     let set: HashSet<_> = entered.iter().copied().collect();
     assert_eq!(set.len(), entered.len(), "each id once");
     set
+}
+
+/// Runs futures concurrently, and returns their results in order.
+pub(super) async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    let mut running: Vec<_> = futures.into_iter().map(Box::pin).collect();
+    let mut results: Vec<_> = running.iter().map(|_| None).collect();
+    poll_fn(|cx| {
+        let mut is_done = true;
+        for (future, result) in running.iter_mut().zip(&mut results) {
+            if result.is_some() {
+                continue;
+            }
+            match future.as_mut().poll(cx) {
+                Poll::Ready(output) => *result = Some(output),
+                Poll::Pending => is_done = false,
+            }
+        }
+        if is_done {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    })
+    .await;
+    results.into_iter().flatten().collect()
 }

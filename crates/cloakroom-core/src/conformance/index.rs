@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::fixtures::{Subject, applicant, entered, new_user};
+use super::fixtures::{Subject, applicant, entered, join_all, new_user};
 use super::sign_in;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::id::SessionId;
@@ -28,6 +28,7 @@ pub async fn all(subject: &impl Subject) {
     a_dead_id_does_not_count(index).await;
     expired_ids_are_removed_and_the_later_deadline_counts(index).await;
     many_sign_ins_leave_as_many_sessions_as_allowed(index).await;
+    of_many_sign_ins_as_many_are_added_as_allowed(index).await;
     every_old_id_is_sampled(index).await;
     sign_in::all(subject).await;
 }
@@ -177,26 +178,43 @@ async fn expired_ids_are_removed_and_the_later_deadline_counts(index: &impl User
         };
         over(index, &user, &moved).await;
     }
+    // The clock of a server that still accepts the session may be slow.
+    let early = applicant(second.deadline.plus(OLD / 2));
+    over(index, &user, &early).await;
+    let all = HashSet::from([first.id, second.id, early.id]);
+    assert_eq!(entered(index, &user).await, all);
     let then = second.deadline.plus(OLD).plus(Duration::from_secs(1));
     let third = applicant(then);
     over(index, &user, &third).await;
     assert_eq!(
         entered(index, &user).await,
-        HashSet::from([first.id, third.id])
+        HashSet::from([first.id, early.id, third.id])
     );
 }
 
 async fn many_sign_ins_leave_as_many_sessions_as_allowed(index: &impl UserIndex) {
     let (user, now) = (new_user(), SystemClock.now());
+    let applicants: Vec<_> = (0..50).map(|_| limited(now, 5, true)).collect();
+    let adding = applicants.iter().map(|new| over(index, &user, new));
     let mut evicted = HashSet::new();
-    for _ in 0..50 {
-        for id in over(index, &user, &limited(now, 5, true)).await {
-            assert!(evicted.insert(id), "{id} was returned twice");
-        }
+    for id in join_all(adding).await.into_iter().flatten() {
+        assert!(evicted.insert(id), "{id} was returned twice");
     }
     assert_eq!(evicted.len(), 45);
     let ids: Vec<_> = evicted.into_iter().collect();
     index.forget(&user, &ids).await.expect("forget succeeds");
+    assert_eq!(entered(index, &user).await.len(), 5);
+}
+
+async fn of_many_sign_ins_as_many_are_added_as_allowed(index: &impl UserIndex) {
+    let (user, now) = (new_user(), SystemClock.now());
+    let applicants: Vec<_> = (0..20).map(|_| limited(now, 5, false)).collect();
+    let adding = applicants.iter().map(|new| admit(index, &user, new));
+    let results = join_all(adding).await;
+    let added = results
+        .iter()
+        .filter(|result| matches!(result, Admission::Admitted { .. }));
+    assert_eq!(added.count(), 5, "{results:?}");
     assert_eq!(entered(index, &user).await.len(), 5);
 }
 

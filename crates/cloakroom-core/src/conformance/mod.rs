@@ -2,7 +2,8 @@
 //!
 //! Implement [`Subject`] and call [`all`] in a test; it panics at the first violation of the contract. For a
 //! store with a user index, call [`index::all`] as well, for one with store-wide operations [`admin::all`], and
-//! for one with an event bus [`bus::all`].
+//! for one with an event bus [`bus::all`]. `docs/implementing-a-store.md` in the repository lists the mistakes
+//! that each check finds.
 //!
 //! ```
 //! use std::time::Duration;
@@ -31,14 +32,17 @@
 
 pub mod admin;
 pub mod bus;
+mod concurrency;
 mod fixtures;
 pub mod index;
 mod sign_in;
+mod ttl;
 
 use std::time::Duration;
 
 use self::fixtures::{
-    LONG, SHORT, create, draw_revision, load, next, numbered, sample, tombstone_of, update,
+    LONG, ROUNDS, SHORT, create, draw_revision, join_all, load, next, numbered, sample,
+    tombstone_of, update,
 };
 use crate::entries::Entries;
 use crate::record::{EndReason, Tombstone};
@@ -63,6 +67,9 @@ pub async fn all(subject: &impl Subject) {
     ending_what_is_not_there_blocks_a_late_create(subject).await;
     what_expired_is_gone(subject).await;
     of_many_writers_one_wins(subject).await;
+    other_sessions_stay_unchanged(subject).await;
+    ttl::all(subject).await;
+    concurrency::all(subject).await;
 }
 
 /// A record is loaded as it was stored, whatever its data.
@@ -76,6 +83,9 @@ pub async fn what_is_created_is_loaded(subject: &impl Subject) {
     for (key, value) in [("", ""), ("a \"b\"\\\n", "\u{0}\u{1F9E5}"), ("käse", "{}")] {
         entries.set(key, value).expect("text is JSON");
     }
+    // The size of a session that the layer allows by default.
+    let large = "x".repeat(60 * 1024);
+    entries.set("large", &large).expect("text is JSON");
     let (id, sample) = sample(entries);
     assert_eq!(load(&store, id).await, Loaded::Nothing);
     create(&store, id, &sample, LONG).await;
@@ -287,18 +297,45 @@ pub async fn what_expired_is_gone(subject: &impl Subject) {
 /// If they do not.
 pub async fn of_many_writers_one_wins(subject: &impl Subject) {
     let store = subject.store().await;
+    // A store that is not atomic may be lucky once.
+    for _ in 0..ROUNDS {
+        race_writers(&store).await;
+    }
+}
+
+async fn race_writers(store: &impl Store) {
     let (id, first) = sample(numbered(0));
-    create(&store, id, &first, LONG).await;
-    let mut winners = Vec::new();
-    for number in 1..=20 {
-        // All write the same bytes except for the revision, so only the revision distinguishes them.
-        let mine = next(&first, numbered(7));
-        match update(&store, id, &first, &mine).await {
-            Updated::Updated => winners.push(mine),
-            Updated::Conflict(there) => assert_eq!(Some(&there), winners.first()),
-            other => panic!("writer {number} got {other:?}"),
+    create(store, id, &first, LONG).await;
+    // All write the same bytes except for the revision, so only the revision distinguishes them.
+    let records: Vec<_> = (0..20).map(|_| next(&first, numbered(7))).collect();
+    let writes = records.iter().map(|mine| update(store, id, &first, mine));
+    let results = join_all(writes).await;
+    let is_updated = |result: &&Updated| **result == Updated::Updated;
+    assert_eq!(results.iter().filter(is_updated).count(), 1, "{results:?}");
+    let winner = results.iter().position(|result| is_updated(&result));
+    let winner = winner.map(|index| records[index].clone());
+    let winner = winner.expect("one has committed");
+    for result in results {
+        if result != Updated::Updated {
+            assert_eq!(result, Updated::Conflict(winner.clone()));
         }
     }
-    assert_eq!(winners.len(), 1);
-    assert_eq!(load(&store, id).await, Loaded::Record(winners.remove(0)));
+    assert_eq!(load(store, id).await, Loaded::Record(winner));
+}
+
+/// A command changes no session but its own.
+async fn other_sessions_stay_unchanged(subject: &impl Subject) {
+    let store = subject.store().await;
+    let ((id, first), (other_id, other)) = (sample(numbered(1)), sample(numbered(2)));
+    create(&store, id, &first, LONG).await;
+    create(&store, other_id, &other, LONG).await;
+    let second = next(&first, numbered(3));
+    assert_eq!(update(&store, id, &first, &second).await, Updated::Updated);
+    let later = first.seen().plus(LONG);
+    let touched = store.touch(id, second.revision(), later, LONG).await;
+    assert_eq!(touched.expect("touch succeeds"), Touched::Touched);
+    assert_eq!(load(&store, other_id).await, Loaded::Record(other.clone()));
+    let ended = store.end(id, None, &tombstone_of(&second), LONG).await;
+    assert_eq!(ended.expect("end succeeds"), Ended::Ended);
+    assert_eq!(load(&store, other_id).await, Loaded::Record(other));
 }
