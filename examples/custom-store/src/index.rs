@@ -1,0 +1,152 @@
+//! Which sessions a user has: one file for each user.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use cloakroom_core::index::{Admission, Applicant, LEASE, OLD};
+use cloakroom_core::{SessionId, StoreError, StoreErrorKind, Timestamp, UserIndex, UserKey};
+
+use crate::FileStore;
+use crate::files::Files;
+
+impl UserIndex for FileStore {
+    async fn admit(&self, user: &UserKey, applicant: &Applicant) -> Result<Admission, StoreError> {
+        let (user, applicant) = (*user, applicant.clone());
+        self.write(move |files| {
+            let mut sessions = UserSessions::read(files, &user)?;
+            let admission = sessions.admit(&applicant);
+            sessions.write(files, &user)?;
+            Ok(admission)
+        })
+        .await
+    }
+
+    async fn entered(&self, user: &UserKey) -> Result<Vec<SessionId>, StoreError> {
+        let user = *user;
+        self.read(move |files| {
+            let sessions = UserSessions::read(files, &user)?;
+            Ok(sessions.0.into_keys().collect())
+        })
+        .await
+    }
+
+    async fn forget(&self, user: &UserKey, ids: &[SessionId]) -> Result<(), StoreError> {
+        let (user, ids) = (*user, ids.to_vec());
+        self.write(move |files| {
+            let mut sessions = UserSessions::read(files, &user)?;
+            sessions.0.retain(|id, _| !ids.contains(id));
+            sessions.write(files, &user)
+        })
+        .await
+    }
+}
+
+/// The sessions of one user, sorted by id, which is the order in which they were created.
+struct UserSessions(BTreeMap<SessionId, Indexed>);
+
+#[derive(Clone, Copy)]
+struct Indexed {
+    deadline: Timestamp,
+    /// When a caller was asked to end the session because of the limit; the Unix epoch if never.
+    evicted: Timestamp,
+}
+
+impl Indexed {
+    const NOT_EVICTED: Timestamp = Timestamp::from_millis(0);
+
+    fn is_evicted(&self) -> bool {
+        self.evicted != Self::NOT_EVICTED
+    }
+}
+
+impl UserSessions {
+    fn admit(&mut self, applicant: &Applicant) -> Admission {
+        let Applicant { id, now, .. } = *applicant;
+        self.0
+            .retain(|id, session| !applicant.dead.contains(id) && now < session.deadline.plus(OLD));
+        let mut over = Vec::new();
+        if let Some(limit) = applicant.limit {
+            let counted = self.counted(applicant);
+            let excess = (counted.len() + 1).saturating_sub(limit.most as usize);
+            if excess > 0 && !limit.make_room {
+                return Admission::Full(counted);
+            }
+            over = self.evict(&counted[..excess.min(counted.len())], now);
+        }
+        let known = self.0.get(&id).map(|session| session.deadline);
+        let session = Indexed {
+            deadline: applicant.deadline.max(known.unwrap_or(applicant.deadline)),
+            evicted: Indexed::NOT_EVICTED,
+        };
+        self.0.insert(id, session);
+        Admission::Admitted {
+            over,
+            sample: self.sample(id, now),
+        }
+    }
+
+    /// Returns the other sessions that count towards the limit, the oldest first.
+    fn counted(&self, applicant: &Applicant) -> Vec<SessionId> {
+        let counts = |id: SessionId, session: &Indexed| {
+            id != applicant.id && Some(id) != applicant.replaces && !session.is_evicted()
+        };
+        let sessions = self.0.iter();
+        let counted = sessions.filter(|(id, session)| counts(**id, session));
+        counted.map(|(id, _)| *id).collect()
+    }
+
+    /// Evicts the oldest sessions, and once more those that another caller should have ended by now.
+    /// Returns all that this caller must end.
+    fn evict(&mut self, oldest: &[SessionId], now: Timestamp) -> Vec<SessionId> {
+        let mut over = Vec::new();
+        for (id, session) in &mut self.0 {
+            let is_overdue = session.is_evicted() && now.since(session.evicted) >= LEASE;
+            if oldest.contains(id) || is_overdue {
+                session.evicted = now;
+                over.push(*id);
+            }
+        }
+        over
+    }
+
+    /// Returns one old id of another session, chosen by the random end of the new id.
+    fn sample(&self, new: SessionId, now: Timestamp) -> Vec<SessionId> {
+        let is_old = |id: &&SessionId| **id != new && now.since(id.created_at()) > OLD;
+        let old: Vec<_> = self.0.keys().filter(is_old).collect();
+        let [.., high, low] = *new.as_bytes();
+        let chosen = usize::from(u16::from_be_bytes([high, low])).checked_rem(old.len());
+        chosen.map(|chosen| *old[chosen]).into_iter().collect()
+    }
+
+    fn read(files: &Files<'_>, user: &UserKey) -> Result<Self, StoreError> {
+        let text = files.read(&file_name(user))?.unwrap_or_default();
+        let sessions: Option<_> = text.lines().map(parse_line).collect();
+        sessions
+            .map(Self)
+            .ok_or(StoreError::new(StoreErrorKind::Unreadable))
+    }
+
+    fn write(&self, files: &Files<'_>, user: &UserKey) -> Result<(), StoreError> {
+        let mut text = String::new();
+        for (id, session) in &self.0 {
+            let (deadline, evicted) = (session.deadline.as_millis(), session.evicted.as_millis());
+            writeln!(text, "{id} {deadline} {evicted}").expect("a string grows");
+        }
+        let deadlines = self.0.values().map(|session| session.deadline);
+        // Without sessions, the file expires at once.
+        let expires = deadlines.max().map_or(files.now, |last| last.plus(OLD));
+        files.write(&file_name(user), &text, expires)
+    }
+}
+
+fn file_name(user: &UserKey) -> String {
+    format!("user-{user}")
+}
+
+fn parse_line(line: &str) -> Option<(SessionId, Indexed)> {
+    let mut fields = line.split(' ');
+    let id = fields.next()?.parse().ok()?;
+    let mut time = || Some(Timestamp::from_millis(fields.next()?.parse().ok()?));
+    let (deadline, evicted) = (time()?, time()?);
+    Some((id, Indexed { deadline, evicted }))
+}
