@@ -58,6 +58,69 @@ fn the_readme_shows_the_quickstart_as_it_is() {
     assert_eq!(shown, read("examples/quickstart/src/main.rs"));
 }
 
+/// The excerpts of sources in a document, each with its path: code after `<!-- path -->`.
+fn excerpts(document: &str) -> Vec<(&str, &str)> {
+    let comments = document.split("<!-- ").skip(1);
+    let excerpts = comments.filter_map(|text| {
+        let (path, code) = text.split_once(" -->\n```rust\n")?;
+        let (code, _) = code.split_once("```\n").expect("the block ends");
+        Some((path, code))
+    });
+    excerpts.collect()
+}
+
+/// Whether a source contains these lines, at any depth of indentation.
+fn contains(source: &str, lines: &str) -> bool {
+    (0..5).any(|depth| {
+        let indentation = "    ".repeat(depth);
+        let mut indented = String::new();
+        for line in lines.lines() {
+            if !line.is_empty() {
+                indented.push_str(&indentation);
+            }
+            indented.push_str(line);
+            indented.push('\n');
+        }
+        source.contains(&indented)
+    })
+}
+
+#[test]
+fn the_guide_to_stores_shows_the_example_as_it_is() {
+    let guide = read("docs/implementing-a-store.md");
+    let excerpts = excerpts(&guide);
+    assert_eq!(excerpts.len(), guide.matches("```rust").count());
+    for (path, code) in excerpts {
+        assert!(contains(&read(path), code), "not in {path}:\n{code}");
+    }
+}
+
+#[test]
+fn the_guide_to_stores_names_checks_of_the_conformance_suite() {
+    let guide = read("docs/implementing-a-store.md");
+    let (_, pitfalls) = guide.split_once("## Pitfalls").expect("the pitfalls");
+    let suite = root().join("crates/cloakroom-core/src/conformance");
+    let mut count = 0;
+    for row in rows(pitfalls).skip(2) {
+        let [_, check] = row[..] else {
+            panic!("a row has a mistake and a check: {row:?}");
+        };
+        let (name, link) = check
+            .trim_start_matches("[`")
+            .split_once("`](../crates/cloakroom-core/src/conformance/")
+            .expect("a link to the check");
+        let source = read_source(&suite, link.trim_end_matches(')'));
+        assert!(source.contains(&format!("async fn {name}(")), "{name}");
+        count += 1;
+    }
+    assert!(count > 10, "{count}");
+}
+
+fn read_source(folder: &Path, file: &str) -> String {
+    let text = std::fs::read_to_string(folder.join(file));
+    text.unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
 #[test]
 fn every_file_that_the_readme_names_is_there() {
     let readme = read("README.md");

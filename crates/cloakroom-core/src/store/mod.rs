@@ -33,7 +33,9 @@ pub use self::unsupported::Nowhere;
 /// - A command of unknown outcome is not retried.
 /// - Every method returns within a time limit of the store.
 ///
-/// The suite in `cloakroom_core::conformance` (feature `conformance`) tests an implementation.
+/// The suite in `cloakroom_core::conformance` (feature `conformance`) tests an implementation. The guide
+/// "Implementing a store", `docs/implementing-a-store.md` in the repository, explains the contract with a
+/// complete example.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a session store",
     label = "does not implement `Store`",
