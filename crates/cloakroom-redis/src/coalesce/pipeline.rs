@@ -24,3 +24,26 @@ fn start<T: Send + 'static>(mut future: BoxFuture<T>, cx: &mut Context<'_>) -> B
         Poll::Pending => future,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::oneshot;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_future_that_was_started_continues_in_another_task() {
+        let (sender, receiver) = oneshot::channel();
+        let waits: BoxFuture<u8> = Box::pin(async move { receiver.await.unwrap() });
+        let mut started = start_all(vec![waits, Box::pin(ready(2))]).await;
+        assert_eq!(started.pop().unwrap().await, 2);
+        let moved = tokio::spawn(started.pop().unwrap());
+        tokio::task::yield_now().await;
+        sender.send(1).unwrap();
+        let result = timeout(Duration::from_secs(5), moved).await;
+        assert_eq!(result.expect("it is woken").unwrap(), 1);
+    }
+}
