@@ -5,8 +5,8 @@ use std::hint::black_box;
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
-use cloakroom::core::codec::{self, Stored};
-use cloakroom::core::{
+use cloakroom_core::codec::{self, Stored};
+use cloakroom_core::{
     Changes, Clock, Entries, Expiry, Limits, Realm, Record, Revision, SystemClock, SystemEntropy,
     Token,
 };

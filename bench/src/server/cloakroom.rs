@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
-use cloakroom::core::{Clock, ManualClock, SystemClock};
+use cloakroom_core::{Clock, ManualClock, SystemClock};
 use cloakroom::{Expiry, LazySession, Session, SessionLayer, Store, days};
 use cloakroom_redis::RedisStore;
 
@@ -50,7 +50,7 @@ pub(super) async fn touching(setup: Setup) -> Result<Router, Problem> {
 
 fn layer(store: impl Store, setup: Setup) -> Result<SessionLayer, Problem> {
     let mut sessions =
-        SessionLayer::new(store).with_expiry(Expiry::idle(IDLE).absolute(days(300)))?;
+        SessionLayer::builder(store).with_expiry(Expiry::idle(IDLE).absolute(days(300))).build()?;
     if setup.more > 0 {
         sessions = sessions.with_max_record_size(1 << 20)?;
     }

@@ -16,7 +16,7 @@ use cloakroom_core::{
 };
 
 use crate::budget::Budget;
-use crate::context::{Context, OnOverwrite};
+use crate::context::{ConflictPolicy, Context};
 use crate::device::Origin;
 use crate::error::{Cause, SessionError};
 use crate::key_lock::Turn;
@@ -241,7 +241,8 @@ impl Committer<'_> {
         fresher: &Record,
     ) -> Result<Replay, SessionError> {
         let merged = draft.changes.replay(&draft.base, fresher.entries())?;
-        if !merged.overwritten.is_empty() && self.context.on_overwrite == OnOverwrite::Refuse {
+        if !merged.overwritten.is_empty() && self.context.conflict_policy == ConflictPolicy::Reject
+        {
             return Err(Cause::Conflict(merged.overwritten).into());
         }
         log::replayed(id);

@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_token_is_found_among_others_and_in_split_headers() {
-        let config = CookieConfig::named("id");
+        let config = CookieConfig::new("id");
         let text = token().encode();
         for headers in [
             &[&*format!("id={text}")][..],
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn other_names_and_other_values_are_nothing() {
-        let config = CookieConfig::named("id");
+        let config = CookieConfig::new("id");
         let text = token().encode();
         for headers in [
             format!("ID={text}"),
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn two_candidates_are_looked_at() {
-        let config = CookieConfig::named("id");
+        let config = CookieConfig::new("id");
         let texts = [token().encode(), token().encode(), token().encode()];
         let header = texts.each_ref().map(|text| format!("id={text}")).join("; ");
         assert_eq!(read(&config, &[&header]), texts[..2]);
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_cookie_has_what_was_configured_and_its_removal_the_same() {
-        let config = CookieConfig::named("__Secure-id")
+        let config = CookieConfig::new("__Secure-id")
             .with_domain("example.com")
             .with_path("/app")
             .with_same_site(cookie::SameSite::None)
@@ -262,7 +262,7 @@ mod tests {
         let [new, old, other] = [(); 3].map(|()| SealKey::generate().unwrap());
         let both = |keys: &[&SealKey]| {
             let keys: Vec<_> = keys.iter().map(|&key| key.clone()).collect();
-            let named = || CookieConfig::named("id");
+            let named = || CookieConfig::new("id");
             [named().signed(keys.clone()), named().encrypted(keys)]
         };
         let token = token();
@@ -276,7 +276,7 @@ mod tests {
             assert!(opens(now, &value(before)), "a listed key opens");
             assert!(!opens(before, &value(now)));
             assert!(!opens(now, &token.encode()), "no fallback to plain");
-            assert!(!opens(&CookieConfig::named("id"), &value(now)));
+            assert!(!opens(&CookieConfig::new("id"), &value(now)));
         }
         let [signed, encrypted] = both(&[&new]);
         assert!(!opens(&signed, &value(&encrypted)) && !opens(&encrypted, &value(&signed)));

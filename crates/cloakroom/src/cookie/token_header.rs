@@ -16,12 +16,14 @@ use crate::error::{ConfigError, ConfigErrorKind};
 /// use cloakroom::{MemoryStore, SessionLayer, TokenHeader};
 ///
 /// // Browsers have the cookie, apps the header.
-/// let both = SessionLayer::new(MemoryStore::new())
-///     .with_token_header(TokenHeader::named("session-token")?);
+/// let both = SessionLayer::builder(MemoryStore::new())
+///     .with_token_header(TokenHeader::named("session-token"))
+///     .build()?;
 ///
 /// // An API without cookies.
-/// let api = SessionLayer::new(MemoryStore::new())
-///     .with_token_header(TokenHeader::bearer().instead_of_cookie());
+/// let api = SessionLayer::builder(MemoryStore::new())
+///     .with_token_header(TokenHeader::bearer().instead_of_cookie())
+///     .build()?;
 /// # Ok::<(), cloakroom::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -30,7 +32,12 @@ pub struct TokenHeader {
     request: HeaderName,
     answer: HeaderName,
     alone: bool,
+    /// A name that cannot be used, which [`validate`](Self::validate) refuses.
+    invalid: Option<String>,
 }
+
+/// Where a response carries the token if the request's header has another meaning there.
+const SESSION_TOKEN: HeaderName = HeaderName::from_static("session-token");
 
 /// What a request has in the header.
 #[derive(Clone, Debug)]
@@ -42,24 +49,22 @@ pub(crate) enum InHeader {
 }
 
 impl TokenHeader {
-    /// A header of this name, in requests and in answers.
+    /// A header of this name, in requests and in responses.
     ///
-    /// # Errors
-    ///
-    /// When it is no name for a header, or that of one with a meaning of its own for which there is
-    /// [`bearer`](Self::bearer).
-    pub fn named(name: &str) -> Result<Self, ConfigError> {
+    /// [`SessionLayerBuilder::build`](crate::SessionLayerBuilder::build) refuses what is not a header's
+    /// name, and headers with a meaning of their own: `Cookie`, `Set-Cookie`, and `Authorization`, for
+    /// which there is [`bearer`](Self::bearer).
+    pub fn named(name: &str) -> Self {
         let taken = ["authorization", "cookie", "set-cookie"];
-        match HeaderName::from_bytes(name.as_bytes()) {
-            Ok(name) if !taken.contains(&name.as_str()) => Ok(Self {
-                request: name.clone(),
-                answer: name,
-                alone: false,
-            }),
-            _ => Err(ConfigError::new(
-                ConfigErrorKind::TokenHeader,
-                format!("{name:?} cannot be the header that carries the token"),
-            )),
+        let header = HeaderName::from_bytes(name.as_bytes()).ok();
+        let header = header.filter(|header| !taken.contains(&header.as_str()));
+        let invalid = header.is_none().then(|| name.to_owned());
+        let header = header.unwrap_or(SESSION_TOKEN);
+        Self {
+            request: header.clone(),
+            answer: header,
+            alone: false,
+            invalid,
         }
     }
 
@@ -68,8 +73,9 @@ impl TokenHeader {
     pub fn bearer() -> Self {
         Self {
             request: AUTHORIZATION,
-            answer: HeaderName::from_static("session-token"),
+            answer: SESSION_TOKEN,
             alone: false,
+            invalid: None,
         }
     }
 
@@ -77,6 +83,17 @@ impl TokenHeader {
     pub fn instead_of_cookie(mut self) -> Self {
         self.alone = true;
         self
+    }
+
+    /// Checks that the header can carry the token.
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        match &self.invalid {
+            None => Ok(()),
+            Some(name) => Err(ConfigError::new(
+                ConfigErrorKind::TokenHeader,
+                format!("{name:?} cannot be the header that carries the token"),
+            )),
+        }
     }
 
     pub(crate) fn in_request(&self, headers: &HeaderMap) -> InHeader {
@@ -134,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_header_that_is_there_counts_whatever_it_holds() {
-        let header = TokenHeader::named("Session-Token").unwrap();
+        let header = TokenHeader::named("Session-Token");
         assert_eq!(read(&header, &[]), "absent");
         assert_eq!(read(&header, &[("cookie", "id=x")]), "absent");
         assert_eq!(read(&header, &[("session-token", "")]), "<>");
@@ -175,7 +192,7 @@ mod tests {
             "Authorization",
             "ä",
         ] {
-            assert!(TokenHeader::named(name).is_err(), "{name}");
+            assert!(TokenHeader::named(name).validate().is_err(), "{name}");
         }
     }
 }

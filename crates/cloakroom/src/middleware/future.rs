@@ -9,10 +9,11 @@ use std::task::{Context, Poll, ready};
 use http::{Response, StatusCode};
 use pin_project_lite::pin_project;
 
+use super::body::ResponseBody;
 use super::error_response::ErrorResponse;
 use super::response as answer;
-use crate::context::OnError;
-use crate::error::SessionError;
+use crate::context::ErrorPolicy;
+use crate::error::{SessionError, required_header};
 use crate::plan::Step;
 use crate::session::LazySession;
 use crate::session::shared::{Done, Handle};
@@ -20,14 +21,18 @@ use crate::telemetry::log;
 
 pin_project! {
     /// The future of a [`SessionService`](crate::SessionService).
-    pub struct ResponseFuture<F, E, B> {
+    pub struct ResponseFuture<F, E, B>
+    where
+        E: ErrorResponse,
+    {
         #[pin]
         inner: F,
         // `None` where the layer is mounted twice.
         session: Option<OpenSession>,
         error_response: E,
-        // The handler's answer, while a commit is under way.
-        answer: Option<Response<B>>,
+        captured: E::Captured,
+        // The handler's response, while a commit is under way.
+        answer: Option<Response<ResponseBody<B, E::Body>>>,
         commit: Option<Commit>,
     }
 }
@@ -38,12 +43,18 @@ type Commit = Pin<Box<dyn Future<Output = Result<Done, SessionError>> + Send>>;
 /// The request's session, until it is answered or cancelled: after that, edits are errors.
 struct OpenSession(Arc<Handle>);
 
-impl<F, E, B> ResponseFuture<F, E, B> {
-    pub(super) fn new(inner: F, session: Option<LazySession>, error_response: E) -> Self {
+impl<F, E: ErrorResponse, B> ResponseFuture<F, E, B> {
+    pub(super) fn new(
+        inner: F,
+        session: Option<LazySession>,
+        error_response: E,
+        captured: E::Captured,
+    ) -> Self {
         Self {
             inner,
             session: session.map(|lazy| OpenSession(lazy.handle)),
             error_response,
+            captured,
             answer: None,
             commit: None,
         }
@@ -53,14 +64,15 @@ impl<F, E, B> ResponseFuture<F, E, B> {
 impl<F, E, B, Error> Future for ResponseFuture<F, E, B>
 where
     F: Future<Output = Result<Response<B>, Error>>,
-    E: ErrorResponse<B>,
+    E: ErrorResponse,
 {
-    type Output = Result<Response<B>, Error>;
+    type Output = Result<Response<ResponseBody<B, E::Body>>, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Some(OpenSession(handle)) = this.session else {
-            return this.inner.poll(cx);
+            let answer = ready!(this.inner.poll(cx))?;
+            return Poll::Ready(Ok(answer.map(ResponseBody::inner)));
         };
         let mut answer = match this.answer.take() {
             Some(answer) => answer,
@@ -69,8 +81,8 @@ where
                 let status = answer.status();
                 // An extractor's or handler's own refusal takes the shape that the app has chosen.
                 let answer = match refusal(&answer) {
-                    Some(error) => shape(this.error_response, &error),
-                    None => answer,
+                    Some(error) => shape(this.error_response, &error, this.captured),
+                    None => answer.map(ResponseBody::inner),
                 };
                 if !handle.was_asked() {
                     return Poll::Ready(Ok(answer));
@@ -87,7 +99,7 @@ where
             };
             if let Err(error) = committed {
                 let mut replaced = answer;
-                answer = shape(this.error_response, &error);
+                answer = shape(this.error_response, &error, this.captured);
                 answer::hand_on(handle, &mut replaced, &mut answer);
             }
         }
@@ -102,7 +114,7 @@ fn begin_commit(handle: &Arc<Handle>, status: StatusCode) -> Option<Commit> {
     let failed = status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT;
     let mut state = handle.state();
     state.close();
-    if failed && handle.context.on_error == OnError::DropEdits && state.drop_edits() {
+    if failed && handle.context.error_policy == ErrorPolicy::Discard && state.drop_edits() {
         log::edits_dropped(status);
     }
     let nothing_to_do = if state.uncertain {
@@ -131,8 +143,16 @@ fn refusal<B>(answer: &Response<B>) -> Option<SessionError> {
     error.filter(|_| !shaped).cloned()
 }
 
-fn shape<E: ErrorResponse<B>, B>(error_response: &E, error: &SessionError) -> Response<B> {
-    let mut answer = error_response.error_response(error);
+fn shape<E: ErrorResponse, B>(
+    error_response: &E,
+    error: &SessionError,
+    captured: &E::Captured,
+) -> Response<ResponseBody<B, E::Body>> {
+    let answer = error_response.error_response(error, captured);
+    let mut answer = answer.map(ResponseBody::error);
+    if let Some((name, value)) = required_header(answer.status()) {
+        answer.headers_mut().entry(name).or_insert(value);
+    }
     answer.extensions_mut().insert(error.clone());
     answer.extensions_mut().insert(Shaped);
     answer
@@ -144,7 +164,7 @@ impl Drop for OpenSession {
     }
 }
 
-impl<F, E, B> fmt::Debug for ResponseFuture<F, E, B> {
+impl<F, E: ErrorResponse, B> fmt::Debug for ResponseFuture<F, E, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }

@@ -15,7 +15,7 @@ use crate::cookie::CookieConfig;
 use crate::error::{ConfigError, ConfigErrorKind};
 
 /// Lets sessions of the system that the app used before move in, for
-/// [`SessionLayer::with_arrivals`](crate::SessionLayer::with_arrivals). `docs/moving-in.md` in the
+/// [`SessionLayerBuilder::with_migration`](crate::SessionLayerBuilder::with_migration). `docs/moving-in.md` in the
 /// repository leads through a move.
 ///
 /// A request with an old cookie, and none of ours that opens a session, is answered with a session
@@ -67,12 +67,11 @@ impl Arrivals {
     /// How to find in an old session's entries who is signed in. Moved sessions are then entered for
     /// that user: [`Session::user`](crate::Session::user) knows it, and
     /// [`Sessions`](crate::Sessions) finds them. When the password was given is not known, so
-    /// [`require_fresh`](crate::Session::require_fresh) asks for it. If somebody else, or nobody, is
+    /// [`require_recent_sign_in`](crate::Session::require_recent_sign_in) asks for it. If somebody else, or nobody, is
     /// signed in to the old session later, the moved one ends.
     ///
     /// ```
-    /// use cloakroom::UserId;
-    /// use cloakroom::core::Entries;
+    /// use cloakroom::{Entries, UserId};
     ///
     /// fn user_of(entries: &Entries) -> Option<UserId> {
     ///     let id: Option<u64> = entries.get("user_id").ok()?;
@@ -96,8 +95,8 @@ impl Arrivals {
         let refuse = |message: &str| Err(ConfigError::new(ConfigErrorKind::Arrivals, message));
         if self.cookie().name() == cookie.name() {
             return refuse(
-                "old and new sessions cannot share one cookie: give the layer's another name, \
-                 before `with_arrivals`",
+                "legacy sessions and new ones cannot share one cookie: give the layer's cookie \
+                 another name, with `with_cookie`",
             );
         }
         let since = self.key.0.since();

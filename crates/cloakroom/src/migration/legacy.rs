@@ -14,7 +14,7 @@ use crate::cookie::CookieConfig;
 /// `cloakroom-tower-sessions` has one for tower-sessions with its Redis store (feature `moving-in`).
 ///
 /// ```
-/// use cloakroom::core::{Entries, StoreError};
+/// use cloakroom::{Entries, StoreError};
 /// use cloakroom::{CookieConfig, OldEnded, OldId, OldSession, Predecessor};
 ///
 /// #[derive(Debug)]

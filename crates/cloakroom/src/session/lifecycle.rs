@@ -175,7 +175,7 @@ impl Session {
     /// # Errors
     ///
     /// When the timeouts cannot be kept, or are longer than the layer allows
-    /// ([`with_longest_expiry`](crate::SessionLayer::with_longest_expiry)); or the answer has been
+    /// ([`with_max_expiry`](crate::SessionLayerBuilder::with_max_expiry)); or the answer has been
     /// sent.
     pub fn set_expiry(&self, expiry: Expiry) -> Result<(), SessionError> {
         let limits = self.choose(expiry)?;

@@ -1,7 +1,7 @@
 //! The session, as an app meets it.
 //!
 //! [`shared`] is what the layer puts into a request and every `Session` shares; [`lazy`] waits
-//! there until somebody asks; [`values`] reads and edits; [`lifecycle`] begins, saves, renews and
+//! there until somebody asks; [`values`] and [`merge`] read and edit; [`lifecycle`] begins, saves, renews and
 //! ends; [`sign_in`] says whose it is; [`detached`] outlives the request; [`uncancellable`] lets what has
 //! several steps run to its end.
 
@@ -9,6 +9,7 @@ pub(crate) mod detached;
 pub(crate) mod key;
 pub(crate) mod lazy;
 pub(crate) mod lifecycle;
+pub(crate) mod merge;
 pub(crate) mod outcome;
 pub(crate) mod shared;
 pub(crate) mod sign_in;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 pub use self::detached::DetachedSession;
 pub use self::key::{EntryKey, EntryName, Key};
 pub use self::lazy::LazySession;
+pub use self::merge::Counter;
 pub use self::outcome::{Destroyed, Reloaded, Saved};
 pub use self::sign_in::SignIn;
 

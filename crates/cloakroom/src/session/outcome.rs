@@ -2,6 +2,7 @@
 
 /// What came of [`Session::save`](super::Session::save).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Saved {
     /// The edits are stored.
     Stored,
@@ -13,6 +14,7 @@ pub enum Saved {
 
 /// What came of [`Session::destroy`](super::Session::destroy).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Destroyed {
     /// The session is ended, on every server.
     Ended,

@@ -234,7 +234,7 @@ impl Handle {
     }
 
     async fn carry_out_alone(&self) -> Result<Done, SessionError> {
-        let (plan, draft, live) = {
+        let (plan, mut draft, live) = {
             let mut state = self.state();
             if state.uncertain {
                 return Err(outcome_unknown());
@@ -251,6 +251,10 @@ impl Handle {
             state.uncertain = writes;
             (plan, state.draft(), state.live().cloned())
         };
+        if let Err(error) = draft.finish_sign_in() {
+            self.state().uncertain = false;
+            return Err(error.into());
+        }
         let committer = self.committer();
         let result = match (plan.step, &live) {
             (Step::Create, _) => committer.create(&draft).await,

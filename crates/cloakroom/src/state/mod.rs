@@ -9,7 +9,8 @@ use cloakroom_core::{Authentication, Changes, Entries, Limits, Timestamp};
 use crate::error::{Cause, SessionError};
 use crate::plan::{CookiePlan, Due, Situation, Standing as Stands};
 
-pub(crate) use self::draft::{Draft, Mark, SigningIn};
+pub(crate) use self::draft::{CarryOver, Draft, Mark, SigningIn};
+pub(crate) use self::edits::check_key;
 pub(crate) use self::found::{Found, Live, Standing};
 
 /// The session, as the handler sees and edits it.
@@ -101,7 +102,8 @@ impl State {
         Ok(())
     }
 
-    /// Lets somebody sign in with the next commit. A session of somebody else's begins empty.
+    /// Signs a user in with the next commit. If another user is signed in, only this request's edits
+    /// go into the new session.
     pub(crate) fn sign_in(
         &mut self,
         mut signing_in: SigningIn,
@@ -109,7 +111,10 @@ impl State {
     ) -> Result<(), SessionError> {
         self.check_attached()?;
         let before = Authentication::of(&self.entries);
-        signing_in.starts_empty |= before.is_some_and(|before| *before.user() != signing_in.user);
+        let is_another = before.is_some_and(|before| *before.user() != signing_in.user);
+        if is_another && signing_in.carry_over == CarryOver::Everything {
+            signing_in.carry_over = CarryOver::OwnEdits;
+        }
         self.signing_in = Some(signing_in);
         self.chosen = Some(limits);
         self.renewing = true;
@@ -194,7 +199,8 @@ impl State {
         }
     }
 
-    /// What a commit is to store, of all that was edited so far.
+    /// What a commit is to store, of all that was edited so far. It is complete after
+    /// [`Draft::finish_sign_in`].
     pub(crate) fn draft(&self) -> Draft {
         let base = self.live().map(|live| live.record.entries().clone());
         let mut draft = Draft {
@@ -206,9 +212,7 @@ impl State {
             renewing: self.renewing,
             edits: self.changes.len(),
         };
-        if draft.starts_empty() {
-            (draft.entries, draft.changes) = (Entries::new(), Changes::new());
-        }
+        draft.begin_sign_in();
         draft
     }
 
