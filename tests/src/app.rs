@@ -6,16 +6,17 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::Router;
-use axum::body::Body;
+use axum::body::HttpBody;
 use axum::extract::{FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use cloakroom::core::ManualClock;
+use axum::{BoxError, Router};
+use bytes::Bytes;
 use cloakroom::{
     DetachedSession, ErrorResponse, LazySession, MemoryStore, Session, SessionError, SessionLayer,
-    Store,
+    SessionLayerBuilder, Store,
 };
+use cloakroom_core::ManualClock;
 use tokio::sync::oneshot;
 
 use crate::browser::{Answer, Browser, Effect};
@@ -101,10 +102,30 @@ pub fn bare_app() -> Router {
     Router::new().fallback(any(perform))
 }
 
+/// An error response of any kind, for a layer around a router.
+pub trait AnyErrorResponse:
+    ErrorResponse<
+        Body: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+        Captured: Send + 'static,
+    > + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<E> AnyErrorResponse for E
+where
+    E: ErrorResponse + Clone + Send + Sync + 'static,
+    E::Body: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    E::Captured: Send + 'static,
+{
+}
+
 /// The handler on every path, and the layer around it.
 pub fn app<E>(layer: SessionLayer<E>) -> Router
 where
-    E: ErrorResponse<Body> + Clone + Send + Sync + 'static,
+    E: AnyErrorResponse,
 {
     bare_app().layer(layer)
 }
@@ -138,8 +159,17 @@ impl<S: Store + Clone> Stage<S> {
     }
 
     /// A layer as it is by default, on the stage's store and clock.
+    ///
+    /// # Panics
+    ///
+    /// When the defaults are not valid.
     pub fn layer(&self) -> SessionLayer {
-        SessionLayer::new(self.store.clone()).with_clock(self.clock.clone())
+        self.builder().build().expect("the defaults are valid")
+    }
+
+    /// A layer on the stage's store and clock, to be configured.
+    pub fn builder(&self) -> SessionLayerBuilder {
+        SessionLayer::builder(self.store.clone()).with_clock(self.clock.clone())
     }
 
     /// A browser without cookies, and the default layer around the app that it visits.
@@ -151,7 +181,7 @@ impl<S: Store + Clone> Stage<S> {
     /// A browser without cookies, and this layer around the app that it visits.
     pub fn browser_of<E>(&self, layer: SessionLayer<E>) -> Browser
     where
-        E: ErrorResponse<Body> + Clone + Send + Sync + 'static,
+        E: AnyErrorResponse,
     {
         Browser::new(app(layer))
     }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cloakroom::core::{Clock, Limits};
 use cloakroom::{Expiry, SessionErrorKind, days, hours, minutes};
+use cloakroom_core::{Clock, Limits};
 use http::StatusCode;
 use tests::app::{Stage, app};
 use tests::browser::{Browser, Effect};
@@ -18,15 +18,20 @@ fn rule() -> Expiry {
 }
 
 async fn begin(stage: &Stage, rule: Expiry) -> Browser {
-    let layer = stage.layer().with_expiry(rule).expect("it can be kept");
+    let layer = stage
+        .builder()
+        .with_expiry(rule)
+        .build()
+        .expect("it can be kept");
     stage.with_session(stage.browser_of(layer)).await
 }
 
 /// The same browser, with the app under another rule.
 fn under(stage: &Stage, browser: &Browser, rule: Expiry) -> Browser {
     browser.on(app(stage
-        .layer()
+        .builder()
         .with_expiry(rule)
+        .build()
         .expect("it can be kept")))
 }
 
@@ -178,8 +183,9 @@ async fn a_session_has_the_expiry_that_was_chosen_for_it() {
 async fn a_chosen_deadline_is_no_later_than_the_token_is_taken() {
     let stage = Stage::memory();
     let layer = stage
-        .layer()
-        .with_longest_expiry(days(30))
+        .builder()
+        .with_max_expiry(days(30))
+        .build()
         .expect("it can be kept");
     let mut browser = stage.with_session(stage.browser_of(layer)).await;
     let taken_until = stage.clock.now().plus(days(30));
@@ -256,7 +262,7 @@ async fn a_session_can_be_forgotten_again() {
 #[tokio::test]
 async fn an_expiry_longer_than_allowed_cannot_be_chosen() {
     let stage = Stage::memory();
-    let layer = stage.layer().with_longest_expiry(days(30)).unwrap();
+    let layer = stage.builder().with_max_expiry(days(30)).build().unwrap();
     let answer = stage
         .browser_of(layer)
         .act(|session| async move {

@@ -223,7 +223,10 @@ async fn an_older_backup_brings_back_what_ended_since_and_another_realm_ends_it(
     assert_eq!(seen, [Some(1), Some(1), Some(1), None]);
 
     // The cure: no token of another realm opens anything, and everybody may sign in anew.
-    let layer = SessionLayer::new(connect(&restored).await).with_realm("shop, restored once");
+    let layer = SessionLayer::builder(connect(&restored).await)
+        .with_realm("shop, restored once")
+        .build()
+        .expect("it is valid");
     let renewed_app = app(layer);
     for browser in browsers {
         let mut browser = browser.on(renewed_app.clone());

@@ -170,7 +170,12 @@ async fn after_a_renewal_or_a_log_out_the_old_token_is_dead_on_every_server() {
 #[tokio::test]
 async fn tokens_of_one_realm_open_nothing_in_another_on_the_same_redis() {
     let redis = RedisServer::start();
-    let realm = async |name: &str| app(SessionLayer::new(store(&redis).await).with_realm(name));
+    let realm = async |name: &str| {
+        app(SessionLayer::builder(store(&redis).await)
+            .with_realm(name)
+            .build()
+            .expect("it is valid"))
+    };
     let (shop, staging) = (realm("shop").await, realm("staging").await);
     let browser = signed_in(&shop).await;
     let token = browser.cookie().expect("it has one");
@@ -184,10 +189,12 @@ async fn tokens_of_one_realm_open_nothing_in_another_on_the_same_redis() {
 #[tokio::test]
 async fn an_id_that_is_taken_shows_nobodys_data_and_replaces_nothing() {
     let redis = RedisServer::start();
-    let clock = cloakroom::core::ManualClock::default();
-    let layer = SessionLayer::new(store(&redis).await)
+    let clock = cloakroom_core::ManualClock::default();
+    let layer = SessionLayer::builder(store(&redis).await)
         .with_clock(clock)
-        .with_entropy(Stuck);
+        .with_rng(Stuck)
+        .build()
+        .expect("it is valid");
     let app = app(layer);
     let mut first = signed_in(&app).await;
     let mut second = Browser::new(app.clone());

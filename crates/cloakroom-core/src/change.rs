@@ -89,10 +89,14 @@ impl Changes {
         key: &str,
         value: &T,
     ) -> Result<(), EntryError> {
-        let entry = Entry::encode(key, value)?;
+        self.put(entries, Entry::encode(key, value)?);
+        Ok(())
+    }
+
+    /// Puts an entry into `entries`, and logs it.
+    pub fn put(&mut self, entries: &mut Entries, entry: Entry) {
         entries.put(entry.clone());
         self.log.push(Change::Set(entry));
-        Ok(())
     }
 
     /// Removes `key` from `entries`, and logs it.
@@ -124,7 +128,7 @@ impl Changes {
         T: Serialize + DeserializeOwned,
         F: Fn(Option<T>) -> T + Send + Sync + 'static,
     {
-        let update = Update::new(key, f);
+        let update = Update::new(key, move |value| Ok(f(value)));
         let (value, entry) = update.run(entries.entry(key))?;
         self.log_update(entries, update, entry);
         Ok(value)
@@ -134,7 +138,7 @@ impl Changes {
     pub fn log_update<T, F>(&mut self, entries: &mut Entries, update: Update<F>, result: Entry)
     where
         T: Serialize + DeserializeOwned,
-        F: Fn(Option<T>) -> T + Send + Sync + 'static,
+        F: Fn(Option<T>) -> Result<T, EntryError> + Send + Sync + 'static,
     {
         let key = Arc::clone(&update.key);
         entries.put(result);
@@ -240,8 +244,8 @@ impl fmt::Debug for Changes {
     }
 }
 
-/// A closure that makes a new value of an entry from the present one. It can run any number of
-/// times.
+/// A closure that makes a new value of an entry from the present one, or an error. It can run any
+/// number of times.
 pub struct Update<F> {
     key: Arc<str>,
     f: F,
@@ -257,14 +261,15 @@ impl<F> Update<F> {
     ///
     /// # Errors
     ///
-    /// When the present value is not a `T`, or the new one cannot be written as JSON.
+    /// The closure's own; when the present value is not a `T`, or the new one cannot be written as
+    /// JSON.
     pub fn run<T>(&self, present: Option<&Entry>) -> Result<(T, Entry), EntryError>
     where
         T: Serialize + DeserializeOwned,
-        F: Fn(Option<T>) -> T,
+        F: Fn(Option<T>) -> Result<T, EntryError>,
     {
         let present = present.map(Entry::decode).transpose()?;
-        let value = (self.f)(present);
+        let value = (self.f)(present)?;
         let entry = Entry::encode(&self.key, &value)?;
         Ok((value, entry))
     }

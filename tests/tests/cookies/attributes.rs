@@ -17,7 +17,11 @@ async fn destroy(session: Session) -> Result<(), cloakroom::SessionError> {
 /// The cookie that a layer sets, and the one that removes it.
 async fn set_and_removed(config: CookieConfig) -> [SetCookie; 2] {
     let stage = Stage::memory();
-    let layer = stage.layer().with_cookie(config).expect("browsers take it");
+    let layer = stage
+        .builder()
+        .with_cookie(config)
+        .build()
+        .expect("browsers take it");
     let mut browser = stage.browser_of(layer);
     let set = browser.act(begin).await.set_cookie();
     [set, browser.act(destroy).await.set_cookie()]
@@ -43,7 +47,7 @@ async fn by_default_it_is_as_safe_as_can_be() {
 
 #[tokio::test]
 async fn a_removal_repeats_the_attributes() {
-    let named = CookieConfig::named;
+    let named = CookieConfig::new;
     let configs = [
         CookieConfig::default(),
         named("__Secure-id")
@@ -55,7 +59,7 @@ async fn a_removal_repeats_the_attributes() {
             .with_partitioned(true),
         named("id")
             .insecure_over_http()
-            .insecure_readable_by_scripts(),
+            .insecure_without_http_only(),
         named("id").with_lifetime(CookieLifetime::Persistent),
     ];
     for config in configs {
@@ -74,9 +78,9 @@ async fn a_removal_repeats_the_attributes() {
 
 #[tokio::test]
 async fn what_was_chosen_as_insecure_leaves_its_attribute_out() {
-    let config = CookieConfig::named("id")
+    let config = CookieConfig::new("id")
         .insecure_over_http()
-        .insecure_readable_by_scripts();
+        .insecure_without_http_only();
     let [set, _] = set_and_removed(config).await;
     assert_eq!(sorted(&set), ["Path=/", "SameSite=Lax"]);
 }
@@ -87,10 +91,10 @@ async fn a_persistent_cookie_lives_to_the_absolute_deadline() {
     let config = CookieConfig::default().with_lifetime(CookieLifetime::Persistent);
     let expiry = Expiry::idle(hours(1)).absolute(days(2));
     let layer = stage
-        .layer()
+        .builder()
         .with_cookie(config)
-        .unwrap()
         .with_expiry(expiry)
+        .build()
         .unwrap();
     let mut browser = stage.browser_of(layer);
     let cookie = browser.act(begin).await.set_cookie();
@@ -109,11 +113,14 @@ async fn a_persistent_cookie_lives_to_the_absolute_deadline() {
 async fn a_persistent_cookie_lives_400_days_at_most() {
     let stage = Stage::memory();
     let config = CookieConfig::default().with_lifetime(CookieLifetime::Persistent);
-    let layer = stage.layer().with_cookie(config).unwrap();
+    let layer = |expiry| {
+        let builder = stage.builder().with_cookie(config.clone());
+        builder.with_expiry(expiry).build()
+    };
     let longer = Expiry::idle(days(1)).absolute(days(401));
-    assert!(layer.clone().with_expiry(longer).is_err());
+    assert!(layer(longer).is_err());
     let longest = Expiry::idle(days(1)).absolute(days(400));
-    let mut browser = stage.browser_of(layer.with_expiry(longest).unwrap());
+    let mut browser = stage.browser_of(layer(longest).unwrap());
     let cookie = browser.act(begin).await.set_cookie();
     assert_eq!(cookie.max_age(), Some(days(400).as_secs()));
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cloakroom::core::{EventBus, Realm, UserKey};
 use cloakroom::{EndReason, EndedBy, Session, SessionEvent, SessionLayer, Store, Subscription};
+use cloakroom_core::{EventBus, Realm, UserKey};
 use cloakroom_redis::RedisStore;
 use tests::app::app;
 use tests::browser::Browser;
@@ -233,7 +233,7 @@ async fn the_rights_that_are_listed_suffice() {
     browser.act(sign_out).await;
     next(&mut events).await;
     let index = store.index().expect("it has one");
-    let everything = cloakroom::core::UserIndex::everything(&index);
+    let everything = cloakroom_core::UserIndex::everything(&index);
     assert_eq!(everything.await.expect("it may").len(), 1, "the tombstone");
 }
 

@@ -46,12 +46,12 @@ async fn every_step_of_a_life_is_told_elsewhere(backend: Backend) {
 }
 
 async fn every_end_has_its_reason(backend: Backend) {
-    let layer = backend.layer().await;
-    let layer = layer
+    let layer = backend
+        .builder()
+        .await
         .with_rotation(Rotation::every(minutes(15)))
-        .expect("it is valid");
-    let layer = layer
         .with_session_limit(SessionLimit::end_oldest(1))
+        .build()
         .expect("it is valid");
     let mut events = backend.listen(&layer).await;
     let sessions = layer.sessions();
@@ -99,7 +99,12 @@ async fn every_end_has_its_reason(backend: Backend) {
 async fn who_publishes_nothing_is_not_heard(backend: Backend) {
     let listener = backend.layer().await;
     let mut events = backend.listen(&listener).await;
-    let mut silent = Browser::new(app(backend.layer().await.without_events()));
+    let mut silent = Browser::new(app(backend
+        .builder()
+        .await
+        .without_events()
+        .build()
+        .expect("it is valid")));
     sign_in(&mut silent, "ada").await;
     silent.act(sign_out).await;
     let mut loud = backend.browser().await;

@@ -102,7 +102,11 @@ async fn there_is_nothing_to_watch_without_a_session() {
 #[tokio::test(start_paused = true)]
 async fn a_lost_event_is_made_up_for_within_thirty_seconds() {
     let stage = Stage::memory();
-    let mut browser = Browser::new(app(stage.layer().without_events()));
+    let mut browser = Browser::new(app(stage
+        .builder()
+        .without_events()
+        .build()
+        .expect("it is valid")));
     sign_in(&mut browser, "ada").await;
     let watch = take_out(&mut browser, Session::watch).await;
     let watching = tokio::spawn(watch);
@@ -128,7 +132,11 @@ fn tick(stage: &Stage) -> tokio::task::JoinHandle<()> {
 async fn it_resolves_when_the_time_is_over() {
     let stage = Stage::memory();
     let expiry = Expiry::idle(minutes(5)).absolute(minutes(20));
-    let layer = stage.layer().with_expiry(expiry).expect("it is valid");
+    let layer = stage
+        .builder()
+        .with_expiry(expiry)
+        .build()
+        .expect("it is valid");
     let _ticking = tick(&stage);
 
     let mut browser = Browser::new(app(layer.clone()));
@@ -159,7 +167,11 @@ async fn it_resolves_when_the_time_is_over() {
 async fn a_session_that_is_used_elsewhere_goes_on() {
     let stage = Stage::memory();
     let expiry = Expiry::idle(minutes(5)).absolute(hours(1));
-    let layer = stage.layer().with_expiry(expiry).expect("it is valid");
+    let layer = stage
+        .builder()
+        .with_expiry(expiry)
+        .build()
+        .expect("it is valid");
     let _ticking = tick(&stage);
     let mut browser = Browser::new(app(layer));
     sign_in(&mut browser, "ada").await;
@@ -177,7 +189,7 @@ async fn a_session_that_is_used_elsewhere_goes_on() {
 /// The store cannot be asked for a while: that ends nothing.
 #[tokio::test(start_paused = true)]
 async fn an_outage_ends_nothing() {
-    use cloakroom::core::StoreErrorKind::Unavailable;
+    use cloakroom_core::StoreErrorKind::Unavailable;
     use tests::faults::Fault;
     let stage = Stage::memory();
     let mut browser = stage.browser();

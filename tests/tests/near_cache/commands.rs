@@ -56,7 +56,10 @@ impl Scene {
 }
 
 fn server(near: &NearCache) -> Router {
-    app(SessionLayer::new(near.clone()).without_events())
+    app(SessionLayer::builder(near.clone())
+        .without_events()
+        .build()
+        .expect("it is valid"))
 }
 
 fn read() -> Act {

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use cloakroom::core::{StoreErrorKind, Token};
 use cloakroom::days;
+use cloakroom_core::{StoreErrorKind, Token};
 use tests::app::Stage;
 use tests::faults::Fault::Refuse;
 use tests::faults::Verb::{Load, Touch};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cloakroom::core::StoreErrorKind::{NotReplicated, OutOfMemory, Unavailable};
 use cloakroom::{Session, days};
+use cloakroom_core::StoreErrorKind::{NotReplicated, OutOfMemory, Unavailable};
 use http::StatusCode;
 use tests::app::Stage;
 use tests::faults::Fault::{After, Hang, LoseCommand, Refuse};

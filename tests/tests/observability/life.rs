@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use cloakroom::core::StoreErrorKind::Unreadable;
-use cloakroom::core::{Clock, SystemEntropy, Token};
 use cloakroom::{CookieConfig, Expiry, Session, days};
+use cloakroom_core::StoreErrorKind::Unreadable;
+use cloakroom_core::{Clock, SystemEntropy, Token};
 use tests::app::{Stage, app};
 use tests::browser::Browser;
 use tests::faults::Fault::Refuse;
@@ -124,7 +124,7 @@ async fn cookies_that_open_nothing_are_counted_by_why() {
         ],
     );
     let strict = Expiry::idle(days(1) / 2);
-    let strict = stage.layer().with_expiry(strict).unwrap();
+    let strict = stage.builder().with_expiry(strict).build().unwrap();
     stage.clock.advance(days(1) - Duration::from_secs(1));
     browser.on(app(strict)).act(nothing).await;
     expect(

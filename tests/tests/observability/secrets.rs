@@ -1,7 +1,7 @@
 //! Descriptions, spans, and what must be in none of them.
 
-use cloakroom::core::Token;
 use cloakroom::{Session, days};
+use cloakroom_core::Token;
 use metrics::Unit;
 use tests::app::Stage;
 use tests::faults::Fault::LoseCommand;

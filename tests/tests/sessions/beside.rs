@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cloakroom::{OnOverwrite, Session, SessionError, SessionErrorKind};
+use cloakroom::{ConflictPolicy, Session, SessionError, SessionErrorKind};
 use futures_util::FutureExt;
 use tests::app::Stage;
 use tests::browser::{Browser, Effect};
@@ -53,11 +53,15 @@ async fn tasks_of_one_request_lose_no_update() {
 async fn requests_of_two_servers_lose_no_update() {
     const REQUESTS: usize = 40;
     let stage = Stage::memory();
-    let server = || stage.layer().with_budget(cloakroom::minutes(1));
-    let first = stage
-        .with_session(stage.browser_of(server().unwrap()))
-        .await;
-    let second = first.on(tests::app::app(server().unwrap()));
+    let server = || {
+        stage
+            .builder()
+            .with_store_timeout(cloakroom::minutes(1))
+            .build()
+            .expect("it is valid")
+    };
+    let first = stage.with_session(stage.browser_of(server())).await;
+    let second = first.on(tests::app::app(server()));
     let loaded = Arc::new(Barrier::new(REQUESTS));
     let mut requests = JoinSet::new();
     for request in 0..REQUESTS {
@@ -119,7 +123,11 @@ async fn the_later_of_two_inserts_wins_and_an_event_names_the_entry() {
 #[tokio::test]
 async fn in_strict_mode_the_later_insert_is_refused() {
     let stage = Stage::memory();
-    let layer = stage.layer().with_on_overwrite(OnOverwrite::Refuse);
+    let layer = stage
+        .builder()
+        .with_conflict_policy(ConflictPolicy::Reject)
+        .build()
+        .expect("it is valid");
     let mut browser = stage.with_session(stage.browser_of(layer)).await;
     let answer = overwrites(&stage, &mut browser).await;
     assert_eq!(answer.status, http::StatusCode::CONFLICT);

@@ -1,8 +1,8 @@
 //! What cannot be done, and what is said about it.
 
-use cloakroom::core::SystemEntropy;
-use cloakroom::core::entropy::{Entropy, EntropyError};
 use cloakroom::{Session, SessionError, SessionErrorKind};
+use cloakroom_core::SystemEntropy;
+use cloakroom_core::entropy::{Entropy, EntropyError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tests::app::Stage;
@@ -12,7 +12,7 @@ use tests::faults::Verb::{Create, Load, Update};
 #[tokio::test]
 async fn an_edit_over_the_limit_changes_nothing() {
     let stage = Stage::memory();
-    let layer = stage.layer().with_max_record_size(2000).unwrap();
+    let layer = stage.builder().with_max_session_size(2000).build().unwrap();
     let mut browser = stage.browser_of(layer);
     let answer = browser
         .act(|session| async move {
@@ -50,7 +50,11 @@ async fn an_edit_over_the_limit_changes_nothing() {
 async fn a_session_that_grows_in_small_steps_ends_at_the_limit() {
     const LIMIT: usize = 1024;
     let stage = Stage::memory();
-    let layer = stage.layer().with_max_record_size(LIMIT).unwrap();
+    let layer = stage
+        .builder()
+        .with_max_session_size(LIMIT)
+        .build()
+        .unwrap();
     let mut browser = stage.browser_of(layer);
     let answer = browser
         .act(|session| async move {
@@ -83,7 +87,7 @@ async fn a_session_over_a_limit_that_was_lowered_may_shrink() {
         })
         .await;
     stage.forget();
-    let layer = stage.layer().with_max_record_size(1024).unwrap();
+    let layer = stage.builder().with_max_session_size(1024).build().unwrap();
     let mut browser = browser.on(tests::app::app(layer));
     let answer = browser
         .act(|session| async move { session.remove("a") })
@@ -179,7 +183,11 @@ impl Entropy for Failing {
 async fn without_randomness_nothing_is_written() {
     let stage = Stage::memory();
     let entropy = Failing::default();
-    let layer = stage.layer().with_entropy(entropy.clone());
+    let layer = stage
+        .builder()
+        .with_rng(entropy.clone())
+        .build()
+        .expect("it is valid");
     let mut browser = stage.with_session(stage.browser_of(layer.clone())).await;
     entropy.0.store(true, Ordering::SeqCst);
 

@@ -1,7 +1,7 @@
 //! `update_now` and `take_once`.
 
-use cloakroom::core::StoreErrorKind::Unavailable;
 use cloakroom::{Session, SessionErrorKind};
+use cloakroom_core::StoreErrorKind::Unavailable;
 use tests::app::Stage;
 use tests::browser::{Browser, Effect};
 use tests::faults::Fault::{After, Before, LoseAnswer, LoseCommand, Refuse};

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use cloakroom::core::{Realm, StoreErrorKind, Token};
 use cloakroom::testing::TestSession;
 use cloakroom::{CookieConfig, Expiry, Key, SealKey, Session, SessionError, days};
+use cloakroom_core::{Realm, StoreErrorKind, Token};
 use tests::app::{Stage, app};
 use tests::browser::Browser;
 use tests::faults::Fault::{LoseCommand, Refuse};
@@ -90,7 +90,11 @@ async fn debug_of_a_configuration_shows_no_key() {
     let secret = b"a secret of the deployment, thirty-two bytes or more";
     let key = SealKey::derived_from(secret).unwrap();
     let config = CookieConfig::default().signed([key.clone()]);
-    let layer = Stage::memory().layer().with_cookie(config.clone()).unwrap();
+    let layer = Stage::memory()
+        .builder()
+        .with_cookie(config.clone())
+        .build()
+        .unwrap();
     let text = format!("{key:?} {config:?} {layer:?}");
     assert!(text.contains("SealKey(..)"));
     assert!(!text.contains("a secret of"));
@@ -164,8 +168,9 @@ async fn the_log_tells_the_whole_life_and_holds_no_secret() {
         .clock
         .advance(days(1) - std::time::Duration::from_secs(1));
     let strict = stage
-        .layer()
+        .builder()
         .with_expiry(Expiry::idle(days(1) / 2))
+        .build()
         .unwrap();
     expiring.on(app(strict)).act(|_| async { Ok(()) }).await;
     stage.clock.advance(days(2));

@@ -63,8 +63,12 @@ async fn a_time_out_inside_the_layer() {
 #[tokio::test(start_paused = true)]
 async fn a_time_out_inside_the_layer_in_the_middle_of_a_renewal() {
     let stage = Stage::memory();
-    let patient = stage.layer().with_budget(cloakroom::minutes(1));
-    let app = bare_app().layer(time_out()).layer(patient.unwrap());
+    let patient = stage
+        .builder()
+        .with_store_timeout(cloakroom::minutes(1))
+        .build()
+        .expect("it is valid");
+    let app = bare_app().layer(time_out()).layer(patient);
     let mut browser = stage.signed_in().await.on(app);
     let gate = stage.store.hold(End);
     let (sender, kept) = tokio::sync::oneshot::channel();

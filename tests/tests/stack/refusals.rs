@@ -1,8 +1,8 @@
 //! Sessions that cannot be had, and how that looks.
 
 use axum::response::IntoResponse;
-use cloakroom::core::StoreErrorKind;
 use cloakroom::{Session, SessionError, SessionErrorKind, SessionRejection};
+use cloakroom_core::StoreErrorKind;
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 use tests::app::{Act, Stage, bare_app};
@@ -60,7 +60,11 @@ async fn an_answer_without_the_session_it_asked_for_varies_too() {
 async fn the_apps_own_shape_is_for_loading_and_saving() {
     let stage = Stage::memory();
     let shape = |error: &SessionError| (StatusCode::IM_A_TEAPOT, error.to_string()).into_response();
-    let layer = stage.layer().with_error_response(shape);
+    let layer = stage
+        .builder()
+        .with_error_response(shape)
+        .build()
+        .expect("it is valid");
     let mut browser = stage.with_session(stage.browser_of(layer)).await;
     for verb in [Load, Update] {
         stage.store.next(verb, Refuse(StoreErrorKind::OutOfMemory));
@@ -77,7 +81,11 @@ async fn the_apps_own_shape_is_for_loading_and_saving() {
 async fn a_handlers_own_failure_drops_its_edits_however_the_app_shapes_it() {
     let stage = Stage::memory();
     let shape = |_: &SessionError| StatusCode::SEE_OTHER.into_response();
-    let layer = stage.layer().with_error_response(shape);
+    let layer = stage
+        .builder()
+        .with_error_response(shape)
+        .build()
+        .expect("it is valid");
     let mut browser = stage.with_session(stage.browser_of(layer)).await;
     let answer = browser
         .act(|session| async move {

@@ -5,8 +5,8 @@ use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use cloakroom::core::StoreErrorKind;
 use cloakroom::{CookieConfig, LazySession, Session, SessionError};
+use cloakroom_core::StoreErrorKind;
 use http::StatusCode;
 use tests::app::{Stage, app, bare_app};
 use tests::browser::{Browser, Effect};
@@ -98,9 +98,17 @@ async fn middleware_before_the_handler_has_the_same_session() {
 #[tokio::test]
 async fn two_layers_with_two_cookies_both_work() {
     let (one, two) = (Stage::memory(), Stage::memory());
-    let inner = one.layer().with_cookie(CookieConfig::named("inner"));
-    let outer = two.layer().with_cookie(CookieConfig::named("outer"));
-    let mut browser = Browser::new(app(inner.unwrap()).layer(outer.unwrap()));
+    let inner = one
+        .builder()
+        .with_cookie(CookieConfig::new("inner"))
+        .build()
+        .expect("it is valid");
+    let outer = two
+        .builder()
+        .with_cookie(CookieConfig::new("outer"))
+        .build()
+        .expect("it is valid");
+    let mut browser = Browser::new(app(inner).layer(outer));
     let answer = browser
         .lazy(|lazy| async move {
             assert_eq!(lazy.cookie_name(), "inner");
@@ -144,9 +152,17 @@ async fn two_layers_with_two_cookies_both_work() {
 #[tokio::test]
 async fn a_ticket_of_an_inner_layer_survives_the_failure_of_an_outer_one() {
     let (one, two) = (Stage::memory(), Stage::memory());
-    let inner = one.layer().with_cookie(CookieConfig::named("inner"));
-    let outer = two.layer().with_cookie(CookieConfig::named("outer"));
-    let mut browser = Browser::new(app(inner.unwrap()).layer(outer.unwrap()));
+    let inner = one
+        .builder()
+        .with_cookie(CookieConfig::new("inner"))
+        .build()
+        .expect("it is valid");
+    let outer = two
+        .builder()
+        .with_cookie(CookieConfig::new("outer"))
+        .build()
+        .expect("it is valid");
+    let mut browser = Browser::new(app(inner).layer(outer));
     two.store.next(Create, Refuse(StoreErrorKind::OutOfMemory));
     let answer = browser
         .lazy(|lazy| async move {
@@ -167,10 +183,18 @@ async fn a_refusal_keeps_the_shape_of_the_layer_that_is_next_to_it() {
     let stage = Stage::memory();
     let shape =
         |text: &'static str| move |error: &SessionError| (error.status(), text).into_response();
-    let inner = stage.layer().with_cookie(CookieConfig::named("inner"));
-    let inner = inner.unwrap().with_error_response(shape("inner"));
-    let outer = stage.layer().with_cookie(CookieConfig::named("outer"));
-    let outer = outer.unwrap().with_error_response(shape("outer"));
+    let inner = stage
+        .builder()
+        .with_cookie(CookieConfig::new("inner"))
+        .with_error_response(shape("inner"))
+        .build()
+        .expect("it is valid");
+    let outer = stage
+        .builder()
+        .with_cookie(CookieConfig::new("outer"))
+        .with_error_response(shape("outer"))
+        .build()
+        .expect("it is valid");
     let mut browser = Browser::new(app(inner).layer(outer));
     let answer = browser
         .act(|session| async move { session.insert("$reserved", 1) })

@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 
-use cloakroom::{Destroyed, EndedMeanwhile, OnError, Session, SessionError, Store};
+use cloakroom::{Destroyed, EndedMeanwhile, ErrorPolicy, Session, SessionError, Store};
 use futures_util::FutureExt;
 use http::StatusCode;
 use tests::app::Stage;
@@ -139,7 +139,11 @@ async fn ends_in_a_5xx<S: Store + Clone>(stage: Stage<S>) {
 }
 
 async fn ends_in_a_5xx_with_edits_kept<S: Store + Clone>(stage: Stage<S>) {
-    let layer = stage.layer().with_on_error(OnError::KeepEdits);
+    let layer = stage
+        .builder()
+        .with_error_policy(ErrorPolicy::Commit)
+        .build()
+        .expect("it is valid");
     let mut browser = stage.with_session(stage.browser_of(layer)).await;
     let answer = browser
         .act(|session| async move {

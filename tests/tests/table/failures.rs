@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cloakroom::core::StoreErrorKind::{OutOfMemory, Refused, Unavailable};
 use cloakroom::{SessionError, SessionErrorKind, Store};
+use cloakroom_core::StoreErrorKind::{OutOfMemory, Refused, Unavailable};
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 use tests::app::Stage;
@@ -72,8 +72,12 @@ async fn the_store_refuses_an_edit<S: Store + Clone>(stage: Stage<S>) {
 }
 
 async fn the_budget_is_spent<S: Store + Clone>(stage: Stage<S>) {
-    let layer = stage.layer().with_budget(Duration::from_millis(250));
-    let mut browser = stage.browser_of(layer.unwrap());
+    let layer = stage
+        .builder()
+        .with_store_timeout(Duration::from_millis(250))
+        .build()
+        .expect("it is valid");
+    let mut browser = stage.browser_of(layer);
     browser = stage.with_session(browser).await;
     stage.store.next(Load, Hang);
     unavailable(&write(&mut browser).await, SessionErrorKind::Unavailable);
@@ -188,7 +192,11 @@ async fn a_touch_fails<S: Store + Clone>(stage: Stage<S>) {
 async fn an_answer_of_ones_own_when_the_store_fails<S: Store + Clone>(stage: Stage<S>) {
     use axum::response::IntoResponse;
     let page = |error: &SessionError| (error.status(), "please wait").into_response();
-    let layer = stage.layer().with_error_response(page);
+    let layer = stage
+        .builder()
+        .with_error_response(page)
+        .build()
+        .expect("it is valid");
     let mut browser = stage.with_session(stage.browser_of(layer)).await;
     for verb in [Load, Update] {
         stage.store.next(verb, Refuse(Unavailable));

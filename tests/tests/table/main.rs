@@ -9,7 +9,7 @@ mod reads;
 #[cfg(test)]
 mod writes;
 
-use cloakroom::core::ManualClock;
+use cloakroom_core::ManualClock;
 use cloakroom_redis::RedisStore;
 use tests::app::Stage;
 use tests::redis::RedisServer;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cloakroom::core::{Clock, SystemEntropy, Timestamp, Token};
 use cloakroom::{CookieConfig, Expiry, Store, days};
+use cloakroom_core::{Clock, SystemEntropy, Timestamp, Token};
 use tests::app::Stage;
 use tests::browser::{Browser, Effect};
 use tests::faults::Verb::{Create, Load, Touch, Update};
@@ -110,7 +110,11 @@ async fn one_that_opens_nothing_read_and_written<S: Store + Clone>(stage: Stage<
     assert_eq!(owner.read().await, Some(1), "the owner notices nothing");
 
     // A good one of another realm.
-    let layer = stage.layer().with_realm("elsewhere");
+    let layer = stage
+        .builder()
+        .with_realm("elsewhere")
+        .build()
+        .expect("it is valid");
     let other = stage.with_session(stage.browser_of(layer)).await;
     reads_and_writes(&stage, other.cookie().unwrap(), true).await;
 }

@@ -54,7 +54,12 @@ fn reading() -> Act {
 }
 
 async fn the_list_says_with_what_and_from_where(backend: Backend) {
-    let layer = backend.layer().await.with_devices(devices());
+    let layer = backend
+        .builder()
+        .await
+        .with_device_tracking(devices())
+        .build()
+        .expect("it is valid");
     let mut browser = Browser::new(app(layer.clone()));
     from(&mut browser, "192.0.2.1", signing_in()).await;
     let seen = async || {
@@ -86,9 +91,11 @@ async fn nothing_is_written_down_unless_the_app_says_so(backend: Backend) {
     assert!(list[0].device().is_none());
 
     let bare = backend
-        .layer()
+        .builder()
         .await
-        .with_devices(devices().without_addresses());
+        .with_device_tracking(devices().without_addresses())
+        .build()
+        .expect("it is valid");
     let first = list[0].id();
     layer.sessions().end(first).await.expect("it ends");
     let mut browser = Browser::new(app(bare.clone()));
@@ -103,10 +110,14 @@ async fn nothing_is_written_down_unless_the_app_says_so(backend: Backend) {
 #[tokio::test]
 async fn a_use_that_cannot_be_written_down_fails_nothing() {
     let stage = Stage::memory();
-    let mut browser = Browser::new(app(stage.layer().with_devices(devices())));
+    let mut browser = Browser::new(app(stage
+        .builder()
+        .with_device_tracking(devices())
+        .build()
+        .expect("it is valid")));
     from(&mut browser, "192.0.2.1", signing_in()).await;
     stage.clock.advance(hours(3));
-    let refused = tests::faults::Fault::Refuse(cloakroom::core::StoreErrorKind::OutOfMemory);
+    let refused = tests::faults::Fault::Refuse(cloakroom_core::StoreErrorKind::OutOfMemory);
     stage.store.next(Verb::Update, refused);
     stage.forget();
     let answer = from(&mut browser, "192.0.2.2", reading()).await;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cloakroom::core::store::Loaded;
 use cloakroom::{MemoryStore, Store};
+use cloakroom_core::store::Loaded;
 use tests::app::Stage;
 use tests::backend::Backend;
 use tests::browser::Effect;
@@ -128,9 +128,9 @@ async fn a_server_that_slept_through_it_looks_before_it_serves() {
     assert_eq!(whoami(&mut asleep).await, "ada");
     // Only the epoch is written: the sweep has not come that far.
     let store: &MemoryStore = stage.store.inner();
-    let epoch = cloakroom::core::UserIndex::begin_epoch(
+    let epoch = cloakroom_core::UserIndex::begin_epoch(
         store,
-        cloakroom::core::Clock::now(&stage.clock).plus(Duration::from_secs(1)),
+        cloakroom_core::Clock::now(&stage.clock).plus(Duration::from_secs(1)),
         Duration::from_secs(600),
     );
     epoch.await.expect("it begins");

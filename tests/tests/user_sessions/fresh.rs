@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Redirect, Response};
-use cloakroom::{Expiry, Fresh, SessionError, SessionErrorKind, days, hours, minutes};
+use cloakroom::{Expiry, RecentSignIn, SessionError, SessionErrorKind, days, hours, minutes};
 use tests::app::{Act, Stage, app};
 use tests::backend::Backend;
 use tests::browser::Browser;
@@ -16,7 +16,7 @@ on_every_store!(
 );
 
 async fn guarded(browser: &mut Browser) -> u16 {
-    let act = |Fresh(session): Fresh<10>| async move {
+    let act = |RecentSignIn(session): RecentSignIn<10>| async move {
         session.require_user()?;
         Ok(())
     };
@@ -49,7 +49,7 @@ async fn a_sensitive_action_wants_a_recent_sign_in(backend: Backend) {
 #[tokio::test]
 async fn a_refusal_names_the_scheme() {
     let stage = Stage::memory();
-    let act = Act::with(|_: Fresh<10>| async { Ok(()) });
+    let act = Act::with(|_: RecentSignIn<10>| async { Ok(()) });
     let answer = stage.browser().perform(act).await;
     assert_eq!(answer.status, 401);
     assert_eq!(answer.headers["www-authenticate"], "Session");
@@ -61,13 +61,19 @@ async fn the_app_chooses_what_the_refusal_looks_like() {
     let to_the_form = |error: &SessionError| -> Response {
         match error.kind() {
             SessionErrorKind::NotSignedIn => Redirect::to("/sign-in").into_response(),
-            SessionErrorKind::NotFresh => Redirect::to("/sign-in?again").into_response(),
+            SessionErrorKind::ReauthenticationRequired => {
+                Redirect::to("/sign-in?again").into_response()
+            }
             _ => Response::new(Body::empty()),
         }
     };
-    let mut browser = Browser::new(app(stage.layer().with_error_response(to_the_form)));
+    let mut browser = Browser::new(app(stage
+        .builder()
+        .with_error_response(to_the_form)
+        .build()
+        .expect("it is valid")));
     let location = async |browser: &mut Browser| {
-        let act = |_: Fresh<10>| async { Ok(()) };
+        let act = |_: RecentSignIn<10>| async { Ok(()) };
         let answer = browser.perform(Act::with(act)).await;
         assert_eq!(answer.status, 303);
         answer.headers["location"]
@@ -82,11 +88,12 @@ async fn the_app_chooses_what_the_refusal_looks_like() {
 }
 
 async fn sessions_of_nobody_live_shorter(backend: Backend) {
-    let layer = backend.layer().await;
-    let layer = layer.with_expiry(Expiry::idle(hours(8)).absolute(hours(20)));
-    let layer = layer
-        .expect("it is valid")
-        .with_anonymous_expiry(Expiry::idle(minutes(20)).absolute(hours(1)));
+    let layer = backend
+        .builder()
+        .await
+        .with_expiry(Expiry::idle(hours(8)).absolute(hours(20)))
+        .with_anonymous_expiry(Expiry::idle(minutes(20)).absolute(hours(1)))
+        .build();
     let mut browser = Browser::new(app(layer.expect("it is valid")));
     let left = async |browser: &mut Browser| {
         let answer = browser
@@ -126,9 +133,10 @@ async fn sessions_of_nobody_live_shorter(backend: Backend) {
 }
 
 async fn browser_app(backend: &Backend) -> axum::Router {
-    let layer = backend.layer().await;
-    app(layer
+    let builder = backend.builder().await;
+    app(builder
         .with_anonymous_expiry(Expiry::idle(minutes(20)))
+        .build()
         .expect("it is valid"))
 }
 

@@ -22,7 +22,7 @@ on_every_store!(
 const NAME: &str = "session-token";
 
 fn named() -> TokenHeader {
-    TokenHeader::named(NAME).expect("it is a name")
+    TokenHeader::named(NAME)
 }
 
 /// A request with this header.
@@ -56,7 +56,12 @@ async fn log_out(session: Session) -> Result<(), SessionError> {
 }
 
 async fn an_app_signs_in_reads_and_signs_out_by_its_header(backend: Backend) {
-    let layer = backend.layer().await.with_token_header(named());
+    let layer = backend
+        .builder()
+        .await
+        .with_token_header(named())
+        .build()
+        .expect("it is valid");
     let mut client = Browser::new(app(layer));
     let answer = send(&mut client, (NAME, ""), log_in).await;
     let first = token(&answer).expect("the answer carries it");
@@ -87,7 +92,12 @@ async fn an_app_signs_in_reads_and_signs_out_by_its_header(backend: Backend) {
 
 /// A page of another site cannot set the header, so a request that has it is no browser's form.
 async fn beside_a_cookie_the_header_wins(backend: Backend) {
-    let layer = backend.layer().await.with_token_header(named());
+    let layer = backend
+        .builder()
+        .await
+        .with_token_header(named())
+        .build()
+        .expect("it is valid");
     let mut browser = Browser::new(app(layer));
     sign_in(&mut browser, "ada").await;
     for nothing in ["", "x", &"A".repeat(43), &"A".repeat(9000)] {
@@ -106,7 +116,12 @@ async fn beside_a_cookie_the_header_wins(backend: Backend) {
 }
 
 async fn without_the_header_browsers_have_their_cookie(backend: Backend) {
-    let layer = backend.layer().await.with_token_header(named());
+    let layer = backend
+        .builder()
+        .await
+        .with_token_header(named())
+        .build()
+        .expect("it is valid");
     let mut browser = Browser::new(app(layer));
     let answer = browser.act(log_in).await;
     assert_eq!(answer.effect(), Effect::Set);
@@ -114,7 +129,12 @@ async fn without_the_header_browsers_have_their_cookie(backend: Backend) {
     assert_eq!(whoami(&mut browser).await, "ada");
     // The same token opens the same session by either way.
     let ticket = browser.cookie().expect("it is set").to_owned();
-    let mut other = browser.on(app(backend.layer().await.with_token_header(named())));
+    let mut other = browser.on(app(backend
+        .builder()
+        .await
+        .with_token_header(named())
+        .build()
+        .expect("it is valid")));
     assert_eq!(
         send(&mut other, (NAME, &ticket), user_of).await.text(),
         "ada"
@@ -122,9 +142,13 @@ async fn without_the_header_browsers_have_their_cookie(backend: Backend) {
 }
 
 async fn an_api_has_no_cookies_at_all(backend: Backend) {
-    let layer = backend.layer().await;
-    let api = layer.clone().with_token_header(named().instead_of_cookie());
-    let mut browser = Browser::new(app(layer));
+    let api = backend
+        .builder()
+        .await
+        .with_token_header(named().instead_of_cookie())
+        .build()
+        .expect("it is valid");
+    let mut browser = backend.browser().await;
     sign_in(&mut browser, "ada").await;
     let mut browser = browser.on(app(api));
     assert_eq!(whoami(&mut browser).await, "", "its cookie does not count");
@@ -140,9 +164,11 @@ async fn an_api_has_no_cookies_at_all(backend: Backend) {
 
 async fn a_bearer_token_is_one(backend: Backend) {
     let layer = backend
-        .layer()
+        .builder()
         .await
-        .with_token_header(TokenHeader::bearer());
+        .with_token_header(TokenHeader::bearer())
+        .build()
+        .expect("it is valid");
     let mut client = Browser::new(app(layer));
     let authorization = AUTHORIZATION.as_str();
     assert_eq!(authorization, "authorization");

@@ -6,9 +6,9 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use cloakroom::core::store::Loaded;
-use cloakroom::core::{Authentication, ManualClock, Realm, UserIndex, UserKey};
 use cloakroom::{CookieConfig, SessionId, SessionLayer, Store, UserId, minutes};
+use cloakroom_core::store::Loaded;
+use cloakroom_core::{Authentication, ManualClock, Realm, UserIndex, UserKey};
 use cloakroom_redis::RedisStore;
 use tests::redis::RedisServer;
 
@@ -107,7 +107,10 @@ async fn check_that_what_is_left_over_goes(redis: &RedisServer) {
     let store = RedisStore::connect(redis.url()).await.expect("it runs");
     let clock = ManualClock::default();
     clock.advance(minutes(6));
-    let layer = SessionLayer::new(store.clone()).with_clock(clock);
+    let layer = SessionLayer::builder(store.clone())
+        .with_clock(clock)
+        .build()
+        .expect("it is valid");
     let sessions = layer.sessions();
     for number in 0..5 {
         let user = UserId::from(format!("user {number}"));

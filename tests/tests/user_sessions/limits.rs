@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cloakroom::core::store::Loaded;
 use cloakroom::{EndReason, Expiry, SessionLayer, SessionLimit, Store, days};
+use cloakroom_core::store::Loaded;
 use tests::app::{Stage, app};
 use tests::backend::Backend;
 use tests::browser::{Browser, Effect};
@@ -23,8 +23,8 @@ on_every_store!(
 );
 
 async fn limited(backend: &Backend, limit: SessionLimit) -> SessionLayer {
-    let layer = backend.layer().await.with_session_limit(limit);
-    layer.expect("the store keeps an index")
+    let builder = backend.builder().await.with_session_limit(limit);
+    builder.build().expect("the store keeps an index")
 }
 
 async fn one_too_many_is_refused(backend: Backend) {
@@ -114,11 +114,14 @@ async fn three_hundred_at_once_leave_five_in_a_cluster() {
 async fn storm(backend: &Backend, limit: SessionLimit) {
     let mut apps = Vec::new();
     for _ in 0..4 {
-        let layer = limited(backend, limit).await;
         // The machine is busy with three hundred requests: none shall give up for that.
-        apps.push(app(layer
-            .with_budget(Duration::from_secs(60))
-            .expect("it is valid")));
+        let layer = backend
+            .builder()
+            .await
+            .with_session_limit(limit)
+            .with_store_timeout(Duration::from_secs(60))
+            .build();
+        apps.push(app(layer.expect("it is valid")));
     }
     let user = format!("{limit:?}");
     let mut log_ins = JoinSet::new();
@@ -153,9 +156,10 @@ async fn storm(backend: &Backend, limit: SessionLimit) {
 async fn a_log_in_under_way_counts() {
     let stage = Stage::memory();
     let layer = stage
-        .layer()
-        .with_session_limit(SessionLimit::refuse_more_than(1));
-    let layer = layer.expect("it keeps an index");
+        .builder()
+        .with_session_limit(SessionLimit::refuse_more_than(1))
+        .build()
+        .expect("it keeps an index");
     let gate = stage.store.hold(Verb::Create);
     let mut first = Browser::new(app(layer.clone()));
     let log_in = tokio::spawn(async move { try_sign_in(&mut first, "ada").await });
@@ -171,9 +175,10 @@ async fn a_log_in_under_way_counts() {
 async fn the_reason_stands_in_the_tombstone() {
     let stage = Stage::memory();
     let layer = stage
-        .layer()
-        .with_session_limit(SessionLimit::end_oldest(1));
-    let layer = layer.expect("it keeps an index");
+        .builder()
+        .with_session_limit(SessionLimit::end_oldest(1))
+        .build()
+        .expect("it keeps an index");
     let first = sign_in(&mut Browser::new(app(layer.clone())), "ada").await;
     sign_in(&mut Browser::new(app(layer)), "ada").await;
     let Ok(Loaded::Tombstone(tombstone)) = stage.store.load(first).await else {
@@ -184,15 +189,10 @@ async fn the_reason_stands_in_the_tombstone() {
 
 #[test]
 fn a_limit_of_none_is_an_error() {
-    let layer = || SessionLayer::new(cloakroom::MemoryStore::new());
-    assert!(
-        layer()
-            .with_session_limit(SessionLimit::end_oldest(0))
-            .is_err()
-    );
-    assert!(
-        layer()
-            .with_session_limit(SessionLimit::end_oldest(1))
-            .is_ok()
-    );
+    let limited = |limit| {
+        let builder = SessionLayer::builder(cloakroom::MemoryStore::new());
+        builder.with_session_limit(limit).build()
+    };
+    assert!(limited(SessionLimit::end_oldest(0)).is_err());
+    assert!(limited(SessionLimit::end_oldest(1)).is_ok());
 }

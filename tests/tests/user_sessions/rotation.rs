@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cloakroom::core::StoreErrorKind;
 use cloakroom::{MemoryStore, Rotation, SessionEvent, SessionLayer, minutes};
+use cloakroom_core::StoreErrorKind;
 use tests::app::{Act, Stage, app};
 use tests::backend::Backend;
 use tests::browser::{Browser, Effect};
@@ -29,9 +29,10 @@ const EVERY: Duration = minutes(15);
 const GRACE: Duration = Duration::from_secs(60);
 
 async fn rotating(backend: &Backend) -> SessionLayer {
-    let layer = backend.layer().await;
-    layer
+    let builder = backend.builder().await;
+    builder
         .with_rotation(Rotation::every(EVERY))
+        .build()
         .expect("it is valid")
 }
 
@@ -111,8 +112,13 @@ async fn a_thousand_requests_across_a_rotation_log_nobody_out(backend: Backend) 
     let long = Duration::from_secs(60);
     let mut apps = Vec::new();
     for _ in 0..2 {
-        let layer = rotating(&backend).await;
-        apps.push(app(layer.with_budget(long).expect("it is valid")));
+        let layer = backend
+            .builder()
+            .await
+            .with_rotation(Rotation::every(EVERY))
+            .with_store_timeout(long)
+            .build();
+        apps.push(app(layer.expect("it is valid")));
     }
     backend.clock.advance(EVERY);
     let mut requests = JoinSet::new();
@@ -241,8 +247,9 @@ async fn a_slow_request_hands_out_nothing_once_the_session_was_renewed() {
     let stage = Stage::memory();
     let layer = || {
         stage
-            .layer()
+            .builder()
             .with_rotation(Rotation::every(EVERY))
+            .build()
             .expect("it is valid")
     };
     let mut browser = Browser::new(app(layer()));
@@ -271,7 +278,10 @@ async fn a_slow_request_hands_out_nothing_once_the_session_was_renewed() {
 #[tokio::test]
 async fn a_store_that_fails_delays_the_rotation_and_nothing_else() {
     let stage = Stage::memory();
-    let layer = stage.layer().with_rotation(Rotation::every(EVERY));
+    let layer = stage
+        .builder()
+        .with_rotation(Rotation::every(EVERY))
+        .build();
     let mut browser = Browser::new(app(layer.expect("it is valid")));
     sign_in(&mut browser, "ada").await;
     stage.clock.advance(EVERY);
@@ -294,7 +304,11 @@ async fn a_store_that_fails_delays_the_rotation_and_nothing_else() {
 
 #[test]
 fn a_grace_that_makes_no_sense_is_an_error() {
-    let layer = |rotation| SessionLayer::new(MemoryStore::new()).with_rotation(rotation);
+    let layer = |rotation| {
+        SessionLayer::builder(MemoryStore::new())
+            .with_rotation(rotation)
+            .build()
+    };
     assert!(layer(Rotation::every(EVERY).grace(Duration::ZERO)).is_err());
     assert!(layer(Rotation::every(EVERY).grace(EVERY)).is_err());
     assert!(layer(Rotation::every(EVERY).grace(GRACE)).is_ok());

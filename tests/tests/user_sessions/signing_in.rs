@@ -1,7 +1,7 @@
 //! Signing in: a new ticket, the user's name on it, and nothing of anybody else's.
 
-use cloakroom::core::StoreErrorKind;
 use cloakroom::{Expiry, SessionErrorKind, UserId, days, hours, minutes};
+use cloakroom_core::StoreErrorKind;
 use tests::app::Stage;
 use tests::backend::Backend;
 use tests::browser::Effect;
@@ -120,7 +120,7 @@ async fn starting_empty_drops_what_was_there(backend: Backend) {
     browser
         .act(|session| async move {
             session.insert("n", 8)?;
-            session.sign_in("ada").starting_empty().await?;
+            session.sign_in("ada").discard_data().await?;
             session.insert("after", 1)
         })
         .await;
@@ -204,9 +204,10 @@ async fn the_life_begins_anew_and_can_be_chosen(backend: Backend) {
 /// Or an entry would be cleaned away while its session lives.
 async fn a_later_deadline_moves_the_entry_first(backend: Backend) {
     let layer = backend
-        .layer()
+        .builder()
         .await
-        .with_expiry(Expiry::idle(days(2)).absolute(days(2)));
+        .with_expiry(Expiry::idle(days(2)).absolute(days(2)))
+        .build();
     let mut browser = tests::browser::Browser::new(tests::app::app(layer.expect("it is valid")));
     let new = sign_in(&mut browser, "ada").await;
     let longer = Expiry::idle(days(20)).absolute(days(20));
@@ -333,8 +334,9 @@ async fn signing_in_costs_an_entry_a_creation_and_an_ending() {
 async fn a_session_that_is_full_can_be_signed_in_to() {
     let stage = Stage::memory();
     let layer = stage
-        .layer()
-        .with_max_record_size(1024)
+        .builder()
+        .with_max_session_size(1024)
+        .build()
         .expect("it is valid");
     let mut browser = tests::browser::Browser::new(tests::app::app(layer));
     let fill = |session: cloakroom::Session| async move {

@@ -11,7 +11,7 @@
 //!
 //! // First, beside the old version; once that is gone, `Arrivals::after`.
 //! let arrivals = Arrivals::beside(TowerSessions::in_redis(&store), key);
-//! let sessions = SessionLayer::new(store).with_arrivals(arrivals)?;
+//! let sessions = SessionLayer::builder(store).with_migration(arrivals).build()?;
 //! # Ok(())
 //! # }
 //! ```
@@ -50,7 +50,7 @@ impl TowerSessions {
     pub fn in_redis(store: &RedisStore) -> Self {
         Self {
             keys: store.foreign_keys(),
-            cookie: CookieConfig::named("id").with_same_site(SameSite::Strict),
+            cookie: CookieConfig::new("id").with_same_site(SameSite::Strict),
             seal: Seal::Plain,
             idle: None,
         }

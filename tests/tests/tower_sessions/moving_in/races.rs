@@ -1,8 +1,8 @@
 //! Two who meet, one step after the other.
 
 use axum::Router;
-use cloakroom::core::{Entries, Timestamp, UserIndex};
 use cloakroom::{Arrivals, Rotation, SessionLayer, SessionLimit, Sessions, UserId, minutes};
+use cloakroom_core::{Entries, Timestamp, UserIndex};
 use cloakroom_redis::RedisStore;
 use cloakroom_tower_sessions::moving_in::TowerSessions;
 use tests::faults::{CountingStore, Fault, Gate, Verb};
@@ -30,8 +30,9 @@ async fn server(redis: &Redis, last: bool) -> (Router, Faulty, Sessions) {
         true => Arrivals::after(old, key()),
     };
     let store = CountingStore::new(inner);
-    let layer = SessionLayer::new(store.clone())
-        .with_arrivals(arrivals.with_user(user_of))
+    let layer = SessionLayer::builder(store.clone())
+        .with_migration(arrivals.with_user(user_of))
+        .build()
         .expect("it fits");
     let sessions = layer.sessions();
     (new_routes().layer(layer), store, sessions)
@@ -163,13 +164,13 @@ async fn the_secret_to_which_old_cookies_lead_does_not_rotate() {
     let redis = Redis::start();
     let browser = logged_in(&old_app(&redis).await).await;
     let store = redis.store().await;
-    let clock = cloakroom::core::ManualClock::at(Timestamp::from(std::time::SystemTime::now()));
+    let clock = cloakroom_core::ManualClock::at(Timestamp::from(std::time::SystemTime::now()));
     let old = TowerSessions::in_redis(&store);
-    let layer = SessionLayer::new(store)
+    let layer = SessionLayer::builder(store)
         .with_clock(clock.clone())
         .with_rotation(Rotation::every(minutes(15)))
-        .unwrap()
-        .with_arrivals(Arrivals::beside(old, key()))
+        .with_migration(Arrivals::beside(old, key()))
+        .build()
         .unwrap();
     let new = new_routes().layer(layer);
     let mut at_new = browser.at(&new);
@@ -210,10 +211,11 @@ async fn a_moved_session_makes_room_with_its_old_one() {
     let store = redis.store().await;
     let predecessor = TowerSessions::in_redis(&store);
     let arrivals = Arrivals::beside(predecessor, key()).with_user(user_of);
-    let layer = SessionLayer::new(store)
+    let layer = SessionLayer::builder(store)
         .with_session_limit(SessionLimit::end_oldest(1))
-        .unwrap();
-    let new: Router = new_routes().layer(layer.with_arrivals(arrivals).unwrap());
+        .with_migration(arrivals)
+        .build();
+    let new: Router = new_routes().layer(layer.unwrap());
     let mut moved = browser.at(&new);
     assert_eq!(moved.text("/who").await, "ada");
     let mut another = Visitor::new(&new);

@@ -1,8 +1,8 @@
 //! Whose session it is, for sessions that have moved in.
 
 use axum::Router;
-use cloakroom::core::Entries;
 use cloakroom::{Arrivals, EndedBy, SessionLayer, Sessions, UserId, minutes};
+use cloakroom_core::Entries;
 use cloakroom_tower_sessions::moving_in::TowerSessions;
 
 use super::apps::{OLD, forget_tombstones, key, logged_in, new_routes, old_app, old_keys};
@@ -17,12 +17,16 @@ async fn new(redis: &Redis) -> (Router, Sessions) {
     let store = redis.store().await;
     let old = TowerSessions::in_redis(&store);
     let arrivals = Arrivals::beside(old, key()).with_user(user_of);
-    let layer = SessionLayer::new(store)
-        .with_arrivals(arrivals)
+    let layer = SessionLayer::builder(store)
+        .with_migration(arrivals)
+        .build()
         .expect("it fits");
     let sessions = layer.sessions();
     let stale = axum::routing::get(async |session: cloakroom::Session| {
-        session.require_fresh(minutes(10)).is_err().to_string()
+        session
+            .require_recent_sign_in(minutes(10))
+            .is_err()
+            .to_string()
     });
     (new_routes().route("/stale", stale).layer(layer), sessions)
 }
