@@ -8,6 +8,7 @@ mod fresh;
 mod header;
 mod killed;
 mod limits;
+mod linked;
 mod listing;
 mod rotation;
 mod signing_in;
