@@ -5,12 +5,12 @@ use std::hint::black_box;
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
-use cloakroom::core::codec::{self, Stored};
-use cloakroom::core::{
+use cloakroom::{MemoryStore, Session, SessionLayer};
+use cloakroom_core::codec::{self, Stored};
+use cloakroom_core::{
     Changes, Clock, Entries, Expiry, Limits, Realm, Record, Revision, SystemClock, SystemEntropy,
     Token,
 };
-use cloakroom::{MemoryStore, Session, SessionLayer};
 use divan::Bencher;
 use http::Request;
 use http::header::{COOKIE, SET_COOKIE};

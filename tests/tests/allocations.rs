@@ -25,7 +25,10 @@ fn routes() -> Router {
 }
 
 fn app() -> Router {
-    let layer = SessionLayer::new(MemoryStore::new()).without_events();
+    let layer = SessionLayer::builder(MemoryStore::new())
+        .without_events()
+        .build()
+        .expect("it is valid");
     routes()
         .route("/read", get(read))
         .route("/write", get(write))

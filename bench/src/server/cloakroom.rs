@@ -6,8 +6,10 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
-use cloakroom::core::{Clock, ManualClock, SystemClock};
-use cloakroom::{Expiry, LazySession, Session, SessionLayer, Store, days};
+use cloakroom::{
+    Clock, Expiry, LazySession, ManualClock, Session, SessionLayer, SessionLayerBuilder, Store,
+    SystemClock, days,
+};
 use cloakroom_redis::RedisStore;
 
 use super::entries::{Entries, IDLE, page};
@@ -28,7 +30,7 @@ pub(super) async fn store(setup: Setup) -> Result<RedisStore, Problem> {
 pub(super) fn on(store: impl Store, setup: Setup) -> Result<Router, Problem> {
     Ok(router()
         .route("/rolling", get(read))
-        .layer(layer(store, setup)?)
+        .layer(layer(store, setup).build()?)
         .with_state(setup))
 }
 
@@ -37,24 +39,23 @@ pub(super) async fn touching(setup: Setup) -> Result<Router, Problem> {
     let clock = Arc::new(ManualClock::at(SystemClock.now()));
     // Until the same session comes again, a third of its idle timeout has passed; a tenth is enough.
     let step = IDLE / 3 / u32::try_from(setup.sessions.max(1))?;
-    let sessions = layer(store(setup).await?, setup)?.with_clock(clock.clone());
+    let sessions = layer(store(setup).await?, setup).with_clock(clock.clone());
     let rolling = async move |session: LazySession| {
         clock.advance(step);
         read(session.load().await?).await
     };
     Ok(router()
         .route("/rolling", get(rolling))
-        .layer(sessions)
+        .layer(sessions.build()?)
         .with_state(setup))
 }
 
-fn layer(store: impl Store, setup: Setup) -> Result<SessionLayer, Problem> {
-    let mut sessions =
-        SessionLayer::new(store).with_expiry(Expiry::idle(IDLE).absolute(days(300)))?;
+fn layer(store: impl Store, setup: Setup) -> SessionLayerBuilder {
+    let builder = SessionLayer::builder(store).with_expiry(Expiry::idle(IDLE).absolute(days(300)));
     if setup.more > 0 {
-        sessions = sessions.with_max_record_size(1 << 20)?;
+        return builder.with_max_session_size(1 << 20);
     }
-    Ok(sessions)
+    builder
 }
 
 fn router() -> Router<Setup> {

@@ -25,19 +25,18 @@ use crate::telemetry::log::Once;
 /// How long a tombstone is kept: longer than any request that was in flight when its session ended.
 pub(crate) const TOMBSTONE_TTL: Duration = Duration::from_secs(60);
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) store: Arc<dyn DynStore>,
     pub(crate) cookie: CookieConfig,
     pub(crate) realm: Realm,
-    /// Whether the realm follows the cookie's name.
-    pub(crate) own_realm: bool,
     pub(crate) token_header: Option<TokenHeader>,
     pub(crate) expiry: Expiry,
     /// The rule for sessions that nobody has signed in to, if it is another.
     pub(crate) anonymous_expiry: Option<Expiry>,
+    /// The longest absolute timeout that a session may choose for itself.
     pub(crate) longest: Duration,
-    rotation: Option<Rotation>,
+    pub(crate) rotation: Option<Rotation>,
     /// Sessions of another system that move in.
     pub(crate) arrivals: Option<Arc<Arrivals>>,
     pub(crate) session_limit: Option<SessionLimit>,
@@ -45,8 +44,8 @@ pub(crate) struct Context {
     pub(crate) tells: bool,
     pub(crate) budget: Duration,
     pub(crate) max_record_size: usize,
-    pub(crate) on_error: OnError,
-    pub(crate) on_overwrite: OnOverwrite,
+    pub(crate) error_policy: ErrorPolicy,
+    pub(crate) conflict_policy: ConflictPolicy,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) key_locks: Arc<KeyLocks>,
@@ -55,28 +54,28 @@ pub(crate) struct Context {
     pub(crate) end_notifier: Arc<EndNotifier>,
 }
 
-/// What becomes of a session's edits when the answer is an error: a 5xx, or a 408.
+/// What happens to a session's unsaved edits when the response is an error: a 5xx, or a 408.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum OnError {
-    /// They are dropped, as a database transaction would be; the default. What was awaited (an
-    /// ending, an explicit save) stands.
+pub enum ErrorPolicy {
+    /// They are discarded, as a database transaction is rolled back; the default. What the handler
+    /// awaited (a sign-in, an explicit save, the end of the session) stands.
     #[default]
-    DropEdits,
-    /// They are saved all the same.
-    KeepEdits,
+    Discard,
+    /// They are saved, as for any other response.
+    Commit,
 }
 
 /// What happens when an edit would replace a value that another request changed in the meantime,
 /// without having seen it. ([`Session::update`](crate::Session::update) sees it, and merges.)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum OnOverwrite {
+pub enum ConflictPolicy {
     /// The later edit wins, and an event names the entry; the default.
     #[default]
-    Report,
-    /// Nothing is saved, and the request is answered with 409.
-    Refuse,
+    LastWriteWins,
+    /// Nothing is saved, and the response is a 409.
+    Reject,
 }
 
 impl Context {
@@ -89,7 +88,6 @@ impl Context {
             store: Arc::new(store),
             cookie: CookieConfig::default(),
             realm: Realm::new(CookieConfig::DEFAULT_NAME),
-            own_realm: false,
             token_header: None,
             expiry: Expiry::default(),
             anonymous_expiry: None,
@@ -101,8 +99,8 @@ impl Context {
             longest: Expiry::LONGEST,
             budget: Duration::from_secs(1),
             max_record_size: Self::MAX_RECORD_SIZE.min(codec::LONGEST),
-            on_error: OnError::default(),
-            on_overwrite: OnOverwrite::default(),
+            error_policy: ErrorPolicy::default(),
+            conflict_policy: ConflictPolicy::default(),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             key_locks: Arc::new(KeyLocks::new()),
@@ -118,10 +116,6 @@ impl Context {
             Some(anonymous) if !entries.contains(Authentication::KEY) => anonymous,
             _ => self.expiry,
         }
-    }
-
-    pub(crate) const fn set_rotation(&mut self, rotation: Rotation) {
-        self.rotation = Some(rotation);
     }
 
     /// How the token of a session with these entries rotates. A migrated session keeps the token that is

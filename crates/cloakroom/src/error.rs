@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use cloakroom_core::{EntropyError, EntryError, ExpiryError, StoreError, StoreErrorKind};
-use http::StatusCode;
+use http::header::{HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, StatusCode};
 
 /// A session could not be loaded, edited or saved.
 ///
@@ -35,6 +36,11 @@ pub enum SessionErrorKind {
     TooLarge,
     /// A value cannot be written as JSON, or what is stored is of another type.
     Entry,
+    /// [`Session::increment`](crate::Session::increment) would leave the range of the counter's type.
+    Overflow,
+    /// The id of the signed-in user cannot be parsed as the type that
+    /// [`Session::user_id`](crate::Session::user_id) was asked for.
+    UserId,
     /// Keys that begin with `$` belong to the library.
     ReservedKey,
     /// Timeouts that cannot be kept.
@@ -44,13 +50,13 @@ pub enum SessionErrorKind {
     /// The system's random number generator failed.
     NoRandomness,
     /// The user has as many sessions as
-    /// [`SessionLayer::with_session_limit`](crate::SessionLayer::with_session_limit) allows. Nobody
-    /// was signed in.
+    /// [`SessionLayerBuilder::with_session_limit`](crate::SessionLayerBuilder::with_session_limit)
+    /// allows. Nobody was signed in.
     TooManySessions,
     /// Nobody is signed in, and the handler wants somebody.
     NotSignedIn,
     /// The user signed in too long ago for what the handler does: ask for the password again.
-    NotFresh,
+    ReauthenticationRequired,
     /// The store keeps no index of users, or has no bus for events.
     Unsupported,
     /// No `SessionLayer` stands around this handler.
@@ -78,7 +84,9 @@ pub(crate) enum Cause {
     /// A session was ended before it was stored.
     Undone,
     NotSignedIn,
-    NotFresh,
+    /// The type that the user's id cannot be parsed as.
+    UserId(&'static str),
+    ReauthenticationRequired,
     #[cfg_attr(not(feature = "axum"), allow(dead_code))]
     MissingLayer,
 }
@@ -98,6 +106,7 @@ impl SessionError {
             Cause::NotStored => SessionErrorKind::NotStored,
             Cause::Conflict(_) => SessionErrorKind::Conflict,
             Cause::TooLarge { .. } => SessionErrorKind::TooLarge,
+            Cause::Entry(error) if error.is_overflow() => SessionErrorKind::Overflow,
             Cause::Entry(_) => SessionErrorKind::Entry,
             Cause::ReservedKey(_) => SessionErrorKind::ReservedKey,
             Cause::Expiry(_) | Cause::LongestExpiry => SessionErrorKind::InvalidExpiry,
@@ -105,7 +114,8 @@ impl SessionError {
             Cause::Entropy(_) => SessionErrorKind::NoRandomness,
             Cause::TooManySessions => SessionErrorKind::TooManySessions,
             Cause::NotSignedIn => SessionErrorKind::NotSignedIn,
-            Cause::NotFresh => SessionErrorKind::NotFresh,
+            Cause::UserId(_) => SessionErrorKind::UserId,
+            Cause::ReauthenticationRequired => SessionErrorKind::ReauthenticationRequired,
             Cause::MissingLayer => SessionErrorKind::MissingLayer,
         }
     }
@@ -121,8 +131,45 @@ impl SessionError {
             SessionErrorKind::Conflict
             | SessionErrorKind::Ended
             | SessionErrorKind::TooManySessions => StatusCode::CONFLICT,
-            SessionErrorKind::NotSignedIn | SessionErrorKind::NotFresh => StatusCode::UNAUTHORIZED,
+            SessionErrorKind::NotSignedIn | SessionErrorKind::ReauthenticationRequired => {
+                StatusCode::UNAUTHORIZED
+            }
             _ => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Inserts the headers that belong to a response of [`status`](Self::status): `Retry-After: 1` with
+    /// a 503, `WWW-Authenticate: Session` with a 401. For an app's own error type that makes its
+    /// responses by itself; [`SessionError::into_response`](Self#impl-IntoResponse-for-SessionError)
+    /// and the layer's error responses have them.
+    ///
+    /// ```
+    /// use axum::Json;
+    /// use axum::response::{IntoResponse, Response};
+    /// use cloakroom::SessionError;
+    ///
+    /// enum AppError {
+    ///     Session(SessionError),
+    ///     NotFound,
+    /// }
+    ///
+    /// impl IntoResponse for AppError {
+    ///     fn into_response(self) -> Response {
+    ///         match self {
+    ///             AppError::Session(error) => {
+    ///                 let body = Json("the session could not be used");
+    ///                 let mut response = (error.status(), body).into_response();
+    ///                 error.insert_headers(response.headers_mut());
+    ///                 response
+    ///             }
+    ///             AppError::NotFound => http::StatusCode::NOT_FOUND.into_response(),
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    pub fn insert_headers(&self, headers: &mut HeaderMap) {
+        if let Some((name, value)) = required_header(self.status()) {
+            headers.insert(name, value);
         }
     }
 
@@ -134,6 +181,17 @@ impl SessionError {
     pub(crate) fn is_outcome_unknown(&self) -> bool {
         self.kind() == SessionErrorKind::OutcomeUnknown
     }
+}
+
+/// The header that belongs to a response of this status: when to try again (RFC 9110, section
+/// 10.2.3), or how to authenticate (section 11.6.1, which requires it with every 401).
+pub(crate) fn required_header(status: StatusCode) -> Option<(HeaderName, HeaderValue)> {
+    let (name, value) = match status {
+        StatusCode::SERVICE_UNAVAILABLE => (RETRY_AFTER, "1"),
+        StatusCode::UNAUTHORIZED => (WWW_AUTHENTICATE, "Session"),
+        _ => return None,
+    };
+    Some((name, HeaderValue::from_static(value)))
 }
 
 impl fmt::Display for SessionError {
@@ -152,7 +210,7 @@ impl fmt::Display for SessionError {
             Cause::TooLarge { size, limit } => write!(
                 f,
                 "the session would have {size} bytes, and its limit is {limit}; keep large data in \
-                 a database, or raise the limit with `SessionLayer::with_max_record_size`"
+                 a database, or raise the limit with `SessionLayerBuilder::with_max_session_size`"
             ),
             Cause::Entry(error) => error.fmt(f),
             Cause::ReservedKey(key) => {
@@ -163,7 +221,7 @@ impl fmt::Display for SessionError {
             }
             Cause::Expiry(error) => error.fmt(f),
             Cause::LongestExpiry => f.write_str(
-                "the absolute timeout is longer than `SessionLayer::with_longest_expiry` allows",
+                "the absolute timeout is longer than `SessionLayerBuilder::with_max_expiry` allows",
             ),
             Cause::Closed => f.write_str(
                 "the answer has been sent, so this edit could not be saved: take a handle with \
@@ -181,7 +239,13 @@ impl fmt::Display for SessionError {
                 "all of the user's sessions were ended, or had to make room, while this one began",
             ),
             Cause::NotSignedIn => f.write_str("nobody is signed in"),
-            Cause::NotFresh => f.write_str("the user signed in too long ago: sign in again"),
+            Cause::UserId(type_name) => write!(
+                f,
+                "the id of the signed-in user cannot be read as `{type_name}`"
+            ),
+            Cause::ReauthenticationRequired => {
+                f.write_str("the user signed in too long ago: sign in again")
+            }
             Cause::MissingLayer => f.write_str(
                 "no session layer around this handler: add `.layer(SessionLayer::new(store))` to \
                  the router, after the routes that use sessions",
@@ -230,9 +294,10 @@ impl From<ExpiryError> for SessionError {
     }
 }
 
-/// A layer cannot be built like this. The text says what to change.
+/// A layer cannot be built like this. The text names the option, and says what to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
+    option: Option<&'static str>,
     kind: ConfigErrorKind,
     message: String,
 }
@@ -253,6 +318,10 @@ pub enum ConfigErrorKind {
     Expiry,
     /// A limit that makes no sense.
     Limit,
+    /// A realm without a name.
+    Realm,
+    /// Devices cannot be tracked like this.
+    DeviceTracking,
     /// A header that cannot carry the token.
     TokenHeader,
     /// The store cannot do what is asked for.
@@ -264,8 +333,17 @@ pub enum ConfigErrorKind {
 impl ConfigError {
     pub(crate) fn new(kind: ConfigErrorKind, message: impl Into<String>) -> Self {
         Self {
+            option: None,
             kind,
             message: message.into(),
+        }
+    }
+
+    /// Names the option that the error is about: the method of the layer's builder.
+    pub(crate) fn of(self, option: &'static str) -> Self {
+        Self {
+            option: Some(option),
+            ..self
         }
     }
 
@@ -274,10 +352,20 @@ impl ConfigError {
     pub const fn kind(&self) -> ConfigErrorKind {
         self.kind
     }
+
+    /// Returns the method of [`SessionLayerBuilder`](crate::SessionLayerBuilder) that was given what
+    /// cannot be: `with_expiry`, for instance. `None` for an error outside of a builder.
+    #[must_use]
+    pub const fn option(&self) -> Option<&'static str> {
+        self.option
+    }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(option) = self.option {
+            write!(f, "`{option}`: ")?;
+        }
         f.write_str(&self.message)
     }
 }

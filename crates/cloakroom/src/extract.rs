@@ -8,7 +8,6 @@ use http::request::Parts;
 
 use crate::duration::minutes;
 use crate::error::{Cause, SessionError};
-use crate::middleware::what_helps;
 use crate::session::{LazySession, Session};
 use crate::users::Sessions;
 
@@ -64,11 +63,40 @@ impl IntoResponse for SessionRejection {
 }
 
 impl IntoResponse for SessionError {
-    /// The error's status and its text, unless the layer shapes it
-    /// ([`with_error_response`](crate::SessionLayer::with_error_response)).
+    /// The error's status and its text. The layer around the handler replaces it by its own error
+    /// response, also where an error type of the app has called this for the error that it wraps:
+    ///
+    /// ```
+    /// use axum::response::{IntoResponse, Response};
+    /// use cloakroom::SessionError;
+    ///
+    /// enum AppError {
+    ///     Session(SessionError),
+    ///     NotFound,
+    /// }
+    ///
+    /// impl From<SessionError> for AppError {
+    ///     fn from(error: SessionError) -> Self {
+    ///         Self::Session(error)
+    ///     }
+    /// }
+    ///
+    /// impl IntoResponse for AppError {
+    ///     fn into_response(self) -> Response {
+    ///         match self {
+    ///             AppError::Session(error) => error.into_response(),
+    ///             AppError::NotFound => http::StatusCode::NOT_FOUND.into_response(),
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// So all session errors have one shape, chosen with
+    /// [`with_error_response`](crate::SessionLayerBuilder::with_error_response). An error type that
+    /// makes its response by itself keeps it; see [`insert_headers`](Self::insert_headers).
     fn into_response(self) -> Response {
         let mut response = (self.status(), self.to_string()).into_response();
-        what_helps(&mut response);
+        self.insert_headers(response.headers_mut());
         response.extensions_mut().insert(self);
         response
     }
@@ -102,28 +130,30 @@ impl<S: Sync> FromRequestParts<S> for Sessions {
     }
 }
 
-/// A session whose user has signed in within the last `MINUTES`: for handlers of sensitive actions.
-/// Anybody else is refused with 401, or with what
-/// [`with_error_response`](crate::SessionLayer::with_error_response) makes of it.
+/// A session whose user signed in within the last `MINUTES`: for handlers of sensitive actions. All
+/// others get a 401, or what the app makes of it
+/// ([`with_error_response`](crate::SessionLayerBuilder::with_error_response)). Where the duration is
+/// known at run time only, take a [`Session`] and call
+/// [`require_recent_sign_in`](Session::require_recent_sign_in).
 ///
 /// ```
-/// use cloakroom::{Fresh, SessionError};
+/// use cloakroom::{RecentSignIn, SessionError};
 ///
-/// async fn change_password(Fresh(session): Fresh<10>) -> Result<(), SessionError> {
+/// async fn change_password(RecentSignIn(session): RecentSignIn<10>) -> Result<(), SessionError> {
 ///     let user = session.require_user()?;
 ///     // …
 ///     Ok(())
 /// }
 /// ```
 #[derive(Clone, Debug)]
-pub struct Fresh<const MINUTES: u64>(pub Session);
+pub struct RecentSignIn<const MINUTES: u64>(pub Session);
 
-impl<S: Sync, const MINUTES: u64> FromRequestParts<S> for Fresh<MINUTES> {
+impl<S: Sync, const MINUTES: u64> FromRequestParts<S> for RecentSignIn<MINUTES> {
     type Rejection = SessionRejection;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         let session = Session::from_request_parts(parts, state).await?;
-        match session.require_fresh(minutes(MINUTES)) {
+        match session.require_recent_sign_in(minutes(MINUTES)) {
             Ok(_) => Ok(Self(session)),
             Err(error) => Err(SessionRejection(error)),
         }

@@ -14,8 +14,9 @@
 //!     Ok(format!("You have been here {hits} times"))
 //! }
 //!
-//! let sessions = SessionLayer::new(MemoryStore::new())
-//!     .with_expiry(Expiry::idle(minutes(30)).absolute(hours(12)))?;
+//! let sessions = SessionLayer::builder(MemoryStore::new())
+//!     .with_expiry(Expiry::idle(minutes(30)).absolute(hours(12)))
+//!     .build()?;
 //! let app: Router = Router::new().route("/", get(hits)).layer(sessions);
 //! # Ok::<(), cloakroom::ConfigError>(())
 //! ```
@@ -42,20 +43,21 @@
 //!
 //! | to | see |
 //! |---|---|
-//! | set it up | [`SessionLayer`], [`CookieConfig`], [`Expiry`] |
+//! | set it up | [`SessionLayer`], [`SessionLayerBuilder`], [`CookieConfig`], [`Expiry`] |
 //! | read and edit | [`Session::get`], [`insert`](Session::insert), [`update`](Session::update), [`take`](Session::take), [`Key`] |
-//! | sign in and out | [`Session::sign_in`], [`Session::sign_out`], [`Session::user`] |
-//! | ask for the password again | [`Fresh`], [`Session::require_fresh`] |
-//! | list, limit and end a user's sessions | [`Sessions`], [`SessionLimit`], [`SessionLayer::with_devices`] |
+//! | count, append, merge without losing concurrent edits | [`Session::increment`], [`push`](Session::push), [`merge`](Session::merge), [`update`](Session::update) |
+//! | sign in and out | [`Session::sign_in`], [`Session::sign_out`], [`Session::user_id`] |
+//! | ask for the password again | [`RecentSignIn`], [`Session::require_recent_sign_in`] |
+//! | list, limit and end a user's sessions | [`Sessions`], [`SessionLimit`], [`SessionLayerBuilder::with_device_tracking`] |
 //! | hear what happens, end live connections | [`Sessions::events`], [`Session::watch`] |
-//! | notice a stolen cookie | [`SessionLayer::with_rotation`] |
+//! | notice a stolen cookie | [`SessionLayerBuilder::with_rotation`] |
 //! | carry the token in a header | [`TokenHeader`] |
-//! | take over the live sessions of another library | [`SessionLayer::with_arrivals`] |
+//! | take over the live sessions of another library | [`SessionLayerBuilder::with_migration`] |
 //! | renew, end, choose a life | [`Session::renew`], [`Session::destroy`], [`Session::set_expiry`], [`Session::reset_expiry`] |
 //! | commit at once | [`Session::save`], [`Session::update_now`], [`Session::take_once`] |
 //! | outlive the request | [`Session::detach`] |
 //! | do without axum, or before the handler | [`LazySession`] |
-//! | shape failures | [`SessionError`], [`SessionRejection`], [`SessionLayer::with_error_response`] |
+//! | shape failures | [`SessionError`], [`SessionRejection`], [`ErrorResponse`], [`SessionLayerBuilder::with_error_response`] |
 //! | test an app | [`testing`] (feature `testing`) |
 //!
 //! # The layer's place in a stack
@@ -85,7 +87,7 @@
 //! | destroys | the end, at once | removed |
 //! | edits, and meanwhile the session ended elsewhere | nothing; the answer's extensions hold [`EndedMeanwhile`] | nothing |
 //! | edits, and the store fails | perhaps something: the answer is 503 | nothing |
-//! | ends in a 5xx | edits are dropped ([`OnError`]), an ending stands | as for what was carried out |
+//! | ends in a 5xx | edits are dropped ([`ErrorPolicy`]), an ending stands | as for what was carried out |
 //! | panics or is cancelled | what was awaited stands, the rest is dropped | nothing |
 //!
 //! Of several cookies of the session's name, two that can be tokens are tried. If one opens a live
@@ -150,13 +152,14 @@ pub mod testing;
 mod users;
 mod watch;
 
-pub use cloakroom_core as core;
 pub use cloakroom_core::rotation::Rotation;
 pub use cloakroom_core::{
-    EndReason, Expiry, MemoryStore, SessionEvent, SessionId, Store, Subscription, UserId,
+    Clock, EndReason, Entries, Entropy, EntropyError, EntryError, Expiry, ManualClock, MemoryStore,
+    SessionEvent, SessionId, Store, StoreError, StoreErrorKind, Subscription, SystemClock,
+    Timestamp, UserId,
 };
 
-pub use self::context::{OnError, OnOverwrite};
+pub use self::context::{ConflictPolicy, ErrorPolicy};
 #[cfg(feature = "seal")]
 pub use self::cookie::SealKey;
 pub use self::cookie::{CookieConfig, CookieLifetime, SameSite, TokenHeader};
@@ -165,15 +168,15 @@ pub use self::device::{Device, Devices, ProxyHeader};
 pub use self::duration::{days, hours, minutes};
 pub use self::error::{ConfigError, ConfigErrorKind, SessionError, SessionErrorKind};
 #[cfg(feature = "axum")]
-pub use self::extract::{Fresh, SessionRejection};
+pub use self::extract::{RecentSignIn, SessionRejection};
 pub use self::middleware::{
-    DefaultErrorResponse, EndedMeanwhile, ErrorResponse, ResponseFuture, SessionLayer,
-    SessionService,
+    DefaultErrorResponse, EmptyBody, EndedMeanwhile, ErrorResponse, ErrorResponseForRequest,
+    RequestHead, ResponseBody, ResponseFuture, SessionLayer, SessionLayerBuilder, SessionService,
 };
 pub use self::migration::{Arrivals, MigrationKey, OldEnded, OldId, OldSession, Predecessor};
 pub use self::session::{
-    Destroyed, DetachedSession, EntryKey, EntryName, Key, LazySession, Reloaded, Saved, Session,
-    SignIn,
+    Counter, Destroyed, DetachedSession, EntryKey, EntryName, Key, LazySession, Reloaded, Saved,
+    Session, SignIn,
 };
 pub use self::session_limit::SessionLimit;
 #[cfg(feature = "metrics")]

@@ -10,8 +10,9 @@ use cloakroom_core::index::Limit;
 /// ```
 /// use cloakroom::{MemoryStore, SessionLayer, SessionLimit};
 ///
-/// let layer = SessionLayer::new(MemoryStore::new())
-///     .with_session_limit(SessionLimit::end_oldest(5))?;
+/// let layer = SessionLayer::builder(MemoryStore::new())
+///     .with_session_limit(SessionLimit::end_oldest(5))
+///     .build()?;
 /// # Ok::<(), cloakroom::ConfigError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

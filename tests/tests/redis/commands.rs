@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use axum::Router;
-use cloakroom::core::{Clock, ManualClock, SystemEntropy, Timestamp, Token};
 use cloakroom::{CookieConfig, Expiry, SessionEvent, SessionLayer, days, hours, minutes};
+use cloakroom_core::{Clock, ManualClock, SystemEntropy, Timestamp, Token};
 use cloakroom_redis::RedisStore;
 use http::StatusCode;
 use tests::app::{Handler, app};
@@ -30,11 +30,12 @@ impl Setup {
             .await
             .expect("the server is running");
         let clock = ManualClock::default();
-        let layer = SessionLayer::new(store)
+        let layer = SessionLayer::builder(store)
             .with_clock(clock.clone())
             .with_expiry(Expiry::idle(minutes(30)).absolute(hours(12)))
-            .expect("a usual expiry")
-            .without_events();
+            .without_events()
+            .build()
+            .expect("it is valid");
         let app = app(layer);
         let mut browser = Browser::new(app.clone());
         browser

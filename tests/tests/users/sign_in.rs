@@ -1,7 +1,7 @@
 //! Signing in.
 
-use cloakroom::core::StoreErrorKind;
 use cloakroom::{Expiry, SessionErrorKind, UserId, days, hours, minutes};
+use cloakroom_core::StoreErrorKind;
 use tests::app::Fixture;
 use tests::backend::Backend;
 use tests::browser::CookieChange;
@@ -120,7 +120,7 @@ async fn signing_in_can_discard_the_data(backend: Backend) {
     browser
         .request(|session| async move {
             session.insert("n", 8)?;
-            session.sign_in("ada").starting_empty().await?;
+            session.sign_in("ada").discard_data().await?;
             session.insert("after", 1)
         })
         .await;
@@ -204,9 +204,10 @@ async fn signing_in_restarts_the_expiry_and_can_choose_it(backend: Backend) {
 /// Otherwise the entry of a live session would be removed.
 async fn a_later_deadline_extends_the_index_entry(backend: Backend) {
     let layer = backend
-        .layer()
+        .builder()
         .await
-        .with_expiry(Expiry::idle(days(2)).absolute(days(2)));
+        .with_expiry(Expiry::idle(days(2)).absolute(days(2)))
+        .build();
     let mut browser = tests::browser::Browser::new(tests::app::app(layer.expect("it is valid")));
     let new = sign_in(&mut browser, "ada").await;
     let longer = Expiry::idle(days(20)).absolute(days(20));
@@ -333,8 +334,9 @@ async fn signing_in_costs_a_load_a_create_and_an_end() {
 async fn a_full_session_can_sign_in() {
     let fixture = Fixture::memory();
     let layer = fixture
-        .layer()
-        .with_max_record_size(1024)
+        .builder()
+        .with_max_session_size(1024)
+        .build()
         .expect("it is valid");
     let mut browser = tests::browser::Browser::new(tests::app::app(layer));
     let fill = |session: cloakroom::Session| async move {

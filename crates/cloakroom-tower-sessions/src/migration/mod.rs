@@ -11,7 +11,7 @@
 //!
 //! // While the old version is running. Once it is gone, `Arrivals::after`.
 //! let arrivals = Arrivals::beside(TowerSessionsRedis::in_redis(&store), key);
-//! let sessions = SessionLayer::new(store).with_arrivals(arrivals)?;
+//! let sessions = SessionLayer::builder(store).with_migration(arrivals).build()?;
 //! # Ok(())
 //! # }
 //! ```
@@ -50,7 +50,7 @@ impl TowerSessionsRedis {
     pub fn in_redis(store: &RedisStore) -> Self {
         Self {
             keys: store.foreign_keys(),
-            cookie: CookieConfig::named("id").with_same_site(SameSite::Strict),
+            cookie: CookieConfig::new("id").with_same_site(SameSite::Strict),
             protection: Protection::Plain,
             idle: None,
         }

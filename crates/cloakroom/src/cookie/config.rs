@@ -15,17 +15,19 @@ use crate::error::{ConfigError, ConfigErrorKind};
 /// still apply the rules of `__Host-` (RFC 6265bis, section 4.1.3).
 ///
 /// What browsers would refuse is an error in
-/// [`SessionLayer::with_cookie`](crate::SessionLayer::with_cookie). A choice that gives up a
+/// [`SessionLayerBuilder::build`](crate::SessionLayerBuilder::build). A choice that gives up a
 /// protection has `insecure` in its name.
 ///
 /// ```
 /// use cloakroom::{CookieConfig, MemoryStore, SameSite, SessionLayer};
 ///
-/// let layer = SessionLayer::new(MemoryStore::new())
-///     .with_cookie(CookieConfig::named("__Host-Http-shop").with_same_site(SameSite::Strict))?;
+/// let layer = SessionLayer::builder(MemoryStore::new())
+///     .with_cookie(CookieConfig::new("__Host-Http-shop").with_same_site(SameSite::Strict))
+///     .build()?;
 ///
-/// let refused = SessionLayer::new(MemoryStore::new())
-///     .with_cookie(CookieConfig::named("__Host-shop").with_domain("example.com"));
+/// let refused = SessionLayer::builder(MemoryStore::new())
+///     .with_cookie(CookieConfig::new("__Host-shop").with_domain("example.com"))
+///     .build();
 /// assert!(refused.unwrap_err().to_string().contains("Domain"));
 /// # Ok::<(), cloakroom::ConfigError>(())
 /// ```
@@ -63,8 +65,8 @@ impl CookieConfig {
     /// The name of the default cookie.
     pub const DEFAULT_NAME: &'static str = "__Host-Http-id";
 
-    /// A cookie of this name, with the default attributes.
-    pub fn named(name: impl Into<String>) -> Self {
+    /// Creates a cookie of this name, with the default attributes.
+    pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             path: "/".to_owned(),
@@ -121,8 +123,9 @@ impl CookieConfig {
         self
     }
 
-    /// Lets scripts in the page read the cookie, so that an injected one can carry it off.
-    pub fn insecure_readable_by_scripts(mut self) -> Self {
+    /// Leaves out `HttpOnly`, so that scripts in the page can read the cookie, and an injected one can
+    /// steal it.
+    pub fn insecure_without_http_only(mut self) -> Self {
         self.http_only = false;
         self
     }
@@ -252,7 +255,7 @@ impl CookieConfig {
 
 impl Default for CookieConfig {
     fn default() -> Self {
-        Self::named(Self::DEFAULT_NAME)
+        Self::new(Self::DEFAULT_NAME)
     }
 }
 
@@ -289,12 +292,12 @@ mod tests {
     #[test]
     fn what_browsers_refuse_is_refused() {
         use ConfigErrorKind::{CookieRefused, CookieTooLong};
-        let named = |name: &str| CookieConfig::named(name);
+        let named = |name: &str| CookieConfig::new(name);
         let refused = [
             named("__Host-id").with_domain("example.com"),
             named("__host-id").with_path("/app"),
-            named("__HOST-Http-id").insecure_readable_by_scripts(),
-            named("__Http-id").insecure_readable_by_scripts(),
+            named("__HOST-Http-id").insecure_without_http_only(),
+            named("__Http-id").insecure_without_http_only(),
             named("__Http-id").insecure_over_http(),
             named("__Secure-id").insecure_over_http(),
             named("id")
@@ -328,7 +331,7 @@ mod tests {
 
     #[test]
     fn nothing_in_a_text_can_end_it_early() {
-        let named = CookieConfig::named;
+        let named = CookieConfig::new;
         for name in ["", " ", "a b", "a=b", "a;b", "a\r\nb", "ä", "a,b", "\"a\""] {
             assert_eq!(kind(&named(name)), Some(ConfigErrorKind::CookieText));
         }

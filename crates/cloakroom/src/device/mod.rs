@@ -17,6 +17,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use woothee::parser::Parser;
 
+use crate::error::{ConfigError, ConfigErrorKind};
+
 pub use self::address::ProxyHeader;
 
 /// The longest user agent that is written down, in bytes.
@@ -43,13 +45,15 @@ type PeerAddress = Arc<dyn Fn(&Extensions) -> Option<IpAddr> + Send + Sync>;
 ///         extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip())
 ///     })
 ///     .behind_proxies(["10.0.0.0/8".parse()?], ProxyHeader::XForwardedFor);
-/// let layer = SessionLayer::new(MemoryStore::new()).with_devices(devices);
+/// let layer = SessionLayer::builder(MemoryStore::new())
+///     .with_device_tracking(devices)
+///     .build()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Devices {
-    peer: PeerAddress,
+    peer: Option<PeerAddress>,
     trusted: Vec<IpNet>,
     header: ProxyHeader,
     records_addresses: bool,
@@ -60,7 +64,7 @@ impl Devices {
     /// connection's other end stands.
     pub fn new() -> Self {
         Self {
-            peer: Arc::new(|_| None),
+            peer: None,
             trusted: Vec::new(),
             header: ProxyHeader::XForwardedFor,
             records_addresses: true,
@@ -72,7 +76,7 @@ impl Devices {
         mut self,
         peer: impl Fn(&Extensions) -> Option<IpAddr> + Send + Sync + 'static,
     ) -> Self {
-        self.peer = Arc::new(peer);
+        self.peer = Some(Arc::new(peer));
         self
     }
 
@@ -94,10 +98,22 @@ impl Devices {
         self
     }
 
+    /// Checks that the proxies' headers can count.
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        if !self.trusted.is_empty() && self.peer.is_none() {
+            return Err(ConfigError::new(
+                ConfigErrorKind::DeviceTracking,
+                "a proxy is recognized by the address of the connection: say where that is, with \
+                 `with_peer_address`",
+            ));
+        }
+        Ok(())
+    }
+
     /// What a request tells of where it comes from.
     pub(crate) fn client_info(&self, headers: &HeaderMap, extensions: &Extensions) -> ClientInfo {
         let address = || {
-            let peer = (self.peer)(extensions)?;
+            let peer = self.peer.as_ref()?(extensions)?;
             Some(address::client(peer, headers, self.header, &self.trusted))
         };
         ClientInfo {

@@ -7,6 +7,7 @@ use std::task::{Context as TaskContext, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
+use super::body::ResponseBody;
 use super::error_response::ErrorResponse;
 use super::future::ResponseFuture;
 use crate::context::Context;
@@ -50,26 +51,28 @@ impl<S, E> SessionService<S, E> {
     }
 }
 
-impl<S, E, RequestBody, ResponseBody> Service<Request<RequestBody>> for SessionService<S, E>
+impl<S, E, R, B> Service<Request<R>> for SessionService<S, E>
 where
-    S: Service<Request<RequestBody>, Response = Response<ResponseBody>>,
-    E: ErrorResponse<ResponseBody> + Clone,
+    S: Service<Request<R>, Response = Response<B>>,
+    E: ErrorResponse + Clone,
 {
-    type Response = S::Response;
+    type Response = Response<ResponseBody<B, E::Body>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, E, ResponseBody>;
+    type Future = ResponseFuture<S::Future, E, B>;
 
     fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
+    fn call(&mut self, mut request: Request<R>) -> Self::Future {
         let session = self.session(&request);
         if let Some(session) = &session {
             request.extensions_mut().insert(session.clone());
         }
         let error_response = self.error_response.clone();
-        ResponseFuture::new(self.inner.call(request), session, error_response)
+        let captured = error_response.capture(&request);
+        let inner = self.inner.call(request);
+        ResponseFuture::new(inner, session, error_response, captured)
     }
 }
 

@@ -54,7 +54,7 @@ impl LazySession {
     }
 
     /// The public id that the request's cookie names, if it carries one that can be a token, or an old
-    /// cookie of a session that [moves in](crate::SessionLayer::with_arrivals). Costs no
+    /// cookie of a session that [moves in](crate::SessionLayerBuilder::with_migration). Costs no
     /// store command, and tells nothing of whether there is such a session, or whether the cookie
     /// opens it: [`load`](Self::load) does.
     #[must_use]

@@ -183,7 +183,7 @@ impl Session {
     /// # Errors
     ///
     /// Fails if the timeouts are invalid, or longer than the layer allows
-    /// ([`with_longest_expiry`](crate::SessionLayer::with_longest_expiry)); or if the response has been
+    /// ([`with_max_expiry`](crate::SessionLayerBuilder::with_max_expiry)); or if the response has been
     /// sent.
     pub fn set_expiry(&self, expiry: Expiry) -> Result<(), SessionError> {
         let limits = self.choose(expiry)?;

@@ -192,7 +192,7 @@ impl SharedSession {
 
     /// Plans, and runs the step that is planned. The caller holds the lock of commits.
     async fn run_locked(&self) -> Result<Committed, SessionError> {
-        let (plan, draft, live) = {
+        let (plan, mut draft, live) = {
             let mut state = self.state();
             if state.uncertain {
                 return Err(StoreError::new(StoreErrorKind::OutcomeUnknown).into());
@@ -205,6 +205,11 @@ impl SharedSession {
             }
             (plan, state.draft(), state.live().cloned())
         };
+        // Runs closures of the app, so the state is not locked.
+        if let Err(error) = draft.finish_sign_in() {
+            self.state().uncertain = false;
+            return Err(error.into());
+        }
         match (plan.step, &live) {
             (Step::Touch, Some(live)) => self.touch(live).await,
             (Step::Maintain | Step::Verify, Some(live)) => self.maintain(plan, live, &draft).await,

@@ -1,5 +1,6 @@
-//! Reading and editing entries: plain calls, in memory.
+//! Reading and editing entries, in memory.
 
+use cloakroom_core::EntryError;
 use cloakroom_core::change::Update;
 use cloakroom_core::entries::is_reserved;
 use serde::Serialize;
@@ -25,7 +26,8 @@ impl Session {
     }
 
     /// Sets an entry. Of two requests that insert under one key, the later wins; use
-    /// [`update`](Self::update) where the new value depends on the old.
+    /// [`update`](Self::update), [`increment`](Self::increment), [`push`](Self::push) or
+    /// [`merge`](Self::merge) where the new value depends on the old.
     ///
     /// A value that is there already, to the byte, is not saved again.
     ///
@@ -64,11 +66,33 @@ impl Session {
         self.handle.state().take(key.name())
     }
 
-    /// Sets an entry to what `f` makes of its value, and returns the new value. This is the edit
-    /// that never loses another's: when somebody else saved in the meantime, `f` **runs again at the
-    /// commit**, on the fresher value. So it must have no effects of its own, and the value that is
-    /// stored may differ from the one returned; [`update_now`](Self::update_now) returns the one
-    /// stored.
+    /// Sets an entry to what `f` makes of its value, and returns the new value. No concurrent edit is
+    /// lost: when another request saved in the meantime, `f` **runs again at the commit**, on the
+    /// fresher value. So it must have no side effects, and the value that is stored may differ from
+    /// the one returned; [`update_now`](Self::update_now) returns the one stored.
+    ///
+    /// Since it may run again, after the handler has returned, `f` must own what it uses and give none
+    /// of it away: capture with `move`, and clone inside.
+    ///
+    /// ```
+    /// use cloakroom::{Key, Session, SessionError};
+    ///
+    /// const CART: Key<Vec<String>> = Key::new("cart");
+    ///
+    /// async fn add(session: Session, item: String) -> Result<String, SessionError> {
+    ///     let cart = session.update(CART, move |cart| {
+    ///         let mut cart = cart.unwrap_or_default();
+    ///         if !cart.contains(&item) {
+    ///             cart.push(item.clone());
+    ///         }
+    ///         cart
+    ///     })?;
+    ///     Ok(format!("{} items", cart.len()))
+    /// }
+    /// ```
+    ///
+    /// For counters, lists and maps, [`increment`](Self::increment), [`push`](Self::push) and
+    /// [`merge`](Self::merge) are shorter.
     ///
     /// # Errors
     ///
@@ -78,7 +102,15 @@ impl Session {
         T: Serialize + DeserializeOwned,
         F: Fn(Option<T>) -> T + Send + Sync + 'static,
     {
-        let key = key.name();
+        self.try_update(key.name(), move |value| Ok(f(value)))
+    }
+
+    /// [`update`](Self::update), by a closure that can fail. An error changes nothing.
+    pub(super) fn try_update<T, F>(&self, key: &str, f: F) -> Result<T, SessionError>
+    where
+        T: Serialize + DeserializeOwned,
+        F: Fn(Option<T>) -> Result<T, EntryError> + Send + Sync + 'static,
+    {
         let limit = self.handle.context.max_record_size;
         let mut update = Update::new(key, f);
         loop {

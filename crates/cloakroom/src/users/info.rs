@@ -86,7 +86,7 @@ impl SessionInfo {
     }
 
     /// With what its user signed in, if the layer writes that down
-    /// ([`with_devices`](crate::SessionLayer::with_devices)).
+    /// ([`with_device_tracking`](crate::SessionLayerBuilder::with_device_tracking)).
     #[cfg(feature = "devices")]
     #[must_use]
     pub const fn device(&self) -> Option<&Device> {

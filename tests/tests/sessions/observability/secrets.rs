@@ -1,7 +1,7 @@
 //! Metric descriptions, spans, and secrets that must be in neither.
 
-use cloakroom::core::Token;
 use cloakroom::{Session, days};
+use cloakroom_core::Token;
 use metrics::Unit;
 use tests::app::Fixture;
 use tests::faulty_store::Fault::LoseCommand;

@@ -1,8 +1,8 @@
 //! Sessions that cannot be loaded, and the error responses.
 
 use axum::response::IntoResponse;
-use cloakroom::core::StoreErrorKind;
 use cloakroom::{Session, SessionError, SessionErrorKind, SessionRejection};
+use cloakroom_core::StoreErrorKind;
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 use tests::app::{Fixture, Handler, bare_app};
@@ -62,7 +62,11 @@ async fn a_failed_load_adds_vary_too() {
 async fn a_custom_error_response_applies_to_loading_and_saving() {
     let fixture = Fixture::memory();
     let shape = |error: &SessionError| (StatusCode::IM_A_TEAPOT, error.to_string()).into_response();
-    let layer = fixture.layer().with_error_response(shape);
+    let layer = fixture
+        .builder()
+        .with_error_response(shape)
+        .build()
+        .expect("it is valid");
     let mut browser = fixture.with_session(fixture.browser_of(layer)).await;
     for verb in [Load, Update] {
         fixture
@@ -81,7 +85,11 @@ async fn a_custom_error_response_applies_to_loading_and_saving() {
 async fn a_handler_error_drops_edits_whatever_its_status() {
     let fixture = Fixture::memory();
     let shape = |_: &SessionError| StatusCode::SEE_OTHER.into_response();
-    let layer = fixture.layer().with_error_response(shape);
+    let layer = fixture
+        .builder()
+        .with_error_response(shape)
+        .build()
+        .expect("it is valid");
     let mut browser = fixture.with_session(fixture.browser_of(layer)).await;
     let response = browser
         .request(|session| async move {

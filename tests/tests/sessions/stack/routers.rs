@@ -5,8 +5,8 @@ use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use cloakroom::core::StoreErrorKind;
 use cloakroom::{CookieConfig, LazySession, Session, SessionError};
+use cloakroom_core::StoreErrorKind;
 use http::StatusCode;
 use tests::app::{Fixture, app, bare_app};
 use tests::browser::{Browser, CookieChange};
@@ -98,9 +98,17 @@ async fn middleware_and_handler_share_the_session() {
 #[tokio::test]
 async fn two_layers_with_two_cookies_both_work() {
     let (one, two) = (Fixture::memory(), Fixture::memory());
-    let inner = one.layer().with_cookie(CookieConfig::named("inner"));
-    let outer = two.layer().with_cookie(CookieConfig::named("outer"));
-    let mut browser = Browser::new(app(inner.unwrap()).layer(outer.unwrap()));
+    let inner = one
+        .builder()
+        .with_cookie(CookieConfig::new("inner"))
+        .build()
+        .expect("it is valid");
+    let outer = two
+        .builder()
+        .with_cookie(CookieConfig::new("outer"))
+        .build()
+        .expect("it is valid");
+    let mut browser = Browser::new(app(inner).layer(outer));
     let response = browser
         .lazy(|lazy| async move {
             assert_eq!(lazy.cookie_name(), "inner");
@@ -144,9 +152,17 @@ async fn two_layers_with_two_cookies_both_work() {
 #[tokio::test]
 async fn the_cookie_of_an_inner_layer_survives_a_failure_of_the_outer_one() {
     let (one, two) = (Fixture::memory(), Fixture::memory());
-    let inner = one.layer().with_cookie(CookieConfig::named("inner"));
-    let outer = two.layer().with_cookie(CookieConfig::named("outer"));
-    let mut browser = Browser::new(app(inner.unwrap()).layer(outer.unwrap()));
+    let inner = one
+        .builder()
+        .with_cookie(CookieConfig::new("inner"))
+        .build()
+        .expect("it is valid");
+    let outer = two
+        .builder()
+        .with_cookie(CookieConfig::new("outer"))
+        .build()
+        .expect("it is valid");
+    let mut browser = Browser::new(app(inner).layer(outer));
     two.store.next(Create, Refuse(StoreErrorKind::OutOfMemory));
     let response = browser
         .lazy(|lazy| async move {
@@ -167,10 +183,18 @@ async fn the_innermost_layer_shapes_the_error_response() {
     let fixture = Fixture::memory();
     let shape =
         |text: &'static str| move |error: &SessionError| (error.status(), text).into_response();
-    let inner = fixture.layer().with_cookie(CookieConfig::named("inner"));
-    let inner = inner.unwrap().with_error_response(shape("inner"));
-    let outer = fixture.layer().with_cookie(CookieConfig::named("outer"));
-    let outer = outer.unwrap().with_error_response(shape("outer"));
+    let inner = fixture
+        .builder()
+        .with_cookie(CookieConfig::new("inner"))
+        .with_error_response(shape("inner"))
+        .build()
+        .expect("it is valid");
+    let outer = fixture
+        .builder()
+        .with_cookie(CookieConfig::new("outer"))
+        .with_error_response(shape("outer"))
+        .build()
+        .expect("it is valid");
     let mut browser = Browser::new(app(inner).layer(outer));
     let response = browser
         .request(|session| async move { session.insert("$reserved", 1) })

@@ -32,8 +32,10 @@ async fn app(redis: &Redis, last: bool, knows_users: bool) -> Router {
             Some(name?.into())
         });
     }
-    let layer = SessionLayer::new(store);
-    let app = new_routes().layer(layer.with_arrivals(arrivals).expect("it fits"));
+    let layer = SessionLayer::builder(store)
+        .with_migration(arrivals)
+        .build();
+    let app = new_routes().layer(layer.expect("it fits"));
     // So that the scripts and the revocation time are cached.
     let mut first = Browser::new(&app);
     first.text("/login/eve").await;
