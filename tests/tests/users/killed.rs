@@ -41,7 +41,7 @@ async fn killing_the_server_leaves_no_session_outside_the_index() {
         }
         check(&redis).await;
     }
-    check_that_what_is_left_over_goes(&redis).await;
+    check_that_orphaned_entries_are_removed(&redis).await;
 }
 
 /// Kills a server within its first thirty milliseconds of work.
@@ -105,7 +105,7 @@ async fn check(redis: &RedisServer) {
 }
 
 /// Old entries without a session are removed.
-async fn check_that_what_is_left_over_goes(redis: &RedisServer) {
+async fn check_that_orphaned_entries_are_removed(redis: &RedisServer) {
     let store = RedisStore::connect(redis.url())
         .await
         .expect("the server is running");

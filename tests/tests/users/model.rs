@@ -278,14 +278,13 @@ fn histories(backend: &Backend, runtime: &Runtime, tombstones_expire: bool, case
             let layer = layer
                 .with_rotation(Rotation::every(minutes(15)))
                 .expect("valid");
-            let layer = match limited {
-                true => {
-                    let most = u32::try_from(LIMIT).expect("it is small");
-                    layer
-                        .with_session_limit(SessionLimit::end_oldest(most))
-                        .expect("valid")
-                }
-                false => layer,
+            let layer = if limited {
+                let most = u32::try_from(LIMIT).expect("it is small");
+                layer
+                    .with_session_limit(SessionLimit::end_oldest(most))
+                    .expect("valid")
+            } else {
+                layer
             };
             let mut deployment = Deployment::new(backend, layer).await;
             let mut model = Model {
