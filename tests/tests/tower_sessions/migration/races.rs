@@ -26,9 +26,10 @@ fn user_of(entries: &Entries) -> Option<UserId> {
 async fn server(redis: &Redis, last: bool) -> (Router, Faulty, Sessions) {
     let inner = redis.store().await;
     let old = TowerSessionsRedis::in_redis(&inner);
-    let arrivals = match last {
-        false => Arrivals::beside(old, key()),
-        true => Arrivals::after(old, key()),
+    let arrivals = if last {
+        Arrivals::after(old, key())
+    } else {
+        Arrivals::beside(old, key())
     };
     let store = CountingStore::new(inner);
     let layer = SessionLayer::builder(store.clone())
