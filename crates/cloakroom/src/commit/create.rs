@@ -185,8 +185,8 @@ async fn create_for_user(
     options: CreateOptions,
 ) -> Result<Attempt, SessionError> {
     let (key, ttl) = (cx.context.user_key(user), ttl_of(cx, &live.record)?);
-    let event =
-        (options.publishes && cx.context.tells).then(|| creation_event(live.id(), Some(user)));
+    let event = (options.publishes && cx.context.publishes_events)
+        .then(|| creation_event(live.id(), Some(user)));
     let limit = match cx.context.session_limit {
         Some(limit) if options.is_limited => Some(limit.0),
         _ => None,

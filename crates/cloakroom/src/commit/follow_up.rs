@@ -37,7 +37,7 @@ impl FollowUp {
 
     /// Publishes an event to all servers.
     pub(crate) fn publish(mut self, event: SessionEvent) -> Self {
-        if self.context.tells && self.context.store.has_bus() {
+        if self.context.publishes_events && self.context.store.has_bus() {
             self.events.push(event);
         }
         self
@@ -98,7 +98,7 @@ impl FollowUp {
                 continue;
             }
             self.removed.push((key, id));
-            if matches!(loaded, Ok(Loaded::Nothing)) && self.context.tells {
+            if matches!(loaded, Ok(Loaded::Nothing)) && self.context.publishes_events {
                 self.events.push(SessionEvent::Ended {
                     id,
                     user: Some(user.clone()),

@@ -193,7 +193,7 @@ impl<E> SessionLayerBuilder<E> {
     /// background. Without them, [`Session::watch`](crate::Session::watch) notices the end of a
     /// session within thirty seconds only.
     pub fn without_events(mut self) -> Self {
-        self.context.tells = false;
+        self.context.publishes_events = false;
         self
     }
 
