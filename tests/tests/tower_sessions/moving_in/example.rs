@@ -127,7 +127,7 @@ fn what_the_command_line_cannot_be_is_told() {
     for (wrong, told) in [
         (["--phase", "between"], "possible values: beside, after"),
         (["--migration-key", "short"], "at least 32 bytes"),
-        (["--migration-began", "1"], "less than 400 days back"),
+        (["--migration-began", "1"], "less than 400 days ago"),
         (["--redis", "127.0.0.1"], "the URL of Redis cannot be used"),
         (["--new", &both.old], "cannot listen on"),
     ] {
