@@ -144,8 +144,7 @@ impl SessionError {
     /// and the layer's error responses have them.
     ///
     /// ```
-    /// use axum::Json;
-    /// use axum::response::{IntoResponse, Response};
+    /// use axum::response::{Html, IntoResponse, Response};
     /// use cloakroom::SessionError;
     ///
     /// enum AppError {
@@ -157,7 +156,7 @@ impl SessionError {
     ///     fn into_response(self) -> Response {
     ///         match self {
     ///             AppError::Session(error) => {
-    ///                 let body = Json("the session could not be used");
+    ///                 let body = Html("<h1>Your session could not be used</h1>");
     ///                 let mut response = (error.status(), body).into_response();
     ///                 error.insert_headers(response.headers_mut());
     ///                 response

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod beside;
 #[cfg(test)]
+mod counters;
+#[cfg(test)]
 mod errors;
 #[cfg(test)]
 mod lifecycle;

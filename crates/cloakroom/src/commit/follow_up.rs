@@ -83,7 +83,7 @@ impl FollowUp {
         publish(&context, &budget, &self.events).await;
     }
 
-    /// Checks the sample. Nobody else publishes that an expired session has ended, so this does.
+    /// Checks the sample. The end of an expired session is published here: no request has ended it.
     async fn find_dead(&mut self, budget: &Budget) {
         let Some((user, ids)) = self.sample.take() else {
             return;

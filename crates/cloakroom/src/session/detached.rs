@@ -45,7 +45,7 @@ pub struct DetachedSession(Session);
 
 impl Session {
     /// Returns a handle that outlives the request: for WebSockets, streaming bodies and spawned tasks.
-    /// It saves only when asked to, and can never create a session.
+    /// It saves only when [`save`](DetachedSession::save) is called, and can never create a session.
     ///
     /// # Errors
     ///

@@ -158,9 +158,9 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As [`take`](Self::take) and [`save`](Self::save); but what cannot be read as a `T` is gone. If
-    /// the outcome of the save is unknown, nobody may get the value; after any other error of the
-    /// store it is still there.
+    /// As [`take`](Self::take) and [`save`](Self::save); but a value that cannot be read as a `T` is
+    /// removed. If the outcome of the save is unknown, the value may be lost; after any other error of the
+    /// store it is still stored.
     pub async fn take_once<T: DeserializeOwned>(
         &self,
         key: impl EntryKey<T>,
