@@ -1,4 +1,4 @@
-//! What a layer was configured with, shared by all its requests.
+//! The configuration of a layer, shared by all its requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,16 +32,16 @@ pub(crate) struct Context {
     pub(crate) realm: Realm,
     pub(crate) token_header: Option<TokenHeader>,
     pub(crate) expiry: Expiry,
-    /// The rule for sessions that nobody has signed in to, if it is another.
+    /// The expiry of anonymous sessions, if it differs.
     pub(crate) anonymous_expiry: Option<Expiry>,
     /// The longest absolute timeout that a session may choose for itself.
     pub(crate) longest: Duration,
     pub(crate) rotation: Option<Rotation>,
-    /// Sessions of another system that move in.
+    /// Migration from a legacy store.
     pub(crate) arrivals: Option<Arc<Arrivals>>,
     pub(crate) session_limit: Option<SessionLimit>,
     pub(crate) devices: Option<Arc<Devices>>,
-    pub(crate) tells: bool,
+    pub(crate) publishes_events: bool,
     pub(crate) budget: Duration,
     pub(crate) max_record_size: usize,
     pub(crate) error_policy: ErrorPolicy,
@@ -95,7 +95,7 @@ impl Context {
             arrivals: None,
             session_limit: None,
             devices: None,
-            tells: true,
+            publishes_events: true,
             longest: Expiry::LONGEST,
             budget: Duration::from_secs(1),
             max_record_size: Self::MAX_RECORD_SIZE.min(codec::LONGEST),

@@ -1,4 +1,4 @@
-//! What can go wrong with a session, and with setting up a layer.
+//! The errors of sessions, and of the configuration of a layer.
 
 use std::error::Error;
 use std::fmt;
@@ -10,42 +10,42 @@ use http::{HeaderName, StatusCode};
 
 /// A session could not be loaded, edited or saved.
 ///
-/// Cheap to clone. It never holds a token or a value, so it is safe to log.
+/// It is cheap to clone. It never contains a token or a value, so it is safe to log.
 #[derive(Clone, Debug)]
 pub struct SessionError(Arc<Cause>);
 
-/// What kind of [`SessionError`] it is.
+/// The kind of a [`SessionError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SessionErrorKind {
     /// The store cannot be reached, or is not ready. Nothing was saved.
     Unavailable,
-    /// The store's answer was lost or came too late: perhaps it was saved, perhaps not.
+    /// The reply of the store was lost or came too late: the edits may be saved or not.
     OutcomeUnknown,
-    /// Fewer replicas than the store was told to wait for have the write. A session that was to end
-    /// has ended, as far as no failover brings it back; one that was to begin is taken back.
+    /// Fewer replicas than required have the write. A session that should end has ended, unless a failover
+    /// brings it back; one that should be created is rolled back.
     NotReplicated,
-    /// The session ended elsewhere in the meantime. Nothing was saved.
+    /// The session was ended by someone else. Nothing was saved.
     Ended,
-    /// There is no stored session yet, and none can be begun here.
+    /// There is no stored session yet, and this call cannot create one.
     NotStored,
-    /// In strict mode: another request had changed an entry that this one replaced without having
-    /// seen it. Nothing was saved.
+    /// With [`ConflictPolicy::Reject`](crate::ConflictPolicy::Reject): this request would have overwritten a
+    /// concurrent change. Nothing was saved.
     Conflict,
     /// The record would be larger than the layer allows. Nothing was changed.
     TooLarge,
-    /// A value cannot be written as JSON, or what is stored is of another type.
+    /// A value cannot be serialized as JSON, or the stored value has another type.
     Entry,
     /// [`Session::increment`](crate::Session::increment) would leave the range of the counter's type.
     Overflow,
     /// The id of the signed-in user cannot be parsed as the type that
     /// [`Session::user_id`](crate::Session::user_id) was asked for.
     UserId,
-    /// Keys that begin with `$` belong to the library.
+    /// Keys that begin with `$` are reserved for the library.
     ReservedKey,
-    /// Timeouts that cannot be kept.
+    /// The timeouts are invalid, or longer than the layer allows.
     InvalidExpiry,
-    /// The answer has been sent, so an edit could not be saved, or a cookie not be set, any more.
+    /// The response has been sent, so edits cannot be saved and no cookie can be set.
     Closed,
     /// The system's random number generator failed.
     NoRandomness,
@@ -53,13 +53,13 @@ pub enum SessionErrorKind {
     /// [`SessionLayerBuilder::with_session_limit`](crate::SessionLayerBuilder::with_session_limit)
     /// allows. Nobody was signed in.
     TooManySessions,
-    /// Nobody is signed in, and the handler wants somebody.
+    /// No user is signed in, and the handler requires one.
     NotSignedIn,
-    /// The user signed in too long ago for what the handler does: ask for the password again.
+    /// The last sign-in is too long ago for what the handler does: the user has to sign in again.
     ReauthenticationRequired,
-    /// The store keeps no index of users, or has no bus for events.
+    /// The store has no index of users, or no event bus.
     Unsupported,
-    /// No `SessionLayer` stands around this handler.
+    /// There is no `SessionLayer` around this handler.
     MissingLayer,
 }
 
@@ -81,7 +81,7 @@ pub(crate) enum Cause {
     Detached,
     Entropy(EntropyError),
     TooManySessions,
-    /// A session was ended before it was stored.
+    /// The session was revoked before it was stored.
     Undone,
     NotSignedIn,
     /// The type that the user's id cannot be parsed as.
@@ -92,7 +92,7 @@ pub(crate) enum Cause {
 }
 
 impl SessionError {
-    /// What kind of error it is.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> SessionErrorKind {
         match &*self.0 {
@@ -120,8 +120,8 @@ impl SessionError {
         }
     }
 
-    /// The status that fits: 503 when the store fails, 409 for a conflict and for one session too
-    /// many, 401 where somebody has to sign in (again), else 500.
+    /// Returns the status of a response for this error: 503 if the store fails, 409 for a conflict or if the
+    /// session limit is reached, 401 if the user has to sign in (again), otherwise 500.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self.kind() {
@@ -144,8 +144,7 @@ impl SessionError {
     /// and the layer's error responses have them.
     ///
     /// ```
-    /// use axum::Json;
-    /// use axum::response::{IntoResponse, Response};
+    /// use axum::response::{Html, IntoResponse, Response};
     /// use cloakroom::SessionError;
     ///
     /// enum AppError {
@@ -157,7 +156,7 @@ impl SessionError {
     ///     fn into_response(self) -> Response {
     ///         match self {
     ///             AppError::Session(error) => {
-    ///                 let body = Json("the session could not be used");
+    ///                 let body = Html("<h1>Your session could not be used</h1>");
     ///                 let mut response = (error.status(), body).into_response();
     ///                 error.insert_headers(response.headers_mut());
     ///                 response
@@ -173,7 +172,7 @@ impl SessionError {
         }
     }
 
-    /// Whether it is no failure, but what the app has asked for: told by who refuses.
+    /// Whether a sign-in was refused for a reason that is logged where it is refused.
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(&*self.0, Cause::TooManySessions | Cause::Undone)
     }
@@ -204,7 +203,7 @@ impl fmt::Display for SessionError {
             ),
             Cause::Conflict(keys) => write!(
                 f,
-                "another request changed what this one replaced without having seen it: {}",
+                "this request would overwrite concurrent changes of: {}",
                 keys.join(", ")
             ),
             Cause::TooLarge { size, limit } => write!(
@@ -224,27 +223,27 @@ impl fmt::Display for SessionError {
                 "the absolute timeout is longer than `SessionLayerBuilder::with_max_expiry` allows",
             ),
             Cause::Closed => f.write_str(
-                "the answer has been sent, so this edit could not be saved: take a handle with \
+                "the response has already been sent, so the session cannot be changed; call \
                  `Session::detach` before",
             ),
             Cause::Detached => f.write_str(
-                "a detached session has no answer that could set its cookie: renew it, or choose \
-                 its expiry, within a request",
+                "a detached session cannot set its cookie; renew it, or choose its expiry, within a \
+                 request",
             ),
             Cause::Entropy(error) => error.fmt(f),
             Cause::TooManySessions => f.write_str(
-                "the user has as many sessions as allowed: one has to end before another begins",
+                "the user has as many sessions as allowed; one of them has to end first",
             ),
             Cause::Undone => f.write_str(
-                "all of the user's sessions were ended, or had to make room, while this one began",
+                "the session was revoked during sign-in",
             ),
-            Cause::NotSignedIn => f.write_str("nobody is signed in"),
+            Cause::NotSignedIn => f.write_str("no user is signed in"),
             Cause::UserId(type_name) => write!(
                 f,
                 "the id of the signed-in user cannot be read as `{type_name}`"
             ),
             Cause::ReauthenticationRequired => {
-                f.write_str("the user signed in too long ago: sign in again")
+                f.write_str("a recent sign-in is required: the user has to sign in again")
             }
             Cause::MissingLayer => f.write_str(
                 "no session layer around this handler: add `.layer(SessionLayer::new(store))` to \
@@ -302,31 +301,31 @@ pub struct ConfigError {
     message: String,
 }
 
-/// What kind of [`ConfigError`] it is.
+/// The kind of a [`ConfigError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConfigErrorKind {
-    /// The cookie's name, or an attribute's text.
+    /// The name of the cookie, or the text of an attribute, is invalid.
     CookieText,
-    /// A combination of cookie attributes that browsers refuse.
+    /// Browsers refuse this combination of cookie attributes.
     CookieRefused,
     /// The cookie would be longer than browsers accept.
     CookieTooLong,
-    /// Keys that cannot sign or encrypt.
+    /// The keys cannot sign or encrypt.
     SealKey,
-    /// Timeouts that cannot be kept.
+    /// The timeouts are invalid.
     Expiry,
-    /// A limit that makes no sense.
+    /// A limit is out of range.
     Limit,
     /// A realm without a name.
     Realm,
     /// Devices cannot be tracked like this.
     DeviceTracking,
-    /// A header that cannot carry the token.
+    /// The header cannot carry the token.
     TokenHeader,
-    /// The store cannot do what is asked for.
+    /// The store does not support an option.
     Store,
-    /// Sessions cannot move in like this.
+    /// The migration is not possible.
     Arrivals,
 }
 
@@ -347,7 +346,7 @@ impl ConfigError {
         }
     }
 
-    /// What kind of error it is.
+    /// Returns the kind of the error.
     #[must_use]
     pub const fn kind(&self) -> ConfigErrorKind {
         self.kind

@@ -11,10 +11,10 @@ use crate::error::{Cause, SessionError};
 use crate::session::{LazySession, Session};
 use crate::users::Sessions;
 
-/// A handler asked for its session, and there is none to be had: the store cannot be reached (503
-/// with `Retry-After`), or no layer stands around the handler (500).
+/// The rejection of an extractor: the session could not be loaded, because the store cannot be reached (503
+/// with `Retry-After`), or because there is no layer around the handler (500).
 ///
-/// A handler that can do without takes `Result<Session, SessionRejection>`:
+/// A handler that also works without a session extracts `Result<Session, SessionRejection>`:
 ///
 /// ```
 /// use cloakroom::{Session, SessionRejection};
@@ -31,7 +31,7 @@ use crate::users::Sessions;
 pub struct SessionRejection(SessionError);
 
 impl SessionRejection {
-    /// Why.
+    /// Returns the reason.
     #[must_use]
     pub const fn error(&self) -> &SessionError {
         &self.0
@@ -120,7 +120,7 @@ impl<S: Sync> FromRequestParts<S> for Session {
     }
 }
 
-/// The handle on all sessions of the layer around the handler. It does not load this request's.
+/// Extracts the sessions of all users of the layer. It does not load the session of the request.
 impl<S: Sync> FromRequestParts<S> for Sessions {
     type Rejection = SessionRejection;
 

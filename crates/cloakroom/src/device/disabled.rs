@@ -1,4 +1,4 @@
-//! Nothing is written down of devices without the feature `devices`.
+//! Without the feature `devices`, no devices are recorded.
 
 use cloakroom_core::Entries;
 use http::{Extensions, HeaderMap};

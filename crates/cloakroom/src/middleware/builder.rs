@@ -193,7 +193,7 @@ impl<E> SessionLayerBuilder<E> {
     /// background. Without them, [`Session::watch`](crate::Session::watch) notices the end of a
     /// session within thirty seconds only.
     pub fn without_events(mut self) -> Self {
-        self.context.tells = false;
+        self.context.publishes_events = false;
         self
     }
 
@@ -282,15 +282,15 @@ impl<E> SessionLayerBuilder<E> {
     /// header map. An [`ErrorResponse`] of your own can keep less.
     ///
     /// ```
-    /// use axum::Json;
-    /// use axum::http::header::ACCEPT;
+    /// use axum::http::header::{ACCEPT, CONTENT_TYPE};
     /// use axum::response::{IntoResponse, Redirect, Response};
     /// use cloakroom::{MemoryStore, RequestHead, SessionError, SessionLayer};
     ///
     /// fn error_response(error: &SessionError, request: &RequestHead) -> Response {
     ///     let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
     ///     if !accept.is_some_and(|accept| accept.contains("text/html")) {
-    ///         return (error.status(), Json(error.to_string())).into_response();
+    ///         let json = [(CONTENT_TYPE, "application/json")];
+    ///         return (error.status(), json, r#"{"error":"session"}"#).into_response();
     ///     }
     ///     if error.status() == 401 && request.method() == "GET" {
     ///         // Encode `next` with the URL library of the app.

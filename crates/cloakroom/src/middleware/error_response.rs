@@ -10,12 +10,11 @@ use crate::error::SessionError;
 ///
 /// Closures from `&SessionError` to a response are one; those that see the request as well are for
 /// [`with_error_response_for_request`](crate::SessionLayerBuilder::with_error_response_for_request).
-/// Implement it for a type of your own to choose what is kept of each request: here its URI as it was
-/// before the router stripped a prefix, which costs no copy of the headers.
+/// Implement it for a type of your own to choose what is kept of each request: here its URI, without a
+/// copy of the headers.
 ///
 /// ```
 /// use axum::body::Body;
-/// use axum::extract::OriginalUri;
 /// use axum::http::{Request, Response, Uri};
 /// use axum::response::{IntoResponse, Redirect};
 /// use cloakroom::{ErrorResponse, MemoryStore, SessionError, SessionLayer};
@@ -25,20 +24,17 @@ use crate::error::SessionError;
 ///
 /// impl ErrorResponse for ToSignIn {
 ///     type Body = Body;
-///     type Captured = Option<Uri>;
+///     type Captured = Uri;
 ///
-///     fn capture<B>(&self, request: &Request<B>) -> Option<Uri> {
-///         let uri = request.extensions().get::<OriginalUri>();
-///         uri.map(|OriginalUri(uri)| uri.clone())
+///     fn capture<B>(&self, request: &Request<B>) -> Uri {
+///         request.uri().clone()
 ///     }
 ///
-///     fn error_response(&self, error: &SessionError, uri: &Option<Uri>) -> Response<Body> {
-///         match uri {
-///             Some(uri) if error.status() == 401 => {
-///                 Redirect::to(&format!("/sign-in?from={}", uri.path())).into_response()
-///             }
-///             _ => error.status().into_response(),
+///     fn error_response(&self, error: &SessionError, uri: &Uri) -> Response<Body> {
+///         if error.status() != 401 {
+///             return error.status().into_response();
 ///         }
+///         Redirect::to(&format!("/sign-in?next={}", uri.path())).into_response()
 ///     }
 /// }
 ///

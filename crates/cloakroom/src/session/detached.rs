@@ -1,4 +1,4 @@
-//! A session beyond its request.
+//! A session that outlives its request.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub struct DetachedSession(Session);
 
 impl Session {
     /// Returns a handle that outlives the request: for WebSockets, streaming bodies and spawned tasks.
-    /// It saves only when asked to, and can never create a session.
+    /// It saves only when [`save`](DetachedSession::save) is called, and can never create a session.
     ///
     /// # Errors
     ///
@@ -61,21 +61,20 @@ impl Session {
 }
 
 impl DetachedSession {
-    /// Fetches the session as it is stored now, and puts the edits not saved yet on top.
+    /// Reads the session from the store again, and replays the edits that are not saved yet.
     ///
-    /// After a save whose outcome is unknown, it drops the edits of that save, since they may be
-    /// stored, and what follows can be saved again.
+    /// After a save of unknown outcome, it discards the edits of that save, since they may be stored, and
+    /// later edits can be saved again.
     ///
     /// # Errors
     ///
-    /// When the store fails. When an update meets a value of another type: the edits not saved yet
-    /// are dropped then.
+    /// Fails if the store fails; or if an update finds a value of another type: the edits that are not
+    /// saved are discarded then.
     pub async fn reload(&mut self) -> Result<Reloaded, SessionError> {
         self.0.handle.reload().await
     }
 
-    /// Saves the edits so far, on top of what others have saved. Also keeps the session alive: the
-    /// idle timeout counts from here.
+    /// Saves the edits so far, merged with concurrent changes. It counts as use: the idle timeout restarts.
     ///
     /// # Errors
     ///

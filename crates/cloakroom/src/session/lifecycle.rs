@@ -1,4 +1,4 @@
-//! Saves, renews and ends a session, and tells how long it lives.
+//! Saves, renews and ends a session, and sets how long it lives.
 
 use std::time::SystemTime;
 

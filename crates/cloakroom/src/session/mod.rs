@@ -1,10 +1,11 @@
 //! The session of a request, as apps use it.
 //!
-//! [`shared`] is the state that all clones of a request's session share; [`lazy`] is the session before it
+//! [`shared`] is the state that all clones of a request's session share, [`commit`] how it is saved; [`lazy`] is the session before it
 //! is loaded; [`values`] and [`merge`] read and edit; [`lifecycle`] saves, renews and ends; [`sign_in`] signs users in
 //! and out; [`detached`] is a session that outlives its request; [`uncancellable`] runs commits of several
 //! steps to their end.
 
+mod commit;
 pub(crate) mod detached;
 pub(crate) mod key;
 pub(crate) mod lazy;

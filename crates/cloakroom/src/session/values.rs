@@ -13,11 +13,11 @@ use crate::error::{Cause, SessionError};
 use crate::state::State;
 
 impl Session {
-    /// The value of an entry.
+    /// Returns the value of an entry.
     ///
     /// # Errors
     ///
-    /// When there is one, and it is not a `T`; or the key is reserved.
+    /// Fails if the value is not a `T`, or the key is reserved.
     pub fn get<T: DeserializeOwned>(
         &self,
         key: impl EntryKey<T>,
@@ -29,12 +29,12 @@ impl Session {
     /// [`update`](Self::update), [`increment`](Self::increment), [`push`](Self::push) or
     /// [`merge`](Self::merge) where the new value depends on the old.
     ///
-    /// A value that is there already, to the byte, is not saved again.
+    /// A value whose JSON is already stored is not saved again.
     ///
     /// # Errors
     ///
-    /// When the value cannot be written as JSON, the session would grow over its limit, the key is
-    /// reserved, or the answer has been sent.
+    /// Fails if the value cannot be serialized as JSON, the session would grow over its limit, the key is
+    /// reserved, or the response has been sent.
     pub fn insert<T: Serialize>(
         &self,
         key: impl EntryKey<T>,
@@ -48,13 +48,13 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// When the key is reserved, or the answer has been sent.
+    /// Fails if the key is reserved, or the response has been sent.
     pub fn remove(&self, key: impl EntryName) -> Result<(), SessionError> {
         self.handle.state().remove(key.name()).map(|_| ())
     }
 
-    /// Removes an entry and gives its value: flash messages, for instance. Best effort: two requests
-    /// at once may both get it. See [`take_once`](Self::take_once).
+    /// Removes an entry and returns its value: flash messages, for instance. Best effort: two concurrent
+    /// requests may both get it. See [`take_once`](Self::take_once).
     ///
     /// # Errors
     ///
@@ -152,22 +152,22 @@ impl Session {
         }
     }
 
-    /// Removes an entry, saves that at once, and gives its value to **one request only**, however
+    /// Removes an entry, saves that immediately, and returns its value to **one request only**, however
     /// many try on however many servers: for OAuth `state`, nonces and one-time links. `None` if it
     /// is not there, or another request has taken it.
     ///
     /// # Errors
     ///
-    /// As [`take`](Self::take) and [`save`](Self::save); but what cannot be read as a `T` is gone. If
-    /// the outcome of the save is unknown, nobody may get the value; after any other error of the
-    /// store it is still there.
+    /// As [`take`](Self::take) and [`save`](Self::save); but a value that cannot be read as a `T` is
+    /// removed. If the outcome of the save is unknown, the value may be lost; after any other error of the
+    /// store it is still stored.
     pub async fn take_once<T: DeserializeOwned>(
         &self,
         key: impl EntryKey<T>,
     ) -> Result<Option<T>, SessionError> {
         let key = key.name().to_owned();
         let take = move |state: &mut State| state.take_once(&key);
-        // In one go: a commit that a task beside this one begins must not carry the removal.
+        // Under the lock of commits: a concurrent commit of this request must not store the removal.
         let (Some(seen), committed) = self.handle.commit_with(take).await? else {
             return Ok(None);
         };
@@ -185,7 +185,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// When the answer has been sent.
+    /// Fails if the response has been sent.
     pub fn clear(&self) -> Result<(), SessionError> {
         self.handle.state().clear()
     }

@@ -14,6 +14,7 @@ use tests::faulty_store::Fault::Refuse;
 use tests::faulty_store::Verb::{Create, Load, Update};
 use tests::log::Log;
 use tower::ServiceBuilder;
+use tower_http::trace::TraceLayer;
 
 async fn hits(session: Session) -> Result<String, SessionError> {
     let hits = session.update("hits", |n: Option<u64>| n.unwrap_or(0) + 1)?;
@@ -219,4 +220,45 @@ async fn a_layer_mounted_twice_acts_once_and_logs_one_warning() {
     browser.read().await;
     assert_eq!(log.count("mounted twice"), 1);
     assert_eq!(log.count("WARN"), 1);
+}
+
+/// `TraceLayer` gives responses a body of its own, which has no default: inside of the session layer and
+/// around it, with the default error response and with the app's own.
+#[tokio::test]
+async fn tracing_stands_on_either_side_of_the_layer() {
+    let fixture = Fixture::memory();
+    let shape = |error: &SessionError| error.status().into_response();
+    let routes = || Router::new().route("/", get(hits));
+    let sessions = fixture.layer();
+    let inside = routes().layer(
+        ServiceBuilder::new()
+            .layer(sessions.clone())
+            .layer(TraceLayer::new_for_http()),
+    );
+    let around = routes().layer(
+        ServiceBuilder::new()
+            .layer(TraceLayer::new_for_http())
+            .layer(sessions),
+    );
+    let shaped = fixture
+        .builder()
+        .with_error_response(shape)
+        .build()
+        .unwrap();
+    let own_shape = routes().layer(
+        ServiceBuilder::new()
+            .layer(shaped)
+            .layer(TraceLayer::new_for_http()),
+    );
+    for app in [inside, around, own_shape] {
+        let mut browser = Browser::new(app);
+        assert_eq!(get_text(&mut browser, "/").await.1, "1");
+        assert_eq!(get_text(&mut browser, "/").await.1, "2");
+        fixture
+            .store
+            .next(Update, Refuse(StoreErrorKind::OutOfMemory));
+        let (status, text) = get_text(&mut browser, "/").await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(text, "", "nothing of the handler's body");
+    }
 }
