@@ -134,9 +134,7 @@ async fn entries_of_the_sign_in_are_stored_with_the_session(backend: Backend) {
                 session.insert("n", 7)?;
                 let sign_in = session.sign_in(user);
                 sign_in.insert("name", user)?.insert("n", 8)?.await?;
-                session
-                    .get::<String>("name")
-                    .map(|name| name.unwrap_or_default())
+                session.get::<String>("name").map(Option::unwrap_or_default)
             })
             .await;
         assert_eq!(response.text(), user);
@@ -182,7 +180,7 @@ async fn a_typed_user_id_is_read_back(backend: Backend) {
         assert_eq!(session.user_id::<i64>()?, Some(-7));
         assert_eq!(session.user_id::<String>()?.as_deref(), Some("-7"));
         assert_eq!(session.require_user_id::<i64>()?, -7);
-        let other = session.user_id::<u64>().unwrap_err();
+        let other = session.user_id::<u64>().expect_err("it is negative");
         assert_eq!(other.kind(), SessionErrorKind::UserId);
         let text = other.to_string();
         assert!(text.contains("u64") && !text.contains("-7"), "{text}");

@@ -146,7 +146,7 @@ async fn an_error_response_sees_the_request() {
     let answer = browser.send(request(Method::GET, "application/json")).await;
     assert_eq!(
         (answer.status.as_u16(), answer.text()),
-        (401, "\"nobody is signed in\"")
+        (401, "\"no user is signed in\"")
     );
     assert_eq!(answer.headers["content-type"], "application/json");
     // Also where the session cannot be loaded or saved.
