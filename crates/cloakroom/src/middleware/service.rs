@@ -31,24 +31,6 @@ impl<S, E> SessionService<S, E> {
             error_response,
         }
     }
-
-    /// Creates the session of a request. Returns `None` if an outer layer already uses this cookie.
-    fn session<B>(&self, request: &Request<B>) -> Option<LazySession> {
-        let outer = request.extensions().get::<LazySession>();
-        let name = self.context.cookie.name();
-        if outer.is_some_and(|outer| outer.named(name).is_some()) {
-            self.context.once.mounted_twice(name);
-            return None;
-        }
-        let outer = outer.map(|outer| Arc::clone(&outer.handle));
-        let (headers, extensions) = (request.headers(), request.extensions());
-        let credentials = Credentials::of(headers, self.context.token_header.as_ref());
-        let devices = self.context.devices.as_ref();
-        let client = devices.map(|devices| devices.client_info(headers, extensions));
-        let context = Arc::clone(&self.context);
-        let handle = Arc::new(SharedSession::new(context, credentials, client, outer));
-        Some(LazySession { handle })
-    }
 }
 
 impl<S, E, R, B> Service<Request<R>> for SessionService<S, E>
@@ -73,6 +55,26 @@ where
         let captured = error_response.capture(&request);
         let inner = self.inner.call(request);
         ResponseFuture::new(inner, session, error_response, captured)
+    }
+}
+
+impl<S, E> SessionService<S, E> {
+    /// Creates the session of a request. Returns `None` if an outer layer already uses this cookie.
+    fn session<B>(&self, request: &Request<B>) -> Option<LazySession> {
+        let outer = request.extensions().get::<LazySession>();
+        let name = self.context.cookie.name();
+        if outer.is_some_and(|outer| outer.named(name).is_some()) {
+            self.context.once.mounted_twice(name);
+            return None;
+        }
+        let outer = outer.map(|outer| Arc::clone(&outer.handle));
+        let (headers, extensions) = (request.headers(), request.extensions());
+        let credentials = Credentials::of(headers, self.context.token_header.as_ref());
+        let devices = self.context.devices.as_ref();
+        let client = devices.map(|devices| devices.client_info(headers, extensions));
+        let context = Arc::clone(&self.context);
+        let handle = Arc::new(SharedSession::new(context, credentials, client, outer));
+        Some(LazySession { handle })
     }
 }
 
