@@ -16,7 +16,7 @@
 //! # }
 //! ```
 //!
-//! `docs/moving-in.md` in the repository leads through a move.
+//! `docs/migration.md` in the repository leads through a move.
 
 mod id;
 mod old_cookie;

@@ -15,7 +15,7 @@ use crate::cookie::CookieConfig;
 use crate::error::{ConfigError, ConfigErrorKind};
 
 /// Lets sessions of the system that the app used before move in, for
-/// [`SessionLayer::with_arrivals`](crate::SessionLayer::with_arrivals). `docs/moving-in.md` in the
+/// [`SessionLayer::with_arrivals`](crate::SessionLayer::with_arrivals). `docs/migration.md` in the
 /// repository leads through a move.
 ///
 /// A request with an old cookie, and none of ours that opens a session, is answered with a session
