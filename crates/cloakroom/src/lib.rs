@@ -188,8 +188,8 @@ mod guides {
     #[doc = include_str!("../../../docs/devices.md")]
     struct Devices;
 
-    #[doc = include_str!("../../../docs/log-out-everywhere.md")]
-    struct LogOutEverywhere;
+    #[doc = include_str!("../../../docs/sign-out-everywhere.md")]
+    struct SignOutEverywhere;
 
     #[doc = include_str!("../../../docs/session-limits.md")]
     struct SessionLimits;

@@ -16,7 +16,7 @@
 //! # }
 //! ```
 //!
-//! The guide `docs/moving-in.md` in the repository describes a migration step by step.
+//! The guide `docs/migration.md` in the repository describes a migration step by step.
 
 mod cookie;
 mod id;

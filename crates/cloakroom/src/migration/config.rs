@@ -16,7 +16,7 @@ use crate::error::{ConfigError, ConfigErrorKind};
 
 /// Migrates sessions from the system that the app used before, for
 /// [`SessionLayerBuilder::with_migration`](crate::SessionLayerBuilder::with_migration).
-/// `docs/moving-in.md` in the repository is a step-by-step guide.
+/// `docs/migration.md` in the repository is a step-by-step guide.
 ///
 /// A request with a legacy cookie, and without a live session of this layer, gets a new session with the
 /// data of the legacy one. The token of the new session is derived from the legacy id and the
