@@ -1,16 +1,16 @@
-//! What the pieces of a request cost by themselves, without a server: `cargo bench --bench pieces` in this folder.
+//! What the parts of a request cost by themselves, without a server: `cargo bench --bench pieces` in this folder.
 
 use std::hint::black_box;
 
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
-use cloakroom::core::codec::{self, Stored};
-use cloakroom::core::{
+use cloakroom::{MemoryStore, Session, SessionLayer};
+use cloakroom_core::codec::{self, Stored};
+use cloakroom_core::{
     Changes, Clock, Entries, Expiry, Limits, Realm, Record, Revision, SystemClock, SystemEntropy,
     Token,
 };
-use cloakroom::{MemoryStore, Session, SessionLayer};
 use divan::Bencher;
 use http::Request;
 use http::header::{COOKIE, SET_COOKIE};
@@ -49,21 +49,21 @@ fn record(count: usize) -> Record {
     )
 }
 
-/// A token is read from a cookie's value.
+/// Parses a token from a cookie's value.
 #[divan::bench]
 fn token_parse(bencher: Bencher<'_, '_>) {
     let text = token().encode();
     bencher.bench(|| Token::parse(black_box(&text)));
 }
 
-/// What a store compares with: the digest of a token.
+/// Computes the digest of a token, which the store compares.
 #[divan::bench]
 fn token_digest(bencher: Bencher<'_, '_>) {
     let (realm, token) = (Realm::new("bench"), token());
     bencher.bench(|| realm.digest(black_box(&token)));
 }
 
-/// A record of so many entries is read.
+/// Decodes a record of so many entries.
 #[divan::bench(args = COUNTS)]
 fn record_decode(bencher: Bencher<'_, '_>, count: usize) {
     let text = codec::encode(&record(count));
@@ -73,21 +73,21 @@ fn record_decode(bencher: Bencher<'_, '_>, count: usize) {
     });
 }
 
-/// A record of so many entries is written.
+/// Encodes a record of so many entries.
 #[divan::bench(args = COUNTS)]
 fn record_encode(bencher: Bencher<'_, '_>, count: usize) {
     let record = record(count);
     bencher.bench(|| codec::encode(black_box(&record)));
 }
 
-/// One entry among so many is asked for.
+/// Gets one of so many entries.
 #[divan::bench(args = COUNTS)]
 fn get_among(bencher: Bencher<'_, '_>, count: usize) {
     let (entries, key) = (entries(count), format!("entry {:04}", count / 2));
     bencher.bench(|| entries.get::<[usize; 2]>(black_box(&key)));
 }
 
-/// One entry among so many is changed, on a copy of what was loaded.
+/// Changes one of so many entries, on a copy of what was loaded.
 #[divan::bench(args = COUNTS)]
 fn set_among(bencher: Bencher<'_, '_>, count: usize) {
     let (base, key) = (entries(count), format!("entry {:04}", count / 2));
@@ -100,7 +100,7 @@ fn set_among(bencher: Bencher<'_, '_>, count: usize) {
     });
 }
 
-/// One edit is played again on a fresher record of so many entries.
+/// Replays one edit on a newer record of so many entries.
 #[divan::bench(args = COUNTS)]
 fn replay_among(bencher: Bencher<'_, '_>, count: usize) {
     let base = entries(count);
@@ -109,9 +109,9 @@ fn replay_among(bencher: Bencher<'_, '_>, count: usize) {
     changes
         .update(&mut mine, &key, |_: Option<[usize; 2]>| [1, 2])
         .expect("it is JSON");
-    let mut fresher = base.clone();
-    fresher.set("another", &1).expect("it is JSON");
-    bencher.bench(|| changes.replay(black_box(&base), black_box(&fresher)));
+    let mut newer = base.clone();
+    newer.set("another", &1).expect("it is JSON");
+    bencher.bench(|| changes.replay(black_box(&base), black_box(&newer)));
 }
 
 async fn none() -> &'static str {
@@ -130,7 +130,7 @@ async fn write(session: Session) -> &'static str {
     "hello"
 }
 
-/// A whole request, through axum and the layer, without a network: with its plan and its commit.
+/// Runs a whole request through axum and the layer, without a network.
 #[divan::bench(args = ["none", "read", "write"])]
 fn request_on_memory(bencher: Bencher<'_, '_>, route: &str) {
     let runtime = Builder::new_current_thread().enable_time().build();
@@ -143,11 +143,11 @@ fn request_on_memory(bencher: Bencher<'_, '_>, route: &str) {
     let send = |route: &str, cookie: &str| {
         let request = Request::get(format!("/{route}")).header(COOKIE, cookie);
         let request = request.body(Body::empty()).expect("a request");
-        let answer = runtime.block_on(app.clone().oneshot(request));
-        answer.expect("it cannot fail")
+        let response = runtime.block_on(app.clone().oneshot(request));
+        response.expect("it cannot fail")
     };
-    let begun = send("write", "a=b");
-    let cookie = begun.headers()[SET_COOKIE].to_str().expect("it is text");
+    let created = send("write", "a=b");
+    let cookie = created.headers()[SET_COOKIE].to_str().expect("it is text");
     let cookie = cookie.split(';').next().expect("it has a value");
     bencher.bench_local(|| send(black_box(route), cookie));
 }

@@ -26,8 +26,8 @@ function sessions(rolling) {
 
 let users = 1000;
 let held = 0;
-let open;
-const gate = new Promise((resolve) => (open = resolve));
+let release;
+const released = new Promise((resolve) => (release = resolve));
 
 const read = (request, response) => {
   const { name, visits } = request.session;
@@ -60,11 +60,11 @@ app.get("/sign-in", (request, response, next) => {
 });
 app.get("/hold", async (request, response) => {
   held += 1;
-  await gate;
+  await released;
   read(request, response);
 });
 
-const orders = {
+const commands = {
   memory() {
     globalThis.gc();
     const { heapUsed, external } = process.memoryUsage();
@@ -72,15 +72,15 @@ const orders = {
     return `${heapUsed + external} 0`;
   },
   held: () => held,
-  open() {
-    open();
-    return "open";
+  release() {
+    release();
+    return "released";
   },
 };
 
 const server = app.listen(0, "127.0.0.1", () => {
   console.log(server.address().port);
   const lines = createInterface({ input: process.stdin });
-  lines.on("line", (order) => console.log(orders[order]()));
+  lines.on("line", (command) => console.log(commands[command]()));
   lines.on("close", () => process.exit());
 });

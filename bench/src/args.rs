@@ -6,67 +6,69 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::subject::{Route, Subject};
 
-/// Runs real servers side by side and tells what their sessions cost.
+/// Runs real servers side by side and reports what their sessions cost.
 #[derive(Debug, Parser)]
 #[command(name = "scripts/bench", bin_name = "scripts/bench", version = None)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
-    pub(crate) part: Option<Part>,
+    pub(crate) role: Option<Role>,
     #[command(flatten)]
     pub(crate) options: Options,
 }
 
-/// What is measured, and how long.
+/// What is measured, for how long, and where the results go.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Options {
     /// Seconds of load for each figure.
     #[arg(long, default_value_t = 2.0, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) duration: f64,
     /// Interleaved rounds; the figures are medians over them.
-    #[arg(long, default_value_t = 5, value_name = "NUMBER", value_parser = number)]
+    #[arg(long, default_value_t = 5, value_name = "NUMBER", value_parser = positive)]
     pub(crate) rounds: usize,
-    /// Who is measured; the floor always is [default: all that can run here]
+    /// What is measured, besides the baseline [default: everything that can run here]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "NAME,..")]
     pub(crate) subjects: Vec<Subject>,
     /// Which routes are measured [default: all]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "NAME,..")]
     pub(crate) routes: Vec<Route>,
     /// Connections that send requests at the same time.
-    #[arg(long, default_value_t = 64, value_name = "NUMBER", value_parser = number)]
+    #[arg(long, default_value_t = 64, value_name = "NUMBER", value_parser = positive)]
     pub(crate) connections: usize,
-    /// Sessions that the requests go through.
+    /// Sessions that the requests use in turn.
     #[arg(long, default_value_t = 1000, value_name = "NUMBER")]
     pub(crate) sessions: usize,
-    /// Measure too how the cost grows with entries, bytes and connections.
+    /// Also measure how the cost grows with entries, bytes and connections.
     #[arg(long)]
     pub(crate) growth: bool,
-    /// Write everything to this file, for programs.
+    /// Write the results to this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
     /// Draw the plots into this folder.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) svg: Option<PathBuf>,
-    /// Rewrite the figures and plots of docs/performance.md; with --growth.
+    /// Rewrite the figures and plots of docs/performance.md; implies --growth.
     #[arg(long)]
     pub(crate) docs: bool,
-    /// Only see, within seconds, whether every subject runs and keeps what it is told.
+    /// Measure nothing, and report the results in this file, which --json or --docs has written.
+    #[arg(long, value_name = "FILE", conflicts_with = "check")]
+    pub(crate) from: Option<PathBuf>,
+    /// Only check, in about a minute, that every subject runs and stores what it should.
     #[arg(long)]
     pub(crate) check: bool,
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Part {
-    /// One subject as a server, for the driver.
+pub(crate) enum Role {
+    /// Runs one subject as a server, for the driver.
     #[command(hide = true)]
-    Serve(Setup),
+    Serve(ServeArgs),
     /// Sends requests, for the driver.
     #[command(hide = true)]
-    Load(Order),
+    Load(LoadArgs),
 }
 
-/// What a server is told.
 #[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct Setup {
+pub(crate) struct ServeArgs {
     #[arg(value_enum)]
     pub(crate) subject: Subject,
     /// The port of its Redis.
@@ -75,17 +77,17 @@ pub(crate) struct Setup {
     /// How many sessions there will be.
     #[arg(long)]
     pub(crate) sessions: usize,
-    /// So many entries more than the five, in each session.
+    /// How many entries each session has besides the usual five.
     #[arg(long, default_value_t = 0)]
-    pub(crate) more: usize,
+    pub(crate) extra_entries: usize,
     /// The size of each of these.
     #[arg(long, default_value_t = 0)]
-    pub(crate) bytes: usize,
+    pub(crate) entry_bytes: usize,
 }
 
-/// What is to be sent. The cookies come on the standard input, a line for each session.
+/// What to send. The cookies come on the standard input, a line for each session.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct Order {
+pub(crate) struct LoadArgs {
     #[arg(long)]
     pub(crate) port: u16,
     #[arg(long)]
@@ -96,7 +98,6 @@ pub(crate) struct Order {
     pub(crate) seconds: f64,
 }
 
-/// A time that is long enough to measure anything in it.
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if (0.1..=3600.0).contains(&seconds) => Ok(seconds),
@@ -104,7 +105,7 @@ fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
-fn number(text: &str) -> Result<usize, String> {
+fn positive(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number) if number > 0 => Ok(number),
         _ => Err("a number from 1".to_owned()),

@@ -1,7 +1,8 @@
 //! What a session costs, measured side by side: see `scripts/bench --help` and `docs/performance.md`.
 //!
-//! One program plays three parts, each in a process of its own: [`driver`] starts the others, looks
-//! at them from outside and does the arithmetic; [`server`] is one subject; [`load`] sends requests.
+//! One program has three roles, each in a process of its own: [`driver`] starts the others, observes them
+//! from outside and computes the figures; [`server`] is one of the measured servers; [`load`] sends
+//! requests to it.
 
 mod args;
 mod driver;
@@ -10,16 +11,14 @@ mod report;
 mod server;
 mod subject;
 
-use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::{Arguments, Part};
+use crate::args::{Arguments, Role};
 
-/// Whatever went wrong; who runs this reads it.
-pub(crate) type Problem = Box<dyn Error + Send + Sync>;
+pub(crate) use test_support::http::BoxError;
 
 /// What the allocator has counted.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,19 +29,20 @@ pub struct Memory {
     pub allocations: usize,
 }
 
-/// Plays the part that the command line tells. `memory` asks the allocator, if it counts.
+/// Runs the role that the command line names. `memory` reads the counters of the allocator, if it has
+/// any.
 #[must_use]
 pub fn main(memory: Option<fn() -> Memory>) -> ExitCode {
     let arguments = Arguments::parse();
-    let played = match arguments.part {
+    let result = match arguments.role {
         None => driver::run(&arguments.options),
-        Some(Part::Serve(setup)) => server::run(setup, memory.unwrap_or(Memory::default)),
-        Some(Part::Load(order)) => load::run(&order),
+        Some(Role::Serve(args)) => server::run(args, memory.unwrap_or(Memory::default)),
+        Some(Role::Load(args)) => load::run(&args),
     };
-    match played {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => {
-            drop(writeln!(io::stderr(), "bench: {problem}"));
+        Err(error) => {
+            drop(writeln!(io::stderr(), "bench: {error}"));
             ExitCode::FAILURE
         }
     }

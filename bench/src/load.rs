@@ -1,130 +1,133 @@
-//! Sends requests, as many as get answered, and tells how long they took.
+//! Sends requests for some time, each as soon as the previous one was answered, and measures how long
+//! they took.
 //!
-//! A process of its own, so that its CPU time is not a server's. Each connection goes through sessions
-//! of its own, so that no session has two requests at the same time: some subjects would lose one.
+//! It is a process of its own, so that its CPU time is not counted as a server's. Each connection uses
+//! sessions of its own, so that no session has two requests at the same time: some of the libraries would
+//! lose one of two writes. The usual load generators (wrk, oha, hey, k6) cannot do this, since they send
+//! the same requests over all connections; nor can they count a 503 apart and end at any other failure.
+//! A general HTTP client would use a multiple of the CPU, which here it would take from the server.
 
 use std::io::{self, Write};
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use httparse::{EMPTY_HEADER, Status};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
-use tokio::task::LocalSet;
+use tokio::task::{JoinSet, LocalSet};
 use tokio::time::timeout;
 
-use crate::Problem;
-use crate::args::Order;
+use crate::BoxError;
+use crate::args::LoadArgs;
 
-/// So long a request may take on the busiest of machines.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a request may take on a busy machine.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What came of it.
+/// What a load measured.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Outcome {
-    /// Requests that were answered with success.
+pub(crate) struct LoadResult {
+    /// Requests that succeeded.
     pub(crate) requests: usize,
-    /// Requests that were answered with 503, as Cloakroom does when a command takes too long, and any
-    /// server may on a busy machine. Any other answer ends the run.
+    /// Requests with a 503 response, which Cloakroom sends when a command takes too long, and any server
+    /// may send on a busy machine. Any other failure ends the run.
     pub(crate) refused: usize,
     pub(crate) seconds: f64,
-    /// Microseconds that half of the requests took at most.
+    /// The median of the latency, in microseconds.
     pub(crate) p50: f64,
-    /// Microseconds that all but one in a hundred took at most.
+    /// The 99th percentile of the latency, in microseconds.
     pub(crate) p99: f64,
 }
 
-/// Carries out the order, and writes the [`Outcome`] to the standard output.
-pub(crate) fn run(order: &Order) -> Result<(), Problem> {
+/// Sends the load, and writes a [`LoadResult`] to the standard output.
+pub(crate) fn run(args: &LoadArgs) -> Result<(), BoxError> {
     let cookies: Vec<String> = io::stdin().lines().collect::<Result<_, _>>()?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let outcome = LocalSet::new().block_on(&runtime, send(order, &cookies))?;
+    let result = LocalSet::new().block_on(&runtime, send(args, &cookies))?;
     let mut out = io::stdout();
-    serde_json::to_writer(&mut out, &outcome)?;
+    serde_json::to_writer(&mut out, &result)?;
     Ok(out.flush()?)
 }
 
-async fn send(order: &Order, cookies: &[String]) -> Result<Outcome, Problem> {
-    let connections = order.connections.max(1);
-    let mut visitors = Vec::with_capacity(connections);
+async fn send(args: &LoadArgs, cookies: &[String]) -> Result<LoadResult, BoxError> {
+    let connections = args.connections.max(1);
+    let mut clients = Vec::with_capacity(connections);
     for number in 0..connections {
         let own = cookies.iter().skip(number).step_by(connections);
-        let mut requests: Vec<_> = own.map(|cookie| request(&order.path, cookie)).collect();
+        let mut requests: Vec<_> = own.map(|cookie| request(&args.path, cookie)).collect();
         if requests.is_empty() && cookies.is_empty() {
-            requests.push(request(&order.path, ""));
+            requests.push(request(&args.path, ""));
         }
         if !requests.is_empty() {
-            visitors.push((Connection::open(order.port).await?, requests));
+            clients.push((Connection::open(args.port).await?, requests));
         }
     }
-    let begun = Instant::now();
-    let until = begun + Duration::from_secs_f64(order.seconds);
-    let tasks: Vec<_> = visitors
-        .into_iter()
-        .map(|(connection, requests)| {
-            tokio::task::spawn_local(visit(connection, requests.into(), until))
-        })
-        .collect();
-    let (mut times, mut refused) = (Vec::new(), 0);
-    for task in tasks {
-        let visit = task.await??;
-        times.extend(visit.times);
-        refused += visit.refused;
+    let start = Instant::now();
+    let end = start + Duration::from_secs_f64(args.seconds);
+    let mut tasks = JoinSet::new();
+    for (connection, requests) in clients {
+        tasks.spawn_local(send_until(end, connection, requests));
     }
-    let seconds = begun.elapsed().as_secs_f64();
-    times.sort_unstable();
-    Ok(Outcome {
-        requests: times.len(),
+    let (mut latencies, mut refused) = (Vec::new(), 0);
+    while let Some(sent) = tasks.join_next().await {
+        let sent = sent??;
+        latencies.extend(sent.latencies);
+        refused += sent.refused;
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    latencies.sort_unstable();
+    Ok(LoadResult {
+        requests: latencies.len(),
         refused,
         seconds,
-        p50: percentile(&times, 50),
-        p99: percentile(&times, 99),
+        p50: percentile(&latencies, 50),
+        p99: percentile(&latencies, 99),
     })
 }
 
-/// What one connection met.
+/// What one connection measured.
 #[derive(Debug, Default)]
-struct Visit {
-    times: Vec<Duration>,
+struct Sent {
+    latencies: Vec<Duration>,
     refused: usize,
 }
 
-async fn visit(
+/// Sends the requests in turn.
+async fn send_until(
+    end: Instant,
     mut connection: Connection,
-    requests: Rc<[Vec<u8>]>,
-    until: Instant,
-) -> Result<Visit, Problem> {
-    let mut visit = Visit::default();
-    let mut sent = Instant::now();
+    requests: Vec<Vec<u8>>,
+) -> Result<Sent, BoxError> {
+    let mut sent = Sent::default();
+    let mut start = Instant::now();
     for request in requests.iter().cycle() {
-        let answer = timeout(PATIENCE, connection.ask(request)).await;
-        let answer = answer.map_err(|_| "a request was not answered")??;
+        let response = timeout(REQUEST_TIMEOUT, connection.send(request)).await;
+        let response = response.map_err(|_| "a request got no response in time")??;
         let now = Instant::now();
-        match answer {
-            Answer::Success => visit.times.push(now - sent),
-            Answer::Refusal => visit.refused += 1,
+        match response {
+            Response::Success => sent.latencies.push(now - start),
+            Response::Refused => sent.refused += 1,
         }
-        if now >= until {
+        if now >= end {
             break;
         }
-        sent = now;
+        start = now;
     }
-    Ok(visit)
+    Ok(sent)
 }
 
-fn request(path: &str, cookie: &str) -> Vec<u8> {
-    let cookie = match cookie {
+fn request(path: &str, cookies: &str) -> Vec<u8> {
+    let cookies = match cookies {
         "" => String::new(),
-        cookie => format!("Cookie: {cookie}\r\n"),
+        cookies => format!("Cookie: {cookies}\r\n"),
     };
-    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{cookie}\r\n").into_bytes()
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{cookies}\r\n").into_bytes()
 }
 
-fn percentile(times: &[Duration], percent: usize) -> f64 {
-    let last = times.len().saturating_sub(1);
-    let time = times.get((times.len() * percent / 100).min(last));
-    time.map_or(0.0, |time| time.as_secs_f64() * 1e6)
+fn percentile(sorted: &[Duration], percent: usize) -> f64 {
+    let last = sorted.len().saturating_sub(1);
+    let latency = sorted.get((sorted.len() * percent / 100).min(last));
+    latency.map_or(0.0, |latency| latency.as_secs_f64() * 1e6)
 }
 
 /// A connection that is kept alive.
@@ -141,49 +144,47 @@ impl Connection {
         Ok(Self { stream, buffer })
     }
 
-    /// Sends a request and waits for the whole answer.
-    async fn ask(&mut self, request: &[u8]) -> Result<Answer, Problem> {
+    /// Sends a request and reads the whole response.
+    async fn send(&mut self, request: &[u8]) -> Result<Response, BoxError> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
         loop {
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
                 return Err("the server has closed the connection".into());
             }
-            if let Some((answer, length)) = whole(&self.buffer)?
+            if let Some((response, length)) = parse(&self.buffer)?
                 && self.buffer.len() >= length
             {
-                return Ok(answer);
+                return Ok(response);
             }
         }
     }
 }
 
-/// What may be answered.
+/// The responses that do not end the run.
 #[derive(Clone, Copy, Debug)]
-enum Answer {
+enum Response {
     Success,
-    Refusal,
+    Refused,
 }
 
-/// What the answer is and how long, once its head is there.
-fn whole(buffer: &[u8]) -> Result<Option<(Answer, usize)>, Problem> {
-    let Some(head) = buffer.windows(4).position(|end| end == b"\r\n\r\n") else {
+/// Returns what the response is and how many bytes it has, once its head is complete.
+fn parse(buffer: &[u8]) -> Result<Option<(Response, usize)>, BoxError> {
+    let mut headers = [EMPTY_HEADER; 32];
+    let mut head = httparse::Response::new(&mut headers);
+    let Status::Complete(head_length) = head.parse(buffer)? else {
         return Ok(None);
     };
-    let answer = match buffer.get(9..13) {
-        Some(b"200 ") => Answer::Success,
-        Some(b"503 ") => Answer::Refusal,
+    let response = match head.code {
+        Some(200) => Response::Success,
+        Some(503) => Response::Refused,
         _ => return Err(format!("not a success: {}", String::from_utf8_lossy(buffer)).into()),
     };
-    let body = buffer[..head]
-        .split(|&byte| byte == b'\n')
-        .find_map(content_length)
-        .ok_or("an answer without a length")?;
-    Ok(Some((answer, head + 4 + body)))
-}
-
-fn content_length(line: &[u8]) -> Option<usize> {
-    let (name, value) = str::from_utf8(line).ok()?.split_once(':')?;
-    let named = name.eq_ignore_ascii_case("content-length");
-    named.then(|| value.trim().parse().ok()).flatten()
+    let length = head
+        .headers
+        .iter()
+        .find(|header| header.name.eq_ignore_ascii_case("content-length"))
+        .ok_or("a response without a length")?;
+    let length: usize = str::from_utf8(length.value)?.trim().parse()?;
+    Ok(Some((response, head_length + length)))
 }

@@ -1,27 +1,29 @@
-//! Who is measured, and on which routes.
+//! What is measured, and on which routes.
 
 use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 
 /// A server that keeps sessions in Redis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Subject {
-    /// axum with fred by hand, without a middleware.
-    Floor,
-    /// The same with `TCP_NODELAY` on the connection to Redis, as Cloakroom has it.
-    FloorNodelay,
-    /// The same as the floor, in a layer that does nothing.
-    FloorLayered,
-    /// Cloakroom as it is out of the box.
+    /// axum that calls fred itself, without a middleware.
+    Baseline,
+    /// The baseline with `TCP_NODELAY` on the connection to Redis, as Cloakroom has it.
+    BaselineNodelay,
+    /// The baseline in a layer that does nothing.
+    BaselineLayered,
+    /// Cloakroom with its defaults.
     Cloakroom,
-    /// Cloakroom, if every read came so late that the session's use must be written down.
+    /// Cloakroom when every read is late enough to record that the session was used.
     CloakroomTouching,
     /// Cloakroom with its near cache.
     CloakroomNear,
     /// tower-sessions with its fred store.
     TowerSessions,
-    /// `axum_session` with its Redis pool, answering from memory.
+    /// `axum_session` with its Redis pool, reading from its memory cache.
     AxumSession,
-    /// The same without its memory cache.
+    /// `axum_session` without its memory cache.
     AxumSessionUncached,
     /// actix-session, on actix-web.
     ActixSession,
@@ -30,43 +32,44 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
-    /// Its name on the command line, and in what is written for programs.
+    /// Its name on the command line and in JSON.
     pub(crate) fn name(self) -> String {
-        name(&self)
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    /// Whether it stands for something on this route.
+    /// Whether it is measured on this route.
     pub(crate) fn has(self, route: Route) -> bool {
         match self {
             // What axum itself does for a layer is the same on all routes.
-            Self::FloorLayered => route == Route::None,
+            Self::BaselineLayered => route == Route::None,
             Self::CloakroomTouching => route == Route::Rolling,
             _ => true,
         }
     }
 
-    /// Whether it is measured how its cost grows.
+    /// Whether the growth of its cost is measured.
     pub(crate) fn grows(self) -> bool {
-        matches!(self, Self::Floor | Self::Cloakroom | Self::CloakroomNear)
+        matches!(self, Self::Baseline | Self::Cloakroom | Self::CloakroomNear)
     }
 
-    /// Whether every read writes down that the session was used. Others do so now and then, or, as
-    /// `axum_session` from its memory, every ten seconds.
-    pub(crate) fn rolls_at_once(self) -> bool {
+    /// Whether every read extends the session's life in Redis. The others do so at intervals: Cloakroom
+    /// after a tenth of the idle timeout, `axum_session` with its memory cache every ten seconds.
+    pub(crate) fn extends_at_every_read(self) -> bool {
         !matches!(
             self,
             Self::Cloakroom | Self::CloakroomNear | Self::AxumSession
         )
     }
 
-    /// Its name for people.
+    /// Its name in the tables, in Markdown.
     pub(crate) fn title(self) -> &'static str {
         match self {
-            Self::Floor => "floor: fred by hand",
-            Self::FloorNodelay => "floor, with TCP_NODELAY",
-            Self::FloorLayered => "floor, in a layer that does nothing",
+            Self::Baseline => "baseline: fred by hand",
+            Self::BaselineNodelay => "baseline, TCP_NODELAY",
+            Self::BaselineLayered => "baseline, no-op layer",
             Self::Cloakroom => "**Cloakroom**",
-            Self::CloakroomTouching => "Cloakroom, a touch at every read",
+            Self::CloakroomTouching => "Cloakroom, touch every read",
             Self::CloakroomNear => "**Cloakroom, near cache**",
             Self::TowerSessions => "tower-sessions 0.14",
             Self::AxumSession => "axum_session 0.22, cache on",
@@ -76,33 +79,29 @@ impl Subject {
         }
     }
 
-    /// The same without emphasis.
+    /// Its name in the plots.
     pub(crate) fn plain_title(self) -> String {
         self.title().replace('*', "")
     }
 }
 
 /// What a request does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Route {
     /// Has a session, and does not use it.
     None,
     /// Reads two entries.
     Read,
-    /// Reads two entries, and the session lives on from now.
+    /// Reads two entries, and extends the session's life.
     Rolling,
     /// Reads an entry, and changes it.
     Write,
-    /// Comes without a session, and signs in with a new one.
+    /// Has no session, and signs in with a new one.
     SignIn,
 }
 
 impl Route {
-    /// Its name on the command line, and in what is written for programs.
-    pub(crate) fn name(self) -> String {
-        name(&self)
-    }
-
     pub(crate) fn path(self) -> &'static str {
         match self {
             Self::None => "/none",
@@ -113,7 +112,7 @@ impl Route {
         }
     }
 
-    /// Its name for people.
+    /// Its name in the tables and plots.
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::None => "not used",
@@ -123,11 +122,4 @@ impl Route {
             Self::SignIn => "sign in",
         }
     }
-}
-
-fn name(value: &impl ValueEnum) -> String {
-    value
-        .to_possible_value()
-        .map(|value| value.get_name().to_owned())
-        .unwrap_or_default()
 }

@@ -6,16 +6,17 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::Router;
-use axum::body::Body;
+use axum::body::HttpBody;
 use axum::extract::{FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use cloakroom::core::ManualClock;
+use axum::{BoxError, Router};
+use bytes::Bytes;
 use cloakroom::{
     DetachedSession, ErrorResponse, LazySession, MemoryStore, Session, SessionError, SessionLayer,
-    Store,
+    SessionLayerBuilder, Store,
 };
+use cloakroom_core::ManualClock;
 use tokio::sync::oneshot;
 
 use crate::browser::{Browser, CookieChange, TestResponse};
@@ -104,10 +105,30 @@ pub fn bare_app() -> Router {
     Router::new().fallback(any(run_handler))
 }
 
+/// An error response of any kind, for a layer around a router.
+pub trait AnyErrorResponse:
+    ErrorResponse<
+        Body: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+        Captured: Send + 'static,
+    > + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<E> AnyErrorResponse for E
+where
+    E: ErrorResponse + Clone + Send + Sync + 'static,
+    E::Body: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    E::Captured: Send + 'static,
+{
+}
+
 /// A router with the handler on every path, and a session layer.
 pub fn app<E>(layer: SessionLayer<E>) -> Router
 where
-    E: ErrorResponse<Body> + Clone + Send + Sync + 'static,
+    E: AnyErrorResponse,
 {
     bare_app().layer(layer)
 }
@@ -141,8 +162,17 @@ impl<S: Store + Clone> Fixture<S> {
     }
 
     /// A layer with the default configuration, on this store and clock.
+    ///
+    /// # Panics
+    ///
+    /// When the defaults are not valid.
     pub fn layer(&self) -> SessionLayer {
-        SessionLayer::new(self.store.clone()).with_clock(self.clock.clone())
+        self.builder().build().expect("the defaults are valid")
+    }
+
+    /// A layer on the fixture's store and clock, to be configured.
+    pub fn builder(&self) -> SessionLayerBuilder {
+        SessionLayer::builder(self.store.clone()).with_clock(self.clock.clone())
     }
 
     /// A browser without cookies, on an app with the default layer.
@@ -154,7 +184,7 @@ impl<S: Store + Clone> Fixture<S> {
     /// A browser without cookies, on an app with this layer.
     pub fn browser_of<E>(&self, layer: SessionLayer<E>) -> Browser
     where
-        E: ErrorResponse<Body> + Clone + Send + Sync + 'static,
+        E: AnyErrorResponse,
     {
         Browser::new(app(layer))
     }

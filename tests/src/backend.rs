@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use cloakroom::core::{ManualClock, Realm, StoreError, UserIndex, UserKey};
 use cloakroom::{
-    CookieConfig, MemoryStore, SessionEvent, SessionId, SessionLayer, Sessions, Store,
-    Subscription, UserId,
+    CookieConfig, MemoryStore, SessionEvent, SessionId, SessionLayer, SessionLayerBuilder,
+    Sessions, Store, Subscription, UserId,
 };
+use cloakroom_core::{ManualClock, Realm, StoreError, UserIndex, UserKey};
 use cloakroom_redis::RedisStore;
 
 use crate::app::app;
@@ -76,13 +76,23 @@ impl Backend {
     }
 
     /// Another server of the app, with a connection of its own and the default layer.
+    ///
+    /// # Panics
+    ///
+    /// When the defaults are not valid.
     pub async fn layer(&self) -> SessionLayer {
-        let layer = match &self.kind {
-            Kind::Memory(store) => SessionLayer::new(store.clone()),
-            Kind::Redis(server) => SessionLayer::new(connect(&server.url()).await),
-            Kind::Cluster(cluster) => SessionLayer::new(connect(&cluster.url()).await),
+        let builder = self.builder().await;
+        builder.build().expect("the defaults are valid")
+    }
+
+    /// Another server of the app, with a connection of its own, to be configured.
+    pub async fn builder(&self) -> SessionLayerBuilder {
+        let builder = match &self.kind {
+            Kind::Memory(store) => SessionLayer::builder(store.clone()),
+            Kind::Redis(server) => SessionLayer::builder(connect(&server.url()).await),
+            Kind::Cluster(cluster) => SessionLayer::builder(connect(&cluster.url()).await),
         };
-        layer.with_clock(self.clock.clone())
+        builder.with_clock(self.clock.clone())
     }
 
     /// A browser without cookies on another server of the app.

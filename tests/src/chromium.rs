@@ -250,9 +250,10 @@ impl Chromium {
         let response = response.map_err(|error| error.to_string())?;
         let mut body: Value =
             serde_json::from_str(&response.body).map_err(|error| error.to_string())?;
-        match response.status.is_success() {
-            true => Ok(body["value"].take()),
-            false => Err(body["value"]["message"].to_string()),
+        if response.status.is_success() {
+            Ok(body["value"].take())
+        } else {
+            Err(body["value"]["message"].to_string())
         }
     }
 

@@ -6,12 +6,12 @@ use std::future::{Future, pending};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cloakroom::core::store::{Created, Ended, Loaded, Touched, Updated};
-use cloakroom::core::{
+use cloakroom::{MemoryStore, Store};
+use cloakroom_core::store::{Created, Ended, Loaded, Touched, Updated};
+use cloakroom_core::{
     Entropy, EntropyError, EventBus, Record, Revision, SessionId, StoreAdmin, StoreError,
     StoreErrorKind, Timestamp, Tombstone, UserIndex,
 };
-use cloakroom::{MemoryStore, Store};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 

@@ -129,9 +129,10 @@ impl History {
     pub fn record_flush(&self, since: Instant) {
         for slot in 0..self.sessions.len() {
             let mut slot = self.slot(slot);
-            match slot.began < since {
-                true => slot.gone = slot.gone.or(Some((Instant::now(), None))),
-                false => slot.may_be_gone = slot.may_be_gone.or(Some(since)),
+            if slot.began < since {
+                slot.gone = slot.gone.or(Some((Instant::now(), None)));
+            } else {
+                slot.may_be_gone = slot.may_be_gone.or(Some(since));
             }
         }
     }
@@ -147,9 +148,10 @@ impl History {
             return;
         }
         let outside_window = |at: Instant, by: Option<usize>| {
-            let window = match by == Some(server) {
-                true => Duration::ZERO,
-                false => self.window,
+            let window = if by == Some(server) {
+                Duration::ZERO
+            } else {
+                self.window
             };
             at + window <= began
         };

@@ -30,8 +30,8 @@ mod guides {
     #[doc = include_str!("../../MIGRATING.md")]
     struct Migrating;
 
-    #[doc = include_str!("../../docs/moving-in.md")]
-    struct MovingIn;
+    #[doc = include_str!("../../docs/migration.md")]
+    struct Migration;
 
     #[doc = include_str!("../../docs/near-cache.md")]
     struct NearCache;

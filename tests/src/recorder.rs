@@ -132,9 +132,10 @@ impl Series {
             .map(|(name, value)| format!("{name}=\"{value}\""))
             .collect();
         let name = self.name.trim_start_matches("cloakroom_");
-        match labels.is_empty() {
-            true => format!("{name} {}", self.count),
-            false => format!("{name}{{{}}} {}", labels.join(","), self.count),
+        if labels.is_empty() {
+            format!("{name} {}", self.count)
+        } else {
+            format!("{name}{{{}}} {}", labels.join(","), self.count)
         }
     }
 }

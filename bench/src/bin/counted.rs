@@ -1,5 +1,5 @@
-//! The same program on an allocator that counts. Counting costs time, so it is a program of its own,
-//! and no figure of time comes from it.
+//! The same program with an allocator that counts. Counting costs time, so this is a program of its own,
+//! and no time is measured with it.
 
 use std::alloc::System;
 use std::process::ExitCode;
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
 fn memory() -> Memory {
     let stats = COUNTED.stats();
     Memory {
-        // Both hold what reallocations add and take.
+        // Both include what reallocations add and release.
         live: stats
             .bytes_allocated
             .saturating_sub(stats.bytes_deallocated),

@@ -1,94 +1,106 @@
-//! Whether every route does what it says: a server that is fast because it forgets is no subject.
+//! Checks that every route does what it should: a server that is fast because it stores nothing must not
+//! be compared.
+
+use test_support::redis::RedisServer;
 
 use super::http;
 use super::process::Server;
-use super::redis::Redis;
-use super::stage::{Stage, visits_of};
-use crate::Problem;
+use super::testbed::{Testbed, visits};
+use crate::BoxError;
 use crate::subject::{Route, Subject};
 
+/// In milliseconds.
 const HOUR: i64 = 60 * 60 * 1000;
 
-/// Goes through all routes of a subject, and looks into Redis and through a second server whether
-/// what they did is there.
-pub(super) fn check(subject: Subject) -> Result<(), Problem> {
-    let told = |problem: Problem| Problem::from(format!("{}: {problem}", subject.name()));
-    check_all(subject).map_err(told)
+/// Requests all routes of a subject, and looks in Redis and through a second server for what they
+/// stored.
+pub(super) fn check(subject: Subject) -> Result<(), BoxError> {
+    let testbed = Testbed::start(subject, 3)?;
+    check_all(&testbed).map_err(|error| testbed.error(&error))
 }
 
-fn check_all(subject: Subject) -> Result<(), Problem> {
-    let stage = Stage::set(subject, 3)?;
-    let elsewhere = Server::start(stage.setup, false)?;
-    let port = stage.server.port();
-    let [cookies, others, _] = stage.cookies.as_slice() else {
-        return Err("not as many sessions as asked for".into());
+fn check_all(testbed: &Testbed) -> Result<(), BoxError> {
+    let second_server = Server::start(testbed.args, false)?;
+    check_none(testbed)?;
+    check_write(testbed, &second_server)?;
+    check_sign_in(testbed, &second_server)?;
+    let shortest = ttls(&testbed.redis).into_iter().min();
+    expect(shortest > Some(0), "there is a key that does not expire")?;
+    if testbed.args.subject.extends_at_every_read() {
+        check_rolling(testbed)?;
+    }
+    Ok(())
+}
+
+fn check_none(testbed: &Testbed) -> Result<(), BoxError> {
+    let body = http::get(testbed.port(), Route::None.path(), &testbed.cookies[0])?.body;
+    expect(body == "none", "the session is used where it should not be")
+}
+
+fn check_write(testbed: &Testbed, second_server: &Server) -> Result<(), BoxError> {
+    let [cookies, other_cookies, ..] = testbed.cookies.as_slice() else {
+        return Err("too few sessions".into());
     };
-
-    let body = http::get(port, Route::None.path(), cookies)?.body;
-    expect(body == "none", "the session is used where it should not be")?;
-
-    let before = dump(&stage.redis)?;
+    let port = testbed.port();
+    let before = dump(&testbed.redis);
     expect(before.len() >= 3, "sessions are not in Redis")?;
     http::get(port, Route::Write.path(), cookies)?;
-    expect(dump(&stage.redis)? != before, "a write is not in Redis")?;
-    let seen = visits_of(elsewhere.port(), cookies)?;
-    expect(seen == 1, "a write is not seen by another server")?;
-    expect(visits_of(port, cookies)? == 1, "a write is not seen")?;
-    expect(visits_of(port, others)? == 0, "a write is in two sessions")?;
-
-    let keys = stage.redis.keys()?.len();
-    let new = http::get(port, Route::SignIn.path(), "")?.cookies;
+    expect(dump(&testbed.redis) != before, "a write is not in Redis")?;
     expect(
-        visits_of(elsewhere.port(), &new)? == 0,
-        "a new session is not seen elsewhere",
+        visits(second_server.port(), cookies)? == 1,
+        "another server does not see a write",
+    )?;
+    expect(visits(port, cookies)? == 1, "a write is lost")?;
+    expect(
+        visits(port, other_cookies)? == 0,
+        "a write is in two sessions",
+    )
+}
+
+fn check_sign_in(testbed: &Testbed, second_server: &Server) -> Result<(), BoxError> {
+    let keys = testbed.redis.keys().len();
+    let response = http::get(testbed.port(), Route::SignIn.path(), "")?;
+    let cookies = http::cookies_of(&response)?;
+    expect(
+        visits(second_server.port(), &cookies)? == 0,
+        "another server does not see a new session",
     )?;
     expect(
-        stage.redis.keys()?.len() > keys,
+        testbed.redis.keys().len() > keys,
         "a new session is not in Redis",
-    )?;
-
-    let shortest = lives(&stage.redis)?.into_iter().min();
-    expect(shortest > Some(0), "there is a key without an end")?;
-
-    if subject.rolls_at_once() {
-        shorten(&stage.redis)?;
-        for cookies in stage.cookies.iter().chain(&stage.cookies) {
-            http::get(port, Route::Rolling.path(), cookies)?;
-        }
-        let longest = lives(&stage.redis)?.into_iter().max();
-        expect(
-            longest > Some(2 * HOUR),
-            "reading does not prolong a session",
-        )?;
-    }
-    Ok(())
+    )
 }
 
-fn expect(held: bool, otherwise: &str) -> Result<(), Problem> {
-    match held {
-        true => Ok(()),
-        false => Err(otherwise.into()),
+fn check_rolling(testbed: &Testbed) -> Result<(), BoxError> {
+    for key in testbed.redis.keys() {
+        let half_an_hour = (HOUR / 2).to_string();
+        testbed.redis.command(&["PEXPIRE", &key, &half_an_hour]);
     }
+    for cookies in testbed.cookies.iter().chain(&testbed.cookies) {
+        http::get(testbed.port(), Route::Rolling.path(), cookies)?;
+    }
+    let longest = ttls(&testbed.redis).into_iter().max();
+    expect(
+        longest > Some(2 * HOUR),
+        "reading does not extend a session's life",
+    )
 }
 
-/// All keys with their values.
-fn dump(redis: &Redis) -> Result<Vec<Vec<u8>>, Problem> {
-    let mut keys = redis.keys()?;
+fn expect(holds: bool, otherwise: &str) -> Result<(), BoxError> {
+    if holds { Ok(()) } else { Err(otherwise.into()) }
+}
+
+/// Returns the values of all keys.
+fn dump(redis: &RedisServer) -> Vec<Vec<u8>> {
+    let mut keys = redis.keys();
     keys.sort_unstable();
-    let dump = |key: &String| Ok(redis.command(&["DUMP", key])?.bytes());
-    keys.iter().map(dump).collect()
+    let values = keys.iter().map(|key| redis.command(&["DUMP", key]).bytes());
+    values.collect()
 }
 
-/// Leaves every key half an hour to live.
-fn shorten(redis: &Redis) -> Result<(), Problem> {
-    for key in redis.keys()? {
-        redis.command(&["PEXPIRE", &key, &(HOUR / 2).to_string()])?;
-    }
-    Ok(())
-}
-
-/// How many milliseconds each key lives on.
-fn lives(redis: &Redis) -> Result<Vec<i64>, Problem> {
-    let life = |key: &String| Ok(redis.command(&["PTTL", key])?.number());
-    redis.keys()?.iter().map(life).collect()
+/// Returns the milliseconds after which each key expires.
+fn ttls(redis: &RedisServer) -> Vec<i64> {
+    let keys = redis.keys().into_iter();
+    let ttls = keys.map(|key| redis.command(&["PTTL", &key]).number());
+    ttls.collect()
 }

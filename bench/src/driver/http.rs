@@ -1,94 +1,67 @@
-//! A plain, blocking browser.
+//! The driver's own requests, which are not measured.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::Problem;
+use http::header::{COOKIE, SET_COOKIE};
+use http::{Request, StatusCode};
+use test_support::http::{Connection, Response};
+use tokio::runtime::Builder;
+use tokio::time::timeout;
 
-/// What a server answered.
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) body: String,
-    /// The cookies that it set, as they are sent back.
-    pub(super) cookies: String,
+use crate::BoxError;
+
+/// How long a request may take on a busy machine.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Sends a request on a connection of its own. A response other than 200 is an error.
+pub(super) fn get(port: u16, path: &str, cookies: &str) -> Result<Response, BoxError> {
+    block_on(async { Client::open(port, cookies).await?.get(path).await })
 }
 
-/// Somebody with a connection, and cookies that never change.
+pub(super) fn block_on<T>(
+    future: impl Future<Output = Result<T, BoxError>>,
+) -> Result<T, BoxError> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(future)
+}
+
+/// Returns the cookies that a response sets, as a `Cookie` header sends them back.
+pub(super) fn cookies_of(response: &Response) -> Result<String, BoxError> {
+    let mut cookies = Vec::new();
+    for set in response.headers.get_all(SET_COOKIE) {
+        cookies.extend(set.to_str()?.split(';').next());
+    }
+    Ok(cookies.join("; "))
+}
+
+/// A connection that is kept alive, with cookies that never change.
 #[derive(Debug)]
-pub(super) struct Visitor {
-    stream: BufReader<TcpStream>,
+pub(super) struct Client {
+    connection: Connection,
     cookies: String,
-    /// What was asked for last.
-    path: String,
 }
 
-/// Sends a request on a connection of its own.
-pub(super) fn get(port: u16, path: &str, cookies: &str) -> Result<Answer, Problem> {
-    Visitor::open(port, cookies)?.get(path)
-}
-
-impl Visitor {
-    pub(super) fn open(port: u16, cookies: &str) -> Result<Self, Problem> {
-        let stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        stream.set_nodelay(true)?;
+impl Client {
+    pub(super) async fn open(port: u16, cookies: &str) -> Result<Self, BoxError> {
         Ok(Self {
-            stream: BufReader::new(stream),
-            cookies: match cookies {
-                "" => String::new(),
-                cookies => format!("Cookie: {cookies}\r\n"),
-            },
-            path: String::new(),
+            connection: Connection::open(&format!("127.0.0.1:{port}")).await?,
+            cookies: cookies.to_owned(),
         })
     }
 
-    /// Sends a request and waits for its answer, which must be a success.
-    pub(super) fn get(&mut self, path: &str) -> Result<Answer, Problem> {
-        self.send(path)?;
-        self.receive()
-    }
-
-    pub(super) fn send(&mut self, path: &str) -> Result<(), Problem> {
-        path.clone_into(&mut self.path);
-        let cookies = &self.cookies;
-        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{cookies}\r\n");
-        Ok(self.stream.get_mut().write_all(request.as_bytes())?)
-    }
-
-    pub(super) fn receive(&mut self) -> Result<Answer, Problem> {
-        let status = self.line()?;
-        let mut cookies = Vec::new();
-        let mut length = 0;
-        loop {
-            let line = self.line()?;
-            let Some((name, value)) = line.split_once(':') else {
-                break;
-            };
-            let cookie = value.split(';').next().unwrap_or(value).trim();
-            match name.to_lowercase().as_str() {
-                "set-cookie" => cookies.push(cookie.to_owned()),
-                "content-length" => length = value.trim().parse()?,
-                _ => {}
-            }
+    /// Sends a request. A response other than 200 is an error.
+    pub(super) async fn get(&mut self, path: &str) -> Result<Response, BoxError> {
+        let mut request = Request::get(path);
+        if !self.cookies.is_empty() {
+            request = request.header(COOKIE, &self.cookies);
         }
-        let mut body = vec![0; length];
-        self.stream.read_exact(&mut body)?;
-        let body = String::from_utf8(body)?;
-        if !status.starts_with("HTTP/1.1 200 ") {
-            return Err(format!("{}: {status} {body}", self.path).into());
+        let request = request.body(String::new())?;
+        let response = timeout(REQUEST_TIMEOUT, self.connection.send(request)).await;
+        let response = response.map_err(|_| format!("{path}: no response in time"))??;
+        if response.status != StatusCode::OK {
+            let Response { status, body, .. } = response;
+            return Err(format!("{path}: {status} {body}").into());
         }
-        Ok(Answer {
-            body,
-            cookies: cookies.join("; "),
-        })
-    }
-
-    fn line(&mut self) -> Result<String, Problem> {
-        let mut line = String::new();
-        if self.stream.read_line(&mut line)? == 0 {
-            return Err("the server has closed the connection".into());
-        }
-        Ok(line.trim_end().to_owned())
+        Ok(response)
     }
 }

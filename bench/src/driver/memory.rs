@@ -1,82 +1,97 @@
-//! What a request costs in memory: allocations, and what it keeps while its handler waits.
+//! What a request costs in memory: allocations, and what it occupies while its handler waits.
 
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::http::Visitor;
-use super::stage::Stage;
-use crate::Problem;
-use crate::report::{Book, Metric};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::http::{Client, block_on};
+use super::testbed::Testbed;
+use crate::BoxError;
+use crate::report::{Metric, Samples};
 use crate::subject::{Route, Subject};
 
-/// So many requests live at the same time.
-const LIVE: usize = 256;
+/// How many requests wait at the same time.
+const WAITING: usize = 256;
 
 /// Measures a subject once: nothing here depends on how busy the machine is.
-pub(super) fn measure(subject: Subject, routes: &[Route], book: &mut Book) -> Result<(), Problem> {
-    let mut stage = Stage::set_with(subject, LIVE, (0, 0), true)?;
+pub(super) fn measure(
+    subject: Subject,
+    routes: &[Route],
+    samples: &mut Samples,
+) -> Result<(), BoxError> {
+    let mut testbed = Testbed::start_with(subject, WAITING, (0, 0), true)?;
     for &route in routes.iter().filter(|&&route| subject.has(route)) {
         // The first requests fill pools and buffers.
-        stage.load(route, 16, 0.2)?;
-        let before = Told::by(&mut stage)?;
-        let requests = stage.load(route, 16, 0.3)?.outcome.requests;
-        let after = Told::by(&mut stage)?;
+        testbed.load(route, 16, 0.2)?;
+        let before = Memory::of(&mut testbed)?;
+        let requests = testbed.load(route, 16, 0.3)?.result.requests;
+        let after = Memory::of(&mut testbed)?;
         if after.allocations > 0 {
             let each = (after.allocations - before.allocations) as f64 / requests as f64;
-            book.note(subject, route, Metric::Allocations, each);
+            samples.record(subject, route, Metric::Allocations, each);
         }
     }
     if subject != Subject::CloakroomTouching {
-        book.note(subject, None, Metric::LiveBytes, live(&mut stage)?);
+        let bytes = block_on(bytes_of_a_request(&mut testbed))?;
+        samples.record(subject, None, Metric::RequestBytes, bytes);
     }
     Ok(())
 }
 
-/// The bytes that one of many waiting requests keeps, besides its connection.
-fn live(stage: &mut Stage) -> Result<f64, Problem> {
-    let port = stage.server.port();
-    let mut visitors = Vec::with_capacity(LIVE);
-    for cookies in &stage.cookies {
-        visitors.push(Visitor::open(port, cookies)?);
+/// Returns how many bytes one of many waiting requests occupies, besides its connection.
+async fn bytes_of_a_request(testbed: &mut Testbed) -> Result<f64, BoxError> {
+    let mut clients = Vec::with_capacity(WAITING);
+    for cookies in &testbed.cookies {
+        clients.push(Client::open(testbed.port(), cookies).await?);
     }
-    // What all need at the same time even without waiting is there before it is looked at.
+    // Buffers that all requests need at the same time, even without waiting, exist before the first look.
     for _ in 0..3 {
-        for visitor in &mut visitors {
-            visitor.send(Route::Read.path())?;
+        clients = finish(start(clients, Route::Read.path())).await?;
+    }
+    let idle = Memory::of(testbed)?;
+    let requests = start(clients, "/hold");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while testbed.server.command("held")? != WAITING.to_string() {
+        if Instant::now() > deadline {
+            return Err("not all requests reached their handler".into());
         }
-        for visitor in &mut visitors {
-            visitor.receive()?;
-        }
+        sleep(Duration::from_millis(5)).await;
     }
-    let idle = Told::by(stage)?;
-    for visitor in &mut visitors {
-        visitor.send("/hold")?;
-    }
-    let until = Instant::now() + Duration::from_secs(10);
-    while stage.server.order("held")? != LIVE.to_string() {
-        if Instant::now() > until {
-            return Err("not all requests came to wait".into());
-        }
-        sleep(Duration::from_millis(5));
-    }
-    let busy = Told::by(stage)?;
-    stage.server.order("open")?;
-    for visitor in &mut visitors {
-        visitor.receive()?;
-    }
-    Ok((busy.live - idle.live) / LIVE as f64)
+    let busy = Memory::of(testbed)?;
+    testbed.server.command("release")?;
+    finish(requests).await?;
+    Ok((busy.live - idle.live) / WAITING as f64)
 }
 
-/// What a server tells of its memory.
-struct Told {
+type Requests = JoinSet<Result<Client, BoxError>>;
+
+/// Sends a request with each client at the same time.
+fn start(clients: Vec<Client>, path: &'static str) -> Requests {
+    let mut requests = JoinSet::new();
+    for mut client in clients {
+        requests.spawn(async move {
+            client.get(path).await?;
+            Ok(client)
+        });
+    }
+    requests
+}
+
+async fn finish(requests: Requests) -> Result<Vec<Client>, BoxError> {
+    requests.join_all().await.into_iter().collect()
+}
+
+/// What a server reports of its memory.
+struct Memory {
     live: f64,
     allocations: u64,
 }
 
-impl Told {
-    fn by(stage: &mut Stage) -> Result<Self, Problem> {
-        let told = stage.server.order("memory")?;
-        let (live, allocations) = told.split_once(' ').ok_or("half of an answer")?;
+impl Memory {
+    fn of(testbed: &mut Testbed) -> Result<Self, BoxError> {
+        let memory = testbed.server.command("memory")?;
+        let (live, allocations) = memory.split_once(' ').ok_or("not two numbers")?;
         Ok(Self {
             live: live.parse()?,
             allocations: allocations.parse()?,

@@ -1,32 +1,39 @@
-//! Starts the subjects, lets load go to them in interleaved rounds, and tells what it cost.
+//! Starts the subjects, sends load to them in interleaved rounds, and reports what it cost.
 
-mod available;
 mod check;
 mod growth;
 mod http;
-mod leftovers;
 mod memory;
 mod process;
-mod redis;
-mod resp;
 mod rounds;
-mod stage;
+mod testbed;
 mod traffic;
 
 use std::io::{self, Write};
+use std::process::{Command, Stdio};
+use std::thread;
 
 use clap::ValueEnum;
+use nix::sys::signal::{SigSet, Signal};
 
-use crate::Problem;
+use crate::BoxError;
 use crate::args::Options;
-use crate::report::{Book, Conditions, rewrite, tables, write_json, write_plots};
+use crate::report::{self, Conditions, Results, Samples};
 use crate::subject::{Route, Subject};
 
-/// How long each route is under load when it is only checked.
+/// Seconds of load on each route with `--check`.
 const CHECK_SECONDS: f64 = 0.4;
 
-pub(crate) fn run(options: &Options) -> Result<(), Problem> {
-    leftovers::clear_up_at_the_end()?;
+pub(crate) fn run(options: &Options) -> Result<(), BoxError> {
+    let results = match &options.from {
+        Some(file) => report::read_json(file)?,
+        None => measure(options)?,
+    };
+    report(options, &results)
+}
+
+fn measure(options: &Options) -> Result<Results, BoxError> {
+    kill_servers_on_signal()?;
     let mut options = options.clone();
     if options.check {
         options.rounds = 1;
@@ -46,49 +53,47 @@ pub(crate) fn run(options: &Options) -> Result<(), Problem> {
     for &subject in &subjects {
         check::check(subject)?;
     }
-    progress(format_args!("every subject keeps what it is told"))?;
+    progress(format_args!("every subject stores what it should"))?;
 
-    let mut book = Book::default();
-    rounds::run(&options, &subjects, &routes, &mut book)?;
+    let mut samples = Samples::default();
+    rounds::run(&options, &subjects, &routes, &mut samples)?;
     for &subject in subjects.iter().filter(|_| !options.check) {
         progress(format_args!("memory of {}", subject.name()))?;
-        memory::measure(subject, &routes, &mut book)?;
+        memory::measure(subject, &routes, &mut samples)?;
     }
     if options.growth || options.docs {
-        growth::run(&options, &subjects, &mut book)?;
+        growth::run(&options, &subjects, &mut samples)?;
     }
-    report(&options, &book)
+    Ok(samples.summarize(Conditions::current(&options)?))
 }
 
-fn report(options: &Options, book: &Book) -> Result<(), Problem> {
-    let conditions = Conditions::here(options)?;
-    io::stdout().write_all(tables(book, &conditions).as_bytes())?;
+fn report(options: &Options, results: &Results) -> Result<(), BoxError> {
+    let tables = report::tables(results);
+    io::stdout().write_all(tables.as_bytes())?;
     if let Some(file) = &options.json {
-        write_json(book, &conditions, file)?;
+        report::write_json(results, file)?;
     }
-    let documents = process::folder().join("../docs");
     if let Some(folder) = &options.svg {
-        write_plots(book, folder)?;
+        report::write_plots(results, folder)?;
     }
     if options.docs {
-        write_plots(book, &documents.join("bench"))?;
-        rewrite(
-            &documents.join("performance.md"),
-            &tables(book, &conditions),
-        )?;
+        let docs = process::package_folder().join("../docs");
+        report::write_json(results, &docs.join("bench/results.json"))?;
+        report::write_plots(results, &docs.join("bench"))?;
+        report::rewrite_page(&docs.join("performance.md"), &tables)?;
     }
     Ok(())
 }
 
-/// Who is measured: the floor, and all that were asked for and can run here.
-fn subjects(options: &Options) -> Result<Vec<Subject>, Problem> {
-    let mut subjects = vec![Subject::Floor];
+/// Returns the baseline, and all subjects that were asked for and can run here.
+fn subjects(options: &Options) -> Result<Vec<Subject>, BoxError> {
+    let mut subjects = vec![Subject::Baseline];
     for &subject in Subject::value_variants() {
-        let asked = options.subjects.is_empty() || options.subjects.contains(&subject);
-        if subject == Subject::Floor || !asked {
+        let wanted = options.subjects.is_empty() || options.subjects.contains(&subject);
+        if subject == Subject::Baseline || !wanted {
             continue;
         }
-        match available::missing(subject) {
+        match missing(subject) {
             None => subjects.push(subject),
             Some(missing) => progress(format_args!("without {}: {missing}", subject.name()))?,
         }
@@ -96,7 +101,38 @@ fn subjects(options: &Options) -> Result<Vec<Subject>, Problem> {
     Ok(subjects)
 }
 
-/// Tells somebody who waits how far it is.
-fn progress(line: impl std::fmt::Display) -> Result<(), Problem> {
+/// Returns what a subject needs that is not installed here, if anything.
+fn missing(subject: Subject) -> Option<&'static str> {
+    if subject != Subject::ExpressSession {
+        return None;
+    }
+    let mut node = Command::new("node");
+    let node = node.arg("--version").stdout(Stdio::null());
+    if !node.status().is_ok_and(|status| status.success()) {
+        return Some("there is no node");
+    }
+    let modules = process::package_folder().join("express/node_modules");
+    (!modules.exists()).then_some("its packages are not installed: npm ci, in bench/express")
+}
+
+/// Makes a signal that asks this process to end kill the Redis servers first. The subjects end by
+/// themselves when the driver does.
+fn kill_servers_on_signal() -> Result<(), BoxError> {
+    let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
+        .into_iter()
+        .collect();
+    // For this thread and all that it starts; child processes start with no signal blocked.
+    signals.thread_block()?;
+    thread::spawn(move || {
+        if signals.wait().is_ok() {
+            test_support::redis::kill_all();
+        }
+        std::process::exit(130)
+    });
+    Ok(())
+}
+
+/// Reports progress on the standard error.
+fn progress(line: impl std::fmt::Display) -> Result<(), BoxError> {
     Ok(writeln!(io::stderr(), "{line}")?)
 }

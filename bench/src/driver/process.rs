@@ -1,4 +1,4 @@
-//! The other parts of this program, as processes.
+//! The other roles of this program, as child processes.
 
 use std::env;
 use std::ffi::OsStr;
@@ -11,29 +11,29 @@ use nix::sys::time::TimeValLike;
 use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 
-use crate::Problem;
-use crate::args::Setup;
-use crate::load::Outcome;
+use crate::BoxError;
+use crate::args::ServeArgs;
+use crate::load::LoadResult;
 use crate::subject::Subject;
 
-/// A subject that serves; it ends when this is dropped.
+/// A subject that runs; dropping it ends the process.
 #[derive(Debug)]
 pub(super) struct Server {
     child: Child,
-    orders: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
+    stdin: Option<ChildStdin>,
+    stdout: BufReader<ChildStdout>,
     port: u16,
 }
 
 impl Server {
-    /// Starts a subject, and waits until it listens. Counted, it runs on the allocator that counts.
-    pub(super) fn start(setup: Setup, counted: bool) -> Result<Self, Problem> {
-        if setup.subject == Subject::ExpressSession {
+    /// Starts a subject, and waits until it listens. If `counted`, its allocator counts.
+    pub(super) fn start(args: ServeArgs, counted: bool) -> Result<Self, BoxError> {
+        if args.subject == Subject::ExpressSession {
             let mut command = Command::new("node");
             command
                 .arg("--expose-gc")
-                .arg(folder().join("express/server.js"))
-                .arg(setup.redis.to_string())
+                .arg(package_folder().join("express/server.js"))
+                .arg(args.redis.to_string())
                 .env("NODE_ENV", "production");
             return Self::spawn(&mut command);
         }
@@ -43,23 +43,23 @@ impl Server {
         }
         let mut command = Command::new(program);
         command
-            .args(["serve", &setup.subject.name()])
-            .args(["--redis", &setup.redis.to_string()])
-            .args(["--sessions", &setup.sessions.to_string()])
-            .args(["--more", &setup.more.to_string()])
-            .args(["--bytes", &setup.bytes.to_string()]);
+            .args(["serve", &args.subject.name()])
+            .args(["--redis", &args.redis.to_string()])
+            .args(["--sessions", &args.sessions.to_string()])
+            .args(["--extra-entries", &args.extra_entries.to_string()])
+            .args(["--entry-bytes", &args.entry_bytes.to_string()]);
         Self::spawn(&mut command)
     }
 
-    fn spawn(command: &mut Command) -> Result<Self, Problem> {
+    fn spawn(command: &mut Command) -> Result<Self, BoxError> {
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn()?;
-        let orders = child.stdin.take();
-        let answers = BufReader::new(child.stdout.take().ok_or("no pipe")?);
+        let stdin = child.stdin.take();
+        let stdout = BufReader::new(child.stdout.take().ok_or("no pipe")?);
         let mut server = Self {
             child,
-            orders,
-            answers,
+            stdin,
+            stdout,
             port: 0,
         };
         server.port = server.line()?.parse()?;
@@ -74,16 +74,16 @@ impl Server {
         self.child.id()
     }
 
-    /// Gives an order, and waits for the answer.
-    pub(super) fn order(&mut self, order: &str) -> Result<String, Problem> {
-        let orders = self.orders.as_mut().ok_or("no pipe")?;
-        writeln!(orders, "{order}")?;
+    /// Sends a command to the process, and waits for the reply.
+    pub(super) fn command(&mut self, command: &str) -> Result<String, BoxError> {
+        let stdin = self.stdin.as_mut().ok_or("no pipe")?;
+        writeln!(stdin, "{command}")?;
         self.line()
     }
 
-    fn line(&mut self) -> Result<String, Problem> {
+    fn line(&mut self) -> Result<String, BoxError> {
         let mut line = String::new();
-        if self.answers.read_line(&mut line)? == 0 {
+        if self.stdout.read_line(&mut line)? == 0 {
             return Err("the server has ended".into());
         }
         Ok(line.trim().to_owned())
@@ -92,14 +92,14 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.orders = None;
+        self.stdin = None;
         drop(self.child.kill());
         drop(self.child.wait());
     }
 }
 
-/// Where this package lies.
-pub(super) fn folder() -> &'static Path {
+/// Returns the folder of this package.
+pub(super) fn package_folder() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -110,13 +110,13 @@ pub(super) struct Load<'a> {
     pub(super) path: &'a str,
     pub(super) connections: usize,
     pub(super) seconds: f64,
-    /// A line for each session; none for requests without one.
+    /// The cookies of each session; empty for requests without one.
     pub(super) cookies: &'a [String],
 }
 
 impl Load<'_> {
-    /// Sends it, and waits for the end.
-    pub(super) fn send(self) -> Result<Outcome, Problem> {
+    /// Sends it from a process of its own, and waits for the end.
+    pub(super) fn send(self) -> Result<LoadResult, BoxError> {
         let mut child = Command::new(env::current_exe()?)
             .arg("load")
             .args(["--port", &self.port.to_string()])
@@ -137,8 +137,8 @@ impl Load<'_> {
     }
 }
 
-/// The CPU time that a process has used so far, with all its threads, in it and for it.
-pub(super) fn cpu(process: u32) -> Result<Duration, Problem> {
+/// Returns the CPU time that a process has used so far: all its threads, in user mode and in the kernel.
+pub(super) fn cpu_time(process: u32) -> Result<Duration, BoxError> {
     let clock = clock_getcpuclockid(Pid::from_raw(i32::try_from(process)?))?;
     let time = clock_gettime(clock)?.num_nanoseconds();
     Ok(Duration::from_nanos(u64::try_from(time)?))

@@ -1,118 +1,115 @@
-//! The rounds: in each, every subject has its turn on every route, one after the other, so that what
-//! else happens on the machine meets all of them.
+//! The rounds. In each, all subjects are measured on a route one after the other, before the next route,
+//! so that other work on the machine affects all of them.
 
 use std::collections::BTreeMap;
 
 use super::progress;
-use super::stage::Stage;
-use super::traffic::{Listener, Traffic};
-use crate::Problem;
+use super::testbed::Testbed;
+use super::traffic::{Traffic, command_times};
+use crate::BoxError;
 use crate::args::Options;
-use crate::report::{Book, Metric};
+use crate::report::{Metric, Samples};
 use crate::subject::{Route, Subject};
 
 /// Seconds of load before a route is measured.
 const WARM_UP: f64 = 0.2;
 
-/// Node compiles what has run for a while.
+/// The same for Node, whose compiler needs longer.
 const WARM_UP_NODE: f64 = 1.0;
 
-type Heard = BTreeMap<(Subject, Route), Traffic>;
+type TrafficOf = BTreeMap<(Subject, Route), Traffic>;
 
 pub(super) fn run(
     options: &Options,
     subjects: &[Subject],
     routes: &[Route],
-    book: &mut Book,
-) -> Result<(), Problem> {
-    let mut heard = Heard::new();
+    samples: &mut Samples,
+) -> Result<(), BoxError> {
+    let mut traffic = TrafficOf::new();
     for round in 0..options.rounds {
         progress(format_args!("round {} of {}", round + 1, options.rounds))?;
-        let mut stages = Vec::new();
+        let mut testbeds = Vec::new();
         for &subject in subjects {
-            let mut stage = Stage::set(subject, options.sessions)?;
+            let mut testbed = Testbed::start(subject, options.sessions)?;
             if round == 0 {
-                let bytes = stage.bytes()?;
-                book.note(subject, None, Metric::SessionBytes, bytes.sessions);
-                book.note(subject, None, Metric::AllBytes, bytes.all);
+                let bytes = testbed.bytes();
+                samples.record(subject, None, Metric::SessionBytes, bytes.sessions);
+                samples.record(subject, None, Metric::AllBytes, bytes.all);
             }
-            warm_up(&mut stage, routes, options)?;
-            stages.push(stage);
+            warm_up(&mut testbed, routes, options)?;
+            testbeds.push(testbed);
         }
         for &route in routes {
-            // Who comes first is another in each round.
-            stages.rotate_left(round.min(1));
-            for stage in stages.iter_mut().filter(|stage| stage.has(route)) {
+            // Each round starts with another subject.
+            testbeds.rotate_left(round.min(1));
+            for testbed in testbeds.iter_mut().filter(|testbed| testbed.has(route)) {
                 if round == 0 {
-                    listen(stage, route, options, book, &mut heard)?;
+                    record_traffic(testbed, route, options, samples, &mut traffic)?;
                 }
-                measure(stage, route, options, book, &heard)?;
+                measure(testbed, route, options, samples, &traffic)?;
             }
         }
-        for stage in &stages {
-            stage.audit()?;
+        for testbed in &testbeds {
+            testbed.verify_writes()?;
         }
     }
     Ok(())
 }
 
-fn warm_up(stage: &mut Stage, routes: &[Route], options: &Options) -> Result<(), Problem> {
-    let seconds = match stage.setup.subject {
+fn warm_up(testbed: &mut Testbed, routes: &[Route], options: &Options) -> Result<(), BoxError> {
+    let seconds = match testbed.args.subject {
         Subject::ExpressSession => WARM_UP_NODE,
         _ => WARM_UP,
     };
     for &route in routes {
-        stage.load(route, options.connections, seconds)?;
+        testbed.load(route, options.connections, seconds)?;
     }
     Ok(())
 }
 
-/// Finds out what is sent to Redis.
-fn listen(
-    stage: &mut Stage,
+/// Records which commands come to Redis.
+fn record_traffic(
+    testbed: &mut Testbed,
     route: Route,
     options: &Options,
-    book: &mut Book,
-    heard: &mut Heard,
-) -> Result<(), Problem> {
-    let listener = Listener::start(&stage.redis)?;
-    let requests = stage
-        .load(route, options.connections, WARM_UP)?
-        .outcome
-        .requests;
-    let traffic = listener.stop()?;
-    let key = (stage.setup.subject, route);
-    book.note(key.0, route, Metric::Commands, traffic.commands(requests));
-    book.commands.insert(key, traffic.in_words(requests));
-    heard.insert(key, traffic);
+    samples: &mut Samples,
+    traffic: &mut TrafficOf,
+) -> Result<(), BoxError> {
+    let monitor = testbed.redis.monitor();
+    let cost = testbed.load(route, options.connections, WARM_UP)?;
+    let requests = cost.result.requests;
+    let recorded = Traffic::of(&monitor.recorded());
+    let subject = testbed.args.subject;
+    let commands = recorded.commands_per_request(requests);
+    samples.record(subject, route, Metric::Commands, commands);
+    samples.record_commands(subject, route, recorded.describe(requests));
+    traffic.insert((subject, route), recorded);
     Ok(())
 }
 
 fn measure(
-    stage: &mut Stage,
+    testbed: &mut Testbed,
     route: Route,
     options: &Options,
-    book: &mut Book,
-    heard: &Heard,
-) -> Result<(), Problem> {
-    let subject = stage.setup.subject;
-    let mut note = |metric, sample| book.note(subject, route, metric, sample);
-    let before = stage.redis.work()?;
-    let cost = stage.load(route, options.connections, options.duration)?;
-    let after = stage.redis.work()?;
-    let requests = cost.outcome.requests as f64;
-    note(Metric::CpuMs, cost.cpu);
-    note(Metric::RedisCpuMs, cost.redis_cpu);
-    note(Metric::Rate, requests / cost.outcome.seconds);
-    note(Metric::P50, cost.outcome.p50);
-    note(Metric::P99, cost.outcome.p99);
-    if let Some(traffic) = heard.get(&(subject, route)) {
-        note(
-            Metric::CommandTime,
-            traffic.time(&before, &after) / requests,
-        );
+    samples: &mut Samples,
+    traffic: &TrafficOf,
+) -> Result<(), BoxError> {
+    let subject = testbed.args.subject;
+    let mut record = |metric, sample| samples.record(subject, route, metric, sample);
+    let before = command_times(&testbed.redis);
+    let cost = testbed.load(route, options.connections, options.duration)?;
+    let after = command_times(&testbed.redis);
+    let requests = cost.result.requests as f64;
+    record(Metric::CpuMs, cost.cpu);
+    record(Metric::RedisCpuMs, cost.redis_cpu);
+    record(Metric::Rate, requests / cost.result.seconds);
+    record(Metric::P50, cost.result.p50);
+    record(Metric::P99, cost.result.p99);
+    if let Some(traffic) = traffic.get(&(subject, route)) {
+        let time = traffic.client_time(&before, &after);
+        record(Metric::CommandTime, time / requests);
     }
-    let alone = stage.load(route, 1, options.duration / 2.0)?;
-    note(Metric::AloneP50, alone.outcome.p50);
+    let single = testbed.load(route, 1, options.duration / 2.0)?;
+    record(Metric::SingleConnectionP50, single.result.p50);
     Ok(())
 }

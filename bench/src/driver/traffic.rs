@@ -1,114 +1,99 @@
-//! What a subject sends to Redis, and what that costs there.
+//! Which commands a subject sends to Redis, and the time that these take there.
 //!
-//! Redis counts the commands that a script runs beside those that clients send, and gives their time
-//! to the script as well. So `MONITOR`, which tells one from the other, is asked for a while how much
-//! of each command comes from clients.
+//! The statistics of Redis count the commands that a script runs like those of clients, and add their
+//! time to the script's as well. `MONITOR` distinguishes them, so a recording of it tells which share of
+//! each command comes from clients.
 
 use std::collections::BTreeMap;
-use std::thread::{self, JoinHandle};
 
-use super::redis::{Redis, Work};
-use super::resp::Connection;
-use crate::Problem;
+use test_support::monitor::Recorded;
+use test_support::redis::RedisServer;
 
-/// How often each command came from clients, and from scripts.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Traffic {
-    commands: BTreeMap<String, Origins>,
+/// Microseconds, by the command's name.
+pub(super) type CommandTimes = BTreeMap<String, f64>;
+
+/// Returns the time that the server has spent so far in each command.
+pub(super) fn command_times(redis: &RedisServer) -> CommandTimes {
+    let info = redis.command(&["INFO", "commandstats"]).text();
+    info.lines().filter_map(parse_times).collect()
 }
+
+/// Parses a line such as `cmdstat_get:calls=2,usec=5,usec_per_call=2.50`.
+fn parse_times(line: &str) -> Option<(String, f64)> {
+    let (name, figures) = line.strip_prefix("cmdstat_")?.split_once(':')?;
+    let mut figures = figures.split(',');
+    let time = figures.find_map(|figure| figure.strip_prefix("usec="))?;
+    Some((name.to_lowercase(), time.parse().ok()?))
+}
+
+/// How often clients and scripts ran each command.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Traffic(BTreeMap<String, Calls>);
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Origins {
-    /// How many others were heard before it.
-    place: usize,
-    clients: f64,
-    scripts: f64,
-}
-
-/// Listens until it is told to stop.
-pub(super) struct Listener {
-    redis: Connection,
-    ear: JoinHandle<Result<Traffic, String>>,
-}
-
-const END: &str = "that was all";
-
-impl Listener {
-    pub(super) fn start(redis: &Redis) -> Result<Self, Problem> {
-        let mut connection = redis.connect()?;
-        connection.command(&[b"MONITOR"])?;
-        let ear = thread::spawn(move || listen(connection).map_err(|error| error.to_string()));
-        let redis = redis.connect()?;
-        Ok(Self { redis, ear })
-    }
-
-    /// What was heard up to now.
-    pub(super) fn stop(mut self) -> Result<Traffic, Problem> {
-        self.redis.command(&[b"ECHO", END.as_bytes()])?;
-        let heard = self.ear.join().map_err(|_| "the listener has panicked")?;
-        Ok(heard?)
-    }
-}
-
-fn listen(mut connection: Connection) -> Result<Traffic, Problem> {
-    let mut traffic = Traffic::default();
-    loop {
-        let line = connection.read()?.text();
-        if line.contains(END) {
-            return Ok(traffic);
-        }
-        // 1700000000.000000 [0 127.0.0.1:40000] "GET" "key"
-        let (origin, words) = line.split_once("] ").ok_or("half of a line")?;
-        let name = words.split('"').nth(1).ok_or("no command")?.to_lowercase();
-        let place = traffic.commands.len();
-        let new = Origins {
-            place,
-            ..Origins::default()
-        };
-        let origins = traffic.commands.entry(name).or_insert(new);
-        match origin.ends_with("lua") {
-            true => origins.scripts += 1.0,
-            false => origins.clients += 1.0,
-        }
-    }
+struct Calls {
+    /// How many other commands came before its first call.
+    position: usize,
+    by_clients: f64,
+    by_scripts: f64,
 }
 
 impl Traffic {
-    /// Commands that clients sent, for each request.
-    pub(super) fn commands(&self, requests: usize) -> f64 {
-        let sent = self.commands.values().map(|origins| origins.clients);
+    pub(super) fn of(recorded: &[Recorded]) -> Self {
+        let mut commands: BTreeMap<String, Calls> = BTreeMap::new();
+        for command in recorded {
+            let name = command.words.first().map(|name| name.to_lowercase());
+            let position = commands.len();
+            let calls = commands.entry(name.unwrap_or_default()).or_insert(Calls {
+                position,
+                ..Calls::default()
+            });
+            if command.by_script {
+                calls.by_scripts += 1.0;
+            } else {
+                calls.by_clients += 1.0;
+            }
+        }
+        Self(commands)
+    }
+
+    /// Returns how many commands clients sent for each request.
+    pub(super) fn commands_per_request(&self, requests: usize) -> f64 {
+        let sent = self.0.values().map(|calls| calls.by_clients);
         sent.sum::<f64>() / requests.max(1) as f64
     }
 
-    /// The same in words: names in the order of the first request, with how often if not once.
-    pub(super) fn in_words(&self, requests: usize) -> String {
-        let each = |(name, origins): (&String, &Origins)| {
-            let times = origins.clients / requests.max(1) as f64;
+    /// Describes the commands of a request: their names in the order of the first one, each with its
+    /// average number unless that is 1.
+    pub(super) fn describe(&self, requests: usize) -> String {
+        let mut commands: Vec<_> = self.0.iter().collect();
+        commands.sort_by_key(|(_, calls)| calls.position);
+        let mut parts = Vec::new();
+        for (name, calls) in commands {
             let name = name.to_uppercase();
-            match times {
-                // What is sent now and then belongs to no request.
-                ..0.05 => None,
-                0.95..1.05 => Some(name),
-                times => Some(format!("{times:.1} {name}")),
+            match calls.by_clients / requests.max(1) as f64 {
+                // A command that is sent now and then does not belong to a request.
+                ..0.05 => {}
+                0.95..1.05 => parts.push(name),
+                average => parts.push(format!("{average:.1} {name}")),
             }
-        };
-        let mut commands: Vec<_> = self.commands.iter().collect();
-        commands.sort_by_key(|(_, origins)| origins.place);
-        let names: Vec<_> = commands.into_iter().filter_map(each).collect();
-        names.join(", ")
+        }
+        parts.join(", ")
     }
 
-    /// The microseconds that the server spent between `before` and `after` for its clients.
-    pub(super) fn time(&self, before: &Work, after: &Work) -> f64 {
-        let each = |(name, after): (&String, &f64)| {
-            // `EXEC` has the time of what it executes, which is counted already.
-            let origins = self.commands.get(name).filter(|_| name != "exec")?;
-            let share = origins.clients / (origins.clients + origins.scripts);
-            Some((after - before.get(name).unwrap_or(&0.0)) * share)
-        };
-        after
-            .iter()
-            .filter_map(each)
-            .fold(0.0, |sum, own| sum + own)
+    /// Returns the microseconds that the server spent for its clients between `before` and `after`.
+    pub(super) fn client_time(&self, before: &CommandTimes, after: &CommandTimes) -> f64 {
+        let mut sum = 0.0;
+        for (name, after) in after {
+            // `EXEC` includes the time of what it executes, which is counted already.
+            if name == "exec" {
+                continue;
+            }
+            if let Some(calls) = self.0.get(name) {
+                let share = calls.by_clients / (calls.by_clients + calls.by_scripts);
+                sum += (after - before.get(name).unwrap_or(&0.0)) * share;
+            }
+        }
+        sum
     }
 }

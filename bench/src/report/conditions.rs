@@ -1,14 +1,14 @@
-//! Under which conditions something was measured.
+//! The conditions of a measurement.
 
 use std::process::Command;
 use std::{env, fmt, thread};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::Problem;
+use crate::BoxError;
 use crate::args::Options;
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Conditions {
     cores: usize,
     redis: String,
@@ -19,7 +19,8 @@ pub(crate) struct Conditions {
 }
 
 impl Conditions {
-    pub(crate) fn here(options: &Options) -> Result<Self, Problem> {
+    /// Returns those of this machine and run.
+    pub(crate) fn current(options: &Options) -> Result<Self, BoxError> {
         let program = env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into());
         let output = Command::new(program).arg("--version").output()?;
         let version = String::from_utf8_lossy(&output.stdout);

@@ -10,21 +10,21 @@ use actix_web::rt::System;
 use actix_web::web::{self, Data};
 use actix_web::{App, Error, HttpServer};
 
-use super::entries::{Entries, IDLE, page};
-use super::{gate, tell};
-use crate::Problem;
-use crate::args::Setup;
+use super::common::{self, Entries, IDLE, page};
+use super::print_line;
+use crate::BoxError;
+use crate::args::ServeArgs;
 
-pub(super) fn run(setup: Setup) -> Result<(), Problem> {
-    System::new().block_on(serve(setup))
+pub(super) fn run(args: ServeArgs) -> Result<(), BoxError> {
+    System::new().block_on(serve(args))
 }
 
-async fn serve(setup: Setup) -> Result<(), Problem> {
-    let url = format!("redis://127.0.0.1:{}", setup.redis);
+async fn serve(args: ServeArgs) -> Result<(), BoxError> {
+    let url = format!("redis://127.0.0.1:{}", args.redis);
     let store = RedisSessionStore::new(url).await?;
     let server = HttpServer::new(move || {
         App::new()
-            .app_data(Data::new(setup))
+            .app_data(Data::new(args))
             .service(
                 web::resource("/rolling")
                     .wrap(sessions(&store, TtlExtensionPolicy::OnEveryRequest))
@@ -41,7 +41,7 @@ async fn serve(setup: Setup) -> Result<(), Problem> {
             )
     });
     let server = server.workers(1).bind(("127.0.0.1", 0))?;
-    tell(server.addrs().first().ok_or("no address")?.port())?;
+    print_line(server.addrs().first().ok_or("no address")?.port())?;
     Ok(server.run().await?)
 }
 
@@ -53,7 +53,7 @@ fn sessions(
     let life = PersistentSession::default()
         .session_ttl(idle)
         .session_ttl_extension_policy(policy);
-    // The same in each process, as it must be where several servers stand side by side.
+    // The same key in each process, as with several servers behind a load balancer.
     SessionMiddleware::builder(store.clone(), Key::from(&[7; 64]))
         .session_lifecycle(life)
         .build()
@@ -77,8 +77,8 @@ async fn write(session: Session) -> Result<String, Error> {
     Ok(page(&name.ok_or_else(|| ErrorNotFound("no name"))?, visits))
 }
 
-async fn sign_in(setup: Data<Setup>, session: Session) -> Result<&'static str, Error> {
-    let entries = Entries::new(*setup.as_ref());
+async fn sign_in(args: Data<ServeArgs>, session: Session) -> Result<&'static str, Error> {
+    let entries = Entries::new(*args.as_ref());
     session.renew();
     session.insert("user", entries.user)?;
     session.insert("name", entries.name)?;
@@ -89,7 +89,7 @@ async fn sign_in(setup: Data<Setup>, session: Session) -> Result<&'static str, E
 }
 
 async fn hold(session: Session) -> Result<String, Error> {
-    let answer = read(session).await;
-    gate::wait().await;
-    answer
+    let page = read(session).await;
+    common::hold().await;
+    page
 }

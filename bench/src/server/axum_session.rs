@@ -1,5 +1,5 @@
-//! `axum_session` with its Redis pool. Its memory cache is on unless one switches it off; with it,
-//! several servers do not see each other's edits. Its sessions always roll.
+//! `axum_session` with its Redis pool. Its memory cache is on by default; with it, several servers do not
+//! see each other's changes. Its expiry always slides.
 
 use axum::Router;
 use axum::extract::State;
@@ -9,22 +9,22 @@ use axum_session_redispool::SessionRedisPool;
 use redis_pool::RedisPool;
 use time::Duration;
 
-use super::entries::{Entries, IDLE, page};
-use super::{Failed, gate};
-use crate::Problem;
-use crate::args::Setup;
+use super::Failed;
+use super::common::{self, Entries, IDLE, page};
+use crate::BoxError;
+use crate::args::ServeArgs;
 
 type Session = axum_session::Session<SessionRedisPool>;
 
-/// Whether it answers from memory.
+/// Whether it caches sessions in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cache {
     On,
     Off,
 }
 
-pub(super) async fn app(setup: Setup, cache: Cache) -> Result<Router, Problem> {
-    let redis = redis::Client::open(format!("redis://127.0.0.1:{}", setup.redis))?;
+pub(super) async fn app(args: ServeArgs, cache: Cache) -> Result<Router, BoxError> {
+    let redis = redis::Client::open(format!("redis://127.0.0.1:{}", args.redis))?;
     let pool = SessionRedisPool::from(RedisPool::from(redis));
     let idle = Duration::try_from(IDLE)?;
     let mut config = SessionConfig::default().with_lifetime(idle);
@@ -40,7 +40,7 @@ pub(super) async fn app(setup: Setup, cache: Cache) -> Result<Router, Problem> {
         .route("/sign-in", get(sign_in))
         .route("/hold", get(hold))
         .layer(SessionLayer::new(sessions))
-        .with_state(setup))
+        .with_state(args))
 }
 
 async fn read(session: Session) -> Result<String, Failed> {
@@ -57,8 +57,8 @@ async fn write(session: Session) -> Result<String, Failed> {
     Ok(page(&name, visits))
 }
 
-async fn sign_in(State(setup): State<Setup>, session: Session) -> &'static str {
-    let entries = Entries::new(setup);
+async fn sign_in(State(args): State<ServeArgs>, session: Session) -> &'static str {
+    let entries = Entries::new(args);
     session.set("user", entries.user);
     session.set("name", entries.name);
     session.set("roles", entries.roles);
@@ -68,7 +68,7 @@ async fn sign_in(State(setup): State<Setup>, session: Session) -> &'static str {
 }
 
 async fn hold(session: Session) -> Result<String, Failed> {
-    let answer = read(session).await;
-    gate::wait().await;
-    answer
+    let page = read(session).await;
+    common::hold().await;
+    page
 }

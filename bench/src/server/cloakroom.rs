@@ -1,63 +1,68 @@
-//! Cloakroom as it is out of the box: sliding expiry is always on, and written down when a tenth of
-//! the idle timeout has passed.
+//! Cloakroom with its defaults: sliding expiry is always on, and recorded after a tenth of the idle
+//! timeout.
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
-use cloakroom::core::{Clock, ManualClock, SystemClock};
-use cloakroom::{Expiry, LazySession, Session, SessionLayer, Store, days};
-use cloakroom_redis::RedisStore;
+use cloakroom::{
+    Clock, Expiry, LazySession, ManualClock, Session, SessionLayer, SessionLayerBuilder, Store,
+    SystemClock, days,
+};
+use cloakroom_redis::{NearCache, RedisStore};
 
-use super::entries::{Entries, IDLE, page};
-use super::{Failed, gate};
-use crate::Problem;
-use crate::args::Setup;
+use super::Failed;
+use super::common::{self, Entries, IDLE, page};
+use crate::BoxError;
+use crate::args::ServeArgs;
 
-pub(super) async fn app(setup: Setup) -> Result<Router, Problem> {
-    on(store(setup).await?, setup)
+pub(super) async fn app(args: ServeArgs) -> Result<Router, BoxError> {
+    app_on(store(args).await?, args)
 }
 
-pub(super) async fn store(setup: Setup) -> Result<RedisStore, Problem> {
-    let url = format!("redis://127.0.0.1:{}", setup.redis);
+/// The app with the near cache in front of the store.
+pub(super) async fn near(args: ServeArgs) -> Result<Router, BoxError> {
+    app_on(NearCache::new(store(args).await?), args)
+}
+
+async fn store(args: ServeArgs) -> Result<RedisStore, BoxError> {
+    let url = format!("redis://127.0.0.1:{}", args.redis);
     Ok(RedisStore::connect(url).await?)
 }
 
-/// The app on a store.
-pub(super) fn on(store: impl Store, setup: Setup) -> Result<Router, Problem> {
+fn app_on(store: impl Store, args: ServeArgs) -> Result<Router, BoxError> {
     Ok(router()
         .route("/rolling", get(read))
-        .layer(layer(store, setup)?)
-        .with_state(setup))
+        .layer(layer(store, args).build()?)
+        .with_state(args))
 }
 
-/// The app on a clock that goes so fast that every read by `/rolling` must be written down.
-pub(super) async fn touching(setup: Setup) -> Result<Router, Problem> {
+/// The app with a clock so fast that every read on `/rolling` updates last-seen.
+pub(super) async fn touching(args: ServeArgs) -> Result<Router, BoxError> {
     let clock = Arc::new(ManualClock::at(SystemClock.now()));
-    // Until the same session comes again, a third of its idle timeout has passed; a tenth is enough.
-    let step = IDLE / 3 / u32::try_from(setup.sessions.max(1))?;
-    let sessions = layer(store(setup).await?, setup)?.with_clock(clock.clone());
+    // A third of the idle timeout passes between two requests of a session; a tenth is enough.
+    let step = IDLE / 3 / u32::try_from(args.sessions.max(1))?;
+    let sessions = layer(store(args).await?, args).with_clock(clock.clone());
     let rolling = async move |session: LazySession| {
         clock.advance(step);
         read(session.load().await?).await
     };
     Ok(router()
         .route("/rolling", get(rolling))
-        .layer(sessions)
-        .with_state(setup))
+        .layer(sessions.build()?)
+        .with_state(args))
 }
 
-fn layer(store: impl Store, setup: Setup) -> Result<SessionLayer, Problem> {
-    let mut sessions =
-        SessionLayer::new(store).with_expiry(Expiry::idle(IDLE).absolute(days(300)))?;
-    if setup.more > 0 {
-        sessions = sessions.with_max_record_size(1 << 20)?;
+fn layer(store: impl Store, args: ServeArgs) -> SessionLayerBuilder {
+    let builder = SessionLayer::builder(store).with_expiry(Expiry::idle(IDLE).absolute(days(300)));
+    if args.extra_entries > 0 {
+        return builder.with_max_session_size(1 << 20);
     }
-    Ok(sessions)
+    builder
 }
 
-fn router() -> Router<Setup> {
+fn router() -> Router<ServeArgs> {
     Router::new()
         .route("/none", get(async || "none"))
         .route("/read", get(read))
@@ -78,8 +83,8 @@ async fn write(session: Session) -> Result<String, Failed> {
     Ok(page(&name, visits))
 }
 
-async fn sign_in(State(setup): State<Setup>, session: Session) -> Result<&'static str, Failed> {
-    let entries = Entries::new(setup);
+async fn sign_in(State(args): State<ServeArgs>, session: Session) -> Result<&'static str, Failed> {
+    let entries = Entries::new(args);
     session.insert("user", entries.user)?;
     session.insert("name", &entries.name)?;
     session.insert("roles", &entries.roles)?;
@@ -93,7 +98,7 @@ async fn sign_in(State(setup): State<Setup>, session: Session) -> Result<&'stati
 }
 
 async fn hold(session: Session) -> Result<String, Failed> {
-    let answer = read(session).await;
-    gate::wait().await;
-    answer
+    let page = read(session).await;
+    common::hold().await;
+    page
 }

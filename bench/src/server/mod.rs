@@ -1,16 +1,14 @@
 //! One subject as a server.
 //!
-//! All have the same routes and do the same in them, each in the way that its documentation shows.
-//! A server tells its port on the standard output, takes orders on the standard input, and ends when
-//! that ends, so that it never outlives who started it.
+//! All have the same routes and do the same in them, each in the way that its documentation shows. A
+//! server prints its port on the standard output and reads commands on the standard input. It ends when
+//! the standard input does, so that it never outlives the process that started it.
 
 mod actix;
 mod axum_session;
+mod baseline;
 mod cloakroom;
-mod entries;
-mod floor;
-mod gate;
-mod near;
+mod common;
 mod tower_sessions;
 
 use std::io::{self, BufRead, Write};
@@ -25,35 +23,35 @@ use tokio::net::TcpSocket;
 use tokio::runtime::Builder;
 
 use self::axum_session::Cache;
-use self::floor::Packets;
-use crate::args::Setup;
+use self::baseline::Nagle;
+use crate::args::ServeArgs;
 use crate::subject::Subject;
-use crate::{Memory, Problem};
+use crate::{BoxError, Memory};
 
-pub(crate) fn run(setup: Setup, memory: fn() -> Memory) -> Result<(), Problem> {
-    thread::spawn(move || obey(memory));
-    if setup.subject == Subject::ActixSession {
-        return actix::run(setup);
+pub(crate) fn run(args: ServeArgs, memory: fn() -> Memory) -> Result<(), BoxError> {
+    thread::spawn(move || run_commands(memory));
+    if args.subject == Subject::ActixSession {
+        return actix::run(args);
     }
     let runtime = Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()?;
-    // Spawned, so that all of it is on the one worker.
-    runtime.block_on(async move { tokio::spawn(serve(setup)).await? })
+    // Spawned, so that all work is done by the one worker thread.
+    runtime.block_on(async move { tokio::spawn(serve(args)).await? })
 }
 
-async fn serve(setup: Setup) -> Result<(), Problem> {
-    let app = match setup.subject {
-        Subject::Floor => floor::app(setup, Packets::Wait).await?,
-        Subject::FloorNodelay => floor::app(setup, Packets::Leave).await?,
-        Subject::FloorLayered => floor::layered(setup).await?,
-        Subject::Cloakroom => cloakroom::app(setup).await?,
-        Subject::CloakroomTouching => cloakroom::touching(setup).await?,
-        Subject::CloakroomNear => near::app(setup).await?,
-        Subject::TowerSessions => tower_sessions::app(setup).await?,
-        Subject::AxumSession => axum_session::app(setup, Cache::On).await?,
-        Subject::AxumSessionUncached => axum_session::app(setup, Cache::Off).await?,
+async fn serve(args: ServeArgs) -> Result<(), BoxError> {
+    let app = match args.subject {
+        Subject::Baseline => baseline::app(args, Nagle::On).await?,
+        Subject::BaselineNodelay => baseline::app(args, Nagle::Off).await?,
+        Subject::BaselineLayered => baseline::layered(args).await?,
+        Subject::Cloakroom => cloakroom::app(args).await?,
+        Subject::CloakroomTouching => cloakroom::touching(args).await?,
+        Subject::CloakroomNear => cloakroom::near(args).await?,
+        Subject::TowerSessions => tower_sessions::app(args).await?,
+        Subject::AxumSession => axum_session::app(args, Cache::On).await?,
+        Subject::AxumSessionUncached => axum_session::app(args, Cache::Off).await?,
         Subject::ActixSession | Subject::ExpressSession => {
             return Err("it has a runtime of its own".into());
         }
@@ -61,49 +59,49 @@ async fn serve(setup: Setup) -> Result<(), Problem> {
     listen(app).await
 }
 
-async fn listen(app: Router) -> Result<(), Problem> {
+async fn listen(app: Router) -> Result<(), BoxError> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(([127, 0, 0, 1], 0).into())?;
-    // Many connections come at once; one that finds no room would wait for seconds, or for ever.
+    // Many connections come at once; one that does not fit in the backlog would wait for seconds.
     let listener = socket.listen(4096)?;
-    tell(listener.local_addr()?.port())?;
+    print_line(listener.local_addr()?.port())?;
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
     Ok(axum::serve(listener, app).await?)
 }
 
-fn tell(line: impl std::fmt::Display) -> io::Result<()> {
+fn print_line(line: impl std::fmt::Display) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{line}")?;
     out.flush()
 }
 
-/// Carries out what the driver says, and ends the process when it is gone.
-fn obey(memory: fn() -> Memory) {
-    for order in io::stdin().lock().lines().map_while(Result::ok) {
-        let told = match order.as_str() {
+/// Runs the commands of the driver, and ends the process when the driver has ended.
+fn run_commands(memory: fn() -> Memory) {
+    for command in io::stdin().lock().lines().map_while(Result::ok) {
+        let printed = match command.as_str() {
             "memory" => {
                 let Memory { live, allocations } = memory();
-                tell(format_args!("{live} {allocations}"))
+                print_line(format_args!("{live} {allocations}"))
             }
-            "held" => tell(gate::held()),
-            "open" => {
-                gate::open();
-                tell("open")
+            "held" => print_line(common::held()),
+            "release" => {
+                common::release();
+                print_line("released")
             }
-            other => tell(format_args!("what is {other}?")),
+            other => print_line(format_args!("unknown command: {other}")),
         };
-        if told.is_err() {
+        if printed.is_err() {
             break;
         }
     }
-    #[expect(clippy::exit, reason = "nobody is there to serve")]
+    #[expect(clippy::exit, reason = "the driver has ended")]
     process::exit(0)
 }
 
-/// The answer when a handler failed. None should.
-struct Failed(Problem);
+/// The response when a handler failed, which none should.
+struct Failed(BoxError);
 
-impl<E: Into<Problem>> From<E> for Failed {
+impl<E: Into<BoxError>> From<E> for Failed {
     fn from(error: E) -> Self {
         Self(error.into())
     }

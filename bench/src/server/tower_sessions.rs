@@ -1,4 +1,4 @@
-//! tower-sessions with its own store, which stands on fred as well, with one connection.
+//! tower-sessions with its own store, which uses fred too, with one connection.
 
 use axum::Router;
 use axum::extract::State;
@@ -10,20 +10,20 @@ use tower_sessions_redis_store::fred::clients::Pool;
 use tower_sessions_redis_store::fred::interfaces::ClientLike;
 use tower_sessions_redis_store::fred::types::config::Config;
 
-use super::entries::{Entries, IDLE, page};
-use super::{Failed, gate};
-use crate::Problem;
-use crate::args::Setup;
+use super::Failed;
+use super::common::{self, Entries, IDLE, page};
+use crate::BoxError;
+use crate::args::ServeArgs;
 
-pub(super) async fn app(setup: Setup) -> Result<Router, Problem> {
-    let redis = Config::from_url(&format!("redis://127.0.0.1:{}", setup.redis))?;
+pub(super) async fn app(args: ServeArgs) -> Result<Router, BoxError> {
+    let redis = Config::from_url(&format!("redis://127.0.0.1:{}", args.redis))?;
     // Pools of more than one connection cost more CPU here.
     let pool = Pool::new(redis, None, None, None, 1)?;
     pool.init().await?;
     let idle = Duration::try_from(IDLE)?;
     let sessions =
         SessionManagerLayer::new(RedisStore::new(pool)).with_expiry(Expiry::OnInactivity(idle));
-    // A session that is only read lives on only if it is saved.
+    // Reading extends a session's life only if the session is saved as well.
     let rolling = Router::new()
         .route("/rolling", get(read))
         .layer(sessions.clone().with_always_save(true));
@@ -35,7 +35,7 @@ pub(super) async fn app(setup: Setup) -> Result<Router, Problem> {
         .route("/hold", get(hold))
         .layer(sessions)
         .merge(rolling)
-        .with_state(setup))
+        .with_state(args))
 }
 
 async fn read(session: Session) -> Result<String, Failed> {
@@ -52,8 +52,8 @@ async fn write(session: Session) -> Result<String, Failed> {
     Ok(page(&name, visits))
 }
 
-async fn sign_in(State(setup): State<Setup>, session: Session) -> Result<&'static str, Failed> {
-    let entries = Entries::new(setup);
+async fn sign_in(State(args): State<ServeArgs>, session: Session) -> Result<&'static str, Failed> {
+    let entries = Entries::new(args);
     session.cycle_id().await?;
     session.insert("user", entries.user).await?;
     session.insert("name", entries.name).await?;
@@ -64,7 +64,7 @@ async fn sign_in(State(setup): State<Setup>, session: Session) -> Result<&'stati
 }
 
 async fn hold(session: Session) -> Result<String, Failed> {
-    let answer = read(session).await;
-    gate::wait().await;
-    answer
+    let page = read(session).await;
+    common::hold().await;
+    page
 }

@@ -91,10 +91,14 @@ impl Changes {
         key: &str,
         value: &T,
     ) -> Result<(), EntryError> {
-        let entry = Entry::encode(key, value)?;
+        self.put(entries, Entry::encode(key, value)?);
+        Ok(())
+    }
+
+    /// Puts an entry into `entries`, and logs it.
+    pub fn put(&mut self, entries: &mut Entries, entry: Entry) {
         entries.put(entry.clone());
         self.log.push(Change::Set(entry));
-        Ok(())
     }
 
     /// Removes `key` from `entries`, and logs it.
@@ -127,7 +131,7 @@ impl Changes {
         T: Serialize + DeserializeOwned,
         F: Fn(Option<T>) -> T + Send + Sync + 'static,
     {
-        let update = Update::new(key, f);
+        let update = Update::new(key, move |value| Ok(f(value)));
         let (value, entry) = update.run(entries.entry(key))?;
         self.log_update(entries, update, entry);
         Ok(value)
@@ -137,7 +141,7 @@ impl Changes {
     pub fn log_update<T, F>(&mut self, entries: &mut Entries, update: Update<F>, result: Entry)
     where
         T: Serialize + DeserializeOwned,
-        F: Fn(Option<T>) -> T + Send + Sync + 'static,
+        F: Fn(Option<T>) -> Result<T, EntryError> + Send + Sync + 'static,
     {
         let key = Arc::clone(&update.key);
         entries.put(result);
@@ -243,7 +247,8 @@ impl fmt::Debug for Changes {
     }
 }
 
-/// A closure that computes an entry's new value from its current one. It may run any number of times.
+/// A closure that computes an entry's new value from its current one, or fails. It may run any number of
+/// times.
 pub struct Update<F> {
     key: Arc<str>,
     f: F,
@@ -259,14 +264,15 @@ impl<F> Update<F> {
     ///
     /// # Errors
     ///
-    /// If the current value is not a `T`, or the new one cannot be written as JSON.
+    /// The closure's own error; or the current value is not a `T`, or the new one cannot be written as
+    /// JSON.
     pub fn run<T>(&self, current: Option<&Entry>) -> Result<(T, Entry), EntryError>
     where
         T: Serialize + DeserializeOwned,
-        F: Fn(Option<T>) -> T,
+        F: Fn(Option<T>) -> Result<T, EntryError>,
     {
         let current = current.map(Entry::decode).transpose()?;
-        let value = (self.f)(current);
+        let value = (self.f)(current)?;
         let entry = Entry::encode(&self.key, &value)?;
         Ok((value, entry))
     }

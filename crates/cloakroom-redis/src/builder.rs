@@ -122,7 +122,7 @@ impl RedisStoreBuilder {
     ///
     /// The write is sent together with `WAIT`, on a connection for such writes. `within` is added to the
     /// command timeout. With too few replicas the error is
-    /// [`NotReplicated`](cloakroom_core::StoreErrorKind::NotReplicated): the write stands on the
+    /// [`NotReplicated`](cloakroom_core::StoreErrorKind::NotReplicated): the write is kept on the
     /// primary, but the request fails. A new session is then removed again; a session that was to end
     /// has ended. Edits do not wait: losing one loses a value, but does not change who is signed in.
     ///

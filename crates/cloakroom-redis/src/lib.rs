@@ -100,7 +100,7 @@
 //! | no connection, or too many commands in flight | [`Unavailable`](StoreErrorKind::Unavailable), at once |
 //! | timeout, or connection lost before the reply: `load`, `ping` | `Unavailable` |
 //! | the same: `create`, `update`, `touch`, `end` | [`OutcomeUnknown`](StoreErrorKind::OutcomeUnknown) |
-//! | too few replicas acknowledge in time: `create`, `end` | [`NotReplicated`](StoreErrorKind::NotReplicated), and the write stands |
+//! | too few replicas acknowledge in time: `create`, `end` | [`NotReplicated`](StoreErrorKind::NotReplicated), and the write is kept |
 //! | `LOADING`, `READONLY`, `MASTERDOWN`, `MISCONF`, `NOREPLICAS`, `BUSY` | `Unavailable` |
 //! | `CLUSTERDOWN` | as for a lost connection |
 //! | out of memory | `create`, `update`: [`OutOfMemory`](StoreErrorKind::OutOfMemory). `load` works; `end` removes the session without leaving a tombstone; `touch` extends the TTL but not last-seen |

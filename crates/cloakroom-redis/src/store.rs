@@ -53,7 +53,7 @@ impl RedisStore {
     ///
     /// The app connects the client, gives it a reconnect policy, and closes it. Commands are sent once,
     /// with a timeout of 250 ms, and fail at once while there is no connection, whatever the defaults of
-    /// the client are. After consecutive timeouts the client is told to reconnect; a client whose task
+    /// the client are. After consecutive timeouts the client is instructed to reconnect; a client whose task
     /// has ended or hangs is not replaced. Three more settings of the client matter:
     ///
     /// - `internal_command_timeout` and `connection_timeout`: 500 ms rather than the default of 10 s.
@@ -137,7 +137,7 @@ impl Store for RedisStore {
         let is_created = match &self.replication {
             None => {
                 let create = session::create(key, record, ttl);
-                let reply = self.executor.send(Effect::Write, &create).await?;
+                let reply = self.executor.send(Effect::Write, create).await?;
                 !reply.is_null()
             }
             // Boxed, like all large futures of rare paths, so that the common ones stay small.
@@ -296,10 +296,7 @@ impl EventBus for RedisStore {
             channel: self.bus.channel().to_owned(),
             message: event.encode(),
         };
-        self.executor
-            .send(Effect::Write, &publish)
-            .await
-            .map(|_| ())
+        self.executor.send(Effect::Write, publish).await.map(|_| ())
     }
 
     fn subscribe(&self) -> Subscription {

@@ -1,4 +1,4 @@
-//! How long one request may wait for the store, in all.
+//! The time limit of a request for waiting for the store.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use cloakroom_core::{StoreError, StoreErrorKind};
 use tokio::time::{Instant, sleep};
 
-/// What a request has left to spend on waiting. The handler's own work costs nothing.
+/// The time that a request may still wait for the store. The time of the handler does not count.
 #[derive(Debug)]
 pub(crate) struct Budget {
     micros: AtomicU64,
@@ -22,7 +22,7 @@ impl Budget {
         }
     }
 
-    /// Waits for a command that changes nothing: too late is as good as never.
+    /// Waits for a command that changes nothing. After a timeout the error is `Unavailable`.
     pub(crate) async fn read<T>(
         &self,
         command: impl Future<Output = Result<T, StoreError>>,
@@ -32,7 +32,8 @@ impl Budget {
             .unwrap_or(Err(StoreError::new(StoreErrorKind::Unavailable)))
     }
 
-    /// Waits for a command that changes something: too late may be after the fact.
+    /// Waits for a command that changes something. After a timeout its outcome is unknown; if no time is
+    /// left, it is not sent.
     pub(crate) async fn write<T>(
         &self,
         command: impl Future<Output = Result<T, StoreError>>,
@@ -45,8 +46,8 @@ impl Budget {
             .unwrap_or(Err(StoreError::new(StoreErrorKind::OutcomeUnknown)))
     }
 
-    /// Waits for anything; `None` once the budget is spent. What is there at once, as what is remembered
-    /// is, costs no look at the clock.
+    /// Waits for a future; `None` if the time is used up. A future that is ready at its first poll costs no
+    /// read of the clock, and no timer.
     pub(crate) async fn wait<T>(&self, event: impl Future<Output = T>) -> Option<T> {
         let left = self.left();
         if left.is_zero() {
@@ -71,7 +72,7 @@ impl Budget {
         result
     }
 
-    /// Starts anew, for a handle that outlives its request.
+    /// Restores the full time, for a session that outlives its request.
     pub(crate) fn refill(&self, budget: Duration) {
         self.micros.store(as_micros(budget), Ordering::Relaxed);
     }
@@ -82,10 +83,11 @@ impl Budget {
 
     fn spend(&self, time: Duration) {
         let spent = as_micros(time);
-        let subtract = |left: u64| Some(left.saturating_sub(spent));
         let _ = self
             .micros
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, subtract);
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                Some(left.saturating_sub(spent))
+            });
     }
 }
 
@@ -115,7 +117,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_spent_by_waiting_alone() {
+    async fn only_waiting_counts() {
         let budget = Budget::new(millis(1000));
         sleep(millis(5000)).await;
         assert_eq!(budget.wait(sleep(millis(400))).await, Some(()));
@@ -128,12 +130,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_read_that_comes_too_late_changed_nothing_and_a_write_perhaps_did() {
+    async fn a_read_times_out_as_unavailable_and_a_write_as_unknown() {
         let budget = Budget::new(millis(100));
         assert_eq!(kind(budget.read(never()).await), Some(Unavailable));
         let budget = Budget::new(millis(100));
         assert_eq!(kind(budget.write(never()).await), Some(OutcomeUnknown));
-        // Now nothing is left: the command is not even sent.
+        // No time is left: the command is not sent.
         let send = async { unreachable!("nothing is left to wait for it") };
         assert_eq!(kind::<()>(budget.write(send).await), Some(Unavailable));
         let send = async { unreachable!("nothing is left to wait for it") };
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_error_of_the_store_is_passed_on() {
+    async fn an_error_of_the_store_is_returned() {
         let budget = Budget::new(millis(100));
         let refused = || ready(Err::<(), _>(StoreError::new(StoreErrorKind::Refused)));
         assert_eq!(
@@ -157,7 +159,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn waits_side_by_side_each_spend() {
+    async fn concurrent_waits_each_count() {
         let budget = Budget::new(millis(1000));
         let both = tokio::join!(
             budget.wait(sleep(millis(400))),
@@ -168,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_budget_is_cut_off_and_does_not_overflow() {
+    fn the_longest_time_limit_does_not_overflow() {
         let budget = Budget::new(Duration::MAX);
         budget.spend(Duration::MAX);
         assert!(budget.left().is_zero());

@@ -1,4 +1,4 @@
-//! What a layer was configured with, shared by all its requests.
+//! The configuration of a layer, shared by all its requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,28 +25,27 @@ use crate::telemetry::log::Once;
 /// How long a tombstone is kept: longer than any request that was in flight when its session ended.
 pub(crate) const TOMBSTONE_TTL: Duration = Duration::from_secs(60);
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) store: Arc<dyn DynStore>,
     pub(crate) cookie: CookieConfig,
     pub(crate) realm: Realm,
-    /// Whether the realm follows the cookie's name.
-    pub(crate) own_realm: bool,
     pub(crate) token_header: Option<TokenHeader>,
     pub(crate) expiry: Expiry,
-    /// The rule for sessions that nobody has signed in to, if it is another.
+    /// The expiry of anonymous sessions, if it differs.
     pub(crate) anonymous_expiry: Option<Expiry>,
+    /// The longest absolute timeout that a session may choose for itself.
     pub(crate) longest: Duration,
-    rotation: Option<Rotation>,
-    /// Sessions of another system that move in.
+    pub(crate) rotation: Option<Rotation>,
+    /// Migration from a legacy store.
     pub(crate) arrivals: Option<Arc<Arrivals>>,
     pub(crate) session_limit: Option<SessionLimit>,
     pub(crate) devices: Option<Arc<Devices>>,
-    pub(crate) tells: bool,
+    pub(crate) publishes_events: bool,
     pub(crate) budget: Duration,
     pub(crate) max_record_size: usize,
-    pub(crate) on_error: OnError,
-    pub(crate) on_overwrite: OnOverwrite,
+    pub(crate) error_policy: ErrorPolicy,
+    pub(crate) conflict_policy: ConflictPolicy,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) key_locks: Arc<KeyLocks>,
@@ -55,28 +54,28 @@ pub(crate) struct Context {
     pub(crate) end_notifier: Arc<EndNotifier>,
 }
 
-/// What becomes of a session's edits when the answer is an error: a 5xx, or a 408.
+/// What happens to a session's unsaved edits when the response is an error: a 5xx, or a 408.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum OnError {
-    /// They are dropped, as a database transaction would be; the default. What was awaited (an
-    /// ending, an explicit save) stands.
+pub enum ErrorPolicy {
+    /// They are discarded, as a database transaction is rolled back; the default. What the handler
+    /// awaited (a sign-in, an explicit save, the end of the session) stands.
     #[default]
-    DropEdits,
-    /// They are saved all the same.
-    KeepEdits,
+    Discard,
+    /// They are saved, as for any other response.
+    Commit,
 }
 
 /// What happens when an edit would replace a value that another request changed in the meantime,
 /// without having seen it. ([`Session::update`](crate::Session::update) sees it, and merges.)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum OnOverwrite {
+pub enum ConflictPolicy {
     /// The later edit wins, and an event names the entry; the default.
     #[default]
-    Report,
-    /// Nothing is saved, and the request is answered with 409.
-    Refuse,
+    LastWriteWins,
+    /// Nothing is saved, and the response is a 409.
+    Reject,
 }
 
 impl Context {
@@ -89,7 +88,6 @@ impl Context {
             store: Arc::new(store),
             cookie: CookieConfig::default(),
             realm: Realm::new(CookieConfig::DEFAULT_NAME),
-            own_realm: false,
             token_header: None,
             expiry: Expiry::default(),
             anonymous_expiry: None,
@@ -97,12 +95,12 @@ impl Context {
             arrivals: None,
             session_limit: None,
             devices: None,
-            tells: true,
+            publishes_events: true,
             longest: Expiry::LONGEST,
             budget: Duration::from_secs(1),
             max_record_size: Self::MAX_RECORD_SIZE.min(codec::LONGEST),
-            on_error: OnError::default(),
-            on_overwrite: OnOverwrite::default(),
+            error_policy: ErrorPolicy::default(),
+            conflict_policy: ConflictPolicy::default(),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             key_locks: Arc::new(KeyLocks::new()),
@@ -118,10 +116,6 @@ impl Context {
             Some(anonymous) if !entries.contains(Authentication::KEY) => anonymous,
             _ => self.expiry,
         }
-    }
-
-    pub(crate) const fn set_rotation(&mut self, rotation: Rotation) {
-        self.rotation = Some(rotation);
     }
 
     /// How the token of a session with these entries rotates. A migrated session keeps the token that is

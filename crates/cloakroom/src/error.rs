@@ -1,59 +1,65 @@
-//! What can go wrong with a session, and with setting up a layer.
+//! The errors of sessions, and of the configuration of a layer.
 
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
 use cloakroom_core::{EntropyError, EntryError, ExpiryError, StoreError, StoreErrorKind};
-use http::StatusCode;
+use http::header::{HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, StatusCode};
 
 /// A session could not be loaded, edited or saved.
 ///
-/// Cheap to clone. It never holds a token or a value, so it is safe to log.
+/// It is cheap to clone. It never contains a token or a value, so it is safe to log.
 #[derive(Clone, Debug)]
 pub struct SessionError(Arc<Cause>);
 
-/// What kind of [`SessionError`] it is.
+/// The kind of a [`SessionError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SessionErrorKind {
     /// The store cannot be reached, or is not ready. Nothing was saved.
     Unavailable,
-    /// The store's answer was lost or came too late: perhaps it was saved, perhaps not.
+    /// The reply of the store was lost or came too late: the edits may be saved or not.
     OutcomeUnknown,
-    /// Fewer replicas than the store was told to wait for have the write. A session that was to end
-    /// has ended, as far as no failover brings it back; one that was to begin is taken back.
+    /// Fewer replicas than required have the write. A session that should end has ended, unless a failover
+    /// brings it back; one that should be created is rolled back.
     NotReplicated,
-    /// The session ended elsewhere in the meantime. Nothing was saved.
+    /// The session was ended by someone else. Nothing was saved.
     Ended,
-    /// There is no stored session yet, and none can be begun here.
+    /// There is no stored session yet, and this call cannot create one.
     NotStored,
-    /// In strict mode: another request had changed an entry that this one replaced without having
-    /// seen it. Nothing was saved.
+    /// With [`ConflictPolicy::Reject`](crate::ConflictPolicy::Reject): this request would have overwritten a
+    /// concurrent change. Nothing was saved.
     Conflict,
     /// The record would be larger than the layer allows. Nothing was changed.
     TooLarge,
-    /// A value cannot be written as JSON, or what is stored is of another type.
+    /// A value cannot be serialized as JSON, or the stored value has another type.
     Entry,
-    /// Keys that begin with `$` belong to the library.
+    /// [`Session::increment`](crate::Session::increment) would leave the range of the counter's type.
+    Overflow,
+    /// The id of the signed-in user cannot be parsed as the type that
+    /// [`Session::user_id`](crate::Session::user_id) was asked for.
+    UserId,
+    /// Keys that begin with `$` are reserved for the library.
     ReservedKey,
-    /// Timeouts that cannot be kept.
+    /// The timeouts are invalid, or longer than the layer allows.
     InvalidExpiry,
-    /// The answer has been sent, so an edit could not be saved, or a cookie not be set, any more.
+    /// The response has been sent, so edits cannot be saved and no cookie can be set.
     Closed,
     /// The system's random number generator failed.
     NoRandomness,
     /// The user has as many sessions as
-    /// [`SessionLayer::with_session_limit`](crate::SessionLayer::with_session_limit) allows. Nobody
-    /// was signed in.
+    /// [`SessionLayerBuilder::with_session_limit`](crate::SessionLayerBuilder::with_session_limit)
+    /// allows. Nobody was signed in.
     TooManySessions,
-    /// Nobody is signed in, and the handler wants somebody.
+    /// No user is signed in, and the handler requires one.
     NotSignedIn,
-    /// The user signed in too long ago for what the handler does: ask for the password again.
-    NotFresh,
-    /// The store keeps no index of users, or has no bus for events.
+    /// The last sign-in is too long ago for what the handler does: the user has to sign in again.
+    ReauthenticationRequired,
+    /// The store has no index of users, or no event bus.
     Unsupported,
-    /// No `SessionLayer` stands around this handler.
+    /// There is no `SessionLayer` around this handler.
     MissingLayer,
 }
 
@@ -75,16 +81,18 @@ pub(crate) enum Cause {
     Detached,
     Entropy(EntropyError),
     TooManySessions,
-    /// A session was ended before it was stored.
+    /// The session was revoked before it was stored.
     Undone,
     NotSignedIn,
-    NotFresh,
+    /// The type that the user's id cannot be parsed as.
+    UserId(&'static str),
+    ReauthenticationRequired,
     #[cfg_attr(not(feature = "axum"), allow(dead_code))]
     MissingLayer,
 }
 
 impl SessionError {
-    /// What kind of error it is.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> SessionErrorKind {
         match &*self.0 {
@@ -98,6 +106,7 @@ impl SessionError {
             Cause::NotStored => SessionErrorKind::NotStored,
             Cause::Conflict(_) => SessionErrorKind::Conflict,
             Cause::TooLarge { .. } => SessionErrorKind::TooLarge,
+            Cause::Entry(error) if error.is_overflow() => SessionErrorKind::Overflow,
             Cause::Entry(_) => SessionErrorKind::Entry,
             Cause::ReservedKey(_) => SessionErrorKind::ReservedKey,
             Cause::Expiry(_) | Cause::LongestExpiry => SessionErrorKind::InvalidExpiry,
@@ -105,13 +114,14 @@ impl SessionError {
             Cause::Entropy(_) => SessionErrorKind::NoRandomness,
             Cause::TooManySessions => SessionErrorKind::TooManySessions,
             Cause::NotSignedIn => SessionErrorKind::NotSignedIn,
-            Cause::NotFresh => SessionErrorKind::NotFresh,
+            Cause::UserId(_) => SessionErrorKind::UserId,
+            Cause::ReauthenticationRequired => SessionErrorKind::ReauthenticationRequired,
             Cause::MissingLayer => SessionErrorKind::MissingLayer,
         }
     }
 
-    /// The status that fits: 503 when the store fails, 409 for a conflict and for one session too
-    /// many, 401 where somebody has to sign in (again), else 500.
+    /// Returns the status of a response for this error: 503 if the store fails, 409 for a conflict or if the
+    /// session limit is reached, 401 if the user has to sign in (again), otherwise 500.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self.kind() {
@@ -121,12 +131,48 @@ impl SessionError {
             SessionErrorKind::Conflict
             | SessionErrorKind::Ended
             | SessionErrorKind::TooManySessions => StatusCode::CONFLICT,
-            SessionErrorKind::NotSignedIn | SessionErrorKind::NotFresh => StatusCode::UNAUTHORIZED,
+            SessionErrorKind::NotSignedIn | SessionErrorKind::ReauthenticationRequired => {
+                StatusCode::UNAUTHORIZED
+            }
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
-    /// Whether it is no failure, but what the app has asked for: told by who refuses.
+    /// Inserts the headers that belong to a response of [`status`](Self::status): `Retry-After: 1` with
+    /// a 503, `WWW-Authenticate: Session` with a 401. For an app's own error type that makes its
+    /// responses by itself; [`SessionError::into_response`](Self#impl-IntoResponse-for-SessionError)
+    /// and the layer's error responses have them.
+    ///
+    /// ```
+    /// use axum::response::{Html, IntoResponse, Response};
+    /// use cloakroom::SessionError;
+    ///
+    /// enum AppError {
+    ///     Session(SessionError),
+    ///     NotFound,
+    /// }
+    ///
+    /// impl IntoResponse for AppError {
+    ///     fn into_response(self) -> Response {
+    ///         match self {
+    ///             AppError::Session(error) => {
+    ///                 let body = Html("<h1>Your session could not be used</h1>");
+    ///                 let mut response = (error.status(), body).into_response();
+    ///                 error.insert_headers(response.headers_mut());
+    ///                 response
+    ///             }
+    ///             AppError::NotFound => http::StatusCode::NOT_FOUND.into_response(),
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    pub fn insert_headers(&self, headers: &mut HeaderMap) {
+        if let Some((name, value)) = required_header(self.status()) {
+            headers.insert(name, value);
+        }
+    }
+
+    /// Whether a sign-in was refused for a reason that is logged where it is refused.
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(&*self.0, Cause::TooManySessions | Cause::Undone)
     }
@@ -134,6 +180,17 @@ impl SessionError {
     pub(crate) fn is_outcome_unknown(&self) -> bool {
         self.kind() == SessionErrorKind::OutcomeUnknown
     }
+}
+
+/// The header that belongs to a response of this status: when to try again (RFC 9110, section
+/// 10.2.3), or how to authenticate (section 11.6.1, which requires it with every 401).
+pub(crate) fn required_header(status: StatusCode) -> Option<(HeaderName, HeaderValue)> {
+    let (name, value) = match status {
+        StatusCode::SERVICE_UNAVAILABLE => (RETRY_AFTER, "1"),
+        StatusCode::UNAUTHORIZED => (WWW_AUTHENTICATE, "Session"),
+        _ => return None,
+    };
+    Some((name, HeaderValue::from_static(value)))
 }
 
 impl fmt::Display for SessionError {
@@ -146,13 +203,13 @@ impl fmt::Display for SessionError {
             ),
             Cause::Conflict(keys) => write!(
                 f,
-                "another request changed what this one replaced without having seen it: {}",
+                "this request would overwrite concurrent changes of: {}",
                 keys.join(", ")
             ),
             Cause::TooLarge { size, limit } => write!(
                 f,
                 "the session would have {size} bytes, and its limit is {limit}; keep large data in \
-                 a database, or raise the limit with `SessionLayer::with_max_record_size`"
+                 a database, or raise the limit with `SessionLayerBuilder::with_max_session_size`"
             ),
             Cause::Entry(error) => error.fmt(f),
             Cause::ReservedKey(key) => {
@@ -163,25 +220,31 @@ impl fmt::Display for SessionError {
             }
             Cause::Expiry(error) => error.fmt(f),
             Cause::LongestExpiry => f.write_str(
-                "the absolute timeout is longer than `SessionLayer::with_longest_expiry` allows",
+                "the absolute timeout is longer than `SessionLayerBuilder::with_max_expiry` allows",
             ),
             Cause::Closed => f.write_str(
-                "the answer has been sent, so this edit could not be saved: take a handle with \
+                "the response has already been sent, so the session cannot be changed; call \
                  `Session::detach` before",
             ),
             Cause::Detached => f.write_str(
-                "a detached session has no answer that could set its cookie: renew it, or choose \
-                 its expiry, within a request",
+                "a detached session cannot set its cookie; renew it, or choose its expiry, within a \
+                 request",
             ),
             Cause::Entropy(error) => error.fmt(f),
             Cause::TooManySessions => f.write_str(
-                "the user has as many sessions as allowed: one has to end before another begins",
+                "the user has as many sessions as allowed; one of them has to end first",
             ),
             Cause::Undone => f.write_str(
-                "all of the user's sessions were ended, or had to make room, while this one began",
+                "the session was revoked during sign-in",
             ),
-            Cause::NotSignedIn => f.write_str("nobody is signed in"),
-            Cause::NotFresh => f.write_str("the user signed in too long ago: sign in again"),
+            Cause::NotSignedIn => f.write_str("no user is signed in"),
+            Cause::UserId(type_name) => write!(
+                f,
+                "the id of the signed-in user cannot be read as `{type_name}`"
+            ),
+            Cause::ReauthenticationRequired => {
+                f.write_str("a recent sign-in is required: the user has to sign in again")
+            }
             Cause::MissingLayer => f.write_str(
                 "no session layer around this handler: add `.layer(SessionLayer::new(store))` to \
                  the router, after the routes that use sessions",
@@ -230,54 +293,78 @@ impl From<ExpiryError> for SessionError {
     }
 }
 
-/// A layer cannot be built like this. The text says what to change.
+/// A layer cannot be built like this. The text names the option, and says what to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
+    option: Option<&'static str>,
     kind: ConfigErrorKind,
     message: String,
 }
 
-/// What kind of [`ConfigError`] it is.
+/// The kind of a [`ConfigError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConfigErrorKind {
-    /// The cookie's name, or an attribute's text.
+    /// The name of the cookie, or the text of an attribute, is invalid.
     CookieText,
-    /// A combination of cookie attributes that browsers refuse.
+    /// Browsers refuse this combination of cookie attributes.
     CookieRefused,
     /// The cookie would be longer than browsers accept.
     CookieTooLong,
-    /// Keys that cannot sign or encrypt.
+    /// The keys cannot sign or encrypt.
     SealKey,
-    /// Timeouts that cannot be kept.
+    /// The timeouts are invalid.
     Expiry,
-    /// A limit that makes no sense.
+    /// A limit is out of range.
     Limit,
-    /// A header that cannot carry the token.
+    /// A realm without a name.
+    Realm,
+    /// Devices cannot be tracked like this.
+    DeviceTracking,
+    /// The header cannot carry the token.
     TokenHeader,
-    /// The store cannot do what is asked for.
+    /// The store does not support an option.
     Store,
-    /// Sessions cannot move in like this.
+    /// The migration is not possible.
     Arrivals,
 }
 
 impl ConfigError {
     pub(crate) fn new(kind: ConfigErrorKind, message: impl Into<String>) -> Self {
         Self {
+            option: None,
             kind,
             message: message.into(),
         }
     }
 
-    /// What kind of error it is.
+    /// Names the option that the error is about: the method of the layer's builder.
+    pub(crate) fn of(self, option: &'static str) -> Self {
+        Self {
+            option: Some(option),
+            ..self
+        }
+    }
+
+    /// Returns the kind of the error.
     #[must_use]
     pub const fn kind(&self) -> ConfigErrorKind {
         self.kind
+    }
+
+    /// Returns the method of [`SessionLayerBuilder`](crate::SessionLayerBuilder) that was given what
+    /// cannot be: `with_expiry`, for instance. `None` for an error outside of a builder.
+    #[must_use]
+    pub const fn option(&self) -> Option<&'static str> {
+        self.option
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(option) = self.option {
+            write!(f, "`{option}`: ")?;
+        }
         f.write_str(&self.message)
     }
 }

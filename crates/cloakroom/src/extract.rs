@@ -8,14 +8,13 @@ use http::request::Parts;
 
 use crate::duration::minutes;
 use crate::error::{Cause, SessionError};
-use crate::middleware::what_helps;
 use crate::session::{LazySession, Session};
 use crate::users::Sessions;
 
-/// A handler asked for its session, and there is none to be had: the store cannot be reached (503
-/// with `Retry-After`), or no layer stands around the handler (500).
+/// The rejection of an extractor: the session could not be loaded, because the store cannot be reached (503
+/// with `Retry-After`), or because there is no layer around the handler (500).
 ///
-/// A handler that can do without takes `Result<Session, SessionRejection>`:
+/// A handler that also works without a session extracts `Result<Session, SessionRejection>`:
 ///
 /// ```
 /// use cloakroom::{Session, SessionRejection};
@@ -32,7 +31,7 @@ use crate::users::Sessions;
 pub struct SessionRejection(SessionError);
 
 impl SessionRejection {
-    /// Why.
+    /// Returns the reason.
     #[must_use]
     pub const fn error(&self) -> &SessionError {
         &self.0
@@ -64,11 +63,40 @@ impl IntoResponse for SessionRejection {
 }
 
 impl IntoResponse for SessionError {
-    /// The error's status and its text, unless the layer shapes it
-    /// ([`with_error_response`](crate::SessionLayer::with_error_response)).
+    /// The error's status and its text. The layer around the handler replaces it by its own error
+    /// response, also where an error type of the app has called this for the error that it wraps:
+    ///
+    /// ```
+    /// use axum::response::{IntoResponse, Response};
+    /// use cloakroom::SessionError;
+    ///
+    /// enum AppError {
+    ///     Session(SessionError),
+    ///     NotFound,
+    /// }
+    ///
+    /// impl From<SessionError> for AppError {
+    ///     fn from(error: SessionError) -> Self {
+    ///         Self::Session(error)
+    ///     }
+    /// }
+    ///
+    /// impl IntoResponse for AppError {
+    ///     fn into_response(self) -> Response {
+    ///         match self {
+    ///             AppError::Session(error) => error.into_response(),
+    ///             AppError::NotFound => http::StatusCode::NOT_FOUND.into_response(),
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// So all session errors have one shape, chosen with
+    /// [`with_error_response`](crate::SessionLayerBuilder::with_error_response). An error type that
+    /// makes its response by itself keeps it; see [`insert_headers`](Self::insert_headers).
     fn into_response(self) -> Response {
         let mut response = (self.status(), self.to_string()).into_response();
-        what_helps(&mut response);
+        self.insert_headers(response.headers_mut());
         response.extensions_mut().insert(self);
         response
     }
@@ -92,7 +120,7 @@ impl<S: Sync> FromRequestParts<S> for Session {
     }
 }
 
-/// The handle on all sessions of the layer around the handler. It does not load this request's.
+/// Extracts the sessions of all users of the layer. It does not load the session of the request.
 impl<S: Sync> FromRequestParts<S> for Sessions {
     type Rejection = SessionRejection;
 
@@ -102,28 +130,30 @@ impl<S: Sync> FromRequestParts<S> for Sessions {
     }
 }
 
-/// A session whose user has signed in within the last `MINUTES`: for handlers of sensitive actions.
-/// Anybody else is refused with 401, or with what
-/// [`with_error_response`](crate::SessionLayer::with_error_response) makes of it.
+/// A session whose user signed in within the last `MINUTES`: for handlers of sensitive actions. All
+/// others get a 401, or what the app makes of it
+/// ([`with_error_response`](crate::SessionLayerBuilder::with_error_response)). Where the duration is
+/// known at run time only, take a [`Session`] and call
+/// [`require_recent_sign_in`](Session::require_recent_sign_in).
 ///
 /// ```
-/// use cloakroom::{Fresh, SessionError};
+/// use cloakroom::{RecentSignIn, SessionError};
 ///
-/// async fn change_password(Fresh(session): Fresh<10>) -> Result<(), SessionError> {
+/// async fn change_password(RecentSignIn(session): RecentSignIn<10>) -> Result<(), SessionError> {
 ///     let user = session.require_user()?;
 ///     // …
 ///     Ok(())
 /// }
 /// ```
 #[derive(Clone, Debug)]
-pub struct Fresh<const MINUTES: u64>(pub Session);
+pub struct RecentSignIn<const MINUTES: u64>(pub Session);
 
-impl<S: Sync, const MINUTES: u64> FromRequestParts<S> for Fresh<MINUTES> {
+impl<S: Sync, const MINUTES: u64> FromRequestParts<S> for RecentSignIn<MINUTES> {
     type Rejection = SessionRejection;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         let session = Session::from_request_parts(parts, state).await?;
-        match session.require_fresh(minutes(MINUTES)) {
+        match session.require_recent_sign_in(minutes(MINUTES)) {
             Ok(_) => Ok(Self(session)),
             Err(error) => Err(SessionRejection(error)),
         }

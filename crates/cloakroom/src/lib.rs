@@ -1,9 +1,8 @@
-//! Sessions for axum and tower.
+//! Session middleware for axum and tower.
 //!
-//! A browser hands in its coat (the session's data), gets a ticket (the cookie), and gets the coat
-//! back when it shows the ticket. This crate is the counter: a tower layer and an axum extractor.
-//! The coats hang in a store: [`MemoryStore`] for development and tests, `cloakroom-redis` for
-//! production.
+//! A [`SessionLayer`] gives each request a session, whose data is kept in a store: [`MemoryStore`] for
+//! development and tests, `cloakroom-redis` for production. The browser has a cookie with a random token. In
+//! an axum handler, [`Session`] is an extractor.
 //!
 //! ```
 //! use axum::{Router, routing::get};
@@ -14,111 +13,112 @@
 //!     Ok(format!("You have been here {hits} times"))
 //! }
 //!
-//! let sessions = SessionLayer::new(MemoryStore::new())
-//!     .with_expiry(Expiry::idle(minutes(30)).absolute(hours(12)))?;
+//! let sessions = SessionLayer::builder(MemoryStore::new())
+//!     .with_expiry(Expiry::idle(minutes(30)).absolute(hours(12)))
+//!     .build()?;
 //! let app: Router = Router::new().route("/", get(hits)).layer(sessions);
 //! # Ok::<(), cloakroom::ConfigError>(())
 //! ```
 //!
-//! # What holds
+//! # Guarantees
 //!
-//! - **No lost update.** Two requests that edit one session at once both land, on any number of
-//!   servers: edits are replayed on what the other has saved. [`Session::update`] never loses an
-//!   increment.
-//! - **No revived session.** What has ended stays ended: a slow request that saves late changes
+//! - **No lost updates.** Concurrent changes of one session are merged, on any number of servers: edits are
+//!   replayed on what another request has saved. [`Session::update`] and [`Session::increment`] never lose a
+//!   change. Two [`insert`](Session::insert)s under one key are the exception: the later one wins.
+//! - **No revived sessions.** A session that has ended stays ended: a slow request that saves late changes
 //!   nothing, and does not fail for it.
-//! - **No log-out by accident.** A request with a stale cookie never replaces or removes the cookie
-//!   that a log-in beside it has set.
-//! - **All of a user's sessions.** No live session of a user is outside of the user's index: ending all
-//!   of them ends all of them, and a limit holds under any number of log-ins.
-//! - **Nothing to replay in the store.** It keeps a digest of the cookie's secret.
-//! - **One round trip.** A request that does not ask for its session costs no store command; a read
-//!   costs one; a write one more.
-//! - **Bounded.** A request waits for the store a second in all, by default, then is answered.
-//! - **Saved before answered.** Headers leave after the session is stored; a save that failed is
-//!   not answered with success.
+//! - **No accidental sign-out.** A request with a stale cookie never replaces or removes the cookie that a
+//!   concurrent sign-in has set.
+//! - **All sessions of a user.** Every live session of a user is in the user's index: ending all of them ends
+//!   all of them, and a session limit holds for any number of concurrent sign-ins.
+//! - **A leaked store contains no tokens.** It has only a digest of each token.
+//! - **One round trip.** A request that does not use its session costs no store command, a read costs one, a
+//!   write one more.
+//! - **Bounded latency.** By default, a request waits for the store for at most one second in all.
+//! - **Saved before the response.** Headers are sent after the session is stored; if that fails, the response
+//!   is an error.
 //!
-//! # Where to find what
+//! # Overview
 //!
 //! | to | see |
 //! |---|---|
-//! | set it up | [`SessionLayer`], [`CookieConfig`], [`Expiry`] |
+//! | configure it | [`SessionLayer`], [`SessionLayerBuilder`], [`CookieConfig`], [`Expiry`] |
 //! | read and edit | [`Session::get`], [`insert`](Session::insert), [`update`](Session::update), [`take`](Session::take), [`Key`] |
-//! | sign in and out | [`Session::sign_in`], [`Session::sign_out`], [`Session::user`] |
-//! | ask for the password again | [`Fresh`], [`Session::require_fresh`] |
-//! | list, limit and end a user's sessions | [`Sessions`], [`SessionLimit`], [`SessionLayer::with_devices`] |
-//! | hear what happens, end live connections | [`Sessions::events`], [`Session::watch`] |
-//! | notice a stolen cookie | [`SessionLayer::with_rotation`] |
-//! | carry the token in a header | [`TokenHeader`] |
-//! | take over the live sessions of another library | [`SessionLayer::with_arrivals`] |
-//! | renew, end, choose a life | [`Session::renew`], [`Session::destroy`], [`Session::set_expiry`], [`Session::reset_expiry`] |
-//! | commit at once | [`Session::save`], [`Session::update_now`], [`Session::take_once`] |
+//! | count, append, merge without losing concurrent edits | [`Session::increment`], [`push`](Session::push), [`merge`](Session::merge), [`update`](Session::update) |
+//! | sign in and out | [`Session::sign_in`], [`Session::sign_out`], [`Session::user_id`] |
+//! | require a recent sign-in | [`RecentSignIn`], [`Session::require_recent_sign_in`] |
+//! | list, limit and end a user's sessions | [`Sessions`], [`SessionLimit`], [`SessionLayerBuilder::with_device_tracking`] |
+//! | subscribe to session events, end live connections | [`Sessions::events`], [`Session::watch`] |
+//! | detect stolen cookies | [`SessionLayerBuilder::with_rotation`] |
+//! | use a token in a header | [`TokenHeader`] |
+//! | migrate the live sessions of another library | [`SessionLayerBuilder::with_migration`] |
+//! | renew, end, set the expiry | [`Session::renew`], [`Session::destroy`], [`Session::set_expiry`], [`Session::reset_expiry`] |
+//! | save immediately | [`Session::save`], [`Session::update_now`], [`Session::take_once`] |
 //! | outlive the request | [`Session::detach`] |
-//! | do without axum, or before the handler | [`LazySession`] |
-//! | shape failures | [`SessionError`], [`SessionRejection`], [`SessionLayer::with_error_response`] |
+//! | use it without axum, or in middleware | [`LazySession`] |
+//! | customize error responses | [`SessionError`], [`SessionRejection`], [`ErrorResponse`], [`SessionLayerBuilder::with_error_response`] |
 //! | test an app | [`testing`] (feature `testing`) |
 //!
-//! # The layer's place in a stack
+//! # Order of layers
 //!
-//! | arrangement | what happens |
+//! | arrangement | effect |
 //! |---|---|
 //! | `Router::layer`, `merge`, `nest` | routes inside the layer have sessions; a handler outside gets [`MissingLayer`](SessionErrorKind::MissingLayer), a 500 whose text names the fix |
-//! | a time-out layer around this one | the request is cancelled: what was awaited stands, edits are dropped |
-//! | a time-out layer inside this one | its 408 or 5xx drops the edits of the handler that it cut off |
-//! | compression, tracing, CORS | either side |
-//! | a layer that catches panics | inside: its 500 drops the edits; around: the same |
-//! | two layers, two cookies | both work; the extractor gives the inner one, [`LazySession::named`] either |
-//! | the same cookie twice | the inner layer does nothing, and a warning tells it |
-//! | WebSockets, streaming bodies | the session is saved before the headers; later edits are errors: use [`Session::detach`], and [`Session::watch`] to hear of its end |
+//! | timeout layer outside | the request is cancelled: what was awaited stands, edits are discarded |
+//! | timeout layer inside | its 408 or 5xx discards the edits of the cancelled handler |
+//! | compression, tracing, CORS | inside or outside |
+//! | `CatchPanicLayer` | inside: its 500 discards the edits; outside: the same |
+//! | two layers, two cookies | both work; the extractor returns the inner session, [`LazySession::named`] either |
+//! | two layers, the same cookie | the inner layer does nothing, and logs a warning |
+//! | WebSockets, streaming bodies | the session is saved before the headers are sent; later edits are errors: use [`Session::detach`], and [`Session::watch`] to learn of its end |
 //!
-//! # What happens when
+//! # Store and cookie
 //!
-//! | the request | the store | the cookie |
+//! | the request | store | cookie |
 //! |---|---|---|
-//! | does not ask for its session, or carries no cookie and only reads | nothing | nothing |
-//! | carries no cookie, or one that opens nothing, and the handler writes | a new session, under an id of its own | set |
-//! | reads | one load; rarely, the use is written down | nothing |
-//! | writes | one load, one update | nothing; after [`set_expiry`](Session::set_expiry), the same token again |
-//! | carries the cookie of a session that ended within the last minute | one load; edits stay in memory | nothing: the browser may hold a better one by now |
-//! | renews | the new session, then the end of the old | set |
-//! | signs in | an entry for the user, the new session, the end of the old | set |
-//! | destroys | the end, at once | removed |
-//! | edits, and meanwhile the session ended elsewhere | nothing; the answer's extensions hold [`EndedMeanwhile`] | nothing |
-//! | edits, and the store fails | perhaps something: the answer is 503 | nothing |
-//! | ends in a 5xx | edits are dropped ([`OnError`]), an ending stands | as for what was carried out |
-//! | panics or is cancelled | what was awaited stands, the rest is dropped | nothing |
+//! | does not use its session, or has no cookie and only reads | nothing | nothing |
+//! | has no valid cookie, and the handler writes | creates a session under a new id | set |
+//! | reads | one load; rarely, an update of last-seen | nothing |
+//! | writes | one load, one update | nothing; after [`set_expiry`](Session::set_expiry), set to the same token |
+//! | has the cookie of a session that ended within the last minute | one load; edits stay in memory | nothing: the browser may have a better one by now |
+//! | renews | creates the new session, then ends the old one | set |
+//! | signs in | adds the session to the user's index, creates it, ends the old one | set |
+//! | destroys the session | ends it, immediately | removed |
+//! | edits, and the session is ended concurrently | nothing; the response's extensions contain [`EndedMeanwhile`] | nothing |
+//! | edits, and the store fails | unknown: the response is a 503 | nothing |
+//! | ends in a 5xx | edits are discarded ([`ErrorPolicy`]), a sign-out stands | as for the steps that have succeeded |
+//! | panics or is cancelled | what was awaited stands, the rest is discarded | nothing |
 //!
-//! Of several cookies of the session's name, two that can be tokens are tried. If one opens a live
-//! session, it counts; if both do, neither is trusted, and an event says so.
+//! Of several cookies of the session's name, two with valid tokens are tried. If one belongs to a live
+//! session, that session is used; if both do, neither is used, and a warning is logged.
 //!
-//! # What it tells
+//! # Observability
 //!
-//! Events and spans through [`tracing`](https://docs.rs/tracing), with target `cloakroom` and the
-//! field `session` for the public id; with the feature `metrics`, counters and the store's latency
-//! through [`metrics`](https://docs.rs/metrics). None holds a token, a cookie's value or an entry's
-//! value.
+//! Events and spans are emitted through [`tracing`](https://docs.rs/tracing), with target `cloakroom` and the
+//! public id in the field `session`; with the feature `metrics`, counters and the latency of the store
+//! through [`metrics`](https://docs.rs/metrics). None contains a token, or the value of a cookie or an entry.
 //!
-//! | level | what is told |
+//! | level | events |
 //! |---|---|
-//! | info | a session was created, signed in to, renewed, ended or found expired; a sign-in was refused; an unknown token, or one of an ended session, was presented; edits were dropped since the session ended elsewhere |
-//! | warn | a retired secret was presented: theft; an entry was replaced unseen; two cookies open two live sessions; the layer is mounted twice; a public cache was overruled; a use could not be written down |
+//! | info | a session was created, signed in to, renewed, ended or found expired; a sign-in was refused; an unknown token or one of an ended session was presented; changes were discarded because the session was ended concurrently |
+//! | warn | a replaced token was used again (a stolen cookie); a concurrent change was overwritten; two cookies belong to two live sessions; the layer is mounted twice; a public `Cache-Control` was replaced; last-seen could not be updated |
 //! | error | a session could not be loaded, saved or ended; a stored session cannot be read (once for each) |
-//! | debug | every command to the store, with its span; edits were replayed, or dropped since the answer is an error |
+//! | debug | every store command, with its span; concurrent changes were merged; changes were discarded because of an error response |
 //!
-//! What happens to sessions is also told between servers: [`Sessions::events`].
+//! Session events are also published to all servers: [`Sessions::events`].
 //!
-//! `docs/observability.md` in the repository lists every one with its fields, every metric with its
-//! labels, and the alerts worth having.
+//! `docs/observability.md` in the repository lists all events with their fields, all metrics with their
+//! labels, and useful alerts.
 //!
 //! # Features
 //!
-//! | feature | what it brings |
+//! | feature | contents |
 //! |---|---|
 //! | `axum` (default) | the extractors |
 //! | `seal` | signed and encrypted cookies |
-//! | `devices` | from where and with what users sign in |
-//! | `metrics` | counters and the store's latency, through the `metrics` facade |
-//! | `testing` | helpers for an app's tests |
+//! | `devices` | recording of user agent and address |
+//! | `metrics` | counters and the latency of the store, through the `metrics` facade |
+//! | `testing` | helpers for the tests of apps |
 
 mod budget;
 mod commit;
@@ -150,13 +150,14 @@ pub mod testing;
 mod users;
 mod watch;
 
-pub use cloakroom_core as core;
 pub use cloakroom_core::rotation::Rotation;
 pub use cloakroom_core::{
-    EndReason, Expiry, MemoryStore, SessionEvent, SessionId, Store, Subscription, UserId,
+    Clock, EndReason, Entries, Entropy, EntropyError, EntryError, Expiry, ManualClock, MemoryStore,
+    SessionEvent, SessionId, Store, StoreError, StoreErrorKind, Subscription, SystemClock,
+    Timestamp, UserId,
 };
 
-pub use self::context::{OnError, OnOverwrite};
+pub use self::context::{ConflictPolicy, ErrorPolicy};
 #[cfg(feature = "seal")]
 pub use self::cookie::SealKey;
 pub use self::cookie::{CookieConfig, CookieLifetime, SameSite, TokenHeader};
@@ -165,15 +166,15 @@ pub use self::device::{Device, Devices, ProxyHeader};
 pub use self::duration::{days, hours, minutes};
 pub use self::error::{ConfigError, ConfigErrorKind, SessionError, SessionErrorKind};
 #[cfg(feature = "axum")]
-pub use self::extract::{Fresh, SessionRejection};
+pub use self::extract::{RecentSignIn, SessionRejection};
 pub use self::middleware::{
-    DefaultErrorResponse, EndedMeanwhile, ErrorResponse, ResponseFuture, SessionLayer,
-    SessionService,
+    DefaultErrorResponse, EmptyBody, EndedMeanwhile, ErrorResponse, ErrorResponseForRequest,
+    RequestHead, ResponseBody, ResponseFuture, SessionLayer, SessionLayerBuilder, SessionService,
 };
 pub use self::migration::{Arrivals, MigrationKey, OldEnded, OldId, OldSession, Predecessor};
 pub use self::session::{
-    Destroyed, DetachedSession, EntryKey, EntryName, Key, LazySession, Reloaded, Saved, Session,
-    SignIn,
+    Counter, Destroyed, DetachedSession, EntryKey, EntryName, Key, LazySession, Reloaded, Saved,
+    Session, SignIn,
 };
 pub use self::session_limit::SessionLimit;
 #[cfg(feature = "metrics")]
@@ -187,8 +188,8 @@ mod guides {
     #[doc = include_str!("../../../docs/devices.md")]
     struct Devices;
 
-    #[doc = include_str!("../../../docs/log-out-everywhere.md")]
-    struct LogOutEverywhere;
+    #[doc = include_str!("../../../docs/sign-out-everywhere.md")]
+    struct SignOutEverywhere;
 
     #[doc = include_str!("../../../docs/session-limits.md")]
     struct SessionLimits;

@@ -1,4 +1,4 @@
-//! Sessions for an app's own tests: signed in without the form.
+//! Helpers for the tests of apps: sessions without the sign-in form.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::middleware::SessionLayer;
 use crate::session::shared::SharedSession;
 use crate::session::{LazySession, Session};
 
-/// A stored session, and the cookie that opens it.
+/// A stored session, and its cookie.
 ///
 /// ```
 /// use axum::{Router, body::Body, http::{Request, StatusCode, header::COOKIE}, routing::get};
@@ -44,11 +44,11 @@ pub struct TestSession {
 }
 
 impl TestSession {
-    /// Stores a session of what `edit` puts in, in the layer's store.
+    /// Creates a session in the layer's store, with the edits of `edit`.
     ///
     /// # Errors
     ///
-    /// When `edit` fails, puts nothing in, or the store fails.
+    /// Fails if `edit` fails or makes no edits, or the store fails.
     pub async fn begin<E>(
         layer: &SessionLayer<E>,
         edit: impl FnOnce(&Session) -> Result<(), SessionError>,
@@ -66,7 +66,7 @@ impl TestSession {
         Self::of(session)
     }
 
-    /// Signs a user in, in the layer's store.
+    /// Creates a session of a signed-in user in the layer's store.
     ///
     /// # Errors
     ///
@@ -99,17 +99,17 @@ impl TestSession {
         Ok(Self { cookie, handle })
     }
 
-    /// What a browser with this session sends as its `Cookie` header.
+    /// Returns the `Cookie` header of a browser with this session.
     #[must_use]
     pub fn cookie(&self) -> HeaderValue {
         self.cookie.clone()
     }
 
-    /// The session as it is stored now, to look into it.
+    /// Loads the session as it is stored now.
     ///
     /// # Errors
     ///
-    /// When the store fails.
+    /// Fails if the store fails.
     pub async fn now(&self) -> Result<Session, SessionError> {
         let mut headers = http::HeaderMap::new();
         headers.insert(http::header::COOKIE, self.cookie());
@@ -131,12 +131,12 @@ async fn load(handle: SharedSession) -> Result<Session, SessionError> {
     lazy.load().await
 }
 
-/// `name=value`, without the attributes.
+/// Returns `name=value`, without the attributes.
 fn pair_of(set_cookie: &HeaderValue) -> HeaderValue {
     let bytes = set_cookie.as_bytes();
     let end = bytes.iter().position(|&byte| byte == b';');
     let mut pair = HeaderValue::from_bytes(&bytes[..end.unwrap_or(bytes.len())])
-        .expect("a part of a header's value is one");
+        .expect("a part of a header value is a header value");
     pair.set_sensitive(true);
     pair
 }

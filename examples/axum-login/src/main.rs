@@ -76,8 +76,9 @@ fn escaped(text: &str) -> String {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let redis = env::var("REDIS_URL").unwrap_or("redis://127.0.0.1".into());
-    let sessions = SessionLayer::new(RedisStore::connect(redis).await?)
-        .with_expiry(Expiry::idle(minutes(30)).absolute(hours(12)))?;
+    let sessions = SessionLayer::builder(RedisStore::connect(redis).await?)
+        .with_expiry(Expiry::idle(minutes(30)).absolute(hours(12)))
+        .build()?;
 
     let app = Router::new()
         .route("/", get(protected))

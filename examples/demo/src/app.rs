@@ -10,7 +10,7 @@ use axum::http::{Extensions, HeaderValue};
 use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::{get, post};
-use cloakroom::{ConfigError, CookieConfig, Devices, SessionLayer, SessionLimit};
+use cloakroom::{ConfigError, CookieConfig, Devices, SessionError, SessionLayer, SessionLimit};
 use tokio::sync::watch;
 use tower_http::csrf::CsrfLayer;
 
@@ -36,22 +36,30 @@ pub(crate) struct App {
 /// The largest session, in bytes: small, so that one sees what happens at the brim.
 const MAX_SESSION_SIZE: usize = 4 * 1024;
 
+type ErrorPage = fn(&SessionError) -> Response;
+
 /// The layer that gives every page its session.
-pub(crate) fn sessions(storage: &Storage, options: &Options) -> Result<SessionLayer, ConfigError> {
+pub(crate) type Sessions = SessionLayer<ErrorPage>;
+
+/// Makes that layer.
+pub(crate) fn sessions(storage: &Storage, options: &Options) -> Result<Sessions, ConfigError> {
     let cookie = if options.insecure_http {
-        CookieConfig::named("cloakroom-demo").insecure_over_http()
+        CookieConfig::new("cloakroom-demo").insecure_over_http()
     } else {
         CookieConfig::default()
     };
+    let remembered = sign_in::REMEMBERED.absolute_timeout();
     storage
         .sessions()
-        .with_expiry(options.expiry())?
-        .with_longest_expiry(sign_in::REMEMBERED.absolute_timeout())?
-        .with_anonymous_expiry(options.anonymous_expiry())?
-        .with_session_limit(SessionLimit::end_oldest(options.max_sessions))?
-        .with_devices(Devices::new().with_peer_address(peer_address))
-        .with_max_record_size(MAX_SESSION_SIZE)?
+        .with_expiry(options.expiry())
+        .with_max_expiry(remembered.max(options.expiry().absolute_timeout()))
+        .with_anonymous_expiry(options.anonymous_expiry())
+        .with_session_limit(SessionLimit::end_oldest(options.max_sessions))
+        .with_device_tracking(Devices::new().with_peer_address(peer_address))
+        .with_max_session_size(MAX_SESSION_SIZE)
         .with_cookie(cookie)
+        .with_error_response(errors::session_failed as ErrorPage)
+        .build()
 }
 
 /// The other end of the connection: the demo stands behind no proxy.
@@ -61,7 +69,7 @@ fn peer_address(extensions: &Extensions) -> Option<IpAddr> {
 }
 
 /// The whole app.
-pub(crate) fn router(app: App, sessions: SessionLayer) -> Router {
+pub(crate) fn router(app: App, sessions: Sessions) -> Router {
     let with_a_session = Router::new()
         .route("/", get(home::show))
         .route("/sign-in", get(sign_in::counter).post(sign_in::sign_in))
@@ -77,7 +85,7 @@ pub(crate) fn router(app: App, sessions: SessionLayer) -> Router {
         .route("/live", get(live::stream))
         .route("/notes", post(notes::add))
         .route("/notes/remove", post(notes::remove))
-        .layer(sessions.with_error_response(errors::session_failed));
+        .layer(sessions);
 
     Router::new()
         .merge(with_a_session)

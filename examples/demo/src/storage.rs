@@ -1,7 +1,6 @@
 //! Where sessions are kept: in memory, or in Redis.
 
-use cloakroom::core::StoreError;
-use cloakroom::{MemoryStore, SessionLayer};
+use cloakroom::{MemoryStore, SessionLayer, SessionLayerBuilder, StoreError};
 use cloakroom_redis::{ConnectError, Health, RedisStore};
 
 /// Where sessions are kept.
@@ -20,11 +19,11 @@ impl Storage {
         Ok(Self::Redis(RedisStore::connect(url).await?))
     }
 
-    /// The layer that keeps its sessions here.
-    pub(crate) fn sessions(&self) -> SessionLayer {
+    /// A layer that keeps its sessions here, to be configured.
+    pub(crate) fn sessions(&self) -> SessionLayerBuilder {
         match self {
-            Self::Memory(store) => SessionLayer::new(store.clone()),
-            Self::Redis(store) => SessionLayer::new(store.clone()),
+            Self::Memory(store) => SessionLayer::builder(store.clone()),
+            Self::Redis(store) => SessionLayer::builder(store.clone()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! One app in two versions, on one Redis: [`old`] keeps its sessions with tower-sessions, [`new`] with
 //! Cloakroom. Log in at the old one, and follow the link to the new one: you still are.
-//! `docs/moving-in.md` tells how a move goes.
+//! `docs/migration.md` tells how a move goes.
 
 mod new;
 mod old;

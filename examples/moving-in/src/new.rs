@@ -6,8 +6,7 @@ use axum::extract::State;
 use axum::response::Redirect;
 use axum::routing::{get, post};
 use axum::{Form, Router};
-use cloakroom::core::Entries;
-use cloakroom::{Arrivals, Session, SessionError, SessionLayer, UserId, days};
+use cloakroom::{Arrivals, Entries, Session, SessionError, SessionLayer, UserId, days};
 use cloakroom_redis::RedisStore;
 use cloakroom_tower_sessions::migration::TowerSessionsRedis;
 use maud::Markup;
@@ -28,7 +27,9 @@ pub(crate) async fn sessions(
         Phase::Beside => Arrivals::beside(old, secrets.key()?),
         Phase::After => Arrivals::after(old, secrets.key()?),
     };
-    Ok(SessionLayer::new(store).with_arrivals(arrivals.with_user(user_of))?)
+    Ok(SessionLayer::builder(store)
+        .with_migration(arrivals.with_user(user_of))
+        .build()?)
 }
 
 /// Who is logged in to an old session.
@@ -63,11 +64,7 @@ async fn log_in(session: Session, Form(form): Form<LogIn>) -> Result<Redirect, S
 }
 
 async fn hang(session: Session, Form(form): Form<Piece>) -> Result<Redirect, SessionError> {
-    session.update("pieces", move |pieces: Option<Vec<String>>| {
-        let mut pieces = pieces.unwrap_or_default();
-        pieces.push(form.piece.clone());
-        pieces
-    })?;
+    session.push("pieces", form.piece)?;
     Ok(Redirect::to("/"))
 }
 

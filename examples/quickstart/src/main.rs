@@ -15,8 +15,9 @@ async fn hits(session: Session) -> Result<String, SessionError> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let redis = env::var("REDIS_URL").unwrap_or("redis://127.0.0.1".into());
-    let sessions = SessionLayer::new(RedisStore::connect(redis).await?)
-        .with_expiry(Expiry::idle(minutes(30)).absolute(hours(12)))?;
+    let sessions = SessionLayer::builder(RedisStore::connect(redis).await?)
+        .with_expiry(Expiry::idle(minutes(30)).absolute(hours(12)))
+        .build()?;
     let app = Router::new().route("/", get(hits)).layer(sessions);
 
     let address = env::var("LISTEN").unwrap_or("127.0.0.1:3000".into());

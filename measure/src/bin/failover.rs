@@ -162,9 +162,10 @@ async fn cost(delay: Duration, waits: bool) -> (Duration, Duration) {
 
 async fn store(servers: &Replicated, waits: bool) -> RedisStore {
     let builder = RedisStore::builder(servers.primary().url());
-    let builder = match waits {
-        true => builder.with_replicas(1, WITHIN),
-        false => builder,
+    let builder = if waits {
+        builder.with_replicas(1, WITHIN)
+    } else {
+        builder
     };
     builder.connect().await.expect("the server is running")
 }

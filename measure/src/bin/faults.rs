@@ -23,9 +23,10 @@ async fn main() -> ExitCode {
     for violation in &violations {
         say(&format!("\nViolated: {violation}"));
     }
-    match violations.is_empty() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
+    if violations.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
 

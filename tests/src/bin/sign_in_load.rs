@@ -19,7 +19,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let url = arguments.next().ok_or("the URL of a Redis is missing")?;
     let seed: u64 = arguments.next().ok_or("a seed is missing")?.parse()?;
     let store = RedisStore::connect(url).await?;
-    let layer = SessionLayer::new(store).with_session_limit(SessionLimit::end_oldest(5))?;
+    let layer = SessionLayer::builder(store)
+        .with_session_limit(SessionLimit::end_oldest(5))
+        .build()?;
     writeln!(std::io::stdout(), "begun")?;
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..BROWSERS {

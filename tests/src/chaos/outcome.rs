@@ -169,9 +169,10 @@ impl Outcome {
             violations.push(format!("requests still failed after {:?}", self.recovery));
         }
         violations.extend(self.unexpected());
-        match violations.is_empty() {
-            true => Ok(()),
-            false => Err(format!("{}: {}", self.name, violations.join("; "))),
+        if violations.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{}: {}", self.name, violations.join("; ")))
         }
     }
 

@@ -9,8 +9,8 @@ use axum::http::header::{COOKIE, HeaderValue, SET_COOKIE};
 use axum::http::{Request, StatusCode};
 use axum::response::Response;
 use axum::routing::get;
-use cloakroom::core::ManualClock;
 use cloakroom::{CookieConfig, SealKey, Session, SessionError, SessionLayer};
+use cloakroom_core::ManualClock;
 use cloakroom_core::{MemoryStore, Timestamp, Token};
 use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt;
@@ -76,10 +76,11 @@ impl Fixture {
         let runtime = Builder::new_current_thread().enable_all().build();
         let clock = ManualClock::at(Timestamp::from_millis(1_800_000_000_000));
         let store = CountingStore::new(MemoryStore::with_clock(clock.clone()));
-        let layer = SessionLayer::new(store.clone())
+        let layer = SessionLayer::builder(store.clone())
             .with_clock(clock)
-            .with_entropy(ConstantEntropy)
+            .with_rng(ConstantEntropy)
             .with_cookie(config(sealing))
+            .build()
             .expect("browsers take it");
         let routes = Router::new().route("/begin", get(begin));
         let mut fixture = Self {

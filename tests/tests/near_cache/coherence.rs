@@ -285,9 +285,10 @@ async fn reads_are_coherent_on_a_cluster() {
         .run(move |history, round| match round % DISRUPTIONS {
             9 | 25 | 45 => servers.nodes().iter().for_each(cut_tracking),
             17 => {
-                let primaries = match failed_over.load(Ordering::Relaxed) {
-                    true => &[&servers.replicas()[..1], &servers.primaries()[1..]],
-                    false => &[servers.primaries(), &[]],
+                let primaries = if failed_over.load(Ordering::Relaxed) {
+                    &[&servers.replicas()[..1], &servers.primaries()[1..]]
+                } else {
+                    &[servers.primaries(), &[]]
                 };
                 primaries.iter().for_each(|some| flush(history, some));
             }

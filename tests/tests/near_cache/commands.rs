@@ -65,7 +65,10 @@ impl Setup {
 }
 
 fn server(near: &NearCache) -> Router {
-    app(SessionLayer::new(near.clone()).without_events())
+    app(SessionLayer::builder(near.clone())
+        .without_events()
+        .build()
+        .expect("it is valid"))
 }
 
 fn read() -> Handler {

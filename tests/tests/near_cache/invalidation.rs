@@ -136,9 +136,10 @@ async fn every_primary_of_a_cluster_sends_invalidations() {
         let (id, record) = begin(&here).await;
         let held = cluster.primaries()[cluster.holder(&format!("cloakroom:{id}"))].port();
         primary.command(&["FLUSHALL"]);
-        let expected = match held == primary.port() {
-            true => Loaded::Nothing,
-            false => Loaded::Record(record),
+        let expected = if held == primary.port() {
+            Loaded::Nothing
+        } else {
+            Loaded::Record(record)
         };
         within("it is invalidated", WINDOW + SLACK, async || {
             seen(&here, id).await == expected

@@ -227,7 +227,10 @@ async fn a_new_realm_invalidates_sessions_that_an_older_backup_revives() {
     assert_eq!(seen, [Some(1), Some(1), Some(1), None]);
 
     // The remedy: with a new realm, no old token is valid, and users sign in again.
-    let layer = SessionLayer::new(connect(&restored).await).with_realm("shop, restored once");
+    let layer = SessionLayer::builder(connect(&restored).await)
+        .with_realm("shop, restored once")
+        .build()
+        .expect("it is valid");
     let renewed_app = tests::app::app(layer);
     for browser in browsers {
         let mut browser = browser.on(renewed_app.clone());

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use axum::Router;
-use cloakroom::core::{Clock, ManualClock, SystemEntropy, Timestamp, Token};
-use cloakroom::{CookieConfig, Expiry, SessionEvent, SessionLayer, days, hours, minutes};
+use cloakroom::{CookieConfig, Expiry, Session, SessionEvent, SessionLayer, days, hours, minutes};
+use cloakroom_core::{Clock, ManualClock, SystemEntropy, Timestamp, Token};
 use cloakroom_redis::RedisStore;
 use http::StatusCode;
 use tests::app::{Handler, app};
@@ -30,11 +30,12 @@ impl Setup {
             .await
             .expect("the server is running");
         let clock = ManualClock::default();
-        let layer = SessionLayer::new(store)
+        let layer = SessionLayer::builder(store)
             .with_clock(clock.clone())
             .with_expiry(Expiry::idle(minutes(30)).absolute(hours(12)))
-            .expect("a usual expiry")
-            .without_events();
+            .without_events()
+            .build()
+            .expect("it is valid");
         let app = app(layer);
         let mut browser = Browser::new(app.clone());
         browser
@@ -210,6 +211,28 @@ async fn signing_a_user_in_costs_one_get_and_two_scripts() {
         .find(|(key, _)| key.starts_with("cloakroom:user:"));
     let ttl = index.and_then(|(_, ttl)| *ttl).expect("an index has a TTL");
     assert!(ttl > hours(11) && ttl <= hours(12) + minutes(5), "{ttl:?}");
+}
+
+/// The entries that are given to a sign-in, and those that were put in before, are in the record that the
+/// one command stores.
+#[tokio::test]
+async fn a_sign_in_with_entries_is_one_command() {
+    let setup = Setup::start().await;
+    // Once before, so that Redis knows the script.
+    sign_in(&mut Browser::new(setup.app.clone())).await;
+    let monitor = setup.redis.monitor();
+    let mut browser = Browser::new(setup.app.clone());
+    let act = async |session: Session| {
+        session.insert("cart", 7)?;
+        session.sign_in("bob").insert("name", "Bob")?.await
+    };
+    let answer = browser.request(act).await;
+    assert_eq!(answer.cookie_change(), CookieChange::Set);
+    let commands = monitor.commands();
+    assert_eq!(commands.len(), 1, "{commands:?}");
+    assert_eq!(commands[0][0], "EVALSHA");
+    let holds = |part: &str| commands[0].iter().any(|word| word.contains(part));
+    assert!(holds("cart") && holds("Bob"), "{commands:?}");
 }
 
 #[tokio::test]

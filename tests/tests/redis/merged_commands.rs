@@ -148,9 +148,10 @@ async fn one_error_among_merged_successes_reaches_its_caller() {
     });
     let updated = join_all(updates).await;
     for (id, _, updated) in &updated {
-        match *id == list {
-            true => assert_eq!(*updated, unreadable),
-            false => assert_eq!(*updated, Ok(Updated::Updated)),
+        if *id == list {
+            assert_eq!(*updated, unreadable);
+        } else {
+            assert_eq!(*updated, Ok(Updated::Updated));
         }
     }
     let ends = updated.iter().map(async |(id, record, _)| {
@@ -159,9 +160,10 @@ async fn one_error_among_merged_successes_reaches_its_caller() {
         (*id, ended.map_err(|error| error.kind()))
     });
     for (id, ended) in join_all(ends).await {
-        match id == list {
-            true => assert_eq!(ended.map(|_| Updated::Updated), unreadable),
-            false => assert_eq!(ended, Ok(Ended::Ended)),
+        if id == list {
+            assert_eq!(ended.map(|_| Updated::Updated), unreadable);
+        } else {
+            assert_eq!(ended, Ok(Ended::Ended));
         }
     }
 }

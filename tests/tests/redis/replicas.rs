@@ -152,9 +152,10 @@ async fn a_failover_loses_unreplicated_writes_and_waiting_reports_them() {
     for wait in [false, true] {
         let mut servers = Replicated::start(1);
         let url = servers.primary().url();
-        let store = match wait {
-            true => waiting_for(1, url).await,
-            false => RedisStore::connect(url).await.unwrap(),
+        let store = if wait {
+            waiting_for(1, url).await
+        } else {
+            RedisStore::connect(url).await.unwrap()
         };
         let mut sessions = Vec::new();
         for number in 0..5 {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cloakroom::{OnOverwrite, Session, SessionError, SessionErrorKind};
+use cloakroom::{ConflictPolicy, Session, SessionError, SessionErrorKind};
 use futures_util::FutureExt;
 use tests::app::Fixture;
 use tests::browser::{Browser, CookieChange};
@@ -53,11 +53,15 @@ async fn tasks_of_one_request_lose_no_update() {
 async fn requests_of_two_servers_lose_no_update() {
     const REQUESTS: usize = 40;
     let fixture = Fixture::memory();
-    let server = || fixture.layer().with_budget(cloakroom::minutes(1));
-    let first = fixture
-        .with_session(fixture.browser_of(server().unwrap()))
-        .await;
-    let second = first.on(tests::app::app(server().unwrap()));
+    let server = || {
+        fixture
+            .builder()
+            .with_store_timeout(cloakroom::minutes(1))
+            .build()
+            .expect("it is valid")
+    };
+    let first = fixture.with_session(fixture.browser_of(server())).await;
+    let second = first.on(tests::app::app(server()));
     let loaded = Arc::new(Barrier::new(REQUESTS));
     let mut requests = JoinSet::new();
     for request in 0..REQUESTS {
@@ -119,12 +123,16 @@ async fn the_later_of_two_inserts_wins_and_the_entry_is_logged() {
 #[tokio::test]
 async fn in_strict_mode_the_later_insert_is_rejected() {
     let fixture = Fixture::memory();
-    let layer = fixture.layer().with_on_overwrite(OnOverwrite::Refuse);
+    let layer = fixture
+        .builder()
+        .with_conflict_policy(ConflictPolicy::Reject)
+        .build()
+        .expect("it is valid");
     let mut browser = fixture.with_session(fixture.browser_of(layer)).await;
-    let response = overwrites(&fixture, &mut browser).await;
-    assert_eq!(response.status, http::StatusCode::CONFLICT);
-    assert_eq!(response.cookie_change(), CookieChange::Nothing);
-    let error = response.extension::<SessionError>().unwrap();
+    let answer = overwrites(&fixture, &mut browser).await;
+    assert_eq!(answer.status, http::StatusCode::CONFLICT);
+    assert_eq!(answer.cookie_change(), CookieChange::Nothing);
+    let error = answer.extension::<SessionError>().unwrap();
     assert_eq!(error.kind(), SessionErrorKind::Conflict);
     assert!(error.to_string().ends_with(": n"));
     assert_eq!(browser.read().await, Some(3));

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use cloakroom::core::StoreErrorKind::Unavailable;
 use cloakroom::{
     CookieConfig, MemoryStore, Reloaded, Saved, Session, SessionErrorKind, SessionLayer, minutes,
 };
+use cloakroom_core::StoreErrorKind::Unavailable;
 use http::StatusCode;
 use tests::app::{Fixture, Handler, bare_app};
 use tests::browser::{Browser, CookieChange};
@@ -179,8 +179,9 @@ async fn waiting_for_a_concurrent_commit_counts_against_the_time_limit() {
 #[tokio::test]
 async fn an_outer_failure_keeps_the_cookie_of_an_inner_layer() {
     let outer = Fixture::memory();
-    let inner = SessionLayer::new(MemoryStore::new())
-        .with_cookie(CookieConfig::named("inner"))
+    let inner = SessionLayer::builder(MemoryStore::new())
+        .with_cookie(CookieConfig::new("inner"))
+        .build()
         .expect("a name");
     let mut browser = Browser::new(bare_app().layer(inner).layer(outer.layer()));
     outer

@@ -1,8 +1,8 @@
 //! Errors of the session API.
 
-use cloakroom::core::SystemEntropy;
-use cloakroom::core::rng::{Entropy, EntropyError};
 use cloakroom::{Session, SessionError, SessionErrorKind};
+use cloakroom_core::SystemEntropy;
+use cloakroom_core::rng::{Entropy, EntropyError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tests::app::Fixture;
@@ -12,7 +12,11 @@ use tests::faulty_store::Verb::{Create, Load, Update};
 #[tokio::test]
 async fn an_edit_over_the_size_limit_changes_nothing() {
     let fixture = Fixture::memory();
-    let layer = fixture.layer().with_max_record_size(2000).unwrap();
+    let layer = fixture
+        .builder()
+        .with_max_session_size(2000)
+        .build()
+        .unwrap();
     let mut browser = fixture.browser_of(layer);
     let response = browser
         .request(|session| async move {
@@ -50,7 +54,11 @@ async fn an_edit_over_the_size_limit_changes_nothing() {
 async fn growth_in_small_steps_stops_at_the_size_limit() {
     const LIMIT: usize = 1024;
     let fixture = Fixture::memory();
-    let layer = fixture.layer().with_max_record_size(LIMIT).unwrap();
+    let layer = fixture
+        .builder()
+        .with_max_session_size(LIMIT)
+        .build()
+        .unwrap();
     let mut browser = fixture.browser_of(layer);
     let response = browser
         .request(|session| async move {
@@ -83,7 +91,11 @@ async fn a_session_over_a_lowered_size_limit_may_shrink() {
         })
         .await;
     fixture.clear_verbs();
-    let layer = fixture.layer().with_max_record_size(1024).unwrap();
+    let layer = fixture
+        .builder()
+        .with_max_session_size(1024)
+        .build()
+        .unwrap();
     let mut browser = browser.on(tests::app::app(layer));
     let response = browser
         .request(|session| async move { session.remove("a") })
@@ -179,7 +191,11 @@ impl Entropy for Failing {
 async fn without_randomness_nothing_is_stored() {
     let fixture = Fixture::memory();
     let entropy = Failing::default();
-    let layer = fixture.layer().with_entropy(entropy.clone());
+    let layer = fixture
+        .builder()
+        .with_rng(entropy.clone())
+        .build()
+        .expect("it is valid");
     let mut browser = fixture
         .with_session(fixture.browser_of(layer.clone()))
         .await;

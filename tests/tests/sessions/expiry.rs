@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cloakroom::core::{Clock, Limits};
 use cloakroom::{Expiry, SessionErrorKind, days, hours, minutes};
+use cloakroom_core::{Clock, Limits};
 use http::StatusCode;
 use tests::app::{Fixture, app};
 use tests::browser::{Browser, CookieChange};
@@ -18,15 +18,20 @@ fn rule() -> Expiry {
 }
 
 async fn begin(fixture: &Fixture, rule: Expiry) -> Browser {
-    let layer = fixture.layer().with_expiry(rule).expect("it can be kept");
+    let layer = fixture
+        .builder()
+        .with_expiry(rule)
+        .build()
+        .expect("it can be kept");
     fixture.with_session(fixture.browser_of(layer)).await
 }
 
-/// The same browser, on an app with another expiry.
+/// The same browser, with the app under another rule.
 fn under(fixture: &Fixture, browser: &Browser, rule: Expiry) -> Browser {
     browser.on(app(fixture
-        .layer()
+        .builder()
         .with_expiry(rule)
+        .build()
         .expect("it can be kept")))
 }
 
@@ -187,8 +192,9 @@ async fn a_session_can_have_its_own_expiry() {
 async fn a_chosen_deadline_is_capped_at_the_age_limit_of_the_token() {
     let fixture = Fixture::memory();
     let layer = fixture
-        .layer()
-        .with_longest_expiry(days(30))
+        .builder()
+        .with_max_expiry(days(30))
+        .build()
         .expect("it can be kept");
     let mut browser = fixture.with_session(fixture.browser_of(layer)).await;
     let taken_until = fixture.clock.now().plus(days(30));
@@ -267,7 +273,7 @@ async fn reset_expiry_takes_back_a_chosen_expiry() {
 #[tokio::test]
 async fn an_expiry_longer_than_the_maximum_is_rejected() {
     let fixture = Fixture::memory();
-    let layer = fixture.layer().with_longest_expiry(days(30)).unwrap();
+    let layer = fixture.builder().with_max_expiry(days(30)).build().unwrap();
     let response = fixture
         .browser_of(layer)
         .request(|session| async move {

@@ -1,7 +1,7 @@
 //! `update_now` and `take_once`.
 
-use cloakroom::core::StoreErrorKind::Unavailable;
 use cloakroom::{Session, SessionErrorKind};
+use cloakroom_core::StoreErrorKind::Unavailable;
 use tests::app::Fixture;
 use tests::browser::{Browser, CookieChange};
 use tests::faulty_store::Fault::{After, Before, LoseCommand, LoseReply, Refuse};

@@ -6,6 +6,8 @@ mod concurrent;
 #[cfg(test)]
 mod cookies;
 #[cfg(test)]
+mod counters;
+#[cfg(test)]
 mod edge_cases;
 #[cfg(test)]
 mod errors;

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use cloakroom::core::{Realm, StoreErrorKind, Token};
 use cloakroom::testing::TestSession;
 use cloakroom::{CookieConfig, Expiry, Key, SealKey, Session, SessionError, days};
+use cloakroom_core::{Realm, StoreErrorKind, Token};
 use tests::app::{Fixture, app};
 use tests::browser::Browser;
 use tests::faulty_store::Fault::{LoseCommand, Refuse};
@@ -91,8 +91,9 @@ async fn debug_of_a_configuration_shows_no_key() {
     let key = SealKey::derived_from(secret).unwrap();
     let config = CookieConfig::default().signed([key.clone()]);
     let layer = Fixture::memory()
-        .layer()
+        .builder()
         .with_cookie(config.clone())
+        .build()
         .unwrap();
     let text = format!("{key:?} {config:?} {layer:?}");
     assert!(text.contains("SealKey(..)"));
@@ -173,8 +174,9 @@ async fn the_log_covers_the_whole_lifecycle_and_holds_no_secret() {
         .clock
         .advance(days(1) - std::time::Duration::from_secs(1));
     let strict = fixture
-        .layer()
+        .builder()
         .with_expiry(Expiry::idle(days(1) / 2))
+        .build()
         .unwrap();
     expiring.on(app(strict)).request(|_| async { Ok(()) }).await;
     fixture.clock.advance(days(2));

@@ -172,7 +172,12 @@ async fn renewal_and_sign_out_invalidate_the_old_token_on_every_server() {
 #[tokio::test]
 async fn tokens_are_valid_in_one_realm_only_on_a_shared_redis() {
     let redis = RedisServer::start();
-    let realm = async |name: &str| app(SessionLayer::new(store(&redis).await).with_realm(name));
+    let realm = async |name: &str| {
+        app(SessionLayer::builder(store(&redis).await)
+            .with_realm(name)
+            .build()
+            .expect("it is valid"))
+    };
     let (shop, staging) = (realm("shop").await, realm("staging").await);
     let browser = signed_in(&shop).await;
     let token = browser.cookie().expect("it has one");
@@ -186,10 +191,12 @@ async fn tokens_are_valid_in_one_realm_only_on_a_shared_redis() {
 #[tokio::test]
 async fn an_id_collision_exposes_and_replaces_nothing() {
     let redis = RedisServer::start();
-    let clock = cloakroom::core::ManualClock::default();
-    let layer = SessionLayer::new(store(&redis).await)
+    let clock = cloakroom_core::ManualClock::default();
+    let layer = SessionLayer::builder(store(&redis).await)
         .with_clock(clock)
-        .with_entropy(ConstantEntropy);
+        .with_rng(ConstantEntropy)
+        .build()
+        .expect("it is valid");
     let app = app(layer);
     let mut first = signed_in(&app).await;
     let mut second = Browser::new(app.clone());

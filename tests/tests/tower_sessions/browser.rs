@@ -88,9 +88,10 @@ impl Browser {
                 .next()
                 .and_then(|pair| pair.split_once('='))
                 .expect("a pair");
-            match cookie.contains("Max-Age=0;") || cookie.ends_with("Max-Age=0") {
-                true => drop(self.cookies.remove(name)),
-                false => drop(self.cookies.insert(name.to_owned(), value.to_owned())),
+            if cookie.contains("Max-Age=0;") || cookie.ends_with("Max-Age=0") {
+                drop(self.cookies.remove(name));
+            } else {
+                drop(self.cookies.insert(name.to_owned(), value.to_owned()));
             }
         }
         TestResponse {

@@ -54,7 +54,12 @@ fn reading() -> Handler {
 }
 
 async fn the_list_has_user_agent_and_address(backend: Backend) {
-    let layer = backend.layer().await.with_devices(devices());
+    let layer = backend
+        .builder()
+        .await
+        .with_device_tracking(devices())
+        .build()
+        .expect("it is valid");
     let mut browser = Browser::new(app(layer.clone()));
     from(&mut browser, "192.0.2.1", signing_in()).await;
     let seen = async || {
@@ -94,9 +99,11 @@ async fn devices_are_not_recorded_by_default(backend: Backend) {
     assert!(list[0].device().is_none());
 
     let bare = backend
-        .layer()
+        .builder()
         .await
-        .with_devices(devices().without_addresses());
+        .with_device_tracking(devices().without_addresses())
+        .build()
+        .expect("it is valid");
     let first = list[0].id();
     layer.sessions().end(first).await.expect("it ends");
     let mut browser = Browser::new(app(bare.clone()));
@@ -111,10 +118,14 @@ async fn devices_are_not_recorded_by_default(backend: Backend) {
 #[tokio::test]
 async fn a_failed_last_seen_update_does_not_fail_the_request() {
     let fixture = Fixture::memory();
-    let mut browser = Browser::new(app(fixture.layer().with_devices(devices())));
+    let mut browser = Browser::new(app(fixture
+        .builder()
+        .with_device_tracking(devices())
+        .build()
+        .expect("it is valid")));
     from(&mut browser, "192.0.2.1", signing_in()).await;
     fixture.clock.advance(hours(3));
-    let refused = tests::faulty_store::Fault::Refuse(cloakroom::core::StoreErrorKind::OutOfMemory);
+    let refused = tests::faulty_store::Fault::Refuse(cloakroom_core::StoreErrorKind::OutOfMemory);
     fixture.store.next(Verb::Update, refused);
     fixture.clear_verbs();
     let response = from(&mut browser, "192.0.2.2", reading()).await;

@@ -22,7 +22,7 @@ on_every_store!(
 const NAME: &str = "session-token";
 
 fn named() -> TokenHeader {
-    TokenHeader::named(NAME).expect("it is a name")
+    TokenHeader::named(NAME)
 }
 
 /// A request with this header.
@@ -56,7 +56,12 @@ async fn sign_out(session: Session) -> Result<(), SessionError> {
 }
 
 async fn a_client_signs_in_reads_and_signs_out_with_the_header(backend: Backend) {
-    let layer = backend.layer().await.with_token_header(named());
+    let layer = backend
+        .builder()
+        .await
+        .with_token_header(named())
+        .build()
+        .expect("it is valid");
     let mut client = Browser::new(app(layer));
     let response = send(&mut client, (NAME, ""), sign_in_now).await;
     let first = token(&response).expect("the response carries it");
@@ -91,7 +96,12 @@ async fn a_client_signs_in_reads_and_signs_out_with_the_header(backend: Backend)
 
 /// A page of another site cannot set the header, so a request with it is not a forged form.
 async fn the_header_takes_precedence_over_the_cookie(backend: Backend) {
-    let layer = backend.layer().await.with_token_header(named());
+    let layer = backend
+        .builder()
+        .await
+        .with_token_header(named())
+        .build()
+        .expect("it is valid");
     let mut browser = Browser::new(app(layer));
     sign_in(&mut browser, "ada").await;
     for nothing in ["", "x", &"A".repeat(43), &"A".repeat(9000)] {
@@ -110,7 +120,12 @@ async fn the_header_takes_precedence_over_the_cookie(backend: Backend) {
 }
 
 async fn without_the_header_the_cookie_is_used(backend: Backend) {
-    let layer = backend.layer().await.with_token_header(named());
+    let layer = backend
+        .builder()
+        .await
+        .with_token_header(named())
+        .build()
+        .expect("it is valid");
     let mut browser = Browser::new(app(layer));
     let response = browser.request(sign_in_now).await;
     assert_eq!(response.cookie_change(), CookieChange::Set);
@@ -118,7 +133,12 @@ async fn without_the_header_the_cookie_is_used(backend: Backend) {
     assert_eq!(whoami(&mut browser).await, "ada");
     // The same token is valid in the cookie and in the header.
     let token_value = browser.cookie().expect("it is set").to_owned();
-    let mut other = browser.on(app(backend.layer().await.with_token_header(named())));
+    let mut other = browser.on(app(backend
+        .builder()
+        .await
+        .with_token_header(named())
+        .build()
+        .expect("it is valid")));
     assert_eq!(
         send(&mut other, (NAME, &token_value), user_of).await.text(),
         "ada"
@@ -126,9 +146,13 @@ async fn without_the_header_the_cookie_is_used(backend: Backend) {
 }
 
 async fn a_header_only_layer_ignores_cookies(backend: Backend) {
-    let layer = backend.layer().await;
-    let api = layer.clone().with_token_header(named().instead_of_cookie());
-    let mut browser = Browser::new(app(layer));
+    let api = backend
+        .builder()
+        .await
+        .with_token_header(named().instead_of_cookie())
+        .build()
+        .expect("it is valid");
+    let mut browser = backend.browser().await;
     sign_in(&mut browser, "ada").await;
     let mut browser = browser.on(app(api));
     assert_eq!(whoami(&mut browser).await, "", "its cookie does not count");
@@ -146,9 +170,11 @@ async fn a_header_only_layer_ignores_cookies(backend: Backend) {
 
 async fn the_token_can_be_a_bearer_token(backend: Backend) {
     let layer = backend
-        .layer()
+        .builder()
         .await
-        .with_token_header(TokenHeader::bearer());
+        .with_token_header(TokenHeader::bearer())
+        .build()
+        .expect("it is valid");
     let mut client = Browser::new(app(layer));
     let authorization = AUTHORIZATION.as_str();
     assert_eq!(authorization, "authorization");

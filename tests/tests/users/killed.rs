@@ -6,9 +6,9 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use cloakroom::core::store::Loaded;
-use cloakroom::core::{Authentication, ManualClock, Realm, StoreAdmin, UserIndex, UserKey};
 use cloakroom::{CookieConfig, SessionId, SessionLayer, Store, UserId, minutes};
+use cloakroom_core::store::Loaded;
+use cloakroom_core::{Authentication, ManualClock, Realm, StoreAdmin, UserIndex, UserKey};
 use cloakroom_redis::RedisStore;
 use tests::redis::RedisServer;
 
@@ -41,7 +41,7 @@ async fn killing_the_server_leaves_no_session_outside_the_index() {
         }
         check(&redis).await;
     }
-    check_that_what_is_left_over_goes(&redis).await;
+    check_that_orphaned_entries_are_removed(&redis).await;
 }
 
 /// Kills a server within its first thirty milliseconds of work.
@@ -105,13 +105,16 @@ async fn check(redis: &RedisServer) {
 }
 
 /// Old entries without a session are removed.
-async fn check_that_what_is_left_over_goes(redis: &RedisServer) {
+async fn check_that_orphaned_entries_are_removed(redis: &RedisServer) {
     let store = RedisStore::connect(redis.url())
         .await
         .expect("the server is running");
     let clock = ManualClock::default();
     clock.advance(minutes(6));
-    let layer = SessionLayer::new(store.clone()).with_clock(clock);
+    let layer = SessionLayer::builder(store.clone())
+        .with_clock(clock)
+        .build()
+        .expect("it is valid");
     let sessions = layer.sessions();
     for number in 0..5 {
         let user = UserId::from(format!("user {number}"));

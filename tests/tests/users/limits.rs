@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cloakroom::core::store::Loaded;
 use cloakroom::{EndReason, Expiry, SessionLayer, SessionLimit, Store, days};
+use cloakroom_core::store::Loaded;
 use tests::app::{Fixture, app};
 use tests::backend::Backend;
 use tests::browser::{Browser, CookieChange};
@@ -23,8 +23,8 @@ on_every_store!(
 );
 
 async fn limited(backend: &Backend, limit: SessionLimit) -> SessionLayer {
-    let layer = backend.layer().await.with_session_limit(limit);
-    layer.expect("the store keeps an index")
+    let builder = backend.builder().await.with_session_limit(limit);
+    builder.build().expect("the store keeps an index")
 }
 
 async fn a_sign_in_over_the_limit_is_rejected(backend: Backend) {
@@ -116,11 +116,14 @@ async fn a_limit_of_five_holds_for_three_hundred_concurrent_sign_ins_on_a_cluste
 async fn burst(backend: &Backend, limit: SessionLimit) {
     let mut apps = Vec::new();
     for _ in 0..4 {
-        let layer = limited(backend, limit).await;
         // The machine is busy with three hundred requests: none should time out for that.
-        apps.push(app(layer
-            .with_budget(Duration::from_secs(60))
-            .expect("it is valid")));
+        let layer = backend
+            .builder()
+            .await
+            .with_session_limit(limit)
+            .with_store_timeout(Duration::from_secs(60))
+            .build();
+        apps.push(app(layer.expect("it is valid")));
     }
     let user = format!("{limit:?}");
     let mut sign_ins = JoinSet::new();
@@ -155,9 +158,10 @@ async fn burst(backend: &Backend, limit: SessionLimit) {
 async fn a_sign_in_in_progress_counts() {
     let fixture = Fixture::memory();
     let layer = fixture
-        .layer()
-        .with_session_limit(SessionLimit::refuse_more_than(1));
-    let layer = layer.expect("it keeps an index");
+        .builder()
+        .with_session_limit(SessionLimit::refuse_more_than(1))
+        .build()
+        .expect("it keeps an index");
     let gate = fixture.store.hold(Verb::Create);
     let mut first = Browser::new(app(layer.clone()));
     let signing_in = tokio::spawn(async move { try_sign_in(&mut first, "ada").await });
@@ -173,9 +177,10 @@ async fn a_sign_in_in_progress_counts() {
 async fn the_tombstone_holds_the_reason() {
     let fixture = Fixture::memory();
     let layer = fixture
-        .layer()
-        .with_session_limit(SessionLimit::end_oldest(1));
-    let layer = layer.expect("it keeps an index");
+        .builder()
+        .with_session_limit(SessionLimit::end_oldest(1))
+        .build()
+        .expect("it keeps an index");
     let first = sign_in(&mut Browser::new(app(layer.clone())), "ada").await;
     sign_in(&mut Browser::new(app(layer)), "ada").await;
     let Ok(Loaded::Tombstone(tombstone)) = fixture.store.load(first).await else {
@@ -186,15 +191,10 @@ async fn the_tombstone_holds_the_reason() {
 
 #[test]
 fn a_limit_of_zero_is_an_error() {
-    let layer = || SessionLayer::new(cloakroom::MemoryStore::new());
-    assert!(
-        layer()
-            .with_session_limit(SessionLimit::end_oldest(0))
-            .is_err()
-    );
-    assert!(
-        layer()
-            .with_session_limit(SessionLimit::end_oldest(1))
-            .is_ok()
-    );
+    let limited = |limit| {
+        let builder = SessionLayer::builder(cloakroom::MemoryStore::new());
+        builder.with_session_limit(limit).build()
+    };
+    assert!(limited(SessionLimit::end_oldest(0)).is_err());
+    assert!(limited(SessionLimit::end_oldest(1)).is_ok());
 }

@@ -62,7 +62,12 @@ async fn sessions_of_other_users_and_realms_are_not_listed(backend: Backend) {
     anonymous
         .request(|session| async move { session.insert("n", 1) })
         .await;
-    let other = backend.layer().await.with_realm("another app");
+    let other = backend
+        .builder()
+        .await
+        .with_realm("another app")
+        .build()
+        .expect("it is valid");
     let mut elsewhere = Browser::new(app(other.clone()));
     let ada_elsewhere = sign_in(&mut elsewhere, "ada").await;
     assert_eq!(ids(&backend.sessions().await, "ada").await, [adas]);
@@ -76,10 +81,13 @@ async fn sessions_of_other_users_and_realms_are_not_listed(backend: Backend) {
 }
 
 async fn expired_sessions_are_not_listed_and_their_entries_are_removed(backend: Backend) {
-    let layer = backend.layer().await;
-    let short =
-        layer.with_expiry(Expiry::idle(std::time::Duration::from_secs(1)).absolute(days(9)));
-    let short = short.expect("it is valid");
+    let second = std::time::Duration::from_secs(1);
+    let short = backend
+        .builder()
+        .await
+        .with_expiry(Expiry::idle(second).absolute(days(9)))
+        .build()
+        .expect("it is valid");
     let mut browser = Browser::new(app(short.clone()));
     let old = sign_in(&mut browser, "ada").await;
     // Redis uses the real clock, and the layer the test's.

@@ -4,6 +4,7 @@ mod devices;
 mod header;
 mod killed;
 mod limits;
+mod linked;
 mod listing;
 mod live;
 mod model;

@@ -271,22 +271,16 @@ fn histories(backend: &Backend, runtime: &Runtime, tombstones_expire: bool, case
     let result = TestRunner::new(config).run(&(actions(), any::<bool>()), |(actions, limited)| {
         realm.set(realm.get() + 1);
         runtime.block_on(async {
-            let layer = backend
-                .layer()
+            let mut builder = backend
+                .builder()
                 .await
-                .with_realm(format!("history {}", realm.get()));
-            let layer = layer
-                .with_rotation(Rotation::every(minutes(15)))
-                .expect("valid");
-            let layer = match limited {
-                true => {
-                    let most = u32::try_from(LIMIT).expect("it is small");
-                    layer
-                        .with_session_limit(SessionLimit::end_oldest(most))
-                        .expect("valid")
-                }
-                false => layer,
-            };
+                .with_realm(format!("history {}", realm.get()))
+                .with_rotation(Rotation::every(minutes(15)));
+            if limited {
+                let most = u32::try_from(LIMIT).expect("it is small");
+                builder = builder.with_session_limit(SessionLimit::end_oldest(most));
+            }
+            let layer = builder.build().expect("it is valid");
             let mut deployment = Deployment::new(backend, layer).await;
             let mut model = Model {
                 limited,

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Redirect, Response};
-use cloakroom::{Expiry, Fresh, SessionError, SessionErrorKind, days, hours, minutes};
+use cloakroom::{Expiry, RecentSignIn, SessionError, SessionErrorKind, days, hours, minutes};
 use tests::app::{Fixture, Handler, app};
 use tests::backend::Backend;
 use tests::browser::Browser;
@@ -16,7 +16,7 @@ on_every_store!(
 );
 
 async fn guarded(browser: &mut Browser) -> u16 {
-    let handler = |Fresh(session): Fresh<10>| async move {
+    let handler = |RecentSignIn(session): RecentSignIn<10>| async move {
         session.require_user()?;
         Ok(())
     };
@@ -55,7 +55,7 @@ async fn a_sensitive_action_needs_a_recent_sign_in(backend: Backend) {
 #[tokio::test]
 async fn the_rejection_names_the_authentication_scheme() {
     let fixture = Fixture::memory();
-    let handler = Handler::with(|_: Fresh<10>| async { Ok(()) });
+    let handler = Handler::with(|_: RecentSignIn<10>| async { Ok(()) });
     let response = fixture.browser().request_with(handler).await;
     assert_eq!(response.status, 401);
     assert_eq!(response.headers["www-authenticate"], "Session");
@@ -67,13 +67,19 @@ async fn the_app_chooses_the_rejection_response() {
     let to_the_form = |error: &SessionError| -> Response {
         match error.kind() {
             SessionErrorKind::NotSignedIn => Redirect::to("/sign-in").into_response(),
-            SessionErrorKind::NotFresh => Redirect::to("/sign-in?again").into_response(),
+            SessionErrorKind::ReauthenticationRequired => {
+                Redirect::to("/sign-in?again").into_response()
+            }
             _ => Response::new(Body::empty()),
         }
     };
-    let mut browser = Browser::new(app(fixture.layer().with_error_response(to_the_form)));
+    let mut browser = Browser::new(app(fixture
+        .builder()
+        .with_error_response(to_the_form)
+        .build()
+        .expect("it is valid")));
     let location = async |browser: &mut Browser| {
-        let handler = |_: Fresh<10>| async { Ok(()) };
+        let handler = |_: RecentSignIn<10>| async { Ok(()) };
         let response = browser.request_with(Handler::with(handler)).await;
         assert_eq!(response.status, 303);
         response.headers["location"]
@@ -88,11 +94,12 @@ async fn the_app_chooses_the_rejection_response() {
 }
 
 async fn anonymous_sessions_expire_sooner(backend: Backend) {
-    let layer = backend.layer().await;
-    let layer = layer.with_expiry(Expiry::idle(hours(8)).absolute(hours(20)));
-    let layer = layer
-        .expect("it is valid")
-        .with_anonymous_expiry(Expiry::idle(minutes(20)).absolute(hours(1)));
+    let layer = backend
+        .builder()
+        .await
+        .with_expiry(Expiry::idle(hours(8)).absolute(hours(20)))
+        .with_anonymous_expiry(Expiry::idle(minutes(20)).absolute(hours(1)))
+        .build();
     let mut browser = Browser::new(app(layer.expect("it is valid")));
     let left = async |browser: &mut Browser| {
         let response = browser
@@ -132,9 +139,10 @@ async fn anonymous_sessions_expire_sooner(backend: Backend) {
 }
 
 async fn browser_app(backend: &Backend) -> axum::Router {
-    let layer = backend.layer().await;
-    app(layer
+    let builder = backend.builder().await;
+    app(builder
         .with_anonymous_expiry(Expiry::idle(minutes(20)))
+        .build()
         .expect("it is valid"))
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cloakroom::core::StoreErrorKind;
 use cloakroom::{EndedBy, Session, SessionError, Sessions};
+use cloakroom_core::StoreErrorKind;
 use tests::app::{Fixture, Handler, app};
 use tests::backend::Backend;
 use tests::browser::{Browser, CookieChange};
@@ -154,7 +154,7 @@ async fn knowing_an_id_grants_nothing(backend: Backend) {
     let cookie = ada.cookie().expect("she has one").to_owned();
     // The id is the first half of the token; the secret is invented.
     let forged = format!("{}{}", &cookie[..22], "A".repeat(21));
-    assert!(cloakroom::core::Token::parse(&forged).is_some_and(|token| token.id() == id));
+    assert!(cloakroom_core::Token::parse(&forged).is_some_and(|token| token.id() == id));
     let mut attacker = backend.browser().await;
     attacker.add_cookie("__Host-Http-id", forged);
     assert_eq!(whoami(&mut attacker).await, "");
@@ -257,8 +257,9 @@ async fn a_store_without_an_index_can_sign_in_and_reports_unsupported_calls() {
     let ended = sessions.end_all("ada", EndedBy::User).await;
     assert_eq!(ended.map_err(kind), Err(unsupported));
     assert!(sessions.events().is_err());
-    let limited = layer.with_session_limit(cloakroom::SessionLimit::end_oldest(1));
-    assert!(limited.is_err());
+    let limit = cloakroom::SessionLimit::end_oldest(1);
+    let builder = cloakroom::SessionLayer::builder(Plain(cloakroom::MemoryStore::new()));
+    assert!(builder.with_session_limit(limit).build().is_err());
 }
 
 /// A store without an index and a bus.
@@ -268,9 +269,9 @@ struct Plain(cloakroom::MemoryStore);
 mod plain {
     use std::time::Duration;
 
-    use cloakroom::core::store::{Created, Ended, Loaded, Touched, Updated};
-    use cloakroom::core::{Record, Revision, StoreError, Timestamp, Tombstone};
     use cloakroom::{SessionId, Store};
+    use cloakroom_core::store::{Created, Ended, Loaded, Touched, Updated};
+    use cloakroom_core::{Record, Revision, StoreError, Timestamp, Tombstone};
 
     impl Store for super::Plain {
         async fn create(

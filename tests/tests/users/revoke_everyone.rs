@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cloakroom::core::store::Loaded;
 use cloakroom::{MemoryStore, Store};
+use cloakroom_core::store::Loaded;
 use tests::app::Fixture;
 use tests::backend::Backend;
 use tests::browser::CookieChange;
@@ -128,9 +128,9 @@ async fn a_server_with_stale_knowledge_rereads_before_it_serves() {
     assert_eq!(whoami(&mut asleep).await, "ada");
     // Only the revocation time is stored; the sessions are not deleted yet.
     let store: &MemoryStore = fixture.store.inner();
-    let epoch = cloakroom::core::StoreAdmin::set_revoked_before(
+    let epoch = cloakroom_core::StoreAdmin::set_revoked_before(
         store,
-        cloakroom::core::Clock::now(&fixture.clock).plus(Duration::from_secs(1)),
+        cloakroom_core::Clock::now(&fixture.clock).plus(Duration::from_secs(1)),
         Duration::from_secs(600),
     );
     epoch.await.expect("it begins");

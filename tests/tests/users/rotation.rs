@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cloakroom::core::StoreErrorKind;
 use cloakroom::{MemoryStore, Rotation, SessionEvent, SessionLayer, minutes};
+use cloakroom_core::StoreErrorKind;
 use tests::app::{Fixture, Handler, app};
 use tests::backend::Backend;
 use tests::browser::{Browser, CookieChange};
@@ -29,9 +29,10 @@ const EVERY: Duration = minutes(15);
 const GRACE: Duration = Duration::from_secs(60);
 
 async fn rotating(backend: &Backend) -> SessionLayer {
-    let layer = backend.layer().await;
-    layer
+    let builder = backend.builder().await;
+    builder
         .with_rotation(Rotation::every(EVERY))
+        .build()
         .expect("it is valid")
 }
 
@@ -123,8 +124,13 @@ async fn a_thousand_requests_across_a_rotation_stay_signed_in(backend: Backend) 
     let long = Duration::from_secs(60);
     let mut apps = Vec::new();
     for _ in 0..2 {
-        let layer = rotating(&backend).await;
-        apps.push(app(layer.with_budget(long).expect("it is valid")));
+        let layer = backend
+            .builder()
+            .await
+            .with_rotation(Rotation::every(EVERY))
+            .with_store_timeout(long)
+            .build();
+        apps.push(app(layer.expect("it is valid")));
     }
     backend.clock.advance(EVERY);
     let mut requests = JoinSet::new();
@@ -255,8 +261,9 @@ async fn a_slow_request_sets_no_cookie_after_a_renewal() {
     let fixture = Fixture::memory();
     let layer = || {
         fixture
-            .layer()
+            .builder()
             .with_rotation(Rotation::every(EVERY))
+            .build()
             .expect("it is valid")
     };
     let mut browser = Browser::new(app(layer()));
@@ -285,7 +292,10 @@ async fn a_slow_request_sets_no_cookie_after_a_renewal() {
 #[tokio::test]
 async fn a_failing_store_only_delays_the_rotation() {
     let fixture = Fixture::memory();
-    let layer = fixture.layer().with_rotation(Rotation::every(EVERY));
+    let layer = fixture
+        .builder()
+        .with_rotation(Rotation::every(EVERY))
+        .build();
     let mut browser = Browser::new(app(layer.expect("it is valid")));
     sign_in(&mut browser, "ada").await;
     fixture.clock.advance(EVERY);
@@ -308,7 +318,11 @@ async fn a_failing_store_only_delays_the_rotation() {
 
 #[test]
 fn an_invalid_grace_period_is_an_error() {
-    let layer = |rotation| SessionLayer::new(MemoryStore::new()).with_rotation(rotation);
+    let layer = |rotation| {
+        SessionLayer::builder(MemoryStore::new())
+            .with_rotation(rotation)
+            .build()
+    };
     assert!(layer(Rotation::every(EVERY).grace(Duration::ZERO)).is_err());
     assert!(layer(Rotation::every(EVERY).grace(EVERY)).is_err());
     assert!(layer(Rotation::every(EVERY).grace(GRACE)).is_ok());

@@ -1,7 +1,7 @@
 //! Signing in.
 
-use cloakroom::core::StoreErrorKind;
 use cloakroom::{Expiry, SessionErrorKind, UserId, days, hours, minutes};
+use cloakroom_core::StoreErrorKind;
 use tests::app::Fixture;
 use tests::backend::Backend;
 use tests::browser::CookieChange;
@@ -13,9 +13,11 @@ use super::{eventually, id, sign_in, try_sign_in, whoami};
 on_every_store!(
     signing_in_renews_the_token_and_keeps_the_data,
     signing_in_without_a_session_creates_one,
-    signing_in_as_another_user_starts_empty,
+    signing_in_as_another_user_keeps_only_the_edits_of_the_request,
+    entries_of_the_sign_in_are_stored_with_the_session,
+    a_typed_user_id_is_read_back,
     signing_in_again_keeps_the_data_and_renews_the_token,
-    signing_in_can_discard_the_data,
+    discarding_data_keeps_the_entries_of_the_sign_in,
     a_stale_cookie_can_sign_in,
     user_ids_can_be_any_bytes,
     signing_in_restarts_the_expiry_and_can_choose_it,
@@ -71,21 +73,47 @@ async fn signing_in_without_a_session_creates_one(backend: Backend) {
     assert_eq!(backend.entered("bob").await, []);
 }
 
-async fn signing_in_as_another_user_starts_empty(backend: Backend) {
+/// When another user signs in, no data of the previous user is carried over: neither stored entries, nor what
+/// this request has computed from them in an update. What it put in by itself does.
+async fn signing_in_as_another_user_keeps_only_the_edits_of_the_request(backend: Backend) {
     let mut browser = backend.browser().await;
     sign_in(&mut browser, "ada").await;
     browser
-        .request(|session| async move { session.insert("n", 7) })
+        .request(|session| async move {
+            session.insert("n", 7)?;
+            session.insert("count", 7)?;
+            session.insert("list", ["ada's"])?;
+            session.insert("removed", 1)
+        })
         .await;
     let adas = browser.clone();
     let response = browser
         .request(|session| async move {
-            session.insert("slipped in", 1)?;
+            session.insert("inserted", 1)?;
+            session.remove("removed")?;
+            assert_eq!(session.increment("count", 1)?, 8);
+            session.push("list", "bob's".to_owned())?;
+            session.update("copied", |text: Option<String>| text.unwrap_or_default())?;
+            session.insert("twice", 1)?;
+            session.increment("twice", 1)?;
             session.sign_in("bob").await?;
-            Ok(format!("{:?} {:?}", session.user(), session.keys()))
+            let list: Option<Vec<String>> = session.get("list")?;
+            let counts = ["count", "twice"].map(|key| session.get::<u32>(key).ok().flatten());
+            Ok(format!("{:?} {list:?} {counts:?}", session.keys()))
         })
         .await;
-    assert_eq!(response.text(), "Some(UserId(bob)) []");
+    let expected =
+        r#"["copied", "count", "inserted", "list", "twice"] Some(["bob's"]) [Some(1), Some(2)]"#;
+    assert_eq!(response.text(), expected);
+    // And that is what is stored.
+    let response = browser
+        .request(|session| async move {
+            let list: Option<Vec<String>> = session.get("list")?;
+            let counts = ["count", "twice"].map(|key| session.get::<u32>(key).ok().flatten());
+            Ok(format!("{:?} {list:?} {counts:?}", session.keys()))
+        })
+        .await;
+    assert_eq!(response.text(), expected);
     assert_eq!(browser.read().await, None);
     assert_eq!(whoami(&mut browser).await, "bob");
     assert_eq!(whoami(&mut adas.clone()).await, "");
@@ -96,6 +124,69 @@ async fn signing_in_as_another_user_starts_empty(backend: Backend) {
     )
     .await;
     assert_eq!(backend.entered("bob").await.len(), 1);
+}
+
+async fn entries_of_the_sign_in_are_stored_with_the_session(backend: Backend) {
+    let mut browser = backend.browser().await;
+    for user in ["ada", "ada", "bob"] {
+        let response = browser
+            .request(move |session| async move {
+                session.insert("n", 7)?;
+                let sign_in = session.sign_in(user);
+                sign_in.insert("name", user)?.insert("n", 8)?.await?;
+                session.get::<String>("name").map(Option::unwrap_or_default)
+            })
+            .await;
+        assert_eq!(response.text(), user);
+        assert_eq!(
+            browser.read().await,
+            Some(8),
+            "the sign-in's own entry counts"
+        );
+        let name = browser.request(|session| async move {
+            Ok(session.get::<String>("name")?.unwrap_or_default())
+        });
+        assert_eq!(name.await.text(), user);
+    }
+    let response = browser.request(|session| async move {
+        let refused = session.sign_in("ada").insert("$user", 1).map(|_| ());
+        assert_eq!(
+            refused.map_err(|error| error.kind()),
+            Err(SessionErrorKind::ReservedKey)
+        );
+        let large = session
+            .sign_in("ada")
+            .insert("large", "x".repeat(70_000))
+            .map(|_| ());
+        assert_eq!(
+            large.map_err(|error| error.kind()),
+            Err(SessionErrorKind::TooLarge)
+        );
+        Ok(())
+    });
+    assert_eq!(response.await.status, 200);
+    assert_eq!(whoami(&mut browser).await, "bob");
+}
+
+async fn a_typed_user_id_is_read_back(backend: Backend) {
+    let mut browser = backend.browser().await;
+    let response = browser.request(|session| async move {
+        assert_eq!(session.user_id::<i64>()?, None);
+        let nobody = session
+            .require_user_id::<i64>()
+            .map_err(|error| error.kind());
+        assert_eq!(nobody, Err(SessionErrorKind::NotSignedIn));
+        session.sign_in(-7_i64).await?;
+        assert_eq!(session.user_id::<i64>()?, Some(-7));
+        assert_eq!(session.user_id::<String>()?.as_deref(), Some("-7"));
+        assert_eq!(session.require_user_id::<i64>()?, -7);
+        let other = session.user_id::<u64>().expect_err("it is negative");
+        assert_eq!(other.kind(), SessionErrorKind::UserId);
+        let text = other.to_string();
+        assert!(text.contains("u64") && !text.contains("-7"), "{text}");
+        Ok(())
+    });
+    assert_eq!(response.await.status, 200);
 }
 
 async fn signing_in_again_keeps_the_data_and_renews_the_token(backend: Backend) {
@@ -112,7 +203,7 @@ async fn signing_in_again_keeps_the_data_and_renews_the_token(backend: Backend) 
     eventually("the new session alone is entered", entered).await;
 }
 
-async fn signing_in_can_discard_the_data(backend: Backend) {
+async fn discarding_data_keeps_the_entries_of_the_sign_in(backend: Backend) {
     let mut browser = backend.browser().await;
     browser
         .request(|session| async move { session.insert("n", 7) })
@@ -120,7 +211,8 @@ async fn signing_in_can_discard_the_data(backend: Backend) {
     browser
         .request(|session| async move {
             session.insert("n", 8)?;
-            session.sign_in("ada").starting_empty().await?;
+            let sign_in = session.sign_in("ada").insert("name", "Ada")?;
+            sign_in.discard_data().await?;
             session.insert("after", 1)
         })
         .await;
@@ -128,7 +220,7 @@ async fn signing_in_can_discard_the_data(backend: Backend) {
     let keys = browser
         .request(|session| async move { Ok(session.keys().join(" ")) })
         .await;
-    assert_eq!(keys.text(), "after");
+    assert_eq!(keys.text(), "after name");
 }
 
 /// A page that was open while the session ended elsewhere can have a sign-in form, too.
@@ -204,9 +296,10 @@ async fn signing_in_restarts_the_expiry_and_can_choose_it(backend: Backend) {
 /// Otherwise the entry of a live session would be removed.
 async fn a_later_deadline_extends_the_index_entry(backend: Backend) {
     let layer = backend
-        .layer()
+        .builder()
         .await
-        .with_expiry(Expiry::idle(days(2)).absolute(days(2)));
+        .with_expiry(Expiry::idle(days(2)).absolute(days(2)))
+        .build();
     let mut browser = tests::browser::Browser::new(tests::app::app(layer.expect("it is valid")));
     let new = sign_in(&mut browser, "ada").await;
     let longer = Expiry::idle(days(20)).absolute(days(20));
@@ -328,13 +421,97 @@ async fn signing_in_costs_a_load_a_create_and_an_end() {
     );
 }
 
+/// Neither the entries that were given to the sign-in nor this request's edits are stored, or lost.
+#[tokio::test]
+async fn a_sign_in_with_entries_that_fails_leaves_the_edits_as_they_were() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
+    sign_in(&mut browser, "ada").await;
+    fixture
+        .store
+        .next(Verb::Create, Fault::Refuse(StoreErrorKind::Unavailable));
+    let response = browser
+        .request(|session| async move {
+            session.insert("m", 2)?;
+            let sign_in = session.sign_in("bob").insert("name", "Bob")?;
+            assert!(sign_in.await.is_err());
+            Ok(format!("{:?}", session.keys()))
+        })
+        .await;
+    assert_eq!(response.text(), r#"["m", "n"]"#);
+    assert_eq!(whoami(&mut browser).await, "ada");
+    let response = browser
+        .request(|session| async move { Ok(format!("{:?}", session.keys())) })
+        .await;
+    assert_eq!(response.text(), r#"["m", "n"]"#);
+}
+
+/// Also where the other user's session changes, or ends, while this one signs in: no entry of it is
+/// merged into the new one.
+#[tokio::test]
+async fn another_users_session_that_changes_meanwhile_gives_nothing() {
+    for ends in [false, true] {
+        let fixture = Fixture::memory();
+        let mut browser = fixture.browser_with_session().await;
+        sign_in(&mut browser, "ada").await;
+        let mut tab = browser.clone();
+        let gate = fixture.store.hold(Verb::Create);
+        let signing_in = tokio::spawn(async move {
+            browser
+                .request(|session| async move {
+                    session.insert("own", 1)?;
+                    session.increment("n", 1)?;
+                    session.sign_in("bob").insert("name", "Bob")?.await
+                })
+                .await;
+            browser
+        });
+        gate.reached().await;
+        tab.request(move |session| async move {
+            if ends {
+                return session.sign_out().await.map(|_| ());
+            }
+            session.insert("adas", 1)
+        })
+        .await;
+        gate.open();
+        let mut browser = signing_in.await.expect("no request panics");
+        assert_eq!(whoami(&mut browser).await, "bob");
+        assert_eq!(browser.read().await, Some(1), "counted from nothing");
+        let keys = browser
+            .request(|session| async move { Ok(session.keys().join(" ")) })
+            .await;
+        assert_eq!(keys.text(), "n name own");
+    }
+}
+
+/// What is given to the sign-in costs no command of its own.
+#[tokio::test]
+async fn a_sign_in_with_entries_is_one_command() {
+    let fixture = Fixture::memory();
+    let response = fixture
+        .browser()
+        .request(|session| async move {
+            session.insert("cart", [7])?;
+            session.sign_in("ada").insert("name", "Ada")?.await
+        })
+        .await;
+    fixture.assert_response(
+        &response,
+        200,
+        &[Verb::Create],
+        tests::browser::CookieChange::Set,
+    );
+}
+
 /// A full session must not prevent its user from signing in.
 #[tokio::test]
 async fn a_full_session_can_sign_in() {
     let fixture = Fixture::memory();
     let layer = fixture
-        .layer()
-        .with_max_record_size(1024)
+        .builder()
+        .with_max_session_size(1024)
+        .build()
         .expect("it is valid");
     let mut browser = tests::browser::Browser::new(tests::app::app(layer));
     let fill = |session: cloakroom::Session| async move {

@@ -1,7 +1,7 @@
 //! Signing out.
 
-use cloakroom::core::store::Loaded;
 use cloakroom::{Destroyed, EndReason, SessionId, Store};
+use cloakroom_core::store::Loaded;
 use tests::app::Fixture;
 use tests::backend::Backend;
 use tests::browser::CookieChange;

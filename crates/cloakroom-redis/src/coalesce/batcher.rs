@@ -125,3 +125,65 @@ fn queue_of_this_thread() -> usize {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Poll;
+
+    use tokio::runtime::Builder;
+    use tokio::task::JoinSet;
+
+    use super::*;
+
+    /// Returns for each item the item and the size of its batch.
+    fn with_size(items: Vec<usize>) -> BoxFuture<Vec<(usize, usize)>> {
+        let size = items.len();
+        Box::pin(async move { items.into_iter().map(|item| (item, size)).collect() })
+    }
+
+    #[tokio::test]
+    async fn items_are_merged_up_to_the_maximum_and_each_gets_its_result() {
+        let batcher = Arc::new(Batcher::new(with_size));
+        let mut tasks = JoinSet::new();
+        for item in 0..150 {
+            let batcher = Arc::clone(&batcher);
+            tasks.spawn(async move { (item, batcher.submit(item).await) });
+        }
+        let mut sizes = [0; 150];
+        while let Some(result) = tasks.join_next().await {
+            let (item, Some((returned, size))) = result.unwrap() else {
+                panic!("the runtime is not shutting down");
+            };
+            assert_eq!(item, returned);
+            sizes[item] = size;
+        }
+        assert!(sizes.iter().all(|&size| size <= MAX_BATCH));
+        assert_eq!(sizes.iter().filter(|&&size| size == MAX_BATCH).count(), 128);
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_is_not_polled_does_not_hold_up_others() {
+        let batcher = Batcher::new(with_size);
+        let mut held = Box::pin(batcher.submit(1));
+        let first = std::future::poll_fn(|cx| Poll::Ready(held.as_mut().poll(cx))).await;
+        assert!(first.is_pending());
+        assert_eq!(batcher.submit(2).await, Some((2, 2)));
+        assert_eq!(held.await, Some((1, 2)));
+    }
+
+    #[test]
+    fn a_runtime_that_shuts_down_leaves_a_usable_batcher() {
+        let batcher = Arc::new(Batcher::new(with_size));
+        let runtime = || Builder::new_current_thread().build().unwrap();
+        let first = runtime();
+        let submitted = Arc::clone(&batcher);
+        first.block_on(async move {
+            let mut submit = Box::pin(submitted.submit(1));
+            let poll = std::future::poll_fn(|cx| Poll::Ready(submit.as_mut().poll(cx)));
+            assert!(poll.await.is_pending());
+        });
+        drop(first);
+        let result = runtime().block_on(batcher.submit(2));
+        assert_eq!(result, Some((2, 1)));
+    }
+}

@@ -10,7 +10,7 @@ use fred::types::Value;
 use tokio::time::Instant;
 
 use super::eval::{ScriptCall, eval, eval_merged};
-use super::plain::{Command, Found, get_merged, value_of};
+use super::plain::{Command, Found, Sent, get_merged, send_together, value_of};
 use crate::classify::{Effect, is_moved};
 use crate::coalesce::Batcher;
 use crate::connection::{CommandClient, Connection, with_remaining_timeout};
@@ -26,6 +26,8 @@ pub(crate) struct Executor {
 struct Queues {
     gets: Batcher<(CommandClient, String), Result<Found, FredError>>,
     calls: Batcher<(CommandClient, ScriptCall), Result<Value, FredError>>,
+    /// Commands that stay separate, and are only written to the socket together.
+    commands: Batcher<(CommandClient, Command), Sent>,
 }
 
 impl Executor {
@@ -33,6 +35,7 @@ impl Executor {
         let queues = Queues {
             gets: Batcher::new(get_merged),
             calls: Batcher::new(eval_merged),
+            commands: Batcher::new(send_together),
         };
         Self {
             connection,
@@ -57,12 +60,13 @@ impl Executor {
         self.connection.settle(result, Effect::Write)
     }
 
-    /// Reads a value, with `GET` or `MGET` under the same conditions.
+    /// Reads a value: with `MGET` under the same conditions, otherwise with `GET`.
     pub(crate) async fn load(&self, key: String) -> Result<Option<Bytes>, StoreError> {
         let (client, in_flight) = self.connection.begin()?;
         let began = Instant::now();
         let result = if in_flight.is_only || client.is_clustered() {
-            send(client, began, &Command::Get(key)).await
+            let get = Command::Get(key);
+            self.send_with(client, in_flight.is_only, began, get).await
         } else {
             match self.queues.gets.submit((client.clone(), key)).await {
                 Some(Ok(Found::Reply(value))) => Ok(value),
@@ -77,31 +81,38 @@ impl Executor {
         value_of(self.connection.settle(result, Effect::Read)?)
     }
 
-    /// Sends a command by itself.
-    pub(crate) async fn send(
-        &self,
-        effect: Effect,
-        command: &Command,
-    ) -> Result<Value, StoreError> {
-        let (client, _in_flight) = self.connection.begin()?;
-        let result = send(client, Instant::now(), command).await;
-        self.connection.settle(result, effect)
+    /// Sends a command that is not merged.
+    pub(crate) async fn send(&self, effect: Effect, command: Command) -> Result<Value, StoreError> {
+        let (client, in_flight) = self.connection.begin()?;
+        let began = Instant::now();
+        let result = self.send_with(client, in_flight.is_only, began, command);
+        self.connection.settle(result.await, effect)
     }
-}
 
-/// Sends a command, and again if another node of the cluster has its key: the first node has not carried
-/// it out.
-async fn send(
-    client: CommandClient,
-    began: Instant,
-    command: &Command,
-) -> Result<Value, FredError> {
-    let result = command.send(client.clone()).await;
-    if !matches!(&result, Err(error) if is_moved(error)) {
-        return result;
+    /// Sends a command, and again if another node of the cluster has its key: the first node has not
+    /// carried it out.
+    async fn send_with(
+        &self,
+        client: CommandClient,
+        is_only: bool,
+        began: Instant,
+        command: Command,
+    ) -> Result<Value, FredError> {
+        let (command, reply) = if is_only {
+            let reply = command.send(client.clone());
+            (command, reply)
+        } else {
+            let sent = self.queues.commands.submit((client.clone(), command)).await;
+            sent.ok_or_else(shutting_down)?
+        };
+        match reply.await {
+            Err(error) if is_moved(&error) => {
+                let client = with_remaining_timeout(&client, began);
+                command.send(Arc::new(client)).await
+            }
+            result => result,
+        }
     }
-    let client = with_remaining_timeout(&client, began);
-    command.send(Arc::new(client)).await
 }
 
 fn shutting_down() -> FredError {

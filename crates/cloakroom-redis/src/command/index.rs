@@ -146,7 +146,7 @@ pub(crate) async fn list(executor: &Executor, key: String) -> Result<Vec<Session
         key,
         args: vec![0.into(), (-1).into()],
     };
-    let reply = executor.send(Effect::Read, &zrange).await?;
+    let reply = executor.send(Effect::Read, zrange).await?;
     ids(reply).ok_or_else(|| unexpected_reply(Effect::Read))
 }
 
@@ -164,7 +164,7 @@ pub(crate) async fn remove(
         key,
         args: ids.iter().map(|id| id.to_string().into()).collect(),
     };
-    executor.send(Effect::Write, &zrem).await.map(|_| ())
+    executor.send(Effect::Write, zrem).await.map(|_| ())
 }
 
 /// `GET` of the time before which sessions are revoked.
@@ -172,7 +172,7 @@ pub(crate) async fn revoked_before(
     executor: &Executor,
     key: String,
 ) -> Result<Timestamp, StoreError> {
-    let reply = executor.send(Effect::Read, &Command::Get(key)).await?;
+    let reply = executor.send(Effect::Read, Command::Get(key)).await?;
     let text: Option<String> = reply
         .convert()
         .map_err(|_| unexpected_reply(Effect::Read))?;

@@ -11,7 +11,7 @@ use fred::types::{CustomCommand, Expiration, SetOptions, Value};
 use super::args::{Args, millis, slot_of};
 use super::eval::unexpected_merged_reply;
 use crate::classify::Effect;
-use crate::coalesce::BoxFuture;
+use crate::coalesce::{BoxFuture, start_all};
 use crate::connection::CommandClient;
 use crate::error::unexpected_reply;
 
@@ -65,6 +65,21 @@ impl Command {
             }
         }
     }
+}
+
+/// A command that was sent, and the future of its reply.
+pub(super) type Sent = (Command, BoxFuture<Result<Value, FredError>>);
+
+/// Sends the commands of a batch together.
+pub(super) fn send_together(batch: Vec<(CommandClient, Command)>) -> BoxFuture<Vec<Sent>> {
+    Box::pin(async move {
+        let futures = batch
+            .iter()
+            .map(|(client, command)| command.send(client.clone()));
+        let replies = start_all(futures.collect()).await;
+        let commands = batch.into_iter().map(|(_, command)| command);
+        commands.zip(replies).collect()
+    })
 }
 
 /// Converts the reply to a `GET`.

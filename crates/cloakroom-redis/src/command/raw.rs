@@ -17,7 +17,7 @@ use crate::replication::Replication;
 /// different ACL rules, and Redis requires one rule that allows a whole command.
 pub(crate) async fn get(executor: &Executor, key: &str) -> Result<Option<Bytes>, StoreError> {
     let get = Command::Get(key.to_owned());
-    value_of(executor.send(Effect::Read, &get).await?)
+    value_of(executor.send(Effect::Read, get).await?)
 }
 
 /// `GETEX key PX ttl`. If the reply is lost, the key lives a little longer, which does no harm.
@@ -31,13 +31,13 @@ pub(crate) async fn get_and_expire(
         key: key.to_owned(),
         args: vec![Value::from_static_str("PX"), millis(ttl).into()],
     };
-    value_of(executor.send(Effect::Read, &getex).await?)
+    value_of(executor.send(Effect::Read, getex).await?)
 }
 
 /// `DEL key`. Returns whether the key existed.
 pub(crate) async fn delete(executor: &Executor, key: &str) -> Result<bool, StoreError> {
     let del = Command::Delete(key.to_owned());
-    match executor.send(Effect::Write, &del).await? {
+    match executor.send(Effect::Write, del).await? {
         Value::Integer(count) => Ok(count > 0),
         _ => Err(unexpected_reply(Effect::Write)),
     }

@@ -2,8 +2,9 @@
 //!
 //! fred passes on invalidation messages, but reports neither that it has reconnected, after which the
 //! server sends none, nor that the database was flushed: that message names no keys, and fred 10.1
-//! discards it. So four times per window the server is asked whether it tracks this connection, for its
-//! role, and how often it was flushed. The replies arrive after all messages that were sent before them.
+//! discards it. So four times per window the server is queried for its role, whether it tracks this
+//! connection, and how often it was flushed. The replies arrive after all messages that were sent before
+//! them.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -66,7 +66,7 @@ impl SharedCache {
     }
 
     /// Caches what this process has written, for no longer than the window: the message about its own
-    /// write cannot be told from one about the write of another process at the same moment.
+    /// write cannot be distinguished from one about the write of another process at the same moment.
     pub(super) fn insert_written(
         &self,
         id: SessionId,

@@ -1,7 +1,7 @@
 -- Adds a session to its user's index, if the limit allows it.
 -- KEYS[1]  the user's index: a sorted set of ids. The score is the session's absolute deadline in
---          milliseconds. A negative score means that a sign-in evicts the session: the time at which it
---          took over that task, negated.
+--          milliseconds. A negative score marks a session that a sign-in has to end to make room: it is
+--          the time at which it was marked, negated.
 -- ARGV[1]  the current time
 -- ARGV[2]  the id
 -- ARGV[3]  its deadline
@@ -44,7 +44,7 @@ if limit > 0 then
   for index = 1, math.min(excess, #others) do
     evicted[#evicted + 1] = others[index]
   end
-  -- The sign-in that took over to end these has not reported that it did: take them over again.
+  -- Marked by a sign-in that has not reported their end within the lease: this one has to end them.
   for _, left in ipairs(redis.call('ZRANGEBYSCORE', key, lease - now, '(0')) do
     evicted[#evicted + 1] = left
   end

@@ -1,6 +1,6 @@
 -- Returns the names of the store's commands that its user may not send. It reads and writes no key.
 -- ARGV[1]  a key with the store's prefix. It is not passed in KEYS, so that any node of a cluster can be
---          asked.
+--          queried.
 -- ARGV[2]  the channel of the store's events
 -- ARGV[3…] further commands to check, besides those that every store sends
 -- Returns an empty list before Redis 7.0, where scripts cannot check permissions.

@@ -11,12 +11,12 @@
 //!
 //! // While the old version is running. Once it is gone, `Arrivals::after`.
 //! let arrivals = Arrivals::beside(TowerSessionsRedis::in_redis(&store), key);
-//! let sessions = SessionLayer::new(store).with_arrivals(arrivals)?;
+//! let sessions = SessionLayer::builder(store).with_migration(arrivals).build()?;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! The guide `docs/moving-in.md` in the repository describes a migration step by step.
+//! The guide `docs/migration.md` in the repository describes a migration step by step.
 
 mod cookie;
 mod id;
@@ -50,7 +50,7 @@ impl TowerSessionsRedis {
     pub fn in_redis(store: &RedisStore) -> Self {
         Self {
             keys: store.foreign_keys(),
-            cookie: CookieConfig::named("id").with_same_site(SameSite::Strict),
+            cookie: CookieConfig::new("id").with_same_site(SameSite::Strict),
             protection: Protection::Plain,
             idle: None,
         }

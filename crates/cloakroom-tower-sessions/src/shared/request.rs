@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use cloakroom::{LazySession, Session, SessionError, SessionId, UserId};
+use cloakroom::{DetachedSession, LazySession, Session, SessionError, SessionId, UserId};
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::ts;
@@ -150,7 +151,7 @@ impl RequestStore {
             return Ok(None);
         }
         let written =
-            put_into(&session, &difference).and_then(|()| self.set_expiry(&session, expiry));
+            put_into(&mut &session, &difference).and_then(|()| self.set_expiry(&session, expiry));
         written.map_err(|error| self.failed(error))?;
         self.lock().owner = Owner::of(&session);
         Ok(Some(session))
@@ -164,7 +165,7 @@ impl RequestStore {
     ) -> Result<Option<Session>> {
         let save = async {
             let mut detached = session.detach()?;
-            put_into(&detached, difference)?;
+            put_into(&mut detached, difference)?;
             detached.save().await
         };
         match save.await {
@@ -294,15 +295,53 @@ fn data_of(session: &Session) -> std::result::Result<Data, SessionError> {
     Ok(data)
 }
 
-fn put_into(session: &Session, difference: &Difference) -> std::result::Result<(), SessionError> {
+fn put_into(
+    session: &mut impl Edit,
+    difference: &Difference,
+) -> std::result::Result<(), SessionError> {
     if difference.clears {
         session.clear()?;
     }
     for key in &difference.removed {
-        session.remove(&**key)?;
+        session.remove(key)?;
     }
     for (key, value) in &difference.set {
-        session.insert(&**key, value)?;
+        session.insert(key, value)?;
     }
     Ok(())
+}
+
+/// A session that can be edited: a request's, or a detached one.
+trait Edit {
+    fn clear(&mut self) -> std::result::Result<(), SessionError>;
+    fn remove(&mut self, key: &str) -> std::result::Result<(), SessionError>;
+    fn insert(&mut self, key: &str, value: &Value) -> std::result::Result<(), SessionError>;
+}
+
+impl Edit for &Session {
+    fn clear(&mut self) -> std::result::Result<(), SessionError> {
+        Session::clear(self)
+    }
+
+    fn remove(&mut self, key: &str) -> std::result::Result<(), SessionError> {
+        Session::remove(self, key)
+    }
+
+    fn insert(&mut self, key: &str, value: &Value) -> std::result::Result<(), SessionError> {
+        Session::insert(self, key, value)
+    }
+}
+
+impl Edit for DetachedSession {
+    fn clear(&mut self) -> std::result::Result<(), SessionError> {
+        Self::clear(self)
+    }
+
+    fn remove(&mut self, key: &str) -> std::result::Result<(), SessionError> {
+        Self::remove(self, key)
+    }
+
+    fn insert(&mut self, key: &str, value: &Value) -> std::result::Result<(), SessionError> {
+        Self::insert(self, key, value)
+    }
 }

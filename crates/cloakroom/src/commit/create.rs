@@ -185,12 +185,9 @@ async fn create_for_user(
     options: CreateOptions,
 ) -> Result<Attempt, SessionError> {
     let (key, ttl) = (cx.context.user_key(user), ttl_of(cx, &live.record)?);
-    let event =
-        (options.publishes && cx.context.tells).then(|| creation_event(live.id(), Some(user)));
-    let limit = match cx.context.session_limit {
-        Some(limit) if options.is_limited => Some(limit.0),
-        _ => None,
-    };
+    let event = (options.publishes && cx.context.publishes_events)
+        .then(|| creation_event(live.id(), Some(user)));
+    let limit = limit_for(cx, options);
     let mut request = add_request(cx, live, limit, options);
     for check in 0..=MAX_INDEX_CHECKS {
         let create = cx
@@ -221,6 +218,13 @@ async fn create_for_user(
         }
     }
     Err(Cause::TooManySessions.into())
+}
+
+fn limit_for(cx: &CommitContext<'_>, options: CreateOptions) -> Option<Limit> {
+    match cx.context.session_limit {
+        Some(limit) if options.is_limited => Some(limit.0),
+        _ => None,
+    }
 }
 
 fn add_request(

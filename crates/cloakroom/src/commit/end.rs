@@ -74,8 +74,8 @@ pub(super) async fn end_at(
     expected: Option<Revision>,
     reason: EndReason,
 ) -> Result<Ended, StoreError> {
-    // A session with several valid tokens has no digest in its tombstone: whoever presents its id learns
-    // that it has ended.
+    // A session with several valid tokens has no digest in its tombstone: any client that presents its id
+    // learns that it has ended.
     let mut digest = Some(*record.digest());
     if Secrets::are_several(record.entries()) {
         digest = None;

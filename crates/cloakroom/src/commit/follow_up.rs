@@ -37,7 +37,7 @@ impl FollowUp {
 
     /// Publishes an event to all servers.
     pub(crate) fn publish(mut self, event: SessionEvent) -> Self {
-        if self.context.tells && self.context.store.has_bus() {
+        if self.context.publishes_events && self.context.store.has_bus() {
             self.events.push(event);
         }
         self
@@ -83,7 +83,7 @@ impl FollowUp {
         publish(&context, &budget, &self.events).await;
     }
 
-    /// Checks the sample. Nobody else publishes that an expired session has ended, so this does.
+    /// Checks the sample. The end of an expired session is published here: no request has ended it.
     async fn find_dead(&mut self, budget: &Budget) {
         let Some((user, ids)) = self.sample.take() else {
             return;
@@ -98,7 +98,7 @@ impl FollowUp {
                 continue;
             }
             self.removed.push((key, id));
-            if matches!(loaded, Ok(Loaded::Nothing)) && self.context.tells {
+            if matches!(loaded, Ok(Loaded::Nothing)) && self.context.publishes_events {
                 self.events.push(SessionEvent::Ended {
                     id,
                     user: Some(user.clone()),

@@ -8,7 +8,7 @@ use cloakroom_core::store::{Loaded, Updated};
 use cloakroom_core::{Digest, Entries, Limits, Record, Revision, SessionId, StoreErrorKind, codec};
 
 use super::context::CommitContext;
-use crate::context::OnOverwrite;
+use crate::context::ConflictPolicy;
 use crate::error::{Cause, SessionError};
 use crate::state::Draft;
 use crate::telemetry::log;
@@ -32,7 +32,7 @@ pub(super) fn merge(
     fresher: &Record,
 ) -> Result<Replay, SessionError> {
     let merged = draft.changes.replay(&draft.base, fresher.entries())?;
-    if !merged.overwritten.is_empty() && cx.context.on_overwrite == OnOverwrite::Refuse {
+    if !merged.overwritten.is_empty() && cx.context.conflict_policy == ConflictPolicy::Reject {
         return Err(Cause::Conflict(merged.overwritten).into());
     }
     log::replayed(id);

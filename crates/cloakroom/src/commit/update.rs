@@ -45,32 +45,24 @@ pub(crate) async fn update(
         None => Base::Loaded,
     };
     for conflicts in 0_u32.. {
-        let (mut entries, taken) = entries_on(cx, id, draft, &base)?;
+        let (next, taken) = next_on(cx, live, draft, &base)?;
         let record = base.record(live);
-        let digest = refresh(cx, record, &live.token, &mut entries)?;
-        let is_unchanged = entries == *record.entries() && draft.chosen.is_none();
-        // A concurrent commit has stored all that this one would. Only the store can say so: a record
-        // that was handed off may be stale.
-        if let Base::Fresh(fresh) = &base
-            && is_unchanged
-        {
-            return Ok(stored(live, fresh.clone(), taken));
-        }
-        let next = next_record(cx, id, record, entries, digest, draft.chosen)?;
-        let fresher = match replace(cx, id, record, &next).await? {
+        let Some(next) = next else {
+            return Ok(stored(live, record.clone(), taken));
+        };
+        match replace(cx, id, record, &next).await? {
             Updated::Updated => {
                 if let Some(lock) = lock {
                     lock.hand_off(&next);
                 }
                 return Ok(stored(live, next, taken));
             }
-            Updated::Conflict(fresher) => fresher,
+            Updated::Conflict(fresher) => base = Base::Fresh(fresher),
             Updated::Ended(_) | Updated::Missing => {
                 log::ended_concurrently(id);
                 return Ok(Committed::Ended);
             }
-        };
-        base = Base::Fresh(fresher);
+        }
         if lock.is_some() {
             Box::pin(back_off(cx, conflicts, next.revision())).await?;
             continue;
@@ -84,14 +76,36 @@ pub(crate) async fn update(
     unreachable!("the loop ends by returning: the budget is finite")
 }
 
-/// Returns the entries with the edits applied on a base; and, if they were replayed, the value that a
-/// `take_once` has found.
+/// If the edits were replayed: the value that a `take_once` has found.
+type Taken = Option<Option<Entry>>;
+
+/// Returns the record that follows a base; `None` if the base, as the store has returned it, holds all the
+/// edits already: a concurrent commit has made the same changes. Only the store can say so, since a record
+/// that was handed off may be stale.
+fn next_on(
+    cx: &CommitContext<'_>,
+    live: &Live,
+    draft: &Draft,
+    base: &Base,
+) -> Result<(Option<Record>, Taken), SessionError> {
+    let (mut entries, taken) = entries_on(cx, live.id(), draft, base)?;
+    let record = base.record(live);
+    let digest = refresh(cx, record, &live.token, &mut entries)?;
+    let is_unchanged = entries == *record.entries() && draft.chosen.is_none();
+    if is_unchanged && matches!(base, Base::Fresh(_)) {
+        return Ok((None, taken));
+    }
+    let next = next_record(cx, live.id(), record, entries, digest, draft.chosen)?;
+    Ok((Some(next), taken))
+}
+
+/// Returns the entries with the edits applied on a base.
 fn entries_on(
     cx: &CommitContext<'_>,
     id: SessionId,
     draft: &Draft,
     base: &Base,
-) -> Result<(Entries, Option<Option<Entry>>), SessionError> {
+) -> Result<(Entries, Taken), SessionError> {
     match base {
         Base::Loaded => Ok((draft.entries.clone(), None)),
         Base::HandedOff(record) | Base::Fresh(record) => {
@@ -110,7 +124,7 @@ impl Base {
     }
 }
 
-fn stored(live: &Live, record: Record, taken: Option<Option<Entry>>) -> Committed {
+fn stored(live: &Live, record: Record, taken: Taken) -> Committed {
     let token = live.token.clone();
     let live = Live { token, record };
     Committed::Stored(Stored { live, taken })

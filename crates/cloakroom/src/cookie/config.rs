@@ -1,4 +1,4 @@
-//! What the session's cookie is like.
+//! The configuration of the session cookie.
 
 use cookie::SameSite;
 
@@ -7,25 +7,27 @@ use super::seal::Seal;
 use super::seal::SealKey;
 use crate::error::{ConfigError, ConfigErrorKind};
 
-/// The cookie that carries the token: its name, its attributes, its seal.
+/// The cookie that carries the token: its name, its attributes, and whether it is signed or encrypted.
 ///
 /// The default is named `__Host-Http-id` and is `Secure`, `HttpOnly`, `SameSite=Lax`, `Path=/`,
-/// without `Domain`, and forgotten when the browser closes (ASVS 5.0, 3.3.1 to 3.3.4). Scripts
+/// without `Domain`, and deleted when the browser closes (ASVS 5.0, 3.3.1 to 3.3.4). Scripts
 /// cannot set a cookie of that name in browsers that know the `__Host-Http-` prefix; the others
 /// still apply the rules of `__Host-` (RFC 6265bis, section 4.1.3).
 ///
 /// What browsers would refuse is an error in
-/// [`SessionLayer::with_cookie`](crate::SessionLayer::with_cookie). A choice that gives up a
+/// [`SessionLayerBuilder::build`](crate::SessionLayerBuilder::build). A choice that gives up a
 /// protection has `insecure` in its name.
 ///
 /// ```
 /// use cloakroom::{CookieConfig, MemoryStore, SameSite, SessionLayer};
 ///
-/// let layer = SessionLayer::new(MemoryStore::new())
-///     .with_cookie(CookieConfig::named("__Host-Http-shop").with_same_site(SameSite::Strict))?;
+/// let layer = SessionLayer::builder(MemoryStore::new())
+///     .with_cookie(CookieConfig::new("__Host-Http-shop").with_same_site(SameSite::Strict))
+///     .build()?;
 ///
-/// let refused = SessionLayer::new(MemoryStore::new())
-///     .with_cookie(CookieConfig::named("__Host-shop").with_domain("example.com"));
+/// let refused = SessionLayer::builder(MemoryStore::new())
+///     .with_cookie(CookieConfig::new("__Host-shop").with_domain("example.com"))
+///     .build();
 /// assert!(refused.unwrap_err().to_string().contains("Domain"));
 /// # Ok::<(), cloakroom::ConfigError>(())
 /// ```
@@ -43,28 +45,28 @@ pub struct CookieConfig {
     pub(super) seal: Seal,
 }
 
-/// How long the browser keeps the cookie. The session's own life does not depend on it.
+/// How long the browser keeps the cookie. The expiry of the session does not depend on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CookieLifetime {
     /// Until the browser closes; the default. Browsers that restore their tabs may keep it longer.
     #[default]
     BrowserSession,
-    /// To the session's absolute deadline, by `Max-Age`. So a session in use needs no new cookie.
+    /// Until the session's absolute deadline, by `Max-Age`. So a session in use needs no new cookie.
     Persistent,
 }
 
-/// What browsers keep of a cookie: name and value together, in bytes (RFC 6265bis, section 5.6).
-const LONGEST_PAIR: usize = 4096;
-/// And of one attribute's value.
-const LONGEST_ATTRIBUTE: usize = 1024;
+/// The longest cookie that browsers accept, name and value together, in bytes (RFC 6265bis, section 5.6).
+const MAX_PAIR_LEN: usize = 4096;
+/// The longest attribute value that browsers accept, in bytes.
+const MAX_ATTRIBUTE_LEN: usize = 1024;
 
 impl CookieConfig {
     /// The name of the default cookie.
     pub const DEFAULT_NAME: &'static str = "__Host-Http-id";
 
-    /// A cookie of this name, with the default attributes.
-    pub fn named(name: impl Into<String>) -> Self {
+    /// Creates a cookie of this name, with the default attributes.
+    pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             path: "/".to_owned(),
@@ -78,33 +80,33 @@ impl CookieConfig {
         }
     }
 
-    /// Sends the cookie to this path and below it alone. Default: `/`. It is no protection against
-    /// other paths of the same origin.
+    /// Sends the cookie only to this path and below it. Default: `/`. It does not protect against other
+    /// paths of the same origin.
     pub fn with_path(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
         self
     }
 
-    /// Sends the cookie to this domain and all below it. Default: none, the host alone, which is
-    /// safer. The name must not begin with `__Host-` then.
+    /// Sends the cookie to this domain and its subdomains. Default: none, only the host, which is safer. The
+    /// name must not begin with `__Host-` then.
     pub fn with_domain(mut self, domain: impl Into<String>) -> Self {
         self.domain = Some(domain.into());
         self
     }
 
-    /// Whether requests from other sites carry the cookie. Default: `Lax`.
+    /// Sets whether requests from other sites carry the cookie. Default: `Lax`.
     pub fn with_same_site(mut self, same_site: SameSite) -> Self {
         self.same_site = same_site;
         self
     }
 
-    /// Keeps the cookie apart for each site that embeds this one (CHIPS). Default: no.
+    /// Sets whether each site that embeds this one has a cookie of its own (CHIPS). Default: no.
     pub fn with_partitioned(mut self, partitioned: bool) -> Self {
         self.partitioned = partitioned;
         self
     }
 
-    /// How long the browser keeps the cookie. Default: until it closes.
+    /// Sets how long the browser keeps the cookie. Default: until it closes.
     ///
     /// A session whose expiry was chosen with [`Session::set_expiry`](crate::Session::set_expiry)
     /// always has a persistent cookie.
@@ -113,22 +115,23 @@ impl CookieConfig {
         self
     }
 
-    /// Lets the cookie travel over plain HTTP, where anybody on the way can take it. For Safari at
-    /// a developer's desk; other browsers take `Secure` cookies from `localhost` as well. The name
-    /// must not have a prefix then, such as `__Host-`.
+    /// Sends the cookie over plain HTTP as well, where it can be intercepted. For local development with
+    /// Safari; other browsers accept `Secure` cookies from `localhost`. The name must not have a prefix
+    /// then, such as `__Host-`.
     pub fn insecure_over_http(mut self) -> Self {
         self.secure = false;
         self
     }
 
-    /// Lets scripts in the page read the cookie, so that an injected one can carry it off.
-    pub fn insecure_readable_by_scripts(mut self) -> Self {
+    /// Leaves out `HttpOnly`, so that scripts in the page can read the cookie, and an injected one can
+    /// steal it.
+    pub fn insecure_without_http_only(mut self) -> Self {
         self.http_only = false;
         self
     }
 
-    /// Signs the cookie (HMAC-SHA256): the first key signs, all verify, so keys can be rotated. A
-    /// cookie without a good signature counts as none, and costs no store command.
+    /// Signs the cookie (HMAC-SHA256): the first key signs, all verify, so keys can be rotated. A cookie
+    /// without a valid signature is ignored, and costs no store command.
     #[cfg(feature = "seal")]
     pub fn signed(mut self, keys: impl IntoIterator<Item = SealKey>) -> Self {
         self.seal = Seal::Signed(keys.into_iter().collect());
@@ -143,31 +146,31 @@ impl CookieConfig {
         self
     }
 
-    /// The cookie's name.
+    /// Returns the name of the cookie.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Tells whether browsers will take the cookie.
+    /// Checks that browsers accept the cookie.
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         self.validate_texts()?;
         self.validate_prefix()?;
         self.validate_attributes()?;
         self.seal.validate()?;
         let pair = self.name.len() + self.seal.sealed_len();
-        if pair > LONGEST_PAIR {
+        if pair > MAX_PAIR_LEN {
             return Err(ConfigError::new(
                 ConfigErrorKind::CookieTooLong,
                 format!(
-                    "the cookie would have {pair} bytes, and browsers keep {LONGEST_PAIR}: choose a shorter name"
+                    "the cookie would have {pair} bytes, and browsers accept at most {MAX_PAIR_LEN}: choose a shorter name"
                 ),
             ));
         }
         Ok(())
     }
 
-    /// Nothing in a name or an attribute may end it early (CVE-2024-47764).
+    /// No character in a name or an attribute may terminate it early (CVE-2024-47764).
     fn validate_texts(&self) -> Result<(), ConfigError> {
         if self.name.is_empty() || !self.name.bytes().all(is_token_byte) {
             return Err(text_error(
@@ -180,7 +183,7 @@ impl CookieConfig {
             return Err(text_error(
                 "path",
                 &self.path,
-                "it must begin with `/` and hold no `;` and no control characters",
+                "it must begin with `/` and contain no `;` and no control characters",
             ));
         }
         if let Some(domain) = &self.domain {
@@ -198,18 +201,18 @@ impl CookieConfig {
             .path
             .len()
             .max(self.domain.as_deref().map_or(0, str::len));
-        if longest > LONGEST_ATTRIBUTE {
+        if longest > MAX_ATTRIBUTE_LEN {
             return Err(ConfigError::new(
                 ConfigErrorKind::CookieTooLong,
                 format!(
-                    "an attribute of the cookie has {longest} bytes, and browsers keep {LONGEST_ATTRIBUTE}"
+                    "an attribute of the cookie has {longest} bytes, and browsers accept at most {MAX_ATTRIBUTE_LEN}"
                 ),
             ));
         }
         Ok(())
     }
 
-    /// Browsers compare prefixes without regard to case (RFC 6265bis, section 5.7).
+    /// Browsers compare prefixes case-insensitively (RFC 6265bis, section 5.7).
     fn validate_prefix(&self) -> Result<(), ConfigError> {
         let name = self.name.to_ascii_lowercase();
         let host = name.starts_with("__host-");
@@ -229,7 +232,7 @@ impl CookieConfig {
         Err(ConfigError::new(
             ConfigErrorKind::CookieRefused,
             format!(
-                "the prefix of the cookie's name `{}` wants {broken}",
+                "the prefix of the cookie's name `{}` requires {broken}",
                 self.name
             ),
         ))
@@ -252,7 +255,7 @@ impl CookieConfig {
 
 impl Default for CookieConfig {
     fn default() -> Self {
-        Self::named(Self::DEFAULT_NAME)
+        Self::new(Self::DEFAULT_NAME)
     }
 }
 
@@ -287,14 +290,14 @@ mod tests {
     }
 
     #[test]
-    fn what_browsers_refuse_is_refused() {
+    fn what_browsers_reject_is_an_error() {
         use ConfigErrorKind::{CookieRefused, CookieTooLong};
-        let named = |name: &str| CookieConfig::named(name);
+        let named = |name: &str| CookieConfig::new(name);
         let refused = [
             named("__Host-id").with_domain("example.com"),
             named("__host-id").with_path("/app"),
-            named("__HOST-Http-id").insecure_readable_by_scripts(),
-            named("__Http-id").insecure_readable_by_scripts(),
+            named("__HOST-Http-id").insecure_without_http_only(),
+            named("__Http-id").insecure_without_http_only(),
             named("__Http-id").insecure_over_http(),
             named("__Secure-id").insecure_over_http(),
             named("id")
@@ -327,8 +330,8 @@ mod tests {
     }
 
     #[test]
-    fn nothing_in_a_text_can_end_it_early() {
-        let named = CookieConfig::named;
+    fn no_character_can_terminate_a_text_early() {
+        let named = CookieConfig::new;
         for name in ["", " ", "a b", "a=b", "a;b", "a\r\nb", "ä", "a,b", "\"a\""] {
             assert_eq!(kind(&named(name)), Some(ConfigErrorKind::CookieText));
         }

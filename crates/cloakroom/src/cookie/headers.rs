@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_token_is_found_among_others_and_in_split_headers() {
-        let config = CookieConfig::named("id");
+        let config = CookieConfig::new("id");
         let text = token().encode();
         for headers in [
             &[&*format!("id={text}")][..],
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn other_names_and_other_values_are_not_tokens() {
-        let config = CookieConfig::named("id");
+        let config = CookieConfig::new("id");
         let text = token().encode();
         for headers in [
             format!("ID={text}"),
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn two_tokens_are_read_at_most() {
-        let config = CookieConfig::named("id");
+        let config = CookieConfig::new("id");
         let texts = [token().encode(), token().encode(), token().encode()];
         let header = texts.each_ref().map(|text| format!("id={text}")).join("; ");
         assert_eq!(read(&config, &[&header]), texts[..2]);
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_cookie_has_the_configured_attributes_and_so_has_its_removal() {
-        let config = CookieConfig::named("__Secure-id")
+        let config = CookieConfig::new("__Secure-id")
             .with_domain("example.com")
             .with_path("/app")
             .with_same_site(cookie::SameSite::None)
@@ -269,7 +269,7 @@ mod tests {
         let [new, old, other] = [(); 3].map(|()| SealKey::generate().unwrap());
         let both = |keys: &[&SealKey]| {
             let keys: Vec<_> = keys.iter().map(|&key| key.clone()).collect();
-            let named = || CookieConfig::named("id");
+            let named = || CookieConfig::new("id");
             [named().signed(keys.clone()), named().encrypted(keys)]
         };
         let token = token();
@@ -283,7 +283,7 @@ mod tests {
             assert!(opens(now, &value(before)), "a listed key is accepted");
             assert!(!opens(before, &value(now)));
             assert!(!opens(now, &token.encode()), "no fallback to plain values");
-            assert!(!opens(&CookieConfig::named("id"), &value(now)));
+            assert!(!opens(&CookieConfig::new("id"), &value(now)));
         }
         let [signed, encrypted] = both(&[&new]);
         assert!(!opens(&signed, &value(&encrypted)) && !opens(&encrypted, &value(&signed)));

@@ -1,8 +1,8 @@
-//! The ticket's way to the browser and back.
+//! The session cookie.
 //!
-//! [`config`] says what the cookie is like, [`seal`] signs or encrypts it, [`headers`] reads it
-//! from a request's headers and writes it into an answer's; [`token_header`] is the other way, for
-//! clients that are no browsers.
+//! [`config`] is its configuration, [`seal`] signs or encrypts it, [`headers`] reads it from the headers of a
+//! request and writes it into those of a response. [`token_header`] is the alternative for clients that are
+//! not browsers.
 
 pub(crate) mod config;
 pub(crate) mod headers;

@@ -1,11 +1,11 @@
-//! Signing and encrypting the cookie's value, through the `cookie` crate.
+//! Signs or encrypts the value of the cookie, with the `cookie` crate.
 
 use cloakroom_core::Token;
 
 use crate::error::ConfigError;
 
-/// How a token becomes the cookie's value. The token is not to be guessed as it is; a seal spares
-/// the store the question about forged ones, or hides the id.
+/// How the token is encoded in the cookie. The token cannot be guessed in any case; a signature saves the
+/// store the reads for forged tokens, and encryption hides the session id.
 #[derive(Clone, Debug)]
 pub(crate) enum Seal {
     Plain,
@@ -29,8 +29,8 @@ impl Seal {
         }
     }
 
-    /// The length of a sealed token, which is always the same: so a value of another length is
-    /// refused before anything is computed.
+    /// The length of a sealed token, which is constant: a value of another length is rejected before any
+    /// cryptography.
     pub(super) fn sealed_len(&self) -> usize {
         match self {
             Self::Plain => Token::ENCODED_LEN,
@@ -43,7 +43,7 @@ impl Seal {
 
     #[cfg_attr(
         not(feature = "seal"),
-        expect(unused_variables, reason = "only keys know names")
+        expect(unused_variables, reason = "only sealed values depend on the name")
     )]
     pub(super) fn close(&self, name: &str, token: &Token) -> String {
         let text = token.encode();
@@ -60,10 +60,10 @@ impl Seal {
         }
     }
 
-    /// The token in a cookie's value, if it is sealed as it should be. There is no fallback.
+    /// Returns the token in a cookie's value, if its seal is valid. There is no fallback to plain values.
     #[cfg_attr(
         not(feature = "seal"),
-        expect(unused_variables, reason = "only keys know names")
+        expect(unused_variables, reason = "only sealed values depend on the name")
     )]
     pub(super) fn open(&self, name: &str, value: &str) -> Option<Token> {
         if value.len() != self.sealed_len() {
@@ -109,7 +109,7 @@ mod keyed {
     /// ```
     /// use cloakroom::{CookieConfig, SealKey};
     ///
-    /// // From a secret of the deployment; the old key still opens what it sealed.
+    /// // From a secret of the deployment; cookies of the old key stay valid.
     /// let new = SealKey::derived_from(b"a secret of at least 32 bytes, from the environment")?;
     /// let old = SealKey::derived_from(b"the secret that this deployment used until last week")?;
     /// let config = CookieConfig::default().encrypted([new, old]);
@@ -119,22 +119,22 @@ mod keyed {
     pub struct SealKey(pub(super) Key);
 
     impl SealKey {
-        /// A key from 64 or more bytes of randomness; the first 64 count.
+        /// Creates a key from at least 64 random bytes; the first 64 are used.
         ///
         /// # Errors
         ///
-        /// When there are fewer.
+        /// Fails if there are fewer bytes.
         pub fn from_bytes(bytes: &[u8]) -> Result<Self, ConfigError> {
             Key::try_from(bytes)
                 .map(Self)
                 .map_err(|_| too_short(bytes.len(), 64))
         }
 
-        /// A key derived (HKDF-SHA256) from a secret of 32 or more bytes.
+        /// Derives a key (HKDF-SHA256) from a secret of at least 32 bytes.
         ///
         /// # Errors
         ///
-        /// When there are fewer.
+        /// Fails if there are fewer bytes.
         pub fn derived_from(secret: &[u8]) -> Result<Self, ConfigError> {
             if secret.len() < 32 {
                 return Err(too_short(secret.len(), 32));
@@ -142,12 +142,12 @@ mod keyed {
             Ok(Self(Key::derive_from(secret)))
         }
 
-        /// A key from the system's random number generator. It is gone with the process, and with
-        /// it every log-in: for tests and single runs.
+        /// Generates a random key. It is lost when the process ends, and all cookies become invalid: for tests
+        /// and single runs.
         ///
         /// # Errors
         ///
-        /// When the generator fails.
+        /// Fails if the system's random number generator fails.
         pub fn generate() -> Result<Self, ConfigError> {
             Key::try_generate().map(Self).ok_or_else(|| {
                 ConfigError::new(
@@ -173,7 +173,7 @@ mod keyed {
 
     #[cfg_attr(
         not(feature = "seal"),
-        expect(unused_variables, reason = "only keys know names")
+        expect(unused_variables, reason = "only sealed values depend on the name")
     )]
     pub(super) fn close(
         name: &str,
@@ -182,7 +182,7 @@ mod keyed {
     ) -> String {
         let mut jar = CookieJar::new();
         seal(&mut jar, Cookie::new(name.to_owned(), text));
-        let sealed = jar.get(name).expect("the jar has what was just added");
+        let sealed = jar.get(name).expect("the jar contains what was just added");
         sealed.value().to_owned()
     }
 

@@ -16,12 +16,14 @@ use crate::error::{ConfigError, ConfigErrorKind};
 /// use cloakroom::{MemoryStore, SessionLayer, TokenHeader};
 ///
 /// // Browsers use the cookie, apps the header.
-/// let both = SessionLayer::new(MemoryStore::new())
-///     .with_token_header(TokenHeader::named("session-token")?);
+/// let both = SessionLayer::builder(MemoryStore::new())
+///     .with_token_header(TokenHeader::named("session-token"))
+///     .build()?;
 ///
 /// // An API without cookies.
-/// let api = SessionLayer::new(MemoryStore::new())
-///     .with_token_header(TokenHeader::bearer().instead_of_cookie());
+/// let api = SessionLayer::builder(MemoryStore::new())
+///     .with_token_header(TokenHeader::bearer().instead_of_cookie())
+///     .build()?;
 /// # Ok::<(), cloakroom::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -30,7 +32,12 @@ pub struct TokenHeader {
     request: HeaderName,
     response: HeaderName,
     header_only: bool,
+    /// A name that cannot be used, which [`validate`](Self::validate) refuses.
+    invalid: Option<String>,
 }
+
+/// The response header for a request header that has another meaning in responses.
+const SESSION_TOKEN: HeaderName = HeaderName::from_static("session-token");
 
 /// What the token header of a request contains.
 #[derive(Clone, Debug)]
@@ -44,22 +51,22 @@ pub(crate) enum InHeader {
 impl TokenHeader {
     /// Uses a header of this name, in requests and in responses.
     ///
-    /// # Errors
-    ///
-    /// Fails if it is not a valid header name, or one of `Authorization` (see [`bearer`](Self::bearer)),
-    /// `Cookie` and `Set-Cookie`.
-    pub fn named(name: &str) -> Result<Self, ConfigError> {
+    /// [`SessionLayerBuilder::build`](crate::SessionLayerBuilder::build) refuses invalid header names, and
+    /// headers with a meaning of their own: `Cookie`, `Set-Cookie`, and `Authorization` (see
+    /// [`bearer`](Self::bearer)).
+    pub fn named(name: &str) -> Self {
         let taken = ["authorization", "cookie", "set-cookie"];
-        match HeaderName::from_bytes(name.as_bytes()) {
-            Ok(name) if !taken.contains(&name.as_str()) => Ok(Self {
-                request: name.clone(),
-                response: name,
-                header_only: false,
-            }),
-            _ => Err(ConfigError::new(
-                ConfigErrorKind::TokenHeader,
-                format!("{name:?} cannot be the header that carries the token"),
-            )),
+        let header = match HeaderName::from_bytes(name.as_bytes()) {
+            Ok(header) if !taken.contains(&header.as_str()) => Some(header),
+            _ => None,
+        };
+        let invalid = header.is_none().then(|| name.to_owned());
+        let header = header.unwrap_or(SESSION_TOKEN);
+        Self {
+            request: header.clone(),
+            response: header,
+            header_only: false,
+            invalid,
         }
     }
 
@@ -68,8 +75,9 @@ impl TokenHeader {
     pub fn bearer() -> Self {
         Self {
             request: AUTHORIZATION,
-            response: HeaderName::from_static("session-token"),
+            response: SESSION_TOKEN,
             header_only: false,
+            invalid: None,
         }
     }
 
@@ -77,6 +85,17 @@ impl TokenHeader {
     pub fn instead_of_cookie(mut self) -> Self {
         self.header_only = true;
         self
+    }
+
+    /// Checks that the header can carry the token.
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        match &self.invalid {
+            None => Ok(()),
+            Some(name) => Err(ConfigError::new(
+                ConfigErrorKind::TokenHeader,
+                format!("{name:?} cannot be the header that carries the token"),
+            )),
+        }
     }
 
     pub(crate) fn in_request(&self, headers: &HeaderMap) -> InHeader {
@@ -139,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_header_that_is_present_counts_with_any_value() {
-        let header = TokenHeader::named("Session-Token").unwrap();
+        let header = TokenHeader::named("Session-Token");
         assert_eq!(read(&header, &[]), "absent");
         assert_eq!(read(&header, &[("cookie", "id=x")]), "absent");
         assert_eq!(read(&header, &[("session-token", "")]), "<>");
@@ -180,7 +199,7 @@ mod tests {
             "Authorization",
             "ä",
         ] {
-            assert!(TokenHeader::named(name).is_err(), "{name}");
+            assert!(TokenHeader::named(name).validate().is_err(), "{name}");
         }
     }
 }

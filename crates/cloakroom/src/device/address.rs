@@ -1,13 +1,13 @@
-//! The client's address, through proxies that the app trusts and no others.
+//! The client's address behind trusted proxies.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
 use http::header::FORWARDED;
 use ipnet::IpNet;
 use rfc7239::{NodeIdentifier, NodeName};
 
-/// The header in which proxies tell whom they speak for.
+/// The header in which proxies report the client's address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProxyHeader {
@@ -17,9 +17,9 @@ pub enum ProxyHeader {
     Forwarded,
 }
 
-/// The address of the client: from the right of the chain, the first that is no trusted proxy. What
-/// stands to the left of it, anybody can have written. Where the chain cannot be read any further,
-/// the last address that was vouched for counts.
+/// Returns the address of the client: from the right of the chain, the first that is not a trusted proxy.
+/// Everything to the left of it may be forged. If an element of the chain is not an address, the result is
+/// the last address before it that a trusted proxy has reported.
 pub(super) fn client(
     peer: IpAddr,
     headers: &HeaderMap,
@@ -43,8 +43,8 @@ pub(super) fn client(
     address
 }
 
-/// The chain, client first; `None` for what is no address. A header that stands there several times
-/// is one list (RFC 9110, section 5.3).
+/// Returns the chain, the client first; `None` for an element that is not an address. Several headers of one
+/// name form one list (RFC 9110, section 5.3).
 fn hops(headers: &HeaderMap, header: ProxyHeader) -> Vec<Option<IpAddr>> {
     let mut hops = Vec::new();
     match header {
@@ -72,10 +72,12 @@ fn hops(headers: &HeaderMap, header: ProxyHeader) -> Vec<Option<IpAddr>> {
     hops
 }
 
-/// An address, which some proxies write with a port.
+/// Parses an address, to which some proxies add a port.
 fn parse(hop: &str) -> Option<IpAddr> {
-    let with_port = || Some(hop.parse::<std::net::SocketAddr>().ok()?.ip());
-    hop.parse().ok().or_else(with_port)
+    if let Ok(address) = hop.parse::<IpAddr>() {
+        return Some(address);
+    }
+    Some(hop.parse::<SocketAddr>().ok()?.ip())
 }
 
 #[cfg(test)]
@@ -97,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_no_trusted_proxy_speaks_for_nobody() {
+    fn the_header_of_an_untrusted_peer_is_ignored() {
         let header = ProxyHeader::XForwardedFor;
         assert_eq!(
             found("192.0.2.9", header, &[(X, "198.51.100.1")]),
@@ -110,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_chain_the_first_from_the_right_that_is_not_trusted_counts() {
+    fn the_rightmost_untrusted_address_of_the_chain_is_the_client() {
         let header = ProxyHeader::XForwardedFor;
         for (lines, client) in [
             (&[(X, "192.0.2.1")][..], "192.0.2.1"),
@@ -122,12 +124,12 @@ mod tests {
             (&[(X, "[2001:db9::1]:4711")], "2001:db9::1"),
             (&[(X, "2001:db9::1, 2001:db8::5")], "2001:db9::1"),
             (&[(X, "10.1.1.1")], "10.1.1.1"),
-            // Where it cannot be read, who told it is all that is known.
+            // If an element is not an address, the proxy that has reported it counts.
             (&[(X, "192.0.2.1, nonsense")], "10.0.0.1"),
             (&[(X, "192.0.2.1, nonsense, 10.0.0.7")], "10.0.0.7"),
             (&[(X, "")], "10.0.0.1"),
             (&[], "10.0.0.1"),
-            // Another header may be the client's own.
+            // Other headers may have been sent by the client.
             (
                 &[("forwarded", "for=6.6.6.6"), ("x-real-ip", "6.6.6.6")],
                 "10.0.0.1",
@@ -138,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_standards_header_is_read_if_the_app_says_so() {
+    fn the_forwarded_header_is_read_if_configured() {
         let header = ProxyHeader::Forwarded;
         for (line, client) in [
             ("for=192.0.2.1;proto=https", "192.0.2.1"),

@@ -1,7 +1,9 @@
-//! Nothing is written down of devices without the feature `devices`.
+//! Without the feature `devices`, no devices are recorded.
 
 use cloakroom_core::Entries;
 use http::{Extensions, HeaderMap};
+
+use crate::error::ConfigError;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Devices {}
@@ -10,6 +12,10 @@ pub(crate) enum Devices {}
 pub(crate) enum ClientInfo {}
 
 impl Devices {
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        match *self {}
+    }
+
     pub(crate) fn client_info(&self, _: &HeaderMap, _: &Extensions) -> ClientInfo {
         match *self {}
     }

@@ -1,8 +1,7 @@
-//! From where and with what somebody signed in, for the user's own list of devices.
+//! The device of a session, for the user's list of devices: user agent and address of the client.
 //!
-//! Nothing is written down unless the layer is told to, and then no more than this: the
-//! `User-Agent` header, cut off, and the client's address, at signing in and where they last were
-//! others.
+//! By default nothing is recorded. If device tracking is configured, the truncated `User-Agent` header and
+//! the client's address are recorded at sign-in, and again when they change.
 
 mod address;
 
@@ -17,21 +16,23 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use woothee::parser::Parser;
 
+use crate::error::{ConfigError, ConfigErrorKind};
+
 pub use self::address::ProxyHeader;
 
-/// The longest user agent that is written down, in bytes.
-const LONGEST_AGENT: usize = 256;
+/// The longest user agent that is recorded, in bytes.
+const MAX_AGENT_LEN: usize = 256;
 
-/// Where a device's details stand among the entries.
+/// The key of the device among the entries.
 const KEY: &str = "$device";
 
 type PeerAddress = Arc<dyn Fn(&Extensions) -> Option<IpAddr> + Send + Sync>;
 
-/// What is written down of the devices that users sign in with. Default of a layer: nothing.
+/// Configures what is recorded of the devices of sessions. By default, a layer records nothing.
 ///
-/// The client's address is that of the connection's other end, which the server knows. Behind
-/// proxies, that is the proxy: only if it is one that the app trusts, what it tells in its header
-/// counts, and so on through the chain, from the right. So nobody can make up an address.
+/// The client's address is the peer address of the connection. Behind proxies, that is the address of the
+/// proxy: if the app trusts it, the address in its header is used instead, and so on through the chain, from
+/// the right. So clients cannot forge an address.
 ///
 /// ```
 /// use std::net::SocketAddr;
@@ -43,41 +44,43 @@ type PeerAddress = Arc<dyn Fn(&Extensions) -> Option<IpAddr> + Send + Sync>;
 ///         extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip())
 ///     })
 ///     .behind_proxies(["10.0.0.0/8".parse()?], ProxyHeader::XForwardedFor);
-/// let layer = SessionLayer::new(MemoryStore::new()).with_devices(devices);
+/// let layer = SessionLayer::builder(MemoryStore::new())
+///     .with_device_tracking(devices)
+///     .build()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Devices {
-    peer: PeerAddress,
+    peer: Option<PeerAddress>,
     trusted: Vec<IpNet>,
     header: ProxyHeader,
     records_addresses: bool,
 }
 
 impl Devices {
-    /// The `User-Agent` header is written down; and the address, once it is told where the
-    /// connection's other end stands.
+    /// Records the `User-Agent` header, and the address once
+    /// [`with_peer_address`](Self::with_peer_address) is set.
     pub fn new() -> Self {
         Self {
-            peer: Arc::new(|_| None),
+            peer: None,
             trusted: Vec::new(),
             header: ProxyHeader::XForwardedFor,
             records_addresses: true,
         }
     }
 
-    /// Where the address of the connection's other end stands in a request's extensions.
+    /// Sets how to find the peer address of the connection in the extensions of a request.
     pub fn with_peer_address(
         mut self,
         peer: impl Fn(&Extensions) -> Option<IpAddr> + Send + Sync + 'static,
     ) -> Self {
-        self.peer = Arc::new(peer);
+        self.peer = Some(Arc::new(peer));
         self
     }
 
-    /// The proxies that are trusted to tell whom they speak for, and the header in which all of them
-    /// do. Other headers are not looked at: a client could send them through.
+    /// Sets the addresses of trusted proxies, and the header in which all of them report the client's
+    /// address. Other headers are ignored: a client could have sent them.
     pub fn behind_proxies(
         mut self,
         trusted: impl IntoIterator<Item = IpNet>,
@@ -88,22 +91,38 @@ impl Devices {
         self
     }
 
-    /// No addresses are written down.
+    /// Records no addresses.
     pub fn without_addresses(mut self) -> Self {
         self.records_addresses = false;
         self
     }
 
-    /// What a request tells of where it comes from.
+    /// Checks that trusted proxies can be recognized.
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        if !self.trusted.is_empty() && self.peer.is_none() {
+            return Err(ConfigError::new(
+                ConfigErrorKind::DeviceTracking,
+                "a proxy is recognized by the address of the connection: say where that is, with \
+                 `with_peer_address`",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Returns what a request shows of its client.
     pub(crate) fn client_info(&self, headers: &HeaderMap, extensions: &Extensions) -> ClientInfo {
-        let address = || {
-            let peer = (self.peer)(extensions)?;
-            Some(address::client(peer, headers, self.header, &self.trusted))
-        };
         ClientInfo {
             agent: headers.get(USER_AGENT).cloned(),
-            address: self.records_addresses.then(address).flatten(),
+            address: self.client_address(headers, extensions),
         }
+    }
+
+    fn client_address(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<IpAddr> {
+        if !self.records_addresses {
+            return None;
+        }
+        let peer = self.peer.as_ref()?(extensions)?;
+        Some(address::client(peer, headers, self.header, &self.trusted))
     }
 }
 
@@ -123,7 +142,7 @@ impl fmt::Debug for Devices {
     }
 }
 
-/// Where a request comes from.
+/// The client of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientInfo {
     agent: Option<HeaderValue>,
@@ -134,7 +153,7 @@ impl ClientInfo {
     fn sighting(&self) -> Sighting {
         let agent = self.agent.as_ref().map(|agent| {
             let agent = String::from_utf8_lossy(agent.as_bytes());
-            cut(&agent, LONGEST_AGENT).to_owned()
+            truncate(&agent, MAX_AGENT_LEN).to_owned()
         });
         Sighting {
             agent,
@@ -142,17 +161,17 @@ impl ClientInfo {
         }
     }
 
-    /// Writes down that somebody signs in from here.
+    /// Records the device of a sign-in.
     pub(crate) fn put_into(&self, entries: &mut Entries) {
         write(entries, &Device::new(self.sighting()));
     }
 
-    /// Whether the session was last seen from elsewhere.
+    /// Whether the recorded device of the session is another.
     pub(crate) fn differs_from(&self, entries: &Entries) -> bool {
         Device::of(entries).is_some_and(|device| *device.latest() != self.sighting())
     }
 
-    /// Writes down that the session is used from here.
+    /// Records that the session is used by this client, if it has a recorded device.
     pub(crate) fn refresh(&self, entries: &mut Entries) {
         if let Some(mut device) = Device::of(entries)
             && *device.latest() != self.sighting()
@@ -169,8 +188,8 @@ fn write(entries: &mut Entries, device: &Device) {
     written.expect("text is always JSON");
 }
 
-/// The longest start of `text` of at most `longest` bytes.
-fn cut(text: &str, longest: usize) -> &str {
+/// Truncates a text to at most `longest` bytes, between characters.
+fn truncate(text: &str, longest: usize) -> &str {
     let mut end = longest.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -178,10 +197,10 @@ fn cut(text: &str, longest: usize) -> &str {
     &text[..end]
 }
 
-/// What was written down of the device of a session.
+/// The recorded device of a session.
 ///
-/// Its `Display` is what a person reads: `Firefox on Windows 10`. It is what the device says of
-/// itself, and proves nothing.
+/// `Display` formats it for users: `Firefox on Windows 10`. The user agent is what the client sends, and can
+/// be forged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
     #[serde(flatten)]
@@ -190,7 +209,7 @@ pub struct Device {
     seen: Option<Sighting>,
 }
 
-/// How a device was seen once.
+/// User agent and address at one time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Sighting {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -215,31 +234,32 @@ impl Device {
         self.seen.as_ref().unwrap_or(&self.signed_in)
     }
 
-    /// The `User-Agent` header as it was last sent, cut off after 256 bytes.
+    /// Returns the latest recorded `User-Agent` header, truncated to 256 bytes.
     #[must_use]
     pub fn user_agent(&self) -> Option<&str> {
         self.latest().agent.as_deref()
     }
 
-    /// The browser's name, if its user agent tells one: `Firefox`.
+    /// Returns the name of the browser, if the user agent contains a known one: `Firefox`.
     #[must_use]
     pub fn browser(&self) -> Option<&str> {
         known(Parser::new().parse(self.user_agent()?)?.name)
     }
 
-    /// The system's name, if the user agent tells one: `Windows 10`.
+    /// Returns the name of the operating system, if the user agent contains a known one: `Windows 10`.
     #[must_use]
     pub fn system(&self) -> Option<&str> {
         known(Parser::new().parse(self.user_agent()?)?.os)
     }
 
-    /// The client's address at signing in.
+    /// Returns the client's address at sign-in.
     #[must_use]
     pub const fn address_at_sign_in(&self) -> Option<IpAddr> {
         self.signed_in.address
     }
 
-    /// The client's address when the session was last seen, to a tenth of its idle timeout.
+    /// Returns the client's latest recorded address. Changes are recorded at most once in a tenth of the idle
+    /// timeout.
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {
         self.latest().address
@@ -280,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_person_reads_what_it_is() {
+    fn display_names_browser_and_system() {
         for (agent, read) in [
             (
                 "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:133.0) Gecko/20100101 Firefox/133.0",
@@ -305,15 +325,15 @@ mod tests {
     }
 
     #[test]
-    fn a_long_agent_is_cut_off_between_characters() {
+    fn a_long_agent_is_truncated_between_characters() {
         let long = device(&"ü".repeat(1000));
-        assert_eq!(long.user_agent().unwrap().len(), LONGEST_AGENT);
+        assert_eq!(long.user_agent().unwrap().len(), MAX_AGENT_LEN);
         let odd = device(&format!("x{}", "ü".repeat(1000)));
-        assert_eq!(odd.user_agent().unwrap().len(), LONGEST_AGENT - 1);
+        assert_eq!(odd.user_agent().unwrap().len(), MAX_AGENT_LEN - 1);
     }
 
     #[test]
-    fn where_it_was_last_seen_is_kept_beside_where_it_signed_in() {
+    fn the_latest_address_is_kept_in_addition_to_the_one_at_sign_in() {
         let mut entries = Entries::new();
         let at = |last: u8| ClientInfo {
             agent: None,
@@ -322,7 +342,7 @@ mod tests {
         at(1).refresh(&mut entries);
         assert!(
             entries.is_empty() && !at(1).differs_from(&entries),
-            "nobody signed in"
+            "no user has signed in"
         );
         at(1).put_into(&mut entries);
         assert!(!at(1).differs_from(&entries) && at(2).differs_from(&entries));

@@ -152,10 +152,10 @@ async fn find_migrated(
         }
         Some(Loaded::Tombstone(tombstone)) => {
             log::ended_token(token.id(), tombstone.reason());
-            // If it was ended here, the legacy session may still be live: whoever ended it did not know
-            // of the legacy session, or could not end it. It must not be migrated again once the
-            // tombstone has expired. If it ended in the legacy store, then a legacy session of that id
-            // is a new one.
+            // If it was ended here, the legacy session may still be live: the request that ended it did not
+            // know of the legacy session, or could not end it. It must not be migrated again once the
+            // tombstone has expired. If it ended in the legacy store, a legacy session of that id is a new
+            // one.
             if tombstone.reason() != EndReason::AtOrigin
                 && let Err(error) = arrivals.end(legacy, budget).await
             {

@@ -9,11 +9,12 @@ use std::task::{Context, Poll, ready};
 use http::{Response, StatusCode};
 use pin_project_lite::pin_project;
 
+use super::body::ResponseBody;
 use super::error_response::ErrorResponse;
 use super::response::{carry_over_tokens, finish};
 use crate::commit::Committed;
-use crate::context::OnError;
-use crate::error::SessionError;
+use crate::context::ErrorPolicy;
+use crate::error::{SessionError, required_header};
 use crate::plan::Step;
 use crate::session::LazySession;
 use crate::session::shared::SharedSession;
@@ -21,14 +22,18 @@ use crate::telemetry::log;
 
 pin_project! {
     /// The future of a [`SessionService`](crate::SessionService).
-    pub struct ResponseFuture<F, E, B> {
+    pub struct ResponseFuture<F, E, B>
+    where
+        E: ErrorResponse,
+    {
         #[pin]
         inner: F,
         // `None` where the layer is mounted twice.
         session: Option<OpenSession>,
         error_response: E,
+        captured: E::Captured,
         // The handler's response, while the commit is in progress.
-        response: Option<Response<B>>,
+        response: Option<Response<ResponseBody<B, E::Body>>>,
         commit: Option<Commit>,
     }
 }
@@ -40,12 +45,18 @@ type Commit = Pin<Box<dyn Future<Output = Result<Committed, SessionError>> + Sen
 /// error.
 struct OpenSession(Arc<SharedSession>);
 
-impl<F, E, B> ResponseFuture<F, E, B> {
-    pub(super) fn new(inner: F, session: Option<LazySession>, error_response: E) -> Self {
+impl<F, E: ErrorResponse, B> ResponseFuture<F, E, B> {
+    pub(super) fn new(
+        inner: F,
+        session: Option<LazySession>,
+        error_response: E,
+        captured: E::Captured,
+    ) -> Self {
         Self {
             inner,
             session: session.map(|lazy| OpenSession(lazy.handle)),
             error_response,
+            captured,
             response: None,
             commit: None,
         }
@@ -55,14 +66,15 @@ impl<F, E, B> ResponseFuture<F, E, B> {
 impl<F, E, B, Error> Future for ResponseFuture<F, E, B>
 where
     F: Future<Output = Result<Response<B>, Error>>,
-    E: ErrorResponse<B>,
+    E: ErrorResponse,
 {
-    type Output = Result<Response<B>, Error>;
+    type Output = Result<Response<ResponseBody<B, E::Body>>, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Some(OpenSession(session)) = this.session else {
-            return this.inner.poll(cx);
+            let response = ready!(this.inner.poll(cx))?;
+            return Poll::Ready(Ok(response.map(ResponseBody::inner)));
         };
         let mut response = match this.response.take() {
             Some(response) => response,
@@ -70,7 +82,7 @@ where
                 let response = ready!(this.inner.poll(cx))?;
                 // The handler's own status decides, not the one of the app's error response.
                 let status = response.status();
-                let response = shape_refusal(this.error_response, response);
+                let response = shape_refusal(this.error_response, response, this.captured);
                 if !session.was_requested() {
                     return Poll::Ready(Ok(response));
                 }
@@ -85,7 +97,7 @@ where
             };
             if let Err(error) = committed {
                 let mut replaced = response;
-                response = shape(this.error_response, &error);
+                response = shape(this.error_response, &error, this.captured);
                 carry_over_tokens(session, &mut replaced, &mut response);
             }
         }
@@ -100,7 +112,7 @@ fn begin_commit(session: &Arc<SharedSession>, status: StatusCode) -> Option<Comm
     let failed = status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT;
     let mut state = session.state();
     state.close();
-    if failed && session.context.on_error == OnError::DropEdits && state.discard_edits() {
+    if failed && session.context.error_policy == ErrorPolicy::Discard && state.discard_edits() {
         log::edits_dropped(status);
     }
     let is_idle = if state.uncertain {
@@ -125,18 +137,30 @@ struct Shaped;
 
 /// If the handler or an extractor has refused the request with a `SessionError`, returns the app's error
 /// response for it.
-fn shape_refusal<E: ErrorResponse<B>, B>(error_response: &E, response: Response<B>) -> Response<B> {
-    if response.extensions().get::<Shaped>().is_some() {
-        return response;
-    }
-    match response.extensions().get::<SessionError>() {
-        Some(error) => shape(error_response, error),
-        None => response,
+fn shape_refusal<E: ErrorResponse, B>(
+    error_response: &E,
+    response: Response<B>,
+    captured: &E::Captured,
+) -> Response<ResponseBody<B, E::Body>> {
+    let extensions = response.extensions();
+    match extensions.get::<SessionError>() {
+        Some(error) if extensions.get::<Shaped>().is_none() => {
+            shape(error_response, error, captured)
+        }
+        _ => response.map(ResponseBody::inner),
     }
 }
 
-fn shape<E: ErrorResponse<B>, B>(error_response: &E, error: &SessionError) -> Response<B> {
-    let mut response = error_response.error_response(error);
+fn shape<E: ErrorResponse, B>(
+    error_response: &E,
+    error: &SessionError,
+    captured: &E::Captured,
+) -> Response<ResponseBody<B, E::Body>> {
+    let response = error_response.error_response(error, captured);
+    let mut response = response.map(ResponseBody::error);
+    if let Some((name, value)) = required_header(response.status()) {
+        response.headers_mut().entry(name).or_insert(value);
+    }
     response.extensions_mut().insert(error.clone());
     response.extensions_mut().insert(Shaped);
     response
@@ -148,7 +172,7 @@ impl Drop for OpenSession {
     }
 }
 
-impl<F, E, B> fmt::Debug for ResponseFuture<F, E, B> {
+impl<F, E: ErrorResponse, B> fmt::Debug for ResponseFuture<F, E, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }

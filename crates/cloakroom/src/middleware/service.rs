@@ -7,6 +7,7 @@ use std::task::{Context as TaskContext, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
+use super::body::ResponseBody;
 use super::error_response::ErrorResponse;
 use super::future::ResponseFuture;
 use crate::context::Context;
@@ -30,7 +31,34 @@ impl<S, E> SessionService<S, E> {
             error_response,
         }
     }
+}
 
+impl<S, E, R, B> Service<Request<R>> for SessionService<S, E>
+where
+    S: Service<Request<R>, Response = Response<B>>,
+    E: ErrorResponse + Clone,
+{
+    type Response = Response<ResponseBody<B, E::Body>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, E, B>;
+
+    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<R>) -> Self::Future {
+        let session = self.session(&request);
+        if let Some(session) = &session {
+            request.extensions_mut().insert(session.clone());
+        }
+        let error_response = self.error_response.clone();
+        let captured = error_response.capture(&request);
+        let inner = self.inner.call(request);
+        ResponseFuture::new(inner, session, error_response, captured)
+    }
+}
+
+impl<S, E> SessionService<S, E> {
     /// Creates the session of a request. Returns `None` if an outer layer already uses this cookie.
     fn session<B>(&self, request: &Request<B>) -> Option<LazySession> {
         let outer = request.extensions().get::<LazySession>();
@@ -47,29 +75,6 @@ impl<S, E> SessionService<S, E> {
         let context = Arc::clone(&self.context);
         let handle = Arc::new(SharedSession::new(context, credentials, client, outer));
         Some(LazySession { handle })
-    }
-}
-
-impl<S, E, RequestBody, ResponseBody> Service<Request<RequestBody>> for SessionService<S, E>
-where
-    S: Service<Request<RequestBody>, Response = Response<ResponseBody>>,
-    E: ErrorResponse<ResponseBody> + Clone,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = ResponseFuture<S::Future, E, ResponseBody>;
-
-    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
-        let session = self.session(&request);
-        if let Some(session) = &session {
-            request.extensions_mut().insert(session.clone());
-        }
-        let error_response = self.error_response.clone();
-        ResponseFuture::new(self.inner.call(request), session, error_response)
     }
 }
 

@@ -15,8 +15,8 @@ use crate::cookie::CookieConfig;
 use crate::error::{ConfigError, ConfigErrorKind};
 
 /// Migrates sessions from the system that the app used before, for
-/// [`SessionLayer::with_arrivals`](crate::SessionLayer::with_arrivals). `docs/moving-in.md` in the
-/// repository is a step-by-step guide.
+/// [`SessionLayerBuilder::with_migration`](crate::SessionLayerBuilder::with_migration).
+/// `docs/migration.md` in the repository is a step-by-step guide.
 ///
 /// A request with a legacy cookie, and without a live session of this layer, gets a new session with the
 /// data of the legacy one. The token of the new session is derived from the legacy id and the
@@ -66,12 +66,11 @@ impl Arrivals {
     /// Sets how to find the signed-in user in the entries of a legacy session. Migrated sessions are then
     /// sessions of that user: [`Session::user`](crate::Session::user) returns it, and
     /// [`Sessions`](crate::Sessions) lists them. The time of the sign-in is unknown, so
-    /// [`require_fresh`](crate::Session::require_fresh) requires a new one. If the user of the legacy
-    /// session changes later, or signs out, the migrated session ends.
+    /// [`require_recent_sign_in`](crate::Session::require_recent_sign_in) requires a new one. If the user
+    /// of the legacy session changes later, or signs out, the migrated session ends.
     ///
     /// ```
-    /// use cloakroom::UserId;
-    /// use cloakroom::core::Entries;
+    /// use cloakroom::{Entries, UserId};
     ///
     /// fn user_of(entries: &Entries) -> Option<UserId> {
     ///     let id: Option<u64> = entries.get("user_id").ok()?;
@@ -95,8 +94,8 @@ impl Arrivals {
         if self.cookie().name() == cookie.name() {
             return Err(ConfigError::new(
                 ConfigErrorKind::Arrivals,
-                "the legacy cookie and the layer's cookie have the same name: choose another name for \
-                 the layer's, before `with_arrivals`",
+                "legacy sessions and new ones cannot share one cookie: give the layer's cookie another \
+                 name, with `with_cookie`",
             ));
         }
         let since = self.key.0.since();

@@ -15,7 +15,7 @@ use crate::cookie::CookieConfig;
 /// `moving-in`).
 ///
 /// ```
-/// use cloakroom::core::{Entries, StoreError};
+/// use cloakroom::{Entries, StoreError};
 /// use cloakroom::{CookieConfig, OldEnded, OldId, OldSession, Predecessor};
 ///
 /// #[derive(Debug)]

@@ -1,9 +1,9 @@
-//! Keys of entries: text, or text that knows the type of its value.
+//! Keys of entries: text, with or without the type of the value.
 
 use std::fmt;
 use std::marker::PhantomData;
 
-/// A key that knows the type of its value, so that reader and writer cannot disagree.
+/// A key with the type of its value, so that reader and writer cannot disagree.
 ///
 /// ```
 /// use cloakroom::{Key, Session, SessionError};
@@ -11,11 +11,8 @@ use std::marker::PhantomData;
 /// const CART: Key<Vec<u32>> = Key::new("cart");
 ///
 /// async fn add(session: Session) -> Result<String, SessionError> {
-///     let cart = session.update(CART, |cart| {
-///         let mut cart = cart.unwrap_or_default();
-///         cart.push(7);
-///         cart
-///     })?;
+///     session.push(CART, 7)?;
+///     let cart = session.get(CART)?.unwrap_or_default();
 ///     Ok(format!("{} items", cart.len()))
 /// }
 /// ```
@@ -25,7 +22,7 @@ pub struct Key<T> {
 }
 
 impl<T> Key<T> {
-    /// The key of this name. Names that begin with `$` are reserved: using one is an error.
+    /// Creates a key of this name. Names that begin with `$` are reserved: using one is an error.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
         Self {
@@ -34,7 +31,7 @@ impl<T> Key<T> {
         }
     }
 
-    /// The key's name.
+    /// Returns the key's name.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
@@ -55,9 +52,13 @@ impl<T> fmt::Debug for Key<T> {
     }
 }
 
-/// What names an entry: a [`Key`], or plain text.
+/// The name of an entry: a [`Key`], or plain text.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not name a session entry",
+    note = "the name of an entry is a `Key`, or text: `&str` or `String`"
+)]
 pub trait EntryName {
-    /// The entry's name.
+    /// Returns the entry's name.
     fn name(&self) -> &str;
 }
 
@@ -73,7 +74,11 @@ impl<K: AsRef<str>> EntryName for K {
     }
 }
 
-/// What names an entry whose value is a `T`: a [`Key<T>`], or plain text for any `T`.
+/// The name of an entry whose value is a `T`: a [`Key<T>`], or plain text for any `T`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not name a session entry of type `{T}`",
+    note = "the name of an entry is a `Key` of the value's type, or text: `&str` or `String`"
+)]
 pub trait EntryKey<T>: EntryName {}
 
 impl<T> EntryKey<T> for Key<T> {}

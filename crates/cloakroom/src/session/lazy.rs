@@ -1,4 +1,4 @@
-//! The session of a request before anybody asked for it.
+//! The session of a request before it is loaded.
 
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use super::shared::SharedSession;
 use crate::cookie::headers::tokens_in;
 use crate::error::SessionError;
 
-/// The session of a request, not loaded yet: what [`SessionLayer`](crate::SessionLayer) puts into
-/// the request's extensions. It costs no store command until [`load`](Self::load) is called.
+/// The session of a request, not loaded yet. [`SessionLayer`](crate::SessionLayer) adds it to the extensions
+/// of the request. It costs no store command until [`load`](Self::load) is called.
 ///
-/// Middleware between the layer and the handler takes it from there, and so does every service that
-/// is not axum's. What it loads is the same session that the handler gets.
+/// It is for middleware between the layer and the handler, and for services without axum. It loads the same
+/// session that the handler gets.
 ///
 /// ```
 /// use cloakroom::{LazySession, SessionError};
@@ -34,12 +34,12 @@ pub struct LazySession {
 }
 
 impl LazySession {
-    /// The session, loaded the first time and shared from then on.
+    /// Loads the session, the first time it is called, and returns it.
     ///
     /// # Errors
     ///
-    /// When the store cannot be reached within the request's budget. A later call tries again, as
-    /// far as the budget goes.
+    /// Fails if the store cannot be reached within the time limit of the request. A later call tries again,
+    /// within the same time limit.
     pub async fn load(&self) -> Result<Session, SessionError> {
         self.handle.load().await?;
         Ok(Session {
@@ -47,16 +47,16 @@ impl LazySession {
         })
     }
 
-    /// Whether somebody has loaded the session.
+    /// Returns whether the session was loaded.
     #[must_use]
     pub fn is_loaded(&self) -> bool {
         self.handle.is_loaded()
     }
 
-    /// The public id that the request's cookie names, if it carries one that can be a token, or an old
-    /// cookie of a session that [moves in](crate::SessionLayer::with_arrivals). Costs no
-    /// store command, and tells nothing of whether there is such a session, or whether the cookie
-    /// opens it: [`load`](Self::load) does.
+    /// Returns the public id in the request's token, or of the session to which a legacy cookie
+    /// [migrates](crate::SessionLayerBuilder::with_migration); `None` without a valid token. It costs no
+    /// store command, and the session need not exist, nor the token be its token: only
+    /// [`load`](Self::load) checks that.
     #[must_use]
     pub fn presented_id(&self) -> Option<SessionId> {
         let context = &self.handle.context;
@@ -69,13 +69,13 @@ impl LazySession {
         Some(token.id())
     }
 
-    /// The name of the session's cookie.
+    /// Returns the name of the session's cookie.
     #[must_use]
     pub fn cookie_name(&self) -> &str {
         self.handle.context.cookie.name()
     }
 
-    /// The session whose cookie has this name: this one, or that of a layer further out.
+    /// Returns the session whose cookie has this name: this one, or that of an outer layer.
     #[must_use]
     pub fn named(&self, cookie_name: &str) -> Option<Self> {
         let mut next = Some(&self.handle);

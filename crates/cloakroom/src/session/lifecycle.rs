@@ -1,4 +1,4 @@
-//! Saves, renews and ends a session, and tells how long it lives.
+//! Saves, renews and ends a session, and sets how long it lives.
 
 use std::time::SystemTime;
 
@@ -183,7 +183,7 @@ impl Session {
     /// # Errors
     ///
     /// Fails if the timeouts are invalid, or longer than the layer allows
-    /// ([`with_longest_expiry`](crate::SessionLayer::with_longest_expiry)); or if the response has been
+    /// ([`with_max_expiry`](crate::SessionLayerBuilder::with_max_expiry)); or if the response has been
     /// sent.
     pub fn set_expiry(&self, expiry: Expiry) -> Result<(), SessionError> {
         let limits = self.choose(expiry)?;

@@ -1,14 +1,16 @@
 //! The session of a request, as apps use it.
 //!
-//! [`shared`] is the state that all clones of a request's session share; [`lazy`] is the session before it
-//! is loaded; [`values`] reads and edits; [`lifecycle`] saves, renews and ends; [`sign_in`] signs users in
+//! [`shared`] is the state that all clones of a request's session share, [`commit`] how it is saved; [`lazy`] is the session before it
+//! is loaded; [`values`] and [`merge`] read and edit; [`lifecycle`] saves, renews and ends; [`sign_in`] signs users in
 //! and out; [`detached`] is a session that outlives its request; [`uncancellable`] runs commits of several
 //! steps to their end.
 
+mod commit;
 pub(crate) mod detached;
 pub(crate) mod key;
 pub(crate) mod lazy;
 pub(crate) mod lifecycle;
+pub(crate) mod merge;
 pub(crate) mod outcome;
 pub(crate) mod shared;
 pub(crate) mod sign_in;
@@ -21,6 +23,7 @@ use std::sync::Arc;
 pub use self::detached::DetachedSession;
 pub use self::key::{EntryKey, EntryName, Key};
 pub use self::lazy::LazySession;
+pub use self::merge::Counter;
 pub use self::outcome::{Destroyed, Reloaded, Saved};
 pub use self::sign_in::SignIn;
 

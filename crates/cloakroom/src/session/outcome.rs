@@ -2,6 +2,7 @@
 
 /// The result of [`Session::save`](super::Session::save).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Saved {
     /// The edits were stored.
     Stored,
@@ -13,6 +14,7 @@ pub enum Saved {
 
 /// The result of [`Session::destroy`](super::Session::destroy).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Destroyed {
     /// The session has ended, on every server.
     Ended,

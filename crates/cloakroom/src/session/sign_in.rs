@@ -1,37 +1,60 @@
-//! Signing in and out, and how long ago that was.
+//! Signing in and out, who is signed in, and how long ago that was.
 
+use std::any::type_name;
 use std::future::IntoFuture;
 use std::pin::Pin;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use cloakroom_core::{Authentication, EndReason, Expiry, Limits, UserId};
+use cloakroom_core::{Authentication, EndReason, Entries, Expiry, Limits, UserId, codec};
+use serde::Serialize;
 
 use super::Session;
+use super::key::EntryKey;
 use super::outcome::Destroyed;
 use crate::commit::Committed;
 use crate::error::{Cause, SessionError};
-use crate::state::{SigningIn as Order, State};
+use crate::state::{CarryOver, SigningIn, State, check_key};
 
 impl Session {
-    /// Signs a user in, once the app knows who it is: the session gets a new id, a new secret and a
-    /// new life, and the old one ends (ASVS 5.0, 7.2.4). What the session holds carries over; but if
-    /// somebody else was signed in, it starts empty. Edits so far are saved with it.
+    /// Signs a user in, once the app has authenticated them.
     ///
-    /// When it returns, the session is stored, and stands in the user's index, so that
-    /// [`Sessions`](crate::Sessions) finds it. The cookie goes out with the answer.
+    /// What the new session holds depends on who was signed in before:
+    ///
+    /// | before | the new session holds |
+    /// |---|---|
+    /// | nobody, or the same user | the entries of the old session, with this request's edits |
+    /// | another user | this request's unsaved edits alone, and nothing of the other user's |
+    /// | anybody, with [`discard_data`](SignIn::discard_data) | neither |
+    ///
+    /// Entries given to the sign-in itself, with [`SignIn::insert`], are always in the new session. They
+    /// are stored by the same command, so they cost nothing extra. Prefer them to `insert` before
+    /// `sign_in`, and to `insert` afterwards, which costs a second write.
+    ///
+    /// For another user, this request's edits run again on an empty session: inserted values stay as
+    /// they are, removals have no effect, and the closure of an [`update`](Self::update) runs on what
+    /// is there then, usually `None`. So nothing that an update computed from the other user's entries
+    /// goes into the new session. Edits that were already saved, with [`save`](Self::save) for
+    /// instance, belong to the other user's session and do not carry over.
+    ///
+    /// The session gets a new id, a new token and a new lifetime, and the old session ends (ASVS 5.0,
+    /// 7.2.4). When the future completes, the session is stored and in the user's index, so that
+    /// [`Sessions`](crate::Sessions) finds it. The cookie is set with the response.
     ///
     /// ```
-    /// use cloakroom::{Expiry, Session, SessionError, days};
+    /// use cloakroom::{Expiry, Key, Session, SessionError, days};
     ///
-    /// async fn log_in(session: Session) -> Result<&'static str, SessionError> {
+    /// const NAME: Key<String> = Key::new("name");
+    ///
+    /// async fn sign_in(session: Session) -> Result<&'static str, SessionError> {
     ///     // … after the password was checked:
-    ///     session.sign_in("ada").await?;
-    ///     // Or, with the box "remember me" checked, and without the cart of before:
+    ///     session.sign_in(7).insert(NAME, "Ada".to_owned())?.await?;
+    ///     // Or, with the box "remember me" checked, and without the cart of the anonymous visitor:
     ///     session
-    ///         .sign_in("ada")
+    ///         .sign_in(7)
     ///         .with_expiry(Expiry::idle(days(7)).absolute(days(30)))
-    ///         .starting_empty()
+    ///         .discard_data()
     ///         .await?;
     ///     Ok("Welcome")
     /// }
@@ -39,10 +62,13 @@ impl Session {
     ///
     /// # Errors
     ///
+    /// When awaited:
+    ///
     /// - [`TooManySessions`](crate::SessionErrorKind::TooManySessions), if a limit refuses it.
     /// - [`Ended`](crate::SessionErrorKind::Ended), if all of the user's sessions are being ended at
-    ///   this moment, or a later log-in had no room for this one.
-    /// - When the store fails, as for [`save`](Self::save).
+    ///   this moment, or a later sign-in had no room for this one.
+    /// - When the entries are larger than the layer allows, or the store fails, as for
+    ///   [`save`](Self::save).
     ///
     /// Nobody is signed in then, and the session is as it was; only after an unknown outcome the old
     /// one may have ended.
@@ -51,11 +77,12 @@ impl Session {
             session: self.clone(),
             user: user.into(),
             expiry: None,
-            starts_empty: false,
+            inserted: Entries::new(),
+            carry_over: CarryOver::Everything,
         }
     }
 
-    /// Who is signed in.
+    /// Returns who is signed in. [`user_id`](Self::user_id) returns it in the app's own type.
     ///
     /// ```
     /// use cloakroom::Session;
@@ -72,13 +99,50 @@ impl Session {
         Some(self.authentication()?.user().clone())
     }
 
-    /// When the user signed in: gave a password, and not merely used the session.
+    /// Returns the id of the signed-in user, parsed from its text as a `T`: an integer, a UUID, a
+    /// `String`; `None` if nobody is signed in.
+    ///
+    /// ```
+    /// use cloakroom::{Session, SessionError};
+    ///
+    /// async fn orders(session: Session) -> Result<String, SessionError> {
+    ///     let Some(user) = session.user_id::<i64>()? else {
+    ///         return Ok("please sign in".to_owned());
+    ///     };
+    ///     Ok(format!("SELECT … WHERE user_id = {user}"))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`UserId`](crate::SessionErrorKind::UserId), if the stored id cannot be parsed as a `T`.
+    pub fn user_id<T: FromStr>(&self) -> Result<Option<T>, SessionError> {
+        let Some(user) = self.user() else {
+            return Ok(None);
+        };
+        let parsed = user.as_str().and_then(|text| text.parse().ok());
+        let parsed = parsed.ok_or(Cause::UserId(type_name::<T>()))?;
+        Ok(Some(parsed))
+    }
+
+    /// Returns the id of the signed-in user as [`user_id`](Self::user_id) does, or the error that says
+    /// that nobody is signed in.
+    ///
+    /// # Errors
+    ///
+    /// [`NotSignedIn`](crate::SessionErrorKind::NotSignedIn), whose response is a 401; otherwise as
+    /// [`user_id`](Self::user_id).
+    pub fn require_user_id<T: FromStr>(&self) -> Result<T, SessionError> {
+        self.user_id()?.ok_or_else(|| Cause::NotSignedIn.into())
+    }
+
+    /// Returns when the user signed in: gave a password, and not merely used the session.
     #[must_use]
     pub fn signed_in_at(&self) -> Option<SystemTime> {
         Some(self.authentication()?.at().into())
     }
 
-    /// Signs the user out: [`destroy`](Self::destroy), and everybody who hears of it knows why.
+    /// Signs the user out: [`destroy`](Self::destroy), with [`EndReason::SignedOut`] as the reason.
     ///
     /// # Errors
     ///
@@ -87,25 +151,27 @@ impl Session {
         self.end(EndReason::SignedOut).await
     }
 
-    /// Whether the user signed in no longer ago than this.
+    /// Returns whether the user signed in at most this long ago.
     #[must_use]
-    pub fn is_fresh(&self, within: Duration) -> bool {
+    pub fn signed_in_within(&self, within: Duration) -> bool {
         let now = self.handle.now();
         self.authentication()
             .is_some_and(|user| now.since(user.at()) <= within)
     }
 
-    /// Guards what wants a recent password: changing it, paying, adding a key (ASVS 5.0, 7.5.1 and
-    /// 7.5.3). Gives who is signed in.
+    /// Requires that the user signed in at most this long ago, for sensitive actions: changing the
+    /// password, paying, adding a key (ASVS 5.0, 7.5.1 and 7.5.3). Returns who is signed in. With a
+    /// duration that is known at compile time, the extractor
+    /// [`RecentSignIn`](crate::RecentSignIn) does the same.
     ///
-    /// After the password was asked for again, [`sign_in`](Self::sign_in) the same user: what the
-    /// session holds stays.
+    /// After the user has given the password again, [`sign_in`](Self::sign_in) the same user: the
+    /// session keeps its entries.
     ///
     /// ```
     /// use cloakroom::{Session, SessionError, minutes};
     ///
     /// async fn change_password(session: Session) -> Result<(), SessionError> {
-    ///     let user = session.require_fresh(minutes(10))?;
+    ///     let user = session.require_recent_sign_in(minutes(10))?;
     ///     // …
     ///     Ok(())
     /// }
@@ -114,22 +180,24 @@ impl Session {
     /// # Errors
     ///
     /// [`NotSignedIn`](crate::SessionErrorKind::NotSignedIn) or
-    /// [`NotFresh`](crate::SessionErrorKind::NotFresh), which are answered with 401; or with what
-    /// [`with_error_response`](crate::SessionLayer::with_error_response) makes of it, a redirect to
-    /// the log-in page for instance.
-    pub fn require_fresh(&self, within: Duration) -> Result<UserId, SessionError> {
+    /// [`ReauthenticationRequired`](crate::SessionErrorKind::ReauthenticationRequired). The response
+    /// is a 401, or what the app makes of it
+    /// ([`with_error_response`](crate::SessionLayerBuilder::with_error_response)): a redirect to the
+    /// sign-in page, for instance.
+    pub fn require_recent_sign_in(&self, within: Duration) -> Result<UserId, SessionError> {
         let user = self.require_user()?;
-        match self.is_fresh(within) {
-            true => Ok(user),
-            false => Err(Cause::NotFresh.into()),
+        if self.signed_in_within(within) {
+            Ok(user)
+        } else {
+            Err(Cause::ReauthenticationRequired.into())
         }
     }
 
-    /// Who is signed in, or the error that says that nobody is.
+    /// Returns who is signed in, or the error that says that nobody is.
     ///
     /// # Errors
     ///
-    /// [`NotSignedIn`](crate::SessionErrorKind::NotSignedIn), which is answered with 401.
+    /// [`NotSignedIn`](crate::SessionErrorKind::NotSignedIn), whose response is a 401.
     pub fn require_user(&self) -> Result<UserId, SessionError> {
         self.user().ok_or_else(|| Cause::NotSignedIn.into())
     }
@@ -139,27 +207,52 @@ impl Session {
     }
 }
 
-/// A user who is about to be signed in, from [`Session::sign_in`]. Await it.
+/// A sign-in, from [`Session::sign_in`]. Nothing happens until it is awaited.
 #[derive(Debug)]
 #[must_use = "nobody is signed in until this is awaited"]
 pub struct SignIn {
     session: Session,
     user: UserId,
     expiry: Option<Expiry>,
-    starts_empty: bool,
+    inserted: Entries,
+    carry_over: CarryOver,
 }
 
 impl SignIn {
-    /// Timeouts for this session alone: "remember me", or a short life on a public computer. See
-    /// [`Session::set_expiry`]. Unless told, the layer's.
+    /// Puts an entry into the new session, whatever else goes into it. It is stored by the command
+    /// that creates the session, or not at all.
+    ///
+    /// # Errors
+    ///
+    /// When the value cannot be written as JSON, the entries given so far are larger than a session
+    /// may be, or the key is reserved. Together with what carries over, they may still be too large
+    /// when the sign-in is awaited.
+    pub fn insert<T: Serialize>(
+        mut self,
+        key: impl EntryKey<T>,
+        value: T,
+    ) -> Result<Self, SessionError> {
+        check_key(key.name())?;
+        self.inserted.set(key.name(), &value)?;
+        let limit = self.session.handle.context.max_record_size;
+        let size = codec::HEAD_LEN + self.inserted.json_len();
+        if size > limit {
+            return Err(Cause::TooLarge { size, limit }.into());
+        }
+        Ok(self)
+    }
+
+    /// Sets timeouts for this session alone: "remember me", or a short life on a public computer. See
+    /// [`Session::set_expiry`]. Default: the layer's.
     pub const fn with_expiry(mut self, expiry: Expiry) -> Self {
         self.expiry = Some(expiry);
         self
     }
 
-    /// Nothing of what the session held, and of what this request has put in so far, carries over.
-    pub const fn starting_empty(mut self) -> Self {
-        self.starts_empty = true;
+    /// Carries nothing over: neither the entries of the old session nor this request's edits so far.
+    /// Entries given with [`insert`](Self::insert), before or after this call, are in the new session.
+    pub const fn discard_data(mut self) -> Self {
+        self.carry_over = CarryOver::Nothing;
         self
     }
 
@@ -170,13 +263,14 @@ impl SignIn {
             Some(expiry) => self.session.choose(expiry)?,
             None => Limits::begin(handle.context.expiry, now),
         };
-        let order = Order {
+        let signing_in = SigningIn {
             user: self.user,
             at: now,
-            starts_empty: self.starts_empty,
+            carry_over: self.carry_over,
+            inserted: self.inserted,
         };
         let sign_in = move |state: &mut State| {
-            state.sign_in(order, limits)?;
+            state.sign_in(signing_in, limits)?;
             Ok(Some(()))
         };
         let (_, committed) = handle.run_uncancellable(sign_in).await?;

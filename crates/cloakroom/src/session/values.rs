@@ -1,5 +1,6 @@
-//! Reading and editing entries: plain calls, in memory.
+//! Reading and editing entries, in memory.
 
+use cloakroom_core::EntryError;
 use cloakroom_core::change::Update;
 use cloakroom_core::entries::is_reserved;
 use serde::Serialize;
@@ -12,11 +13,11 @@ use crate::error::{Cause, SessionError};
 use crate::state::State;
 
 impl Session {
-    /// The value of an entry.
+    /// Returns the value of an entry.
     ///
     /// # Errors
     ///
-    /// When there is one, and it is not a `T`; or the key is reserved.
+    /// Fails if the value is not a `T`, or the key is reserved.
     pub fn get<T: DeserializeOwned>(
         &self,
         key: impl EntryKey<T>,
@@ -25,14 +26,15 @@ impl Session {
     }
 
     /// Sets an entry. Of two requests that insert under one key, the later wins; use
-    /// [`update`](Self::update) where the new value depends on the old.
+    /// [`update`](Self::update), [`increment`](Self::increment), [`push`](Self::push) or
+    /// [`merge`](Self::merge) where the new value depends on the old.
     ///
-    /// A value that is there already, to the byte, is not saved again.
+    /// A value whose JSON is already stored is not saved again.
     ///
     /// # Errors
     ///
-    /// When the value cannot be written as JSON, the session would grow over its limit, the key is
-    /// reserved, or the answer has been sent.
+    /// Fails if the value cannot be serialized as JSON, the session would grow over its limit, the key is
+    /// reserved, or the response has been sent.
     pub fn insert<T: Serialize>(
         &self,
         key: impl EntryKey<T>,
@@ -46,13 +48,13 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// When the key is reserved, or the answer has been sent.
+    /// Fails if the key is reserved, or the response has been sent.
     pub fn remove(&self, key: impl EntryName) -> Result<(), SessionError> {
         self.handle.state().remove(key.name()).map(|_| ())
     }
 
-    /// Removes an entry and gives its value: flash messages, for instance. Best effort: two requests
-    /// at once may both get it. See [`take_once`](Self::take_once).
+    /// Removes an entry and returns its value: flash messages, for instance. Best effort: two concurrent
+    /// requests may both get it. See [`take_once`](Self::take_once).
     ///
     /// # Errors
     ///
@@ -64,11 +66,33 @@ impl Session {
         self.handle.state().take(key.name())
     }
 
-    /// Sets an entry to what `f` makes of its value, and returns the new value. This is the edit
-    /// that never loses another's: when somebody else saved in the meantime, `f` **runs again at the
-    /// commit**, on the fresher value. So it must have no effects of its own, and the value that is
-    /// stored may differ from the one returned; [`update_now`](Self::update_now) returns the one
-    /// stored.
+    /// Sets an entry to what `f` makes of its value, and returns the new value. No concurrent edit is
+    /// lost: when another request saved in the meantime, `f` **runs again at the commit**, on the
+    /// fresher value. So it must have no side effects, and the value that is stored may differ from
+    /// the one returned; [`update_now`](Self::update_now) returns the one stored.
+    ///
+    /// Since it may run again, after the handler has returned, `f` must own what it uses and give none
+    /// of it away: capture with `move`, and clone inside.
+    ///
+    /// ```
+    /// use cloakroom::{Key, Session, SessionError};
+    ///
+    /// const CART: Key<Vec<String>> = Key::new("cart");
+    ///
+    /// async fn add(session: Session, item: String) -> Result<String, SessionError> {
+    ///     let cart = session.update(CART, move |cart| {
+    ///         let mut cart = cart.unwrap_or_default();
+    ///         if !cart.contains(&item) {
+    ///             cart.push(item.clone());
+    ///         }
+    ///         cart
+    ///     })?;
+    ///     Ok(format!("{} items", cart.len()))
+    /// }
+    /// ```
+    ///
+    /// For counters, lists and maps, [`increment`](Self::increment), [`push`](Self::push) and
+    /// [`merge`](Self::merge) are shorter.
     ///
     /// # Errors
     ///
@@ -78,7 +102,15 @@ impl Session {
         T: Serialize + DeserializeOwned,
         F: Fn(Option<T>) -> T + Send + Sync + 'static,
     {
-        let key = key.name();
+        self.try_update(key.name(), move |value| Ok(f(value)))
+    }
+
+    /// [`update`](Self::update), by a closure that can fail. An error changes nothing.
+    pub(super) fn try_update<T, F>(&self, key: &str, f: F) -> Result<T, SessionError>
+    where
+        T: Serialize + DeserializeOwned,
+        F: Fn(Option<T>) -> Result<T, EntryError> + Send + Sync + 'static,
+    {
         let limit = self.handle.context.max_record_size;
         let mut update = Update::new(key, f);
         loop {
@@ -120,22 +152,22 @@ impl Session {
         }
     }
 
-    /// Removes an entry, saves that at once, and gives its value to **one request only**, however
+    /// Removes an entry, saves that immediately, and returns its value to **one request only**, however
     /// many try on however many servers: for OAuth `state`, nonces and one-time links. `None` if it
     /// is not there, or another request has taken it.
     ///
     /// # Errors
     ///
-    /// As [`take`](Self::take) and [`save`](Self::save); but what cannot be read as a `T` is gone. If
-    /// the outcome of the save is unknown, nobody may get the value; after any other error of the
-    /// store it is still there.
+    /// As [`take`](Self::take) and [`save`](Self::save); but a value that cannot be read as a `T` is
+    /// removed. If the outcome of the save is unknown, the value may be lost; after any other error of the
+    /// store it is still stored.
     pub async fn take_once<T: DeserializeOwned>(
         &self,
         key: impl EntryKey<T>,
     ) -> Result<Option<T>, SessionError> {
         let key = key.name().to_owned();
         let take = move |state: &mut State| state.take_once(&key);
-        // In one go: a commit that a task beside this one begins must not carry the removal.
+        // Under the lock of commits: a concurrent commit of this request must not store the removal.
         let (Some(seen), committed) = self.handle.commit_with(take).await? else {
             return Ok(None);
         };
@@ -153,7 +185,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// When the answer has been sent.
+    /// Fails if the response has been sent.
     pub fn clear(&self) -> Result<(), SessionError> {
         self.handle.state().clear()
     }

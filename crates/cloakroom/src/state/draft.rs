@@ -2,7 +2,9 @@
 
 use cloakroom_core::migration::Arrival;
 use cloakroom_core::rotation::Secrets;
-use cloakroom_core::{Authentication, Changes, Entries, Limits, SessionId, Timestamp, UserId};
+use cloakroom_core::{
+    Authentication, Changes, Entries, EntryError, Limits, SessionId, Timestamp, UserId,
+};
 
 /// The input of one commit: the edits so far.
 #[derive(Debug)]
@@ -23,8 +25,19 @@ pub(crate) struct Draft {
 pub(crate) struct SigningIn {
     pub(crate) user: UserId,
     pub(crate) at: Timestamp,
-    /// Whether the data of the old session is not carried over.
-    pub(crate) starts_empty: bool,
+    pub(crate) carry_over: CarryOver,
+    /// The entries that were given to the sign-in itself. They are always in the new session.
+    pub(crate) inserted: Entries,
+}
+
+/// What a sign-in carries over from the old session to the new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CarryOver {
+    /// Its entries, with the edits of this request.
+    Everything,
+    /// Only the edits of this request: the entries are another user's.
+    OwnEdits,
+    Nothing,
 }
 
 /// The edits at one moment, to return to.
@@ -39,10 +52,52 @@ pub(crate) struct Savepoint {
 impl Draft {
     /// Whether no data of the old session is carried over into the new one.
     pub(crate) fn starts_empty(&self) -> bool {
+        self.carry_over() != CarryOver::Everything
+    }
+
+    fn carry_over(&self) -> CarryOver {
         match &self.signing_in {
-            Some(signing_in) => signing_in.starts_empty,
-            None => false,
+            Some(signing_in) => signing_in.carry_over,
+            None => CarryOver::Everything,
         }
+    }
+
+    /// Removes what a sign-in does not carry over, and adds the entries that were given to it.
+    /// [`finish_sign_in`](Self::finish_sign_in) has to follow.
+    pub(super) fn begin_sign_in(&mut self) {
+        let Some(signing_in) = &self.signing_in else {
+            return;
+        };
+        match signing_in.carry_over {
+            CarryOver::Everything => {}
+            // The entries are the result of replaying the edits.
+            CarryOver::OwnEdits => (self.base, self.entries) = Default::default(),
+            CarryOver::Nothing => {
+                (self.base, self.entries) = Default::default();
+                self.changes = Changes::new();
+            }
+        }
+        let inserted = &signing_in.inserted;
+        for entry in inserted.keys().filter_map(|key| inserted.entry(key)) {
+            self.changes.put(&mut self.entries, entry.clone());
+        }
+    }
+
+    /// If another user was signed in, computes the entries by replaying the edits of this request on an
+    /// empty session: a value that an update has computed from the other user's data is not carried over,
+    /// and neither is its closure, which must not run on that data later. The app's closures run here, so
+    /// no lock may be held.
+    pub(crate) fn finish_sign_in(&mut self) -> Result<(), EntryError> {
+        if self.carry_over() != CarryOver::OwnEdits {
+            return Ok(());
+        }
+        let nothing = Entries::new();
+        let own = self.changes.replay(&nothing, &nothing)?.entries;
+        self.changes = Changes::new();
+        for entry in own.keys().filter_map(|key| own.entry(key)) {
+            self.changes.put(&mut self.entries, entry.clone());
+        }
+        Ok(())
     }
 
     /// Returns the entries of the session that a creation or a renewal stores: these, and the user who

@@ -3,7 +3,7 @@
 
 use cloakroom_core::change::Update;
 use cloakroom_core::entries::{Entry, is_reserved};
-use cloakroom_core::{Changes, Entries, codec};
+use cloakroom_core::{Changes, Entries, EntryError, codec};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -79,7 +79,7 @@ impl State {
     ) -> Result<Result<(), Update<F>>, SessionError>
     where
         T: Serialize + DeserializeOwned,
-        F: Fn(Option<T>) -> T + Send + Sync + 'static,
+        F: Fn(Option<T>) -> Result<T, EntryError> + Send + Sync + 'static,
     {
         if self.entries.entry(key) != peeked {
             return Ok(Err(update));
@@ -124,7 +124,7 @@ impl State {
     }
 }
 
-fn check_key(key: &str) -> Result<(), SessionError> {
+pub(crate) fn check_key(key: &str) -> Result<(), SessionError> {
     if is_reserved(key) {
         return Err(Cause::ReservedKey(key.into()).into());
     }

@@ -9,7 +9,8 @@ use cloakroom_core::{Authentication, Changes, Entries, Limits, Timestamp};
 use crate::error::{Cause, SessionError};
 use crate::plan::{CookiePlan, Due, Lookup, Situation};
 
-pub(crate) use self::draft::{Draft, Savepoint, SigningIn};
+pub(crate) use self::draft::{CarryOver, Draft, Savepoint, SigningIn};
+pub(crate) use self::edits::check_key;
 pub(crate) use self::found::{Found, Live, limits_of};
 
 /// The session, as the handler sees and edits it.
@@ -101,7 +102,8 @@ impl State {
         Ok(())
     }
 
-    /// Signs a user in with the next commit. If another user was signed in, the new session starts empty.
+    /// Signs a user in with the next commit. If another user is signed in, only the edits of this request
+    /// are carried over into the new session.
     pub(crate) fn sign_in(
         &mut self,
         mut signing_in: SigningIn,
@@ -110,8 +112,9 @@ impl State {
         self.check_attached()?;
         if let Some(previous) = Authentication::of(&self.entries)
             && *previous.user() != signing_in.user
+            && signing_in.carry_over == CarryOver::Everything
         {
-            signing_in.starts_empty = true;
+            signing_in.carry_over = CarryOver::OwnEdits;
         }
         self.signing_in = Some(signing_in);
         self.chosen = Some(limits);
@@ -199,7 +202,7 @@ impl State {
         }
     }
 
-    /// The draft of a commit: all edits so far.
+    /// The draft of a commit: all edits so far. It is complete after [`Draft::finish_sign_in`].
     pub(crate) fn draft(&self) -> Draft {
         let base = self.live().map(|live| live.record.entries().clone());
         let mut draft = Draft {
@@ -211,9 +214,7 @@ impl State {
             renewing: self.renewing,
             edits: self.changes.len(),
         };
-        if draft.starts_empty() {
-            (draft.entries, draft.changes) = (Entries::new(), Changes::new());
-        }
+        draft.begin_sign_in();
         draft
     }
 

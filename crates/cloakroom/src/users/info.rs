@@ -1,4 +1,4 @@
-//! What is shown of a session.
+//! The public data of a session.
 
 use std::time::SystemTime;
 
@@ -9,8 +9,7 @@ use cloakroom_core::{Authentication, Limits, Record, SessionId, UserId};
 use crate::device::Device;
 use crate::session::Session;
 
-/// A live session, as [`Sessions`](crate::Sessions) finds it. It holds nothing that could open it,
-/// and nothing of what the app has put in.
+/// A live session, as [`Sessions`](crate::Sessions) returns it: without its token and its entries.
 #[derive(Clone, Debug)]
 pub struct SessionInfo {
     id: SessionId,
@@ -37,56 +36,56 @@ impl SessionInfo {
         }
     }
 
-    /// Its public id.
+    /// Returns the public id.
     #[must_use]
     pub const fn id(&self) -> SessionId {
         self.id
     }
 
-    /// Whether it is this one: the one of who asks.
+    /// Returns whether it is this session: the one of the current request.
     #[must_use]
     pub fn is(&self, session: &Session) -> bool {
         session.id() == Some(self.id)
     }
 
-    /// Who is signed in.
+    /// Returns the signed-in user.
     #[must_use]
     pub fn user(&self) -> Option<&UserId> {
         self.user.as_ref().map(Authentication::user)
     }
 
-    /// When the user signed in.
+    /// Returns when the user signed in.
     #[must_use]
     pub fn signed_in_at(&self) -> Option<SystemTime> {
         Some(self.user.as_ref()?.at().into())
     }
 
-    /// When it began, moved in, or was last renewed.
+    /// Returns when the session was created, migrated, or last renewed.
     #[must_use]
     pub const fn created_at(&self) -> SystemTime {
         self.began
     }
 
-    /// When it was last used, to a tenth of its idle timeout.
+    /// Returns when the session was last used, accurate to a tenth of its idle timeout.
     #[must_use]
     pub const fn last_seen(&self) -> SystemTime {
         self.seen
     }
 
-    /// When it ends if it is not used again.
+    /// Returns when the session expires if it is not used again.
     #[must_use]
     pub const fn expires_at(&self) -> SystemTime {
         self.expires
     }
 
-    /// When it ends, used or not.
+    /// Returns the absolute deadline: when the session expires even if it is used.
     #[must_use]
     pub const fn deadline(&self) -> SystemTime {
         self.deadline
     }
 
-    /// With what its user signed in, if the layer writes that down
-    /// ([`with_devices`](crate::SessionLayer::with_devices)).
+    /// Returns the device of the session, if the layer records devices
+    /// ([`with_device_tracking`](crate::SessionLayerBuilder::with_device_tracking)).
     #[cfg(feature = "devices")]
     #[must_use]
     pub const fn device(&self) -> Option<&Device> {

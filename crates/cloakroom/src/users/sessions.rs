@@ -97,7 +97,8 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// Fails if the store fails, or keeps no index of users.
+    /// Fails if the store fails, or keeps no index of users; or if the legacy store fails, for a linked
+    /// session.
     pub async fn of(&self, user: impl Into<UserId>) -> Result<Vec<SessionInfo>, SessionError> {
         let user = user.into();
         let key = self.context.user_key(&user);

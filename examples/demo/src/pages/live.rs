@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use axum::extract::{Query, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
-use cloakroom::core::EndReason;
+use cloakroom::EndReason;
 use cloakroom::{
     Session, SessionError, SessionEvent, SessionId, SessionWatch, Sessions, Subscription, UserId,
 };

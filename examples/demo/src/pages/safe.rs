@@ -26,7 +26,7 @@ pub(crate) async fn show(
 ) -> Result<Response, SessionError> {
     session.require_user()?;
     let flash = flash::take(&session)?;
-    let (status, inside) = match session.require_fresh(app.fresh) {
+    let (status, inside) = match session.require_recent_sign_in(app.fresh) {
         Ok(_) => (StatusCode::OK, contents()),
         Err(error) => (error.status(), lock()),
     };

@@ -47,13 +47,12 @@ pub(crate) async fn sign_in(
     };
     // A new ticket for new rights, or one that was slipped in before would now open the account. If
     // somebody else was signed in, nothing of theirs is left.
-    let ticket = session.sign_in(name);
+    let ticket = session.sign_in(name).insert(KEPT, form.remember)?;
     if form.remember {
         ticket.with_expiry(REMEMBERED).await?;
     } else {
         ticket.await?;
     }
-    session.insert(KEPT, form.remember)?;
     flash::say(
         &session,
         Tone::Good,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use cloakroom::core::ManualClock;
 use cloakroom::{EndedMeanwhile, SessionLayer, hours};
+use cloakroom_core::ManualClock;
 use cloakroom_core::codec::{self, Stored};
 use cloakroom_redis::RedisStore;
 use futures_util::future::join_all;
@@ -63,10 +63,10 @@ impl Harness {
     }
 
     fn apps(&self, clock: &ManualClock) -> [Router; 2] {
-        let layer = |store: &CountingStore<RedisStore>| SessionLayer::new(store.clone());
-        self.stores
-            .each_ref()
-            .map(|store| app(layer(store).with_clock(clock.clone())))
+        self.stores.each_ref().map(|store| {
+            let builder = SessionLayer::builder(store.clone()).with_clock(clock.clone());
+            app(builder.build().expect("it is valid"))
+        })
     }
 
     fn clear_commands(&self) {

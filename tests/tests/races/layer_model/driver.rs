@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use axum::Router;
-use cloakroom::core::ManualClock;
 use cloakroom::{EndedMeanwhile, Session, SessionError, SessionLayer, Store};
+use cloakroom_core::ManualClock;
 use tests::app::{Handler, app};
 use tests::browser::{Browser, CookieChange};
 
@@ -39,8 +39,13 @@ pub(crate) struct Deployment {
 impl Deployment {
     pub(crate) fn new<S: Store + Clone>(stores: &[S; SERVERS]) -> Self {
         let clock = ManualClock::default();
-        let layer = |store: &S| SessionLayer::new(store.clone()).with_clock(clock.clone());
-        let layer = |store| layer(store).with_expiry(RULE).expect("it can be kept");
+        let layer = |store: &S| {
+            SessionLayer::builder(store.clone())
+                .with_clock(clock.clone())
+                .with_expiry(RULE)
+                .build()
+                .expect("the expiry is valid")
+        };
         let apps = stores.each_ref().map(|store| app(layer(store)));
         Self {
             browsers: std::array::from_fn(|_| Browser::new(apps[0].clone())),

@@ -18,8 +18,9 @@ async fn destroy(session: Session) -> Result<(), cloakroom::SessionError> {
 async fn set_and_removed(config: CookieConfig) -> [SetCookie; 2] {
     let fixture = Fixture::memory();
     let layer = fixture
-        .layer()
+        .builder()
         .with_cookie(config)
+        .build()
         .expect("browsers take it");
     let mut browser = fixture.browser_of(layer);
     let set = browser.request(begin).await.set_cookie();
@@ -46,7 +47,7 @@ async fn the_default_cookie_has_every_security_attribute() {
 
 #[tokio::test]
 async fn a_removal_repeats_the_attributes() {
-    let named = CookieConfig::named;
+    let named = CookieConfig::new;
     let configs = [
         CookieConfig::default(),
         named("__Secure-id")
@@ -58,7 +59,7 @@ async fn a_removal_repeats_the_attributes() {
             .with_partitioned(true),
         named("id")
             .insecure_over_http()
-            .insecure_readable_by_scripts(),
+            .insecure_without_http_only(),
         named("id").with_lifetime(CookieLifetime::Persistent),
     ];
     for config in configs {
@@ -77,9 +78,9 @@ async fn a_removal_repeats_the_attributes() {
 
 #[tokio::test]
 async fn insecure_options_omit_their_attribute() {
-    let config = CookieConfig::named("id")
+    let config = CookieConfig::new("id")
         .insecure_over_http()
-        .insecure_readable_by_scripts();
+        .insecure_without_http_only();
     let [set, _] = set_and_removed(config).await;
     assert_eq!(sorted(&set), ["Path=/", "SameSite=Lax"]);
 }
@@ -90,10 +91,10 @@ async fn a_persistent_cookie_lasts_until_the_absolute_deadline() {
     let config = CookieConfig::default().with_lifetime(CookieLifetime::Persistent);
     let expiry = Expiry::idle(hours(1)).absolute(days(2));
     let layer = fixture
-        .layer()
+        .builder()
         .with_cookie(config)
-        .unwrap()
         .with_expiry(expiry)
+        .build()
         .unwrap();
     let mut browser = fixture.browser_of(layer);
     let cookie = browser.request(begin).await.set_cookie();
@@ -114,11 +115,14 @@ async fn a_persistent_cookie_lasts_until_the_absolute_deadline() {
 async fn a_persistent_cookie_lasts_at_most_400_days() {
     let fixture = Fixture::memory();
     let config = CookieConfig::default().with_lifetime(CookieLifetime::Persistent);
-    let layer = fixture.layer().with_cookie(config).unwrap();
+    let layer = |expiry| {
+        let builder = fixture.builder().with_cookie(config.clone());
+        builder.with_expiry(expiry).build()
+    };
     let longer = Expiry::idle(days(1)).absolute(days(401));
-    assert!(layer.clone().with_expiry(longer).is_err());
+    assert!(layer(longer).is_err());
     let longest = Expiry::idle(days(1)).absolute(days(400));
-    let mut browser = fixture.browser_of(layer.with_expiry(longest).unwrap());
+    let mut browser = fixture.browser_of(layer(longest).unwrap());
     let cookie = browser.request(begin).await.set_cookie();
     assert_eq!(cookie.max_age(), Some(days(400).as_secs()));
 }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use cloakroom::core::{StoreErrorKind, Token};
 use cloakroom::days;
+use cloakroom_core::{StoreErrorKind, Token};
 use tests::app::Fixture;
 use tests::faulty_store::Fault::Refuse;
 use tests::faulty_store::Verb::{Load, Touch};

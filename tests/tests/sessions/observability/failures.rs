@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cloakroom::core::StoreErrorKind::{NotReplicated, OutOfMemory, Unavailable};
 use cloakroom::{Session, days};
+use cloakroom_core::StoreErrorKind::{NotReplicated, OutOfMemory, Unavailable};
 use http::StatusCode;
 use tests::app::Fixture;
 use tests::faulty_store::Fault::{After, Hang, LoseCommand, Refuse};

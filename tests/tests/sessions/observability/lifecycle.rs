@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use cloakroom::core::StoreErrorKind::Unreadable;
-use cloakroom::core::{Clock, SystemEntropy, Token};
 use cloakroom::{CookieConfig, Expiry, Session, days};
+use cloakroom_core::StoreErrorKind::Unreadable;
+use cloakroom_core::{Clock, SystemEntropy, Token};
 use tests::app::{Fixture, app};
 use tests::browser::Browser;
 use tests::faulty_store::Fault::Refuse;
@@ -126,7 +126,7 @@ async fn invalid_cookies_are_counted_by_cause() {
         ],
     );
     let strict = Expiry::idle(days(1) / 2);
-    let strict = fixture.layer().with_expiry(strict).unwrap();
+    let strict = fixture.builder().with_expiry(strict).build().unwrap();
     fixture.clock.advance(days(1) - Duration::from_secs(1));
     browser.on(app(strict)).request(nothing).await;
     assert_recorded(

@@ -1,7 +1,7 @@
 //! Metric descriptions, spans, and secrets that must be in neither.
 
-use cloakroom::core::Token;
 use cloakroom::{Session, days};
+use cloakroom_core::Token;
 use metrics::Unit;
 use tests::app::Fixture;
 use tests::faulty_store::Fault::LoseCommand;
@@ -28,9 +28,10 @@ fn every_metric_is_described_with_its_unit() {
     let described = recorder.described();
     assert!(described.keys().eq(&names), "{described:?}");
     for (name, (unit, meaning)) in described {
-        let wanted = match name.ends_with("_seconds") {
-            true => Unit::Seconds,
-            false => Unit::Count,
+        let wanted = if name.ends_with("_seconds") {
+            Unit::Seconds
+        } else {
+            Unit::Count
         };
         assert_eq!(unit, Some(wanted), "{name}");
         assert!(name.ends_with("_seconds") || name.ends_with("_total"));

@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 
-use cloakroom::{Destroyed, EndedMeanwhile, OnError, Session, SessionError, Store};
+use cloakroom::{Destroyed, EndedMeanwhile, ErrorPolicy, Session, SessionError, Store};
 use futures_util::FutureExt;
 use http::StatusCode;
 use tests::app::Fixture;
@@ -149,7 +149,11 @@ async fn responds_5xx<S: Store + Clone>(fixture: Fixture<S>) {
 }
 
 async fn responds_5xx_with_edits_kept<S: Store + Clone>(fixture: Fixture<S>) {
-    let layer = fixture.layer().with_on_error(OnError::KeepEdits);
+    let layer = fixture
+        .builder()
+        .with_error_policy(ErrorPolicy::Commit)
+        .build()
+        .expect("it is valid");
     let mut browser = fixture.with_session(fixture.browser_of(layer)).await;
     let response = browser
         .request(|session| async move {

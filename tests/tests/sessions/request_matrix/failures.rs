@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cloakroom::core::StoreErrorKind::{OutOfMemory, Refused, Unavailable};
 use cloakroom::{SessionError, SessionErrorKind, Store};
+use cloakroom_core::StoreErrorKind::{OutOfMemory, Refused, Unavailable};
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 use tests::app::Fixture;
@@ -72,8 +72,12 @@ async fn the_store_refuses_an_edit<S: Store + Clone>(fixture: Fixture<S>) {
 }
 
 async fn the_store_time_limit_is_exceeded<S: Store + Clone>(fixture: Fixture<S>) {
-    let layer = fixture.layer().with_budget(Duration::from_millis(250));
-    let mut browser = fixture.browser_of(layer.unwrap());
+    let layer = fixture
+        .builder()
+        .with_store_timeout(Duration::from_millis(250))
+        .build()
+        .expect("it is valid");
+    let mut browser = fixture.browser_of(layer);
     browser = fixture.with_session(browser).await;
     fixture.store.next(Load, Hang);
     unavailable(&write(&mut browser).await, SessionErrorKind::Unavailable);
@@ -190,12 +194,16 @@ async fn a_touch_fails<S: Store + Clone>(fixture: Fixture<S>) {
 async fn a_custom_error_response_when_the_store_fails<S: Store + Clone>(fixture: Fixture<S>) {
     use axum::response::IntoResponse;
     let page = |error: &SessionError| (error.status(), "please wait").into_response();
-    let layer = fixture.layer().with_error_response(page);
+    let layer = fixture
+        .builder()
+        .with_error_response(page)
+        .build()
+        .expect("it is valid");
     let mut browser = fixture.with_session(fixture.browser_of(layer)).await;
     for verb in [Load, Update] {
         fixture.store.next(verb, Refuse(Unavailable));
-        let answer = write(&mut browser).await;
-        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(answer.text(), "please wait");
+        let response = write(&mut browser).await;
+        assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.text(), "please wait");
     }
 }

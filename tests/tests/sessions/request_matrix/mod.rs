@@ -6,7 +6,7 @@ mod failures;
 mod reads;
 mod writes;
 
-use cloakroom::core::ManualClock;
+use cloakroom_core::ManualClock;
 use cloakroom_redis::RedisStore;
 use tests::app::Fixture;
 use tests::redis::RedisServer;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cloakroom::core::{Clock, SystemEntropy, Timestamp, Token};
 use cloakroom::{CookieConfig, Expiry, Store, days};
+use cloakroom_core::{Clock, SystemEntropy, Timestamp, Token};
 use tests::app::Fixture;
 use tests::browser::{Browser, CookieChange};
 use tests::faulty_store::Verb::{Create, Load, Touch, Update};
@@ -114,8 +114,12 @@ async fn unknown_cookie_read_and_written<S: Store + Clone>(fixture: Fixture<S>) 
     reads_and_writes(&fixture, &forged, true).await;
     assert_eq!(owner.read().await, Some(1), "the owner is not affected");
 
-    // A valid token of another realm.
-    let layer = fixture.layer().with_realm("elsewhere");
+    // A good one of another realm.
+    let layer = fixture
+        .builder()
+        .with_realm("elsewhere")
+        .build()
+        .expect("it is valid");
     let other = fixture.with_session(fixture.browser_of(layer)).await;
     reads_and_writes(&fixture, other.cookie().unwrap(), true).await;
 }

@@ -9,7 +9,7 @@ use axum::extract::ws::{Message, WebSocketUpgrade};
 use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
-use cloakroom::{Reloaded, Saved, Session, SessionError, SessionErrorKind};
+use cloakroom::{Destroyed, Reloaded, Saved, Session, SessionError, SessionErrorKind};
 use futures_util::{SinkExt, StreamExt, stream};
 use http::header::{COOKIE, SET_COOKIE};
 use http_body_util::BodyExt;
@@ -72,17 +72,42 @@ async fn a_detached_session_saves_and_reloads() {
     assert_eq!(detached.save().await.unwrap(), Saved::Stored);
     assert_eq!(fixture.store.take_verbs(), [Load, Update]);
     assert_eq!(browser.read().await, Some(2));
-    let kind = SessionErrorKind::Closed;
-    assert_eq!(detached.renew().unwrap_err().kind(), kind);
-    let expiry = cloakroom::Expiry::default();
-    assert_eq!(detached.set_expiry(expiry).unwrap_err().kind(), kind);
+}
+
+#[tokio::test]
+async fn a_detached_session_edits_like_its_request_and_can_end() {
+    let fixture = Fixture::memory();
+    let (mut browser, mut detached) = fixture.detached().await;
+    assert_eq!(detached.increment("n", 2).unwrap(), 3);
+    detached.push("list", "a".to_owned()).unwrap();
+    detached.merge("list", vec!["b".to_owned()]).unwrap();
+    detached.insert("other", 1).unwrap();
+    detached.remove("other").unwrap();
+    assert!(detached.contains("list") && !detached.contains("other"));
+    assert_eq!(detached.keys(), ["list", "n"]);
+    assert!(detached.user().is_none() && detached.user_id::<i64>().unwrap().is_none());
+    assert!(detached.expires_at() < detached.deadline());
+    assert_eq!(detached.save().await.unwrap(), Saved::Stored);
+    assert_eq!(browser.read().await, Some(3));
+    detached.clear().unwrap();
+    assert!(detached.keys().is_empty());
+    assert_eq!(detached.destroy().await.unwrap(), Destroyed::Ended);
+    assert!(detached.id().is_none());
+    assert_eq!(browser.read().await, None);
 }
 
 #[tokio::test]
 async fn a_detached_session_never_creates() {
     let fixture = Fixture::memory();
-    let (mut browser, mut first) = fixture.detached().await;
-    let mut second = first.detach().unwrap();
+    let mut browser = fixture.browser_with_session().await;
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    browser
+        .request(|session| async move {
+            assert!(sender.send([session.detach()?, session.detach()?]).is_ok());
+            Ok(())
+        })
+        .await;
+    let [mut first, mut second] = receiver.await.unwrap();
     browser
         .request(|session| async move { session.destroy().await.map(|_| ()) })
         .await;
@@ -96,7 +121,6 @@ async fn a_detached_session_never_creates() {
         assert_eq!(session.reload().await.unwrap(), Reloaded::Ended);
         let error = session.update_now("n", |n: Option<u32>| n.unwrap_or(0));
         assert_eq!(error.await.unwrap_err().kind(), SessionErrorKind::Ended);
-        assert!(session.detach().is_err());
     }
     assert_eq!(fixture.store.take_verbs(), [Update, Load]);
 }

@@ -63,8 +63,12 @@ async fn a_timeout_layer_inside_the_session_layer_drops_edits() {
 #[tokio::test(start_paused = true)]
 async fn a_timeout_during_a_renewal_lets_the_renewal_finish() {
     let fixture = Fixture::memory();
-    let patient = fixture.layer().with_budget(cloakroom::minutes(1));
-    let app = bare_app().layer(time_out()).layer(patient.unwrap());
+    let patient = fixture
+        .builder()
+        .with_store_timeout(cloakroom::minutes(1))
+        .build()
+        .expect("it is valid");
+    let app = bare_app().layer(time_out()).layer(patient);
     let mut browser = fixture.browser_with_session().await.on(app);
     let gate = fixture.store.hold(End);
     let (sender, kept) = tokio::sync::oneshot::channel();

@@ -5,8 +5,8 @@ use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use cloakroom::core::StoreErrorKind;
 use cloakroom::{CookieConfig, LazySession, Session, SessionError};
+use cloakroom_core::StoreErrorKind;
 use http::StatusCode;
 use tests::app::{Fixture, app, bare_app};
 use tests::browser::{Browser, CookieChange};
@@ -14,6 +14,7 @@ use tests::faulty_store::Fault::Refuse;
 use tests::faulty_store::Verb::{Create, Load, Update};
 use tests::log::Log;
 use tower::ServiceBuilder;
+use tower_http::trace::TraceLayer;
 
 async fn hits(session: Session) -> Result<String, SessionError> {
     let hits = session.update("hits", |n: Option<u64>| n.unwrap_or(0) + 1)?;
@@ -98,9 +99,17 @@ async fn middleware_and_handler_share_the_session() {
 #[tokio::test]
 async fn two_layers_with_two_cookies_both_work() {
     let (one, two) = (Fixture::memory(), Fixture::memory());
-    let inner = one.layer().with_cookie(CookieConfig::named("inner"));
-    let outer = two.layer().with_cookie(CookieConfig::named("outer"));
-    let mut browser = Browser::new(app(inner.unwrap()).layer(outer.unwrap()));
+    let inner = one
+        .builder()
+        .with_cookie(CookieConfig::new("inner"))
+        .build()
+        .expect("it is valid");
+    let outer = two
+        .builder()
+        .with_cookie(CookieConfig::new("outer"))
+        .build()
+        .expect("it is valid");
+    let mut browser = Browser::new(app(inner).layer(outer));
     let response = browser
         .lazy(|lazy| async move {
             assert_eq!(lazy.cookie_name(), "inner");
@@ -144,9 +153,17 @@ async fn two_layers_with_two_cookies_both_work() {
 #[tokio::test]
 async fn the_cookie_of_an_inner_layer_survives_a_failure_of_the_outer_one() {
     let (one, two) = (Fixture::memory(), Fixture::memory());
-    let inner = one.layer().with_cookie(CookieConfig::named("inner"));
-    let outer = two.layer().with_cookie(CookieConfig::named("outer"));
-    let mut browser = Browser::new(app(inner.unwrap()).layer(outer.unwrap()));
+    let inner = one
+        .builder()
+        .with_cookie(CookieConfig::new("inner"))
+        .build()
+        .expect("it is valid");
+    let outer = two
+        .builder()
+        .with_cookie(CookieConfig::new("outer"))
+        .build()
+        .expect("it is valid");
+    let mut browser = Browser::new(app(inner).layer(outer));
     two.store.next(Create, Refuse(StoreErrorKind::OutOfMemory));
     let response = browser
         .lazy(|lazy| async move {
@@ -167,10 +184,18 @@ async fn the_innermost_layer_shapes_the_error_response() {
     let fixture = Fixture::memory();
     let shape =
         |text: &'static str| move |error: &SessionError| (error.status(), text).into_response();
-    let inner = fixture.layer().with_cookie(CookieConfig::named("inner"));
-    let inner = inner.unwrap().with_error_response(shape("inner"));
-    let outer = fixture.layer().with_cookie(CookieConfig::named("outer"));
-    let outer = outer.unwrap().with_error_response(shape("outer"));
+    let inner = fixture
+        .builder()
+        .with_cookie(CookieConfig::new("inner"))
+        .with_error_response(shape("inner"))
+        .build()
+        .expect("it is valid");
+    let outer = fixture
+        .builder()
+        .with_cookie(CookieConfig::new("outer"))
+        .with_error_response(shape("outer"))
+        .build()
+        .expect("it is valid");
     let mut browser = Browser::new(app(inner).layer(outer));
     let response = browser
         .request(|session| async move { session.insert("$reserved", 1) })
@@ -195,4 +220,45 @@ async fn a_layer_mounted_twice_acts_once_and_logs_one_warning() {
     browser.read().await;
     assert_eq!(log.count("mounted twice"), 1);
     assert_eq!(log.count("WARN"), 1);
+}
+
+/// `TraceLayer` gives responses a body of its own, which has no default: inside of the session layer and
+/// around it, with the default error response and with the app's own.
+#[tokio::test]
+async fn tracing_stands_on_either_side_of_the_layer() {
+    let fixture = Fixture::memory();
+    let shape = |error: &SessionError| error.status().into_response();
+    let routes = || Router::new().route("/", get(hits));
+    let sessions = fixture.layer();
+    let inside = routes().layer(
+        ServiceBuilder::new()
+            .layer(sessions.clone())
+            .layer(TraceLayer::new_for_http()),
+    );
+    let around = routes().layer(
+        ServiceBuilder::new()
+            .layer(TraceLayer::new_for_http())
+            .layer(sessions),
+    );
+    let shaped = fixture
+        .builder()
+        .with_error_response(shape)
+        .build()
+        .unwrap();
+    let own_shape = routes().layer(
+        ServiceBuilder::new()
+            .layer(shaped)
+            .layer(TraceLayer::new_for_http()),
+    );
+    for app in [inside, around, own_shape] {
+        let mut browser = Browser::new(app);
+        assert_eq!(get_text(&mut browser, "/").await.1, "1");
+        assert_eq!(get_text(&mut browser, "/").await.1, "2");
+        fixture
+            .store
+            .next(Update, Refuse(StoreErrorKind::OutOfMemory));
+        let (status, text) = get_text(&mut browser, "/").await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(text, "", "nothing of the handler's body");
+    }
 }

@@ -129,8 +129,10 @@ pub(super) async fn cutover(redis: &Redis) -> Router {
 }
 
 pub(super) fn new_app(store: RedisStore, arrivals: Arrivals) -> Router {
-    let layer = SessionLayer::new(store);
-    new_routes().layer(layer.with_arrivals(arrivals).expect("it fits"))
+    let layer = SessionLayer::builder(store)
+        .with_migration(arrivals)
+        .build();
+    new_routes().layer(layer.expect("it fits"))
 }
 
 pub(super) fn sealed(store: &RedisStore, seal: &Seal) -> TowerSessionsRedis {
@@ -246,12 +248,14 @@ fn the_legacy_cookie_must_have_its_own_name() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let redis = Redis::start();
     let store = runtime.block_on(redis.store());
-    let named = CookieConfig::named("sid").with_path("/app");
+    let named = CookieConfig::new("sid").with_path("/app");
     let old = TowerSessionsRedis::in_redis(&store).with_cookie(named);
     assert_eq!(cookie(&old).name(), "sid");
-    let same = CookieConfig::named("id");
+    let same = CookieConfig::new("id");
     let old = TowerSessionsRedis::in_redis(&store);
-    let layer = SessionLayer::new(store).with_cookie(same).unwrap();
-    let refused = layer.with_arrivals(Arrivals::beside(old, key()));
+    let refused = SessionLayer::builder(store)
+        .with_migration(Arrivals::beside(old, key()))
+        .with_cookie(same)
+        .build();
     assert!(refused.unwrap_err().to_string().contains("one cookie"));
 }

@@ -4,8 +4,8 @@ use axum::Router;
 use axum::extract::Path;
 use axum::routing::get;
 use axum_login::{AuthManager, AuthManagerLayerBuilder, AuthSession, AuthnBackend};
-use cloakroom::core::Entries;
 use cloakroom::{Arrivals, SessionLayer, UserId};
+use cloakroom_core::Entries;
 use cloakroom_tower_sessions::{migration::TowerSessionsRedis, v0_14::BridgeLayer};
 use fred::prelude::{ClientLike, Config, Pool};
 use serde::Deserialize;
@@ -87,7 +87,10 @@ async fn axum_login_users_stay_signed_in_and_sign_out_of_both() {
     let store = redis.store().await;
     let predecessor = TowerSessionsRedis::in_redis(&store);
     let arrivals = Arrivals::beside(predecessor, key()).with_user(user_of);
-    let layer = SessionLayer::new(store).with_arrivals(arrivals).unwrap();
+    let layer = SessionLayer::builder(store)
+        .with_migration(arrivals)
+        .build()
+        .unwrap();
     let sessions = layer.sessions();
     let new: Router = routes()
         .layer(layer_fn(|inner| AuthManager::new(inner, Users, DATA)))

@@ -227,7 +227,10 @@ async fn a_slow_request_with_the_legacy_cookie_does_not_replace_a_newer_one() {
     });
     let store = redis.store().await;
     let arrivals = Arrivals::beside(TowerSessionsRedis::in_redis(&store), key());
-    let layer = SessionLayer::new(store).with_arrivals(arrivals).unwrap();
+    let layer = SessionLayer::builder(store)
+        .with_migration(arrivals)
+        .build()
+        .unwrap();
     let new: Router = new_routes().route("/slow", slow).layer(layer);
     let mut late = browser.at(&new);
     let slow = tokio::spawn(async move { late.get("/slow").await });

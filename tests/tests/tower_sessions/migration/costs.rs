@@ -22,9 +22,10 @@ async fn commands(redis: &Redis, browser: &mut Browser, path: &str) -> Vec<Strin
 async fn app(redis: &Redis, last: bool, knows_users: bool) -> Router {
     let store = redis.store().await;
     let old = TowerSessionsRedis::in_redis(&store);
-    let mut arrivals = match last {
-        false => Arrivals::beside(old, key()),
-        true => Arrivals::after(old, key()),
+    let mut arrivals = if last {
+        Arrivals::after(old, key())
+    } else {
+        Arrivals::beside(old, key())
     };
     if knows_users {
         arrivals = arrivals.with_user(|entries| {
@@ -32,8 +33,10 @@ async fn app(redis: &Redis, last: bool, knows_users: bool) -> Router {
             Some(name?.into())
         });
     }
-    let layer = SessionLayer::new(store);
-    let app = new_routes().layer(layer.with_arrivals(arrivals).expect("it fits"));
+    let layer = SessionLayer::builder(store)
+        .with_migration(arrivals)
+        .build();
+    let app = new_routes().layer(layer.expect("it fits"));
     // So that the scripts and the revocation time are cached.
     let mut first = Browser::new(&app);
     first.text("/login/eve").await;

@@ -126,7 +126,7 @@ fn invalid_command_lines_are_reported() {
     for (wrong, message) in [
         (["--phase", "between"], "possible values: beside, after"),
         (["--migration-key", "short"], "at least 32 bytes"),
-        (["--migration-began", "1"], "less than 400 days back"),
+        (["--migration-began", "1"], "less than 400 days ago"),
         (["--redis", "127.0.0.1"], "invalid Redis URL"),
         (["--new", &both.old], "cannot listen on"),
     ] {

@@ -115,9 +115,10 @@ async fn an_unmigratable_record_is_logged_once_and_left_unchanged() {
         for (reason, value) in &cases {
             let redis = Redis::start();
             put(&redis, value);
-            let app = match last {
-                false => side_by_side(&redis).await,
-                true => cutover(&redis).await,
+            let app = if last {
+                cutover(&redis).await
+            } else {
+                side_by_side(&redis).await
             };
             let log = Log::capture();
             for _ in 0..2 {
@@ -165,9 +166,10 @@ async fn without_the_legacy_store_requests_fail_instead_of_being_anonymous() {
         let (moved, waiting) = (signed_in(&old).await, signed_in(&old).await);
         let old_store = RedisStore::connect(&there.url()).await.unwrap();
         let predecessor = TowerSessionsRedis::in_redis(&old_store);
-        let arrivals = match last {
-            false => Arrivals::beside(predecessor, key()),
-            true => Arrivals::after(predecessor, key()),
+        let arrivals = if last {
+            Arrivals::after(predecessor, key())
+        } else {
+            Arrivals::beside(predecessor, key())
         };
         let new = new_app(here.store().await, arrivals);
         let mut moved = moved.at(&new);

@@ -1,8 +1,9 @@
 //! Races of two requests, step by step.
 
 use axum::Router;
-use cloakroom::core::{Entries, StoreAdmin, Timestamp};
 use cloakroom::{Arrivals, Rotation, SessionLayer, SessionLimit, Sessions, UserId, minutes};
+use cloakroom_core::admin::StoreAdmin;
+use cloakroom_core::{Entries, Timestamp};
 use cloakroom_redis::RedisStore;
 use cloakroom_tower_sessions::migration::TowerSessionsRedis;
 use tests::faulty_store::{CountingStore, Fault, Gate, Verb};
@@ -25,13 +26,15 @@ fn user_of(entries: &Entries) -> Option<UserId> {
 async fn server(redis: &Redis, last: bool) -> (Router, Faulty, Sessions) {
     let inner = redis.store().await;
     let old = TowerSessionsRedis::in_redis(&inner);
-    let arrivals = match last {
-        false => Arrivals::beside(old, key()),
-        true => Arrivals::after(old, key()),
+    let arrivals = if last {
+        Arrivals::after(old, key())
+    } else {
+        Arrivals::beside(old, key())
     };
     let store = CountingStore::new(inner);
-    let layer = SessionLayer::new(store.clone())
-        .with_arrivals(arrivals.with_user(user_of))
+    let layer = SessionLayer::builder(store.clone())
+        .with_migration(arrivals.with_user(user_of))
+        .build()
         .expect("it fits");
     let sessions = layer.sessions();
     (new_routes().layer(layer), store, sessions)
@@ -166,13 +169,13 @@ async fn a_token_derived_from_a_legacy_cookie_does_not_rotate() {
     let redis = Redis::start();
     let browser = signed_in(&legacy_app(&redis).await).await;
     let store = redis.store().await;
-    let clock = cloakroom::core::ManualClock::at(Timestamp::from(std::time::SystemTime::now()));
+    let clock = cloakroom_core::ManualClock::at(Timestamp::from(std::time::SystemTime::now()));
     let old = TowerSessionsRedis::in_redis(&store);
-    let layer = SessionLayer::new(store)
+    let layer = SessionLayer::builder(store)
         .with_clock(clock.clone())
         .with_rotation(Rotation::every(minutes(15)))
-        .unwrap()
-        .with_arrivals(Arrivals::beside(old, key()))
+        .with_migration(Arrivals::beside(old, key()))
+        .build()
         .unwrap();
     let new = new_routes().layer(layer);
     let mut on_new = browser.at(&new);
@@ -213,10 +216,11 @@ async fn evicting_a_migrated_session_ends_its_legacy_session() {
     let store = redis.store().await;
     let predecessor = TowerSessionsRedis::in_redis(&store);
     let arrivals = Arrivals::beside(predecessor, key()).with_user(user_of);
-    let layer = SessionLayer::new(store)
+    let layer = SessionLayer::builder(store)
         .with_session_limit(SessionLimit::end_oldest(1))
-        .unwrap();
-    let new: Router = new_routes().layer(layer.with_arrivals(arrivals).unwrap());
+        .with_migration(arrivals)
+        .build();
+    let new: Router = new_routes().layer(layer.unwrap());
     let mut moved = browser.at(&new);
     assert_eq!(moved.text("/who").await, "ada");
     let mut another = Browser::new(&new);

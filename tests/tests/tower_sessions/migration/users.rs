@@ -1,8 +1,8 @@
 //! Users of migrated sessions.
 
 use axum::Router;
-use cloakroom::core::Entries;
 use cloakroom::{Arrivals, EndedBy, SessionLayer, Sessions, UserId, minutes};
+use cloakroom_core::Entries;
 use cloakroom_tower_sessions::migration::TowerSessionsRedis;
 
 use super::apps::{LEGACY, forget_tombstones, key, legacy_app, legacy_keys, new_routes, signed_in};
@@ -17,12 +17,16 @@ async fn new(redis: &Redis) -> (Router, Sessions) {
     let store = redis.store().await;
     let old = TowerSessionsRedis::in_redis(&store);
     let arrivals = Arrivals::beside(old, key()).with_user(user_of);
-    let layer = SessionLayer::new(store)
-        .with_arrivals(arrivals)
+    let layer = SessionLayer::builder(store)
+        .with_migration(arrivals)
+        .build()
         .expect("it fits");
     let sessions = layer.sessions();
     let stale = axum::routing::get(async |session: cloakroom::Session| {
-        session.require_fresh(minutes(10)).is_err().to_string()
+        session
+            .require_recent_sign_in(minutes(10))
+            .is_err()
+            .to_string()
     });
     (new_routes().route("/stale", stale).layer(layer), sessions)
 }

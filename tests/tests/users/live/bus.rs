@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cloakroom::core::{EventBus, Realm, UserKey};
 use cloakroom::{EndReason, EndedBy, Session, SessionEvent, SessionLayer, Store, Subscription};
+use cloakroom_core::{EventBus, Realm, UserKey};
 use cloakroom_redis::RedisStore;
 use tests::app::app;
 use tests::browser::Browser;
@@ -257,7 +257,7 @@ async fn the_documented_rights_suffice() {
     browser.request(sign_out).await;
     next(&mut events).await;
     let admin = store.admin().expect("it has one");
-    let everything = cloakroom::core::StoreAdmin::scan_ids(&admin);
+    let everything = cloakroom_core::StoreAdmin::scan_ids(&admin);
     assert_eq!(everything.await.expect("it may").len(), 1, "the tombstone");
 }
 

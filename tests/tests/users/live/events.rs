@@ -48,12 +48,12 @@ async fn every_lifecycle_step_is_published_to_other_servers(backend: Backend) {
 }
 
 async fn every_end_is_published_with_its_reason(backend: Backend) {
-    let layer = backend.layer().await;
-    let layer = layer
+    let layer = backend
+        .builder()
+        .await
         .with_rotation(Rotation::every(minutes(15)))
-        .expect("it is valid");
-    let layer = layer
         .with_session_limit(SessionLimit::end_oldest(1))
+        .build()
         .expect("it is valid");
     let mut events = backend.listen(&layer).await;
     let sessions = layer.sessions();
@@ -101,7 +101,12 @@ async fn every_end_is_published_with_its_reason(backend: Backend) {
 async fn a_layer_without_events_publishes_nothing(backend: Backend) {
     let listener = backend.layer().await;
     let mut events = backend.listen(&listener).await;
-    let mut silent = Browser::new(app(backend.layer().await.without_events()));
+    let mut silent = Browser::new(app(backend
+        .builder()
+        .await
+        .without_events()
+        .build()
+        .expect("it is valid")));
     sign_in(&mut silent, "ada").await;
     silent.request(sign_out).await;
     let mut loud = backend.browser().await;

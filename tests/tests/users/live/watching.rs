@@ -104,7 +104,11 @@ async fn watching_without_a_stored_session_is_an_error() {
 #[tokio::test(start_paused = true)]
 async fn a_lost_event_is_noticed_within_thirty_seconds() {
     let fixture = Fixture::memory();
-    let mut browser = Browser::new(app(fixture.layer().without_events()));
+    let mut browser = Browser::new(app(fixture
+        .builder()
+        .without_events()
+        .build()
+        .expect("it is valid")));
     sign_in(&mut browser, "ada").await;
     let watch = from_handler(&mut browser, Session::watch).await;
     let watching = tokio::spawn(watch);
@@ -130,7 +134,11 @@ fn tick(fixture: &Fixture) -> tokio::task::JoinHandle<()> {
 async fn a_watch_resolves_when_the_session_expires() {
     let fixture = Fixture::memory();
     let expiry = Expiry::idle(minutes(5)).absolute(minutes(20));
-    let layer = fixture.layer().with_expiry(expiry).expect("it is valid");
+    let layer = fixture
+        .builder()
+        .with_expiry(expiry)
+        .build()
+        .expect("it is valid");
     let _ticking = tick(&fixture);
 
     let mut browser = Browser::new(app(layer.clone()));
@@ -161,7 +169,11 @@ async fn a_watch_resolves_when_the_session_expires() {
 async fn a_session_used_elsewhere_stays_alive() {
     let fixture = Fixture::memory();
     let expiry = Expiry::idle(minutes(5)).absolute(hours(1));
-    let layer = fixture.layer().with_expiry(expiry).expect("it is valid");
+    let layer = fixture
+        .builder()
+        .with_expiry(expiry)
+        .build()
+        .expect("it is valid");
     let _ticking = tick(&fixture);
     let mut browser = Browser::new(app(layer));
     sign_in(&mut browser, "ada").await;
@@ -179,7 +191,7 @@ async fn a_session_used_elsewhere_stays_alive() {
 /// The store is unavailable for a while: that ends no watch.
 #[tokio::test(start_paused = true)]
 async fn a_store_outage_does_not_resolve_a_watch() {
-    use cloakroom::core::StoreErrorKind::Unavailable;
+    use cloakroom_core::StoreErrorKind::Unavailable;
     use tests::faulty_store::Fault;
     let fixture = Fixture::memory();
     let mut browser = fixture.browser();

@@ -1,6 +1,7 @@
-//! The floor: what one would write by hand, with nothing between axum and fred.
+//! The baseline: what one would write by hand, with nothing between axum and fred.
 //!
-//! It keeps none of the promises that make a session library: updates get lost, log-outs are undone.
+//! It lacks what makes a session library: concurrent updates are lost, and a slow request can bring back
+//! a session after sign-out.
 
 use axum::Router;
 use axum::extract::{FromRequestParts, State};
@@ -14,29 +15,30 @@ use fred::types::config::Config;
 use fred::types::{Builder, ClusterHash, CustomCommand, Expiration, Value};
 use tower::layer::layer_fn;
 
-use super::entries::{Entries, IDLE, page};
-use super::{Failed, gate};
-use crate::Problem;
-use crate::args::Setup;
+use super::Failed;
+use super::common::{self, Entries, IDLE, page};
+use crate::BoxError;
+use crate::args::ServeArgs;
 
 #[derive(Clone)]
-struct Floor {
+struct Baseline {
     redis: Client,
-    setup: Setup,
+    args: ServeArgs,
 }
 
-/// Whether small packets wait for the answer to those before them, as they do unless told otherwise.
-/// Waiting, many commands share a packet, which saves both sides work; over a network they come later.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Packets {
-    Wait,
-    Leave,
+/// Whether Nagle's algorithm is on, as it is by default: small packets wait for the acknowledgement of
+/// those before. Many commands then share a packet, which saves CPU on both sides, and adds latency on a
+/// real network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Nagle {
+    On,
+    Off,
 }
 
-pub(super) async fn app(setup: Setup, packets: Packets) -> Result<Router, Problem> {
-    let redis = Config::from_url(&format!("redis://127.0.0.1:{}", setup.redis))?;
+pub(super) async fn app(args: ServeArgs, nagle: Nagle) -> Result<Router, BoxError> {
+    let redis = Config::from_url(&format!("redis://127.0.0.1:{}", args.redis))?;
     let mut redis = Builder::from_config(redis);
-    if matches!(packets, Packets::Leave) {
+    if nagle == Nagle::Off {
         redis.with_connection_config(|config| config.tcp.nodelay = Some(true));
     }
     let redis = redis.build()?;
@@ -48,56 +50,56 @@ pub(super) async fn app(setup: Setup, packets: Packets) -> Result<Router, Proble
         .route("/write", get(write))
         .route("/sign-in", get(sign_in))
         .route("/hold", get(hold))
-        .with_state(Floor { redis, setup }))
+        .with_state(Baseline { redis, args }))
 }
 
-/// The same app in a layer that does nothing: what axum itself does for any layer.
-pub(super) async fn layered(setup: Setup) -> Result<Router, Problem> {
-    let app = app(setup, Packets::Wait).await?;
+/// The same app in a layer that does nothing, to measure what axum itself does for any layer.
+pub(super) async fn layered(args: ServeArgs) -> Result<Router, BoxError> {
+    let app = app(args, Nagle::On).await?;
     Ok(app.layer(layer_fn(|inner| inner)))
 }
 
-async fn read(State(floor): State<Floor>, Key(key): Key) -> Result<String, Failed> {
-    let entries = floor.load(&key).await?;
+async fn read(State(baseline): State<Baseline>, Key(key): Key) -> Result<String, Failed> {
+    let entries = baseline.load(&key).await?;
     Ok(page(&entries.name, entries.visits))
 }
 
-async fn rolling(State(floor): State<Floor>, Key(key): Key) -> Result<String, Failed> {
-    // fred has no name for it.
+async fn rolling(State(baseline): State<Baseline>, Key(key): Key) -> Result<String, Failed> {
+    // fred has no method for it.
     let command = CustomCommand::new_static("GETEX", ClusterHash::FirstKey, false);
     let words: Vec<Value> = vec![key.into(), "PX".into(), millis().into()];
-    let bytes: Vec<u8> = floor.redis.custom(command, words).await?;
+    let bytes: Vec<u8> = baseline.redis.custom(command, words).await?;
     let entries: Entries = serde_json::from_slice(&bytes)?;
     Ok(page(&entries.name, entries.visits))
 }
 
-async fn write(State(floor): State<Floor>, Key(key): Key) -> Result<String, Failed> {
-    let mut entries = floor.load(&key).await?;
+async fn write(State(baseline): State<Baseline>, Key(key): Key) -> Result<String, Failed> {
+    let mut entries = baseline.load(&key).await?;
     entries.visits += 1;
-    floor.save(&key, &entries).await?;
+    baseline.save(&key, &entries).await?;
     Ok(page(&entries.name, entries.visits))
 }
 
 async fn sign_in(
-    State(floor): State<Floor>,
+    State(baseline): State<Baseline>,
 ) -> Result<([(HeaderName, String); 1], &'static str), Failed> {
     let mut id = [0; 16];
     getrandom::fill(&mut id)?;
     let id = format!("{:032x}", u128::from_be_bytes(id));
-    floor
-        .save(&format!("floor:{id}"), &Entries::new(floor.setup))
+    baseline
+        .save(&format!("bench:{id}"), &Entries::new(baseline.args))
         .await?;
     let cookie = format!("id={id}; HttpOnly; SameSite=Lax; Secure; Path=/");
     Ok(([(SET_COOKIE, cookie)], "welcome"))
 }
 
-async fn hold(State(floor): State<Floor>, Key(key): Key) -> Result<String, Failed> {
-    let entries = floor.load(&key).await?;
-    gate::wait().await;
+async fn hold(State(baseline): State<Baseline>, Key(key): Key) -> Result<String, Failed> {
+    let entries = baseline.load(&key).await?;
+    common::hold().await;
     Ok(page(&entries.name, entries.visits))
 }
 
-impl Floor {
+impl Baseline {
     async fn load(&self, key: &str) -> Result<Entries, Failed> {
         let bytes: Vec<u8> = self.redis.get(key).await?;
         Ok(serde_json::from_slice(&bytes)?)
@@ -120,7 +122,7 @@ fn millis() -> i64 {
     i64::try_from(IDLE.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The key of the session whose id the cookie tells.
+/// The key of the session whose id is in the cookie.
 struct Key(String);
 
 impl<S: Sync> FromRequestParts<S> for Key {
@@ -133,6 +135,6 @@ impl<S: Sync> FromRequestParts<S> for Key {
             .find_map(|cookie| cookie.trim().strip_prefix("id="))
             .filter(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
             .ok_or("no session")?;
-        Ok(Self(format!("floor:{id}")))
+        Ok(Self(format!("bench:{id}")))
     }
 }

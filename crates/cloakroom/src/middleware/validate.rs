@@ -1,0 +1,144 @@
+//! Checks a layer's configuration, each option by itself and against the others.
+
+use std::time::Duration;
+
+use cloakroom_core::{Expiry, codec};
+
+use crate::context::Context;
+use crate::cookie::TokenHeader;
+use crate::error::{ConfigError, ConfigErrorKind};
+
+/// The smallest limit of a session's size, in bytes.
+const SMALLEST_SESSION: usize = 1024;
+
+/// Checks everything, in a fixed order: which of several errors is reported does not depend on the
+/// order in which options were set.
+pub(super) fn validate(context: &Context, realm: Option<&str>) -> Result<(), ConfigError> {
+    context.cookie.validate().map_err(named("with_cookie"))?;
+    validate_realm(realm).map_err(named("with_realm"))?;
+    validate_expiry(context.expiry).map_err(named("with_expiry"))?;
+    if let Some(anonymous) = context.anonymous_expiry {
+        validate_expiry(anonymous).map_err(named("with_anonymous_expiry"))?;
+    }
+    validate_max_expiry(context).map_err(named("with_max_expiry"))?;
+    validate_session_limit(context).map_err(named("with_session_limit"))?;
+    validate_rotation(context).map_err(named("with_rotation"))?;
+    if let Some(devices) = &context.devices {
+        devices.validate().map_err(named("with_device_tracking"))?;
+    }
+    if let Some(header) = &context.token_header {
+        header.validate().map_err(named("with_token_header"))?;
+    }
+    validate_migration(context).map_err(named("with_migration"))?;
+    validate_store_timeout(context).map_err(named("with_store_timeout"))?;
+    validate_max_session_size(context).map_err(named("with_max_session_size"))
+}
+
+fn named(option: &'static str) -> impl FnOnce(ConfigError) -> ConfigError {
+    move |error| error.of(option)
+}
+
+fn limit(message: impl Into<String>) -> ConfigError {
+    ConfigError::new(ConfigErrorKind::Limit, message)
+}
+
+fn validate_realm(realm: Option<&str>) -> Result<(), ConfigError> {
+    if realm == Some("") {
+        return Err(ConfigError::new(
+            ConfigErrorKind::Realm,
+            "a realm needs a name; without `with_realm`, it is the cookie's",
+        ));
+    }
+    Ok(())
+}
+
+fn validate_expiry(expiry: Expiry) -> Result<(), ConfigError> {
+    Ok(expiry.validate()?)
+}
+
+fn validate_max_expiry(context: &Context) -> Result<(), ConfigError> {
+    let max = context.longest;
+    let error = |message| ConfigError::new(ConfigErrorKind::Expiry, message);
+    if !(Expiry::SHORTEST..=Expiry::LONGEST).contains(&max) {
+        return Err(error(format!(
+            "a longest absolute timeout of {max:?} cannot be kept: it must be from 1s to 400 days"
+        )));
+    }
+    let anonymous = context.anonymous_expiry.unwrap_or(context.expiry);
+    for (option, expiry) in [
+        ("with_expiry", context.expiry),
+        ("with_anonymous_expiry", anonymous),
+    ] {
+        let absolute = expiry.absolute_timeout();
+        if absolute > max {
+            return Err(error(format!(
+                "a longest absolute timeout of {max:?} contradicts that of {absolute:?} in \
+                 `{option}`: make this one longer, or that one shorter"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn validate_session_limit(context: &Context) -> Result<(), ConfigError> {
+    let Some(session_limit) = context.session_limit else {
+        return Ok(());
+    };
+    if session_limit.0.most == 0 {
+        return Err(limit("with a limit of no session nobody could sign in"));
+    }
+    if !context.store.has_index() {
+        return Err(ConfigError::new(
+            ConfigErrorKind::Store,
+            "this store keeps no index of users, which a limit of sessions needs",
+        ));
+    }
+    Ok(())
+}
+
+fn validate_rotation(context: &Context) -> Result<(), ConfigError> {
+    let Some(rotation) = context.rotation else {
+        return Ok(());
+    };
+    let (interval, grace) = (rotation.interval(), rotation.grace_period());
+    if grace.is_zero() || grace >= interval {
+        return Err(limit(format!(
+            "tokens cannot rotate every {interval:?} with a grace period of {grace:?}: it must be \
+             longer than zero and shorter than the interval"
+        )));
+    }
+    Ok(())
+}
+
+fn validate_migration(context: &Context) -> Result<(), ConfigError> {
+    let Some(migration) = &context.arrivals else {
+        return Ok(());
+    };
+    let header = context.token_header.as_ref();
+    if header.is_some_and(TokenHeader::is_header_only) {
+        return Err(ConfigError::new(
+            ConfigErrorKind::Arrivals,
+            "legacy sessions are found by their cookie, and by `with_token_header` no cookie is read",
+        ));
+    }
+    migration.validate(&context.cookie, context.clock.now())
+}
+
+fn validate_store_timeout(context: &Context) -> Result<(), ConfigError> {
+    if context.budget == Duration::ZERO {
+        return Err(limit(
+            "a request without any time for the store could never load its session",
+        ));
+    }
+    Ok(())
+}
+
+fn validate_max_session_size(context: &Context) -> Result<(), ConfigError> {
+    let (size, largest) = (context.max_record_size, codec::LONGEST);
+    if !(SMALLEST_SESSION..=largest).contains(&size) {
+        return Err(limit(format!(
+            "a session cannot be limited to {size} bytes: it must be from {SMALLEST_SESSION} to {largest}"
+        )));
+    }
+    Ok(())
+}

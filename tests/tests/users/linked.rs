@@ -1,0 +1,149 @@
+//! Sessions that were migrated while the old version of the app still runs: they are listed only while
+//! their legacy session is live, at one read of the legacy store each.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cloakroom::{
+    Arrivals, CookieConfig, Entries, MigrationKey, OldEnded, OldId, OldSession, Predecessor,
+    SessionInfo, SessionLayer,
+};
+use cloakroom_core::{Clock, StoreError};
+use tests::app::{Fixture, app};
+use tests::browser::Browser;
+
+use super::sign_in;
+
+const COOKIE: &str = "legacy";
+
+/// The sessions of the old version, by id: the user of each.
+#[derive(Clone, Debug)]
+struct Legacy {
+    cookie: CookieConfig,
+    users: Arc<Mutex<HashMap<Vec<u8>, String>>>,
+    reads: Arc<AtomicUsize>,
+}
+
+impl Legacy {
+    fn new() -> Self {
+        Self {
+            cookie: CookieConfig::new(COOKIE),
+            users: Arc::default(),
+            reads: Arc::default(),
+        }
+    }
+
+    fn sign_in(&self, id: &str, user: &str) {
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        users.insert(id.into(), user.to_owned());
+    }
+
+    fn sign_out(&self, id: &str) -> bool {
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        users.remove(id.as_bytes()).is_some()
+    }
+
+    /// How often a session was read since the last call.
+    fn take_reads(&self) -> usize {
+        self.reads.swap(0, Ordering::Relaxed)
+    }
+}
+
+impl Predecessor for Legacy {
+    fn cookie(&self) -> &CookieConfig {
+        &self.cookie
+    }
+
+    fn open(&self, value: &str) -> Option<OldId> {
+        Some(OldId::new(value))
+    }
+
+    async fn read(&self, id: &OldId) -> Result<Option<OldSession>, StoreError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        let users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(user) = users.get(id.as_bytes()) else {
+            return Ok(None);
+        };
+        let mut entries = Entries::new();
+        entries.set("user", user).expect("text is JSON");
+        Ok(Some(OldSession::new(entries)))
+    }
+
+    async fn end(&self, id: &OldId) -> Result<OldEnded, StoreError> {
+        let id = std::str::from_utf8(id.as_bytes()).expect("the ids are text");
+        if self.sign_out(id) {
+            return Ok(OldEnded::Ended);
+        }
+        Ok(OldEnded::Missing)
+    }
+}
+
+struct Migrating {
+    legacy: Legacy,
+    layer: SessionLayer,
+    fixture: Fixture,
+}
+
+impl Migrating {
+    fn new() -> Self {
+        let (fixture, legacy) = (Fixture::memory(), Legacy::new());
+        let now = fixture.clock.now().as_millis() / 1000;
+        let key = MigrationKey::new([7; 32], now).expect("a key of 32 bytes");
+        let arrivals = Arrivals::beside(legacy.clone(), key)
+            .with_user(|entries| Some(entries.get::<String>("user").ok()??.into()));
+        let layer = fixture.builder().with_migration(arrivals).build();
+        Self {
+            legacy,
+            layer: layer.expect("a valid configuration"),
+            fixture,
+        }
+    }
+
+    /// A browser that was signed in at the old version, after its first request at the new one.
+    async fn migrated(&self, legacy_id: &str, user: &str) -> Browser {
+        self.legacy.sign_in(legacy_id, user);
+        let mut browser = self.fixture.browser_of(self.layer.clone());
+        browser.add_cookie(COOKIE, legacy_id);
+        assert_eq!(super::whoami(&mut browser).await, user);
+        browser
+    }
+}
+
+#[tokio::test]
+async fn a_migrated_session_is_listed_until_it_is_signed_out_at_the_old_version() {
+    let migrating = Migrating::new();
+    let sessions = migrating.layer.sessions();
+    let _phone = migrating.migrated("1", "ada").await;
+    let _laptop = migrating.migrated("2", "ada").await;
+    let listed = sessions.of("ada").await.expect("it lists");
+    assert_eq!(listed.len(), 2);
+    assert!(migrating.legacy.sign_out("1"));
+    let left = sessions.of("ada").await.expect("it lists");
+    let [left] = &left[..] else {
+        panic!("one of {listed:?} is left: {left:?}");
+    };
+    assert_eq!(sessions.count("ada").await.expect("it counts"), 1);
+    for info in &listed {
+        let found = sessions.find(info.id()).await.expect("it finds");
+        assert_eq!(found.is_some(), info.id() == left.id());
+    }
+}
+
+#[tokio::test]
+async fn a_list_reads_the_legacy_store_once_for_each_linked_session() {
+    let migrating = Migrating::new();
+    let sessions = migrating.layer.sessions();
+    let _linked = [
+        migrating.migrated("1", "ada").await,
+        migrating.migrated("2", "ada").await,
+    ];
+    let mut unlinked = Browser::new(app(migrating.layer.clone()));
+    let id = sign_in(&mut unlinked, "ada").await;
+    migrating.legacy.take_reads();
+    assert_eq!(sessions.of("ada").await.expect("it lists").len(), 3);
+    assert_eq!(migrating.legacy.take_reads(), 2);
+    let found = sessions.find(id).await.expect("it finds");
+    assert_eq!(found.as_ref().map(SessionInfo::id), Some(id));
+    assert_eq!(migrating.legacy.take_reads(), 0);
+}
