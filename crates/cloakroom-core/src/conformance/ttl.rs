@@ -37,12 +37,13 @@ async fn the_last_write_sets_the_ttl(subject: &impl Subject) {
 /// A command that is refused because of a conflict or a tombstone extends nothing.
 async fn a_refused_write_does_not_set_the_ttl(subject: &impl Subject) {
     let store = subject.store().await;
+    // A store with a real clock must not lose a record before its command.
+    let short = SHORT * 4;
     let mut ids = Vec::new();
-    // Each command has a record of its own: a store with a real clock must not lose it before.
     for refused in 0..4 {
         let (id, first) = sample(numbered(refused));
         let (second, other) = (next(&first, numbered(9)), draw_revision());
-        create(&store, id, &first, SHORT).await;
+        create(&store, id, &first, short).await;
         match refused {
             0 => {
                 let created = store.create(id, &second, LONG).await;
@@ -68,13 +69,13 @@ async fn a_refused_write_does_not_set_the_ttl(subject: &impl Subject) {
     }
     let (id, first) = sample(numbered(5));
     let tombstone = tombstone_of(&first);
-    let ended = store.end(id, None, &tombstone, SHORT).await;
+    let ended = store.end(id, None, &tombstone, short).await;
     assert_eq!(ended.expect("end succeeds"), Ended::Missing);
     let later = first.seen().plus(LONG);
     let touched = store.touch(id, first.revision(), later, LONG).await;
     assert_eq!(touched.expect("touch succeeds"), Touched::Superseded);
     ids.push(id);
-    subject.pass(SHORT * 2).await;
+    subject.pass(short * 2).await;
     for (number, id) in ids.into_iter().enumerate() {
         assert_eq!(load(&store, id).await, Loaded::Nothing, "{number}");
     }
