@@ -98,7 +98,7 @@ async fn a_request_can_bypass_the_cache() {
     let mut setup = Setup::start().await;
     let ask = || {
         Handler::session(async |session: Session| {
-            assert_eq!(session.fresh().await?, Reloaded::Live);
+            assert_eq!(session.reload().await?, Reloaded::Live);
             Ok(String::new())
         })
     };

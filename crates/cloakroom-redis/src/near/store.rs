@@ -36,7 +36,7 @@ use crate::store::RedisStore;
 /// - No update is lost, and no ended session comes back: every write is compared with what is stored, as
 ///   without a cache.
 /// - The process sees its own writes at once.
-/// - [`load`](Store::load) never uses the cache, and neither does `Session::fresh`, which is for actions
+/// - [`load`](Store::load) never uses the cache, and neither does `Session::reload`, which is for actions
 ///   that must not use stale data.
 ///
 /// ```no_run

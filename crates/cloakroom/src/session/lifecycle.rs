@@ -74,7 +74,7 @@ impl Session {
     /// use cloakroom::{Reloaded, Session, SessionError};
     ///
     /// async fn pay(session: Session) -> Result<&'static str, SessionError> {
-    ///     match session.fresh().await? {
+    ///     match session.reload().await? {
     ///         Reloaded::Live => Ok("paid"),
     ///         Reloaded::Ended => Ok("please sign in again"),
     ///     }
@@ -85,7 +85,7 @@ impl Session {
     ///
     /// Fails if the store fails, or the time limit of the request is reached; or if an update finds a value
     /// of another type: the edits that are not saved are discarded then.
-    pub async fn fresh(&self) -> Result<Reloaded, SessionError> {
+    pub async fn reload(&self) -> Result<Reloaded, SessionError> {
         self.handle.reload().await
     }
 

@@ -24,7 +24,7 @@ pub enum Destroyed {
     NoSession,
 }
 
-/// The result of [`Session::fresh`](super::Session::fresh) and
+/// The result of [`Session::reload`](super::Session::reload) and
 /// [`DetachedSession::reload`](super::DetachedSession::reload).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reloaded {
