@@ -5,7 +5,7 @@
 
 use std::io::Write;
 
-use cloakroom::{EndedBy, SessionLayer, SessionLimit};
+use cloakroom::{RevokedBy, SessionLayer, SessionLimit};
 use cloakroom_redis::RedisStore;
 use tests::app::app;
 use tests::browser::Browser;
@@ -53,7 +53,7 @@ async fn live(layer: SessionLayer, mut random: u64) {
                     async |session: cloakroom::Session| session.sign_out().await.map(|_| ());
                 browser.request(sign_out).await;
             }
-            _ => drop(layer.sessions().end_all(user, EndedBy::User).await),
+            _ => drop(layer.sessions().revoke_all(user, RevokedBy::User).await),
         }
     }
 }

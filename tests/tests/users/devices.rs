@@ -65,7 +65,7 @@ async fn the_list_has_user_agent_and_address(backend: Backend) {
     let seen = async || {
         let list = layer
             .sessions()
-            .of("ada")
+            .list("ada")
             .await
             .expect("the store responds");
         let device = list[0].device().expect("it was recorded");
@@ -93,7 +93,7 @@ async fn devices_are_not_recorded_by_default(backend: Backend) {
     from(&mut browser, "192.0.2.1", signing_in()).await;
     let list = layer
         .sessions()
-        .of("ada")
+        .list("ada")
         .await
         .expect("the store responds");
     assert!(list[0].device().is_none());
@@ -105,10 +105,14 @@ async fn devices_are_not_recorded_by_default(backend: Backend) {
         .build()
         .expect("it is valid");
     let first = list[0].id();
-    layer.sessions().end(first).await.expect("it ends");
+    layer.sessions().revoke_any(first).await.expect("it ends");
     let mut browser = Browser::new(app(bare.clone()));
     from(&mut browser, "192.0.2.1", signing_in()).await;
-    let list = bare.sessions().of("ada").await.expect("the store responds");
+    let list = bare
+        .sessions()
+        .list("ada")
+        .await
+        .expect("the store responds");
     let device = list[0].device().expect("its user agent was recorded");
     assert_eq!(device.address(), None);
     assert_eq!(device.address_at_sign_in(), None);

@@ -118,7 +118,11 @@ async fn check_that_orphaned_entries_are_removed(redis: &RedisServer) {
     let sessions = layer.sessions();
     for number in 0..5 {
         let user = UserId::from(format!("user {number}"));
-        let alive = sessions.of(&user).await.expect("the store responds").len();
+        let alive = sessions
+            .list(&user)
+            .await
+            .expect("the store responds")
+            .len();
         let tidy = async || entered(&store, &user).await.len() == alive;
         eventually("the index holds the live sessions and no more", tidy).await;
     }

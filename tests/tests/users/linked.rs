@@ -116,10 +116,10 @@ async fn a_migrated_session_is_listed_until_it_is_signed_out_at_the_old_version(
     let sessions = migrating.layer.sessions();
     let _phone = migrating.migrated("1", "ada").await;
     let _laptop = migrating.migrated("2", "ada").await;
-    let listed = sessions.of("ada").await.expect("it lists");
+    let listed = sessions.list("ada").await.expect("it lists");
     assert_eq!(listed.len(), 2);
     assert!(migrating.legacy.sign_out("1"));
-    let left = sessions.of("ada").await.expect("it lists");
+    let left = sessions.list("ada").await.expect("it lists");
     let [left] = &left[..] else {
         panic!("one of {listed:?} is left: {left:?}");
     };
@@ -141,7 +141,7 @@ async fn a_list_reads_the_legacy_store_once_for_each_linked_session() {
     let mut unlinked = Browser::new(app(migrating.layer.clone()));
     let id = sign_in(&mut unlinked, "ada").await;
     migrating.legacy.take_reads();
-    assert_eq!(sessions.of("ada").await.expect("it lists").len(), 3);
+    assert_eq!(sessions.list("ada").await.expect("it lists").len(), 3);
     assert_eq!(migrating.legacy.take_reads(), 2);
     let found = sessions.find(id).await.expect("it finds");
     assert_eq!(found.as_ref().map(SessionInfo::id), Some(id));

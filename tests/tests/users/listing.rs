@@ -17,7 +17,7 @@ on_every_store!(
 );
 
 async fn ids(sessions: &Sessions, user: &str) -> Vec<SessionId> {
-    let found = sessions.of(user).await.expect("the store responds");
+    let found = sessions.list(user).await.expect("the store responds");
     found.iter().map(cloakroom::SessionInfo::id).collect()
 }
 
@@ -38,7 +38,7 @@ async fn the_list_is_sorted_by_last_use_and_marks_the_current_session(backend: B
         .request_with(Handler::with(
             |(session, sessions): (cloakroom::Session, Sessions)| async move {
                 let mut text = String::new();
-                for info in sessions.of(&session.require_user()?).await? {
+                for info in sessions.list(&session.require_user()?).await? {
                     assert_eq!(info.user(), session.user().as_ref());
                     assert!(info.signed_in_at().expect("a user is signed in") >= info.created_at());
                     assert!(info.last_seen() >= info.created_at());
@@ -75,7 +75,7 @@ async fn sessions_of_other_users_and_realms_are_not_listed(backend: Backend) {
     assert_eq!(ids(&backend.sessions().await, "eve").await, []);
     // The session of the other realm cannot be revoked here.
     let sessions = backend.sessions().await;
-    let ended = sessions.end_of("ada", ada_elsewhere).await;
+    let ended = sessions.revoke("ada", ada_elsewhere).await;
     assert!(!ended.expect("the store responds"));
     assert_eq!(ids(&other.sessions(), "ada").await, [ada_elsewhere]);
 }
@@ -147,8 +147,8 @@ async fn any_session_is_found_by_its_id(backend: Backend) {
     let id: SessionId = response.text().parse().expect("it is an id");
     let found = sessions.find(id).await.expect("the store responds");
     assert_eq!(found.expect("it is there").user(), None);
-    assert!(sessions.end(id).await.expect("the store responds"));
-    assert!(!sessions.end(id).await.expect("the store responds"));
+    assert!(sessions.revoke_any(id).await.expect("the store responds"));
+    assert!(!sessions.revoke_any(id).await.expect("the store responds"));
     assert!(
         sessions
             .find(id)

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use cloakroom::{EndedBy, Rotation, SessionId, SessionLayer, SessionLimit, Sessions, minutes};
+use cloakroom::{RevokedBy, Rotation, SessionId, SessionLayer, SessionLimit, Sessions, minutes};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use tests::app::app;
@@ -104,10 +104,10 @@ impl Model {
             }
             Action::EndOthers(browser) => {
                 if let Some(user) = self.sessions_in[browser].and_then(|session| session.user) {
-                    self.end_all(user, Some(browser));
+                    self.revoke_all(user, Some(browser));
                 }
             }
-            Action::EndAll(user) => self.end_all(user, None),
+            Action::EndAll(user) => self.revoke_all(user, None),
             Action::Time if self.tombstones_expire => self.stale = [false; BROWSERS],
             Action::Time => {}
         }
@@ -145,7 +145,7 @@ impl Model {
         self.stale[browser] = true;
     }
 
-    fn end_all(&mut self, user: usize, but: Option<usize>) {
+    fn revoke_all(&mut self, user: usize, but: Option<usize>) {
         for browser in self.of(user) {
             if Some(browser) != but {
                 self.end(browser);
@@ -198,23 +198,23 @@ impl<'a> Deployment<'a> {
             Action::EndOf(user, browser) => {
                 if let Some(id) = self.id(browser).await {
                     self.sessions
-                        .end_of(USERS[user], id)
+                        .revoke(USERS[user], id)
                         .await
                         .expect("the command succeeds");
                 }
             }
             Action::EndOthers(browser) => {
                 let sessions = self.sessions.clone();
-                let end_others = async move |session: cloakroom::Session| {
+                let revoke_others = async move |session: cloakroom::Session| {
                     if session.user().is_some() {
-                        sessions.end_others(&session).await?;
+                        sessions.revoke_others(&session).await?;
                     }
                     Ok(())
                 };
-                self.browsers[browser].request(end_others).await;
+                self.browsers[browser].request(revoke_others).await;
             }
             Action::EndAll(user) => {
-                let ended = self.sessions.end_all(USERS[user], EndedBy::Admin);
+                let ended = self.sessions.revoke_all(USERS[user], RevokedBy::Admin);
                 ended.await.expect("the command succeeds");
             }
             Action::Time => {

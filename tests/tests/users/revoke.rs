@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cloakroom::{EndedBy, Session, SessionError, Sessions};
+use cloakroom::{RevokedBy, Session, SessionError, Sessions};
 use cloakroom_core::StoreErrorKind;
 use tests::app::{Fixture, Handler, app};
 use tests::backend::Backend;
@@ -28,21 +28,21 @@ async fn a_session_is_revoked_only_by_its_own_user(backend: Backend) {
     let sessions = backend.sessions().await;
     assert!(
         !sessions
-            .end_of("ada", bobs)
+            .revoke("ada", bobs)
             .await
             .expect("the store responds")
     );
     assert_eq!(whoami(&mut bob).await, "bob");
     assert!(
         sessions
-            .end_of("ada", adas)
+            .revoke("ada", adas)
             .await
             .expect("the store responds")
     );
     assert_eq!(whoami(&mut ada).await, "");
     assert!(
         !sessions
-            .end_of("ada", adas)
+            .revoke("ada", adas)
             .await
             .expect("the store responds")
     );
@@ -61,7 +61,7 @@ async fn revoking_the_others_keeps_the_current_session(backend: Backend) {
     let response = browsers[2]
         .request_with(Handler::with(
             |(session, sessions): (Session, Sessions)| async move {
-                Ok(sessions.end_others(&session).await?.to_string())
+                Ok(sessions.revoke_others(&session).await?.to_string())
             },
         ))
         .await;
@@ -74,7 +74,7 @@ async fn revoking_the_others_keeps_the_current_session(backend: Backend) {
     let response = nobody
         .request_with(Handler::with(
             |(session, sessions): (Session, Sessions)| async move {
-                sessions.end_others(&session).await.map(|_| ())
+                sessions.revoke_others(&session).await.map(|_| ())
             },
         ))
         .await;
@@ -89,13 +89,13 @@ async fn revoking_all_takes_effect_on_every_server(backend: Backend) {
         browsers.push(browser);
     }
     let sessions = backend.sessions().await;
-    let end_all = async || {
+    let revoke_all = async || {
         sessions
-            .end_all("ada", EndedBy::Admin)
+            .revoke_all("ada", RevokedBy::Admin)
             .await
             .expect("it ends")
     };
-    assert_eq!(end_all().await, 5);
+    assert_eq!(revoke_all().await, 5);
     for browser in &mut browsers {
         assert_eq!(whoami(browser).await, "");
         let response = browser
@@ -107,7 +107,7 @@ async fn revoking_all_takes_effect_on_every_server(backend: Backend) {
             "a stale cookie creates no session"
         );
     }
-    assert_eq!(end_all().await, 0);
+    assert_eq!(revoke_all().await, 0);
     let forgotten = async || backend.entered("ada").await.is_empty();
     eventually("the entries are removed", forgotten).await;
 }
@@ -132,7 +132,7 @@ async fn a_concurrent_renewal_escapes_no_revocation(backend: Backend) {
         }
         let sessions = backend.sessions().await;
         sessions
-            .end_all("ada", EndedBy::User)
+            .revoke_all("ada", RevokedBy::User)
             .await
             .expect("it ends");
         stop.store(true, Ordering::SeqCst);
@@ -185,7 +185,7 @@ async fn a_sign_in_in_progress_is_rejected_when_all_are_revoked() {
     let sessions = fixture.layer().sessions();
     assert_eq!(
         sessions
-            .end_all("ada", EndedBy::User)
+            .revoke_all("ada", RevokedBy::User)
             .await
             .expect("it ends"),
         0
@@ -214,11 +214,11 @@ async fn a_failed_revocation_does_not_stop_the_others() {
     let refused = Fault::Refuse(StoreErrorKind::Unavailable);
     fixture.store.next(Verb::End, refused);
     let sessions = fixture.layer().sessions();
-    assert!(sessions.end_all("ada", EndedBy::User).await.is_err());
+    assert!(sessions.revoke_all("ada", RevokedBy::User).await.is_err());
     assert_eq!(sessions.count("ada").await.expect("it counts"), 1);
     assert_eq!(
         sessions
-            .end_all("ada", EndedBy::User)
+            .revoke_all("ada", RevokedBy::User)
             .await
             .expect("it ends"),
         1
@@ -236,7 +236,7 @@ async fn a_rejected_sign_in_keeps_the_previous_session() {
     gate.reached().await;
     let sessions = fixture.layer().sessions();
     sessions
-        .end_all("ada", EndedBy::User)
+        .revoke_all("ada", RevokedBy::User)
         .await
         .expect("it ends");
     gate.open();
@@ -254,7 +254,7 @@ async fn a_store_without_an_index_can_sign_in_and_reports_unsupported_calls() {
     let unsupported = cloakroom::SessionErrorKind::Unsupported;
     let sessions = layer.sessions();
     assert_eq!(sessions.count("ada").await.map_err(kind), Err(unsupported));
-    let ended = sessions.end_all("ada", EndedBy::User).await;
+    let ended = sessions.revoke_all("ada", RevokedBy::User).await;
     assert_eq!(ended.map_err(kind), Err(unsupported));
     assert!(sessions.events().is_err());
     let limit = cloakroom::SessionLimit::end_oldest(1);

@@ -48,7 +48,7 @@ async fn everything_ends(backend: Backend) {
             clock.advance(Duration::from_millis(50));
         }
     });
-    let ended = tokio::time::timeout(LONGEST, sessions.end_everything()).await;
+    let ended = tokio::time::timeout(LONGEST, sessions.revoke_everyone()).await;
     assert_eq!(ended.expect("it takes no longer").expect("it ends"), 4);
     assert!(
         began.elapsed() > Duration::from_secs(8),
@@ -77,7 +77,7 @@ async fn a_session_restored_from_a_backup_stays_revoked() {
         panic!("the session is stored");
     };
     let sessions = fixture.layer().sessions();
-    assert_eq!(sessions.end_everything().await.expect("it ends"), 1);
+    assert_eq!(sessions.revoke_everyone().await.expect("it ends"), 1);
     fixture.clock.advance(Duration::from_secs(70));
     let created = fixture
         .store
@@ -103,7 +103,7 @@ async fn sign_in_fails_while_everyone_is_being_revoked() {
     let mut browser = fixture.browser();
     sign_in(&mut browser, "ada").await;
     let sessions = fixture.layer().sessions();
-    let ending = tokio::spawn(async move { sessions.end_everything().await });
+    let ending = tokio::spawn(async move { sessions.revoke_everyone().await });
     tokio::time::sleep(Duration::from_secs(5)).await;
     let mut other = fixture.browser();
     let response = try_sign_in(&mut other, "bob").await;

@@ -75,14 +75,14 @@ pub(super) async fn find(
         }
     }
     if arrivals.is_cutover() && !is_kept {
-        end_all(arrivals, cookies, budget).await;
+        end_legacy_sessions(arrivals, cookies, budget).await;
     }
     Ok(found)
 }
 
 /// Ends the legacy sessions of a request, which no version of the app uses any more. If one cannot be
 /// ended, the cookie is kept, so that a later request tries again.
-async fn end_all(arrivals: &Arrivals, cookies: &LegacyCookies, budget: &Budget) {
+async fn end_legacy_sessions(arrivals: &Arrivals, cookies: &LegacyCookies, budget: &Budget) {
     for id in cookies.ids() {
         if let Err(error) = arrivals.end(id, budget).await {
             log::legacy_not_ended(&error);

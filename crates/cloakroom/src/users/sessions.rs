@@ -31,13 +31,13 @@ const MAX_PASSES: usize = 64;
 /// the legacy store as well.
 ///
 /// ```
-/// use cloakroom::{EndedBy, Session, SessionError, Sessions};
+/// use cloakroom::{RevokedBy, Session, SessionError, Sessions};
 ///
 /// /// The page "Your devices".
 /// async fn devices(session: Session, sessions: Sessions) -> Result<String, SessionError> {
 ///     let user = session.require_user()?;
 ///     let mut lines = String::new();
-///     for found in sessions.of(&user).await? {
+///     for found in sessions.list(&user).await? {
 ///         let mark = if found.is(&session) { " (this one)" } else { "" };
 ///         lines += &format!("{}{mark}\n", found.id());
 ///     }
@@ -45,14 +45,14 @@ const MAX_PASSES: usize = 64;
 /// }
 ///
 /// /// "Log out everywhere else".
-/// async fn end_others(session: Session, sessions: Sessions) -> Result<String, SessionError> {
-///     let ended = sessions.end_others(&session).await?;
+/// async fn revoke_others(session: Session, sessions: Sessions) -> Result<String, SessionError> {
+///     let ended = sessions.revoke_others(&session).await?;
 ///     Ok(format!("{ended} other sessions ended"))
 /// }
 ///
 /// /// After the password was reset by mail.
 /// async fn password_reset(sessions: Sessions) -> Result<(), SessionError> {
-///     sessions.end_all("ada", EndedBy::User).await?;
+///     sessions.revoke_all("ada", RevokedBy::User).await?;
 ///     Ok(())
 /// }
 /// ```
@@ -64,14 +64,14 @@ pub struct Sessions {
 /// Who ends sessions: part of the reason in events, in the log, and of
 /// [`Session::watch`](crate::Session::watch).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EndedBy {
+pub enum RevokedBy {
     /// The user whose sessions they are.
     User,
     /// An administrator, or a job.
     Admin,
 }
 
-impl EndedBy {
+impl RevokedBy {
     pub(super) const fn reason(self) -> EndReason {
         match self {
             Self::User => EndReason::ByUser,
@@ -99,7 +99,7 @@ impl Sessions {
     ///
     /// Fails if the store fails, or keeps no index of users; or if the legacy store fails, for a linked
     /// session.
-    pub async fn of(&self, user: impl Into<UserId>) -> Result<Vec<SessionInfo>, SessionError> {
+    pub async fn list(&self, user: impl Into<UserId>) -> Result<Vec<SessionInfo>, SessionError> {
         let user = user.into();
         let key = self.context.user_key(&user);
         let mut found = Vec::new();
@@ -131,9 +131,9 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// As for [`of`](Self::of).
+    /// As for [`of`](Self::list).
     pub async fn count(&self, user: impl Into<UserId>) -> Result<usize, SessionError> {
-        Ok(self.of(user).await?.len())
+        Ok(self.list(user).await?.len())
     }
 
     /// Returns a live session by its id, of a user or anonymous; also one of another layer that shares the
@@ -155,13 +155,13 @@ impl Sessions {
     /// # Errors
     ///
     /// Fails if the store fails: the session may still be live.
-    pub async fn end(&self, id: SessionId) -> Result<bool, SessionError> {
+    pub async fn revoke_any(&self, id: SessionId) -> Result<bool, SessionError> {
         let Loaded::Record(record) = self.load(id).await? else {
             return Ok(false);
         };
         let user = Authentication::of(record.entries());
         let user = user.as_ref().map(Authentication::user);
-        self.end_one(id, user, EndedBy::Admin.reason()).await
+        self.end_one(id, user, RevokedBy::Admin.reason()).await
     }
 
     /// Ends one of a user's own sessions: for "sign out this device". A session of another user is not
@@ -170,7 +170,7 @@ impl Sessions {
     /// # Errors
     ///
     /// Fails if the store fails: the session may still be live.
-    pub async fn end_of(
+    pub async fn revoke(
         &self,
         user: impl Into<UserId>,
         id: SessionId,
@@ -180,20 +180,21 @@ impl Sessions {
         if !self.indexed(&user).await?.contains(&id) {
             return Ok(false);
         }
-        self.end_one(id, Some(&user), EndedBy::User.reason()).await
+        self.end_one(id, Some(&user), RevokedBy::User.reason())
+            .await
     }
 
     /// Ends all sessions of a user except this one (ASVS 5.0, 7.4.3 and 7.5.2): after a change of the
-    /// password, for instance. Returns how many have ended. See [`end_all`](Self::end_all).
+    /// password, for instance. Returns how many have ended. See [`revoke_all`](Self::revoke_all).
     ///
     /// # Errors
     ///
     /// Fails with [`NotSignedIn`](crate::SessionErrorKind::NotSignedIn), and as for
-    /// [`end_all`](Self::end_all).
-    pub async fn end_others(&self, session: &Session) -> Result<usize, SessionError> {
+    /// [`revoke_all`](Self::revoke_all).
+    pub async fn revoke_others(&self, session: &Session) -> Result<usize, SessionError> {
         let user = session.require_user()?;
         let id = session.id().ok_or(Cause::NotSignedIn)?;
-        self.end_all_but(&user, Some(id), EndedBy::User).await
+        self.end_all_but(&user, Some(id), RevokedBy::User).await
     }
 
     /// Ends all sessions of a user. Returns how many have ended.
@@ -206,10 +207,10 @@ impl Sessions {
     ///
     /// Fails if the store fails, or keeps no index of users. All sessions that could be ended have ended
     /// then; call it again.
-    pub async fn end_all(
+    pub async fn revoke_all(
         &self,
         user: impl Into<UserId>,
-        by: EndedBy,
+        by: RevokedBy,
     ) -> Result<usize, SessionError> {
         self.end_all_but(&user.into(), None, by).await
     }
@@ -249,7 +250,7 @@ impl Sessions {
         &self,
         user: &UserId,
         kept: Option<SessionId>,
-        by: EndedBy,
+        by: RevokedBy,
     ) -> Result<usize, SessionError> {
         let mut done: HashSet<_> = kept.into_iter().collect();
         let (mut count, mut failed) = (0, None);

@@ -4,7 +4,7 @@ use axum::Form;
 use axum::extract::RawQuery;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Redirect, Response};
-use cloakroom::{EndedBy, Session, SessionError, SessionId, SessionInfo, Sessions, UserId};
+use cloakroom::{RevokedBy, Session, SessionError, SessionId, SessionInfo, Sessions, UserId};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -31,7 +31,7 @@ pub(crate) async fn show(
     let flash = flash::take_for_page(&session, query.as_deref())?;
     let mut sections = Vec::new();
     for (name, _) in GUESTS {
-        sections.push(section(name, &sessions.of(name).await?, &session));
+        sections.push(section(name, &sessions.list(name).await?, &session));
     }
     let body = html! {
         (layout::message(flash.as_ref()))
@@ -78,7 +78,7 @@ pub(crate) async fn end(
         return Ok(errors::not_for_you());
     }
     let ended = match form.id.parse::<SessionId>() {
-        Ok(id) => sessions.end(id).await?,
+        Ok(id) => sessions.revoke_any(id).await?,
         Err(_) => false,
     };
     let (tone, text) = match ended {
@@ -90,7 +90,7 @@ pub(crate) async fn end(
 }
 
 /// Ends all sessions of a guest.
-pub(crate) async fn end_all(
+pub(crate) async fn revoke_all(
     session: Session,
     sessions: Sessions,
     Form(form): Form<Guest>,
@@ -103,7 +103,7 @@ pub(crate) async fn end_all(
         flash::say(&session, Tone::Bad, "There is no such guest.")?;
         return Ok(Redirect::to("/admin").into_response());
     };
-    let text = match sessions.end_all(*name, EndedBy::Admin).await? {
+    let text = match sessions.revoke_all(*name, RevokedBy::Admin).await? {
         1 => format!("One session of {name} is ended."),
         count => format!("{count} sessions of {name} are ended."),
     };

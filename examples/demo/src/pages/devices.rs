@@ -4,7 +4,7 @@ use axum::Form;
 use axum::extract::RawQuery;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Redirect};
-use cloakroom::{EndedBy, Session, SessionError, SessionId, SessionInfo, Sessions};
+use cloakroom::{RevokedBy, Session, SessionError, SessionId, SessionInfo, Sessions};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -26,7 +26,7 @@ pub(crate) async fn show(
 ) -> Result<impl IntoResponse, SessionError> {
     let user = session.require_user()?;
     let flash = flash::take_for_page(&session, query.as_deref())?;
-    let found = sessions.of(&user).await?;
+    let found = sessions.list(&user).await?;
     let body = html! {
         (layout::message(flash.as_ref()))
         h1 { "Your devices" }
@@ -94,7 +94,7 @@ pub(crate) async fn end(
 ) -> Result<Redirect, SessionError> {
     let user = session.require_user()?;
     let ended = match form.id.parse::<SessionId>() {
-        Ok(id) => sessions.end_of(&user, id).await?,
+        Ok(id) => sessions.revoke(&user, id).await?,
         Err(_) => false,
     };
     let (tone, text) = match ended {
@@ -106,11 +106,11 @@ pub(crate) async fn end(
 }
 
 /// Ends all of the guest's sessions but this one.
-pub(crate) async fn end_others(
+pub(crate) async fn revoke_others(
     session: Session,
     sessions: Sessions,
 ) -> Result<Redirect, SessionError> {
-    let text = match sessions.end_others(&session).await? {
+    let text = match sessions.revoke_others(&session).await? {
         0 => "There was no other.".to_owned(),
         1 => "One other device is signed out.".to_owned(),
         count => format!("{count} other devices are signed out."),
@@ -120,16 +120,16 @@ pub(crate) async fn end_others(
 }
 
 /// Ends all of the guest's sessions, this one included.
-pub(crate) async fn end_all(
+pub(crate) async fn revoke_all(
     session: Session,
     sessions: Sessions,
 ) -> Result<Redirect, SessionError> {
     let user = session.require_user()?;
     // The others first: if that fails, one can try again from here.
-    sessions.end_others(&session).await?;
+    sessions.revoke_others(&session).await?;
     // Then this one, so that this browser forgets its ticket; and what was renewed meanwhile.
     session.sign_out().await?;
-    sessions.end_all(&user, EndedBy::User).await?;
+    sessions.revoke_all(&user, RevokedBy::User).await?;
     flash::say(&session, Tone::Good, "You are signed out everywhere.")?;
     Ok(Redirect::to("/"))
 }

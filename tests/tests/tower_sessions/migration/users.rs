@@ -1,7 +1,7 @@
 //! Users of migrated sessions.
 
 use axum::Router;
-use cloakroom::{Arrivals, EndedBy, SessionLayer, Sessions, UserId, minutes};
+use cloakroom::{Arrivals, RevokedBy, SessionLayer, Sessions, UserId, minutes};
 use cloakroom_core::Entries;
 use cloakroom_tower_sessions::migration::TowerSessionsRedis;
 
@@ -44,7 +44,7 @@ async fn migrated_users_are_signed_in_listed_and_revoked_everywhere() {
         assert_eq!(on_new.text("/stale").await, "true");
         browsers.push(on_new);
     }
-    let listed = sessions.of("ada").await.unwrap();
+    let listed = sessions.list("ada").await.unwrap();
     assert_eq!(listed.len(), 3);
     let day = std::time::Duration::from_secs(24 * 3600);
     assert!(
@@ -52,7 +52,10 @@ async fn migrated_users_are_signed_in_listed_and_revoked_everywhere() {
             .iter()
             .all(|one| one.created_at().elapsed().unwrap() < day)
     );
-    assert_eq!(sessions.end_all("ada", EndedBy::User).await.unwrap(), 3);
+    assert_eq!(
+        sessions.revoke_all("ada", RevokedBy::User).await.unwrap(),
+        3
+    );
     assert!(legacy_keys(&redis.0).is_empty());
     forget_tombstones(&redis.0);
     for browser in browsers {

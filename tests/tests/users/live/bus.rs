@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloakroom::{EndReason, EndedBy, Session, SessionEvent, SessionLayer, Store, Subscription};
+use cloakroom::{EndReason, RevokedBy, Session, SessionEvent, SessionLayer, Store, Subscription};
 use cloakroom_core::{EventBus, Realm, UserKey};
 use cloakroom_redis::RedisStore;
 use tests::app::app;
@@ -160,7 +160,7 @@ async fn a_watch_rereads_the_session_after_a_gap() {
     let sessions = SessionLayer::new(direct).sessions();
     assert_eq!(
         sessions
-            .end_all("ada", EndedBy::Admin)
+            .revoke_all("ada", RevokedBy::Admin)
             .await
             .expect("it ends"),
         1
@@ -279,7 +279,7 @@ async fn without_the_right_to_publish_sessions_still_work() {
     assert_eq!(
         layer
             .sessions()
-            .end_all("ada", EndedBy::User)
+            .revoke_all("ada", RevokedBy::User)
             .await
             .expect("it ends"),
         1

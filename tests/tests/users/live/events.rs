@@ -1,6 +1,6 @@
 //! Events on every server.
 
-use cloakroom::{EndReason, EndedBy, Rotation, SessionEvent, SessionLimit, minutes};
+use cloakroom::{EndReason, RevokedBy, Rotation, SessionEvent, SessionLimit, minutes};
 use tests::app::app;
 use tests::backend::Backend;
 use tests::browser::Browser;
@@ -66,15 +66,15 @@ async fn every_end_is_published_with_its_reason(backend: Backend) {
 
     let mut one = new();
     let id = sign_in(&mut one, "ada").await;
-    assert!(sessions.end_of("ada", id).await.expect("it ends"));
+    assert!(sessions.revoke("ada", id).await.expect("it ends"));
     assert_eq!(reason(&mut events).await, EndReason::ByUser);
     let id = sign_in(&mut one, "ada").await;
-    assert!(sessions.end(id).await.expect("it ends"));
+    assert!(sessions.revoke_any(id).await.expect("it ends"));
     assert_eq!(reason(&mut events).await, EndReason::ByAdmin);
     sign_in(&mut one, "ada").await;
     assert_eq!(
         sessions
-            .end_all("ada", EndedBy::Admin)
+            .revoke_all("ada", RevokedBy::Admin)
             .await
             .expect("it ends"),
         1

@@ -44,7 +44,12 @@ async fn a_watch_resolves_at_once_for_an_ended_session(backend: Backend) {
     let mut browser = backend.browser().await;
     let id = sign_in(&mut browser, "ada").await;
     let watch = from_handler(&mut browser, Session::watch).await;
-    backend.sessions().await.end(id).await.expect("it ends");
+    backend
+        .sessions()
+        .await
+        .revoke_any(id)
+        .await
+        .expect("it ends");
     assert_eq!(reason(watch).await, EndReason::ByAdmin);
 }
 

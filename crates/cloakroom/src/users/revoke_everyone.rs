@@ -7,7 +7,7 @@ use cloakroom_core::{Authentication, Expiry, SessionId};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::sessions::{EndedBy, Sessions};
+use super::sessions::{RevokedBy, Sessions};
 use crate::error::SessionError;
 use crate::revocation::MAX_AGE;
 
@@ -37,7 +37,7 @@ impl Sessions {
     ///
     /// Fails if the store fails, or keeps no index of users: call it again. Once "revoked before" is
     /// written it applies, even if not all sessions could be ended.
-    pub async fn end_everything(&self) -> Result<usize, SessionError> {
+    pub async fn revoke_everyone(&self) -> Result<usize, SessionError> {
         let sessions = self.clone();
         let task = tokio::spawn(async move { sessions.revoke_and_end_all().await });
         match task.await {
@@ -89,6 +89,6 @@ impl Sessions {
         }
         let user = Authentication::of(record.entries());
         let user = user.as_ref().map(Authentication::user);
-        self.end_one(id, user, EndedBy::Admin.reason()).await
+        self.end_one(id, user, RevokedBy::Admin.reason()).await
     }
 }
