@@ -44,7 +44,11 @@ async fn the_list_is_sorted_by_last_use_and_marks_the_current_session(backend: B
                     assert!(info.last_seen() >= info.created_at());
                     assert!(info.last_seen() < info.expires_at());
                     assert!(info.expires_at() <= info.deadline());
-                    text += if info.is(&session) { "this " } else { "other " };
+                    text += if info.is_current(&session) {
+                        "this "
+                    } else {
+                        "other "
+                    };
                 }
                 Ok(text)
             },

@@ -44,7 +44,7 @@ impl SessionInfo {
 
     /// Returns whether it is this session: the one of the current request.
     #[must_use]
-    pub fn is(&self, session: &Session) -> bool {
+    pub fn is_current(&self, session: &Session) -> bool {
         session.id() == Some(self.id)
     }
 

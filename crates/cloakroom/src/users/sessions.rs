@@ -38,7 +38,7 @@ const MAX_PASSES: usize = 64;
 ///     let user = session.require_user()?;
 ///     let mut lines = String::new();
 ///     for found in sessions.list(&user).await? {
-///         let mark = if found.is(&session) { " (this one)" } else { "" };
+///         let mark = if found.is_current(&session) { " (this one)" } else { "" };
 ///         lines += &format!("{}{mark}\n", found.id());
 ///     }
 ///     Ok(lines)

@@ -61,7 +61,7 @@ fn section(name: &str, found: &[SessionInfo], session: &Session) -> Markup {
                 p.empty { "Not in the house." }
             } @else {
                 ul.devices {
-                    @for info in found { (devices::line(info, info.is(session), "/admin/end")) }
+                    @for info in found { (devices::line(info, info.is_current(session), "/admin/end")) }
                 }
             }
         }

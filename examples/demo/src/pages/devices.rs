@@ -37,7 +37,7 @@ pub(crate) async fn show(
         div data-live="sessions" {
             section.card.list #devices aria-label="Devices" {
                 ul.devices {
-                    @for info in &found { (line(info, info.is(&session), "/devices/end")) }
+                    @for info in &found { (line(info, info.is_current(&session), "/devices/end")) }
                 }
             }
             div.actions {
