@@ -84,7 +84,7 @@
 //! | renews | creates the new session, then ends the old one | set |
 //! | signs in | adds the session to the user's index, creates it, ends the old one | set |
 //! | destroys the session | ends it, immediately | removed |
-//! | edits, and the session is ended concurrently | nothing; the response's extensions contain [`EndedMeanwhile`] | nothing |
+//! | edits, and the session is ended concurrently | nothing; the response's extensions contain [`EndedConcurrently`] | nothing |
 //! | edits, and the store fails | unknown: the response is a 503 | nothing |
 //! | ends in a 5xx | edits are discarded ([`ErrorPolicy`]), a sign-out stands | as for the steps that have succeeded |
 //! | panics or is cancelled | what was awaited stands, the rest is discarded | nothing |
@@ -168,7 +168,7 @@ pub use self::error::{ConfigError, ConfigErrorKind, SessionError, SessionErrorKi
 #[cfg(feature = "axum")]
 pub use self::extract::{RecentSignIn, SessionRejection};
 pub use self::middleware::{
-    DefaultErrorResponse, EmptyBody, EndedMeanwhile, ErrorResponse, ErrorResponseForRequest,
+    DefaultErrorResponse, EmptyBody, EndedConcurrently, ErrorResponse, ErrorResponseForRequest,
     RequestHead, ResponseBody, ResponseFuture, SessionLayer, SessionLayerBuilder, SessionService,
 };
 pub use self::migration::{Arrivals, MigrationKey, OldEnded, OldId, OldSession, Predecessor};

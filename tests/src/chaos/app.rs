@@ -6,7 +6,7 @@ use axum::extract::Path;
 use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::{Request, Response, StatusCode};
 use axum::routing::get;
-use cloakroom::{EndedMeanwhile, Session, SessionError, SessionLayer};
+use cloakroom::{EndedConcurrently, Session, SessionError, SessionLayer};
 use cloakroom_redis::RedisStore;
 use serde::{Deserialize, Serialize};
 use tower::ServiceExt;
@@ -59,7 +59,7 @@ pub(super) async fn send_request(
     let cookie = pair.map(str::to_owned);
     let status = response.status();
     // The edits were dropped, and the response says so.
-    let was_dropped = response.extensions().get::<EndedMeanwhile>().is_some();
+    let was_dropped = response.extensions().get::<EndedConcurrently>().is_some();
     let body = to_bytes(response.into_body(), 1 << 16).await;
     let body = body.expect("a short body");
     let seen = serde_json::from_slice(&body).ok().filter(|_| !was_dropped);

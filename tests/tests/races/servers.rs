@@ -10,7 +10,9 @@ use axum::extract::{Path, State};
 use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::{Request, Response, StatusCode};
 use axum::routing::get;
-use cloakroom::{Destroyed, EndedMeanwhile, Session, SessionError, SessionLayer, SessionRejection};
+use cloakroom::{
+    Destroyed, EndedConcurrently, Session, SessionError, SessionLayer, SessionRejection,
+};
 use cloakroom_redis::RedisStore;
 use tests::redis::RedisServer;
 use tokio::sync::Notify;
@@ -171,7 +173,7 @@ pub(crate) struct TestResponse {
     /// `name=value`; an empty value removes the cookie.
     pub(crate) cookie: Option<String>,
     pub(crate) body: String,
-    pub(crate) ended_meanwhile: bool,
+    pub(crate) ended_concurrently: bool,
 }
 
 pub(crate) async fn send(app: Router, path: String, cookie: Option<String>) -> TestResponse {
@@ -186,7 +188,7 @@ pub(crate) async fn send(app: Router, path: String, cookie: Option<String>) -> T
     TestResponse {
         status: response.status(),
         cookie: pair.map(str::to_owned),
-        ended_meanwhile: response.extensions().get::<EndedMeanwhile>().is_some(),
+        ended_concurrently: response.extensions().get::<EndedConcurrently>().is_some(),
         body: {
             let bytes = to_bytes(response.into_body(), 1 << 16).await;
             String::from_utf8(bytes.expect("a short body").to_vec()).expect("text")

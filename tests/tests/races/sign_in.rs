@@ -61,9 +61,9 @@ async fn a_write_acknowledged_during_a_sign_in_is_in_the_new_session() {
                 .find(|(sent, _)| *sent == index)
                 .expect("it was sent");
             // Only a write after the sign-in is dropped, and reported as such.
-            let expected = if write.ended_meanwhile { "" } else { "1" };
+            let expected = if write.ended_concurrently { "" } else { "1" };
             assert_eq!(servers.read(key, &new).await, expected);
-            *(if write.ended_meanwhile {
+            *(if write.ended_concurrently {
                 &mut dropped
             } else {
                 &mut merged

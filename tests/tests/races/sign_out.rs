@@ -25,7 +25,7 @@ async fn a_slow_edit_that_finishes_after_a_sign_out_leaves_no_record() {
             (StatusCode::OK, None),
             "trial {trial}"
         );
-        assert!(late.ended_meanwhile);
+        assert!(late.ended_concurrently);
         assert_eq!(servers.read("began", &cookie).await, "");
         let (key, stored, ttl) = servers.only_key();
         assert!(

@@ -248,7 +248,7 @@ async fn an_unreplicated_write_is_not_a_successful_response() {
 
     servers.replicas()[0].thaw();
     let again = |session: Session| async move {
-        assert_eq!(session.destroy().await?, Destroyed::AlreadyOver);
+        assert_eq!(session.destroy().await?, Destroyed::AlreadyEnded);
         Ok(())
     };
     assert_eq!(other_tab.request(again).await.status, StatusCode::OK);

@@ -147,7 +147,7 @@ async fn destroying_an_ended_session_reports_it_and_keeps_the_cookie() {
     drop(fixture.store.take_verbs());
     let response = stale
         .request(|session| async move {
-            assert_eq!(session.destroy().await?, Destroyed::AlreadyOver);
+            assert_eq!(session.destroy().await?, Destroyed::AlreadyEnded);
             Ok(())
         })
         .await;

@@ -128,7 +128,7 @@ pub(crate) struct Differences {
     /// the record of the last request.
     pub(crate) merges: bool,
     /// The status of a request whose session ended meanwhile: for ours that is not an error.
-    pub(crate) ended_meanwhile: u16,
+    pub(crate) ended_concurrently: u16,
     /// Whether `insert` after `flush` keeps the old id: theirs creates a session under the id of the
     /// record, ours always generates one.
     pub(crate) keeps_flushed_id: bool,
@@ -156,7 +156,7 @@ pub(crate) async fn differences<A: AsyncFn(&Redis, Router) -> Router>(
     let merges = one.text("/get/a").await == "2" && one.text("/get/b").await == "2";
 
     let mut ended = one.clone();
-    let ended_meanwhile = during(&one, &gate, "/slow/b/3", "/flush").await;
+    let ended_concurrently = during(&one, &gate, "/slow/b/3", "/flush").await;
     assert_eq!(
         ended.clone().text("/get/b").await,
         "nothing",
@@ -170,7 +170,7 @@ pub(crate) async fn differences<A: AsyncFn(&Redis, Router) -> Router>(
     two.text("/flush/b/2").await;
     Differences {
         merges,
-        ended_meanwhile,
+        ended_concurrently,
         keeps_flushed_id: two.cookie() == Some(&*before),
         takes_stale_cookie,
         shows_ids,

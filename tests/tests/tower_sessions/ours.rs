@@ -24,7 +24,7 @@ async fn the_tower_sessions_layer_works_on_our_store() {
     behaviour::check(Setup::new(our_store)).await;
     let expected = Differences {
         merges: true,
-        ended_meanwhile: 200,
+        ended_concurrently: 200,
         keeps_flushed_id: false,
         takes_stale_cookie: true,
         shows_ids: false,
@@ -39,7 +39,7 @@ async fn tower_sessions_extractors_work_on_our_layer() {
     behaviour::check(Setup::new(our_layer)).await;
     let expected = Differences {
         merges: true,
-        ended_meanwhile: 200,
+        ended_concurrently: 200,
         keeps_flushed_id: false,
         takes_stale_cookie: false,
         shows_ids: false,

@@ -30,7 +30,7 @@ async fn the_tower_sessions_layer_on_its_own_store_is_the_reference() {
     behaviour::check(Setup::new(their_store)).await;
     let expected = Differences {
         merges: false,
-        ended_meanwhile: 500,
+        ended_concurrently: 500,
         keeps_flushed_id: true,
         takes_stale_cookie: true,
         shows_ids: true,

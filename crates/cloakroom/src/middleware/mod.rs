@@ -21,5 +21,5 @@ pub use self::error_response::{
 };
 pub use self::future::ResponseFuture;
 pub use self::layer::SessionLayer;
-pub use self::response::EndedMeanwhile;
+pub use self::response::EndedConcurrently;
 pub use self::service::SessionService;

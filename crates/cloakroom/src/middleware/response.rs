@@ -15,7 +15,7 @@ use crate::telemetry::log;
 /// so they were discarded. The response is the handler's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct EndedMeanwhile;
+pub struct EndedConcurrently;
 
 /// Adds what the session requires of the response.
 pub(super) fn finish<B>(session: &SharedSession, response: &mut Response<B>) {
@@ -25,7 +25,7 @@ pub(super) fn finish<B>(session: &SharedSession, response: &mut Response<B>) {
         (session_header(session, &state), state.lost_edits())
     };
     if lost_edits {
-        response.extensions_mut().insert(EndedMeanwhile);
+        response.extensions_mut().insert(EndedConcurrently);
     }
     let headers = response.headers_mut();
     if context.uses_cookies() {

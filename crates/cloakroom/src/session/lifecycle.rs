@@ -152,7 +152,7 @@ impl Session {
                 // The cookie is not removed: the browser may have a better one by now.
                 state.discard_edits();
                 state.mark_ended();
-                Ok(Destroyed::AlreadyOver)
+                Ok(Destroyed::AlreadyEnded)
             }
             Err(error) => {
                 if error.kind() == SessionErrorKind::NotReplicated {
@@ -170,7 +170,7 @@ impl Session {
         state.discard_edits();
         Ok(match (legacy, &state.lookup) {
             (OldEnded::Ended, _) => Destroyed::Ended,
-            (_, Lookup::Ended) => Destroyed::AlreadyOver,
+            (_, Lookup::Ended) => Destroyed::AlreadyEnded,
             (_, Lookup::Absent | Lookup::Live(_)) => Destroyed::NoSession,
         })
     }

@@ -19,7 +19,7 @@ pub enum Destroyed {
     /// The session has ended, on every server.
     Ended,
     /// The session had ended before.
-    AlreadyOver,
+    AlreadyEnded,
     /// There was no session.
     NoSession,
 }

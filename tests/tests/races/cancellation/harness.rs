@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use cloakroom::{EndedMeanwhile, SessionLayer, hours};
+use cloakroom::{EndedConcurrently, SessionLayer, hours};
 use cloakroom_core::ManualClock;
 use cloakroom_core::codec::{self, Stored};
 use cloakroom_redis::RedisStore;
@@ -197,7 +197,7 @@ impl<'a> Round<'a> {
                 continue; // It was over by then.
             }
             assert_eq!(seen.owner, self.user.owner);
-            match response.extension::<EndedMeanwhile>() {
+            match response.extension::<EndedConcurrently>() {
                 None => counted += 1,
                 Some(_) => maybe_counted += 1,
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Router;
-use cloakroom::{EndedMeanwhile, Session, SessionError, SessionLayer, Store};
+use cloakroom::{EndedConcurrently, Session, SessionError, SessionLayer, Store};
 use cloakroom_core::ManualClock;
 use tests::app::{Handler, app};
 use tests::browser::{Browser, CookieChange};
@@ -16,7 +16,7 @@ pub(crate) struct Observed {
     pub(crate) body: String,
     pub(crate) cookie: Cookie,
     /// Its edits were dropped because the session had ended.
-    pub(crate) ended_meanwhile: bool,
+    pub(crate) ended_concurrently: bool,
 }
 
 /// What a response does to the cookie.
@@ -91,7 +91,7 @@ async fn request(browser: &mut Browser, actions: Vec<Action>) -> Observed {
             CookieChange::Set => Cookie::Set(response.set_cookie().max_age()),
             CookieChange::Removed => Cookie::Removed,
         },
-        ended_meanwhile: response.extension::<EndedMeanwhile>().is_some(),
+        ended_concurrently: response.extension::<EndedConcurrently>().is_some(),
     }
 }
 

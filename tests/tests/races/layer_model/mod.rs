@@ -65,7 +65,7 @@ fn memory_and_redis_behave_as_the_model() {
             }
             if let Some(observed) = expected {
                 let kind = match observed.cookie {
-                    _ if observed.ended_meanwhile => 0,
+                    _ if observed.ended_concurrently => 0,
                     Cookie::Left => 1,
                     Cookie::Set(None) => 2,
                     Cookie::Set(Some(_)) => 3,

@@ -136,7 +136,7 @@ impl Model {
         Observed {
             body,
             cookie: request.cookie,
-            ended_meanwhile: request.lookup == Lookup::Ended && request.edited,
+            ended_concurrently: request.lookup == Lookup::Ended && request.edited,
         }
     }
 

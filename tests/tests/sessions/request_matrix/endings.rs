@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 
-use cloakroom::{Destroyed, EndedMeanwhile, ErrorPolicy, Session, SessionError, Store};
+use cloakroom::{Destroyed, EndedConcurrently, ErrorPolicy, Session, SessionError, Store};
 use futures_util::FutureExt;
 use http::StatusCode;
 use tests::app::Fixture;
@@ -62,7 +62,7 @@ async fn destroys_a_concurrently_ended_session<S: Store + Clone>(fixture: Fixtur
     let response = browser
         .request(|session| async move {
             elsewhere.request(destroy).await;
-            assert_eq!(session.destroy().await?, Destroyed::AlreadyOver);
+            assert_eq!(session.destroy().await?, Destroyed::AlreadyEnded);
             Ok(())
         })
         .await;
@@ -91,7 +91,7 @@ async fn edit_during_a_concurrent_end<S: Store + Clone>(fixture: Fixture<S>) {
         CookieChange::Nothing,
     );
     assert_eq!(response.text(), "the handler's answer");
-    assert!(response.extension::<EndedMeanwhile>().is_some());
+    assert!(response.extension::<EndedConcurrently>().is_some());
     assert_eq!(browser.read().await, None);
 }
 
