@@ -28,7 +28,7 @@ pub enum SessionErrorKind {
     /// The session was ended by someone else. Nothing was saved.
     Ended,
     /// There is no stored session yet, and this call cannot create one.
-    NotStored,
+    NotPersisted,
     /// With [`ConflictPolicy::Reject`](crate::ConflictPolicy::Reject): this request would have overwritten a
     /// concurrent change. Nothing was saved.
     Conflict,
@@ -46,7 +46,7 @@ pub enum SessionErrorKind {
     /// The timeouts are invalid, or longer than the layer allows.
     InvalidExpiry,
     /// The response has been sent, so edits cannot be saved and no cookie can be set.
-    Closed,
+    ResponseSent,
     /// The system's random number generator failed.
     NoRandomness,
     /// The user has as many sessions as
@@ -67,7 +67,7 @@ pub enum SessionErrorKind {
 pub(crate) enum Cause {
     Store(StoreError),
     Ended,
-    NotStored,
+    NotPersisted,
     Conflict(Vec<Arc<str>>),
     TooLarge {
         size: usize,
@@ -77,7 +77,7 @@ pub(crate) enum Cause {
     ReservedKey(Box<str>),
     Expiry(ExpiryError),
     LongestExpiry,
-    Closed,
+    ResponseSent,
     Detached,
     Entropy(EntropyError),
     TooManySessions,
@@ -103,14 +103,14 @@ impl SessionError {
                 _ => SessionErrorKind::Unavailable,
             },
             Cause::Ended | Cause::Undone => SessionErrorKind::Ended,
-            Cause::NotStored => SessionErrorKind::NotStored,
+            Cause::NotPersisted => SessionErrorKind::NotPersisted,
             Cause::Conflict(_) => SessionErrorKind::Conflict,
             Cause::TooLarge { .. } => SessionErrorKind::TooLarge,
             Cause::Entry(error) if error.is_overflow() => SessionErrorKind::Overflow,
             Cause::Entry(_) => SessionErrorKind::Entry,
             Cause::ReservedKey(_) => SessionErrorKind::ReservedKey,
             Cause::Expiry(_) | Cause::LongestExpiry => SessionErrorKind::InvalidExpiry,
-            Cause::Closed | Cause::Detached => SessionErrorKind::Closed,
+            Cause::ResponseSent | Cause::Detached => SessionErrorKind::ResponseSent,
             Cause::Entropy(_) => SessionErrorKind::NoRandomness,
             Cause::TooManySessions => SessionErrorKind::TooManySessions,
             Cause::NotSignedIn => SessionErrorKind::NotSignedIn,
@@ -198,7 +198,7 @@ impl fmt::Display for SessionError {
         match &*self.0 {
             Cause::Store(error) => error.fmt(f),
             Cause::Ended => f.write_str("the session has ended"),
-            Cause::NotStored => f.write_str(
+            Cause::NotPersisted => f.write_str(
                 "there is no stored session yet: edit it and call `Session::save` first",
             ),
             Cause::Conflict(keys) => write!(
@@ -222,7 +222,7 @@ impl fmt::Display for SessionError {
             Cause::LongestExpiry => f.write_str(
                 "the absolute timeout is longer than `SessionLayerBuilder::with_max_expiry` allows",
             ),
-            Cause::Closed => f.write_str(
+            Cause::ResponseSent => f.write_str(
                 "the response has already been sent, so the session cannot be changed; call \
                  `Session::detach` before",
             ),

@@ -91,7 +91,7 @@ impl TestSession {
         let handle = session.handle;
         let cookie = {
             let state = handle.state();
-            let live = state.live().ok_or(crate::error::Cause::NotStored)?;
+            let live = state.live().ok_or(crate::error::Cause::NotPersisted)?;
             let config = &handle.context.cookie;
             let set_cookie = set_cookie(config, &live.token, std::time::Duration::ZERO, false);
             pair_of(&set_cookie)

@@ -62,7 +62,7 @@ impl Session {
         let live = self.handle.state().live().cloned();
         Ok(SessionWatch {
             context: Arc::clone(&self.handle.context),
-            live: live.ok_or(Cause::NotStored)?,
+            live: live.ok_or(Cause::NotPersisted)?,
             keeps_alive: false,
             running: None,
         })

@@ -52,7 +52,7 @@ impl Session {
     /// When there is no stored session yet: [`save`](Self::save) it first.
     pub fn detach(&self) -> Result<DetachedSession, SessionError> {
         let live = self.handle.state().live().cloned();
-        let live = live.ok_or(Cause::NotStored)?;
+        let live = live.ok_or(Cause::NotPersisted)?;
         let context = Arc::clone(&self.handle.context);
         Ok(DetachedSession(Self {
             handle: Arc::new(SharedSession::detached(context, live)),

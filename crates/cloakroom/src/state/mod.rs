@@ -156,7 +156,7 @@ impl State {
 
     pub(crate) fn check_not_finished(&self) -> Result<(), SessionError> {
         if self.phase == Phase::Finished {
-            return Err(Cause::Closed.into());
+            return Err(Cause::ResponseSent.into());
         }
         Ok(())
     }
@@ -323,7 +323,7 @@ impl State {
 
     fn check_open(&self) -> Result<(), SessionError> {
         if self.phase != Phase::Handling {
-            return Err(Cause::Closed.into());
+            return Err(Cause::ResponseSent.into());
         }
         Ok(())
     }

@@ -203,7 +203,7 @@ async fn is_cancelled<S: Store + Clone>(fixture: Fixture<S>) {
     assert_eq!(fixture.store.take_verbs(), [Load, Update]);
     // A handle that outlives its request can neither edit nor save.
     let session = receiver.await.unwrap();
-    let closed = cloakroom::SessionErrorKind::Closed;
+    let closed = cloakroom::SessionErrorKind::ResponseSent;
     assert_eq!(session.insert("n", 4).unwrap_err().kind(), closed);
     assert_eq!(session.save().await.unwrap_err().kind(), closed);
     assert_eq!(fixture.store.take_verbs(), []);

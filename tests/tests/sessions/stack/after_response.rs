@@ -34,7 +34,7 @@ async fn a_streaming_body_starts_after_the_save_and_cannot_edit() {
         let body = stream::once(async move {
             at_gate.pass().await;
             let error = session.insert("n", 2).unwrap_err();
-            assert_eq!(error.kind(), SessionErrorKind::Closed);
+            assert_eq!(error.kind(), SessionErrorKind::ResponseSent);
             assert_eq!(session.save().await.unwrap(), Saved::Unchanged);
             Ok::<_, SessionError>(Bytes::from(error.to_string()))
         });
@@ -174,7 +174,7 @@ async fn tasks_that_outlive_their_request_cannot_edit() {
         })
         .await;
     let session = receiver.await.unwrap();
-    let closed = SessionErrorKind::Closed;
+    let closed = SessionErrorKind::ResponseSent;
     assert_eq!(session.insert("n", 1).unwrap_err().kind(), closed);
     assert_eq!(session.renew().unwrap_err().kind(), closed);
     assert_eq!(session.clear().unwrap_err().kind(), closed);

@@ -169,7 +169,7 @@ async fn drops_at(verb: Verb, kept: [Option<u32>; 2]) {
         assert_eq!(browser.read().await, kept, "{verb:?}");
         let session = session.await.unwrap().load().await.unwrap();
         let error = session.insert("n", 3).unwrap_err();
-        assert_eq!(error.kind(), SessionErrorKind::Closed, "{verb:?}");
+        assert_eq!(error.kind(), SessionErrorKind::ResponseSent, "{verb:?}");
     }
 }
 

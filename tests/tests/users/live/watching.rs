@@ -102,7 +102,7 @@ async fn watching_without_a_stored_session_is_an_error() {
     let refused = from_handler(&mut browser, |session| {
         Ok(session.watch().map_err(|error| error.kind()).err())
     });
-    assert_eq!(refused.await, Some(SessionErrorKind::NotStored));
+    assert_eq!(refused.await, Some(SessionErrorKind::NotPersisted));
 }
 
 /// The event is lost: the layer publishes none.
