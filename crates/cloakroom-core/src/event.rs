@@ -181,7 +181,7 @@ mod tests {
             SessionEvent::Ended {
                 id: id(),
                 user: None,
-                reason: EndReason::Stolen,
+                reason: EndReason::TokenReused,
             },
             SessionEvent::Missed,
         ] {

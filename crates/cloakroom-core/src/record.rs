@@ -145,21 +145,21 @@ end_reasons! {
     /// Its user signed out.
     SignedOut = "signed_out",
     /// Its user ended it from another session.
-    ByUser = "by_user",
+    RevokedByUser = "revoked_by_user",
     /// An administrator or a job ended it.
-    ByAdmin = "by_admin",
+    RevokedByAdmin = "revoked_by_admin",
     /// Its user signed in elsewhere and had reached the maximum number of sessions.
-    OverLimit = "over_limit",
+    LimitExceeded = "limit_exceeded",
     /// It expired.
     Expired = "expired",
     /// A retired secret was presented: two parties hold the cookie.
-    Stolen = "stolen",
+    TokenReused = "token_reused",
     /// It was renewed: its data continues in a new session.
     Renewed = "renewed",
     /// It was created by a renewal that could not be completed.
     Abandoned = "abandoned",
     /// It was migrated from a legacy store, and ended there.
-    AtOrigin = "at_origin",
+    EndedInLegacyStore = "ended_in_legacy_store",
     /// A reason that a newer version of this crate wrote.
     Other = "other",
 }

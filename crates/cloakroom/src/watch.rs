@@ -137,8 +137,8 @@ async fn check(context: &Arc<Context>, live: &mut Live, keeps_alive: bool) -> Op
     match check_and_sync(context, live.id(), live.record.clone(), &budget).await {
         Ok(Liveness::Live { record, .. }) => live.record = record,
         Ok(Liveness::Expired) => return Some(EndReason::Expired),
-        Ok(Liveness::Revoked) => return Some(EndReason::ByAdmin),
-        Ok(Liveness::EndedInLegacyStore(_)) => return Some(EndReason::AtOrigin),
+        Ok(Liveness::Revoked) => return Some(EndReason::RevokedByAdmin),
+        Ok(Liveness::EndedInLegacyStore(_)) => return Some(EndReason::EndedInLegacyStore),
         Err(_) => {}
     }
     let now = context.clock.now();

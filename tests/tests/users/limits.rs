@@ -186,7 +186,7 @@ async fn the_tombstone_holds_the_reason() {
     let Ok(Loaded::Tombstone(tombstone)) = fixture.store.load(first).await else {
         panic!("no tombstone");
     };
-    assert_eq!(tombstone.reason(), EndReason::OverLimit);
+    assert_eq!(tombstone.reason(), EndReason::LimitExceeded);
 }
 
 #[test]

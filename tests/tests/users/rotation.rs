@@ -98,7 +98,7 @@ async fn reuse_of_a_stolen_cookie_is_detected(backend: Backend) {
             break (user.map(|user| user.to_string()), reason.as_str());
         }
     };
-    assert_eq!(stolen, (Some("ada".to_owned()), "stolen"));
+    assert_eq!(stolen, (Some("ada".to_owned()), "token_reused"));
     // No new session is created with the stolen cookie.
     let response = attacker
         .request(|session| async move { session.insert("n", 1) })

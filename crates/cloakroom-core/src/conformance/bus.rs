@@ -56,7 +56,7 @@ fn event(number: u32) -> SessionEvent {
     SessionEvent::Ended {
         id,
         user: Some(number.into()),
-        reason: EndReason::ByUser,
+        reason: EndReason::RevokedByUser,
     }
 }
 

@@ -259,7 +259,7 @@ async fn evict_and_create(
     sample: Vec<SessionId>,
 ) -> Result<Attempt, SessionError> {
     for id in evicted {
-        if let Err(error) = end_by_id(cx, *id, Some(user), EndReason::OverLimit).await {
+        if let Err(error) = end_by_id(cx, *id, Some(user), EndReason::LimitExceeded).await {
             roll_back(cx, live.clone());
             return Err(error);
         }

@@ -75,7 +75,7 @@ async fn end_linked(
 pub(crate) fn combine(legacy: OldEnded, migrated: Ended) -> Ended {
     match (legacy, &migrated) {
         (OldEnded::Ended, Ended::AlreadyEnded(tombstone))
-            if tombstone.reason() == EndReason::AtOrigin =>
+            if tombstone.reason() == EndReason::EndedInLegacyStore =>
         {
             Ended::Ended
         }

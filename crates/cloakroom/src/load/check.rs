@@ -54,7 +54,7 @@ pub(super) async fn lookup(
             Ok(Lookup::Absent)
         }
         Liveness::EndedInLegacyStore(_) => {
-            log::ended_token(id, EndReason::AtOrigin);
+            log::ended_token(id, EndReason::EndedInLegacyStore);
             Ok(Lookup::Ended)
         }
     }
@@ -75,7 +75,7 @@ pub(crate) async fn check_and_sync(
         } => Box::pin(unlink_in_cutover(context, id, record, legacy, budget)).await,
         Liveness::EndedInLegacyStore(Some(record)) => {
             let cx = CommitContext::without_request(context, budget);
-            Box::pin(end(&cx, id, &record, EndReason::AtOrigin)).await?;
+            Box::pin(end(&cx, id, &record, EndReason::EndedInLegacyStore)).await?;
             Ok(Liveness::EndedInLegacyStore(None))
         }
         liveness => Ok(liveness),

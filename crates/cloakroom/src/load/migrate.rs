@@ -156,7 +156,7 @@ async fn find_migrated(
             // know of the legacy session, or could not end it. It must not be migrated again once the
             // tombstone has expired. If it ended in the legacy store, a legacy session of that id is a new
             // one.
-            if tombstone.reason() != EndReason::AtOrigin
+            if tombstone.reason() != EndReason::EndedInLegacyStore
                 && let Err(error) = arrivals.end(legacy, budget).await
             {
                 log::legacy_not_ended(&error);

@@ -125,7 +125,7 @@ async fn end_reused(
 ) -> Result<Lookup<Live>, SessionError> {
     log::token_reused(live.id());
     let cx = CommitContext::without_request(context, budget);
-    end(&cx, live.id(), &live.record, EndReason::Stolen).await?;
+    end(&cx, live.id(), &live.record, EndReason::TokenReused).await?;
     Ok(Lookup::Ended)
 }
 

@@ -74,8 +74,8 @@ pub enum RevokedBy {
 impl RevokedBy {
     pub(super) const fn reason(self) -> EndReason {
         match self {
-            Self::User => EndReason::ByUser,
-            Self::Admin => EndReason::ByAdmin,
+            Self::User => EndReason::RevokedByUser,
+            Self::Admin => EndReason::RevokedByAdmin,
         }
     }
 }

@@ -102,15 +102,15 @@ fn over(reason: EndReason) -> Event {
         EndReason::Renewed => {
             "Somebody has signed in since, in another tab or window: this page still shows the old ticket."
         }
-        EndReason::ByUser => "You ended this session from another device.",
-        EndReason::ByAdmin => "The manager has ended this session.",
-        EndReason::OverLimit => {
+        EndReason::RevokedByUser => "You ended this session from another device.",
+        EndReason::RevokedByAdmin => "The manager has ended this session.",
+        EndReason::LimitExceeded => {
             "You signed in on more devices than allowed, and this was the oldest."
         }
         EndReason::Expired => {
             "Your time was over: you had not been here for a while, or had been here as long as one may."
         }
-        EndReason::Stolen => {
+        EndReason::TokenReused => {
             "Somebody else has used your ticket. Sign in again, and look at your devices."
         }
         _ => "This session has ended.",

@@ -51,7 +51,7 @@ fn event() -> SessionEvent {
             .parse()
             .expect("an id"),
         user: Some(vec![0xff, 0].into()),
-        reason: EndReason::ByUser,
+        reason: EndReason::RevokedByUser,
     }
 }
 
@@ -170,7 +170,7 @@ async fn a_watch_rereads_the_session_after_a_gap() {
     proxy.set(Network::Normal);
     let reason = timeout(BOUND + Duration::from_secs(4), watching).await;
     let reason = reason.expect("the watch rereads").expect("no panic");
-    assert_eq!(reason, EndReason::ByAdmin);
+    assert_eq!(reason, EndReason::RevokedByAdmin);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -287,7 +287,7 @@ async fn without_the_right_to_publish_sessions_still_work() {
     let reason = timeout(PATIENCE, watch)
         .await
         .expect("the first read finds it");
-    assert_eq!(reason, EndReason::ByUser);
+    assert_eq!(reason, EndReason::RevokedByUser);
 }
 
 /// Whatever the user ids, keys consist of a fixed alphabet, and every key has a TTL.

@@ -67,10 +67,10 @@ async fn every_end_is_published_with_its_reason(backend: Backend) {
     let mut one = new();
     let id = sign_in(&mut one, "ada").await;
     assert!(sessions.revoke("ada", id).await.expect("it ends"));
-    assert_eq!(reason(&mut events).await, EndReason::ByUser);
+    assert_eq!(reason(&mut events).await, EndReason::RevokedByUser);
     let id = sign_in(&mut one, "ada").await;
     assert!(sessions.revoke_any(id).await.expect("it ends"));
-    assert_eq!(reason(&mut events).await, EndReason::ByAdmin);
+    assert_eq!(reason(&mut events).await, EndReason::RevokedByAdmin);
     sign_in(&mut one, "ada").await;
     assert_eq!(
         sessions
@@ -79,10 +79,10 @@ async fn every_end_is_published_with_its_reason(backend: Backend) {
             .expect("it ends"),
         1
     );
-    assert_eq!(reason(&mut events).await, EndReason::ByAdmin);
+    assert_eq!(reason(&mut events).await, EndReason::RevokedByAdmin);
     sign_in(&mut one, "ada").await;
     sign_in(&mut new(), "ada").await;
-    assert_eq!(reason(&mut events).await, EndReason::OverLimit);
+    assert_eq!(reason(&mut events).await, EndReason::LimitExceeded);
     sign_in(&mut one, "bob").await;
     one.request(|session| async move { session.destroy().await.map(|_| ()) })
         .await;
@@ -95,7 +95,7 @@ async fn every_end_is_published_with_its_reason(backend: Backend) {
     one.read().await;
     backend.clock.advance(minutes(2));
     attacker.read().await;
-    assert_eq!(reason(&mut events).await, EndReason::Stolen);
+    assert_eq!(reason(&mut events).await, EndReason::TokenReused);
 }
 
 async fn a_layer_without_events_publishes_nothing(backend: Backend) {

@@ -50,7 +50,7 @@ async fn a_watch_resolves_at_once_for_an_ended_session(backend: Backend) {
         .revoke_any(id)
         .await
         .expect("it ends");
-    assert_eq!(reason(watch).await, EndReason::ByAdmin);
+    assert_eq!(reason(watch).await, EndReason::RevokedByAdmin);
 }
 
 async fn a_renewal_resolves_a_watch(backend: Backend) {
