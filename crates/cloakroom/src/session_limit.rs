@@ -11,7 +11,7 @@ use cloakroom_core::index::Limit;
 /// use cloakroom::{MemoryStore, SessionLayer, SessionLimit};
 ///
 /// let layer = SessionLayer::builder(MemoryStore::new())
-///     .with_session_limit(SessionLimit::end_oldest(5))
+///     .with_session_limit(SessionLimit::evict_oldest(5))
 ///     .build()?;
 /// # Ok::<(), cloakroom::ConfigError>(())
 /// ```
@@ -22,7 +22,7 @@ impl SessionLimit {
     /// Refuses the sign-in of a user who has so many sessions, with
     /// [`TooManySessions`](crate::SessionErrorKind::TooManySessions).
     #[must_use]
-    pub const fn refuse_more_than(most: u32) -> Self {
+    pub const fn reject_above(most: u32) -> Self {
         Self(Limit {
             most,
             make_room: false,
@@ -32,7 +32,7 @@ impl SessionLimit {
     /// Ends the oldest session of a user who has so many sessions and signs in again: the one whose sign-in
     /// or renewal is the longest ago.
     #[must_use]
-    pub const fn end_oldest(most: u32) -> Self {
+    pub const fn evict_oldest(most: u32) -> Self {
         Self(Limit {
             most,
             make_room: true,

@@ -56,7 +56,7 @@ const VALID: [(&str, Setter); 17] = [
     }),
     ("with_max_expiry", |it| it.with_max_expiry(days(1))),
     ("with_session_limit", |it| {
-        it.with_session_limit(SessionLimit::end_oldest(5))
+        it.with_session_limit(SessionLimit::evict_oldest(5))
     }),
     ("with_rotation", |it| {
         it.with_rotation(Rotation::every(minutes(15)))
@@ -130,7 +130,7 @@ const INVALID: [(&str, &str, ConfigErrorKind, Setter); 17] = [
         "with_session_limit",
         "with_session_limit",
         ConfigErrorKind::Limit,
-        |it| it.with_session_limit(SessionLimit::refuse_more_than(0)),
+        |it| it.with_session_limit(SessionLimit::reject_above(0)),
     ),
     (
         "with_rotation",

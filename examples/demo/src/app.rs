@@ -54,7 +54,7 @@ pub(crate) fn sessions(storage: &Storage, options: &Options) -> Result<Sessions,
         .with_expiry(options.expiry())
         .with_max_expiry(remembered.max(options.expiry().absolute_timeout()))
         .with_anonymous_expiry(options.anonymous_expiry())
-        .with_session_limit(SessionLimit::end_oldest(options.max_sessions))
+        .with_session_limit(SessionLimit::evict_oldest(options.max_sessions))
         .with_device_tracking(Devices::new().with_peer_address(peer_address))
         .with_max_session_size(MAX_SESSION_SIZE)
         .with_cookie(cookie)

@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let seed: u64 = arguments.next().ok_or("a seed is missing")?.parse()?;
     let store = RedisStore::connect(url).await?;
     let layer = SessionLayer::builder(store)
-        .with_session_limit(SessionLimit::end_oldest(5))
+        .with_session_limit(SessionLimit::evict_oldest(5))
         .build()?;
     writeln!(std::io::stdout(), "begun")?;
     let mut tasks = tokio::task::JoinSet::new();

@@ -28,7 +28,7 @@ async fn limited(backend: &Backend, limit: SessionLimit) -> SessionLayer {
 }
 
 async fn a_sign_in_over_the_limit_is_rejected(backend: Backend) {
-    let layer = limited(&backend, SessionLimit::refuse_more_than(2)).await;
+    let layer = limited(&backend, SessionLimit::reject_above(2)).await;
     let new = || Browser::new(app(layer.clone()));
     let (mut one, mut two, mut three) = (new(), new(), new());
     sign_in(&mut one, "ada").await;
@@ -48,7 +48,7 @@ async fn a_sign_in_over_the_limit_is_rejected(backend: Backend) {
 }
 
 async fn the_oldest_session_is_evicted(backend: Backend) {
-    let layer = limited(&backend, SessionLimit::end_oldest(2)).await;
+    let layer = limited(&backend, SessionLimit::evict_oldest(2)).await;
     let mut browsers = Vec::new();
     for _ in 0..4 {
         backend.clock.advance(Duration::from_secs(1));
@@ -67,7 +67,7 @@ async fn the_oldest_session_is_evicted(backend: Backend) {
 }
 
 async fn signing_in_again_in_the_same_browser_counts_once(backend: Backend) {
-    let layer = limited(&backend, SessionLimit::refuse_more_than(1)).await;
+    let layer = limited(&backend, SessionLimit::reject_above(1)).await;
     let mut browser = Browser::new(app(layer));
     for _ in 0..3 {
         sign_in(&mut browser, "ada").await;
@@ -79,7 +79,7 @@ async fn signing_in_again_in_the_same_browser_counts_once(backend: Backend) {
 }
 
 async fn expired_sessions_are_evicted_before_live_ones(backend: Backend) {
-    let layer = limited(&backend, SessionLimit::end_oldest(2)).await;
+    let layer = limited(&backend, SessionLimit::evict_oldest(2)).await;
     let mut desk = Browser::new(app(layer.clone()));
     sign_in(&mut desk, "ada").await;
     // A newer session that expires soon.
@@ -98,18 +98,18 @@ async fn expired_sessions_are_evicted_before_live_ones(backend: Backend) {
 }
 
 async fn a_limit_of_five_holds_for_three_hundred_concurrent_sign_ins(backend: Backend) {
-    burst(&backend, SessionLimit::end_oldest(5)).await;
+    burst(&backend, SessionLimit::evict_oldest(5)).await;
 }
 
 async fn of_three_hundred_concurrent_sign_ins_all_but_five_are_rejected(backend: Backend) {
-    burst(&backend, SessionLimit::refuse_more_than(5)).await;
+    burst(&backend, SessionLimit::reject_above(5)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_of_five_holds_for_three_hundred_concurrent_sign_ins_on_a_cluster() {
     let backend = Backend::cluster();
-    burst(&backend, SessionLimit::end_oldest(5)).await;
-    burst(&backend, SessionLimit::refuse_more_than(5)).await;
+    burst(&backend, SessionLimit::evict_oldest(5)).await;
+    burst(&backend, SessionLimit::reject_above(5)).await;
 }
 
 /// Three hundred concurrent sign-ins of one user on four servers: five sessions are left and indexed.
@@ -159,7 +159,7 @@ async fn a_sign_in_in_progress_counts() {
     let fixture = Fixture::memory();
     let layer = fixture
         .builder()
-        .with_session_limit(SessionLimit::refuse_more_than(1))
+        .with_session_limit(SessionLimit::reject_above(1))
         .build()
         .expect("it keeps an index");
     let gate = fixture.store.hold(Verb::Create);
@@ -178,7 +178,7 @@ async fn the_tombstone_holds_the_reason() {
     let fixture = Fixture::memory();
     let layer = fixture
         .builder()
-        .with_session_limit(SessionLimit::end_oldest(1))
+        .with_session_limit(SessionLimit::evict_oldest(1))
         .build()
         .expect("it keeps an index");
     let first = sign_in(&mut Browser::new(app(layer.clone())), "ada").await;
@@ -195,6 +195,6 @@ fn a_limit_of_zero_is_an_error() {
         let builder = SessionLayer::builder(cloakroom::MemoryStore::new());
         builder.with_session_limit(limit).build()
     };
-    assert!(limited(SessionLimit::end_oldest(0)).is_err());
-    assert!(limited(SessionLimit::end_oldest(1)).is_ok());
+    assert!(limited(SessionLimit::evict_oldest(0)).is_err());
+    assert!(limited(SessionLimit::evict_oldest(1)).is_ok());
 }

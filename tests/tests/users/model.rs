@@ -278,7 +278,7 @@ fn histories(backend: &Backend, runtime: &Runtime, tombstones_expire: bool, case
                 .with_rotation(Rotation::every(minutes(15)));
             if limited {
                 let most = u32::try_from(LIMIT).expect("it is small");
-                builder = builder.with_session_limit(SessionLimit::end_oldest(most));
+                builder = builder.with_session_limit(SessionLimit::evict_oldest(most));
             }
             let layer = builder.build().expect("it is valid");
             let mut deployment = Deployment::new(backend, layer).await;

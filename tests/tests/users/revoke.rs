@@ -257,7 +257,7 @@ async fn a_store_without_an_index_can_sign_in_and_reports_unsupported_calls() {
     let ended = sessions.revoke_all("ada", RevokedBy::User).await;
     assert_eq!(ended.map_err(kind), Err(unsupported));
     assert!(sessions.events().is_err());
-    let limit = cloakroom::SessionLimit::end_oldest(1);
+    let limit = cloakroom::SessionLimit::evict_oldest(1);
     let builder = cloakroom::SessionLayer::builder(Plain(cloakroom::MemoryStore::new()));
     assert!(builder.with_session_limit(limit).build().is_err());
 }

@@ -42,7 +42,7 @@ impl SessionLayer {
 ///
 /// let layer = SessionLayer::builder(MemoryStore::new())
 ///     .with_expiry(Expiry::idle(minutes(30)).absolute(hours(12)))
-///     .with_session_limit(SessionLimit::end_oldest(5))
+///     .with_session_limit(SessionLimit::evict_oldest(5))
 ///     .build()?;
 /// # Ok::<(), cloakroom::ConfigError>(())
 /// ```

@@ -217,7 +217,7 @@ async fn evicting_a_migrated_session_ends_its_legacy_session() {
     let predecessor = TowerSessionsRedis::in_redis(&store);
     let arrivals = Arrivals::beside(predecessor, key()).with_user(user_of);
     let layer = SessionLayer::builder(store)
-        .with_session_limit(SessionLimit::end_oldest(1))
+        .with_session_limit(SessionLimit::evict_oldest(1))
         .with_migration(arrivals)
         .build();
     let new: Router = new_routes().layer(layer.unwrap());

@@ -52,7 +52,7 @@ async fn every_end_is_published_with_its_reason(backend: Backend) {
         .builder()
         .await
         .with_rotation(Rotation::every(minutes(15)))
-        .with_session_limit(SessionLimit::end_oldest(1))
+        .with_session_limit(SessionLimit::evict_oldest(1))
         .build()
         .expect("it is valid");
     let mut events = backend.listen(&layer).await;
