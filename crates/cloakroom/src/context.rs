@@ -13,7 +13,7 @@ use cloakroom_core::{
 
 use crate::budget::Budget;
 use crate::cookie::{CookieConfig, TokenHeader};
-use crate::device::Devices;
+use crate::device::DeviceTracking;
 use crate::end_notifier::EndNotifier;
 use crate::key_lock::KeyLocks;
 use crate::migration::Arrivals;
@@ -40,7 +40,7 @@ pub(crate) struct Context {
     /// Migration from a legacy store.
     pub(crate) arrivals: Option<Arc<Arrivals>>,
     pub(crate) session_limit: Option<SessionLimit>,
-    pub(crate) devices: Option<Arc<Devices>>,
+    pub(crate) devices: Option<Arc<DeviceTracking>>,
     pub(crate) publishes_events: bool,
     pub(crate) budget: Duration,
     pub(crate) max_record_size: usize,

@@ -162,7 +162,7 @@ pub use self::context::{ConflictPolicy, ErrorPolicy};
 pub use self::cookie::SealKey;
 pub use self::cookie::{CookieConfig, CookieLifetime, SameSite, TokenHeader};
 #[cfg(feature = "devices")]
-pub use self::device::{Device, Devices, ProxyHeader};
+pub use self::device::{Device, DeviceTracking, ProxyHeader};
 pub use self::duration::{days, hours, minutes};
 pub use self::error::{ConfigError, ConfigErrorKind, SessionError, SessionErrorKind};
 #[cfg(feature = "axum")]

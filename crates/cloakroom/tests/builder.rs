@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cloakroom::{
-    Arrivals, ConfigErrorKind, ConflictPolicy, CookieConfig, Devices, ErrorPolicy, Expiry,
+    Arrivals, ConfigErrorKind, ConflictPolicy, CookieConfig, DeviceTracking, ErrorPolicy, Expiry,
     ManualClock, MemoryStore, MigrationKey, OldEnded, OldId, OldSession, Predecessor, ProxyHeader,
     Rotation, SessionLayer, SessionLayerBuilder, SessionLimit, StoreError, Timestamp, TokenHeader,
     days, hours, minutes,
@@ -62,7 +62,7 @@ const VALID: [(&str, Setter); 17] = [
         it.with_rotation(Rotation::every(minutes(15)))
     }),
     ("with_device_tracking", |it| {
-        it.with_device_tracking(Devices::new())
+        it.with_device_tracking(DeviceTracking::new())
     }),
     ("with_token_header", |it| {
         it.with_token_header(TokenHeader::bearer())
@@ -150,7 +150,9 @@ const INVALID: [(&str, &str, ConfigErrorKind, Setter); 17] = [
         ConfigErrorKind::DeviceTracking,
         |it| {
             let proxies = ["10.0.0.0/8".parse().expect("it is a network")];
-            it.with_device_tracking(Devices::new().behind_proxies(proxies, ProxyHeader::Forwarded))
+            it.with_device_tracking(
+                DeviceTracking::new().trusting_proxies(proxies, ProxyHeader::Forwarded),
+            )
         },
     ),
     (

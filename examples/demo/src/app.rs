@@ -10,7 +10,9 @@ use axum::http::{Extensions, HeaderValue};
 use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::{get, post};
-use cloakroom::{ConfigError, CookieConfig, Devices, SessionError, SessionLayer, SessionLimit};
+use cloakroom::{
+    ConfigError, CookieConfig, DeviceTracking, SessionError, SessionLayer, SessionLimit,
+};
 use tokio::sync::watch;
 use tower_http::csrf::CsrfLayer;
 
@@ -55,7 +57,7 @@ pub(crate) fn sessions(storage: &Storage, options: &Options) -> Result<Sessions,
         .with_max_expiry(remembered.max(options.expiry().absolute_timeout()))
         .with_anonymous_expiry(options.anonymous_expiry())
         .with_session_limit(SessionLimit::evict_oldest(options.max_sessions))
-        .with_device_tracking(Devices::new().with_peer_address(peer_address))
+        .with_device_tracking(DeviceTracking::new().with_peer_address(peer_address))
         .with_max_session_size(MAX_SESSION_SIZE)
         .with_cookie(cookie)
         .with_error_response(errors::session_failed as ErrorPage)

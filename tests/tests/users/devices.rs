@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
-use cloakroom::{Devices, ProxyHeader, hours};
+use cloakroom::{DeviceTracking, ProxyHeader, hours};
 use http::header::USER_AGENT;
 use tests::app::{Fixture, Handler, app};
 use tests::backend::Backend;
@@ -22,15 +22,15 @@ on_every_store!(
 const FIREFOX: &str =
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:133.0) Gecko/20100101 Firefox/133.0";
 
-fn devices() -> Devices {
+fn devices() -> DeviceTracking {
     let peer = |extensions: &http::Extensions| {
         let info: Option<&ConnectInfo<SocketAddr>> = extensions.get();
         info.map(|info| info.0.ip())
     };
     let proxies = ["10.0.0.0/8".parse().expect("it is a network")];
-    Devices::new()
+    DeviceTracking::new()
         .with_peer_address(peer)
-        .behind_proxies(proxies, ProxyHeader::XForwardedFor)
+        .trusting_proxies(proxies, ProxyHeader::XForwardedFor)
 }
 
 /// A request through the proxy at 10.0.0.1.

@@ -6,12 +6,12 @@ use http::{Extensions, HeaderMap};
 use crate::error::ConfigError;
 
 #[derive(Clone, Debug)]
-pub(crate) enum Devices {}
+pub(crate) enum DeviceTracking {}
 
 #[derive(Clone, Debug)]
 pub(crate) enum ClientInfo {}
 
-impl Devices {
+impl DeviceTracking {
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         match *self {}
     }

@@ -37,13 +37,13 @@ type PeerAddress = Arc<dyn Fn(&Extensions) -> Option<IpAddr> + Send + Sync>;
 /// ```
 /// use std::net::SocketAddr;
 /// use axum::extract::ConnectInfo;
-/// use cloakroom::{Devices, MemoryStore, ProxyHeader, SessionLayer};
+/// use cloakroom::{DeviceTracking, MemoryStore, ProxyHeader, SessionLayer};
 ///
-/// let devices = Devices::new()
+/// let devices = DeviceTracking::new()
 ///     .with_peer_address(|extensions| {
 ///         extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip())
 ///     })
-///     .behind_proxies(["10.0.0.0/8".parse()?], ProxyHeader::XForwardedFor);
+///     .trusting_proxies(["10.0.0.0/8".parse()?], ProxyHeader::XForwardedFor);
 /// let layer = SessionLayer::builder(MemoryStore::new())
 ///     .with_device_tracking(devices)
 ///     .build()?;
@@ -51,14 +51,14 @@ type PeerAddress = Arc<dyn Fn(&Extensions) -> Option<IpAddr> + Send + Sync>;
 /// ```
 #[derive(Clone)]
 #[must_use]
-pub struct Devices {
+pub struct DeviceTracking {
     peer: Option<PeerAddress>,
     trusted: Vec<IpNet>,
     header: ProxyHeader,
     records_addresses: bool,
 }
 
-impl Devices {
+impl DeviceTracking {
     /// Records the `User-Agent` header, and the address once
     /// [`with_peer_address`](Self::with_peer_address) is set.
     pub fn new() -> Self {
@@ -81,7 +81,7 @@ impl Devices {
 
     /// Sets the addresses of trusted proxies, and the header in which all of them report the client's
     /// address. Other headers are ignored: a client could have sent them.
-    pub fn behind_proxies(
+    pub fn trusting_proxies(
         mut self,
         trusted: impl IntoIterator<Item = IpNet>,
         header: ProxyHeader,
@@ -126,13 +126,13 @@ impl Devices {
     }
 }
 
-impl Default for Devices {
+impl Default for DeviceTracking {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl fmt::Debug for Devices {
+impl fmt::Debug for DeviceTracking {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Devices")
             .field("trusted", &self.trusted)
@@ -290,7 +290,7 @@ mod tests {
             USER_AGENT,
             HeaderValue::from_bytes(agent.as_bytes()).unwrap(),
         );
-        Devices::new().client_info(&headers, &Extensions::new())
+        DeviceTracking::new().client_info(&headers, &Extensions::new())
     }
 
     fn device(agent: &str) -> Device {

@@ -16,7 +16,7 @@ use super::validate::validate;
 use crate::context::{ConflictPolicy, Context, ErrorPolicy};
 use crate::cookie::{CookieConfig, TokenHeader};
 #[cfg(feature = "devices")]
-use crate::device::Devices;
+use crate::device::DeviceTracking;
 use crate::error::{ConfigError, SessionError};
 use crate::migration::Arrivals;
 use crate::session_limit::SessionLimit;
@@ -162,7 +162,7 @@ impl<E> SessionLayerBuilder<E> {
     ///
     /// Refused if proxies are trusted, and it is not known where the address of the connection is.
     #[cfg(feature = "devices")]
-    pub fn with_device_tracking(mut self, devices: Devices) -> Self {
+    pub fn with_device_tracking(mut self, devices: DeviceTracking) -> Self {
         self.context.devices = Some(Arc::new(devices));
         self
     }
