@@ -118,13 +118,13 @@ impl fmt::Debug for MigrationKey {
 
 /// The migration of a session, as its record holds it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Arrival {
+pub struct MigrationMark {
     at: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     from: Option<String>,
 }
 
-impl Arrival {
+impl MigrationMark {
     /// The reserved key under which it is stored among the entries.
     pub const KEY: &'static str = "$arrival";
 
@@ -245,13 +245,19 @@ mod tests {
     fn a_mark_round_trips_and_holds_the_time_of_the_migration() {
         let id = key(SECRET, 1_000).token(&Realm::new("a"), b"old").id();
         let mut entries = Entries::new();
-        assert_eq!(Arrival::of(&entries), None);
-        assert_eq!(Arrival::began(id, &entries), Timestamp::from_millis(1_000));
-        let mark = Arrival::at(Timestamp::from_millis(5)).beside("sealed".into());
+        assert_eq!(MigrationMark::of(&entries), None);
+        assert_eq!(
+            MigrationMark::began(id, &entries),
+            Timestamp::from_millis(1_000)
+        );
+        let mark = MigrationMark::at(Timestamp::from_millis(5)).beside("sealed".into());
         mark.put_into(&mut entries);
-        assert_eq!(Arrival::of(&entries).as_ref(), Some(&mark));
+        assert_eq!(MigrationMark::of(&entries).as_ref(), Some(&mark));
         assert_eq!(mark.from(), Some("sealed"));
-        assert_eq!(Arrival::began(id, &entries), Timestamp::from_millis(5));
+        assert_eq!(
+            MigrationMark::began(id, &entries),
+            Timestamp::from_millis(5)
+        );
         assert_eq!(mark.settled().from(), None);
     }
 }

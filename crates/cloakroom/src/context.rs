@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloakroom_core::index::OLD;
-use cloakroom_core::migration::Arrival;
+use cloakroom_core::migration::MigrationMark;
 use cloakroom_core::rotation::Rotation;
 use cloakroom_core::{
     Authentication, Clock, Entries, Entropy, Expiry, Realm, SessionId, Store, StoreError,
@@ -16,7 +16,7 @@ use crate::cookie::{CookieConfig, TokenHeader};
 use crate::device::DeviceTracking;
 use crate::end_notifier::EndNotifier;
 use crate::key_lock::KeyLocks;
-use crate::migration::Arrivals;
+use crate::migration::Migration;
 use crate::revocation::RevokedBefore;
 use crate::session_limit::SessionLimit;
 use crate::store::DynStore;
@@ -38,7 +38,7 @@ pub(crate) struct Context {
     pub(crate) longest: Duration,
     pub(crate) rotation: Option<Rotation>,
     /// Migration from a legacy store.
-    pub(crate) arrivals: Option<Arc<Arrivals>>,
+    pub(crate) migration: Option<Arc<Migration>>,
     pub(crate) session_limit: Option<SessionLimit>,
     pub(crate) devices: Option<Arc<DeviceTracking>>,
     pub(crate) publishes_events: bool,
@@ -92,7 +92,7 @@ impl Context {
             expiry: Expiry::default(),
             anonymous_expiry: None,
             rotation: None,
-            arrivals: None,
+            migration: None,
             session_limit: None,
             devices: None,
             publishes_events: true,
@@ -121,14 +121,15 @@ impl Context {
     /// How the token of a session with these entries rotates. A migrated session keeps the token that is
     /// derived from its legacy id, so that legacy cookies still lead to it, until it is renewed.
     pub(crate) fn rotation(&self, entries: &Entries) -> Option<Rotation> {
-        self.rotation.filter(|_| !entries.contains(Arrival::KEY))
+        self.rotation
+            .filter(|_| !entries.contains(MigrationMark::KEY))
     }
 
     /// Whether no session can be created under an id any more, because the id is too old. The ids of
     /// migrated sessions are as old as the migration.
     pub(crate) fn is_old(&self, id: SessionId) -> bool {
-        if let Some(arrivals) = &self.arrivals
-            && arrivals.may_begin(id)
+        if let Some(migration) = &self.migration
+            && migration.may_begin(id)
         {
             return false;
         }

@@ -326,7 +326,7 @@ pub enum ConfigErrorKind {
     /// The store does not support an option.
     Store,
     /// The migration is not possible.
-    Arrivals,
+    Migration,
 }
 
 impl ConfigError {

@@ -171,7 +171,9 @@ pub use self::middleware::{
     DefaultErrorResponse, EmptyBody, EndedConcurrently, ErrorResponse, ErrorResponseForRequest,
     RequestHead, ResponseBody, ResponseFuture, SessionLayer, SessionLayerBuilder, SessionService,
 };
-pub use self::migration::{Arrivals, MigrationKey, OldEnded, OldId, OldSession, Predecessor};
+pub use self::migration::{
+    LegacyEnded, LegacyId, LegacySession, LegacyStore, Migration, MigrationKey,
+};
 pub use self::session::{
     Counter, Destroyed, DetachedSession, EntryKey, EntryName, Key, LazySession, Reloaded, Saved,
     Session, SignIn,

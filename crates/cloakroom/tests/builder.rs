@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use cloakroom::{
-    Arrivals, ConfigErrorKind, ConflictPolicy, CookieConfig, DeviceTracking, ErrorPolicy, Expiry,
-    ManualClock, MemoryStore, MigrationKey, OldEnded, OldId, OldSession, Predecessor, ProxyHeader,
-    Rotation, SessionLayer, SessionLayerBuilder, SessionLimit, StoreError, Timestamp, TokenHeader,
-    days, hours, minutes,
+    ConfigErrorKind, ConflictPolicy, CookieConfig, DeviceTracking, ErrorPolicy, Expiry,
+    LegacyEnded, LegacyId, LegacySession, LegacyStore, ManualClock, MemoryStore, Migration,
+    MigrationKey, ProxyHeader, Rotation, SessionLayer, SessionLayerBuilder, SessionLimit,
+    StoreError, Timestamp, TokenHeader, days, hours, minutes,
 };
 use proptest::prelude::*;
 
@@ -19,27 +19,27 @@ const BEGAN: u64 = 1_795_478_400;
 #[derive(Debug)]
 struct Legacy(CookieConfig);
 
-impl Predecessor for Legacy {
+impl LegacyStore for Legacy {
     fn cookie(&self) -> &CookieConfig {
         &self.0
     }
 
-    fn open(&self, value: &str) -> Option<OldId> {
-        Some(OldId::new(value))
+    fn open(&self, value: &str) -> Option<LegacyId> {
+        Some(LegacyId::new(value))
     }
 
-    async fn read(&self, _: &OldId) -> Result<Option<OldSession>, StoreError> {
+    async fn read(&self, _: &LegacyId) -> Result<Option<LegacySession>, StoreError> {
         Ok(None)
     }
 
-    async fn end(&self, _: &OldId) -> Result<OldEnded, StoreError> {
-        Ok(OldEnded::Missing)
+    async fn end(&self, _: &LegacyId) -> Result<LegacyEnded, StoreError> {
+        Ok(LegacyEnded::Missing)
     }
 }
 
-fn migration(cookie: &str) -> Arrivals {
+fn migration(cookie: &str) -> Migration {
     let key = MigrationKey::new([7; 32], BEGAN).expect("it is long enough");
-    Arrivals::beside(Legacy(CookieConfig::new(cookie)), key)
+    Migration::side_by_side(Legacy(CookieConfig::new(cookie)), key)
 }
 
 fn clock() -> ManualClock {
@@ -164,13 +164,13 @@ const INVALID: [(&str, &str, ConfigErrorKind, Setter); 17] = [
     (
         "with_token_header",
         "with_migration",
-        ConfigErrorKind::Arrivals,
+        ConfigErrorKind::Migration,
         |it| it.with_token_header(TokenHeader::bearer().instead_of_cookie()),
     ),
     (
         "with_migration",
         "with_migration",
-        ConfigErrorKind::Arrivals,
+        ConfigErrorKind::Migration,
         |it| it.with_migration(migration("__Host-shop")),
     ),
     (

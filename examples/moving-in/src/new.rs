@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Redirect;
 use axum::routing::{get, post};
 use axum::{Form, Router};
-use cloakroom::{Arrivals, Entries, Session, SessionError, SessionLayer, UserId, days};
+use cloakroom::{Entries, Migration, Session, SessionError, SessionLayer, UserId, days};
 use cloakroom_redis::RedisStore;
 use cloakroom_tower_sessions::migration::TowerSessionsRedis;
 use maud::Markup;
@@ -23,12 +23,12 @@ pub(crate) async fn sessions(
     let store = RedisStore::connect(redis).await?;
     // As the old version has it.
     let old = TowerSessionsRedis::in_redis(&store).with_inactivity(days(IDLE_DAYS.into()));
-    let arrivals = match phase {
-        Phase::Beside => Arrivals::beside(old, secrets.key()?),
-        Phase::After => Arrivals::after(old, secrets.key()?),
+    let migration = match phase {
+        Phase::Beside => Migration::side_by_side(old, secrets.key()?),
+        Phase::After => Migration::cutover(old, secrets.key()?),
     };
     Ok(SessionLayer::builder(store)
-        .with_migration(arrivals.with_user(user_of))
+        .with_migration(migration.with_user(user_of))
         .build()?)
 }
 

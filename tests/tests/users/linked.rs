@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cloakroom::{
-    Arrivals, CookieConfig, Entries, MigrationKey, OldEnded, OldId, OldSession, Predecessor,
-    SessionInfo, SessionLayer,
+    CookieConfig, Entries, LegacyEnded, LegacyId, LegacySession, LegacyStore, Migration,
+    MigrationKey, SessionInfo, SessionLayer,
 };
 use cloakroom_core::{Clock, StoreError};
 use tests::app::{Fixture, app};
@@ -50,16 +50,16 @@ impl Legacy {
     }
 }
 
-impl Predecessor for Legacy {
+impl LegacyStore for Legacy {
     fn cookie(&self) -> &CookieConfig {
         &self.cookie
     }
 
-    fn open(&self, value: &str) -> Option<OldId> {
-        Some(OldId::new(value))
+    fn open(&self, value: &str) -> Option<LegacyId> {
+        Some(LegacyId::new(value))
     }
 
-    async fn read(&self, id: &OldId) -> Result<Option<OldSession>, StoreError> {
+    async fn read(&self, id: &LegacyId) -> Result<Option<LegacySession>, StoreError> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         let users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(user) = users.get(id.as_bytes()) else {
@@ -67,15 +67,15 @@ impl Predecessor for Legacy {
         };
         let mut entries = Entries::new();
         entries.set("user", user).expect("text is JSON");
-        Ok(Some(OldSession::new(entries)))
+        Ok(Some(LegacySession::new(entries)))
     }
 
-    async fn end(&self, id: &OldId) -> Result<OldEnded, StoreError> {
+    async fn end(&self, id: &LegacyId) -> Result<LegacyEnded, StoreError> {
         let id = std::str::from_utf8(id.as_bytes()).expect("the ids are text");
         if self.sign_out(id) {
-            return Ok(OldEnded::Ended);
+            return Ok(LegacyEnded::Ended);
         }
-        Ok(OldEnded::Missing)
+        Ok(LegacyEnded::Missing)
     }
 }
 
@@ -90,9 +90,9 @@ impl Migrating {
         let (fixture, legacy) = (Fixture::memory(), Legacy::new());
         let now = fixture.clock.now().as_millis() / 1000;
         let key = MigrationKey::new([7; 32], now).expect("a key of 32 bytes");
-        let arrivals = Arrivals::beside(legacy.clone(), key)
+        let migration = Migration::side_by_side(legacy.clone(), key)
             .with_user(|entries| Some(entries.get::<String>("user").ok()??.into()));
-        let layer = fixture.builder().with_migration(arrivals).build();
+        let layer = fixture.builder().with_migration(migration).build();
         Self {
             legacy,
             layer: layer.expect("a valid configuration"),

@@ -1,7 +1,7 @@
 //! Migrates live sessions of tower-sessions from its Redis store.
 //!
 //! ```no_run
-//! use cloakroom::{Arrivals, CookieConfig, MigrationKey, SessionLayer};
+//! use cloakroom::{Migration, CookieConfig, MigrationKey, SessionLayer};
 //! use cloakroom_redis::RedisStore;
 //! use cloakroom_tower_sessions::migration::TowerSessionsRedis;
 //!
@@ -9,9 +9,9 @@
 //! let store = RedisStore::connect("redis://127.0.0.1").await?;
 //! let key = MigrationKey::new(std::env::var("MIGRATION_KEY")?, 1_795_478_400)?;
 //!
-//! // While the old version is running. Once it is gone, `Arrivals::after`.
-//! let arrivals = Arrivals::beside(TowerSessionsRedis::in_redis(&store), key);
-//! let sessions = SessionLayer::builder(store).with_migration(arrivals).build()?;
+//! // While the old version is running. Once it is gone, `Migration::cutover`.
+//! let migration = Migration::side_by_side(TowerSessionsRedis::in_redis(&store), key);
+//! let sessions = SessionLayer::builder(store).with_migration(migration).build()?;
 //! # Ok(())
 //! # }
 //! ```
@@ -24,7 +24,7 @@ mod record;
 
 use std::time::Duration;
 
-use cloakroom::{CookieConfig, OldEnded, OldId, OldSession, Predecessor, SameSite};
+use cloakroom::{CookieConfig, LegacyEnded, LegacyId, LegacySession, LegacyStore, SameSite};
 use cloakroom_core::{StoreError, StoreErrorKind};
 use cloakroom_redis::{ForeignKeys, RedisStore};
 
@@ -89,17 +89,17 @@ impl TowerSessionsRedis {
     }
 }
 
-impl Predecessor for TowerSessionsRedis {
+impl LegacyStore for TowerSessionsRedis {
     fn cookie(&self) -> &CookieConfig {
         &self.cookie
     }
 
-    fn open(&self, value: &str) -> Option<OldId> {
+    fn open(&self, value: &str) -> Option<LegacyId> {
         let id = self.protection.open(self.cookie.name(), value)?;
-        id::parse(&id).map(OldId::new)
+        id::parse(&id).map(LegacyId::new)
     }
 
-    async fn read(&self, id: &OldId) -> Result<Option<OldSession>, StoreError> {
+    async fn read(&self, id: &LegacyId) -> Result<Option<LegacySession>, StoreError> {
         let key = key_of(id)?;
         let value = match self.idle {
             Some(idle) => self.keys.read_and_keep(&key, idle).await?,
@@ -109,24 +109,24 @@ impl Predecessor for TowerSessionsRedis {
             return Ok(None);
         };
         let record = record::decode(&value)?;
-        let session = OldSession::new(record.entries);
+        let session = LegacySession::new(record.entries);
         Ok(Some(match self.idle {
             Some(_) => session,
             None => session.until(record.expires.into()),
         }))
     }
 
-    async fn end(&self, id: &OldId) -> Result<OldEnded, StoreError> {
+    async fn end(&self, id: &LegacyId) -> Result<LegacyEnded, StoreError> {
         let was_there = self.keys.remove(&key_of(id)?).await?;
         Ok(if was_there {
-            OldEnded::Ended
+            LegacyEnded::Ended
         } else {
-            OldEnded::Missing
+            LegacyEnded::Missing
         })
     }
 }
 
 /// Returns the Redis key of a legacy session.
-fn key_of(id: &OldId) -> Result<String, StoreError> {
+fn key_of(id: &LegacyId) -> Result<String, StoreError> {
     id::encode(id.as_bytes()).ok_or_else(|| StoreError::new(StoreErrorKind::Refused))
 }

@@ -71,7 +71,7 @@ pub(crate) async fn create(
         replaces: None,
         publishes: true,
     };
-    if signs_in && cx.context.arrivals.is_some() {
+    if signs_in && cx.context.migration.is_some() {
         Box::pin(end_legacy(cx, None)).await?;
     }
     let user = Authentication::of(&entries);

@@ -5,7 +5,7 @@ use cloakroom_core::{EndReason, Entries, SessionId, StoreErrorKind};
 
 use super::context::CommitContext;
 use crate::error::SessionError;
-use crate::migration::OldEnded;
+use crate::migration::LegacyEnded;
 use crate::telemetry::log;
 
 /// Ends the legacy session that is linked with this migrated session, and those of the request's legacy
@@ -13,25 +13,25 @@ use crate::telemetry::log;
 pub(crate) async fn end_legacy(
     cx: &CommitContext<'_>,
     migrated: Option<(SessionId, &Entries)>,
-) -> Result<OldEnded, SessionError> {
-    let Some(arrivals) = &cx.context.arrivals else {
-        return Ok(OldEnded::Missing);
+) -> Result<LegacyEnded, SessionError> {
+    let Some(migration) = &cx.context.migration else {
+        return Ok(LegacyEnded::Missing);
     };
-    let mut outcome = OldEnded::Missing;
+    let mut outcome = LegacyEnded::Missing;
     if let Some(cookies) = cx.legacy_cookies {
         for id in cookies.ids() {
-            let ended = arrivals.end(id, cx.budget).await;
-            if ended.inspect_err(log::legacy_not_ended)? == OldEnded::Ended {
-                outcome = OldEnded::Ended;
+            let ended = migration.end(id, cx.budget).await;
+            if ended.inspect_err(log::legacy_not_ended)? == LegacyEnded::Ended {
+                outcome = LegacyEnded::Ended;
             }
         }
     }
     if let Some((id, entries)) = migrated
-        && end_linked(cx, id, entries).await? == OldEnded::Ended
+        && end_linked(cx, id, entries).await? == LegacyEnded::Ended
     {
-        outcome = OldEnded::Ended;
+        outcome = LegacyEnded::Ended;
     }
-    if let (OldEnded::Ended, Some(cookies)) = (outcome, cx.legacy_cookies) {
+    if let (LegacyEnded::Ended, Some(cookies)) = (outcome, cx.legacy_cookies) {
         cookies.remove();
     }
     Ok(outcome)
@@ -41,15 +41,15 @@ pub(crate) async fn end_legacy(
 pub(super) async fn end_linked_by_id(
     cx: &CommitContext<'_>,
     id: SessionId,
-) -> Result<OldEnded, SessionError> {
-    match &cx.context.arrivals {
-        Some(arrivals) if arrivals.may_begin(id) => {}
-        _ => return Ok(OldEnded::Missing),
+) -> Result<LegacyEnded, SessionError> {
+    match &cx.context.migration {
+        Some(migration) if migration.may_begin(id) => {}
+        _ => return Ok(LegacyEnded::Missing),
     }
     match cx.budget.read(cx.store().load(id)).await {
         Ok(Loaded::Record(record)) => end_linked(cx, id, record.entries()).await,
-        Ok(_) => Ok(OldEnded::Missing),
-        Err(error) if error.kind() == StoreErrorKind::Unreadable => Ok(OldEnded::Missing),
+        Ok(_) => Ok(LegacyEnded::Missing),
+        Err(error) if error.kind() == StoreErrorKind::Unreadable => Ok(LegacyEnded::Missing),
         Err(error) => Err(error.into()),
     }
 }
@@ -58,23 +58,23 @@ async fn end_linked(
     cx: &CommitContext<'_>,
     id: SessionId,
     entries: &Entries,
-) -> Result<OldEnded, SessionError> {
-    let Some(arrivals) = &cx.context.arrivals else {
-        return Ok(OldEnded::Missing);
+) -> Result<LegacyEnded, SessionError> {
+    let Some(migration) = &cx.context.migration else {
+        return Ok(LegacyEnded::Missing);
     };
-    let Some(legacy) = arrivals.linked_id(&cx.context.realm, id, entries) else {
-        return Ok(OldEnded::Missing);
+    let Some(legacy) = migration.linked_id(&cx.context.realm, id, entries) else {
+        return Ok(LegacyEnded::Missing);
     };
-    let ended = arrivals.end(&legacy, cx.budget).await;
+    let ended = migration.end(&legacy, cx.budget).await;
     Ok(ended.inspect_err(log::legacy_not_ended)?)
 }
 
 /// Combines the results of ending a legacy session and the migrated session linked with it. If a
 /// concurrent request has seen that the legacy session was gone, and has ended the migrated session for
 /// it, then both were ended by this request.
-pub(crate) fn combine(legacy: OldEnded, migrated: Ended) -> Ended {
+pub(crate) fn combine(legacy: LegacyEnded, migrated: Ended) -> Ended {
     match (legacy, &migrated) {
-        (OldEnded::Ended, Ended::AlreadyEnded(tombstone))
+        (LegacyEnded::Ended, Ended::AlreadyEnded(tombstone))
             if tombstone.reason() == EndReason::EndedInLegacyStore =>
         {
             Ended::Ended

@@ -1,6 +1,6 @@
 //! Migrate: creates a migrated session, and later unlinks it from its legacy session.
 
-use cloakroom_core::migration::Arrival;
+use cloakroom_core::migration::MigrationMark;
 use cloakroom_core::store::Updated;
 use cloakroom_core::{Authentication, Record, SessionId};
 
@@ -8,7 +8,7 @@ use super::context::CommitContext;
 use super::create::{Attempt, CreateOptions, attempt, follow_up_creation};
 use super::record::{check_size, next_record, replace};
 use crate::error::SessionError;
-use crate::migration::OldId;
+use crate::migration::LegacyId;
 use crate::state::Live;
 use crate::telemetry::log;
 
@@ -47,7 +47,7 @@ pub(crate) async fn unlink(
     cx: &CommitContext<'_>,
     id: SessionId,
     mut record: Record,
-    legacy: &OldId,
+    legacy: &LegacyId,
 ) -> Record {
     for _ in 0..MAX_ATTEMPTS {
         match unlink_record(cx, id, &record).await {
@@ -63,10 +63,11 @@ pub(crate) async fn unlink(
             }
         }
     }
-    let is_linked = Arrival::of(record.entries()).is_some_and(|arrival| arrival.from().is_some());
-    if let Some(arrivals) = &cx.context.arrivals
+    let is_linked =
+        MigrationMark::of(record.entries()).is_some_and(|arrival| arrival.from().is_some());
+    if let Some(migration) = &cx.context.migration
         && !is_linked
-        && let Err(error) = arrivals.end(legacy, cx.budget).await
+        && let Err(error) = migration.end(legacy, cx.budget).await
     {
         log::legacy_not_ended(&error);
     }
@@ -85,7 +86,7 @@ async fn unlink_record(
     id: SessionId,
     base: &Record,
 ) -> Result<Unlinked, SessionError> {
-    let arrival = match Arrival::of(base.entries()) {
+    let arrival = match MigrationMark::of(base.entries()) {
         Some(arrival) if arrival.from().is_some() => arrival,
         _ => return Ok(Unlinked::Nothing),
     };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cloakroom_core::change::Replay;
-use cloakroom_core::migration::Arrival;
+use cloakroom_core::migration::MigrationMark;
 use cloakroom_core::store::{Loaded, Updated};
 use cloakroom_core::{Digest, Entries, Limits, Record, Revision, SessionId, StoreErrorKind, codec};
 
@@ -57,7 +57,10 @@ pub(super) fn next_record(
     }
     let limits = chosen
         .unwrap_or_else(|| base.limits())
-        .under(cx.context.rule(&entries), Arrival::began(id, &entries))
+        .under(
+            cx.context.rule(&entries),
+            MigrationMark::began(id, &entries),
+        )
         // An older token is refused without a read, so the session must not outlive it.
         .until(id.created_at().plus(cx.context.longest_life()));
     Ok(Record::new(

@@ -11,7 +11,7 @@ use crate::budget::Budget;
 use crate::commit::{CommitContext, end, unlink};
 use crate::context::Context;
 use crate::error::SessionError;
-use crate::migration::OldId;
+use crate::migration::LegacyId;
 use crate::plan::Lookup;
 use crate::state::{Live, limits_of};
 use crate::telemetry::{log, metrics};
@@ -21,7 +21,7 @@ pub(crate) enum Liveness {
     /// It is live. `linked` is the legacy session that it is linked with.
     Live {
         record: Record,
-        linked: Option<OldId>,
+        linked: Option<LegacyId>,
     },
     /// It has expired by the current rule, which may be stricter than the TTL in the store.
     Expired,
@@ -86,11 +86,11 @@ async fn unlink_in_cutover(
     context: &Arc<Context>,
     id: SessionId,
     mut record: Record,
-    legacy: OldId,
+    legacy: LegacyId,
     budget: &Budget,
 ) -> Result<Liveness, SessionError> {
-    if let Some(arrivals) = &context.arrivals
-        && arrivals.is_cutover()
+    if let Some(migration) = &context.migration
+        && migration.is_cutover()
     {
         let cx = CommitContext::without_request(context, budget);
         record = unlink(&cx, id, record, &legacy).await;

@@ -1,6 +1,6 @@
 //! The legacy session that a migrated session is linked with: they end together.
 
-use cloakroom_core::migration::Arrival;
+use cloakroom_core::migration::MigrationMark;
 use cloakroom_core::store::Loaded;
 use cloakroom_core::{Record, SessionId, StoreErrorKind};
 
@@ -8,7 +8,7 @@ use super::read::read;
 use crate::budget::Budget;
 use crate::context::Context;
 use crate::error::SessionError;
-use crate::migration::{Arrivals, OldId};
+use crate::migration::{LegacyId, Migration};
 
 /// The state of the link between a migrated session and its legacy session.
 pub(super) enum Link {
@@ -22,12 +22,12 @@ pub(super) enum Link {
 }
 
 /// Returns the legacy session that a session is linked with.
-pub(super) fn legacy_id_of(context: &Context, id: SessionId, record: &Record) -> Option<OldId> {
-    let arrivals = context.arrivals.as_ref()?;
-    if !record.entries().contains(Arrival::KEY) {
+pub(super) fn legacy_id_of(context: &Context, id: SessionId, record: &Record) -> Option<LegacyId> {
+    let migration = context.migration.as_ref()?;
+    if !record.entries().contains(MigrationMark::KEY) {
         return None;
     }
-    arrivals.linked_id(&context.realm, id, record.entries())
+    migration.linked_id(&context.realm, id, record.entries())
 }
 
 /// Reads the legacy session of a linked session.
@@ -35,13 +35,13 @@ pub(super) async fn read_link(
     context: &Context,
     id: SessionId,
     record: Record,
-    legacy: &OldId,
+    legacy: &LegacyId,
     budget: &Budget,
 ) -> Result<Link, SessionError> {
-    let Some(arrivals) = &context.arrivals else {
+    let Some(migration) = &context.migration else {
         return Ok(Link::Removed(record));
     };
-    if is_live(arrivals, legacy, &record, budget).await? {
+    if is_live(migration, legacy, &record, budget).await? {
         return Ok(Link::Live(record));
     }
     // In the second phase, a server may have removed the link and ended the legacy session since the
@@ -57,13 +57,13 @@ pub(super) async fn read_link(
 
 /// Whether the legacy session is live, and has the same user. One that cannot be decoded counts as live.
 async fn is_live(
-    arrivals: &Arrivals,
-    legacy: &OldId,
+    migration: &Migration,
+    legacy: &LegacyId,
     record: &Record,
     budget: &Budget,
 ) -> Result<bool, SessionError> {
-    match arrivals.read(legacy, budget).await {
-        Ok(Some(legacy)) => Ok(arrivals.have_same_user(&legacy.entries, record.entries())),
+    match migration.read(legacy, budget).await {
+        Ok(Some(legacy)) => Ok(migration.have_same_user(&legacy.entries, record.entries())),
         Ok(None) => Ok(false),
         Err(error) if error.kind() == StoreErrorKind::Unreadable => Ok(true),
         Err(error) => Err(error.into()),

@@ -14,7 +14,7 @@ use crate::budget::Budget;
 use crate::commit::{CommitContext, create_migrated};
 use crate::context::Context;
 use crate::error::{SessionError, SessionErrorKind};
-use crate::migration::{Arrivals, LegacyCookies, OldId, OldSession};
+use crate::migration::{LegacyCookies, LegacyId, LegacySession, Migration};
 use crate::plan::Lookup;
 use crate::state::{Found, Live};
 use crate::telemetry::log;
@@ -33,10 +33,10 @@ enum Migrated {
 
 /// One legacy session, the token to which it is migrated, and what the steps need.
 #[derive(Clone, Copy)]
-struct Migration<'a> {
+struct MigrationStep<'a> {
     context: &'a Arc<Context>,
-    arrivals: &'a Arrivals,
-    legacy: &'a OldId,
+    migration: &'a Migration,
+    legacy: &'a LegacyId,
     token: &'a Token,
     budget: &'a Budget,
 }
@@ -45,7 +45,7 @@ struct Migration<'a> {
 /// In the second phase, the legacy sessions and the legacy cookie are removed.
 pub(super) async fn find(
     context: &Arc<Context>,
-    arrivals: &Arrivals,
+    migration: &Migration,
     cookies: &LegacyCookies,
     lookup: Lookup<Live>,
     budget: &Budget,
@@ -54,15 +54,15 @@ pub(super) async fn find(
     let mut is_kept = false;
     if !matches!(found.lookup, Lookup::Live(_)) {
         for legacy in cookies.ids() {
-            let token = &arrivals.token(&context.realm, legacy);
-            let migration = Migration {
+            let token = &migration.token(&context.realm, legacy);
+            let step = MigrationStep {
                 context,
-                arrivals,
+                migration,
                 legacy,
                 token,
                 budget,
             };
-            match (find_or_migrate(migration).await?, &found.lookup) {
+            match (find_or_migrate(step).await?, &found.lookup) {
                 (Migrated::Live(second), Lookup::Live(first)) => {
                     log::two_live_cookies(first.id(), second.id());
                     return Ok(Found::by_token(Lookup::Absent));
@@ -74,17 +74,17 @@ pub(super) async fn find(
             }
         }
     }
-    if arrivals.is_cutover() && !is_kept {
-        end_legacy_sessions(arrivals, cookies, budget).await;
+    if migration.is_cutover() && !is_kept {
+        end_legacy_sessions(migration, cookies, budget).await;
     }
     Ok(found)
 }
 
 /// Ends the legacy sessions of a request, which no version of the app uses any more. If one cannot be
 /// ended, the cookie is kept, so that a later request tries again.
-async fn end_legacy_sessions(arrivals: &Arrivals, cookies: &LegacyCookies, budget: &Budget) {
+async fn end_legacy_sessions(migration: &Migration, cookies: &LegacyCookies, budget: &Budget) {
     for id in cookies.ids() {
-        if let Err(error) = arrivals.end(id, budget).await {
+        if let Err(error) = migration.end(id, budget).await {
             log::legacy_not_ended(&error);
             return;
         }
@@ -92,26 +92,26 @@ async fn end_legacy_sessions(arrivals: &Arrivals, cookies: &LegacyCookies, budge
     cookies.remove();
 }
 
-async fn find_or_migrate(migration: Migration<'_>) -> Result<Migrated, SessionError> {
-    let Migration {
+async fn find_or_migrate(step: MigrationStep<'_>) -> Result<Migrated, SessionError> {
+    let MigrationStep {
         context,
-        arrivals,
+        migration,
         legacy,
         token,
         budget,
-    } = migration;
+    } = step;
     let id = token.id();
     if context.clock.now().since(id.created_at()) > context.longest_life() {
         return Ok(Migrated::Absent);
     }
     let stored = recent(context, id, budget).await?;
-    if let Some(found) = find_migrated(migration, stored).await? {
+    if let Some(found) = find_migrated(step, stored).await? {
         return Ok(found);
     }
-    match arrivals.read(legacy, budget).await {
-        Ok(Some(session)) => migrate(migration, &session).await,
+    match migration.read(legacy, budget).await {
+        Ok(Some(session)) => migrate(step, &session).await,
         // A concurrent request may have migrated it, and ended the legacy session.
-        Ok(None) => find_migrated_again(migration).await,
+        Ok(None) => find_migrated_again(step).await,
         Err(error) if error.kind() == StoreErrorKind::Unreadable => {
             context.once.migration_failed(id, "unreadable");
             Ok(Migrated::Refused)
@@ -121,24 +121,24 @@ async fn find_or_migrate(migration: Migration<'_>) -> Result<Migrated, SessionEr
 }
 
 /// Reads the migrated session again, from the store itself.
-async fn find_migrated_again(migration: Migration<'_>) -> Result<Migrated, SessionError> {
-    let stored = read(migration.context, migration.token.id(), migration.budget).await?;
-    let found = find_migrated(migration, stored).await?;
+async fn find_migrated_again(step: MigrationStep<'_>) -> Result<Migrated, SessionError> {
+    let stored = read(step.context, step.token.id(), step.budget).await?;
+    let found = find_migrated(step, stored).await?;
     Ok(found.unwrap_or(Migrated::Absent))
 }
 
 /// Returns the migrated session, or `None` if nothing is stored under its id.
 async fn find_migrated(
-    migration: Migration<'_>,
+    step: MigrationStep<'_>,
     stored: Option<Loaded>,
 ) -> Result<Option<Migrated>, SessionError> {
-    let Migration {
+    let MigrationStep {
         context,
-        arrivals,
+        migration,
         legacy,
         token,
         budget,
-    } = migration;
+    } = step;
     match stored {
         Some(Loaded::Nothing) => Ok(None),
         Some(Loaded::Record(record)) if *record.digest() == context.realm.digest(token) => {
@@ -157,7 +157,7 @@ async fn find_migrated(
             // tombstone has expired. If it ended in the legacy store, a legacy session of that id is a new
             // one.
             if tombstone.reason() != EndReason::EndedInLegacyStore
-                && let Err(error) = arrivals.end(legacy, budget).await
+                && let Err(error) = migration.end(legacy, budget).await
             {
                 log::legacy_not_ended(&error);
             }
@@ -170,23 +170,26 @@ async fn find_migrated(
 
 /// Stores the migrated session. Of several concurrent attempts one succeeds, and the others find its
 /// session.
-async fn migrate(migration: Migration<'_>, session: &OldSession) -> Result<Migrated, SessionError> {
-    let Migration {
+async fn migrate(
+    step: MigrationStep<'_>,
+    session: &LegacySession,
+) -> Result<Migrated, SessionError> {
+    let MigrationStep {
         context,
         token,
         budget,
         ..
-    } = migration;
+    } = step;
     let id = token.id();
     if id.created_at() < context.revoked_before(budget).await? {
         log::revoked(id);
         return Ok(Migrated::Absent);
     }
-    let live = migrated_session(migration, session)?;
+    let live = migrated_session(step, session)?;
     let cx = CommitContext::without_request(context, budget);
     match create_migrated(&cx, &live).await {
         Ok(true) => Ok(Migrated::Live(live)),
-        Ok(false) => find_migrated_again(migration).await,
+        Ok(false) => find_migrated_again(step).await,
         Err(error) => match error.kind() {
             SessionErrorKind::TooLarge => {
                 context.once.migration_failed(id, "too_large");
@@ -196,7 +199,7 @@ async fn migrate(migration: Migration<'_>, session: &OldSession) -> Result<Migra
                 context.once.migration_failed(id, "expired");
                 Ok(Migrated::Refused)
             }
-            SessionErrorKind::OutcomeUnknown => find_after_unknown(migration, error).await,
+            SessionErrorKind::OutcomeUnknown => find_after_unknown(step, error).await,
             _ => Err(error),
         },
     }
@@ -205,23 +208,26 @@ async fn migrate(migration: Migration<'_>, session: &OldSession) -> Result<Migra
 /// After an attempt of unknown outcome, returns the session if it is stored. It does not matter by which
 /// request: all of them store the same session.
 async fn find_after_unknown(
-    migration: Migration<'_>,
+    step: MigrationStep<'_>,
     error: SessionError,
 ) -> Result<Migrated, SessionError> {
-    let stored = read(migration.context, migration.token.id(), migration.budget).await;
+    let stored = read(step.context, step.token.id(), step.budget).await;
     let Ok(stored) = stored else {
         return Err(error);
     };
-    match find_migrated(migration, stored).await {
+    match find_migrated(step, stored).await {
         Ok(Some(found)) => Ok(found),
         Ok(None) | Err(_) => Err(error),
     }
 }
 
-fn migrated_session(migration: Migration<'_>, session: &OldSession) -> Result<Live, SessionError> {
-    let Migration { context, token, .. } = migration;
+fn migrated_session(
+    step: MigrationStep<'_>,
+    session: &LegacySession,
+) -> Result<Live, SessionError> {
+    let MigrationStep { context, token, .. } = step;
     let now = context.clock.now();
-    let entries = migrated_entries(migration, session, now);
+    let entries = migrated_entries(step, session, now);
     let mut limits = Limits::begin(context.rule(&entries), now);
     if let Some(deadline) = session.deadline {
         limits = limits.until(deadline.into());
@@ -241,13 +247,13 @@ fn migrated_session(migration: Migration<'_>, session: &OldSession) -> Result<Li
 
 /// Returns the entries of a migrated session. Those with reserved keys are left out: they would be taken
 /// for the library's own.
-fn migrated_entries(migration: Migration<'_>, session: &OldSession, now: Timestamp) -> Entries {
-    let Migration {
-        arrivals,
+fn migrated_entries(step: MigrationStep<'_>, session: &LegacySession, now: Timestamp) -> Entries {
+    let MigrationStep {
+        migration,
         legacy,
         token,
         ..
-    } = migration;
+    } = step;
     let id = token.id();
     let mut entries = session.entries.clone();
     let reserved: Vec<String> = entries
@@ -259,8 +265,8 @@ fn migrated_entries(migration: Migration<'_>, session: &OldSession, now: Timesta
         entries.remove(&key);
         log::legacy_entry_skipped(id, &key);
     }
-    arrivals.mark(id, legacy, now).put_into(&mut entries);
-    if let Some(user) = arrivals.user(&session.entries) {
+    migration.mark(id, legacy, now).put_into(&mut entries);
+    if let Some(user) = migration.user(&session.entries) {
         // The time of the sign-in is unknown: so long ago that it never counts as recent.
         Authentication::new(user, Timestamp::from_millis(0)).put_into(&mut entries);
     }

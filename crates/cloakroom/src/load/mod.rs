@@ -38,10 +38,10 @@ pub(crate) async fn find(
     let Some(lookup) = find_by_token(context, credentials, budget).await? else {
         return Ok(Found::by_token(Lookup::Absent));
     };
-    match (legacy_cookies, &context.arrivals) {
+    match (legacy_cookies, &context.migration) {
         // On the heap, as everything that few requests need: the futures of all others stay small.
-        (Some(cookies), Some(arrivals)) => {
-            Box::pin(migrate::find(context, arrivals, cookies, lookup, budget)).await
+        (Some(cookies), Some(migration)) => {
+            Box::pin(migrate::find(context, migration, cookies, lookup, budget)).await
         }
         _ => Ok(Found::by_token(lookup)),
     }

@@ -18,7 +18,7 @@ use crate::cookie::{CookieConfig, TokenHeader};
 #[cfg(feature = "devices")]
 use crate::device::DeviceTracking;
 use crate::error::{ConfigError, SessionError};
-use crate::migration::Arrivals;
+use crate::migration::Migration;
 use crate::session_limit::SessionLimit;
 
 impl SessionLayer {
@@ -184,8 +184,8 @@ impl<E> SessionLayerBuilder<E> {
     /// Refused if browsers would not accept the removal of the legacy cookie; if that cookie has the
     /// name of the layer's own; if the layer reads no cookies
     /// ([`TokenHeader::instead_of_cookie`]); or if the migration began 400 days ago, or has not begun.
-    pub fn with_migration(mut self, migration: Arrivals) -> Self {
-        self.context.arrivals = Some(Arc::new(migration));
+    pub fn with_migration(mut self, migration: Migration) -> Self {
+        self.context.migration = Some(Arc::new(migration));
         self
     }
 

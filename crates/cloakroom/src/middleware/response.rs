@@ -37,10 +37,10 @@ pub(super) fn finish<B>(session: &SharedSession, response: &mut Response<B>) {
     if let Some((name, value)) = header {
         append_token(session, response, name, value);
     }
-    if let (Some(arrivals), Some(cookies)) = (&context.arrivals, session.legacy_cookies())
+    if let (Some(migration), Some(cookies)) = (&context.migration, session.legacy_cookies())
         && cookies.is_removed()
     {
-        let value = remove_cookie(arrivals.cookie());
+        let value = remove_cookie(migration.cookie());
         append_token(session, response, SET_COOKIE, value);
     }
 }

@@ -111,13 +111,13 @@ fn validate_rotation(context: &Context) -> Result<(), ConfigError> {
 }
 
 fn validate_migration(context: &Context) -> Result<(), ConfigError> {
-    let Some(migration) = &context.arrivals else {
+    let Some(migration) = &context.migration else {
         return Ok(());
     };
     let header = context.token_header.as_ref();
     if header.is_some_and(TokenHeader::is_header_only) {
         return Err(ConfigError::new(
-            ConfigErrorKind::Arrivals,
+            ConfigErrorKind::Migration,
             "legacy sessions are found by their cookie, and by `with_token_header` no cookie is read",
         ));
     }

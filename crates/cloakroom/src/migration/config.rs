@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloakroom_core::migration::{Arrival, MigrationKey as Key};
+use cloakroom_core::migration::{MigrationKey as Key, MigrationMark};
 use cloakroom_core::{
     Authentication, Entries, Expiry, Realm, SessionId, StoreError, Timestamp, Token, UserId,
 };
 
-use super::legacy::{DynLegacyStore, OldEnded, OldId, OldSession, Predecessor};
+use super::legacy::{DynLegacyStore, LegacyEnded, LegacyId, LegacySession, LegacyStore};
 use crate::budget::Budget;
 use crate::cookie::CookieConfig;
 use crate::error::{ConfigError, ConfigErrorKind};
@@ -23,7 +23,7 @@ use crate::error::{ConfigError, ConfigErrorKind};
 /// [`MigrationKey`], so all requests, on all servers, get the same session.
 #[derive(Clone)]
 #[must_use]
-pub struct Arrivals {
+pub struct Migration {
     store: Arc<dyn DynLegacyStore>,
     key: MigrationKey,
     phase: Phase,
@@ -40,23 +40,23 @@ enum Phase {
     Cutover,
 }
 
-impl Arrivals {
+impl Migration {
     /// First phase: old and new versions of the app run side by side. The legacy session and its cookie
     /// are kept, and a migrated session ends together with its legacy session: signing out on either side
     /// ends both. Each request that uses a migrated session therefore reads its legacy session as well.
-    pub fn beside(predecessor: impl Predecessor, key: MigrationKey) -> Self {
-        Self::new(predecessor, key, Phase::SideBySide)
+    pub fn side_by_side(legacy_store: impl LegacyStore, key: MigrationKey) -> Self {
+        Self::new(legacy_store, key, Phase::SideBySide)
     }
 
     /// Second phase: no old version of the app runs any more. The remaining sessions are migrated when they
     /// are next used; legacy sessions and cookies are removed.
-    pub fn after(predecessor: impl Predecessor, key: MigrationKey) -> Self {
-        Self::new(predecessor, key, Phase::Cutover)
+    pub fn cutover(legacy_store: impl LegacyStore, key: MigrationKey) -> Self {
+        Self::new(legacy_store, key, Phase::Cutover)
     }
 
-    fn new(predecessor: impl Predecessor, key: MigrationKey, phase: Phase) -> Self {
+    fn new(legacy_store: impl LegacyStore, key: MigrationKey, phase: Phase) -> Self {
         Self {
-            store: Arc::new(predecessor),
+            store: Arc::new(legacy_store),
             key,
             phase,
             user: None,
@@ -93,7 +93,7 @@ impl Arrivals {
         self.cookie().validate()?;
         if self.cookie().name() == cookie.name() {
             return Err(ConfigError::new(
-                ConfigErrorKind::Arrivals,
+                ConfigErrorKind::Migration,
                 "legacy sessions and new ones cannot share one cookie: give the layer's cookie another \
                  name, with `with_cookie`",
             ));
@@ -101,7 +101,7 @@ impl Arrivals {
         let since = self.key.0.since();
         if since.since(now) > DAY || now.since(since) >= Expiry::LONGEST {
             return Err(ConfigError::new(
-                ConfigErrorKind::Arrivals,
+                ConfigErrorKind::Migration,
                 "the start of the migration must be a time in seconds since 1970, less than 400 days \
                  ago",
             ));
@@ -115,19 +115,23 @@ impl Arrivals {
     }
 
     /// The legacy id in the value of a cookie.
-    pub(crate) fn parse(&self, value: &[u8]) -> Option<OldId> {
+    pub(crate) fn parse(&self, value: &[u8]) -> Option<LegacyId> {
         self.store.open(std::str::from_utf8(value).ok()?)
     }
 
     pub(crate) async fn read(
         &self,
-        id: &OldId,
+        id: &LegacyId,
         budget: &Budget,
-    ) -> Result<Option<OldSession>, StoreError> {
+    ) -> Result<Option<LegacySession>, StoreError> {
         budget.read(self.store.read(id)).await
     }
 
-    pub(crate) async fn end(&self, id: &OldId, budget: &Budget) -> Result<OldEnded, StoreError> {
+    pub(crate) async fn end(
+        &self,
+        id: &LegacyId,
+        budget: &Budget,
+    ) -> Result<LegacyEnded, StoreError> {
         budget.write(self.store.end(id)).await
     }
 
@@ -137,7 +141,7 @@ impl Arrivals {
     }
 
     /// The token of the session to which a legacy session is migrated.
-    pub(crate) fn token(&self, realm: &Realm, old: &OldId) -> Token {
+    pub(crate) fn token(&self, realm: &Realm, old: &LegacyId) -> Token {
         self.key.0.token(realm, old.as_bytes())
     }
 
@@ -147,8 +151,8 @@ impl Arrivals {
     }
 
     /// The mark that a session migrated now keeps. In the first phase it links the legacy session.
-    pub(crate) fn mark(&self, id: SessionId, old: &OldId, now: Timestamp) -> Arrival {
-        let arrival = Arrival::at(now);
+    pub(crate) fn mark(&self, id: SessionId, old: &LegacyId, now: Timestamp) -> MigrationMark {
+        let arrival = MigrationMark::at(now);
         match self.phase {
             Phase::SideBySide => arrival.beside(self.key.0.seal(id, old.as_bytes())),
             Phase::Cutover => arrival,
@@ -161,9 +165,12 @@ impl Arrivals {
         realm: &Realm,
         id: SessionId,
         entries: &Entries,
-    ) -> Option<OldId> {
-        let arrival = Arrival::of(entries)?;
-        self.key.0.open(realm, id, arrival.from()?).map(OldId::new)
+    ) -> Option<LegacyId> {
+        let arrival = MigrationMark::of(entries)?;
+        self.key
+            .0
+            .open(realm, id, arrival.from()?)
+            .map(LegacyId::new)
     }
 
     /// The user of a legacy session, if the app has said how to find it.
@@ -183,9 +190,9 @@ impl Arrivals {
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-impl fmt::Debug for Arrivals {
+impl fmt::Debug for Migration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Arrivals")
+        f.debug_struct("Migration")
             .field("store", &self.store)
             .field("key", &self.key)
             .field("phase", &self.phase)
@@ -220,7 +227,7 @@ impl MigrationKey {
         let since = Timestamp::from_millis(began.saturating_mul(1000));
         let key = Key::new(secret, since).ok_or_else(|| {
             ConfigError::new(
-                ConfigErrorKind::Arrivals,
+                ConfigErrorKind::Migration,
                 "a migration key needs a secret of at least 32 bytes: `openssl rand -base64 32`",
             )
         })?;

@@ -9,47 +9,47 @@ use cloakroom_core::{Entries, StoreError};
 
 use crate::cookie::CookieConfig;
 
-/// The sessions of the system that the app used before, for [`Arrivals`](super::Arrivals).
+/// The sessions of the system that the app used before, for [`Migration`](super::Migration).
 ///
 /// `cloakroom-tower-sessions` implements it for tower-sessions with its Redis store (feature
 /// `moving-in`).
 ///
 /// ```
 /// use cloakroom::{Entries, StoreError};
-/// use cloakroom::{CookieConfig, OldEnded, OldId, OldSession, Predecessor};
+/// use cloakroom::{CookieConfig, LegacyEnded, LegacyId, LegacySession, LegacyStore};
 ///
 /// #[derive(Debug)]
 /// struct OurOwn {
 ///     cookie: CookieConfig,
 /// }
 ///
-/// impl Predecessor for OurOwn {
+/// impl LegacyStore for OurOwn {
 ///     fn cookie(&self) -> &CookieConfig {
 ///         &self.cookie
 ///     }
 ///
-///     fn open(&self, value: &str) -> Option<OldId> {
-///         (value.len() == 32).then(|| OldId::new(value))
+///     fn open(&self, value: &str) -> Option<LegacyId> {
+///         (value.len() == 32).then(|| LegacyId::new(value))
 ///     }
 ///
-///     async fn read(&self, id: &OldId) -> Result<Option<OldSession>, StoreError> {
+///     async fn read(&self, id: &LegacyId) -> Result<Option<LegacySession>, StoreError> {
 ///         // … read it from its store:
-///         Ok(Some(OldSession::new(Entries::new())))
+///         Ok(Some(LegacySession::new(Entries::new())))
 ///     }
 ///
-///     async fn end(&self, id: &OldId) -> Result<OldEnded, StoreError> {
-///         Ok(OldEnded::Missing)
+///     async fn end(&self, id: &LegacyId) -> Result<LegacyEnded, StoreError> {
+///         Ok(LegacyEnded::Missing)
 ///     }
 /// }
 /// ```
-pub trait Predecessor: Send + Sync + fmt::Debug + 'static {
+pub trait LegacyStore: Send + Sync + fmt::Debug + 'static {
     /// Returns the cookie that carries the legacy id: its name, and the path and domain that a removal
     /// has to repeat.
     fn cookie(&self) -> &CookieConfig;
 
     /// Returns the id in a cookie's value, or `None` if the value is malformed or its signature invalid.
     /// It does no I/O. If several values stand for one session, they must give the same id.
-    fn open(&self, value: &str) -> Option<OldId>;
+    fn open(&self, value: &str) -> Option<LegacyId>;
 
     /// Reads a live legacy session. If the legacy system extends sessions on use, this counts as use.
     ///
@@ -57,19 +57,19 @@ pub trait Predecessor: Send + Sync + fmt::Debug + 'static {
     /// [`Unreadable`](cloakroom_core::StoreErrorKind::Unreadable).
     fn read(
         &self,
-        id: &OldId,
-    ) -> impl Future<Output = Result<Option<OldSession>, StoreError>> + Send;
+        id: &LegacyId,
+    ) -> impl Future<Output = Result<Option<LegacySession>, StoreError>> + Send;
 
     /// Ends a legacy session.
-    fn end(&self, id: &OldId) -> impl Future<Output = Result<OldEnded, StoreError>> + Send;
+    fn end(&self, id: &LegacyId) -> impl Future<Output = Result<LegacyEnded, StoreError>> + Send;
 }
 
 /// The id of a session in the legacy system, where it grants access to the session. `Debug` does not show
 /// it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct OldId(Box<[u8]>);
+pub struct LegacyId(Box<[u8]>);
 
-impl OldId {
+impl LegacyId {
     /// Creates an id from its bytes.
     pub fn new(bytes: impl AsRef<[u8]>) -> Self {
         Self(bytes.as_ref().into())
@@ -82,21 +82,21 @@ impl OldId {
     }
 }
 
-impl fmt::Debug for OldId {
+impl fmt::Debug for LegacyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OldId(..)")
+        f.write_str("LegacyId(..)")
     }
 }
 
 /// A session as the legacy store keeps it.
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct OldSession {
+pub struct LegacySession {
     pub(crate) entries: Entries,
     pub(crate) deadline: Option<SystemTime>,
 }
 
-impl OldSession {
+impl LegacySession {
     /// Creates a session with these entries. After its migration, the expiry of the layer applies.
     pub const fn new(entries: Entries) -> Self {
         Self {
@@ -112,9 +112,9 @@ impl OldSession {
     }
 }
 
-/// The result of [`Predecessor::end`].
+/// The result of [`LegacyStore::end`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OldEnded {
+pub enum LegacyEnded {
     /// The session existed, and has been removed.
     Ended,
     /// There was no such session.
@@ -123,28 +123,28 @@ pub enum OldEnded {
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// [`Predecessor`], with its futures boxed.
+/// [`LegacyStore`], with its futures boxed.
 pub(super) trait DynLegacyStore: Send + Sync + fmt::Debug {
     fn cookie(&self) -> &CookieConfig;
-    fn open(&self, value: &str) -> Option<OldId>;
-    fn read<'a>(&'a self, id: &'a OldId) -> BoxFuture<'a, Option<OldSession>>;
-    fn end<'a>(&'a self, id: &'a OldId) -> BoxFuture<'a, OldEnded>;
+    fn open(&self, value: &str) -> Option<LegacyId>;
+    fn read<'a>(&'a self, id: &'a LegacyId) -> BoxFuture<'a, Option<LegacySession>>;
+    fn end<'a>(&'a self, id: &'a LegacyId) -> BoxFuture<'a, LegacyEnded>;
 }
 
-impl<P: Predecessor> DynLegacyStore for P {
+impl<P: LegacyStore> DynLegacyStore for P {
     fn cookie(&self) -> &CookieConfig {
-        Predecessor::cookie(self)
+        LegacyStore::cookie(self)
     }
 
-    fn open(&self, value: &str) -> Option<OldId> {
-        Predecessor::open(self, value)
+    fn open(&self, value: &str) -> Option<LegacyId> {
+        LegacyStore::open(self, value)
     }
 
-    fn read<'a>(&'a self, id: &'a OldId) -> BoxFuture<'a, Option<OldSession>> {
-        Box::pin(Predecessor::read(self, id))
+    fn read<'a>(&'a self, id: &'a LegacyId) -> BoxFuture<'a, Option<LegacySession>> {
+        Box::pin(LegacyStore::read(self, id))
     }
 
-    fn end<'a>(&'a self, id: &'a OldId) -> BoxFuture<'a, OldEnded> {
-        Box::pin(Predecessor::end(self, id))
+    fn end<'a>(&'a self, id: &'a LegacyId) -> BoxFuture<'a, LegacyEnded> {
+        Box::pin(LegacyStore::end(self, id))
     }
 }

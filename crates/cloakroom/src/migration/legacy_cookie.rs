@@ -2,26 +2,26 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::config::Arrivals;
-use super::legacy::OldId;
+use super::config::Migration;
+use super::legacy::LegacyId;
 use crate::cookie::headers::{Credentials, MAX_TOKENS};
 
 /// The legacy cookies of a request, and whether the response removes them.
 #[derive(Debug)]
 pub(crate) struct LegacyCookies {
-    ids: Vec<OldId>,
+    ids: Vec<LegacyId>,
     is_removed: AtomicBool,
 }
 
 impl LegacyCookies {
     /// Parses the cookies of the legacy name: [`MAX_TOKENS`] different ids at most.
-    pub(crate) fn parse(arrivals: &Arrivals, credentials: &Credentials) -> Self {
+    pub(crate) fn parse(migration: &Migration, credentials: &Credentials) -> Self {
         let mut ids = Vec::new();
-        for value in credentials.values_of(arrivals.cookie().name()) {
+        for value in credentials.values_of(migration.cookie().name()) {
             if ids.len() == MAX_TOKENS {
                 break;
             }
-            if let Some(id) = arrivals.parse(value)
+            if let Some(id) = migration.parse(value)
                 && !ids.contains(&id)
             {
                 ids.push(id);
@@ -34,7 +34,7 @@ impl LegacyCookies {
     }
 
     /// The legacy ids, in the order of the request.
-    pub(crate) fn ids(&self) -> &[OldId] {
+    pub(crate) fn ids(&self) -> &[LegacyId] {
         &self.ids
     }
 

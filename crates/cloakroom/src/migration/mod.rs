@@ -8,6 +8,6 @@ pub(crate) mod config;
 pub(crate) mod legacy;
 pub(crate) mod legacy_cookie;
 
-pub use self::config::{Arrivals, MigrationKey};
-pub use self::legacy::{OldEnded, OldId, OldSession, Predecessor};
+pub use self::config::{Migration, MigrationKey};
+pub use self::legacy::{LegacyEnded, LegacyId, LegacySession, LegacyStore};
 pub(crate) use self::legacy_cookie::LegacyCookies;

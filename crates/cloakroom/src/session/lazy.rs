@@ -63,9 +63,9 @@ impl LazySession {
         if let [Some(token), ..] = tokens_in(&self.handle.credentials, &context.cookie) {
             return Some(token.id());
         }
-        let arrivals = context.arrivals.as_ref()?;
+        let migration = context.migration.as_ref()?;
         let legacy_id = self.handle.legacy_cookies()?.ids().first()?;
-        let token = arrivals.token(&context.realm, legacy_id);
+        let token = migration.token(&context.realm, legacy_id);
         Some(token.id())
     }
 

@@ -9,7 +9,7 @@ use super::Session;
 use super::outcome::{Destroyed, Reloaded, Saved};
 use crate::commit::{self, Committed};
 use crate::error::{Cause, SessionError, SessionErrorKind};
-use crate::migration::OldEnded;
+use crate::migration::LegacyEnded;
 use crate::plan::Lookup;
 use crate::state::{Live, State};
 
@@ -169,7 +169,7 @@ impl Session {
         let mut state = self.handle.state();
         state.discard_edits();
         Ok(match (legacy, &state.lookup) {
-            (OldEnded::Ended, _) => Destroyed::Ended,
+            (LegacyEnded::Ended, _) => Destroyed::Ended,
             (_, Lookup::Ended) => Destroyed::AlreadyEnded,
             (_, Lookup::Absent | Lookup::Live(_)) => Destroyed::NoSession,
         })

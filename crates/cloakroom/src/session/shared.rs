@@ -93,10 +93,10 @@ impl SharedSession {
 
     /// The legacy cookies of the request; `None` unless sessions are migrated.
     pub(crate) fn legacy_cookies(&self) -> Option<&LegacyCookies> {
-        let arrivals = self.context.arrivals.as_deref()?;
+        let migration = self.context.migration.as_deref()?;
         Some(
             self.legacy_cookies
-                .get_or_init(|| LegacyCookies::parse(arrivals, &self.credentials)),
+                .get_or_init(|| LegacyCookies::parse(migration, &self.credentials)),
         )
     }
 

@@ -1,6 +1,6 @@
 //! The input of one commit.
 
-use cloakroom_core::migration::Arrival;
+use cloakroom_core::migration::MigrationMark;
 use cloakroom_core::rotation::Secrets;
 use cloakroom_core::{
     Authentication, Changes, Entries, EntryError, Limits, SessionId, Timestamp, UserId,
@@ -105,7 +105,7 @@ impl Draft {
     /// carried over.
     pub(crate) fn entries_of_new_session(&self, mut entries: Entries) -> Entries {
         entries.remove(Secrets::KEY);
-        entries.remove(Arrival::KEY);
+        entries.remove(MigrationMark::KEY);
         if let Some(SigningIn { user, at, .. }) = &self.signing_in {
             Authentication::new(user.clone(), *at).put_into(&mut entries);
         }

@@ -1,6 +1,6 @@
 //! A live session, and how a request has found it.
 
-use cloakroom_core::migration::Arrival;
+use cloakroom_core::migration::MigrationMark;
 use cloakroom_core::{Expiry, Limits, Record, SessionId, Timestamp, Token};
 
 use crate::plan::Lookup;
@@ -25,13 +25,13 @@ impl Live {
 
     /// When the session was created or migrated.
     pub(crate) fn began(&self) -> Timestamp {
-        Arrival::began(self.id(), self.record.entries())
+        MigrationMark::began(self.id(), self.record.entries())
     }
 }
 
 /// The limits of a stored session by a rule.
 pub(crate) fn limits_of(id: SessionId, record: &Record, rule: Expiry) -> Limits {
-    let began = Arrival::began(id, record.entries());
+    let began = MigrationMark::began(id, record.entries());
     record.limits().under(rule, began)
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use cloakroom_core::migration::Arrival;
+use cloakroom_core::migration::MigrationMark;
 use cloakroom_core::{Authentication, Limits, Record, SessionId, UserId};
 
 #[cfg(feature = "devices")]
@@ -26,7 +26,7 @@ impl SessionInfo {
     pub(super) fn new(id: SessionId, record: &Record, limits: Limits) -> Self {
         Self {
             id,
-            began: Arrival::began(id, record.entries()).into(),
+            began: MigrationMark::began(id, record.entries()).into(),
             user: Authentication::of(record.entries()),
             seen: record.seen().into(),
             expires: limits.expires_at(record.seen()).into(),

@@ -27,7 +27,7 @@ const MAX_PASSES: usize = 64;
 /// [`SessionLayer::sessions`](crate::SessionLayer::sessions).
 ///
 /// Each store command has the layer's time limit for itself. Each session that is read costs one command,
-/// and one that is linked with a legacy session ([`Arrivals::beside`](crate::Arrivals::beside)) a read of
+/// and one that is linked with a legacy session ([`Migration::side_by_side`](crate::Migration::side_by_side)) a read of
 /// the legacy store as well.
 ///
 /// ```

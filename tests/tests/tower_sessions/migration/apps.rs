@@ -5,12 +5,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::Router;
 use axum::extract::Path;
 use axum::routing::get;
-use cloakroom::{Arrivals, CookieConfig, MigrationKey, Predecessor, Session, SessionLayer};
+use cloakroom::{CookieConfig, LegacyStore, Migration, MigrationKey, Session, SessionLayer};
 use cloakroom_redis::RedisStore;
 use cloakroom_tower_sessions::migration::TowerSessionsRedis;
 use fred::prelude::{ClientLike, Config, Pool};
 use tests::redis::RedisServer;
-use tower_sessions_014::{Expiry, Session as OldSession, SessionManagerLayer, cookie::Key};
+use tower_sessions_014::{Expiry, Session as LegacySession, SessionManagerLayer, cookie::Key};
 use tower_sessions_redis_store::RedisStore as TheirStore;
 
 use crate::browser::Browser;
@@ -71,7 +71,7 @@ fn old_routes() -> Router {
         .route("/get/{key}", get(old_get))
 }
 
-async fn old_sign_in(session: OldSession, Path(name): Path<String>) {
+async fn old_sign_in(session: LegacySession, Path(name): Path<String>) {
     session.cycle_id().await.expect("the session works");
     session
         .insert("user", name)
@@ -79,37 +79,37 @@ async fn old_sign_in(session: OldSession, Path(name): Path<String>) {
         .expect("the session works");
 }
 
-async fn old_sign_in_in_place(session: OldSession, Path(name): Path<String>) {
+async fn old_sign_in_in_place(session: LegacySession, Path(name): Path<String>) {
     session
         .insert("user", name)
         .await
         .expect("the session works");
 }
 
-async fn old_sign_out(session: OldSession) {
+async fn old_sign_out(session: LegacySession) {
     session.flush().await.expect("the session works");
 }
 
-async fn old_forget_user(session: OldSession) {
+async fn old_forget_user(session: LegacySession) {
     session
         .remove::<String>("user")
         .await
         .expect("the session works");
 }
 
-async fn old_who(session: OldSession) -> String {
+async fn old_who(session: LegacySession) -> String {
     let user: Option<String> = session.get("user").await.expect("the session works");
     user.unwrap_or_else(|| "nobody".into())
 }
 
-async fn old_set(session: OldSession, Path((key, value)): Path<(String, String)>) {
+async fn old_set(session: LegacySession, Path((key, value)): Path<(String, String)>) {
     session
         .insert(&key, value)
         .await
         .expect("the session works");
 }
 
-async fn old_get(session: OldSession, Path(key): Path<String>) -> String {
+async fn old_get(session: LegacySession, Path(key): Path<String>) -> String {
     let value: Option<String> = session.get(&key).await.expect("the session works");
     value.unwrap_or_default()
 }
@@ -118,19 +118,19 @@ async fn old_get(session: OldSession, Path(key): Path<String>) -> String {
 pub(super) async fn side_by_side(redis: &Redis) -> Router {
     let store = redis.store().await;
     let old = TowerSessionsRedis::in_redis(&store);
-    new_app(store, Arrivals::beside(old, key()))
+    new_app(store, Migration::side_by_side(old, key()))
 }
 
 /// The new app after cutover.
 pub(super) async fn cutover(redis: &Redis) -> Router {
     let store = redis.store().await;
     let old = TowerSessionsRedis::in_redis(&store);
-    new_app(store, Arrivals::after(old, key()))
+    new_app(store, Migration::cutover(old, key()))
 }
 
-pub(super) fn new_app(store: RedisStore, arrivals: Arrivals) -> Router {
+pub(super) fn new_app(store: RedisStore, migration: Migration) -> Router {
     let layer = SessionLayer::builder(store)
-        .with_migration(arrivals)
+        .with_migration(migration)
         .build();
     new_routes().layer(layer.expect("it fits"))
 }
@@ -242,7 +242,7 @@ pub(super) fn forget_tombstones(redis: &RedisServer) {
 
 #[test]
 fn the_legacy_cookie_must_have_its_own_name() {
-    fn cookie(old: &impl Predecessor) -> CookieConfig {
+    fn cookie(old: &impl LegacyStore) -> CookieConfig {
         old.cookie().clone()
     }
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -254,7 +254,7 @@ fn the_legacy_cookie_must_have_its_own_name() {
     let same = CookieConfig::new("id");
     let old = TowerSessionsRedis::in_redis(&store);
     let refused = SessionLayer::builder(store)
-        .with_migration(Arrivals::beside(old, key()))
+        .with_migration(Migration::side_by_side(old, key()))
         .with_cookie(same)
         .build();
     assert!(refused.unwrap_err().to_string().contains("one cookie"));

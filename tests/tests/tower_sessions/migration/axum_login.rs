@@ -4,7 +4,7 @@ use axum::Router;
 use axum::extract::Path;
 use axum::routing::get;
 use axum_login::{AuthManager, AuthManagerLayerBuilder, AuthSession, AuthnBackend};
-use cloakroom::{Arrivals, SessionLayer, UserId};
+use cloakroom::{Migration, SessionLayer, UserId};
 use cloakroom_core::Entries;
 use cloakroom_tower_sessions::{migration::TowerSessionsRedis, v0_14::BridgeLayer};
 use fred::prelude::{ClientLike, Config, Pool};
@@ -85,10 +85,10 @@ async fn axum_login_users_stay_signed_in_and_sign_out_of_both() {
     let redis = Redis::start();
     let old = legacy_app(&redis).await;
     let store = redis.store().await;
-    let predecessor = TowerSessionsRedis::in_redis(&store);
-    let arrivals = Arrivals::beside(predecessor, key()).with_user(user_of);
+    let legacy_store = TowerSessionsRedis::in_redis(&store);
+    let migration = Migration::side_by_side(legacy_store, key()).with_user(user_of);
     let layer = SessionLayer::builder(store)
-        .with_migration(arrivals)
+        .with_migration(migration)
         .build()
         .unwrap();
     let sessions = layer.sessions();

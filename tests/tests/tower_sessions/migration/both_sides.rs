@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use cloakroom::{Arrivals, Session, SessionLayer};
+use cloakroom::{Migration, Session, SessionLayer};
 use cloakroom_tower_sessions::migration::TowerSessionsRedis;
 use tower_sessions_014::{Expiry, cookie::Key};
 
@@ -28,8 +28,8 @@ async fn plain_signed_and_private_cookies_migrate() {
         let old = legacy_app_with(&redis, seal, None).await;
         let browser = signed_in(&old).await;
         let store = redis.store().await;
-        let arrivals = Arrivals::beside(sealed(&store, seal), key());
-        let mut on_new = browser.at(&new_app(store, arrivals));
+        let migration = Migration::side_by_side(sealed(&store, seal), key());
+        let mut on_new = browser.at(&new_app(store, migration));
         assert_eq!(on_new.text("/who").await, "ada", "{seal:?}");
         assert_eq!(on_new.text("/get/cart").await, "hat", "{seal:?}");
         // Both versions stay signed in.
@@ -231,9 +231,9 @@ async fn a_slow_request_with_the_legacy_cookie_does_not_replace_a_newer_one() {
         session.id().map_or_else(String::new, |id| id.to_string())
     });
     let store = redis.store().await;
-    let arrivals = Arrivals::beside(TowerSessionsRedis::in_redis(&store), key());
+    let migration = Migration::side_by_side(TowerSessionsRedis::in_redis(&store), key());
     let layer = SessionLayer::builder(store)
-        .with_migration(arrivals)
+        .with_migration(migration)
         .build()
         .unwrap();
     let new: Router = new_routes().route("/slow", slow).layer(layer);
@@ -273,7 +273,7 @@ async fn use_in_the_new_app_extends_the_legacy_session() {
     let key_there = legacy_keys(&redis.0).remove(0);
     let store = redis.store().await;
     let old = TowerSessionsRedis::in_redis(&store).with_inactivity(Duration::from_secs(3600));
-    let new = new_app(store, Arrivals::beside(old, key()));
+    let new = new_app(store, Migration::side_by_side(old, key()));
     let mut on_new = browser.at(&new);
     assert!(left(&on_new.text("/deadline").await) > 29 * 24 * 3600);
     let ttl = || redis.0.ttl(&key_there).unwrap().as_secs();

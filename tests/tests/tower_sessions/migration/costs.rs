@@ -1,7 +1,7 @@
 //! The cost of a migration, in commands.
 
 use axum::Router;
-use cloakroom::{Arrivals, SessionLayer};
+use cloakroom::{Migration, SessionLayer};
 use cloakroom_tower_sessions::migration::TowerSessionsRedis;
 
 use super::apps::{key, legacy_app, new_routes, signed_in};
@@ -22,19 +22,19 @@ async fn commands(redis: &Redis, browser: &mut Browser, path: &str) -> Vec<Strin
 async fn app(redis: &Redis, last: bool, knows_users: bool) -> Router {
     let store = redis.store().await;
     let old = TowerSessionsRedis::in_redis(&store);
-    let mut arrivals = if last {
-        Arrivals::after(old, key())
+    let mut migration = if last {
+        Migration::cutover(old, key())
     } else {
-        Arrivals::beside(old, key())
+        Migration::side_by_side(old, key())
     };
     if knows_users {
-        arrivals = arrivals.with_user(|entries| {
+        migration = migration.with_user(|entries| {
             let name: Option<String> = entries.get("user").ok()?;
             Some(name?.into())
         });
     }
     let layer = SessionLayer::builder(store)
-        .with_migration(arrivals)
+        .with_migration(migration)
         .build();
     let app = new_routes().layer(layer.expect("it fits"));
     // So that the scripts and the revocation time are cached.

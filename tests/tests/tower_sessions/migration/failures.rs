@@ -1,7 +1,7 @@
 //! Records that cannot be read, and stores that cannot be reached.
 
 use axum::Router;
-use cloakroom::Arrivals;
+use cloakroom::Migration;
 use cloakroom_redis::RedisStore;
 use cloakroom_tower_sessions::migration::{Key, TowerSessionsRedis};
 use tests::log::Log;
@@ -74,7 +74,7 @@ async fn malformed_legacy_cookies_cost_no_command() {
         "%20".repeat(22),
     ];
     for old in [plain, signed, private] {
-        let app = new_app(store.clone(), Arrivals::beside(old, key()));
+        let app = new_app(store.clone(), Migration::side_by_side(old, key()));
         // So that the revocation time is cached.
         Browser::new(&app).text("/login/ada").await;
         let monitor = redis.0.monitor();
@@ -165,13 +165,13 @@ async fn without_the_legacy_store_requests_fail_instead_of_being_anonymous() {
         let old = legacy_app(&there).await;
         let (moved, waiting) = (signed_in(&old).await, signed_in(&old).await);
         let old_store = RedisStore::connect(&there.url()).await.unwrap();
-        let predecessor = TowerSessionsRedis::in_redis(&old_store);
-        let arrivals = if last {
-            Arrivals::after(predecessor, key())
+        let legacy_store = TowerSessionsRedis::in_redis(&old_store);
+        let migration = if last {
+            Migration::cutover(legacy_store, key())
         } else {
-            Arrivals::beside(predecessor, key())
+            Migration::side_by_side(legacy_store, key())
         };
-        let new = new_app(here.store().await, arrivals);
+        let new = new_app(here.store().await, migration);
         let mut moved = moved.at(&new);
         assert_eq!(moved.text("/who").await, "ada");
         there.0.kill();
@@ -199,7 +199,7 @@ async fn a_failure_to_end_the_legacy_session_is_an_error_response() {
         let browser = signed_in(&legacy_app(&there).await).await;
         let old_store = RedisStore::connect(&there.url()).await.unwrap();
         let old = TowerSessionsRedis::in_redis(&old_store);
-        let new = new_app(here.store().await, Arrivals::beside(old, key()));
+        let new = new_app(here.store().await, Migration::side_by_side(old, key()));
         let mut on_new = browser.at(&new);
         assert_eq!(on_new.text("/who").await, "ada");
         // The legacy record can be read, but not deleted.

@@ -1,7 +1,7 @@
 //! Races of two requests, step by step.
 
 use axum::Router;
-use cloakroom::{Arrivals, Rotation, SessionLayer, SessionLimit, Sessions, UserId, minutes};
+use cloakroom::{Migration, Rotation, SessionLayer, SessionLimit, Sessions, UserId, minutes};
 use cloakroom_core::admin::StoreAdmin;
 use cloakroom_core::{Entries, Timestamp};
 use cloakroom_redis::RedisStore;
@@ -26,14 +26,14 @@ fn user_of(entries: &Entries) -> Option<UserId> {
 async fn server(redis: &Redis, last: bool) -> (Router, Faulty, Sessions) {
     let inner = redis.store().await;
     let old = TowerSessionsRedis::in_redis(&inner);
-    let arrivals = if last {
-        Arrivals::after(old, key())
+    let migration = if last {
+        Migration::cutover(old, key())
     } else {
-        Arrivals::beside(old, key())
+        Migration::side_by_side(old, key())
     };
     let store = CountingStore::new(inner);
     let layer = SessionLayer::builder(store.clone())
-        .with_migration(arrivals.with_user(user_of))
+        .with_migration(migration.with_user(user_of))
         .build()
         .expect("it fits");
     let sessions = layer.sessions();
@@ -174,7 +174,7 @@ async fn a_token_derived_from_a_legacy_cookie_does_not_rotate() {
     let layer = SessionLayer::builder(store)
         .with_clock(clock.clone())
         .with_rotation(Rotation::every(minutes(15)))
-        .with_migration(Arrivals::beside(old, key()))
+        .with_migration(Migration::side_by_side(old, key()))
         .build()
         .unwrap();
     let new = new_routes().layer(layer);
@@ -214,11 +214,11 @@ async fn evicting_a_migrated_session_ends_its_legacy_session() {
     let old = legacy_app(&redis).await;
     let browser = signed_in(&old).await;
     let store = redis.store().await;
-    let predecessor = TowerSessionsRedis::in_redis(&store);
-    let arrivals = Arrivals::beside(predecessor, key()).with_user(user_of);
+    let legacy_store = TowerSessionsRedis::in_redis(&store);
+    let migration = Migration::side_by_side(legacy_store, key()).with_user(user_of);
     let layer = SessionLayer::builder(store)
         .with_session_limit(SessionLimit::evict_oldest(1))
-        .with_migration(arrivals)
+        .with_migration(migration)
         .build();
     let new: Router = new_routes().layer(layer.unwrap());
     let mut moved = browser.at(&new);
@@ -231,7 +231,7 @@ async fn evicting_a_migrated_session_ends_its_legacy_session() {
     assert_eq!(another.with_only(NEW).text("/who").await, "ada");
     let plain = new_app(
         redis.store().await,
-        Arrivals::after(TowerSessionsRedis::in_redis(&redis.store().await), key()),
+        Migration::cutover(TowerSessionsRedis::in_redis(&redis.store().await), key()),
     );
     assert_eq!(moved.at(&plain).text("/who").await, "nobody");
 }

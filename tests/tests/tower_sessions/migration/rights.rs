@@ -1,6 +1,6 @@
 //! A Redis user with the documented rights only.
 
-use cloakroom::{Arrivals, days};
+use cloakroom::{Migration, days};
 use cloakroom_redis::RedisStore;
 use cloakroom_tower_sessions::migration::TowerSessionsRedis;
 use tokio::task::JoinSet;
@@ -33,7 +33,7 @@ async fn the_documented_rights_suffice_for_merged_commands() {
     let store = builder.with_password("password").connect().await.unwrap();
     let theirs = TowerSessionsRedis::in_redis(&store);
     for theirs in [theirs.clone().with_inactivity(days(14)), theirs] {
-        let new = new_app(store.clone(), Arrivals::beside(theirs, key()));
+        let new = new_app(store.clone(), Migration::side_by_side(theirs, key()));
         let mut visits = JoinSet::new();
         for _ in 0..50 {
             let mut browser = signed_in(&old).await.at(&new);

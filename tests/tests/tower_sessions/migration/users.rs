@@ -1,7 +1,7 @@
 //! Users of migrated sessions.
 
 use axum::Router;
-use cloakroom::{Arrivals, RevokedBy, SessionLayer, Sessions, UserId, minutes};
+use cloakroom::{Migration, RevokedBy, SessionLayer, Sessions, UserId, minutes};
 use cloakroom_core::Entries;
 use cloakroom_tower_sessions::migration::TowerSessionsRedis;
 
@@ -16,9 +16,9 @@ fn user_of(entries: &Entries) -> Option<UserId> {
 async fn new(redis: &Redis) -> (Router, Sessions) {
     let store = redis.store().await;
     let old = TowerSessionsRedis::in_redis(&store);
-    let arrivals = Arrivals::beside(old, key()).with_user(user_of);
+    let migration = Migration::side_by_side(old, key()).with_user(user_of);
     let layer = SessionLayer::builder(store)
-        .with_migration(arrivals)
+        .with_migration(migration)
         .build()
         .expect("it fits");
     let sessions = layer.sessions();
