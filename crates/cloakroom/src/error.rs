@@ -312,7 +312,7 @@ pub enum ConfigErrorKind {
     /// The cookie would be longer than browsers accept.
     CookieTooLong,
     /// The keys cannot sign or encrypt.
-    SealKey,
+    CookieKey,
     /// The timeouts are invalid.
     Expiry,
     /// A limit is out of range.

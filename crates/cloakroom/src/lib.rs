@@ -115,7 +115,7 @@
 //! | feature | contents |
 //! |---|---|
 //! | `axum` (default) | the extractors |
-//! | `seal` | signed and encrypted cookies |
+//! | `sealed-cookies` | signed and encrypted cookies |
 //! | `devices` | recording of user agent and address |
 //! | `metrics` | counters and the latency of the store, through the `metrics` facade |
 //! | `testing` | helpers for the tests of apps |
@@ -158,8 +158,8 @@ pub use cloakroom_core::{
 };
 
 pub use self::context::{ConflictPolicy, ErrorPolicy};
-#[cfg(feature = "seal")]
-pub use self::cookie::SealKey;
+#[cfg(feature = "sealed-cookies")]
+pub use self::cookie::CookieKey;
 pub use self::cookie::{CookieConfig, CookieLifetime, SameSite, TokenHeader};
 #[cfg(feature = "devices")]
 pub use self::device::{Device, DeviceTracking, ProxyHeader};

@@ -9,7 +9,7 @@ use axum::http::header::{COOKIE, HeaderValue, SET_COOKIE};
 use axum::http::{Request, StatusCode};
 use axum::response::Response;
 use axum::routing::get;
-use cloakroom::{CookieConfig, SealKey, Session, SessionError, SessionLayer};
+use cloakroom::{CookieConfig, CookieKey, Session, SessionError, SessionLayer};
 use cloakroom_core::ManualClock;
 use cloakroom_core::{MemoryStore, Timestamp, Token};
 use tokio::runtime::{Builder, Runtime};
@@ -168,7 +168,8 @@ impl Fixture {
 
 fn config(sealing: Sealing) -> CookieConfig {
     let config = CookieConfig::default();
-    let key = || SealKey::derived_from(b"a secret of a fuzz target, long enough and known to all");
+    let key =
+        || CookieKey::derived_from(b"a secret of a fuzz target, long enough and known to all");
     let key = || key().expect("it is long enough");
     match sealing {
         Sealing::Plain => config,

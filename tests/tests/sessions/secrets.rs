@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use cloakroom::testing::TestSession;
-use cloakroom::{CookieConfig, Expiry, Key, SealKey, Session, SessionError, days};
+use cloakroom::{CookieConfig, CookieKey, Expiry, Key, Session, SessionError, days};
 use cloakroom_core::{Realm, StoreErrorKind, Token};
 use tests::app::{Fixture, app};
 use tests::browser::Browser;
@@ -88,7 +88,7 @@ async fn debug_shows_neither_tokens_nor_values() {
 #[tokio::test]
 async fn debug_of_a_configuration_shows_no_key() {
     let secret = b"a secret of the deployment, thirty-two bytes or more";
-    let key = SealKey::derived_from(secret).unwrap();
+    let key = CookieKey::derived_from(secret).unwrap();
     let config = CookieConfig::default().signed([key.clone()]);
     let layer = Fixture::memory()
         .builder()
@@ -96,7 +96,7 @@ async fn debug_of_a_configuration_shows_no_key() {
         .build()
         .unwrap();
     let text = format!("{key:?} {config:?} {layer:?}");
-    assert!(text.contains("SealKey(..)"));
+    assert!(text.contains("CookieKey(..)"));
     assert!(!text.contains("a secret of"));
     assert!(!text.contains(&format!("{:?}", &secret[..4])[1..12]));
 }

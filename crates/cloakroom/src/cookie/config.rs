@@ -2,9 +2,9 @@
 
 use cookie::SameSite;
 
+#[cfg(feature = "sealed-cookies")]
+use super::seal::CookieKey;
 use super::seal::Seal;
-#[cfg(feature = "seal")]
-use super::seal::SealKey;
 use crate::error::{ConfigError, ConfigErrorKind};
 
 /// The cookie that carries the token: its name, its attributes, and whether it is signed or encrypted.
@@ -132,16 +132,16 @@ impl CookieConfig {
 
     /// Signs the cookie (HMAC-SHA256): the first key signs, all verify, so keys can be rotated. A cookie
     /// without a valid signature is ignored, and costs no store command.
-    #[cfg(feature = "seal")]
-    pub fn signed(mut self, keys: impl IntoIterator<Item = SealKey>) -> Self {
+    #[cfg(feature = "sealed-cookies")]
+    pub fn signed(mut self, keys: impl IntoIterator<Item = CookieKey>) -> Self {
         self.seal = Seal::Signed(keys.into_iter().collect());
         self
     }
 
     /// Encrypts the cookie (AES-256-GCM): the first key encrypts, all decrypt. The session id
     /// cannot be read from it then.
-    #[cfg(feature = "seal")]
-    pub fn encrypted(mut self, keys: impl IntoIterator<Item = SealKey>) -> Self {
+    #[cfg(feature = "sealed-cookies")]
+    pub fn encrypted(mut self, keys: impl IntoIterator<Item = CookieKey>) -> Self {
         self.seal = Seal::Encrypted(keys.into_iter().collect());
         self
     }

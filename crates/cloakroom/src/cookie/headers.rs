@@ -262,12 +262,12 @@ mod tests {
         );
     }
 
-    #[cfg(feature = "seal")]
+    #[cfg(feature = "sealed-cookies")]
     #[test]
     fn a_value_is_valid_for_the_listed_keys_only() {
-        use super::super::SealKey;
-        let [new, old, other] = [(); 3].map(|()| SealKey::generate().unwrap());
-        let both = |keys: &[&SealKey]| {
+        use super::super::CookieKey;
+        let [new, old, other] = [(); 3].map(|()| CookieKey::generate().unwrap());
+        let both = |keys: &[&CookieKey]| {
             let keys: Vec<_> = keys.iter().map(|&key| key.clone()).collect();
             let named = || CookieConfig::new("id");
             [named().signed(keys.clone()), named().encrypted(keys)]

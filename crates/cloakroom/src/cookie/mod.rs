@@ -10,7 +10,7 @@ pub(crate) mod seal;
 pub(crate) mod token_header;
 
 pub use self::config::{CookieConfig, CookieLifetime};
-#[cfg(feature = "seal")]
-pub use self::seal::SealKey;
+#[cfg(feature = "sealed-cookies")]
+pub use self::seal::CookieKey;
 pub use self::token_header::TokenHeader;
 pub use cookie::SameSite;

@@ -9,22 +9,22 @@ use crate::error::ConfigError;
 #[derive(Clone, Debug)]
 pub(crate) enum Seal {
     Plain,
-    #[cfg(feature = "seal")]
-    Signed(Vec<SealKey>),
-    #[cfg(feature = "seal")]
-    Encrypted(Vec<SealKey>),
+    #[cfg(feature = "sealed-cookies")]
+    Signed(Vec<CookieKey>),
+    #[cfg(feature = "sealed-cookies")]
+    Encrypted(Vec<CookieKey>),
 }
 
 impl Seal {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         match self {
             Self::Plain => Ok(()),
-            #[cfg(feature = "seal")]
+            #[cfg(feature = "sealed-cookies")]
             Self::Signed(keys) | Self::Encrypted(keys) if keys.is_empty() => Err(ConfigError::new(
-                crate::error::ConfigErrorKind::SealKey,
+                crate::error::ConfigErrorKind::CookieKey,
                 "a signed or encrypted cookie needs at least one key",
             )),
-            #[cfg(feature = "seal")]
+            #[cfg(feature = "sealed-cookies")]
             Self::Signed(_) | Self::Encrypted(_) => Ok(()),
         }
     }
@@ -34,26 +34,26 @@ impl Seal {
     pub(super) fn sealed_len(&self) -> usize {
         match self {
             Self::Plain => Token::ENCODED_LEN,
-            #[cfg(feature = "seal")]
+            #[cfg(feature = "sealed-cookies")]
             Self::Signed(_) => keyed::SIGNED_LEN,
-            #[cfg(feature = "seal")]
+            #[cfg(feature = "sealed-cookies")]
             Self::Encrypted(_) => keyed::ENCRYPTED_LEN,
         }
     }
 
     #[cfg_attr(
-        not(feature = "seal"),
+        not(feature = "sealed-cookies"),
         expect(unused_variables, reason = "only sealed values depend on the name")
     )]
     pub(super) fn close(&self, name: &str, token: &Token) -> String {
         let text = token.encode();
         match self {
             Self::Plain => text,
-            #[cfg(feature = "seal")]
+            #[cfg(feature = "sealed-cookies")]
             Self::Signed(keys) => keyed::close(name, text, |jar, cookie| {
                 jar.signed_mut(&keys[0].0).add(cookie);
             }),
-            #[cfg(feature = "seal")]
+            #[cfg(feature = "sealed-cookies")]
             Self::Encrypted(keys) => keyed::close(name, text, |jar, cookie| {
                 jar.private_mut(&keys[0].0).add(cookie);
             }),
@@ -62,7 +62,7 @@ impl Seal {
 
     /// Returns the token in a cookie's value, if its seal is valid. There is no fallback to plain values.
     #[cfg_attr(
-        not(feature = "seal"),
+        not(feature = "sealed-cookies"),
         expect(unused_variables, reason = "only sealed values depend on the name")
     )]
     pub(super) fn open(&self, name: &str, value: &str) -> Option<Token> {
@@ -71,11 +71,11 @@ impl Seal {
         }
         match self {
             Self::Plain => Token::parse(value),
-            #[cfg(feature = "seal")]
+            #[cfg(feature = "sealed-cookies")]
             Self::Signed(keys) => keyed::open(keys, name, value, |jar, key, cookie| {
                 jar.signed(key).verify(cookie)
             }),
-            #[cfg(feature = "seal")]
+            #[cfg(feature = "sealed-cookies")]
             Self::Encrypted(keys) => keyed::open(keys, name, value, |jar, key, cookie| {
                 jar.private(key).decrypt(cookie)
             }),
@@ -83,10 +83,10 @@ impl Seal {
     }
 }
 
-#[cfg(feature = "seal")]
-pub use self::keyed::SealKey;
+#[cfg(feature = "sealed-cookies")]
+pub use self::keyed::CookieKey;
 
-#[cfg(feature = "seal")]
+#[cfg(feature = "sealed-cookies")]
 mod keyed {
     use std::fmt;
 
@@ -107,18 +107,18 @@ mod keyed {
     /// A key that signs or encrypts cookies.
     ///
     /// ```
-    /// use cloakroom::{CookieConfig, SealKey};
+    /// use cloakroom::{CookieConfig, CookieKey};
     ///
     /// // From a secret of the deployment; cookies of the old key stay valid.
-    /// let new = SealKey::derived_from(b"a secret of at least 32 bytes, from the environment")?;
-    /// let old = SealKey::derived_from(b"the secret that this deployment used until last week")?;
+    /// let new = CookieKey::derived_from(b"a secret of at least 32 bytes, from the environment")?;
+    /// let old = CookieKey::derived_from(b"the secret that this deployment used until last week")?;
     /// let config = CookieConfig::default().encrypted([new, old]);
     /// # Ok::<(), cloakroom::ConfigError>(())
     /// ```
     #[derive(Clone)]
-    pub struct SealKey(pub(super) Key);
+    pub struct CookieKey(pub(super) Key);
 
-    impl SealKey {
+    impl CookieKey {
         /// Creates a key from at least 64 random bytes; the first 64 are used.
         ///
         /// # Errors
@@ -151,28 +151,28 @@ mod keyed {
         pub fn generate() -> Result<Self, ConfigError> {
             Key::try_generate().map(Self).ok_or_else(|| {
                 ConfigError::new(
-                    ConfigErrorKind::SealKey,
+                    ConfigErrorKind::CookieKey,
                     "the system's random number generator failed",
                 )
             })
         }
     }
 
-    impl fmt::Debug for SealKey {
+    impl fmt::Debug for CookieKey {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("SealKey(..)")
+            f.write_str("CookieKey(..)")
         }
     }
 
     fn too_short(length: usize, wanted: usize) -> ConfigError {
         ConfigError::new(
-            ConfigErrorKind::SealKey,
+            ConfigErrorKind::CookieKey,
             format!("a key of {length} bytes is too short: it must have at least {wanted}"),
         )
     }
 
     #[cfg_attr(
-        not(feature = "seal"),
+        not(feature = "sealed-cookies"),
         expect(unused_variables, reason = "only sealed values depend on the name")
     )]
     pub(super) fn close(
@@ -187,7 +187,7 @@ mod keyed {
     }
 
     pub(super) fn open(
-        keys: &[SealKey],
+        keys: &[CookieKey],
         name: &str,
         value: &str,
         unseal: impl Fn(&CookieJar, &Key, Cookie<'static>) -> Option<Cookie<'static>>,

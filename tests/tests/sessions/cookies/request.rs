@@ -1,6 +1,6 @@
 //! Which cookies of a request authenticate a session, and how many loads they cost.
 
-use cloakroom::{CookieConfig, Expiry, SealKey, SessionLayer, days, hours};
+use cloakroom::{CookieConfig, CookieKey, Expiry, SessionLayer, days, hours};
 use cloakroom_core::{Clock, SystemEntropy, Timestamp, Token};
 use tests::app::{Fixture, app};
 use tests::browser::{Browser, CookieChange};
@@ -214,12 +214,12 @@ fn sealed(fixture: &Fixture, config: CookieConfig) -> axum::Router {
 
 #[tokio::test]
 async fn sealed_cookies_need_a_listed_key_and_others_cost_no_command() {
-    let [new, old] = [(); 2].map(|()| SealKey::generate().unwrap());
-    type Seal = fn(CookieConfig, Vec<SealKey>) -> CookieConfig;
+    let [new, old] = [(); 2].map(|()| CookieKey::generate().unwrap());
+    type Seal = fn(CookieConfig, Vec<CookieKey>) -> CookieConfig;
     let seals: [Seal; 2] = [CookieConfig::signed, CookieConfig::encrypted];
     for seal in seals {
         let fixture = Fixture::memory();
-        let on = |keys: &[&SealKey]| {
+        let on = |keys: &[&CookieKey]| {
             let keys = keys.iter().map(|&key| key.clone()).collect();
             sealed(&fixture, seal(CookieConfig::default(), keys))
         };
@@ -257,7 +257,7 @@ async fn sealed_cookies_need_a_listed_key_and_others_cost_no_command() {
 #[tokio::test]
 async fn two_encrypted_cookies_of_one_session_count_as_one() {
     let fixture = Fixture::memory();
-    let config = CookieConfig::default().encrypted([SealKey::generate().unwrap()]);
+    let config = CookieConfig::default().encrypted([CookieKey::generate().unwrap()]);
     let mut browser = fixture
         .with_session(Browser::new(sealed(&fixture, config)))
         .await;
