@@ -81,7 +81,7 @@ pub struct SessionWatch {
 impl SessionWatch {
     /// Counts the open connection as use of the session, so that the session does not expire for being
     /// idle. By default it does not count. The absolute deadline applies in any case.
-    pub const fn keeping_alive(mut self) -> Self {
+    pub const fn keep_alive(mut self) -> Self {
         self.keeps_alive = true;
         self
     }

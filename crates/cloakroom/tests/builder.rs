@@ -165,7 +165,7 @@ const INVALID: [(&str, &str, ConfigErrorKind, Setter); 17] = [
         "with_token_header",
         "with_migration",
         ConfigErrorKind::Migration,
-        |it| it.with_token_header(TokenHeader::bearer().instead_of_cookie()),
+        |it| it.with_token_header(TokenHeader::bearer().header_only()),
     ),
     (
         "with_migration",

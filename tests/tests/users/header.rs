@@ -149,7 +149,7 @@ async fn a_header_only_layer_ignores_cookies(backend: Backend) {
     let api = backend
         .builder()
         .await
-        .with_token_header(named().instead_of_cookie())
+        .with_token_header(named().header_only())
         .build()
         .expect("it is valid");
     let mut browser = backend.browser().await;

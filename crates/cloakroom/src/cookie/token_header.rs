@@ -22,7 +22,7 @@ use crate::error::{ConfigError, ConfigErrorKind};
 ///
 /// // An API without cookies.
 /// let api = SessionLayer::builder(MemoryStore::new())
-///     .with_token_header(TokenHeader::bearer().instead_of_cookie())
+///     .with_token_header(TokenHeader::bearer().header_only())
 ///     .build()?;
 /// # Ok::<(), cloakroom::ConfigError>(())
 /// ```
@@ -82,7 +82,7 @@ impl TokenHeader {
     }
 
     /// Uses the header only: no cookie is read or set.
-    pub fn instead_of_cookie(mut self) -> Self {
+    pub fn header_only(mut self) -> Self {
         self.header_only = true;
         self
     }
@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(read(&header, &[("session-token", "abc")]), "<abc>");
         let two = [("session-token", "abc"), ("session-token", "def")];
         assert_eq!(read(&header, &two), "nothing");
-        assert_eq!(read(&header.instead_of_cookie(), &[]), "nothing");
+        assert_eq!(read(&header.header_only(), &[]), "nothing");
     }
 
     #[test]

@@ -183,7 +183,7 @@ impl<E> SessionLayerBuilder<E> {
     ///
     /// Refused if browsers would not accept the removal of the legacy cookie; if that cookie has the
     /// name of the layer's own; if the layer reads no cookies
-    /// ([`TokenHeader::instead_of_cookie`]); or if the migration began 400 days ago, or has not begun.
+    /// ([`TokenHeader::header_only`]); or if the migration began 400 days ago, or has not begun.
     pub fn with_migration(mut self, migration: Migration) -> Self {
         self.context.migration = Some(Arc::new(migration));
         self

@@ -161,7 +161,7 @@ async fn a_watch_resolves_when_the_session_expires() {
     let mut browser = Browser::new(app(layer));
     sign_in(&mut browser, "ada").await;
     let began = Instant::now();
-    let kept = from_handler(&mut browser, |session| Ok(session.watch()?.keeping_alive())).await;
+    let kept = from_handler(&mut browser, |session| Ok(session.watch()?.keep_alive())).await;
     assert_eq!(kept.await, EndReason::Expired);
     let took = began.elapsed();
     assert!(
