@@ -24,7 +24,7 @@ impl RedisStore {
     ///
     /// When the URL is invalid, and when the server is unreachable, rejects the credentials or is not
     /// ready: within about a second for each server in the URL, and one more. Use
-    /// [`RedisStoreBuilder::connect_lazily`] to start without the server.
+    /// [`RedisStoreBuilder::connect_lazy`] to start without the server.
     pub async fn connect(url: impl AsRef<str>) -> Result<Self, ConnectError> {
         Self::builder(url.as_ref()).connect().await
     }
@@ -46,7 +46,7 @@ impl RedisStore {
 ///     .with_username("shop")
 ///     .with_password(password)
 ///     .with_key_prefix("shop:sessions")
-///     .with_command_time_limit(Duration::from_millis(100))
+///     .with_command_timeout(Duration::from_millis(100))
 ///     .connect()
 ///     .await?;
 /// # Ok(())
@@ -104,14 +104,14 @@ impl RedisStoreBuilder {
 
     /// Sets the timeout of a command, from the call to the reply. The default is 250 ms; zero is an
     /// error when connecting.
-    pub fn with_command_time_limit(mut self, limit: Duration) -> Self {
+    pub fn with_command_timeout(mut self, limit: Duration) -> Self {
         self.timeouts.command = limit;
         self
     }
 
     /// Sets the timeout for opening a connection, which also applies to its handshake (`AUTH`,
     /// `SELECT`). The default is 500 ms; zero is an error when connecting.
-    pub fn with_connect_time_limit(mut self, limit: Duration) -> Self {
+    pub fn with_connect_timeout(mut self, limit: Duration) -> Self {
         self.timeouts.connect = limit;
         self
     }
@@ -138,13 +138,13 @@ impl RedisStoreBuilder {
     ///
     /// # async fn start() -> Result<(), cloakroom_redis::ConnectError> {
     /// let store = RedisStore::builder("redis-sentinel://a:26379?sentinelServiceName=main&node=b:26379")
-    ///     .with_replicas(1, Duration::from_millis(100))
+    ///     .with_replica_acks(1, Duration::from_millis(100))
     ///     .connect()
     ///     .await?;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn with_replicas(mut self, replicas: u32, within: Duration) -> Self {
+    pub fn with_replica_acks(mut self, replicas: u32, within: Duration) -> Self {
         self.acks = Some(Acks { replicas, within });
         self
     }
@@ -229,7 +229,7 @@ impl RedisStoreBuilder {
     /// # Errors
     ///
     /// When the configuration is invalid, and outside of a Tokio runtime.
-    pub fn connect_lazily(self) -> Result<RedisStore, ConnectError> {
+    pub fn connect_lazy(self) -> Result<RedisStore, ConnectError> {
         let acks = self.acks;
         let (address, timeouts, prefix) = self.validate()?;
         if tokio::runtime::Handle::try_current().is_err() {
@@ -289,16 +289,16 @@ mod tests {
     use super::*;
 
     fn error(builder: RedisStoreBuilder) -> String {
-        builder.connect_lazily().unwrap_err().to_string()
+        builder.connect_lazy().unwrap_err().to_string()
     }
 
     #[test]
     fn an_invalid_configuration_is_an_error() {
         let builder = || RedisStore::builder("redis://127.0.0.1");
         assert!(error(builder().with_key_prefix("a b")).contains("prefix"));
-        assert!(error(builder().with_command_time_limit(Duration::ZERO)).contains("zero"));
-        assert!(error(builder().with_connect_time_limit(Duration::ZERO)).contains("zero"));
-        let wait = |replicas, within| error(builder().with_replicas(replicas, within));
+        assert!(error(builder().with_command_timeout(Duration::ZERO)).contains("zero"));
+        assert!(error(builder().with_connect_timeout(Duration::ZERO)).contains("zero"));
+        let wait = |replicas, within| error(builder().with_replica_acks(replicas, within));
         assert!(wait(0, Duration::from_secs(1)).contains("at least one"));
         assert!(wait(1, Duration::ZERO).contains("at least one"));
         assert!(error(builder().with_username("me")).contains("no password"));

@@ -29,7 +29,7 @@ impl RedisStore {
     ///
     /// ```no_run
     /// # async fn check(store: cloakroom_redis::RedisStore) -> Result<(), cloakroom_redis::StoreError> {
-    /// let health = store.check().await?;
+    /// let health = store.health().await?;
     /// for warning in health.warnings() {
     ///     eprintln!("Redis {}: {warning}", health.version());
     /// }
@@ -41,7 +41,7 @@ impl RedisStore {
     ///
     /// When a server does not reply within the command timeout, when it rejects the commands, and when
     /// its reply cannot be understood.
-    pub async fn check(&self) -> Result<Health, StoreError> {
+    pub async fn health(&self) -> Result<Health, StoreError> {
         let further: &[_] = match self.replication() {
             Some(_) => &["wait"],
             None => &[],

@@ -41,9 +41,9 @@
 //! | `epoch`, `begin_epoch` | `GET`, `EVALSHA set_revoked_before.lua 1 key …` | 1 |
 //! | `publish` | `PUBLISH` | 1 |
 //! | `subscribe` | `SUBSCRIBE` and `CLIENT ID` once a second, on a connection of its own | none |
-//! | [`ForeignKeys`] | `GET` or `GETEX`, `DEL` | 1 |
+//! | [`RawKeys`] | `GET` or `GETEX`, `DEL` | 1 |
 //! | [`RedisStore::ping`] | `PING` | 1 |
-//! | [`RedisStore::check`] | `INFO`, `EVAL permissions.lua 0 key channel` | 1 per primary |
+//! | [`RedisStore::health`] | `INFO`, `EVAL permissions.lua 0 key channel` | 1 per primary |
 //!
 //! While commands are in flight, requests that are ready at the same moment share one: their loads become
 //! one `MGET key …`, their scripts one `EVALSHA batch.lua n key … calls`, with the calls in `MessagePack`
@@ -78,7 +78,7 @@
 //! Behind sentinels, the primary is looked up whenever the store reconnects. A failover is noticed as a
 //! lost connection, as timeouts, or as a server that is not a primary any more; most of its duration is
 //! the sentinels' `down-after-milliseconds`. What the old primary had not yet replicated is lost, as always
-//! with Redis: a sign-out may be undone. [`RedisStoreBuilder::with_replicas`] makes the writes that matter
+//! with Redis: a sign-out may be undone. [`RedisStoreBuilder::with_replica_acks`] makes the writes that matter
 //! most wait for replicas.
 //!
 //! # Events
@@ -89,7 +89,7 @@
 //!
 //! # Failure modes
 //!
-//! [`RedisStore::check`] warns before something fails: about a policy that evicts sessions, missing or
+//! [`RedisStore::health`] warns before something fails: about a policy that evicts sessions, missing or
 //! failing persistence, a replica, an old server, missing rights. Each [`Warning`] says what to do.
 //!
 //! Every command returns within its timeout. It is sent once; only if a node of a cluster replies that it
@@ -148,6 +148,6 @@ pub use self::error::{ConnectError, ConnectErrorKind};
 pub use self::health::{Health, Role, ServerKind, ServerMode, Warning};
 #[cfg(feature = "near-cache")]
 pub use self::near::{NearCache, NearCacheBuilder, NearCacheStats};
-pub use self::raw_keys::ForeignKeys;
+pub use self::raw_keys::RawKeys;
 pub use self::store::RedisStore;
 pub use cloakroom_core::{Store, StoreError, StoreErrorKind};

@@ -26,7 +26,7 @@ use crate::store::RedisStore;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct ForeignKeys {
+pub struct RawKeys {
     executor: Executor,
     replication: Option<Replication>,
 }
@@ -34,15 +34,15 @@ pub struct ForeignKeys {
 impl RedisStore {
     /// Returns access to keys on the same server that are not the store's own.
     #[must_use]
-    pub fn foreign_keys(&self) -> ForeignKeys {
-        ForeignKeys {
+    pub fn foreign_keys(&self) -> RawKeys {
+        RawKeys {
             executor: self.executor().clone(),
             replication: self.replication().cloned(),
         }
     }
 }
 
-impl ForeignKeys {
+impl RawKeys {
     /// Returns the value of a key (`GET`).
     ///
     /// # Errors
@@ -57,7 +57,7 @@ impl ForeignKeys {
     /// # Errors
     ///
     /// As [`read`](Self::read).
-    pub async fn read_and_keep(
+    pub async fn get_and_expire(
         &self,
         key: &str,
         ttl: Duration,
@@ -78,9 +78,9 @@ impl ForeignKeys {
     }
 }
 
-impl fmt::Debug for ForeignKeys {
+impl fmt::Debug for RawKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ForeignKeys")
+        f.debug_struct("RawKeys")
             .field("connection", self.executor.connection())
             .finish_non_exhaustive()
     }

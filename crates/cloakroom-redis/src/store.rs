@@ -121,7 +121,7 @@ impl RedisStore {
     /// Returns the server's URL without user name, password and the credentials of sentinels, for logs.
     /// The address of a client that the app has set up is unknown.
     #[must_use]
-    pub fn address(&self) -> &str {
+    pub fn redacted_url(&self) -> &str {
         self.connection().address()
     }
 }

@@ -28,10 +28,10 @@ impl Storage {
     }
 
     /// How the server is; `None` where there is none.
-    pub(crate) async fn check(&self) -> Result<Option<Health>, StoreError> {
+    pub(crate) async fn health(&self) -> Result<Option<Health>, StoreError> {
         match self {
             Self::Memory(_) => Ok(None),
-            Self::Redis(store) => store.check().await.map(Some),
+            Self::Redis(store) => store.health().await.map(Some),
         }
     }
 
@@ -39,7 +39,7 @@ impl Storage {
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Memory(_) => "memory",
-            Self::Redis(store) => store.address(),
+            Self::Redis(store) => store.redacted_url(),
         }
     }
 
@@ -47,7 +47,7 @@ impl Storage {
     pub(crate) fn in_words(&self) -> String {
         match self {
             Self::Memory(_) => "Sessions are kept in memory, until this stops.".to_owned(),
-            Self::Redis(store) => format!("Sessions are kept in {}.", store.address()),
+            Self::Redis(store) => format!("Sessions are kept in {}.", store.redacted_url()),
         }
     }
 }

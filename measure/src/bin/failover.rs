@@ -163,7 +163,7 @@ async fn cost(delay: Duration, waits: bool) -> (Duration, Duration) {
 async fn store(servers: &Replicated, waits: bool) -> RedisStore {
     let builder = RedisStore::builder(servers.primary().url());
     let builder = if waits {
-        builder.with_replicas(1, WITHIN)
+        builder.with_replica_acks(1, WITHIN)
     } else {
         builder
     };

@@ -56,6 +56,6 @@ fn holding(bytes: usize) -> (cloakroom_core::SessionId, Record) {
 }
 
 async fn used(store: &RedisStore) -> u64 {
-    let health = store.check().await;
+    let health = store.health().await;
     health.expect("the server responds").memory_used()
 }

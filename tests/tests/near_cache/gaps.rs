@@ -137,13 +137,15 @@ async fn invalid_options_are_rejected() {
         .expect("the server is running");
     let builder = || NearCache::builder(store.clone());
     for builder in [
-        builder().with_window(Duration::from_millis(99)),
-        builder().with_window(Duration::from_secs(6)),
-        builder().with_memory(0),
+        builder().with_max_staleness(Duration::from_millis(99)),
+        builder().with_max_staleness(Duration::from_secs(6)),
+        builder().with_max_bytes(0),
     ] {
         assert!(builder.build().is_err());
     }
-    let quick = builder().with_window(Duration::from_millis(100)).build();
+    let quick = builder()
+        .with_max_staleness(Duration::from_millis(100))
+        .build();
     let quick = quick.expect("it may be as short");
     coherent(&quick).await;
     let (id, record) = begin(&quick).await;

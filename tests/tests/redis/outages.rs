@@ -284,7 +284,7 @@ async fn a_lazily_connected_store_can_start_before_its_server() {
     let mut server = RedisServer::start();
     server.kill();
     let builder = RedisStore::builder(server.url());
-    let store = builder.connect_lazily().unwrap();
+    let store = builder.connect_lazy().unwrap();
     let error = in_time(store.ping()).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable);
     server.restart();

@@ -21,7 +21,7 @@ const WITHIN: Duration = Duration::from_millis(100);
 const BOUND: Duration = Duration::from_millis(250 + 100 + 250);
 
 async fn waiting_for(replicas: u32, url: String) -> RedisStore {
-    let builder = RedisStore::builder(url).with_replicas(replicas, WITHIN);
+    let builder = RedisStore::builder(url).with_replica_acks(replicas, WITHIN);
     builder.connect().await.expect("the server is running")
 }
 
@@ -260,7 +260,9 @@ async fn waiting_for_replicas_needs_the_right_to_wait() {
     let primary = servers.primary();
     primary.add_user(&[]);
     let builder = RedisStore::builder(primary.url()).with_username("shop");
-    let builder = builder.with_password("password").with_replicas(1, WITHIN);
+    let builder = builder
+        .with_password("password")
+        .with_replica_acks(1, WITHIN);
     let store = builder.connect().await.unwrap();
     let (id, record) = session(1);
     let created = store.create(id, &record, MINUTE).await;

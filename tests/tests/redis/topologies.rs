@@ -192,7 +192,7 @@ async fn a_planned_cluster_failover_fails_no_command() {
     let cluster = Cluster::start();
     // A longer timeout than the default, for a busy machine: the test is about failing commands.
     let builder = RedisStore::builder(cluster.url());
-    let builder = builder.with_command_time_limit(Duration::from_millis(900));
+    let builder = builder.with_command_timeout(Duration::from_millis(900));
     let store = builder.connect().await.unwrap();
     let sessions = spread(&store, &cluster).await;
     cluster.fail_over(0);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::info::version_numbers;
 use super::warning::Warning;
 
-/// The state of a server: the result of [`RedisStore::check`](crate::RedisStore::check).
+/// The state of a server: the result of [`RedisStore::health`](crate::RedisStore::health).
 ///
 /// In a cluster it combines all primaries that the store is connected to: the warnings of all, the
 /// memory of the fullest, the oldest version, the highest latency, the fewest replicas, the oldest

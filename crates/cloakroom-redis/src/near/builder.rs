@@ -47,7 +47,7 @@ impl NearCacheBuilder {
 
     /// Sets how many bytes the cached sessions may take, approximately. The default is 64 MiB. A session
     /// takes about 400 bytes, 128 bytes per entry, and its JSON.
-    pub fn with_memory(mut self, bytes: u64) -> Self {
+    pub fn with_max_bytes(mut self, bytes: u64) -> Self {
         self.memory = bytes;
         self
     }
@@ -55,7 +55,7 @@ impl NearCacheBuilder {
     /// Sets the maximum age of what a request may see, even if connections fail. The default is one
     /// second; the value must be between 100 ms and 5 s. The connections are checked four times per
     /// window.
-    pub fn with_window(mut self, window: Duration) -> Self {
+    pub fn with_max_staleness(mut self, window: Duration) -> Self {
         self.window = window;
         self
     }

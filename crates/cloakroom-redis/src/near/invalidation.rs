@@ -74,7 +74,7 @@ impl InvalidationConnection {
 
     /// Extends the validity of the cache after a successful check, or invalidates it.
     async fn apply(&mut self, checked: Result<Tracking, FredError>, began: Instant) {
-        let name = self.cache.store.address();
+        let name = self.cache.store.redacted_url();
         match checked {
             Ok(Tracking { is_new, flushes }) => {
                 if is_new || self.flushes != Some(flushes) {

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use cloakroom::{CookieConfig, LegacyEnded, LegacyId, LegacySession, LegacyStore, SameSite};
 use cloakroom_core::{StoreError, StoreErrorKind};
-use cloakroom_redis::{ForeignKeys, RedisStore};
+use cloakroom_redis::{RawKeys, RedisStore};
 
 use self::cookie::Protection;
 
@@ -38,7 +38,7 @@ pub use ::cookie::Key;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct TowerSessionsRedis {
-    keys: ForeignKeys,
+    keys: RawKeys,
     cookie: CookieConfig,
     protection: Protection,
     idle: Option<Duration>,
@@ -102,7 +102,7 @@ impl LegacyStore for TowerSessionsRedis {
     async fn read(&self, id: &LegacyId) -> Result<Option<LegacySession>, StoreError> {
         let key = key_of(id)?;
         let value = match self.idle {
-            Some(idle) => self.keys.read_and_keep(&key, idle).await?,
+            Some(idle) => self.keys.get_and_expire(&key, idle).await?,
             None => self.keys.read(&key).await?,
         };
         let Some(value) = value else {

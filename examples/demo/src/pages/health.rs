@@ -13,7 +13,7 @@ use crate::app::App;
 
 /// 200 if the store answers, also with warnings; else 503.
 pub(crate) async fn check(State(app): State<App>) -> impl IntoResponse {
-    let (status, body) = match app.storage.check().await {
+    let (status, body) = match app.storage.health().await {
         Ok(None) => (StatusCode::OK, json!({ "status": "ok", "store": "memory" })),
         Ok(Some(health)) => (StatusCode::OK, told(&health)),
         Err(error) => {

@@ -33,7 +33,7 @@ async fn least_privileged(server: &RedisServer) -> RedisStore {
 }
 
 async fn check(store: &RedisStore) -> Health {
-    store.check().await.expect("the server responds")
+    store.health().await.expect("the server responds")
 }
 
 async fn warnings(server: &RedisServer) -> Vec<Warning> {
@@ -193,7 +193,7 @@ async fn every_missing_right_is_a_warning() {
     assert_eq!(health.warnings(), missing(&["publish", "subscribe"]));
 
     server.command(&["ACL", "SETUSER", "shop", "-info"]);
-    let refused = store.check().await.unwrap_err();
+    let refused = store.health().await.unwrap_err();
     assert_eq!(refused.kind(), StoreErrorKind::Refused);
 }
 
@@ -204,13 +204,13 @@ async fn a_check_of_a_frozen_or_killed_server_fails_in_time() {
     check(&store).await;
     let fails_in_time = async || {
         let began = Instant::now();
-        let error = store.check().await.unwrap_err();
+        let error = store.health().await.unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Unavailable);
         assert!(began.elapsed() < BOUND, "it took {:?}", began.elapsed());
     };
     let recovers = async || {
         let began = Instant::now();
-        while store.check().await.is_err() {
+        while store.health().await.is_err() {
             assert!(began.elapsed() < BOUND * 10, "it does not recover");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -285,7 +285,7 @@ async fn a_malformed_reply_is_an_error() {
     let server = RedisServer::start_with(&HEALTHY);
     let odd = rewriting_proxy(&server, &[("role:master", "role_master")]);
     let store = RedisStore::connect(odd).await.unwrap();
-    let error = store.check().await.unwrap_err();
+    let error = store.health().await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable);
 }
 
@@ -296,5 +296,5 @@ async fn the_displayed_url_has_no_credentials() {
     let plain = server.url();
     let url = plain.replace("redis://", "redis://shop:password@");
     let store = RedisStore::connect(&url).await.unwrap();
-    assert_eq!(store.address(), plain);
+    assert_eq!(store.redacted_url(), plain);
 }

@@ -54,7 +54,7 @@ async fn the_health_of_a_cluster_is_that_of_its_worst_primary() {
     }
     cluster.primaries()[2].freeze();
     let began = Instant::now();
-    let error = store.check().await.unwrap_err();
+    let error = store.health().await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable);
     assert!(began.elapsed() < BOUND, "it took {:?}", began.elapsed());
 }
@@ -66,12 +66,12 @@ async fn a_cluster_with_a_missing_primary_is_unavailable() {
     check(&store).await;
     cluster.kill(2);
     let began = Instant::now();
-    let error = store.check().await.unwrap_err();
+    let error = store.health().await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable);
     assert!(began.elapsed() < BOUND, "it took {:?}", began.elapsed());
     // Also when the primary is known to be lost, and before its replica takes over.
     for _ in 0..5 {
-        let health = store.check().await;
+        let health = store.health().await;
         assert!(health.is_err(), "slots are missing: {health:?}");
     }
     cluster.wait_until_replaced(2);
@@ -101,7 +101,7 @@ async fn with_sentinels_the_primary_is_checked() {
     assert_eq!(check(&store).await.warnings(), []);
     let old = sentinel.primary();
     sentinel.servers_mut()[0].kill();
-    assert!(store.check().await.is_err());
+    assert!(store.health().await.is_err());
     wait_for("a successor", || sentinel.primary() != old);
     wait_until_healthy(&store).await;
     let health = check(&store).await;
@@ -113,7 +113,7 @@ async fn with_sentinels_the_primary_is_checked() {
 /// Waits until the check succeeds on a primary.
 async fn wait_until_healthy(store: &RedisStore) {
     let began = Instant::now();
-    while !matches!(store.check().await, Ok(health) if health.role() == Role::Primary) {
+    while !matches!(store.health().await, Ok(health) if health.role() == Role::Primary) {
         assert!(began.elapsed() < BOUND * 40, "it does not recover");
         tokio::time::sleep(BOUND / 50).await;
     }
@@ -127,7 +127,7 @@ async fn waiting_for_replicas_without_the_right_is_a_warning() {
     primary.add_user(&[]);
     let builder = RedisStore::builder(primary.url()).with_username("shop");
     let builder = builder.with_password("password");
-    let builder = builder.with_replicas(1, Duration::from_millis(100));
+    let builder = builder.with_replica_acks(1, Duration::from_millis(100));
     let store = builder.connect().await.unwrap();
     let expected = [Warning::MissingRights(vec!["wait".to_owned()])];
     assert_eq!(check(&store).await.warnings(), expected);
