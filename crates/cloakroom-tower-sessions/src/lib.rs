@@ -2,7 +2,7 @@
 //!
 //! | you have | you want | use |
 //! |---|---|---|
-//! | `SessionManagerLayer`, which is to stay | a Redis store without lost updates | [`TowerStore`](v0_15::TowerStore) |
+//! | `SessionManagerLayer`, which is to stay | a Redis store without lost updates | [`TowerSessionsStore`](v0_15::TowerSessionsStore) |
 //! | axum-login, axum-messages, handlers that take `tower_sessions::Session` | Cloakroom's layer below them | [`BridgeLayer`](v0_15::BridgeLayer) |
 //! | live sessions in tower-sessions' Redis store | Cloakroom's layer, without signing users out | [`migration`] (feature `migration`) |
 //!
@@ -69,16 +69,16 @@
 //!
 //! ```
 //! use cloakroom_core::MemoryStore;
-//! use cloakroom_tower_sessions::v0_15::TowerStore;
+//! use cloakroom_tower_sessions::v0_15::TowerSessionsStore;
 //!
 //! // Any Cloakroom store: `cloakroom_redis::RedisStore` in production.
-//! let store = TowerStore::new(MemoryStore::new()).with_realm("shop");
+//! let store = TowerSessionsStore::new(MemoryStore::new()).with_realm("shop");
 //! // let sessions = tower_sessions::SessionManagerLayer::new(store);
 //! ```
 //!
 //! Differences from tower-sessions' own Redis store:
 //!
-//! | | `tower-sessions-redis-store` | `TowerStore` |
+//! | | `tower-sessions-redis-store` | `TowerSessionsStore` |
 //! |---|---|---|
 //! | keys | the id, which is the value of the cookie | the store's prefix and a hash of the id |
 //! | two requests change different entries concurrently | the later save wins, the other's edits are lost | both are kept |

@@ -13,4 +13,4 @@ mod ts {
 }
 
 pub use self::bridge::{BridgeLayer, BridgeService, ResponseFuture};
-pub use self::store::TowerStore;
+pub use self::store::TowerSessionsStore;

@@ -5,12 +5,12 @@ use axum::Router;
 use cloakroom::SessionLayer;
 
 use super::behaviour::{self, Differences, Setup};
-use super::cloakroom_tower_sessions::{BridgeLayer, TowerStore};
+use super::cloakroom_tower_sessions::{BridgeLayer, TowerSessionsStore};
 use super::tower_sessions::SessionManagerLayer;
 use crate::servers::Redis;
 
 async fn our_store(redis: &Redis, app: Router) -> Router {
-    let store = TowerStore::new(redis.store().await);
+    let store = TowerSessionsStore::new(redis.store().await);
     app.layer(SessionManagerLayer::new(store))
 }
 

@@ -24,12 +24,12 @@ use ts::session_store::{Error, Result};
 ///
 /// ```
 /// use cloakroom_core::MemoryStore;
-/// use cloakroom_tower_sessions::v0_15::TowerStore;
+/// use cloakroom_tower_sessions::v0_15::TowerSessionsStore;
 ///
-/// let store = TowerStore::new(MemoryStore::new());
+/// let store = TowerSessionsStore::new(MemoryStore::new());
 /// // let layer = tower_sessions::SessionManagerLayer::new(store);
 /// ```
-pub struct TowerStore<S> {
+pub struct TowerSessionsStore<S> {
     store: Arc<S>,
     realm: Arc<str>,
     clock: Arc<dyn Clock>,
@@ -48,7 +48,7 @@ const TOMBSTONE_TTL: Duration = Duration::from_secs(60);
 /// nothing but the record, and two requests of one session may have loaded different ones.
 const LOADED: &str = "$cloakroom.loaded";
 
-impl<S: Store> TowerStore<S> {
+impl<S: Store> TowerSessionsStore<S> {
     /// Uses this store, with its key prefix.
     pub fn new(store: S) -> Self {
         Self {
@@ -122,7 +122,7 @@ impl<S: Store> TowerStore<S> {
 }
 
 #[async_trait]
-impl<S: Store> ts::SessionStore for TowerStore<S> {
+impl<S: Store> ts::SessionStore for TowerSessionsStore<S> {
     /// Always uses a new id: after `flush`, the record still has the id of the ended session.
     async fn create(&self, record: &mut TheirRecord) -> Result<()> {
         record.data.remove(LOADED);
@@ -191,7 +191,7 @@ impl<S: Store> ts::SessionStore for TowerStore<S> {
     }
 }
 
-impl<S> Clone for TowerStore<S> {
+impl<S> Clone for TowerSessionsStore<S> {
     fn clone(&self) -> Self {
         Self {
             store: Arc::clone(&self.store),
@@ -201,9 +201,9 @@ impl<S> Clone for TowerStore<S> {
     }
 }
 
-impl<S: Store> fmt::Debug for TowerStore<S> {
+impl<S: Store> fmt::Debug for TowerSessionsStore<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TowerStore")
+        f.debug_struct("TowerSessionsStore")
             .field("store", &self.store)
             .field("realm", &self.realm)
             .finish_non_exhaustive()
