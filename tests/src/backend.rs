@@ -147,7 +147,7 @@ async fn connect(url: &str) -> RedisStore {
 
 async fn entered(store: &impl Store, key: &UserKey) -> Result<Vec<SessionId>, StoreError> {
     let index = store.index().expect("the store keeps an index");
-    index.entered(key).await
+    index.list(key).await
 }
 
 /// Runs each of the tests on a memory store and on Redis.

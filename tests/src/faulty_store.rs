@@ -205,8 +205,8 @@ impl<S: Store> Store for CountingStore<S> {
         self.run(Verb::Load, self.inner.load(id)).await
     }
 
-    fn remembered(&self, id: SessionId) -> Option<Loaded> {
-        self.inner.remembered(id)
+    fn peek_cached(&self, id: SessionId) -> Option<Loaded> {
+        self.inner.peek_cached(id)
     }
 
     async fn update(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloakroom_core::index::Applicant;
+use cloakroom_core::index::AddRequest;
 use cloakroom_core::store::Loaded;
 use cloakroom_core::{
     Clock, EndReason, Entries, Expiry, Limits, Realm, Record, Revision, SessionId, Store,
@@ -29,8 +29,8 @@ pub fn session(number: u64) -> (SessionId, Record) {
 
 /// A request to add a session to its user's index, without a limit.
 #[must_use]
-pub fn applicant(id: SessionId, record: &Record) -> Applicant {
-    Applicant {
+pub fn applicant(id: SessionId, record: &Record) -> AddRequest {
+    AddRequest {
         id,
         deadline: record.limits().deadline(),
         now: record.seen(),
@@ -91,7 +91,7 @@ fn numbered(number: u64) -> Entries {
 ///
 /// When it is not cached and the store fails.
 pub async fn recent(store: &impl Store, id: SessionId) -> Result<Loaded, StoreError> {
-    match store.remembered(id) {
+    match store.peek_cached(id) {
         Some(loaded) => Ok(loaded),
         None => store.load(id).await,
     }

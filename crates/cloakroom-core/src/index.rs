@@ -23,7 +23,7 @@ pub const LEASE: Duration = Duration::from_secs(5);
 
 /// A session that is to be added to the index.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Applicant {
+pub struct AddRequest {
     /// The session's id.
     pub id: SessionId,
     /// Its absolute deadline. If the id is in the index already, the later deadline counts.
@@ -47,13 +47,13 @@ pub struct Limit {
     pub make_room: bool,
 }
 
-/// The result of [`UserIndex::admit`].
+/// The result of [`UserIndex::add`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Admission {
+pub enum AddOutcome {
     /// The session is in the index.
     Admitted {
         /// The sessions that the caller must end because of the limit, and then
-        /// [`forget`](UserIndex::forget). They no longer count towards it, and are still in the index.
+        /// [`forget`](UserIndex::remove). They no longer count towards it, and are still in the index.
         over: Vec<SessionId>,
         /// A few ids in the index that were issued more than [`OLD`] ago. The caller should check whether
         /// their sessions still exist. Over many calls, every old id is returned.
@@ -72,20 +72,20 @@ pub trait UserIndex: Send + Sync {
     ///
     /// With [`make_room`](Limit::make_room) it is always added. The oldest sessions above the limit, by the
     /// time in their ids, are returned to this caller to be ended, and to no other for [`LEASE`].
-    fn admit(
+    fn add(
         &self,
         user: &UserKey,
-        applicant: &Applicant,
-    ) -> impl Future<Output = Result<Admission, StoreError>> + Send;
+        applicant: &AddRequest,
+    ) -> impl Future<Output = Result<AddOutcome, StoreError>> + Send;
 
     /// Returns all ids in a user's index, in no particular order, including those to be ended for the limit.
-    fn entered(
+    fn list(
         &self,
         user: &UserKey,
     ) -> impl Future<Output = Result<Vec<SessionId>, StoreError>> + Send;
 
     /// Removes ids from a user's index.
-    fn forget(
+    fn remove(
         &self,
         user: &UserKey,
         ids: &[SessionId],
@@ -93,26 +93,26 @@ pub trait UserIndex: Send + Sync {
 }
 
 impl<I: UserIndex> UserIndex for &I {
-    fn admit(
+    fn add(
         &self,
         user: &UserKey,
-        applicant: &Applicant,
-    ) -> impl Future<Output = Result<Admission, StoreError>> + Send {
-        (**self).admit(user, applicant)
+        applicant: &AddRequest,
+    ) -> impl Future<Output = Result<AddOutcome, StoreError>> + Send {
+        (**self).add(user, applicant)
     }
 
-    fn entered(
+    fn list(
         &self,
         user: &UserKey,
     ) -> impl Future<Output = Result<Vec<SessionId>, StoreError>> + Send {
-        (**self).entered(user)
+        (**self).list(user)
     }
 
-    fn forget(
+    fn remove(
         &self,
         user: &UserKey,
         ids: &[SessionId],
     ) -> impl Future<Output = Result<(), StoreError>> + Send {
-        (**self).forget(user, ids)
+        (**self).remove(user, ids)
     }
 }

@@ -34,8 +34,8 @@
 //! | `update` | `EVALSHA update.lua 1 key revision record ttl` | 1 |
 //! | `touch` | `EVALSHA touch.lua 1 key revision seen ttl` | 1, rare |
 //! | `end` | `EVALSHA end.lua 1 key revision tombstone ttl` | 1 |
-//! | `enter` (creates a session for a user: index entry, record and event) | `EVALSHA create_for_user.lua 2 key key …`; in a cluster and with replicas `admit`, `create` and `publish` | 1; 2 if a limit is reached |
-//! | `admit` (adds an index entry, or changes its deadline) | `EVALSHA index_add.lua 1 key …` | 1 |
+//! | `create_for_user` (creates a session for a user: index entry, record and event) | `EVALSHA create_for_user.lua 2 key key …`; in a cluster and with replicas `index_add`, `create` and `publish` | 1; 2 if a limit is reached |
+//! | `index_add` (adds an index entry, or changes its deadline) | `EVALSHA index_add.lua 1 key …` | 1 |
 //! | `entered`, `forget` | `ZRANGE`, `ZREM` | 1 |
 //! | `everything` | `SCAN`, on every primary | 1 per about 500 keys |
 //! | `epoch`, `begin_epoch` | `GET`, `EVALSHA set_revoked_before.lua 1 key …` | 1 |

@@ -8,8 +8,10 @@ use cloakroom_core::admin::StoreAdmin;
 use cloakroom_core::bus::{EventBus, Subscription};
 use cloakroom_core::codec::{self, Stored};
 use cloakroom_core::event::SessionEvent;
-use cloakroom_core::index::{Admission, Applicant, UserIndex};
-use cloakroom_core::store::{Created, Ended, Entered, Loaded, Touched, Updated, admit_and_create};
+use cloakroom_core::index::{AddOutcome, AddRequest, UserIndex};
+use cloakroom_core::store::{
+    Created, Ended, Loaded, Touched, Updated, UserCreated, add_and_create,
+};
 use cloakroom_core::{
     Record, Revision, SessionId, Store, StoreError, Timestamp, Tombstone, UserKey,
 };
@@ -154,16 +156,16 @@ impl Store for RedisStore {
     }
 
     /// One command, unless the two keys can be on different servers or replicas are waited for.
-    async fn enter(
+    async fn create_for_user(
         &self,
         user: &UserKey,
-        applicant: &Applicant,
+        applicant: &AddRequest,
         record: &Record,
         ttl: Duration,
         event: Option<&SessionEvent>,
-    ) -> Result<Entered, StoreError> {
+    ) -> Result<UserCreated, StoreError> {
         if self.replication.is_some() || self.connection().is_clustered()? {
-            return Box::pin(admit_and_create(self, user, applicant, record, ttl)).await;
+            return Box::pin(add_and_create(self, user, applicant, record, ttl)).await;
         }
         let session = index::NewSession {
             index: self.prefix.user(user),
@@ -261,15 +263,15 @@ impl Store for RedisStore {
 }
 
 impl UserIndex for RedisStore {
-    async fn admit(&self, user: &UserKey, applicant: &Applicant) -> Result<Admission, StoreError> {
+    async fn add(&self, user: &UserKey, applicant: &AddRequest) -> Result<AddOutcome, StoreError> {
         index::add(&self.executor, &self.prefix.user(user), applicant).await
     }
 
-    async fn entered(&self, user: &UserKey) -> Result<Vec<SessionId>, StoreError> {
+    async fn list(&self, user: &UserKey) -> Result<Vec<SessionId>, StoreError> {
         index::list(&self.executor, self.prefix.user(user)).await
     }
 
-    async fn forget(&self, user: &UserKey, ids: &[SessionId]) -> Result<(), StoreError> {
+    async fn remove(&self, user: &UserKey, ids: &[SessionId]) -> Result<(), StoreError> {
         index::remove(&self.executor, self.prefix.user(user), ids).await
     }
 }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use cloakroom_core::index::{Admission, Applicant, LEASE, OLD};
+use cloakroom_core::index::{AddOutcome, AddRequest, LEASE, OLD};
 use cloakroom_core::{SessionId, StoreError, StoreErrorKind, Timestamp, UserIndex, UserKey};
 
 use crate::FileStore;
 use crate::files::Files;
 
 impl UserIndex for FileStore {
-    async fn admit(&self, user: &UserKey, applicant: &Applicant) -> Result<Admission, StoreError> {
+    async fn add(&self, user: &UserKey, applicant: &AddRequest) -> Result<AddOutcome, StoreError> {
         let (user, applicant) = (*user, applicant.clone());
         self.write(move |files| {
             let mut sessions = UserSessions::read(files, &user)?;
@@ -21,7 +21,7 @@ impl UserIndex for FileStore {
         .await
     }
 
-    async fn entered(&self, user: &UserKey) -> Result<Vec<SessionId>, StoreError> {
+    async fn list(&self, user: &UserKey) -> Result<Vec<SessionId>, StoreError> {
         let user = *user;
         self.read(move |files| {
             let sessions = UserSessions::read(files, &user)?;
@@ -30,7 +30,7 @@ impl UserIndex for FileStore {
         .await
     }
 
-    async fn forget(&self, user: &UserKey, ids: &[SessionId]) -> Result<(), StoreError> {
+    async fn remove(&self, user: &UserKey, ids: &[SessionId]) -> Result<(), StoreError> {
         let (user, ids) = (*user, ids.to_vec());
         self.write(move |files| {
             let mut sessions = UserSessions::read(files, &user)?;
@@ -60,8 +60,8 @@ impl Indexed {
 }
 
 impl UserSessions {
-    fn admit(&mut self, applicant: &Applicant) -> Admission {
-        let Applicant { id, now, .. } = *applicant;
+    fn add(&mut self, applicant: &AddRequest) -> AddOutcome {
+        let AddRequest { id, now, .. } = *applicant;
         self.0
             .retain(|id, session| !applicant.dead.contains(id) && now < session.deadline.plus(OLD));
         let mut over = Vec::new();
@@ -69,7 +69,7 @@ impl UserSessions {
             let counted = self.counted(applicant);
             let excess = (counted.len() + 1).saturating_sub(limit.most as usize);
             if excess > 0 && !limit.make_room {
-                return Admission::Full(counted);
+                return AddOutcome::Full(counted);
             }
             over = self.evict(&counted[..excess.min(counted.len())], now);
         }
@@ -79,14 +79,14 @@ impl UserSessions {
             evicted: Indexed::NOT_EVICTED,
         };
         self.0.insert(id, session);
-        Admission::Admitted {
+        AddOutcome::Admitted {
             over,
             sample: self.sample(id, now),
         }
     }
 
     /// Returns the other sessions that count towards the limit, the oldest first.
-    fn counted(&self, applicant: &Applicant) -> Vec<SessionId> {
+    fn counted(&self, applicant: &AddRequest) -> Vec<SessionId> {
         let counts = |id: SessionId, session: &Indexed| {
             id != applicant.id && Some(id) != applicant.replaces && !session.is_evicted()
         };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cloakroom_core::event::SessionEvent;
 use cloakroom_core::index::UserIndex;
-use cloakroom_core::store::{Created, Ended, Entered, Loaded, Touched, Updated};
+use cloakroom_core::store::{Created, Ended, Loaded, Touched, Updated, UserCreated};
 use cloakroom_core::{Realm, Record, SessionId, Store, StoreErrorKind, UserId, UserKey};
 use cloakroom_redis::RedisStore;
 use futures_util::future::join_all;
@@ -390,7 +390,7 @@ async fn merged_sign_ins_are_each_indexed_stored_and_published() {
                 let (key, event) = (user(place), (place % 2 == 0).then_some(&event));
                 let seen = before.seen().plus(MINUTE);
                 let (entered, touched) = tokio::join!(
-                    store.enter(&key, &applicant, record, MINUTE, event),
+                    store.create_for_user(&key, &applicant, record, MINUTE, event),
                     store.touch(*other, before.revision(), seen, MINUTE)
                 );
                 assert_eq!(touched.unwrap(), Touched::Touched);
@@ -399,8 +399,8 @@ async fn merged_sign_ins_are_each_indexed_stored_and_published() {
         );
         for (place, entered) in join_all(work).await {
             match entered {
-                Entered::Collision => assert_eq!(sign_ins[place].0, taken.0),
-                Entered::Created { told, .. } => assert_eq!(told, place % 2 == 0),
+                UserCreated::Collision => assert_eq!(sign_ins[place].0, taken.0),
+                UserCreated::Created { published, .. } => assert_eq!(published, place % 2 == 0),
                 other => panic!("{other:?}"),
             }
         }
@@ -411,6 +411,6 @@ async fn merged_sign_ins_are_each_indexed_stored_and_published() {
     for (place, (id, record)) in sign_ins.iter().enumerate() {
         let there = store.load(*id).await.unwrap();
         assert_eq!(there == Loaded::Record(record.clone()), *id != taken.0);
-        assert!(store.entered(&user(place)).await.unwrap().contains(id));
+        assert!(store.list(&user(place)).await.unwrap().contains(id));
     }
 }

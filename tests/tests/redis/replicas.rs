@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use cloakroom::{Destroyed, Session, SessionErrorKind, SessionLayer};
-use cloakroom_core::store::{Created, Ended, Entered, Loaded, Updated};
+use cloakroom_core::store::{Created, Ended, Loaded, Updated, UserCreated};
 use cloakroom_core::{Realm, Store, StoreError, StoreErrorKind, Tombstone, UserId, UserKey};
 use cloakroom_redis::RedisStore;
 use http::StatusCode;
@@ -102,18 +102,18 @@ async fn signing_in_waits_for_replicas_too() {
     let servers = Replicated::start(1);
     let store = waiting_for(1, servers.primary().url()).await;
     let user = UserKey::new(&Realm::new("replicas"), &UserId::from("ada"));
-    let enter = async || {
+    let create_for_user = async || {
         let (id, record) = session(1);
         let applicant = applicant(id, &record);
-        let entered = store.enter(&user, &applicant, &record, MINUTE, None);
+        let entered = store.create_for_user(&user, &applicant, &record, MINUTE, None);
         (id, entered.await)
     };
-    let (id, entered) = enter().await;
-    assert!(matches!(entered, Ok(Entered::Created { .. })));
+    let (id, entered) = create_for_user().await;
+    assert!(matches!(entered, Ok(UserCreated::Created { .. })));
     let copied = there(&servers.replicas()[0], id).await;
     assert!(matches!(copied, Loaded::Record(_)));
     servers.replicas()[0].freeze();
-    assert!(is_not_replicated(&enter().await.1));
+    assert!(is_not_replicated(&create_for_user().await.1));
 }
 
 #[tokio::test]

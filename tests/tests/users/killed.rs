@@ -81,7 +81,7 @@ async fn live(store: &RedisStore) -> HashMap<UserId, Vec<SessionId>> {
 async fn entered(store: &RedisStore, user: &UserId) -> Vec<SessionId> {
     let key = UserKey::new(&Realm::new(CookieConfig::DEFAULT_NAME), user);
     let index = store.index().expect("it has an index");
-    index.entered(&key).await.expect("the index responds")
+    index.list(&key).await.expect("the index responds")
 }
 
 async fn check(redis: &RedisServer) {

@@ -52,7 +52,7 @@ async fn all_ids_are_found(subject: &impl Subject) {
     }
     let not_stored = applicant(SystemClock.now());
     if let Some(index) = store.index() {
-        let added = index.admit(&new_user(), &not_stored).await;
+        let added = index.add(&new_user(), &not_stored).await;
         added.expect("admit succeeds");
     }
     let found = admin.scan_ids().await.expect("scan_ids succeeds");

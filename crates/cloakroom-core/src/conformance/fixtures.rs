@@ -9,7 +9,7 @@ use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::entries::Entries;
 use crate::expiry::{Expiry, Limits};
 use crate::id::{Revision, SessionId};
-use crate::index::{Applicant, UserIndex};
+use crate::index::{AddRequest, UserIndex};
 use crate::record::{EndReason, Record, Tombstone};
 use crate::rng::SystemEntropy;
 use crate::store::{Created, Loaded, Store, Updated};
@@ -90,8 +90,8 @@ pub(super) fn new_id(now: Timestamp) -> SessionId {
 }
 
 /// Returns a new session that is to be added to an index, without a limit.
-pub(super) fn applicant(now: Timestamp) -> Applicant {
-    Applicant {
+pub(super) fn applicant(now: Timestamp) -> AddRequest {
+    AddRequest {
         id: new_id(now),
         deadline: now.plus(Duration::from_secs(3600)),
         now,
@@ -122,7 +122,7 @@ pub(super) async fn update(
 
 /// Returns the ids in a user's index.
 pub(super) async fn entered(index: &impl UserIndex, user: &UserKey) -> HashSet<SessionId> {
-    let entered = index.entered(user).await.expect("entered succeeds");
+    let entered = index.list(user).await.expect("entered succeeds");
     let set: HashSet<_> = entered.iter().copied().collect();
     assert_eq!(set.len(), entered.len(), "each id once");
     set

@@ -7,7 +7,7 @@ use super::fixtures::{Subject, applicant, entered, join_all, new_user};
 use super::sign_in;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::id::SessionId;
-use crate::index::{Admission, Applicant, LEASE, Limit, OLD, UserIndex};
+use crate::index::{AddOutcome, AddRequest, LEASE, Limit, OLD, UserIndex};
 use crate::store::Store;
 use crate::user::UserKey;
 
@@ -33,29 +33,29 @@ pub async fn all(subject: &impl Subject) {
     sign_in::all(subject).await;
 }
 
-fn limited(now: Timestamp, most: u32, make_room: bool) -> Applicant {
-    Applicant {
+fn limited(now: Timestamp, most: u32, make_room: bool) -> AddRequest {
+    AddRequest {
         limit: Some(Limit { most, make_room }),
         ..applicant(now)
     }
 }
 
-async fn admit(index: &impl UserIndex, user: &UserKey, applicant: &Applicant) -> Admission {
-    let admission = index.admit(user, applicant).await;
+async fn admit(index: &impl UserIndex, user: &UserKey, applicant: &AddRequest) -> AddOutcome {
+    let admission = index.add(user, applicant).await;
     admission.expect("admit succeeds")
 }
 
 /// Returns the sessions that the caller must end.
-async fn over(index: &impl UserIndex, user: &UserKey, applicant: &Applicant) -> Vec<SessionId> {
+async fn over(index: &impl UserIndex, user: &UserKey, applicant: &AddRequest) -> Vec<SessionId> {
     match admit(index, user, applicant).await {
-        Admission::Admitted { over, sample } => {
+        AddOutcome::Admitted { over, sample } => {
             assert!(
                 !sample.contains(&applicant.id),
                 "a sample contains other ids only"
             );
             over
         }
-        Admission::Full(there) => panic!("the index is full: {there:?}"),
+        AddOutcome::Full(there) => panic!("the index is full: {there:?}"),
     }
 }
 
@@ -72,14 +72,14 @@ async fn an_id_is_listed_until_it_is_removed(index: &impl UserIndex) {
     assert_eq!(entered(index, &one).await, HashSet::from(ids));
     assert!(entered(index, &two).await.is_empty(), "of another user");
     index
-        .forget(&one, &ids[..2])
+        .remove(&one, &ids[..2])
         .await
         .expect("forget succeeds");
     assert_eq!(entered(index, &one).await, HashSet::from([ids[2]]));
-    index.forget(&one, &[]).await.expect("forget succeeds");
-    index.forget(&two, &ids).await.expect("forget succeeds");
+    index.remove(&one, &[]).await.expect("forget succeeds");
+    index.remove(&two, &ids).await.expect("forget succeeds");
     assert_eq!(entered(index, &one).await, HashSet::from([ids[2]]));
-    index.forget(&one, &ids).await.expect("forget succeeds");
+    index.remove(&one, &ids).await.expect("forget succeeds");
     assert!(entered(index, &one).await.is_empty());
 }
 
@@ -91,8 +91,8 @@ async fn a_limit_refuses_and_adds_nothing(index: &impl UserIndex) {
     }
     let there = HashSet::from(first.each_ref().map(|applicant| applicant.id));
     match admit(index, &user, &limited(now, 2, false)).await {
-        Admission::Full(full) => assert_eq!(HashSet::from_iter(full), there),
-        admitted @ Admission::Admitted { .. } => panic!("{admitted:?}"),
+        AddOutcome::Full(full) => assert_eq!(HashSet::from_iter(full), there),
+        admitted @ AddOutcome::Admitted { .. } => panic!("{admitted:?}"),
     }
     assert_eq!(entered(index, &user).await, there);
     // An id that is in the index already does not count twice.
@@ -144,7 +144,7 @@ async fn a_replaced_session_does_not_count(index: &impl UserIndex) {
     let (user, now) = (new_user(), SystemClock.now());
     let old = limited(now, 1, false);
     over(index, &user, &old).await;
-    let new = Applicant {
+    let new = AddRequest {
         replaces: Some(old.id),
         ..limited(now, 1, false)
     };
@@ -156,7 +156,7 @@ async fn a_dead_id_does_not_count(index: &impl UserIndex) {
     let (user, now) = (new_user(), SystemClock.now());
     let old = limited(now, 1, false);
     over(index, &user, &old).await;
-    let new = Applicant {
+    let new = AddRequest {
         dead: vec![old.id],
         ..limited(now, 1, false)
     };
@@ -172,7 +172,7 @@ async fn expired_ids_are_removed_and_the_later_deadline_counts(index: &impl User
     // One gets a later deadline, and is then added with the earlier one again.
     let later = first.deadline.plus(Duration::from_secs(600));
     for deadline in [later, first.deadline] {
-        let moved = Applicant {
+        let moved = AddRequest {
             deadline,
             ..first.clone()
         };
@@ -202,7 +202,7 @@ async fn many_sign_ins_leave_as_many_sessions_as_allowed(index: &impl UserIndex)
     }
     assert_eq!(evicted.len(), 45);
     let ids: Vec<_> = evicted.into_iter().collect();
-    index.forget(&user, &ids).await.expect("forget succeeds");
+    index.remove(&user, &ids).await.expect("forget succeeds");
     assert_eq!(entered(index, &user).await.len(), 5);
 }
 
@@ -213,7 +213,7 @@ async fn of_many_sign_ins_as_many_are_added_as_allowed(index: &impl UserIndex) {
     let results = join_all(adding).await;
     let added = results
         .iter()
-        .filter(|result| matches!(result, Admission::Admitted { .. }));
+        .filter(|result| matches!(result, AddOutcome::Admitted { .. }));
     assert_eq!(added.count(), 5, "{results:?}");
     assert_eq!(entered(index, &user).await.len(), 5);
 }
@@ -230,8 +230,8 @@ async fn every_old_id_is_sampled(index: &impl UserIndex) {
     let (mut seen, mut rounds) = (HashSet::new(), 0);
     while seen != old {
         match admit(index, &user, &applicant(later)).await {
-            Admission::Admitted { sample, .. } => seen.extend(sample),
-            full @ Admission::Full(_) => panic!("{full:?}"),
+            AddOutcome::Admitted { sample, .. } => seen.extend(sample),
+            full @ AddOutcome::Full(_) => panic!("{full:?}"),
         }
         assert!(
             seen.is_subset(&old),

@@ -1,4 +1,4 @@
-//! The tests of [`Store::enter`]: creating a session of a user.
+//! The tests of [`Store::create_for_user`]: creating a session of a user.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use super::fixtures::{LONG, Subject, entered, load, new_user, numbered, sample, 
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::event::SessionEvent;
 use crate::id::SessionId;
-use crate::index::{Applicant, Limit, OLD, UserIndex};
+use crate::index::{AddRequest, Limit, OLD, UserIndex};
 use crate::record::Record;
-use crate::store::{Entered, Loaded, Store};
+use crate::store::{Loaded, Store, UserCreated};
 use crate::user::UserKey;
 
 pub(super) async fn all(subject: &impl Subject) {
@@ -24,12 +24,12 @@ pub(super) async fn all(subject: &impl Subject) {
 struct NewSession {
     id: SessionId,
     record: Record,
-    applicant: Applicant,
+    applicant: AddRequest,
 }
 
 fn new_session(number: u32, limit: Option<Limit>) -> NewSession {
     let (id, record) = sample(numbered(number));
-    let applicant = Applicant {
+    let applicant = AddRequest {
         id,
         deadline: record.limits().deadline(),
         now: SystemClock.now(),
@@ -44,9 +44,9 @@ fn new_session(number: u32, limit: Option<Limit>) -> NewSession {
     }
 }
 
-async fn enter(store: &impl Store, user: &UserKey, session: &NewSession) -> Entered {
+async fn create_for_user(store: &impl Store, user: &UserKey, session: &NewSession) -> UserCreated {
     let event = SessionEvent::Created { id: session.id };
-    let entered = store.enter(
+    let entered = store.create_for_user(
         user,
         &session.applicant,
         &session.record,
@@ -65,8 +65,11 @@ async fn it_is_indexed_and_stored(store: &impl Store) {
     let user = new_user();
     for number in 0..3 {
         let session = new_session(number, None);
-        let entered = enter(store, &user, &session).await;
-        assert!(matches!(entered, Entered::Created { .. }), "{entered:?}");
+        let entered = create_for_user(store, &user, &session).await;
+        assert!(
+            matches!(entered, UserCreated::Created { .. }),
+            "{entered:?}"
+        );
         assert!(is_indexed(store, &user, session.id).await);
         assert_eq!(
             load(store, session.id).await,
@@ -81,15 +84,21 @@ async fn nothing_is_overwritten(store: &impl Store) {
     let tombstone = tombstone_of(&first.record);
     let ended = store.end(first.id, None, &tombstone, LONG).await;
     ended.expect("end succeeds");
-    assert_eq!(enter(store, &user, &first).await, Entered::Collision);
+    assert_eq!(
+        create_for_user(store, &user, &first).await,
+        UserCreated::Collision
+    );
     assert_eq!(load(store, first.id).await, Loaded::Tombstone(tombstone));
 
-    enter(store, &user, &second).await;
+    create_for_user(store, &user, &second).await;
     let again = NewSession {
         record: new_session(3, None).record,
         ..second
     };
-    assert_eq!(enter(store, &user, &again).await, Entered::Collision);
+    assert_eq!(
+        create_for_user(store, &user, &again).await,
+        UserCreated::Collision
+    );
     let there = load(store, again.id).await;
     assert_eq!(there, Loaded::Record(second.record));
 }
@@ -101,9 +110,9 @@ async fn evicted_sessions_end_first(store: &impl Store) {
         make_room: true,
     });
     let (first, second) = (new_session(1, limit), new_session(2, limit));
-    enter(store, &user, &first).await;
-    match enter(store, &user, &second).await {
-        Entered::Over { over, .. } => assert_eq!(over, [first.id]),
+    create_for_user(store, &user, &first).await;
+    match create_for_user(store, &user, &second).await {
+        UserCreated::Over { over, .. } => assert_eq!(over, [first.id]),
         other => panic!("{other:?}"),
     }
     assert!(is_indexed(store, &user, second.id).await);
@@ -117,9 +126,9 @@ async fn a_full_index_stores_nothing(store: &impl Store) {
         make_room: false,
     });
     let (first, second) = (new_session(1, limit), new_session(2, limit));
-    enter(store, &user, &first).await;
-    let entered = enter(store, &user, &second).await;
-    assert_eq!(entered, Entered::Full(vec![first.id]));
+    create_for_user(store, &user, &first).await;
+    let entered = create_for_user(store, &user, &second).await;
+    assert_eq!(entered, UserCreated::Full(vec![first.id]));
     assert!(!is_indexed(store, &user, second.id).await);
     assert_eq!(load(store, second.id).await, Loaded::Nothing);
 }
@@ -129,18 +138,18 @@ async fn a_sample_contains_other_ids_only(store: &impl Store) {
     let user = new_user();
     let mut old = new_session(1, None);
     old.applicant.now = later(old.applicant.now);
-    match enter(store, &user, &old).await {
-        Entered::Created { sample, .. } => assert_eq!(sample, []),
+    match create_for_user(store, &user, &old).await {
+        UserCreated::Created { sample, .. } => assert_eq!(sample, []),
         other => panic!("{other:?}"),
     }
     let mut next = new_session(2, None);
     next.applicant.now = later(next.applicant.now);
-    match enter(store, &user, &next).await {
-        Entered::Created { sample, .. } => assert_eq!(sample, [old.id]),
+    match create_for_user(store, &user, &next).await {
+        UserCreated::Created { sample, .. } => assert_eq!(sample, [old.id]),
         other => panic!("{other:?}"),
     }
     let index = store.index().expect("the store has a user index");
-    let forgotten = index.forget(&user, &[old.id, next.id]).await;
+    let forgotten = index.remove(&user, &[old.id, next.id]).await;
     forgotten.expect("forget succeeds");
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::clock::Timestamp;
 use crate::id::SessionId;
-use crate::index::{Admission, Applicant, LEASE, OLD};
+use crate::index::{AddOutcome, AddRequest, LEASE, OLD};
 use crate::user::UserKey;
 
 /// How many users with only expired ids one call of [`MemoryIndex::admit`] removes at most.
@@ -42,10 +42,10 @@ struct IndexedSession {
 }
 
 impl MemoryIndex {
-    pub(super) fn admit(&mut self, key: &UserKey, applicant: &Applicant) -> Admission {
+    pub(super) fn add(&mut self, key: &UserKey, applicant: &AddRequest) -> AddOutcome {
         self.sweep(applicant.now);
         let user = self.users.entry(*key).or_default();
-        let admission = user.admit(applicant);
+        let admission = user.add(applicant);
         if user.sessions.is_empty() {
             self.users.remove(key);
             return admission;
@@ -60,13 +60,13 @@ impl MemoryIndex {
         admission
     }
 
-    pub(super) fn entered(&self, key: &UserKey) -> Vec<SessionId> {
+    pub(super) fn list(&self, key: &UserKey) -> Vec<SessionId> {
         let user = self.users.get(key);
         user.map(|user| user.sessions.keys().copied().collect())
             .unwrap_or_default()
     }
 
-    pub(super) fn forget(&mut self, key: &UserKey, ids: &[SessionId]) {
+    pub(super) fn remove(&mut self, key: &UserKey, ids: &[SessionId]) {
         let Some(user) = self.users.get_mut(key) else {
             return;
         };
@@ -98,8 +98,8 @@ impl MemoryIndex {
 }
 
 impl UserSessions {
-    fn admit(&mut self, applicant: &Applicant) -> Admission {
-        let Applicant { id, now, .. } = *applicant;
+    fn add(&mut self, applicant: &AddRequest) -> AddOutcome {
+        let AddRequest { id, now, .. } = *applicant;
         self.sessions
             .retain(|id, session| !applicant.dead.contains(id) && now < session.deadline.plus(OLD));
         let mut over = Vec::new();
@@ -107,7 +107,7 @@ impl UserSessions {
             let others = self.counted(applicant);
             let excess = (others.len() + 1).saturating_sub(limit.most as usize);
             if excess > 0 && !limit.make_room {
-                return Admission::Full(others);
+                return AddOutcome::Full(others);
             }
             over = self.evict(&others[..excess.min(others.len())], now);
         }
@@ -120,11 +120,11 @@ impl UserSessions {
         };
         self.sessions.insert(id, session);
         let sample = self.sample(id, now);
-        Admission::Admitted { over, sample }
+        AddOutcome::Admitted { over, sample }
     }
 
     /// Returns the other sessions that count towards the limit, the oldest first.
-    fn counted(&self, applicant: &Applicant) -> Vec<SessionId> {
+    fn counted(&self, applicant: &AddRequest) -> Vec<SessionId> {
         let mut counted = Vec::new();
         for (id, session) in &self.sessions {
             let is_other = *id != applicant.id && Some(*id) != applicant.replaces;

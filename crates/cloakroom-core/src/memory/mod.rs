@@ -15,7 +15,7 @@ use crate::codec::Stored;
 use crate::error::StoreError;
 use crate::event::SessionEvent;
 use crate::id::{Revision, SessionId};
-use crate::index::{Admission, Applicant, UserIndex};
+use crate::index::{AddOutcome, AddRequest, UserIndex};
 use crate::record::{Record, Tombstone};
 use crate::store::{Created, Ended, Loaded, Store, Touched, Updated};
 use crate::user::UserKey;
@@ -211,16 +211,16 @@ impl Store for MemoryStore {
 }
 
 impl UserIndex for MemoryStore {
-    async fn admit(&self, user: &UserKey, applicant: &Applicant) -> Result<Admission, StoreError> {
-        Ok(self.lock_index().admit(user, applicant))
+    async fn add(&self, user: &UserKey, applicant: &AddRequest) -> Result<AddOutcome, StoreError> {
+        Ok(self.lock_index().add(user, applicant))
     }
 
-    async fn entered(&self, user: &UserKey) -> Result<Vec<SessionId>, StoreError> {
-        Ok(self.lock_index().entered(user))
+    async fn list(&self, user: &UserKey) -> Result<Vec<SessionId>, StoreError> {
+        Ok(self.lock_index().list(user))
     }
 
-    async fn forget(&self, user: &UserKey, ids: &[SessionId]) -> Result<(), StoreError> {
-        self.lock_index().forget(user, ids);
+    async fn remove(&self, user: &UserKey, ids: &[SessionId]) -> Result<(), StoreError> {
+        self.lock_index().remove(user, ids);
         Ok(())
     }
 }

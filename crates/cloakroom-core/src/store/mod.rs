@@ -17,12 +17,12 @@ use crate::clock::Timestamp;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::event::SessionEvent;
 use crate::id::{Revision, SessionId};
-use crate::index::{Admission, Applicant, UserIndex};
+use crate::index::{AddOutcome, AddRequest, UserIndex};
 use crate::record::{Record, Tombstone};
 use crate::user::UserKey;
 
-pub use self::outcome::{Created, Ended, Entered, Loaded, Touched, Updated};
-pub use self::unsupported::Nowhere;
+pub use self::outcome::{Created, Ended, Loaded, Touched, Updated, UserCreated};
+pub use self::unsupported::Unsupported;
 
 /// Keeps the records of sessions.
 ///
@@ -50,22 +50,22 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         ttl: Duration,
     ) -> impl Future<Output = Result<Created, StoreError>> + Send;
 
-    /// Creates a session of a user: [`UserIndex::admit`], and then [`create`](Self::create) under the
+    /// Creates a session of a user: [`UserIndex::add`], and then [`create`](Self::create) under the
     /// applicant's id, unless other sessions must be ended first. By default these are two commands, and the
     /// caller publishes the event. A store that can do it in one step should, including the event.
     ///
     /// If it fails, the id may be in the index, without a session, even if the error says that the command
     /// was not executed.
-    fn enter(
+    fn create_for_user(
         &self,
         user: &UserKey,
-        applicant: &Applicant,
+        applicant: &AddRequest,
         record: &Record,
         ttl: Duration,
         event: Option<&SessionEvent>,
-    ) -> impl Future<Output = Result<Entered, StoreError>> + Send {
+    ) -> impl Future<Output = Result<UserCreated, StoreError>> + Send {
         let _ = event;
-        admit_and_create(self, user, applicant, record, ttl)
+        add_and_create(self, user, applicant, record, ttl)
     }
 
     /// Returns what is stored under `id`, never from a cache.
@@ -76,7 +76,7 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     ///
     /// A request tries this first, and then [`load`](Self::load). Writes compare revisions, so they do not
     /// rely on it.
-    fn remembered(&self, id: SessionId) -> Option<Loaded> {
+    fn peek_cached(&self, id: SessionId) -> Option<Loaded> {
         let _ = id;
         None
     }
@@ -114,48 +114,48 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Returns the store's user index, if it has one. Without it, users can sign in, but their sessions
     /// cannot be listed, limited or revoked.
     fn index(&self) -> Option<impl UserIndex> {
-        None::<Nowhere>
+        None::<Unsupported>
     }
 
     /// Returns the operations on all sessions of the store, if it has them. Without them, sessions cannot all
     /// be revoked at once.
     fn admin(&self) -> Option<impl StoreAdmin> {
-        None::<Nowhere>
+        None::<Unsupported>
     }
 
     /// Returns the store's event bus, if it has one.
     fn bus(&self) -> Option<impl EventBus> {
-        None::<Nowhere>
+        None::<Unsupported>
     }
 }
 
-/// The default of [`Store::enter`]: first the index, then the record. It publishes no event.
+/// The default of [`Store::create_for_user`]: first the index, then the record. It publishes no event.
 ///
 /// # Errors
 ///
-/// Those of [`UserIndex::admit`] and [`Store::create`], and
+/// Those of [`UserIndex::add`] and [`Store::create`], and
 /// [`Unsupported`](StoreErrorKind::Unsupported) if the store has no index.
-pub async fn admit_and_create<S: Store + ?Sized>(
+pub async fn add_and_create<S: Store + ?Sized>(
     store: &S,
     user: &UserKey,
-    applicant: &Applicant,
+    applicant: &AddRequest,
     record: &Record,
     ttl: Duration,
-) -> Result<Entered, StoreError> {
+) -> Result<UserCreated, StoreError> {
     let index = store.index();
     let index = index.ok_or(StoreError::new(StoreErrorKind::Unsupported))?;
-    let sample = match index.admit(user, applicant).await? {
-        Admission::Full(there) => return Ok(Entered::Full(there)),
-        Admission::Admitted { over, sample } if !over.is_empty() => {
-            return Ok(Entered::Over { over, sample });
+    let sample = match index.add(user, applicant).await? {
+        AddOutcome::Full(there) => return Ok(UserCreated::Full(there)),
+        AddOutcome::Admitted { over, sample } if !over.is_empty() => {
+            return Ok(UserCreated::Over { over, sample });
         }
-        Admission::Admitted { sample, .. } => sample,
+        AddOutcome::Admitted { sample, .. } => sample,
     };
     Ok(match store.create(applicant.id, record, ttl).await? {
-        Created::Created => Entered::Created {
+        Created::Created => UserCreated::Created {
             sample,
             told: false,
         },
-        Created::Collision => Entered::Collision,
+        Created::Collision => UserCreated::Collision,
     })
 }

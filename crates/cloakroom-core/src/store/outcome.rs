@@ -12,12 +12,12 @@ pub enum Created {
     Collision,
 }
 
-/// The result of [`Store::enter`](super::Store::enter).
+/// The result of [`Store::create_for_user`](super::Store::create_for_user).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Entered {
+pub enum UserCreated {
     /// The session is in its user's index, and stored.
     Created {
-        /// Ids to check, as in [`Admission::Admitted`](crate::index::Admission::Admitted).
+        /// Ids to check, as in [`AddOutcome::Admitted`](crate::index::AddOutcome::Admitted).
         sample: Vec<SessionId>,
         /// Whether the event was published in the same step. Otherwise, the caller publishes it.
         told: bool,
@@ -28,7 +28,7 @@ pub enum Entered {
     /// The id is in the index, and the session is not stored: because of the limit, the caller must end
     /// other sessions first.
     Over {
-        /// The sessions to end, as in [`Admission::Admitted`](crate::index::Admission::Admitted).
+        /// The sessions to end, as in [`AddOutcome::Admitted`](crate::index::AddOutcome::Admitted).
         over: Vec<SessionId>,
         /// Ids to check.
         sample: Vec<SessionId>,

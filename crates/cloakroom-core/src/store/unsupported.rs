@@ -8,28 +8,28 @@ use crate::clock::Timestamp;
 use crate::error::StoreError;
 use crate::event::SessionEvent;
 use crate::id::SessionId;
-use crate::index::{Admission, Applicant, UserIndex};
+use crate::index::{AddOutcome, AddRequest, UserIndex};
 use crate::user::UserKey;
 
 /// The type of what a store does not have, such as an index or a bus. It has no values.
 #[derive(Clone, Copy, Debug)]
-pub enum Nowhere {}
+pub enum Unsupported {}
 
-impl UserIndex for Nowhere {
-    async fn admit(&self, _: &UserKey, _: &Applicant) -> Result<Admission, StoreError> {
+impl UserIndex for Unsupported {
+    async fn add(&self, _: &UserKey, _: &AddRequest) -> Result<AddOutcome, StoreError> {
         match *self {}
     }
 
-    async fn entered(&self, _: &UserKey) -> Result<Vec<SessionId>, StoreError> {
+    async fn list(&self, _: &UserKey) -> Result<Vec<SessionId>, StoreError> {
         match *self {}
     }
 
-    async fn forget(&self, _: &UserKey, _: &[SessionId]) -> Result<(), StoreError> {
+    async fn remove(&self, _: &UserKey, _: &[SessionId]) -> Result<(), StoreError> {
         match *self {}
     }
 }
 
-impl StoreAdmin for Nowhere {
+impl StoreAdmin for Unsupported {
     async fn scan_ids(&self) -> Result<Vec<SessionId>, StoreError> {
         match *self {}
     }
@@ -43,7 +43,7 @@ impl StoreAdmin for Nowhere {
     }
 }
 
-impl EventBus for Nowhere {
+impl EventBus for Unsupported {
     async fn publish(&self, _: &SessionEvent) -> Result<(), StoreError> {
         match *self {}
     }

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use cloakroom_core::codec;
-use cloakroom_core::index::{Admission, Applicant, LEASE, OLD};
-use cloakroom_core::store::Entered;
+use cloakroom_core::index::{AddOutcome, AddRequest, LEASE, OLD};
+use cloakroom_core::store::UserCreated;
 use cloakroom_core::{Record, SessionId, StoreError, Timestamp};
 use fred::error::Error as FredError;
 use fred::interfaces::ClientLike;
@@ -31,8 +31,8 @@ const ADD_LEN: usize = 160;
 pub(crate) async fn add(
     executor: &Executor,
     key: &str,
-    request: &Applicant,
-) -> Result<Admission, StoreError> {
+    request: &AddRequest,
+) -> Result<AddOutcome, StoreError> {
     let mut args = Args::with_keys(&[key], ADD_LEN);
     push_request(&mut args, request);
     let script = &INDEX_ADD;
@@ -41,7 +41,7 @@ pub(crate) async fn add(
 }
 
 /// Adds the arguments of `index_add.lua`.
-fn push_request(args: &mut Args, request: &Applicant) {
+fn push_request(args: &mut Args, request: &AddRequest) {
     let limit = request.limit;
     args.push_display(request.now.as_millis());
     args.push_id(request.id);
@@ -72,9 +72,9 @@ pub(crate) struct NewSession<'a> {
 /// `scripts/create_for_user.lua`.
 pub(crate) async fn create_for_user(
     executor: &Executor,
-    request: &Applicant,
+    request: &AddRequest,
     session: NewSession<'_>,
-) -> Result<Entered, StoreError> {
+) -> Result<UserCreated, StoreError> {
     let event = session.event.unwrap_or_default();
     let length = codec::encoded_len(session.record.entries()) + session.channel.len() + event.len();
     let mut args = Args::with_keys(&[&session.index, &session.key], length + ADD_LEN);
@@ -89,11 +89,11 @@ pub(crate) async fn create_for_user(
 }
 
 /// Reads the reply of `create_for_user.lua`.
-fn created(reply: Value) -> Option<Entered> {
+fn created(reply: Value) -> Option<UserCreated> {
     let mut parts = match reply {
         Value::Array(parts) => parts,
         Value::Integer(1) => {
-            return Some(Entered::Created {
+            return Some(UserCreated::Created {
                 sample: Vec::new(),
                 told: true,
             });
@@ -103,13 +103,13 @@ fn created(reply: Value) -> Option<Entered> {
     let stored = (parts.len() == 5).then(|| parts.split_off(3));
     let admission = admission(Value::Array(parts))?;
     Some(match (admission, stored.as_deref()) {
-        (Admission::Full(there), None) => Entered::Full(there),
-        (Admission::Admitted { over, sample }, None) => Entered::Over { over, sample },
-        (Admission::Admitted { .. }, Some([Value::Integer(0), _])) => Entered::Collision,
+        (AddOutcome::Full(there), None) => UserCreated::Full(there),
+        (AddOutcome::Admitted { over, sample }, None) => UserCreated::Over { over, sample },
+        (AddOutcome::Admitted { .. }, Some([Value::Integer(0), _])) => UserCreated::Collision,
         (
-            Admission::Admitted { sample, .. },
+            AddOutcome::Admitted { sample, .. },
             Some([Value::Integer(1), Value::Integer(published)]),
-        ) => Entered::Created {
+        ) => UserCreated::Created {
             sample,
             told: *published == 1,
         },
@@ -118,14 +118,14 @@ fn created(reply: Value) -> Option<Entered> {
 }
 
 /// Reads the reply of `index_add.lua`.
-fn admission(reply: Value) -> Option<Admission> {
+fn admission(reply: Value) -> Option<AddOutcome> {
     let Value::Array(parts) = reply else {
         return None;
     };
     let mut parts = parts.into_iter();
     match (parts.next()?, parts.next()?, parts.next()) {
-        (Value::Integer(0), there, None) => Some(Admission::Full(ids(there)?)),
-        (Value::Integer(1), over, Some(sample)) => Some(Admission::Admitted {
+        (Value::Integer(0), there, None) => Some(AddOutcome::Full(ids(there)?)),
+        (Value::Integer(1), over, Some(sample)) => Some(AddOutcome::Admitted {
             over: ids(over)?,
             sample: ids(sample)?,
         }),

@@ -8,8 +8,8 @@ use std::time::Duration;
 use cloakroom_core::admin::StoreAdmin;
 use cloakroom_core::bus::EventBus;
 use cloakroom_core::event::SessionEvent;
-use cloakroom_core::index::{Applicant, UserIndex};
-use cloakroom_core::store::{Created, Ended, Entered, Loaded, Touched, Updated};
+use cloakroom_core::index::{AddRequest, UserIndex};
+use cloakroom_core::store::{Created, Ended, Loaded, Touched, Updated, UserCreated};
 use cloakroom_core::{
     Record, Revision, SessionId, Store, StoreError, Timestamp, Tombstone, UserKey,
 };
@@ -116,20 +116,22 @@ impl Store for NearCache {
         Ok(created)
     }
 
-    async fn enter(
+    async fn create_for_user(
         &self,
         user: &UserKey,
-        applicant: &Applicant,
+        applicant: &AddRequest,
         record: &Record,
         ttl: Duration,
         event: Option<&SessionEvent>,
-    ) -> Result<Entered, StoreError> {
+    ) -> Result<UserCreated, StoreError> {
         let began = Instant::now();
         let id = applicant.id;
         let (version, _) = self.cache().sessions.begin_write(id);
         let store = &self.cache().store;
-        let entered = store.enter(user, applicant, record, ttl, event).await?;
-        if matches!(entered, Entered::Created { .. }) {
+        let entered = store
+            .create_for_user(user, applicant, record, ttl, event)
+            .await?;
+        if matches!(entered, UserCreated::Created { .. }) {
             let record = Loaded::Record(record.clone());
             self.cache().insert_written(id, version, record, began);
         }
@@ -149,7 +151,7 @@ impl Store for NearCache {
         Ok(loaded)
     }
 
-    fn remembered(&self, id: SessionId) -> Option<Loaded> {
+    fn peek_cached(&self, id: SessionId) -> Option<Loaded> {
         let (cache, now) = (self.cache(), Instant::now());
         let found = if cache.validity.is_valid(now) {
             cache.sessions.get(id, now)

@@ -1,8 +1,8 @@
 //! Create: stores a new session. A session of a user is added to the user's index first.
 
 use cloakroom_core::event::SessionEvent;
-use cloakroom_core::index::{Applicant, Limit};
-use cloakroom_core::store::{Created, Entered};
+use cloakroom_core::index::{AddRequest, Limit};
+use cloakroom_core::store::{Created, UserCreated};
 use cloakroom_core::{
     Authentication, EndReason, Entries, Limits, Record, SessionId, StoreError, StoreErrorKind,
     Token, UserId,
@@ -192,19 +192,19 @@ async fn create_for_user(
     for check in 0..=MAX_INDEX_CHECKS {
         let create = cx
             .store()
-            .enter(key, &request, &live.record, ttl, event.as_ref());
+            .create_for_user(key, &request, &live.record, ttl, event.as_ref());
         match cx.budget.write(create).await {
-            Ok(Entered::Created { sample, told }) => {
+            Ok(UserCreated::Created { sample, told }) => {
                 return Ok(Attempt::Created(IndexFollowUp {
                     sample,
                     is_published: told,
                 }));
             }
-            Ok(Entered::Collision) => return Ok(Attempt::Collision),
-            Ok(Entered::Over { over, sample }) => {
+            Ok(UserCreated::Collision) => return Ok(Attempt::Collision),
+            Ok(UserCreated::Over { over, sample }) => {
                 return Box::pin(evict_and_create(cx, live, user, &over, sample)).await;
             }
-            Ok(Entered::Full(ids)) => {
+            Ok(UserCreated::Full(ids)) => {
                 let dead = Box::pin(dead_among(cx, &ids)).await?;
                 let evicts = limit.is_some_and(|limit| limit.make_room);
                 if check == MAX_INDEX_CHECKS || (dead.is_empty() && !evicts) {
@@ -232,8 +232,8 @@ fn add_request(
     live: &Live,
     limit: Option<Limit>,
     options: CreateOptions,
-) -> Applicant {
-    Applicant {
+) -> AddRequest {
+    AddRequest {
         id: live.id(),
         deadline: live.record.limits().deadline(),
         now: cx.now(),

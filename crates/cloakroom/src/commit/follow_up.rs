@@ -75,7 +75,9 @@ impl FollowUp {
         self.events.clear();
         self.find_dead(&budget).await;
         for (user, id) in &self.removed {
-            let removed = budget.write(context.store.forget(*user, &[*id])).await;
+            let removed = budget
+                .write(context.store.index_remove(*user, &[*id]))
+                .await;
             if let Err(error) = removed {
                 log::not_removed_from_index(*id, &error);
             }

@@ -1,6 +1,6 @@
 //! The index of a user's sessions, as commits use it.
 
-use cloakroom_core::index::Applicant;
+use cloakroom_core::index::AddRequest;
 use cloakroom_core::store::Loaded;
 use cloakroom_core::{
     Authentication, Limits, Record, SessionId, StoreError, StoreErrorKind, UserKey,
@@ -31,7 +31,7 @@ pub(super) async fn reindex(
     let Some(user) = user_key_of(cx.context, &live.record) else {
         return Ok(());
     };
-    let request = Applicant {
+    let request = AddRequest {
         id: live.id(),
         deadline: limits.deadline(),
         now: cx.now(),
@@ -39,7 +39,9 @@ pub(super) async fn reindex(
         replaces: None,
         dead: Vec::new(),
     };
-    cx.budget.write(cx.store().admit(user, &request)).await?;
+    cx.budget
+        .write(cx.store().index_add(user, &request))
+        .await?;
     Ok(())
 }
 

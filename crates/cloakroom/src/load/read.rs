@@ -15,7 +15,7 @@ pub(super) async fn recent(
     id: SessionId,
     budget: &Budget,
 ) -> Result<Option<Loaded>, SessionError> {
-    match context.store.remembered(id) {
+    match context.store.peek_cached(id) {
         Some(loaded) => Ok(Some(loaded)),
         None => read(context, id, budget).await,
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use cloakroom_core::admin::StoreAdmin;
 use cloakroom_core::bus::{EventBus, Subscription};
 use cloakroom_core::event::SessionEvent;
-use cloakroom_core::index::{Admission, Applicant, UserIndex};
-use cloakroom_core::store::Entered;
+use cloakroom_core::index::{AddOutcome, AddRequest, UserIndex};
+use cloakroom_core::store::UserCreated;
 use cloakroom_core::{Record, SessionId, Store, StoreError, StoreErrorKind, Timestamp, UserKey};
 
 use super::instrumented::{BoxFuture, Instrumented};
@@ -20,20 +20,24 @@ pub(crate) trait DynUserIndex {
 
     fn has_bus(&self) -> bool;
 
-    fn enter<'a>(
+    fn create_for_user<'a>(
         &'a self,
         user: UserKey,
-        applicant: &'a Applicant,
+        applicant: &'a AddRequest,
         record: &'a Record,
         ttl: Duration,
         event: Option<&'a SessionEvent>,
-    ) -> BoxFuture<'a, Entered>;
+    ) -> BoxFuture<'a, UserCreated>;
 
-    fn admit<'a>(&'a self, user: UserKey, applicant: &'a Applicant) -> BoxFuture<'a, Admission>;
+    fn index_add<'a>(
+        &'a self,
+        user: UserKey,
+        applicant: &'a AddRequest,
+    ) -> BoxFuture<'a, AddOutcome>;
 
-    fn entered(&self, user: UserKey) -> BoxFuture<'_, Vec<SessionId>>;
+    fn index_list(&self, user: UserKey) -> BoxFuture<'_, Vec<SessionId>>;
 
-    fn forget<'a>(&'a self, user: UserKey, ids: &'a [SessionId]) -> BoxFuture<'a, ()>;
+    fn index_remove<'a>(&'a self, user: UserKey, ids: &'a [SessionId]) -> BoxFuture<'a, ()>;
 
     fn scan_ids(&self) -> BoxFuture<'_, Vec<SessionId>>;
 
@@ -59,29 +63,34 @@ impl<S: Store> DynUserIndex for S {
         self.bus().is_some()
     }
 
-    fn enter<'a>(
+    fn create_for_user<'a>(
         &'a self,
         user: UserKey,
-        applicant: &'a Applicant,
+        applicant: &'a AddRequest,
         record: &'a Record,
         ttl: Duration,
         event: Option<&'a SessionEvent>,
-    ) -> BoxFuture<'a, Entered> {
-        let enter = async move { Store::enter(self, &user, applicant, record, ttl, event).await };
+    ) -> BoxFuture<'a, UserCreated> {
+        let enter =
+            async move { Store::create_for_user(self, &user, applicant, record, ttl, event).await };
         Box::pin(Instrumented::new("create_for_user", applicant.id, enter))
     }
 
-    fn admit<'a>(&'a self, user: UserKey, applicant: &'a Applicant) -> BoxFuture<'a, Admission> {
-        let admit = async move { index(self)?.admit(&user, applicant).await };
+    fn index_add<'a>(
+        &'a self,
+        user: UserKey,
+        applicant: &'a AddRequest,
+    ) -> BoxFuture<'a, AddOutcome> {
+        let admit = async move { index(self)?.add(&user, applicant).await };
         Box::pin(Instrumented::new("index_add", applicant.id, admit))
     }
 
-    fn entered(&self, user: UserKey) -> BoxFuture<'_, Vec<SessionId>> {
-        Box::pin(async move { index(self)?.entered(&user).await })
+    fn index_list(&self, user: UserKey) -> BoxFuture<'_, Vec<SessionId>> {
+        Box::pin(async move { index(self)?.list(&user).await })
     }
 
-    fn forget<'a>(&'a self, user: UserKey, ids: &'a [SessionId]) -> BoxFuture<'a, ()> {
-        Box::pin(async move { index(self)?.forget(&user, ids).await })
+    fn index_remove<'a>(&'a self, user: UserKey, ids: &'a [SessionId]) -> BoxFuture<'a, ()> {
+        Box::pin(async move { index(self)?.remove(&user, ids).await })
     }
 
     fn scan_ids(&self) -> BoxFuture<'_, Vec<SessionId>> {

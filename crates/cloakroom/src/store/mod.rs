@@ -29,7 +29,7 @@ pub(crate) trait DynStore: DynUserIndex + Send + Sync + fmt::Debug + 'static {
 
     fn load(&self, id: SessionId) -> BoxFuture<'_, Loaded>;
 
-    fn remembered(&self, id: SessionId) -> Option<Loaded>;
+    fn peek_cached(&self, id: SessionId) -> Option<Loaded>;
 
     fn update<'a>(
         &'a self,
@@ -74,8 +74,8 @@ impl<S: Store> DynStore for S {
         Box::pin(Instrumented::new("load", id, Store::load(self, id)))
     }
 
-    fn remembered(&self, id: SessionId) -> Option<Loaded> {
-        Store::remembered(self, id)
+    fn peek_cached(&self, id: SessionId) -> Option<Loaded> {
+        Store::peek_cached(self, id)
     }
 
     fn update<'a>(

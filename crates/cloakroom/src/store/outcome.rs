@@ -1,7 +1,7 @@
 //! The results of store commands, as labels of logs and metrics.
 
-use cloakroom_core::index::Admission;
-use cloakroom_core::store::{Created, Ended, Entered, Loaded, Touched, Updated};
+use cloakroom_core::index::AddOutcome;
+use cloakroom_core::store::{Created, Ended, Loaded, Touched, Updated, UserCreated};
 use cloakroom_core::{StoreError, StoreErrorKind};
 
 /// The result of a command as a label, for logs and metrics.
@@ -59,7 +59,7 @@ impl Outcome for Ended {
     }
 }
 
-impl Outcome for Entered {
+impl Outcome for UserCreated {
     fn label(&self) -> &'static str {
         match self {
             Self::Created { .. } => "created",
@@ -70,7 +70,7 @@ impl Outcome for Entered {
     }
 }
 
-impl Outcome for Admission {
+impl Outcome for AddOutcome {
     fn label(&self) -> &'static str {
         match self {
             Self::Admitted { .. } => "added",

@@ -288,7 +288,7 @@ impl Sessions {
 
     /// The ids in a user's index.
     async fn indexed(&self, user: &UserId) -> Result<Vec<SessionId>, SessionError> {
-        let ids = self.context.store.entered(self.context.user_key(user));
+        let ids = self.context.store.index_list(self.context.user_key(user));
         Ok(self.budget().read(ids).await?)
     }
 
