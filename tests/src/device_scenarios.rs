@@ -38,13 +38,13 @@ pub async fn two_profiles(laptop_s: &Demo, phone_s: &Demo) {
     the_list_follows(&laptop, &phone, phone_s).await;
 
     laptop.follow("#end-others").await;
-    is_over(&phone, "from another device").await;
+    is_expired(&phone, "from another device").await;
     assert!(laptop.text("#flash").await.contains("One other device"));
     sign_in(&phone, phone_s, ADA).await;
     listens(&phone).await;
     laptop.open(&devices).await;
     laptop.follow("#end-all").await;
-    is_over(&phone, "from another device").await;
+    is_expired(&phone, "from another device").await;
     assert!(laptop.text("#flash").await.contains("everywhere"));
     assert_eq!(laptop.count("#guest").await, 0);
 }
@@ -56,7 +56,7 @@ async fn one_ends_the_other(laptop: &Chromium, phone: &Chromium) {
     let page = laptop.page().await;
     laptop.click(".devices form button").await;
     let clicked = Instant::now();
-    is_over(phone, "from another device").await;
+    is_expired(phone, "from another device").await;
     let passed = clicked.elapsed();
     assert!(passed < AT_ONCE, "{passed:?}");
     assert_eq!(phone.run("return window.marker").await, 7, "not loaded");
@@ -118,7 +118,7 @@ pub async fn two_tabs(demo: &Demo) {
     browser.fill("#password", ADA.1).await;
     browser.follow("#again button").await;
     browser.turn_to(&second).await;
-    is_over(&browser, "still shows the old ticket").await;
+    is_expired(&browser, "still shows the old ticket").await;
     assert_eq!(browser.text("#over h1").await, "You have a new ticket");
     browser.follow("#over a").await;
     assert_eq!(browser.text("main h1").await, "Your devices");
@@ -137,7 +137,7 @@ pub async fn two_tabs(demo: &Demo) {
         "the tab that signs out learns it from the response"
     );
     browser.turn_to(&second).await;
-    is_over(&browser, "You signed out").await;
+    is_expired(&browser, "You signed out").await;
 }
 
 /// Records, for the next page, whether this page announced the end of the session.
@@ -170,7 +170,7 @@ pub async fn the_manager(demo: &Demo) {
     manager.open(&admin_page).await;
     assert_eq!(manager.count("[data-guest=Ada] li").await, 1);
     manager.follow("[data-guest=Ada] li button").await;
-    is_over(&guest, "The manager").await;
+    is_expired(&guest, "The manager").await;
     assert_eq!(manager.count("[data-guest=Ada] li").await, 0);
     assert_eq!(manager.count("[data-guest=Mona] li").await, 1);
 
@@ -183,7 +183,7 @@ pub async fn the_manager(demo: &Demo) {
     })
     .await;
     manager.follow("[data-guest=Ada] header button").await;
-    is_over(&guest, "The manager").await;
+    is_expired(&guest, "The manager").await;
     assert!(manager.text("#flash").await.contains("of Ada"));
 }
 
@@ -258,7 +258,7 @@ pub async fn listens(browser: &Chromium) {
 /// # Panics
 ///
 /// When it does not, or shows another reason.
-pub async fn is_over(browser: &Chromium, reason: &str) {
+pub async fn is_expired(browser: &Chromium, reason: &str) {
     let script = "return document.getElementById('over')?.hidden === false";
     until("the page says that it is over", async || {
         browser.run(script).await == true

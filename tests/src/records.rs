@@ -33,7 +33,7 @@ pub fn applicant(id: SessionId, record: &Record) -> AddRequest {
     AddRequest {
         id,
         deadline: record.limits().deadline(),
-        now: record.seen(),
+        now: record.last_seen(),
         limit: None,
         replaces: None,
         dead: Vec::new(),
@@ -45,7 +45,7 @@ pub fn applicant(id: SessionId, record: &Record) -> AddRequest {
 pub fn next(record: &Record, number: u64) -> Record {
     Record::new(
         revision(),
-        record.seen(),
+        record.last_seen(),
         record.limits(),
         *record.digest(),
         numbered(number),
@@ -66,7 +66,11 @@ pub fn number(record: &Record) -> u64 {
 /// The tombstone of a session that was destroyed.
 #[must_use]
 pub fn tombstone(record: &Record) -> Tombstone {
-    Tombstone::new(Some(*record.digest()), record.seen(), EndReason::Destroyed)
+    Tombstone::new(
+        Some(*record.digest()),
+        record.last_seen(),
+        EndReason::Destroyed,
+    )
 }
 
 /// A fresh revision.

@@ -83,7 +83,7 @@ pub fn encode_into(record: &Record, out: &mut String) {
     let limits = record.limits();
     begin_with(record.revision(), out);
     let idle = Timestamp::from_millis(0).plus(limits.idle());
-    for time in [record.seen(), idle, limits.deadline()] {
+    for time in [record.last_seen(), idle, limits.deadline()] {
         write_hex(out, time.as_millis(), SEEN.len());
         out.push(' ');
     }

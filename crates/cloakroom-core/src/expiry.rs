@@ -173,7 +173,7 @@ impl Limits {
     /// `created`: the idle timeout of `rule`, and the earlier one of the two deadlines. So a stricter
     /// configuration takes effect at once. Limits that were chosen for the session stay as they are.
     #[must_use]
-    pub fn under(self, rule: Expiry, created: Timestamp) -> Self {
+    pub fn clamped_to(self, rule: Expiry, created: Timestamp) -> Self {
         if self.chosen {
             return self;
         }
@@ -186,7 +186,7 @@ impl Limits {
 
     /// Returns these limits with a deadline no later than `latest`.
     #[must_use]
-    pub fn until(self, latest: Timestamp) -> Self {
+    pub fn capped_at(self, latest: Timestamp) -> Self {
         Self {
             deadline: self.deadline.min(latest),
             ..self
@@ -227,7 +227,7 @@ impl Limits {
 
     /// Returns whether a session that was last used at `seen` has expired.
     #[must_use]
-    pub fn is_over(&self, now: Timestamp, seen: Timestamp) -> bool {
+    pub fn is_expired(&self, now: Timestamp, seen: Timestamp) -> bool {
         now >= self.deadline || now.since(seen) >= self.idle + Self::CLOCK_TOLERANCE
     }
 

@@ -48,7 +48,7 @@ impl Record {
     /// Returns when the session was last used. Uses are recorded at intervals, see
     /// [`Limits::touch_due`].
     #[must_use]
-    pub const fn seen(&self) -> Timestamp {
+    pub const fn last_seen(&self) -> Timestamp {
         self.seen
     }
 

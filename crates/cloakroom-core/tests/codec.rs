@@ -59,7 +59,7 @@ fn a_record_with_the_layers_limits_is_frozen() {
 fn a_record_with_chosen_limits_and_unusual_entries_is_frozen() {
     let record = decode_record(RECORD_CHOSEN);
     assert_eq!(record.revision(), Revision::from_bits(1));
-    assert_eq!(record.seen(), Timestamp::from_millis(0x0191_e0c4_8f2a));
+    assert_eq!(record.last_seen(), Timestamp::from_millis(0x0191_e0c4_8f2a));
     let idle = Duration::from_millis(0x9a7e_c800);
     assert_eq!(
         record.limits(),
@@ -85,7 +85,7 @@ fn a_record_with_chosen_limits_and_unusual_entries_is_frozen() {
 fn a_record_without_entries_is_frozen() {
     let record = decode_record(RECORD_EMPTY);
     assert_eq!(record.revision(), Revision::from_bits(u64::MAX));
-    assert_eq!(record.seen(), Timestamp::from_millis(0));
+    assert_eq!(record.last_seen(), Timestamp::from_millis(0));
     let second = Limits::from_parts(Duration::from_secs(1), Timestamp::from_millis(1000), false);
     assert_eq!(record.limits(), second);
     assert!(record.entries().is_empty());

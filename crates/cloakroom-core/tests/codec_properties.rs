@@ -146,7 +146,7 @@ proptest! {
         prop_assert_eq!(text.len(), codec::encoded_len(record.entries()));
         prop_assert!(text.starts_with(RECORD_MAGIC));
         prop_assert_eq!(&text[REVISION], record.revision().to_string());
-        prop_assert_eq!(&text[SEEN], codec::encode_time(record.seen()));
+        prop_assert_eq!(&text[SEEN], codec::encode_time(record.last_seen()));
         prop_assert_eq!(&text[HEAD_LEN - 1..=HEAD_LEN], " {");
     }
 

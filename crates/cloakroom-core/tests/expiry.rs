@@ -58,7 +58,7 @@ proptest! {
 
     #[test]
     fn a_session_used_now_is_expired_if_it_has_no_ttl(limits in limits(), now in time()) {
-        prop_assert_eq!(limits.is_over(now, now), limits.ttl(now).is_none());
+        prop_assert_eq!(limits.is_expired(now, now), limits.ttl(now).is_none());
     }
 
     #[test]
@@ -69,11 +69,11 @@ proptest! {
     ) {
         let now = seen.plus(gap);
         let expires = limits.expires_at(seen);
-        if limits.is_over(now, seen) {
+        if limits.is_expired(now, seen) {
             prop_assert!(now >= expires);
         }
         if now >= expires.plus(Limits::CLOCK_TOLERANCE) {
-            prop_assert!(limits.is_over(now, seen));
+            prop_assert!(limits.is_expired(now, seen));
         }
     }
 
@@ -87,7 +87,7 @@ proptest! {
         let expiry = expiry.absolute(Expiry::LONGEST);
         let limits = Limits::begin(expiry, seen);
         let unused = limits.idle().mul_f64(unused).saturating_sub(MILLI);
-        prop_assert!(!limits.is_over(seen.plus(unused).plus(ahead), seen));
+        prop_assert!(!limits.is_expired(seen.plus(unused).plus(ahead), seen));
     }
 
     #[test]
@@ -98,7 +98,7 @@ proptest! {
     ) {
         let now = Timestamp::from_millis(seen.as_millis().saturating_sub(back));
         prop_assume!(now < seen);
-        prop_assert_eq!(limits.is_over(now, seen), now >= limits.deadline());
+        prop_assert_eq!(limits.is_expired(now, seen), now >= limits.deadline());
         prop_assert!(!limits.touch_due(now, seen));
         prop_assert!(limits.ttl(now).is_none_or(|ttl| ttl <= limits.idle()));
     }
@@ -118,7 +118,7 @@ proptest! {
         rule in expiry(),
         created in time(),
     ) {
-        let under = limits.under(rule, created);
+        let under = limits.clamped_to(rule, created);
         if limits.is_chosen() {
             prop_assert_eq!(under, limits);
         } else {
@@ -127,7 +127,7 @@ proptest! {
             prop_assert_eq!(under.idle(), rule.idle_timeout());
             prop_assert!(!under.is_chosen());
         }
-        prop_assert_eq!(under.under(rule, created), under);
+        prop_assert_eq!(under.clamped_to(rule, created), under);
     }
 
     #[test]
@@ -135,8 +135,8 @@ proptest! {
         let expiry = Expiry::idle(idle).absolute(absolute);
         let (now, seen) = (Timestamp::from_millis(now), Timestamp::from_millis(seen));
         for limits in [Limits::begin(expiry, now), Limits::from_parts(idle, seen, true)] {
-            let _ = (limits.ttl(now), limits.is_over(now, seen), limits.touch_due(now, seen));
-            let _ = (limits.expires_at(seen), limits.under(expiry, seen));
+            let _ = (limits.ttl(now), limits.is_expired(now, seen), limits.touch_due(now, seen));
+            let _ = (limits.expires_at(seen), limits.clamped_to(expiry, seen));
         }
     }
 
@@ -205,12 +205,14 @@ impl StoredSession {
             .await
             .expect("memory does not fail")
         {
-            Loaded::Record(record) if !record.limits().is_over(now, record.seen()) => Some(record),
+            Loaded::Record(record) if !record.limits().is_expired(now, record.last_seen()) => {
+                Some(record)
+            }
             _ => None,
         };
         self.check(now, gap, found.as_ref());
         let Some(record) = found else { return };
-        if record.limits().touch_due(now, record.seen()) {
+        if record.limits().touch_due(now, record.last_seen()) {
             let ttl = record.limits().ttl(now).expect("it has not expired");
             let touched = self.store.touch(self.id, record.revision(), now, ttl);
             touched.await.expect("memory does not fail");
@@ -268,16 +270,16 @@ fn an_idle_timeout_of_zero_gives_no_ttl() {
 fn a_session_expires_at_its_limits_and_not_earlier() {
     let seen = Timestamp::from_millis(1_000);
     let expiry = Expiry::idle(Duration::from_secs(60));
-    let is_over = |limits: Limits, after: Duration| limits.is_over(seen.plus(after), seen);
+    let is_expired = |limits: Limits, after: Duration| limits.is_expired(seen.plus(after), seen);
 
     let idle = expiry.idle_timeout() + Limits::CLOCK_TOLERANCE;
-    assert!(!is_over(Limits::begin(expiry, seen), idle - MILLI));
-    assert!(is_over(Limits::begin(expiry, seen), idle));
+    assert!(!is_expired(Limits::begin(expiry, seen), idle - MILLI));
+    assert!(is_expired(Limits::begin(expiry, seen), idle));
 
     let absolute = Duration::from_secs(30);
     let limits = Limits::begin(expiry.absolute(absolute), seen);
-    assert!(!is_over(limits, absolute - MILLI));
-    assert!(is_over(limits, absolute));
+    assert!(!is_expired(limits, absolute - MILLI));
+    assert!(is_expired(limits, absolute));
     assert_eq!(limits.ttl(seen.plus(absolute - MILLI)), Some(MILLI));
     assert_eq!(limits.ttl(seen.plus(absolute)), None);
 }

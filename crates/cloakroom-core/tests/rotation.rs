@@ -45,7 +45,7 @@ impl Fixture {
         if let Some((digest, secrets)) = advanced.expect("the system has randomness") {
             let mut entries = self.record.entries().clone();
             secrets.put_into(&mut entries);
-            let (seen, limits) = (self.record.seen(), self.record.limits());
+            let (seen, limits) = (self.record.last_seen(), self.record.limits());
             self.record = Record::new(self.record.revision(), seen, limits, digest, entries);
         }
         (presented, Secrets::newer(&self.record, token, &self.realm))

@@ -143,7 +143,7 @@ async fn check(context: &Arc<Context>, live: &mut Live, keeps_alive: bool) -> Op
     }
     let now = context.clock.now();
     let limits = live.limits(context.rule(live.record.entries()));
-    if keeps_alive && limits.touch_due(now, live.record.seen()) {
+    if keeps_alive && limits.touch_due(now, live.record.last_seen()) {
         let cx = CommitContext::without_request(context, &budget);
         // It has logged its error, and the next check tries again.
         drop(touch(&cx, live.id(), &live.record, now).await);
@@ -155,7 +155,7 @@ async fn check(context: &Arc<Context>, live: &mut Live, keeps_alive: bool) -> Op
 fn next_check(context: &Context, live: &Live, keeps_alive: bool) -> Duration {
     let now = context.clock.now();
     let limits = live.limits(context.rule(live.record.entries()));
-    let until_expired = limits.expires_at(live.record.seen()).since(now);
+    let until_expired = limits.expires_at(live.record.last_seen()).since(now);
     let mut next = CHECK_INTERVAL.min(until_expired);
     if keeps_alive {
         next = next.min(limits.idle() / 4);

@@ -180,7 +180,7 @@ impl Store for FileStore {
     ) -> Result<Touched, StoreError> {
         self.write(move |files| match get(files, id)? {
             Some(Stored::Record(stored))
-                if stored.revision() == expected && stored.seen() < seen =>
+                if stored.revision() == expected && stored.last_seen() < seen =>
             {
                 let value = codec::encode(&stored.touched(seen));
                 put(files, id, &value, ttl)?;

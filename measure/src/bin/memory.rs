@@ -47,7 +47,7 @@ fn holding(bytes: usize) -> (cloakroom_core::SessionId, Record) {
         .expect("a text is JSON");
     let record = Record::new(
         record.revision(),
-        record.seen(),
+        record.last_seen(),
         record.limits(),
         *record.digest(),
         entries,

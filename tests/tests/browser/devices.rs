@@ -3,7 +3,7 @@
 
 use tests::chromium::Chromium;
 use tests::demo::Demo;
-use tests::device_scenarios::{self, ADA, is_over, listens, new_tab, sign_in, until};
+use tests::device_scenarios::{self, ADA, is_expired, listens, new_tab, sign_in, until};
 use tests::program::free_port;
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn many_tabs_of_one_profile() {
     browser.follow("#sign-out").await;
     for tab in &others {
         browser.turn_to(tab).await;
-        is_over(&browser, "You signed out").await;
+        is_expired(&browser, "You signed out").await;
     }
 }
 
@@ -55,7 +55,7 @@ async fn exceeding_the_session_limit_ends_the_oldest_session() {
     sign_in(&old, &demo, ADA).await;
     listens(&old).await;
     sign_in(&new, &demo, ADA).await;
-    is_over(&old, "more devices than allowed").await;
+    is_expired(&old, "more devices than allowed").await;
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn an_idle_page_announces_that_its_session_expired() {
     let demo = Demo::start_with(&["--idle", "2s"]);
     let browser = Chromium::start().await;
     sign_in(&browser, &demo, ADA).await;
-    is_over(&browser, "Your time was over").await;
+    is_expired(&browser, "Your time was over").await;
     browser.follow("#over a").await;
     assert_eq!(browser.count("#sign-in").await, 1);
 }
@@ -80,7 +80,7 @@ async fn a_session_lost_in_a_restart_is_noticed_on_reconnect() {
     let (status, _) = demo.ended();
     assert!(status.success(), "an open page does not keep it: {status}");
     let _demo = Demo::start_with(&["--listen", &address]);
-    is_over(&browser, "has ended").await;
+    is_expired(&browser, "has ended").await;
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn without_scripts_changes_show_on_the_next_page() {
     assert_eq!(plain.count(".devices li").await, 2);
     assert_eq!(plain.text(".own").await, "This device");
     plain.follow(".devices form button").await;
-    is_over(&other, "from another device").await;
+    is_expired(&other, "from another device").await;
     sign_in(&other, &demo, ADA).await;
     other.open(&format!("{}/devices", demo.url())).await;
     other.follow("#end-others").await;

@@ -2,7 +2,7 @@
 
 use tests::chromium::Chromium;
 use tests::demo::Demo;
-use tests::device_scenarios::{self, ADA, is_over, listens, sign_in, until};
+use tests::device_scenarios::{self, ADA, is_expired, listens, sign_in, until};
 use tests::redis::RedisServer;
 
 #[tokio::test]
@@ -71,7 +71,7 @@ async fn a_refused_event_stream_reconnects_when_the_store_is_back() {
     })
     .await;
     other.follow("#end-others").await;
-    is_over(&browser, "from another device").await;
+    is_expired(&browser, "from another device").await;
     until("what was refused has heard it as well", async || {
         browser.run("return window.heard.includes('over')").await == true
     })

@@ -168,7 +168,7 @@ impl Setup {
         let Some((id, Loaded::Record(record))) = self.read(server, slot).await else {
             return;
         };
-        let seen = record.seen().plus(Duration::from_millis(1));
+        let seen = record.last_seen().plus(Duration::from_millis(1));
         let touch = self.servers[server].touch(id, record.revision(), seen, MINUTE);
         drop(touch.await);
     }

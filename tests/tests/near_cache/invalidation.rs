@@ -51,7 +51,7 @@ async fn every_change_on_another_server_invalidates() {
     sees(Loaded::Record(record.clone())).await;
     let record = write(&plain, id, &record).await;
     sees(Loaded::Record(record.clone())).await;
-    let later = record.seen().plus(Duration::from_secs(1));
+    let later = record.last_seen().plus(Duration::from_secs(1));
     let touched = elsewhere.touch(id, record.revision(), later, MINUTE).await;
     assert_eq!(touched.expect("the command succeeds"), Touched::Touched);
     let record = record.touched(later);

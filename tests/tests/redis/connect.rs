@@ -114,7 +114,7 @@ async fn the_documented_rights_suffice() {
     let builder = RedisStore::builder(server.url()).with_username("shop");
     let store = builder.with_password("password").connect().await.unwrap();
     let (id, first) = session(1);
-    let later = first.seen().plus(MINUTE);
+    let later = first.last_seen().plus(MINUTE);
     store.create(id, &first, MINUTE).await.unwrap();
     store
         .touch(id, first.revision(), later, MINUTE)
@@ -137,7 +137,7 @@ async fn the_documented_rights_suffice_when_memory_is_full() {
     let builder = RedisStore::builder(server.url() + "/1").with_username("shop");
     let store = builder.with_password("password").connect().await.unwrap();
     let (id, record) = session(1);
-    let later = record.seen().plus(MINUTE);
+    let later = record.last_seen().plus(MINUTE);
     store.create(id, &record, MINUTE).await.unwrap();
     server.command(&["CONFIG", "SET", "maxmemory", "1"]);
     let touched = store.touch(id, record.revision(), later, MINUTE).await;

@@ -184,7 +184,7 @@ async fn a_large_write_is_not_merged() {
                 .expect("it is text");
         }
         let (limits, digest) = (record.limits(), *record.digest());
-        let after = Record::new(revision(), record.seen(), limits, digest, entries);
+        let after = Record::new(revision(), record.last_seen(), limits, digest, entries);
         store.update(*id, record.revision(), &after, MINUTE).await
     });
     for updated in join_all(updates).await {
@@ -209,7 +209,7 @@ async fn different_verbs_are_merged_and_errors_stay_separate() {
         .iter()
         .enumerate()
         .map(async |(index, (id, record))| {
-            let (expected, seen) = (record.revision(), record.seen().plus(MINUTE));
+            let (expected, seen) = (record.revision(), record.last_seen().plus(MINUTE));
             match index % 5 {
                 0 => {
                     let updated = store.update(*id, expected, &next(record, 9), MINUTE).await;
@@ -290,7 +290,7 @@ async fn cancelled_requests_do_not_block_others() {
             let request = tokio::spawn(async move {
                 let loaded = store.load(id).await?;
                 store
-                    .touch(id, record.revision(), record.seen(), MINUTE)
+                    .touch(id, record.revision(), record.last_seen(), MINUTE)
                     .await?;
                 Ok::<_, cloakroom_core::StoreError>(loaded)
             });
@@ -388,7 +388,7 @@ async fn merged_sign_ins_are_each_indexed_stored_and_published() {
                 let applicant = applicant(*id, record);
                 let event = SessionEvent::Created { id: *id };
                 let (key, event) = (user(place), (place % 2 == 0).then_some(&event));
-                let seen = before.seen().plus(MINUTE);
+                let seen = before.last_seen().plus(MINUTE);
                 let (entered, touched) = tokio::join!(
                     store.create_for_user(&key, &applicant, record, MINUTE, event),
                     store.touch(*other, before.revision(), seen, MINUTE)

@@ -24,7 +24,7 @@ async fn in_time<T>(result: impl Future<Output = T>) -> T {
 /// Checks that every verb fails in time, with the right kind of error.
 async fn all_verbs_fail_in_time(store: &RedisStore) {
     let (id, record) = session(1);
-    let (stone, seen) = (tombstone(&record), record.seen());
+    let (stone, seen) = (tombstone(&record), record.last_seen());
     for error in [
         in_time(store.load(id)).await.err(),
         in_time(store.ping()).await.err(),
@@ -249,7 +249,13 @@ async fn a_connection_stuck_in_a_write_is_abandoned() {
     let mut entries = record.entries().clone();
     entries.set("big", &"x".repeat(500_000)).unwrap();
     let digest = *record.digest();
-    let big = Record::new(revision(), record.seen(), record.limits(), digest, entries);
+    let big = Record::new(
+        revision(),
+        record.last_seen(),
+        record.limits(),
+        digest,
+        entries,
+    );
     server.freeze();
     let mut results = Vec::new();
     for _ in 0..100 {
@@ -312,7 +318,7 @@ async fn full_memory_rejects_new_data_but_not_sign_outs() {
         Loaded::Record(record.clone())
     );
 
-    let later = record.seen().plus(MINUTE);
+    let later = record.last_seen().plus(MINUTE);
     let touch = store.touch(id, record.revision(), later, MINUTE * 5).await;
     assert_eq!(touch.unwrap(), Touched::Touched);
     let ttl = server.ttl(&format!("cloakroom:{id}")).unwrap();

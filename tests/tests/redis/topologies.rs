@@ -123,7 +123,7 @@ async fn a_client_certificate_is_presented() {
 async fn live(store: &RedisStore) -> Result<(), StoreError> {
     let (id, first) = session(1);
     let (second, stone) = (next(&first, 2), tombstone(&first));
-    let later = first.seen().plus(MINUTE);
+    let later = first.last_seen().plus(MINUTE);
     assert_eq!(store.create(id, &first, MINUTE).await?, Created::Created);
     let touched = store.touch(id, first.revision(), later, MINUTE).await?;
     assert_eq!(touched, Touched::Touched);

@@ -31,7 +31,7 @@ async fn each_verb_is_one_command() {
     let store = open(&server).await;
     let (id, first) = session(1);
     let second = next(&first, 2);
-    let later = first.seen().plus(MINUTE);
+    let later = first.last_seen().plus(MINUTE);
     // Runs each script once, so that the server has it cached.
     let (unknown, _) = session(0);
     let _ = store.update(unknown, revision(), &first, MINUTE).await;
@@ -96,7 +96,7 @@ async fn every_key_has_the_requested_ttl() {
     store.create(id, &first, MINUTE).await.unwrap();
     assert!(lives_for(&server, &key, MINUTE));
 
-    let later = first.seen().plus(MINUTE);
+    let later = first.last_seen().plus(MINUTE);
     let touched = store.touch(id, first.revision(), later, MINUTE * 3).await;
     assert_eq!(touched.unwrap(), Touched::Touched);
     assert!(lives_for(&server, &key, MINUTE * 3));
@@ -112,7 +112,7 @@ async fn every_key_has_the_requested_ttl() {
     let third = next(&first, 3);
     let refused = store.update(id, first.revision(), &third, MINUTE * 9).await;
     assert_eq!(refused.unwrap(), Updated::Conflict(second.clone()));
-    let earlier = first.seen();
+    let earlier = first.last_seen();
     let refused = store
         .touch(id, second.revision(), earlier, MINUTE * 9)
         .await;
@@ -182,7 +182,7 @@ async fn foreign_values_are_errors_and_left_unchanged() {
     let server = RedisServer::start();
     let store = open(&server).await;
     let (id, record) = session(1);
-    let later = record.seen().plus(MINUTE);
+    let later = record.last_seen().plus(MINUTE);
     let stone = tombstone(&record);
     let key = key(id);
     for (value, kind) in foreign(&record) {
@@ -223,7 +223,7 @@ async fn a_truncated_record_is_not_touched() {
     let server = RedisServer::start();
     let store = open(&server).await;
     let (id, record) = session(1);
-    let later = record.seen().plus(MINUTE);
+    let later = record.last_seen().plus(MINUTE);
     let good = codec::encode(&record);
     for length in [19, 20, 25, 32, 60, codec::HEAD_LEN] {
         server.command(&["SET", &key(id), &good[..length], "PX", "60000"]);
@@ -241,7 +241,7 @@ async fn a_key_of_another_type_is_an_error_and_left_unchanged() {
     let server = RedisServer::start();
     let store = open(&server).await;
     let (id, record) = session(1);
-    let later = record.seen().plus(MINUTE);
+    let later = record.last_seen().plus(MINUTE);
     let stone = tombstone(&record);
     server.command(&["RPUSH", &key(id), "x"]);
     let unreadable = StoreErrorKind::Unreadable;

@@ -53,7 +53,7 @@ pub(super) fn sample(entries: Entries) -> (SessionId, Record) {
 pub(super) fn next(record: &Record, entries: Entries) -> Record {
     Record::new(
         draw_revision(),
-        record.seen(),
+        record.last_seen(),
         record.limits(),
         *record.digest(),
         entries,
@@ -73,7 +73,7 @@ pub(super) fn draw_revision() -> Revision {
 pub(super) fn tombstone_of(record: &Record) -> Tombstone {
     Tombstone::new(
         Some(*record.digest()),
-        Timestamp::from_millis(record.seen().as_millis() + 1),
+        Timestamp::from_millis(record.last_seen().as_millis() + 1),
         EndReason::Destroyed,
     )
 }

@@ -147,7 +147,7 @@ pub async fn update_never_creates(subject: &impl Subject) {
 pub async fn touch_moves_last_seen_alone(subject: &impl Subject) {
     let store = subject.store().await;
     let (id, first) = sample(numbered(1));
-    let later = first.seen().plus(Duration::from_secs(9));
+    let later = first.last_seen().plus(Duration::from_secs(9));
     let touch = async |revision, seen| {
         let touched = store.touch(id, revision, seen, LONG).await;
         touched.expect("touch succeeds")
@@ -158,7 +158,7 @@ pub async fn touch_moves_last_seen_alone(subject: &impl Subject) {
     let touched = first.clone().touched(later);
     assert_eq!(load(&store, id).await, Loaded::Record(touched.clone()));
 
-    let earlier = first.seen().plus(Duration::from_secs(1));
+    let earlier = first.last_seen().plus(Duration::from_secs(1));
     assert_eq!(touch(first.revision(), earlier).await, Touched::Superseded);
     assert_eq!(touch(first.revision(), later).await, Touched::Superseded);
     let other = draw_revision();
@@ -245,7 +245,7 @@ pub async fn a_tombstone_blocks_everything(subject: &impl Subject) {
         update(&store, id, &first, &second).await,
         Updated::Ended(tombstone.clone())
     );
-    let later = first.seen().plus(LONG);
+    let later = first.last_seen().plus(LONG);
     let touched = store.touch(id, first.revision(), later, LONG).await;
     assert_eq!(touched.expect("touch succeeds"), Touched::Superseded);
     assert_eq!(load(&store, id).await, Loaded::Tombstone(tombstone));
@@ -259,7 +259,7 @@ pub async fn a_tombstone_blocks_everything(subject: &impl Subject) {
 pub async fn ending_what_is_not_there_blocks_a_late_create(subject: &impl Subject) {
     let store = subject.store().await;
     let (id, first) = sample(numbered(1));
-    let tombstone = Tombstone::new(None, first.seen(), EndReason::Destroyed);
+    let tombstone = Tombstone::new(None, first.last_seen(), EndReason::Destroyed);
     let ended = store.end(id, None, &tombstone, LONG).await;
     assert_eq!(ended.expect("end succeeds"), Ended::Missing);
     let created = store.create(id, &first, LONG).await;
@@ -331,7 +331,7 @@ async fn other_sessions_stay_unchanged(subject: &impl Subject) {
     create(&store, other_id, &other, LONG).await;
     let second = next(&first, numbered(3));
     assert_eq!(update(&store, id, &first, &second).await, Updated::Updated);
-    let later = first.seen().plus(LONG);
+    let later = first.last_seen().plus(LONG);
     let touched = store.touch(id, second.revision(), later, LONG).await;
     assert_eq!(touched.expect("touch succeeds"), Touched::Touched);
     assert_eq!(load(&store, other_id).await, Loaded::Record(other.clone()));

@@ -24,7 +24,7 @@ async fn the_last_write_sets_the_ttl(subject: &impl Subject) {
         .update(updated_id, updated.revision(), &second, SHORT)
         .await;
     assert_eq!(result.expect("update succeeds"), Updated::Updated);
-    let later = touched.seen().plus(LONG);
+    let later = touched.last_seen().plus(LONG);
     let result = store
         .touch(touched_id, touched.revision(), later, SHORT)
         .await;
@@ -56,7 +56,9 @@ async fn a_refused_write_does_not_set_the_ttl(subject: &impl Subject) {
             }
             2 => {
                 // The revision is right, and last-seen is not earlier.
-                let touched = store.touch(id, first.revision(), first.seen(), LONG).await;
+                let touched = store
+                    .touch(id, first.revision(), first.last_seen(), LONG)
+                    .await;
                 assert_eq!(touched.expect("touch succeeds"), Touched::Superseded);
             }
             _ => {
@@ -71,7 +73,7 @@ async fn a_refused_write_does_not_set_the_ttl(subject: &impl Subject) {
     let tombstone = tombstone_of(&first);
     let ended = store.end(id, None, &tombstone, short).await;
     assert_eq!(ended.expect("end succeeds"), Ended::Missing);
-    let later = first.seen().plus(LONG);
+    let later = first.last_seen().plus(LONG);
     let touched = store.touch(id, first.revision(), later, LONG).await;
     assert_eq!(touched.expect("touch succeeds"), Touched::Superseded);
     ids.push(id);
@@ -88,7 +90,7 @@ async fn an_expired_record_is_never_revived(subject: &impl Subject) {
     create(&store, id, &first, SHORT).await;
     create(&store, other_id, &other, SHORT).await;
     subject.pass(SHORT * 2).await;
-    let later = first.seen().plus(LONG);
+    let later = first.last_seen().plus(LONG);
     let touched = store.touch(id, first.revision(), later, LONG).await;
     assert_eq!(touched.expect("touch succeeds"), Touched::Superseded);
     assert_eq!(load(&store, id).await, Loaded::Nothing);

@@ -166,7 +166,9 @@ impl Store for MemoryStore {
     ) -> Result<Touched, StoreError> {
         let (mut sessions, now) = self.lock_for_write();
         let touched = match sessions.get(id, now) {
-            Some(Stored::Record(there)) if there.revision() == expected && there.seen() < seen => {
+            Some(Stored::Record(there))
+                if there.revision() == expected && there.last_seen() < seen =>
+            {
                 Stored::Record(there.clone().touched(seen))
             }
             _ => return Ok(Touched::Superseded),

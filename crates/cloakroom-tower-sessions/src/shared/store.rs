@@ -81,7 +81,9 @@ impl<S: Store> TowerSessionsStore<S> {
     async fn find(&self, identity: &Identity) -> Result<Option<Record>> {
         match self.store.load(identity.key()).await.map_err(store_error)? {
             Loaded::Record(record) if record.digest() == &identity.digest() => {
-                let is_expired = record.limits().is_over(self.clock.now(), record.seen());
+                let is_expired = record
+                    .limits()
+                    .is_expired(self.clock.now(), record.last_seen());
                 Ok((!is_expired).then_some(record))
             }
             Loaded::Record(_) | Loaded::Tombstone(_) | Loaded::Nothing => Ok(None),

@@ -25,7 +25,7 @@ pub(crate) fn due(context: &Context, client: Option<&ClientInfo>, live: &Live) -
         return Due::OfferSecret;
     }
     let rule = context.rule(record.entries());
-    if !live.limits(rule).touch_due(now, record.seen()) {
+    if !live.limits(rule).touch_due(now, record.last_seen()) {
         return Due::Nothing;
     }
     match client {

@@ -57,15 +57,15 @@ pub(super) fn next_record(
     }
     let limits = chosen
         .unwrap_or_else(|| base.limits())
-        .under(
+        .clamped_to(
             cx.context.rule(&entries),
             MigrationMark::began(id, &entries),
         )
         // An older token is refused without a read, so the session must not outlive it.
-        .until(id.created_at().plus(cx.context.longest_life()));
+        .capped_at(id.created_at().plus(cx.context.longest_life()));
     Ok(Record::new(
         Revision::draw(&*cx.context.entropy)?,
-        cx.now().max(base.seen()),
+        cx.now().max(base.last_seen()),
         limits,
         digest,
         entries,

@@ -107,7 +107,7 @@ async fn copy_again(
 ) -> Result<Stored, SessionError> {
     let merged = merge(cx, old.id(), draft, fresher)?;
     let rule = cx.context.rule(fresher.entries());
-    let carried_over = fresher.limits().under(rule, old.began());
+    let carried_over = fresher.limits().clamped_to(rule, old.began());
     let limits = draft.chosen.unwrap_or(carried_over);
     let entries = with_metadata(cx, draft, merged.entries);
     Ok(Stored {

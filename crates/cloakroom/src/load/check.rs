@@ -110,7 +110,7 @@ pub(crate) async fn check(
     budget: &Budget,
 ) -> Result<Liveness, SessionError> {
     let rule = context.rule(record.entries());
-    if limits_of(id, &record, rule).is_over(context.clock.now(), record.seen()) {
+    if limits_of(id, &record, rule).is_expired(context.clock.now(), record.last_seen()) {
         return Ok(Liveness::Expired);
     }
     if id.created_at() < context.revoked_before(budget).await? {

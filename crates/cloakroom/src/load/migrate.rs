@@ -230,7 +230,7 @@ fn migrated_session(
     let entries = migrated_entries(step, session, now);
     let mut limits = Limits::begin(context.rule(&entries), now);
     if let Some(deadline) = session.deadline {
-        limits = limits.until(deadline.into());
+        limits = limits.capped_at(deadline.into());
     }
     let record = Record::new(
         Revision::draw(&*context.entropy)?,

@@ -32,7 +32,7 @@ impl Session {
     #[must_use]
     pub fn last_seen(&self) -> Option<SystemTime> {
         let state = self.handle.state();
-        Some(state.live()?.record.seen().into())
+        Some(state.live()?.record.last_seen().into())
     }
 
     /// Returns when the session expires if it is not used again, counted from
@@ -42,7 +42,7 @@ impl Session {
         let state = self.handle.state();
         let live = state.live()?;
         let limits = self.limits_of(&state)?;
-        Some(limits.expires_at(live.record.seen()).into())
+        Some(limits.expires_at(live.record.last_seen()).into())
     }
 
     /// Returns the absolute deadline: when the session expires even if it is used.

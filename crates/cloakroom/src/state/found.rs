@@ -32,7 +32,7 @@ impl Live {
 /// The limits of a stored session by a rule.
 pub(crate) fn limits_of(id: SessionId, record: &Record, rule: Expiry) -> Limits {
     let began = MigrationMark::began(id, record.entries());
-    record.limits().under(rule, began)
+    record.limits().clamped_to(rule, began)
 }
 
 /// What the credentials of a request have led to.

@@ -28,8 +28,8 @@ impl SessionInfo {
             id,
             began: MigrationMark::began(id, record.entries()).into(),
             user: Authentication::of(record.entries()),
-            seen: record.seen().into(),
-            expires: limits.expires_at(record.seen()).into(),
+            seen: record.last_seen().into(),
+            expires: limits.expires_at(record.last_seen()).into(),
             deadline: limits.deadline().into(),
             #[cfg(feature = "devices")]
             device: Device::of(record.entries()),

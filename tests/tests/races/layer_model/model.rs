@@ -82,7 +82,7 @@ impl StoredSession {
         self.limits.under_rule(self.created)
     }
 
-    fn is_over(&self, now: Duration) -> bool {
+    fn is_expired(&self, now: Duration) -> bool {
         let limits = self.limits();
         now >= limits.deadline || now - self.seen >= limits.idle + TOLERANCE
     }
@@ -118,7 +118,7 @@ impl Model {
         let lookup = match self.cookies[browser] {
             None => Lookup::Absent,
             Some(which) if self.sessions[which].ended => Lookup::Ended,
-            Some(which) if self.sessions[which].is_over(self.now) => Lookup::Absent,
+            Some(which) if self.sessions[which].is_expired(self.now) => Lookup::Absent,
             Some(which) => Lookup::Live(which),
         };
         let mut request = RequestState::of(lookup, self.entries_of(lookup), Cookie::Left);
