@@ -8,7 +8,7 @@ use axum::routing::get;
 use cloakroom::{MemoryStore, Session, SessionLayer};
 use cloakroom_core::codec::{self, Stored};
 use cloakroom_core::{
-    Changes, Clock, Entries, Expiry, Limits, Realm, Record, Revision, SystemClock, SystemEntropy,
+    Changes, Clock, Entries, Expiry, Limits, Realm, Record, Revision, SystemClock, SystemRng,
     Token,
 };
 use divan::Bencher;
@@ -35,13 +35,13 @@ fn entries(count: usize) -> Entries {
 }
 
 fn token() -> Token {
-    Token::issue(SystemClock.now(), &SystemEntropy).expect("there is randomness")
+    Token::issue(SystemClock.now(), &SystemRng).expect("there is randomness")
 }
 
 fn record(count: usize) -> Record {
     let now = SystemClock.now();
     Record::new(
-        Revision::draw(&SystemEntropy).expect("there is randomness"),
+        Revision::draw(&SystemRng).expect("there is randomness"),
         now,
         Limits::begin(Expiry::default(), now),
         Realm::new("bench").digest(&token()),

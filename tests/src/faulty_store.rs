@@ -9,8 +9,8 @@ use std::time::Duration;
 use cloakroom::{MemoryStore, Store};
 use cloakroom_core::store::{Created, Ended, Loaded, Touched, Updated};
 use cloakroom_core::{
-    Entropy, EntropyError, EventBus, Record, Revision, SessionId, StoreAdmin, StoreError,
-    StoreErrorKind, Timestamp, Tombstone, UserIndex,
+    EventBus, Record, Revision, Rng, RngError, SessionId, StoreAdmin, StoreError, StoreErrorKind,
+    Timestamp, Tombstone, UserIndex,
 };
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -54,8 +54,8 @@ pub enum Fault {
 #[derive(Clone, Copy, Debug)]
 pub struct ConstantEntropy;
 
-impl Entropy for ConstantEntropy {
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+impl Rng for ConstantEntropy {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), RngError> {
         bytes.fill(7);
         Ok(())
     }

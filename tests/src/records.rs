@@ -6,7 +6,7 @@ use cloakroom_core::index::AddRequest;
 use cloakroom_core::store::Loaded;
 use cloakroom_core::{
     Clock, EndReason, Entries, Expiry, Limits, Realm, Record, Revision, SessionId, Store,
-    StoreError, SystemClock, SystemEntropy, Token, Tombstone,
+    StoreError, SystemClock, SystemRng, Token, Tombstone,
 };
 
 /// A minute: a TTL that outlives a test.
@@ -20,7 +20,7 @@ pub const MINUTE: Duration = Duration::from_secs(60);
 #[must_use]
 pub fn session(number: u64) -> (SessionId, Record) {
     let now = SystemClock.now();
-    let token = Token::issue(now, &SystemEntropy).expect("the system has randomness");
+    let token = Token::issue(now, &SystemRng).expect("the system has randomness");
     let limits = Limits::begin(Expiry::default(), now);
     let digest = Realm::new("tests").digest(&token);
     let record = Record::new(revision(), now, limits, digest, numbered(number));
@@ -80,7 +80,7 @@ pub fn tombstone(record: &Record) -> Tombstone {
 /// When the system has no randomness.
 #[must_use]
 pub fn revision() -> Revision {
-    Revision::draw(&SystemEntropy).expect("the system has randomness")
+    Revision::draw(&SystemRng).expect("the system has randomness")
 }
 
 fn numbered(number: u64) -> Entries {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::{Builder, Uuid, Variant, Version};
 
 use crate::clock::Timestamp;
-use crate::rng::{Entropy, EntropyError};
+use crate::rng::{Rng, RngError};
 
 /// The public id of a session: a UUIDv7 (RFC 9562, section 5.7).
 ///
@@ -146,7 +146,7 @@ impl Revision {
     /// # Errors
     ///
     /// If the random number generator fails.
-    pub fn draw(rng: &(impl Entropy + ?Sized)) -> Result<Self, EntropyError> {
+    pub fn draw(rng: &(impl Rng + ?Sized)) -> Result<Self, RngError> {
         let mut bytes = [0; 8];
         rng.fill(&mut bytes)?;
         Ok(Self(u64::from_be_bytes(bytes)))

@@ -35,12 +35,12 @@
 //! use cloakroom_core::store::{Created, Loaded, Store};
 //! use cloakroom_core::{
 //!     Clock, Entries, Expiry, Limits, MemoryStore, Realm, Record, Revision, SystemClock,
-//!     SystemEntropy, Token,
+//!     SystemRng, Token,
 //! };
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let (clock, rng) = (SystemClock, SystemEntropy);
+//! let (clock, rng) = (SystemClock, SystemRng);
 //! let now = clock.now();
 //! let realm = Realm::new("__Host-Http-id");
 //!
@@ -95,7 +95,7 @@ pub use self::id::{Revision, SessionId};
 pub use self::index::UserIndex;
 pub use self::memory::MemoryStore;
 pub use self::record::{EndReason, Record, Tombstone};
-pub use self::rng::{Entropy, EntropyError, SystemEntropy};
+pub use self::rng::{Rng, RngError, SystemRng};
 pub use self::store::Store;
 pub use self::token::{Digest, Realm, Token};
 pub use self::user::{Authentication, UserId, UserKey};

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::entries::Entries;
 use crate::record::Record;
-use crate::rng::{Entropy, EntropyError};
+use crate::rng::{Rng, RngError};
 use crate::token::{Digest, Realm, Token};
 
 /// The number of retired secrets whose reuse is detected.
@@ -124,7 +124,7 @@ struct Before {
 struct Nonce(String);
 
 impl Nonce {
-    fn draw(rng: &(impl Entropy + ?Sized)) -> Result<Self, EntropyError> {
+    fn draw(rng: &(impl Rng + ?Sized)) -> Result<Self, RngError> {
         let mut bytes = [0; 16];
         rng.fill(&mut bytes)?;
         Ok(Self(URL_SAFE_NO_PAD.encode(bytes)))
@@ -229,8 +229,8 @@ impl Secrets {
         realm: &Realm,
         now: Timestamp,
         rotation: Rotation,
-        rng: &(impl Entropy + ?Sized),
-    ) -> Result<Option<(Digest, Self)>, EntropyError> {
+        rng: &(impl Rng + ?Sized),
+    ) -> Result<Option<(Digest, Self)>, RngError> {
         if !Self::are_due(record, token, realm, now, rotation) {
             return Ok(None);
         }

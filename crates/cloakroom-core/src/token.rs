@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 
 use crate::clock::Timestamp;
 use crate::id::{Revision, SessionId};
-use crate::rng::{Entropy, EntropyError};
+use crate::rng::{Rng, RngError};
 
 const ID_LEN: usize = 16;
 const SECRET_LEN: usize = 16;
@@ -34,7 +34,7 @@ impl Token {
     /// # Errors
     ///
     /// If the random number generator fails.
-    pub fn issue(now: Timestamp, rng: &(impl Entropy + ?Sized)) -> Result<Self, EntropyError> {
+    pub fn issue(now: Timestamp, rng: &(impl Rng + ?Sized)) -> Result<Self, RngError> {
         let (token, _) = Self::issue_with_revision(now, rng)?;
         Ok(token)
     }
@@ -47,8 +47,8 @@ impl Token {
     /// If the random number generator fails.
     pub fn issue_with_revision(
         now: Timestamp,
-        rng: &(impl Entropy + ?Sized),
-    ) -> Result<(Self, Revision), EntropyError> {
+        rng: &(impl Rng + ?Sized),
+    ) -> Result<(Self, Revision), RngError> {
         let mut random = [0; 10 + SECRET_LEN + 8];
         rng.fill(&mut random)?;
         let (mut id, mut secret, mut revision) = ([0; 10], [0; SECRET_LEN], [0; 8]);
@@ -141,12 +141,12 @@ impl fmt::Debug for Token {
 /// even if both keep their sessions in the same Redis under the same prefix.
 ///
 /// ```
-/// use cloakroom_core::{Clock, Realm, SystemClock, SystemEntropy, Token};
+/// use cloakroom_core::{Clock, Realm, SystemClock, SystemRng, Token};
 ///
-/// let token = Token::issue(SystemClock.now(), &SystemEntropy)?;
+/// let token = Token::issue(SystemClock.now(), &SystemRng)?;
 /// assert!(Realm::new("shop").digest(&token) == Realm::new("shop").digest(&token));
 /// assert!(Realm::new("shop").digest(&token) != Realm::new("shop-staging").digest(&token));
-/// # Ok::<(), cloakroom_core::EntropyError>(())
+/// # Ok::<(), cloakroom_core::RngError>(())
 /// ```
 #[derive(Clone)]
 pub struct Realm {

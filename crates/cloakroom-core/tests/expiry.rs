@@ -7,7 +7,7 @@ use std::time::Duration;
 use cloakroom_core::store::{Created, Loaded};
 use cloakroom_core::{
     Clock, Digest, Entries, Expiry, Limits, ManualClock, MemoryStore, Record, Revision, SessionId,
-    Store, SystemEntropy, Timestamp, Token,
+    Store, SystemRng, Timestamp, Token,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -178,7 +178,7 @@ impl StoredSession {
         let clock = ManualClock::default();
         let store = MemoryStore::with_clock(clock.clone());
         let now = clock.now();
-        let id = Token::issue(now, &SystemEntropy).expect("randomness").id();
+        let id = Token::issue(now, &SystemRng).expect("randomness").id();
         let limits = Limits::begin(expiry, now);
         let (revision, digest) = (Revision::from_bits(1), Digest::from_bytes([0; 32]));
         let record = Record::new(revision, now, limits, digest, Entries::new());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cloakroom_core::rotation::{Presented, Rotation, Secrets};
 use cloakroom_core::{
-    Entries, Expiry, Limits, Realm, Record, Revision, SystemEntropy, Timestamp, Token,
+    Entries, Expiry, Limits, Realm, Record, Revision, SystemRng, Timestamp, Token,
 };
 
 const EVERY: Duration = Duration::from_secs(600);
@@ -19,7 +19,7 @@ struct Fixture {
 impl Fixture {
     fn begin() -> (Self, Token) {
         let (realm, now) = (Realm::new("test"), Timestamp::from_millis(1_000_000));
-        let token = Token::issue(now, &SystemEntropy).expect("the system has randomness");
+        let token = Token::issue(now, &SystemRng).expect("the system has randomness");
         let record = Record::new(
             Revision::from_bits(1),
             now,
@@ -40,7 +40,7 @@ impl Fixture {
             &self.realm,
             self.now,
             rotation,
-            &SystemEntropy,
+            &SystemRng,
         );
         if let Some((digest, secrets)) = advanced.expect("the system has randomness") {
             let mut entries = self.record.entries().clone();

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use cloakroom_core::{
-    Digest, Entries, Entropy, EntropyError, Expiry, Limits, Realm, Record, Revision, SessionId,
-    SystemEntropy, Timestamp, Token, codec,
+    Digest, Entries, Expiry, Limits, Realm, Record, Revision, Rng, RngError, SessionId, SystemRng,
+    Timestamp, Token, codec,
 };
 use proptest::prelude::*;
 
@@ -20,7 +20,7 @@ const NOW: Timestamp = Timestamp::from_millis(0x0191_e0c4_8f2a);
 const PLAIN: &str = "AZHgxI8qcACAAAAAAAAAAAABAgMEBQYHCAkKCwwNDg8";
 
 fn issue(now: Timestamp) -> Token {
-    Token::issue(now, &SystemEntropy).expect("the system has randomness")
+    Token::issue(now, &SystemRng).expect("the system has randomness")
 }
 
 fn plain() -> Token {
@@ -246,11 +246,11 @@ fn debug_shows_neither_secrets_nor_values() {
 #[derive(Debug)]
 struct Broken;
 
-impl Entropy for Broken {
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+impl Rng for Broken {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), RngError> {
         // These bytes must not be used.
         bytes.fill(0);
-        Err(EntropyError::new("out of entropy"))
+        Err(RngError::new("out of rng"))
     }
 }
 
@@ -258,8 +258,8 @@ impl Entropy for Broken {
 #[derive(Debug, Default)]
 struct Counting(AtomicU8);
 
-impl Entropy for Counting {
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+impl Rng for Counting {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), RngError> {
         self.0.fetch_add(1, Ordering::Relaxed);
         for (byte, number) in bytes.iter_mut().zip(1..) {
             *byte = number;
@@ -270,13 +270,10 @@ impl Entropy for Counting {
 
 #[test]
 fn a_token_and_its_first_revision_are_one_call_and_share_no_byte() {
-    let entropy = Counting::default();
-    let (token, revision) = Token::issue_with_revision(NOW, &entropy).unwrap();
-    assert_eq!(entropy.0.load(Ordering::Relaxed), 1);
-    assert_eq!(
-        token.encode(),
-        Token::issue(NOW, &entropy).unwrap().encode()
-    );
+    let rng = Counting::default();
+    let (token, revision) = Token::issue_with_revision(NOW, &rng).unwrap();
+    assert_eq!(rng.0.load(Ordering::Relaxed), 1);
+    assert_eq!(token.encode(), Token::issue(NOW, &rng).unwrap().encode());
     assert_eq!(revision.to_string(), "1b1c1d1e1f202122");
     assert!(Token::issue_with_revision(NOW, &Broken).is_err());
 }
@@ -285,8 +282,8 @@ fn a_token_and_its_first_revision_are_one_call_and_share_no_byte() {
 fn without_randomness_nothing_is_issued() {
     let error = Token::issue(NOW, &Broken).unwrap_err();
     assert!(error.to_string().contains("random number generator"));
-    assert_eq!(error.source().unwrap().to_string(), "out of entropy");
+    assert_eq!(error.source().unwrap().to_string(), "out of rng");
     assert!(Revision::draw(&Broken).is_err());
-    let shared: std::sync::Arc<dyn Entropy> = std::sync::Arc::new(Broken);
+    let shared: std::sync::Arc<dyn Rng> = std::sync::Arc::new(Broken);
     assert!(Token::issue(NOW, &shared).is_err());
 }

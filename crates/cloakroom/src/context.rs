@@ -7,8 +7,8 @@ use cloakroom_core::index::OLD;
 use cloakroom_core::migration::MigrationMark;
 use cloakroom_core::rotation::Rotation;
 use cloakroom_core::{
-    Authentication, Clock, Entries, Entropy, Expiry, Realm, SessionId, Store, StoreError,
-    SystemClock, SystemEntropy, Timestamp, UserId, UserKey, codec,
+    Authentication, Clock, Entries, Expiry, Realm, Rng, SessionId, Store, StoreError, SystemClock,
+    SystemRng, Timestamp, UserId, UserKey, codec,
 };
 
 use crate::budget::Budget;
@@ -47,7 +47,7 @@ pub(crate) struct Context {
     pub(crate) error_policy: ErrorPolicy,
     pub(crate) conflict_policy: ConflictPolicy,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) rng: Arc<dyn Rng>,
     pub(crate) key_locks: Arc<KeyLocks>,
     pub(crate) once: Arc<Once>,
     pub(crate) revoked_before: Arc<RevokedBefore>,
@@ -102,7 +102,7 @@ impl Context {
             error_policy: ErrorPolicy::default(),
             conflict_policy: ConflictPolicy::default(),
             clock: Arc::new(SystemClock),
-            entropy: Arc::new(SystemEntropy),
+            rng: Arc::new(SystemRng),
             key_locks: Arc::new(KeyLocks::new()),
             once: Arc::default(),
             revoked_before: Arc::default(),

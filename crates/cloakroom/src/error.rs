@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use cloakroom_core::{EntropyError, EntryError, ExpiryError, StoreError, StoreErrorKind};
+use cloakroom_core::{EntryError, ExpiryError, RngError, StoreError, StoreErrorKind};
 use http::header::{HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, StatusCode};
 
@@ -48,7 +48,7 @@ pub enum SessionErrorKind {
     /// The response has been sent, so edits cannot be saved and no cookie can be set.
     ResponseSent,
     /// The system's random number generator failed.
-    NoRandomness,
+    RngFailed,
     /// The user has as many sessions as
     /// [`SessionLayerBuilder::with_session_limit`](crate::SessionLayerBuilder::with_session_limit)
     /// allows. Nobody was signed in.
@@ -79,7 +79,7 @@ pub(crate) enum Cause {
     LongestExpiry,
     ResponseSent,
     Detached,
-    Entropy(EntropyError),
+    Rng(RngError),
     TooManySessions,
     /// The session was revoked before it was stored.
     Undone,
@@ -111,7 +111,7 @@ impl SessionError {
             Cause::ReservedKey(_) => SessionErrorKind::ReservedKey,
             Cause::Expiry(_) | Cause::LongestExpiry => SessionErrorKind::InvalidExpiry,
             Cause::ResponseSent | Cause::Detached => SessionErrorKind::ResponseSent,
-            Cause::Entropy(_) => SessionErrorKind::NoRandomness,
+            Cause::Rng(_) => SessionErrorKind::RngFailed,
             Cause::TooManySessions => SessionErrorKind::TooManySessions,
             Cause::NotSignedIn => SessionErrorKind::NotSignedIn,
             Cause::UserId(_) => SessionErrorKind::UserId,
@@ -230,7 +230,7 @@ impl fmt::Display for SessionError {
                 "a detached session cannot set its cookie; renew it, or choose its expiry, within a \
                  request",
             ),
-            Cause::Entropy(error) => error.fmt(f),
+            Cause::Rng(error) => error.fmt(f),
             Cause::TooManySessions => f.write_str(
                 "the user has as many sessions as allowed; one of them has to end first",
             ),
@@ -257,7 +257,7 @@ impl Error for SessionError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &*self.0 {
             Cause::Store(error) => error.source(),
-            Cause::Entropy(error) => error.source(),
+            Cause::Rng(error) => error.source(),
             _ => None,
         }
     }
@@ -281,9 +281,9 @@ impl From<EntryError> for SessionError {
     }
 }
 
-impl From<EntropyError> for SessionError {
-    fn from(error: EntropyError) -> Self {
-        Cause::Entropy(error).into()
+impl From<RngError> for SessionError {
+    fn from(error: RngError) -> Self {
+        Cause::Rng(error).into()
     }
 }
 

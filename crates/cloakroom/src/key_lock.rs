@@ -104,7 +104,7 @@ mod tests {
     use std::sync::{Arc, Mutex as SyncMutex};
 
     use cloakroom_core::{
-        Clock, Entries, Expiry, Limits, Realm, Revision, SystemClock, SystemEntropy, Token,
+        Clock, Entries, Expiry, Limits, Realm, Revision, SystemClock, SystemRng, Token,
     };
     use futures_util::FutureExt;
 
@@ -112,8 +112,8 @@ mod tests {
 
     fn new_session() -> (SessionId, Record) {
         let now = SystemClock.now();
-        let token = Token::issue(now, &SystemEntropy).unwrap();
-        let revision = Revision::draw(&SystemEntropy).unwrap();
+        let token = Token::issue(now, &SystemRng).unwrap();
+        let revision = Revision::draw(&SystemRng).unwrap();
         let digest = Realm::new("test").digest(&token);
         let limits = Limits::begin(Expiry::default(), now);
         let record = Record::new(revision, now, limits, digest, Entries::new());

@@ -152,7 +152,7 @@ mod watch;
 
 pub use cloakroom_core::rotation::Rotation;
 pub use cloakroom_core::{
-    Clock, EndReason, Entries, Entropy, EntropyError, EntryError, Expiry, ManualClock, MemoryStore,
+    Clock, EndReason, Entries, EntryError, Expiry, ManualClock, MemoryStore, Rng, RngError,
     SessionEvent, SessionId, Store, StoreError, StoreErrorKind, Subscription, SystemClock,
     Timestamp, UserId,
 };

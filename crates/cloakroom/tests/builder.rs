@@ -84,7 +84,7 @@ const VALID: [(&str, Setter); 17] = [
         it.with_conflict_policy(ConflictPolicy::Reject)
     }),
     ("with_clock", |it| it.with_clock(clock())),
-    ("with_rng", |it| it.with_rng(cloakroom_core::SystemEntropy)),
+    ("with_rng", |it| it.with_rng(cloakroom_core::SystemRng)),
 ];
 
 /// What is refused, beside the valid settings of all other options: which option is set, which one the

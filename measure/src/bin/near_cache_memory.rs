@@ -10,8 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cloakroom_core::{
-    Clock, Entries, Expiry, Limits, Realm, Record, SessionId, Store, SystemClock, SystemEntropy,
-    Token,
+    Clock, Entries, Expiry, Limits, Realm, Record, SessionId, Store, SystemClock, SystemRng, Token,
 };
 use cloakroom_redis::{NearCache, RedisStore};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -72,7 +71,7 @@ async fn begin_many(near: &NearCache, count: u64) {
 /// With five entries: a number, two texts, a list and a counter.
 fn session() -> (SessionId, Record) {
     let now = SystemClock.now();
-    let token = Token::issue(now, &SystemEntropy).expect("the system has randomness");
+    let token = Token::issue(now, &SystemRng).expect("the system has randomness");
     let mut entries = Entries::new();
     for (key, value) in [
         ("user_id", "123456"),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use axum::http::HeaderValue;
 use cloakroom::CookieConfig;
-use cloakroom_core::{Entropy, EntropyError, Timestamp, Token};
+use cloakroom_core::{Rng, RngError, Timestamp, Token};
 
 use super::cookie_header::{Fixture, Sealing};
 
@@ -80,8 +80,8 @@ fn other_token() -> String {
     #[derive(Debug)]
     struct Eight;
 
-    impl Entropy for Eight {
-        fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+    impl Rng for Eight {
+        fn fill(&self, bytes: &mut [u8]) -> Result<(), RngError> {
             bytes.fill(8);
             Ok(())
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use cloakroom::{CookieConfig, Expiry, Session, SessionEvent, SessionLayer, days, hours, minutes};
-use cloakroom_core::{Clock, ManualClock, SystemEntropy, Timestamp, Token};
+use cloakroom_core::{Clock, ManualClock, SystemRng, Timestamp, Token};
 use cloakroom_redis::RedisStore;
 use http::StatusCode;
 use tests::app::{Handler, app};
@@ -298,7 +298,7 @@ async fn malformed_cookies_cost_no_command() {
         let age = Expiry::LONGEST + days(1);
         let now = setup.clock.now().since(Timestamp::from_millis(0));
         let then = Timestamp::from_millis(0).plus(now - age);
-        let token = Token::issue(then, &SystemEntropy);
+        let token = Token::issue(then, &SystemRng);
         token.expect("the system has randomness").encode()
     };
     let values = [

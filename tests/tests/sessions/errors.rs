@@ -1,8 +1,8 @@
 //! Errors of the session API.
 
 use cloakroom::{Session, SessionError, SessionErrorKind};
-use cloakroom_core::SystemEntropy;
-use cloakroom_core::rng::{Entropy, EntropyError};
+use cloakroom_core::SystemRng;
+use cloakroom_core::rng::{Rng, RngError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tests::app::Fixture;
@@ -178,28 +178,28 @@ async fn a_handler_error_discards_its_edits() {
 #[derive(Clone, Debug, Default)]
 struct Failing(Arc<AtomicBool>);
 
-impl Entropy for Failing {
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+impl Rng for Failing {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), RngError> {
         if self.0.load(Ordering::SeqCst) {
-            return Err(EntropyError::new("no randomness today"));
+            return Err(RngError::new("no randomness today"));
         }
-        SystemEntropy.fill(bytes)
+        SystemRng.fill(bytes)
     }
 }
 
 #[tokio::test]
 async fn without_randomness_nothing_is_stored() {
     let fixture = Fixture::memory();
-    let entropy = Failing::default();
+    let rng = Failing::default();
     let layer = fixture
         .builder()
-        .with_rng(entropy.clone())
+        .with_rng(rng.clone())
         .build()
         .expect("it is valid");
     let mut browser = fixture
         .with_session(fixture.browser_of(layer.clone()))
         .await;
-    entropy.0.store(true, Ordering::SeqCst);
+    rng.0.store(true, Ordering::SeqCst);
 
     let mut new = fixture.browser_of(layer);
     let response = new
@@ -207,7 +207,7 @@ async fn without_randomness_nothing_is_stored() {
         .await;
     assert_eq!(response.status, 500);
     let error = response.extension::<SessionError>().unwrap();
-    assert_eq!(error.kind(), SessionErrorKind::NoRandomness);
+    assert_eq!(error.kind(), SessionErrorKind::RngFailed);
     assert_eq!(
         (fixture.store.take_verbs(), response.cookie_change()),
         (vec![], CookieChange::Nothing)

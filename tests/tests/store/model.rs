@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use cloakroom_core::store::Store;
 use cloakroom_core::{
     Clock, Digest, EndReason, Entries, Expiry, Limits, ManualClock, MemoryStore, Record, Revision,
-    SessionId, SystemEntropy, Timestamp, Token, Tombstone,
+    SessionId, SystemRng, Timestamp, Token, Tombstone,
 };
 use cloakroom_redis::RedisStore;
 use proptest::prelude::*;
@@ -194,7 +194,7 @@ fn memory_and_redis_agree_on_random_histories() {
         .run(&commands(), |history| {
             let now = clock.now();
             let issue = |_| {
-                Token::issue(now, &SystemEntropy)
+                Token::issue(now, &SystemRng)
                     .expect("there is randomness")
                     .id()
             };

@@ -11,7 +11,7 @@ use crate::expiry::{Expiry, Limits};
 use crate::id::{Revision, SessionId};
 use crate::index::{AddRequest, UserIndex};
 use crate::record::{EndReason, Record, Tombstone};
-use crate::rng::SystemEntropy;
+use crate::rng::SystemRng;
 use crate::store::{Created, Loaded, Store, Updated};
 use crate::token::{Realm, Token};
 use crate::user::{UserId, UserKey};
@@ -38,7 +38,7 @@ pub trait Subject {
 /// Returns a new id, and a record with these entries.
 pub(super) fn sample(entries: Entries) -> (SessionId, Record) {
     let now = SystemClock.now();
-    let token = Token::issue(now, &SystemEntropy).expect("the system has randomness");
+    let token = Token::issue(now, &SystemRng).expect("the system has randomness");
     let record = Record::new(
         draw_revision(),
         now,
@@ -67,7 +67,7 @@ pub(super) fn numbered(number: u32) -> Entries {
 }
 
 pub(super) fn draw_revision() -> Revision {
-    Revision::draw(&SystemEntropy).expect("the system has randomness")
+    Revision::draw(&SystemRng).expect("the system has randomness")
 }
 
 pub(super) fn tombstone_of(record: &Record) -> Tombstone {
@@ -85,7 +85,7 @@ pub(super) fn new_user() -> UserKey {
 }
 
 pub(super) fn new_id(now: Timestamp) -> SessionId {
-    let token = Token::issue(now, &SystemEntropy);
+    let token = Token::issue(now, &SystemRng);
     token.expect("the system has randomness").id()
 }
 

@@ -308,7 +308,7 @@ mod tests {
     use crate::entries::Entries;
     use crate::expiry::{Expiry, Limits};
     use crate::record::EndReason;
-    use crate::rng::SystemEntropy;
+    use crate::rng::SystemRng;
     use crate::token::{Realm, Token};
 
     #[tokio::test]
@@ -318,8 +318,8 @@ mod tests {
         let second = Duration::from_secs(1);
         let create = async |ttl| {
             let now = clock.now();
-            let token = Token::issue(now, &SystemEntropy).unwrap();
-            let revision = Revision::draw(&SystemEntropy).unwrap();
+            let token = Token::issue(now, &SystemRng).unwrap();
+            let revision = Revision::draw(&SystemRng).unwrap();
             let digest = Realm::new("test").digest(&token);
             let limits = Limits::begin(Expiry::default(), now);
             let record = Record::new(revision, now, limits, digest, Entries::new());

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cloakroom_core::store::{Created, Loaded, Updated};
 use cloakroom_core::{
-    Clock, EndReason, Entries, Entropy, Expiry, Limits, Record, Revision, Store, StoreError,
-    SystemClock, SystemEntropy, Timestamp, Tombstone, codec,
+    Clock, EndReason, Entries, Expiry, Limits, Record, Revision, Rng, Store, StoreError,
+    SystemClock, SystemRng, Timestamp, Tombstone, codec,
 };
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -109,7 +109,7 @@ impl<S: Store> TowerSessionsStore<S> {
         let Some(ttl) = limits.ttl(now) else {
             return Ok(None);
         };
-        let revision = Revision::draw(&SystemEntropy).map_err(backend_error)?;
+        let revision = Revision::draw(&SystemRng).map_err(backend_error)?;
         let record = Record::new(revision, now, limits, identity.digest(), entries);
         Ok(Some((record, ttl)))
     }
@@ -234,7 +234,7 @@ fn take_loaded(data: &mut Data) -> Option<(Revision, Data)> {
 
 fn draw_id() -> Result<Id> {
     let mut bytes = [0; 16];
-    SystemEntropy.fill(&mut bytes).map_err(backend_error)?;
+    SystemRng.fill(&mut bytes).map_err(backend_error)?;
     Ok(Id(i128::from_le_bytes(bytes)))
 }
 

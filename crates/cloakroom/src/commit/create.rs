@@ -147,7 +147,7 @@ fn draw_session(
     limits: Option<Limits>,
 ) -> Result<Live, SessionError> {
     let now = cx.now();
-    let (token, revision) = Token::issue_with_revision(now, &*cx.context.entropy)?;
+    let (token, revision) = Token::issue_with_revision(now, &*cx.context.rng)?;
     let limits = limits.unwrap_or_else(|| Limits::begin(cx.context.rule(entries), now));
     let digest = cx.context.realm.digest(&token);
     let record = Record::new(revision, now, limits, digest, entries.clone());

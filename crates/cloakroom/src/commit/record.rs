@@ -64,7 +64,7 @@ pub(super) fn next_record(
         // An older token is refused without a read, so the session must not outlive it.
         .capped_at(id.created_at().plus(cx.context.longest_life()));
     Ok(Record::new(
-        Revision::draw(&*cx.context.entropy)?,
+        Revision::draw(&*cx.context.rng)?,
         cx.now().max(base.last_seen()),
         limits,
         digest,

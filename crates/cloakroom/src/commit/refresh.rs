@@ -32,8 +32,8 @@ pub(super) fn refresh(
     let Some(rotation) = cx.context.rotation(base.entries()) else {
         return Ok(*base.digest());
     };
-    let (realm, entropy) = (&cx.context.realm, &*cx.context.entropy);
-    match Secrets::advanced(base, token, realm, cx.now(), rotation, entropy)? {
+    let (realm, rng) = (&cx.context.realm, &*cx.context.rng);
+    match Secrets::advanced(base, token, realm, cx.now(), rotation, rng)? {
         Some((digest, secrets)) => {
             secrets.put_into(entries);
             Ok(digest)

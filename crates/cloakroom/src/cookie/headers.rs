@@ -172,12 +172,12 @@ fn header(cookie: &Cookie<'_>) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
-    use cloakroom_core::{Clock, SystemClock, SystemEntropy};
+    use cloakroom_core::{Clock, SystemClock, SystemRng};
 
     use super::*;
 
     fn token() -> Token {
-        Token::issue(SystemClock.now(), &SystemEntropy).unwrap()
+        Token::issue(SystemClock.now(), &SystemRng).unwrap()
     }
 
     fn read(config: &CookieConfig, headers: &[&str]) -> Vec<String> {

@@ -233,7 +233,7 @@ fn migrated_session(
         limits = limits.capped_at(deadline.into());
     }
     let record = Record::new(
-        Revision::draw(&*context.entropy)?,
+        Revision::draw(&*context.rng)?,
         now,
         limits,
         context.realm.digest(token),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloakroom_core::rotation::Rotation;
-use cloakroom_core::{Clock, Entropy, Expiry, Realm, Store};
+use cloakroom_core::{Clock, Expiry, Realm, Rng, Store};
 use http::Response;
 
 use super::error_response::{
@@ -322,8 +322,8 @@ impl<E> SessionLayerBuilder<E> {
     }
 
     /// Sets where randomness comes from. Default: the system's generator. For tests of its failure.
-    pub fn with_rng(mut self, rng: impl Entropy) -> Self {
-        self.context.entropy = Arc::new(rng);
+    pub fn with_rng(mut self, rng: impl Rng) -> Self {
+        self.context.rng = Arc::new(rng);
         self
     }
 }

@@ -290,7 +290,7 @@ fn label(error: &SessionError) -> &'static str {
         SessionErrorKind::Conflict => "conflict",
         SessionErrorKind::TooManySessions => "too_many_sessions",
         SessionErrorKind::TooLarge => "too_large",
-        SessionErrorKind::NoRandomness => "no_randomness",
+        SessionErrorKind::RngFailed => "rng_failed",
         _ => "other",
     }
 }

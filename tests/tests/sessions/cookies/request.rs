@@ -1,7 +1,7 @@
 //! Which cookies of a request authenticate a session, and how many loads they cost.
 
 use cloakroom::{CookieConfig, CookieKey, Expiry, SessionLayer, days, hours};
-use cloakroom_core::{Clock, SystemEntropy, Timestamp, Token};
+use cloakroom_core::{Clock, SystemRng, Timestamp, Token};
 use tests::app::{Fixture, app};
 use tests::browser::{Browser, CookieChange};
 use tests::faulty_store::Verb::{Create, Load, Update};
@@ -69,7 +69,7 @@ async fn a_token_older_than_the_maximum_costs_no_command() {
     let issued = |ago| {
         let now = fixture.clock.now().as_millis();
         let moment = Timestamp::from_millis(now - ago);
-        Token::issue(moment, &SystemEntropy).unwrap().encode()
+        Token::issue(moment, &SystemRng).unwrap().encode()
     };
     let two_days = u64::try_from(days(2).as_millis()).unwrap();
     for (ago, verbs) in [(two_days, &[Load][..]), (two_days + 1, &[])] {
@@ -102,7 +102,7 @@ async fn of_a_live_and_an_ended_session_the_live_one_is_used() {
     let ended = gone.cookie().unwrap().to_owned();
     gone.request(|session| async move { session.destroy().await.map(|_| ()) })
         .await;
-    let unknown = Token::issue(fixture.clock.now(), &SystemEntropy)
+    let unknown = Token::issue(fixture.clock.now(), &SystemRng)
         .unwrap()
         .encode();
     for dead in [&ended, &unknown] {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cloakroom::{CookieConfig, Expiry, Session, days};
 use cloakroom_core::StoreErrorKind::Unreadable;
-use cloakroom_core::{Clock, SystemEntropy, Token};
+use cloakroom_core::{Clock, SystemRng, Token};
 use tests::app::{Fixture, app};
 use tests::browser::Browser;
 use tests::faulty_store::Fault::Refuse;
@@ -95,7 +95,7 @@ async fn invalid_cookies_are_counted_by_cause() {
     let recorder = MetricsRecorder::default();
     let _recording = recorder.record();
     let fixture = Fixture::memory();
-    let unknown = Token::issue(fixture.clock.now(), &SystemEntropy).unwrap();
+    let unknown = Token::issue(fixture.clock.now(), &SystemRng).unwrap();
     let mut browser = with_cookie(&fixture, unknown.encode());
     browser.request(nothing).await;
     assert_recorded(

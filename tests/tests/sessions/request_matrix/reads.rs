@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cloakroom::{CookieConfig, Expiry, Store, days};
-use cloakroom_core::{Clock, SystemEntropy, Timestamp, Token};
+use cloakroom_core::{Clock, SystemRng, Timestamp, Token};
 use tests::app::Fixture;
 use tests::browser::{Browser, CookieChange};
 use tests::faulty_store::Verb::{Create, Load, Touch, Update};
@@ -103,7 +103,7 @@ async fn reads_and_writes<S: Store + Clone>(fixture: &Fixture<S>, cookie: &str, 
 }
 
 async fn unknown_cookie_read_and_written<S: Store + Clone>(fixture: Fixture<S>) {
-    let unknown = Token::issue(fixture.clock.now(), &SystemEntropy).unwrap();
+    let unknown = Token::issue(fixture.clock.now(), &SystemRng).unwrap();
     reads_and_writes(&fixture, &unknown.encode(), true).await;
 
     // A forged token: the id of a live session with another secret.
@@ -129,7 +129,7 @@ async fn malformed_cookie_read_and_written<S: Store + Clone>(fixture: Fixture<S>
     reads_and_writes(&fixture, &"A".repeat(43), false).await;
     let now = fixture.clock.now().as_millis();
     let ago = u64::try_from(days(401).as_millis()).unwrap();
-    let over_age = Token::issue(Timestamp::from_millis(now - ago), &SystemEntropy).unwrap();
+    let over_age = Token::issue(Timestamp::from_millis(now - ago), &SystemRng).unwrap();
     reads_and_writes(&fixture, &over_age.encode(), false).await;
 }
 
