@@ -29,7 +29,7 @@ pub fn session(number: u64) -> (SessionId, Record) {
 
 /// A request to add a session to its user's index, without a limit.
 #[must_use]
-pub fn applicant(id: SessionId, record: &Record) -> AddRequest {
+pub fn add_request(id: SessionId, record: &Record) -> AddRequest {
     AddRequest {
         id,
         deadline: record.limits().deadline(),

@@ -51,7 +51,7 @@ pub struct Limit {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AddOutcome {
     /// The session is in the index.
-    Admitted {
+    Added {
         /// The sessions that the caller must end because of the limit, and then
         /// [`forget`](UserIndex::remove). They no longer count towards it, and are still in the index.
         over: Vec<SessionId>,
@@ -60,7 +60,7 @@ pub enum AddOutcome {
         sample: Vec<SessionId>,
     },
     /// The user has reached the limit, with these sessions. Nothing was added.
-    Full(Vec<SessionId>),
+    LimitReached(Vec<SessionId>),
 }
 
 /// Keeps which sessions each user has. Every method is atomic.
@@ -75,7 +75,7 @@ pub trait UserIndex: Send + Sync {
     fn add(
         &self,
         user: &UserKey,
-        applicant: &AddRequest,
+        add_request: &AddRequest,
     ) -> impl Future<Output = Result<AddOutcome, StoreError>> + Send;
 
     /// Returns all ids in a user's index, in no particular order, including those to be ended for the limit.
@@ -96,9 +96,9 @@ impl<I: UserIndex> UserIndex for &I {
     fn add(
         &self,
         user: &UserKey,
-        applicant: &AddRequest,
+        add_request: &AddRequest,
     ) -> impl Future<Output = Result<AddOutcome, StoreError>> + Send {
-        (**self).add(user, applicant)
+        (**self).add(user, add_request)
     }
 
     fn list(

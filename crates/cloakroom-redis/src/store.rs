@@ -159,23 +159,23 @@ impl Store for RedisStore {
     async fn create_for_user(
         &self,
         user: &UserKey,
-        applicant: &AddRequest,
+        add_request: &AddRequest,
         record: &Record,
         ttl: Duration,
         event: Option<&SessionEvent>,
     ) -> Result<UserCreated, StoreError> {
         if self.replication.is_some() || self.connection().is_clustered()? {
-            return Box::pin(add_and_create(self, user, applicant, record, ttl)).await;
+            return Box::pin(add_and_create(self, user, add_request, record, ttl)).await;
         }
         let session = index::NewSession {
             index: self.prefix.user(user),
-            key: self.prefix.key(applicant.id),
+            key: self.prefix.key(add_request.id),
             record,
             ttl,
             channel: self.bus.channel(),
             event: event.map(SessionEvent::encode),
         };
-        index::create_for_user(&self.executor, applicant, session).await
+        index::create_for_user(&self.executor, add_request, session).await
     }
 
     async fn load(&self, id: SessionId) -> Result<Loaded, StoreError> {
@@ -263,8 +263,12 @@ impl Store for RedisStore {
 }
 
 impl UserIndex for RedisStore {
-    async fn add(&self, user: &UserKey, applicant: &AddRequest) -> Result<AddOutcome, StoreError> {
-        index::add(&self.executor, &self.prefix.user(user), applicant).await
+    async fn add(
+        &self,
+        user: &UserKey,
+        add_request: &AddRequest,
+    ) -> Result<AddOutcome, StoreError> {
+        index::add(&self.executor, &self.prefix.user(user), add_request).await
     }
 
     async fn list(&self, user: &UserKey) -> Result<Vec<SessionId>, StoreError> {

@@ -10,13 +10,17 @@ use crate::FileStore;
 use crate::files::Files;
 
 impl UserIndex for FileStore {
-    async fn add(&self, user: &UserKey, applicant: &AddRequest) -> Result<AddOutcome, StoreError> {
-        let (user, applicant) = (*user, applicant.clone());
+    async fn add(
+        &self,
+        user: &UserKey,
+        add_request: &AddRequest,
+    ) -> Result<AddOutcome, StoreError> {
+        let (user, add_request) = (*user, add_request.clone());
         self.write(move |files| {
             let mut sessions = UserSessions::read(files, &user)?;
-            let admission = sessions.admit(&applicant);
+            let added = sessions.add(&add_request);
             sessions.write(files, &user)?;
-            Ok(admission)
+            Ok(added)
         })
         .await
     }
@@ -60,35 +64,38 @@ impl Indexed {
 }
 
 impl UserSessions {
-    fn add(&mut self, applicant: &AddRequest) -> AddOutcome {
-        let AddRequest { id, now, .. } = *applicant;
-        self.0
-            .retain(|id, session| !applicant.dead.contains(id) && now < session.deadline.plus(OLD));
+    fn add(&mut self, add_request: &AddRequest) -> AddOutcome {
+        let AddRequest { id, now, .. } = *add_request;
+        self.0.retain(|id, session| {
+            !add_request.dead.contains(id) && now < session.deadline.plus(OLD)
+        });
         let mut over = Vec::new();
-        if let Some(limit) = applicant.limit {
-            let counted = self.counted(applicant);
+        if let Some(limit) = add_request.limit {
+            let counted = self.counted(add_request);
             let excess = (counted.len() + 1).saturating_sub(limit.most as usize);
             if excess > 0 && !limit.make_room {
-                return AddOutcome::Full(counted);
+                return AddOutcome::LimitReached(counted);
             }
             over = self.evict(&counted[..excess.min(counted.len())], now);
         }
         let known = self.0.get(&id).map(|session| session.deadline);
         let session = Indexed {
-            deadline: applicant.deadline.max(known.unwrap_or(applicant.deadline)),
+            deadline: add_request
+                .deadline
+                .max(known.unwrap_or(add_request.deadline)),
             evicted: Indexed::NOT_EVICTED,
         };
         self.0.insert(id, session);
-        AddOutcome::Admitted {
+        AddOutcome::Added {
             over,
             sample: self.sample(id, now),
         }
     }
 
     /// Returns the other sessions that count towards the limit, the oldest first.
-    fn counted(&self, applicant: &AddRequest) -> Vec<SessionId> {
+    fn counted(&self, add_request: &AddRequest) -> Vec<SessionId> {
         let counts = |id: SessionId, session: &Indexed| {
-            id != applicant.id && Some(id) != applicant.replaces && !session.is_evicted()
+            id != add_request.id && Some(id) != add_request.replaces && !session.is_evicted()
         };
         let sessions = self.0.iter();
         let counted = sessions.filter(|(id, session)| counts(**id, session));

@@ -10,7 +10,7 @@ use cloakroom_core::store::{Created, Ended, Loaded, Touched, Updated, UserCreate
 use cloakroom_core::{Realm, Record, SessionId, Store, StoreErrorKind, UserId, UserKey};
 use cloakroom_redis::RedisStore;
 use futures_util::future::join_all;
-use tests::records::{MINUTE, applicant, next, number, revision, session, tombstone};
+use tests::records::{MINUTE, add_request, next, number, revision, session, tombstone};
 use tests::redis::RedisServer;
 use tests::topology::Cluster;
 use tokio::time::timeout;
@@ -385,12 +385,12 @@ async fn merged_sign_ins_are_each_indexed_stored_and_published() {
     let names = sent_by(&server, async {
         let work = sign_ins.iter().zip(&touched).enumerate().map(
             async |(place, ((id, record), (other, before)))| {
-                let applicant = applicant(*id, record);
+                let add_request = add_request(*id, record);
                 let event = SessionEvent::Created { id: *id };
                 let (key, event) = (user(place), (place % 2 == 0).then_some(&event));
                 let seen = before.last_seen().plus(MINUTE);
                 let (entered, touched) = tokio::join!(
-                    store.create_for_user(&key, &applicant, record, MINUTE, event),
+                    store.create_for_user(&key, &add_request, record, MINUTE, event),
                     store.touch(*other, before.revision(), seen, MINUTE)
                 );
                 assert_eq!(touched.unwrap(), Touched::Touched);

@@ -9,7 +9,7 @@ use cloakroom_redis::RedisStore;
 use http::StatusCode;
 use tests::app::app;
 use tests::browser::{Browser, CookieChange};
-use tests::records::{MINUTE, applicant, next, session, tombstone};
+use tests::records::{MINUTE, add_request, next, session, tombstone};
 use tests::redis::RedisServer;
 use tests::topology::{Cluster, Replicated, wait_for};
 use tokio::task::JoinSet;
@@ -104,8 +104,8 @@ async fn signing_in_waits_for_replicas_too() {
     let user = UserKey::new(&Realm::new("replicas"), &UserId::from("ada"));
     let create_for_user = async || {
         let (id, record) = session(1);
-        let applicant = applicant(id, &record);
-        let entered = store.create_for_user(&user, &applicant, &record, MINUTE, None);
+        let add_request = add_request(id, &record);
+        let entered = store.create_for_user(&user, &add_request, &record, MINUTE, None);
         (id, entered.await)
     };
     let (id, entered) = create_for_user().await;

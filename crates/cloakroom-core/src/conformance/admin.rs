@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::fixtures::{LONG, Subject, applicant, create, new_user, numbered, sample, tombstone_of};
+use super::fixtures::{
+    LONG, Subject, add_request, create, new_user, numbered, sample, tombstone_of,
+};
 use crate::admin::StoreAdmin;
 use crate::clock::{Clock, SystemClock};
 use crate::index::UserIndex;
@@ -50,7 +52,7 @@ async fn all_ids_are_found(subject: &impl Subject) {
         }
         ids.insert(id);
     }
-    let not_stored = applicant(SystemClock.now());
+    let not_stored = add_request(SystemClock.now());
     if let Some(index) = store.index() {
         let added = index.add(&new_user(), &not_stored).await;
         added.expect("admit succeeds");

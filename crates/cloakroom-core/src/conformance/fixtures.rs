@@ -90,7 +90,7 @@ pub(super) fn new_id(now: Timestamp) -> SessionId {
 }
 
 /// Returns a new session that is to be added to an index, without a limit.
-pub(super) fn applicant(now: Timestamp) -> AddRequest {
+pub(super) fn add_request(now: Timestamp) -> AddRequest {
     AddRequest {
         id: new_id(now),
         deadline: now.plus(Duration::from_secs(3600)),

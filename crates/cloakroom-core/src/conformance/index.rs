@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::fixtures::{Subject, applicant, entered, join_all, new_user};
+use super::fixtures::{Subject, add_request, entered, join_all, new_user};
 use super::sign_in;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::id::SessionId;
@@ -36,39 +36,39 @@ pub async fn all(subject: &impl Subject) {
 fn limited(now: Timestamp, most: u32, make_room: bool) -> AddRequest {
     AddRequest {
         limit: Some(Limit { most, make_room }),
-        ..applicant(now)
+        ..add_request(now)
     }
 }
 
-async fn admit(index: &impl UserIndex, user: &UserKey, applicant: &AddRequest) -> AddOutcome {
-    let admission = index.add(user, applicant).await;
-    admission.expect("admit succeeds")
+async fn admit(index: &impl UserIndex, user: &UserKey, add_request: &AddRequest) -> AddOutcome {
+    let added = index.add(user, add_request).await;
+    added.expect("admit succeeds")
 }
 
 /// Returns the sessions that the caller must end.
-async fn over(index: &impl UserIndex, user: &UserKey, applicant: &AddRequest) -> Vec<SessionId> {
-    match admit(index, user, applicant).await {
-        AddOutcome::Admitted { over, sample } => {
+async fn over(index: &impl UserIndex, user: &UserKey, add_request: &AddRequest) -> Vec<SessionId> {
+    match admit(index, user, add_request).await {
+        AddOutcome::Added { over, sample } => {
             assert!(
-                !sample.contains(&applicant.id),
+                !sample.contains(&add_request.id),
                 "a sample contains other ids only"
             );
             over
         }
-        AddOutcome::Full(there) => panic!("the index is full: {there:?}"),
+        AddOutcome::LimitReached(there) => panic!("the index is full: {there:?}"),
     }
 }
 
 async fn an_id_is_listed_until_it_is_removed(index: &impl UserIndex) {
     let (one, two, now) = (new_user(), new_user(), SystemClock.now());
     assert!(entered(index, &one).await.is_empty());
-    let applicants = [applicant(now), applicant(now), applicant(now)];
-    for applicant in &applicants {
-        assert!(over(index, &one, applicant).await.is_empty());
+    let applicants = [add_request(now), add_request(now), add_request(now)];
+    for add_request in &applicants {
+        assert!(over(index, &one, add_request).await.is_empty());
         // Adding an id again changes nothing.
-        assert!(over(index, &one, applicant).await.is_empty());
+        assert!(over(index, &one, add_request).await.is_empty());
     }
-    let ids = applicants.each_ref().map(|applicant| applicant.id);
+    let ids = applicants.each_ref().map(|add_request| add_request.id);
     assert_eq!(entered(index, &one).await, HashSet::from(ids));
     assert!(entered(index, &two).await.is_empty(), "of another user");
     index
@@ -86,28 +86,28 @@ async fn an_id_is_listed_until_it_is_removed(index: &impl UserIndex) {
 async fn a_limit_refuses_and_adds_nothing(index: &impl UserIndex) {
     let (user, now) = (new_user(), SystemClock.now());
     let first = [limited(now, 2, false), limited(now, 2, false)];
-    for applicant in &first {
-        assert!(over(index, &user, applicant).await.is_empty());
+    for add_request in &first {
+        assert!(over(index, &user, add_request).await.is_empty());
     }
-    let there = HashSet::from(first.each_ref().map(|applicant| applicant.id));
+    let there = HashSet::from(first.each_ref().map(|add_request| add_request.id));
     match admit(index, &user, &limited(now, 2, false)).await {
-        AddOutcome::Full(full) => assert_eq!(HashSet::from_iter(full), there),
-        admitted @ AddOutcome::Admitted { .. } => panic!("{admitted:?}"),
+        AddOutcome::LimitReached(full) => assert_eq!(HashSet::from_iter(full), there),
+        admitted @ AddOutcome::Added { .. } => panic!("{admitted:?}"),
     }
     assert_eq!(entered(index, &user).await, there);
     // An id that is in the index already does not count twice.
     assert!(over(index, &user, &first[0]).await.is_empty());
     // A limit applies only to a sign-in that specifies it.
-    assert!(over(index, &user, &applicant(now)).await.is_empty());
+    assert!(over(index, &user, &add_request(now)).await.is_empty());
 }
 
 async fn a_limit_evicts_the_oldest(index: &impl UserIndex) {
     let (user, now) = (new_user(), SystemClock.now());
     let at = |seconds| now.plus(Duration::from_secs(seconds));
     // Added in another order than that of their creation.
-    let (second, first, third) = (applicant(at(2)), applicant(at(1)), applicant(at(3)));
-    for applicant in [&second, &first, &third] {
-        over(index, &user, applicant).await;
+    let (second, first, third) = (add_request(at(2)), add_request(at(1)), add_request(at(3)));
+    for add_request in [&second, &first, &third] {
+        over(index, &user, add_request).await;
     }
     let fourth = limited(at(4), 3, true);
     assert_eq!(over(index, &user, &fourth).await, [first.id]);
@@ -122,7 +122,7 @@ async fn a_limit_evicts_the_oldest(index: &impl UserIndex) {
 
 async fn an_evicted_id_is_returned_to_one_caller_at_a_time(index: &impl UserIndex) {
     let (user, now) = (new_user(), SystemClock.now());
-    let first = applicant(now);
+    let first = add_request(now);
     over(index, &user, &first).await;
     let second = limited(now.plus(Duration::from_millis(1)), 1, true);
     assert_eq!(over(index, &user, &second).await, [first.id]);
@@ -166,7 +166,7 @@ async fn a_dead_id_does_not_count(index: &impl UserIndex) {
 
 async fn expired_ids_are_removed_and_the_later_deadline_counts(index: &impl UserIndex) {
     let (user, now) = (new_user(), SystemClock.now());
-    let (first, second) = (applicant(now), applicant(now));
+    let (first, second) = (add_request(now), add_request(now));
     over(index, &user, &first).await;
     over(index, &user, &second).await;
     // One gets a later deadline, and is then added with the earlier one again.
@@ -179,12 +179,12 @@ async fn expired_ids_are_removed_and_the_later_deadline_counts(index: &impl User
         over(index, &user, &moved).await;
     }
     // The clock of a server that still accepts the session may be slow.
-    let early = applicant(second.deadline.plus(OLD / 2));
+    let early = add_request(second.deadline.plus(OLD / 2));
     over(index, &user, &early).await;
     let all = HashSet::from([first.id, second.id, early.id]);
     assert_eq!(entered(index, &user).await, all);
     let then = second.deadline.plus(OLD).plus(Duration::from_secs(1));
-    let third = applicant(then);
+    let third = add_request(then);
     over(index, &user, &third).await;
     assert_eq!(
         entered(index, &user).await,
@@ -213,7 +213,7 @@ async fn of_many_sign_ins_as_many_are_added_as_allowed(index: &impl UserIndex) {
     let results = join_all(adding).await;
     let added = results
         .iter()
-        .filter(|result| matches!(result, AddOutcome::Admitted { .. }));
+        .filter(|result| matches!(result, AddOutcome::Added { .. }));
     assert_eq!(added.count(), 5, "{results:?}");
     assert_eq!(entered(index, &user).await.len(), 5);
 }
@@ -222,16 +222,16 @@ async fn every_old_id_is_sampled(index: &impl UserIndex) {
     let (user, now) = (new_user(), SystemClock.now());
     let mut old = HashSet::new();
     for _ in 0..10 {
-        let applicant = applicant(now);
-        over(index, &user, &applicant).await;
-        old.insert(applicant.id);
+        let add_request = add_request(now);
+        over(index, &user, &add_request).await;
+        old.insert(add_request.id);
     }
     let later = now.plus(OLD).plus(Duration::from_secs(1));
     let (mut seen, mut rounds) = (HashSet::new(), 0);
     while seen != old {
-        match admit(index, &user, &applicant(later)).await {
-            AddOutcome::Admitted { sample, .. } => seen.extend(sample),
-            full @ AddOutcome::Full(_) => panic!("{full:?}"),
+        match admit(index, &user, &add_request(later)).await {
+            AddOutcome::Added { sample, .. } => seen.extend(sample),
+            full @ AddOutcome::LimitReached(_) => panic!("{full:?}"),
         }
         assert!(
             seen.is_subset(&old),

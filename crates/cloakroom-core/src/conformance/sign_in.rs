@@ -24,12 +24,12 @@ pub(super) async fn all(subject: &impl Subject) {
 struct NewSession {
     id: SessionId,
     record: Record,
-    applicant: AddRequest,
+    add_request: AddRequest,
 }
 
 fn new_session(number: u32, limit: Option<Limit>) -> NewSession {
     let (id, record) = sample(numbered(number));
-    let applicant = AddRequest {
+    let add_request = AddRequest {
         id,
         deadline: record.limits().deadline(),
         now: SystemClock.now(),
@@ -40,7 +40,7 @@ fn new_session(number: u32, limit: Option<Limit>) -> NewSession {
     NewSession {
         id,
         record,
-        applicant,
+        add_request,
     }
 }
 
@@ -48,7 +48,7 @@ async fn create_for_user(store: &impl Store, user: &UserKey, session: &NewSessio
     let event = SessionEvent::Created { id: session.id };
     let entered = store.create_for_user(
         user,
-        &session.applicant,
+        &session.add_request,
         &session.record,
         LONG,
         Some(&event),
@@ -112,7 +112,7 @@ async fn evicted_sessions_end_first(store: &impl Store) {
     let (first, second) = (new_session(1, limit), new_session(2, limit));
     create_for_user(store, &user, &first).await;
     match create_for_user(store, &user, &second).await {
-        UserCreated::Over { over, .. } => assert_eq!(over, [first.id]),
+        UserCreated::LimitExceeded { over, .. } => assert_eq!(over, [first.id]),
         other => panic!("{other:?}"),
     }
     assert!(is_indexed(store, &user, second.id).await);
@@ -128,7 +128,7 @@ async fn a_full_index_stores_nothing(store: &impl Store) {
     let (first, second) = (new_session(1, limit), new_session(2, limit));
     create_for_user(store, &user, &first).await;
     let entered = create_for_user(store, &user, &second).await;
-    assert_eq!(entered, UserCreated::Full(vec![first.id]));
+    assert_eq!(entered, UserCreated::LimitReached(vec![first.id]));
     assert!(!is_indexed(store, &user, second.id).await);
     assert_eq!(load(store, second.id).await, Loaded::Nothing);
 }
@@ -137,13 +137,13 @@ async fn a_full_index_stores_nothing(store: &impl Store) {
 async fn a_sample_contains_other_ids_only(store: &impl Store) {
     let user = new_user();
     let mut old = new_session(1, None);
-    old.applicant.now = later(old.applicant.now);
+    old.add_request.now = later(old.add_request.now);
     match create_for_user(store, &user, &old).await {
         UserCreated::Created { sample, .. } => assert_eq!(sample, []),
         other => panic!("{other:?}"),
     }
     let mut next = new_session(2, None);
-    next.applicant.now = later(next.applicant.now);
+    next.add_request.now = later(next.add_request.now);
     match create_for_user(store, &user, &next).await {
         UserCreated::Created { sample, .. } => assert_eq!(sample, [old.id]),
         other => panic!("{other:?}"),

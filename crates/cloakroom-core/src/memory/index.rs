@@ -42,22 +42,22 @@ struct IndexedSession {
 }
 
 impl MemoryIndex {
-    pub(super) fn add(&mut self, key: &UserKey, applicant: &AddRequest) -> AddOutcome {
-        self.sweep(applicant.now);
+    pub(super) fn add(&mut self, key: &UserKey, add_request: &AddRequest) -> AddOutcome {
+        self.sweep(add_request.now);
         let user = self.users.entry(*key).or_default();
-        let admission = user.add(applicant);
+        let added = user.add(add_request);
         if user.sessions.is_empty() {
             self.users.remove(key);
-            return admission;
+            return added;
         }
-        let expires = applicant.deadline.plus(OLD);
+        let expires = add_request.deadline.plus(OLD);
         if user.expires.is_none_or(|before| before < expires) {
             if let Some(before) = user.expires.replace(expires) {
                 self.expiries.remove(&(before, *key));
             }
             self.expiries.insert((expires, *key));
         }
-        admission
+        added
     }
 
     pub(super) fn list(&self, key: &UserKey) -> Vec<SessionId> {
@@ -98,36 +98,37 @@ impl MemoryIndex {
 }
 
 impl UserSessions {
-    fn add(&mut self, applicant: &AddRequest) -> AddOutcome {
-        let AddRequest { id, now, .. } = *applicant;
-        self.sessions
-            .retain(|id, session| !applicant.dead.contains(id) && now < session.deadline.plus(OLD));
+    fn add(&mut self, add_request: &AddRequest) -> AddOutcome {
+        let AddRequest { id, now, .. } = *add_request;
+        self.sessions.retain(|id, session| {
+            !add_request.dead.contains(id) && now < session.deadline.plus(OLD)
+        });
         let mut over = Vec::new();
-        if let Some(limit) = applicant.limit {
-            let others = self.counted(applicant);
+        if let Some(limit) = add_request.limit {
+            let others = self.counted(add_request);
             let excess = (others.len() + 1).saturating_sub(limit.most as usize);
             if excess > 0 && !limit.make_room {
-                return AddOutcome::Full(others);
+                return AddOutcome::LimitReached(others);
             }
             over = self.evict(&others[..excess.min(others.len())], now);
         }
         let indexed = self.sessions.get(&id).map(|session| session.deadline);
         let session = IndexedSession {
-            deadline: indexed.map_or(applicant.deadline, |deadline| {
-                deadline.max(applicant.deadline)
+            deadline: indexed.map_or(add_request.deadline, |deadline| {
+                deadline.max(add_request.deadline)
             }),
             evicted: None,
         };
         self.sessions.insert(id, session);
         let sample = self.sample(id, now);
-        AddOutcome::Admitted { over, sample }
+        AddOutcome::Added { over, sample }
     }
 
     /// Returns the other sessions that count towards the limit, the oldest first.
-    fn counted(&self, applicant: &AddRequest) -> Vec<SessionId> {
+    fn counted(&self, add_request: &AddRequest) -> Vec<SessionId> {
         let mut counted = Vec::new();
         for (id, session) in &self.sessions {
-            let is_other = *id != applicant.id && Some(*id) != applicant.replaces;
+            let is_other = *id != add_request.id && Some(*id) != add_request.replaces;
             if is_other && session.evicted.is_none() {
                 counted.push(*id);
             }

@@ -213,8 +213,12 @@ impl Store for MemoryStore {
 }
 
 impl UserIndex for MemoryStore {
-    async fn add(&self, user: &UserKey, applicant: &AddRequest) -> Result<AddOutcome, StoreError> {
-        Ok(self.lock_index().add(user, applicant))
+    async fn add(
+        &self,
+        user: &UserKey,
+        add_request: &AddRequest,
+    ) -> Result<AddOutcome, StoreError> {
+        Ok(self.lock_index().add(user, add_request))
     }
 
     async fn list(&self, user: &UserKey) -> Result<Vec<SessionId>, StoreError> {

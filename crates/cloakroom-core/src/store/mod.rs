@@ -51,7 +51,7 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     ) -> impl Future<Output = Result<Created, StoreError>> + Send;
 
     /// Creates a session of a user: [`UserIndex::add`], and then [`create`](Self::create) under the
-    /// applicant's id, unless other sessions must be ended first. By default these are two commands, and the
+    /// add_request's id, unless other sessions must be ended first. By default these are two commands, and the
     /// caller publishes the event. A store that can do it in one step should, including the event.
     ///
     /// If it fails, the id may be in the index, without a session, even if the error says that the command
@@ -59,13 +59,13 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     fn create_for_user(
         &self,
         user: &UserKey,
-        applicant: &AddRequest,
+        add_request: &AddRequest,
         record: &Record,
         ttl: Duration,
         event: Option<&SessionEvent>,
     ) -> impl Future<Output = Result<UserCreated, StoreError>> + Send {
         let _ = event;
-        add_and_create(self, user, applicant, record, ttl)
+        add_and_create(self, user, add_request, record, ttl)
     }
 
     /// Returns what is stored under `id`, never from a cache.
@@ -138,20 +138,20 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 pub async fn add_and_create<S: Store + ?Sized>(
     store: &S,
     user: &UserKey,
-    applicant: &AddRequest,
+    add_request: &AddRequest,
     record: &Record,
     ttl: Duration,
 ) -> Result<UserCreated, StoreError> {
     let index = store.index();
     let index = index.ok_or(StoreError::new(StoreErrorKind::Unsupported))?;
-    let sample = match index.add(user, applicant).await? {
-        AddOutcome::Full(there) => return Ok(UserCreated::Full(there)),
-        AddOutcome::Admitted { over, sample } if !over.is_empty() => {
-            return Ok(UserCreated::Over { over, sample });
+    let sample = match index.add(user, add_request).await? {
+        AddOutcome::LimitReached(there) => return Ok(UserCreated::LimitReached(there)),
+        AddOutcome::Added { over, sample } if !over.is_empty() => {
+            return Ok(UserCreated::LimitExceeded { over, sample });
         }
-        AddOutcome::Admitted { sample, .. } => sample,
+        AddOutcome::Added { sample, .. } => sample,
     };
-    Ok(match store.create(applicant.id, record, ttl).await? {
+    Ok(match store.create(add_request.id, record, ttl).await? {
         Created::Created => UserCreated::Created {
             sample,
             told: false,

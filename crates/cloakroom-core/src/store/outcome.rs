@@ -17,7 +17,7 @@ pub enum Created {
 pub enum UserCreated {
     /// The session is in its user's index, and stored.
     Created {
-        /// Ids to check, as in [`AddOutcome::Admitted`](crate::index::AddOutcome::Admitted).
+        /// Ids to check, as in [`AddOutcome::Added`](crate::index::AddOutcome::Added).
         sample: Vec<SessionId>,
         /// Whether the event was published in the same step. Otherwise, the caller publishes it.
         told: bool,
@@ -27,14 +27,14 @@ pub enum UserCreated {
     Collision,
     /// The id is in the index, and the session is not stored: because of the limit, the caller must end
     /// other sessions first.
-    Over {
-        /// The sessions to end, as in [`AddOutcome::Admitted`](crate::index::AddOutcome::Admitted).
+    LimitExceeded {
+        /// The sessions to end, as in [`AddOutcome::Added`](crate::index::AddOutcome::Added).
         over: Vec<SessionId>,
         /// Ids to check.
         sample: Vec<SessionId>,
     },
     /// The user has reached the limit, with these sessions. Nothing was added or stored.
-    Full(Vec<SessionId>),
+    LimitReached(Vec<SessionId>),
 }
 
 /// The result of [`Store::load`](super::Store::load).

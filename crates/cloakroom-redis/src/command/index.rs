@@ -37,7 +37,7 @@ pub(crate) async fn add(
     push_request(&mut args, request);
     let script = &INDEX_ADD;
     let reply = executor.run(ScriptCall { script, args }).await?;
-    admission(reply).ok_or_else(|| unexpected_reply(Effect::Write))
+    added(reply).ok_or_else(|| unexpected_reply(Effect::Write))
 }
 
 /// Adds the arguments of `index_add.lua`.
@@ -101,13 +101,13 @@ fn created(reply: Value) -> Option<UserCreated> {
         _ => return None,
     };
     let stored = (parts.len() == 5).then(|| parts.split_off(3));
-    let admission = admission(Value::Array(parts))?;
-    Some(match (admission, stored.as_deref()) {
-        (AddOutcome::Full(there), None) => UserCreated::Full(there),
-        (AddOutcome::Admitted { over, sample }, None) => UserCreated::Over { over, sample },
-        (AddOutcome::Admitted { .. }, Some([Value::Integer(0), _])) => UserCreated::Collision,
+    let added = added(Value::Array(parts))?;
+    Some(match (added, stored.as_deref()) {
+        (AddOutcome::LimitReached(there), None) => UserCreated::LimitReached(there),
+        (AddOutcome::Added { over, sample }, None) => UserCreated::LimitExceeded { over, sample },
+        (AddOutcome::Added { .. }, Some([Value::Integer(0), _])) => UserCreated::Collision,
         (
-            AddOutcome::Admitted { sample, .. },
+            AddOutcome::Added { sample, .. },
             Some([Value::Integer(1), Value::Integer(published)]),
         ) => UserCreated::Created {
             sample,
@@ -118,14 +118,14 @@ fn created(reply: Value) -> Option<UserCreated> {
 }
 
 /// Reads the reply of `index_add.lua`.
-fn admission(reply: Value) -> Option<AddOutcome> {
+fn added(reply: Value) -> Option<AddOutcome> {
     let Value::Array(parts) = reply else {
         return None;
     };
     let mut parts = parts.into_iter();
     match (parts.next()?, parts.next()?, parts.next()) {
-        (Value::Integer(0), there, None) => Some(AddOutcome::Full(ids(there)?)),
-        (Value::Integer(1), over, Some(sample)) => Some(AddOutcome::Admitted {
+        (Value::Integer(0), there, None) => Some(AddOutcome::LimitReached(ids(there)?)),
+        (Value::Integer(1), over, Some(sample)) => Some(AddOutcome::Added {
             over: ids(over)?,
             sample: ids(sample)?,
         }),

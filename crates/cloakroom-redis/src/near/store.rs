@@ -119,17 +119,17 @@ impl Store for NearCache {
     async fn create_for_user(
         &self,
         user: &UserKey,
-        applicant: &AddRequest,
+        add_request: &AddRequest,
         record: &Record,
         ttl: Duration,
         event: Option<&SessionEvent>,
     ) -> Result<UserCreated, StoreError> {
         let began = Instant::now();
-        let id = applicant.id;
+        let id = add_request.id;
         let (version, _) = self.cache().sessions.begin_write(id);
         let store = &self.cache().store;
         let entered = store
-            .create_for_user(user, applicant, record, ttl, event)
+            .create_for_user(user, add_request, record, ttl, event)
             .await?;
         if matches!(entered, UserCreated::Created { .. }) {
             let record = Loaded::Record(record.clone());

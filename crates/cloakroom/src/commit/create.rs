@@ -201,10 +201,10 @@ async fn create_for_user(
                 }));
             }
             Ok(UserCreated::Collision) => return Ok(Attempt::Collision),
-            Ok(UserCreated::Over { over, sample }) => {
+            Ok(UserCreated::LimitExceeded { over, sample }) => {
                 return Box::pin(evict_and_create(cx, live, user, &over, sample)).await;
             }
-            Ok(UserCreated::Full(ids)) => {
+            Ok(UserCreated::LimitReached(ids)) => {
                 let dead = Box::pin(dead_among(cx, &ids)).await?;
                 let evicts = limit.is_some_and(|limit| limit.make_room);
                 if check == MAX_INDEX_CHECKS || (dead.is_empty() && !evicts) {

@@ -23,7 +23,7 @@ pub(crate) trait DynUserIndex {
     fn create_for_user<'a>(
         &'a self,
         user: UserKey,
-        applicant: &'a AddRequest,
+        add_request: &'a AddRequest,
         record: &'a Record,
         ttl: Duration,
         event: Option<&'a SessionEvent>,
@@ -32,7 +32,7 @@ pub(crate) trait DynUserIndex {
     fn index_add<'a>(
         &'a self,
         user: UserKey,
-        applicant: &'a AddRequest,
+        add_request: &'a AddRequest,
     ) -> BoxFuture<'a, AddOutcome>;
 
     fn index_list(&self, user: UserKey) -> BoxFuture<'_, Vec<SessionId>>;
@@ -66,23 +66,24 @@ impl<S: Store> DynUserIndex for S {
     fn create_for_user<'a>(
         &'a self,
         user: UserKey,
-        applicant: &'a AddRequest,
+        add_request: &'a AddRequest,
         record: &'a Record,
         ttl: Duration,
         event: Option<&'a SessionEvent>,
     ) -> BoxFuture<'a, UserCreated> {
-        let enter =
-            async move { Store::create_for_user(self, &user, applicant, record, ttl, event).await };
-        Box::pin(Instrumented::new("create_for_user", applicant.id, enter))
+        let enter = async move {
+            Store::create_for_user(self, &user, add_request, record, ttl, event).await
+        };
+        Box::pin(Instrumented::new("create_for_user", add_request.id, enter))
     }
 
     fn index_add<'a>(
         &'a self,
         user: UserKey,
-        applicant: &'a AddRequest,
+        add_request: &'a AddRequest,
     ) -> BoxFuture<'a, AddOutcome> {
-        let admit = async move { index(self)?.add(&user, applicant).await };
-        Box::pin(Instrumented::new("index_add", applicant.id, admit))
+        let admit = async move { index(self)?.add(&user, add_request).await };
+        Box::pin(Instrumented::new("index_add", add_request.id, admit))
     }
 
     fn index_list(&self, user: UserKey) -> BoxFuture<'_, Vec<SessionId>> {

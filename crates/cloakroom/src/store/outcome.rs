@@ -64,8 +64,8 @@ impl Outcome for UserCreated {
         match self {
             Self::Created { .. } => "created",
             Self::Collision => "collision",
-            Self::Over { .. } => "limit_exceeded",
-            Self::Full(_) => "limit_reached",
+            Self::LimitExceeded { .. } => "limit_exceeded",
+            Self::LimitReached(_) => "limit_reached",
         }
     }
 }
@@ -73,8 +73,8 @@ impl Outcome for UserCreated {
 impl Outcome for AddOutcome {
     fn label(&self) -> &'static str {
         match self {
-            Self::Admitted { .. } => "added",
-            Self::Full(_) => "limit_reached",
+            Self::Added { .. } => "added",
+            Self::LimitReached(_) => "limit_reached",
         }
     }
 }
