@@ -108,12 +108,12 @@ pub struct LocalBus(broadcast::Sender<SessionEvent>);
 
 impl LocalBus {
     /// The number of events that wait for a subscription. If there are more, it loses the oldest.
-    pub const WAITING: usize = 1024;
+    pub const CAPACITY: usize = 1024;
 
     /// Creates a bus without subscriptions.
     #[must_use]
     pub fn new() -> Self {
-        Self(broadcast::Sender::new(Self::WAITING))
+        Self(broadcast::Sender::new(Self::CAPACITY))
     }
 
     /// Sends an event to all subscriptions.
@@ -130,7 +130,7 @@ impl LocalBus {
 
     /// Returns whether there are subscriptions.
     #[must_use]
-    pub fn has_listeners(&self) -> bool {
+    pub fn has_subscribers(&self) -> bool {
         self.0.receiver_count() > 0
     }
 }
@@ -161,7 +161,7 @@ mod tests {
         let bus = LocalBus::new();
         bus.send(created());
         let mut subscription = bus.subscribe();
-        for _ in 0..=LocalBus::WAITING {
+        for _ in 0..=LocalBus::CAPACITY {
             bus.send(created());
         }
         assert_eq!(subscription.next().await, Some(SessionEvent::Missed));
@@ -179,17 +179,17 @@ mod tests {
         let mut cx = Context::from_waker(Waker::noop());
         let polled = Pin::new(&mut subscription).poll_next(&mut cx);
         assert!(polled.is_pending());
-        assert!(bus.has_listeners());
+        assert!(bus.has_subscribers());
         bus.send(created());
         assert_eq!(subscription.next().await, Some(created()));
 
         assert!(subscription.poll_event(&mut cx).is_pending());
-        for _ in 0..=LocalBus::WAITING {
+        for _ in 0..=LocalBus::CAPACITY {
             bus.send(created());
         }
         let polled = Pin::new(&mut subscription).poll_next(&mut cx);
         assert_eq!(polled, Poll::Ready(Some(SessionEvent::Missed)));
-        for _ in 0..LocalBus::WAITING {
+        for _ in 0..LocalBus::CAPACITY {
             assert_eq!(subscription.next().await, Some(created()));
         }
         assert!(subscription.poll_event(&mut cx).is_pending());

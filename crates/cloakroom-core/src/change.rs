@@ -228,7 +228,7 @@ impl Changes {
     /// # Panics
     ///
     /// If there are fewer.
-    pub fn forget_first(&mut self, count: usize) {
+    pub fn drop_first(&mut self, count: usize) {
         self.log.drain(..count);
     }
 }

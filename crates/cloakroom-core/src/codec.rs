@@ -36,7 +36,7 @@ use crate::record::{EndReason, Record, Tombstone};
 use crate::token::Digest;
 
 /// The longest value that is decoded, in bytes: 1 MiB.
-pub const LONGEST: usize = 1 << 20;
+pub const MAX_LEN: usize = 1 << 20;
 
 /// The first bytes of an encoded record.
 pub const RECORD_MAGIC: &str = "c1 ";
@@ -81,7 +81,7 @@ pub fn encode(record: &Record) -> String {
 /// Appends an encoded record to `out`.
 pub fn encode_into(record: &Record, out: &mut String) {
     let limits = record.limits();
-    begin_with(record.revision(), out);
+    encode_head_start(record.revision(), out);
     let idle = Timestamp::from_millis(0).plus(limits.idle());
     for time in [record.last_seen(), idle, limits.deadline()] {
         write_hex(out, time.as_millis(), SEEN.len());
@@ -95,7 +95,7 @@ pub fn encode_into(record: &Record, out: &mut String) {
 
 /// Appends the first bytes of every record with this revision to `out`: the format and the revision, each
 /// followed by a space. No other value begins with them.
-pub fn begin_with(revision: Revision, out: &mut String) {
+pub fn encode_head_start(revision: Revision, out: &mut String) {
     out.push_str(RECORD_MAGIC);
     write_hex(out, revision.to_bits(), REVISION.len());
     out.push(' ');
@@ -132,7 +132,7 @@ pub fn decode(bytes: &[u8]) -> Result<Stored, CodecError> {
     if let Some(version) = newer_version(bytes) {
         return Err(CodecError::Newer(version));
     }
-    if bytes.len() > LONGEST {
+    if bytes.len() > MAX_LEN {
         return Err(CodecError::TooLong(bytes.len()));
     }
     let text = str::from_utf8(bytes).map_err(|_| CodecError::Unreadable("it is not UTF-8"))?;
@@ -241,7 +241,7 @@ pub enum CodecError {
     /// It has a format version that only a newer release of this crate reads. The data is intact: in a
     /// rolling deployment, the newer servers can read it.
     Newer(u8),
-    /// It is longer than [`LONGEST`]. The value is its length in bytes.
+    /// It is longer than [`MAX_LEN`]. The value is its length in bytes.
     TooLong(usize),
 }
 
@@ -256,7 +256,7 @@ impl fmt::Display for CodecError {
             Self::TooLong(length) => {
                 write!(
                     f,
-                    "the record has {length} bytes, and the limit is {LONGEST}"
+                    "the record has {length} bytes, and the limit is {MAX_LEN}"
                 )
             }
         }

@@ -30,11 +30,11 @@ pub struct Expiry {
 
 impl Expiry {
     /// The shortest timeout that can be set.
-    pub const SHORTEST: Duration = Duration::from_secs(1);
+    pub const MIN: Duration = Duration::from_secs(1);
 
     /// The longest absolute timeout that can be set: 400 days, the limit that browsers apply to a
     /// cookie's lifetime (RFC 6265bis, section 5.5).
-    pub const LONGEST: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+    pub const MAX: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
     /// Sets the idle timeout: a session expires when it has not been used for this long. The absolute
     /// timeout is thirty days; change it with [`absolute`](Self::absolute).
@@ -90,11 +90,11 @@ impl Expiry {
     ///
     /// # Errors
     ///
-    /// If one is under a second ([`SHORTEST`](Self::SHORTEST)), or the absolute one over 400 days
-    /// ([`LONGEST`](Self::LONGEST)).
+    /// If one is under a second ([`MIN`](Self::MIN)), or the absolute one over 400 days
+    /// ([`MAX`](Self::MAX)).
     pub fn validate(&self) -> Result<(), ExpiryError> {
-        let too_short = self.idle < Self::SHORTEST || self.absolute < Self::SHORTEST;
-        if too_short || self.absolute > Self::LONGEST {
+        let too_short = self.idle < Self::MIN || self.absolute < Self::MIN;
+        if too_short || self.absolute > Self::MAX {
             return Err(ExpiryError { expiry: *self });
         }
         Ok(())
@@ -143,7 +143,7 @@ impl Limits {
     /// Creates the limits of a session that is created now, with the timeouts of the session layer.
     #[must_use]
     pub fn begin(expiry: Expiry, now: Timestamp) -> Self {
-        let idle = expiry.idle.min(Expiry::LONGEST);
+        let idle = expiry.idle.min(Expiry::MAX);
         Self::from_parts(idle, now.plus(expiry.absolute), false)
     }
 

@@ -15,7 +15,7 @@ use crate::user::UserKey;
 
 /// How long after its deadline, or after it was issued, an id without a session may be removed from the
 /// index. It is longer than a sign-in takes, and than the clocks of servers may differ.
-pub const OLD: Duration = Duration::from_secs(5 * 60);
+pub const STALE_AFTER: Duration = Duration::from_secs(5 * 60);
 
 /// How long a caller has to end a session that was evicted for the limit. After that, the next sign-in is
 /// asked to end it.
@@ -44,7 +44,7 @@ pub struct Limit {
     /// The maximum, at least one.
     pub most: u32,
     /// Whether to evict the oldest sessions; otherwise, the new session is refused.
-    pub make_room: bool,
+    pub evict_oldest: bool,
 }
 
 /// The result of [`UserIndex::add`].
@@ -55,7 +55,7 @@ pub enum AddOutcome {
         /// The sessions that the caller must end because of the limit, and then
         /// [`forget`](UserIndex::remove). They no longer count towards it, and are still in the index.
         over: Vec<SessionId>,
-        /// A few ids in the index that were issued more than [`OLD`] ago. The caller should check whether
+        /// A few ids in the index that were issued more than [`STALE_AFTER`] ago. The caller should check whether
         /// their sessions still exist. Over many calls, every old id is returned.
         sample: Vec<SessionId>,
     },
@@ -65,12 +65,12 @@ pub enum AddOutcome {
 
 /// Keeps which sessions each user has. Every method is atomic.
 ///
-/// An implementation removes ids by itself once their deadline was more than [`OLD`] ago, so that nothing is
+/// An implementation removes ids by itself once their deadline was more than [`STALE_AFTER`] ago, so that nothing is
 /// kept forever. The suite `cloakroom_core::conformance::index` tests an implementation.
 pub trait UserIndex: Send + Sync {
     /// Adds a session to a user's index, if the limit allows it.
     ///
-    /// With [`make_room`](Limit::make_room) it is always added. The oldest sessions above the limit, by the
+    /// With [`evict_oldest`](Limit::evict_oldest) it is always added. The oldest sessions above the limit, by the
     /// time in their ids, are returned to this caller to be ended, and to no other for [`LEASE`].
     fn add(
         &self,

@@ -39,13 +39,13 @@ pub struct MigrationKey {
 
 impl MigrationKey {
     /// The shortest secret that is accepted, in bytes.
-    pub const SHORTEST: usize = 32;
+    pub const MIN_LEN: usize = 32;
 
     /// Creates a key from a secret of at least 32 bytes; `None` if it is shorter.
     #[must_use]
     pub fn new(secret: impl AsRef<[u8]>, since: Timestamp) -> Option<Self> {
         let secret = secret.as_ref();
-        (secret.len() >= Self::SHORTEST).then(|| Self {
+        (secret.len() >= Self::MIN_LEN).then(|| Self {
             secret: secret.into(),
             since,
         })

@@ -195,7 +195,7 @@ proptest! {
         let mut rest = apply(&mut whole, &edits);
         let mut first = rest.clone();
         first.truncate(at);
-        rest.forget_first(at);
+        rest.drop_first(at);
 
         let stored = first.replay(&base, &base).expect("every entry is a number").entries;
         let merged = rest.replay(&stored, &stored).expect("every entry is a number").entries;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloakroom_core::codec::{self, CodecError, HEAD_LEN, LONGEST, Stored};
+use cloakroom_core::codec::{self, CodecError, HEAD_LEN, MAX_LEN, Stored};
 use cloakroom_core::{Digest, EndReason, Entries, Limits, Record, Revision, Timestamp, Tombstone};
 use serde_json::Value;
 
@@ -131,7 +131,7 @@ fn a_newer_format_is_distinguished_from_an_invalid_one() {
     assert_eq!(newer(b"c255 {}"), Some(255));
     assert_eq!(newer(b"c2 \xff\xfe\x00 not text"), Some(2));
     assert_eq!(
-        newer(&[b"c2 ".as_slice(), &vec![b'x'; LONGEST]].concat()),
+        newer(&[b"c2 ".as_slice(), &vec![b'x'; MAX_LEN]].concat()),
         Some(2)
     );
     for invalid in [
@@ -148,11 +148,11 @@ fn a_value_that_is_too_long_is_rejected() {
         let filler = "x".repeat(length - frame);
         format!(r#"{}{{"k":"{filler}"}}"#, &RECORD_EMPTY[..HEAD_LEN])
     };
-    let longest = padded(LONGEST);
-    assert_eq!(longest.len(), LONGEST);
+    let longest = padded(MAX_LEN);
+    assert_eq!(longest.len(), MAX_LEN);
     assert_eq!(codec::encode(&decode_record(&longest)), longest);
-    let too_long = codec::decode(padded(LONGEST + 1).as_bytes());
-    assert_eq!(too_long, Err(CodecError::TooLong(LONGEST + 1)));
+    let too_long = codec::decode(padded(MAX_LEN + 1).as_bytes());
+    assert_eq!(too_long, Err(CodecError::TooLong(MAX_LEN + 1)));
 }
 
 #[test]

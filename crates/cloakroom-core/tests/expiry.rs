@@ -84,7 +84,7 @@ proptest! {
         unused in 0.0..1.0_f64,
         ahead in millis(0..5_001),
     ) {
-        let expiry = expiry.absolute(Expiry::LONGEST);
+        let expiry = expiry.absolute(Expiry::MAX);
         let limits = Limits::begin(expiry, seen);
         let unused = limits.idle().mul_f64(unused).saturating_sub(MILLI);
         prop_assert!(!limits.is_expired(seen.plus(unused).plus(ahead), seen));
@@ -241,7 +241,7 @@ impl StoredSession {
 
 #[test]
 fn timeouts_are_bounded() {
-    let (shortest, longest) = (Expiry::SHORTEST, Expiry::LONGEST);
+    let (shortest, longest) = (Expiry::MIN, Expiry::MAX);
     assert_eq!(longest, Duration::from_secs(400 * 24 * 60 * 60));
     let valid = |idle, absolute| Expiry::idle(idle).absolute(absolute).validate().is_ok();
     assert!(Expiry::default().validate().is_ok());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloakroom_core::index::OLD;
+use cloakroom_core::index::STALE_AFTER;
 use cloakroom_core::migration::MigrationMark;
 use cloakroom_core::rotation::Rotation;
 use cloakroom_core::{
@@ -96,9 +96,9 @@ impl Context {
             session_limit: None,
             devices: None,
             publishes_events: true,
-            longest: Expiry::LONGEST,
+            longest: Expiry::MAX,
             budget: Duration::from_secs(1),
-            max_record_size: Self::MAX_RECORD_SIZE.min(codec::LONGEST),
+            max_record_size: Self::MAX_RECORD_SIZE.min(codec::MAX_LEN),
             error_policy: ErrorPolicy::default(),
             conflict_policy: ConflictPolicy::default(),
             clock: Arc::new(SystemClock),
@@ -133,7 +133,7 @@ impl Context {
         {
             return false;
         }
-        self.clock.now().since(id.created_at()) >= OLD
+        self.clock.now().since(id.created_at()) >= STALE_AFTER
     }
 
     /// Whether cookies are read and set.

@@ -25,7 +25,7 @@ impl SessionLimit {
     pub const fn reject_above(most: u32) -> Self {
         Self(Limit {
             most,
-            make_room: false,
+            evict_oldest: false,
         })
     }
 
@@ -35,7 +35,7 @@ impl SessionLimit {
     pub const fn evict_oldest(most: u32) -> Self {
         Self(Limit {
             most,
-            make_room: true,
+            evict_oldest: true,
         })
     }
 }

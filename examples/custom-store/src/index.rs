@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use cloakroom_core::index::{AddOutcome, AddRequest, LEASE, OLD};
+use cloakroom_core::index::{AddOutcome, AddRequest, LEASE, STALE_AFTER};
 use cloakroom_core::{SessionId, StoreError, StoreErrorKind, Timestamp, UserIndex, UserKey};
 
 use crate::FileStore;
@@ -67,13 +67,13 @@ impl UserSessions {
     fn add(&mut self, add_request: &AddRequest) -> AddOutcome {
         let AddRequest { id, now, .. } = *add_request;
         self.0.retain(|id, session| {
-            !add_request.dead.contains(id) && now < session.deadline.plus(OLD)
+            !add_request.dead.contains(id) && now < session.deadline.plus(STALE_AFTER)
         });
         let mut over = Vec::new();
         if let Some(limit) = add_request.limit {
             let counted = self.counted(add_request);
             let excess = (counted.len() + 1).saturating_sub(limit.most as usize);
-            if excess > 0 && !limit.make_room {
+            if excess > 0 && !limit.evict_oldest {
                 return AddOutcome::LimitReached(counted);
             }
             over = self.evict(&counted[..excess.min(counted.len())], now);
@@ -118,7 +118,7 @@ impl UserSessions {
 
     /// Returns one old id of another session, chosen by the random end of the new id.
     fn sample(&self, new: SessionId, now: Timestamp) -> Vec<SessionId> {
-        let is_old = |id: &&SessionId| **id != new && now.since(id.created_at()) > OLD;
+        let is_old = |id: &&SessionId| **id != new && now.since(id.created_at()) > STALE_AFTER;
         let old: Vec<_> = self.0.keys().filter(is_old).collect();
         let [.., high, low] = *new.as_bytes();
         let chosen = usize::from(u16::from_be_bytes([high, low])).checked_rem(old.len());
@@ -141,7 +141,9 @@ impl UserSessions {
         }
         let deadlines = self.0.values().map(|session| session.deadline);
         // Without sessions, the file expires at once.
-        let expires = deadlines.max().map_or(files.now, |last| last.plus(OLD));
+        let expires = deadlines
+            .max()
+            .map_or(files.now, |last| last.plus(STALE_AFTER));
         files.write(&file_name(user), &text, expires)
     }
 }

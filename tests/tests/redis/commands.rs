@@ -295,7 +295,7 @@ async fn malformed_cookies_cost_no_command() {
     let setup = Setup::start().await;
     let token = setup.browser.cookie().expect("it has one").to_owned();
     let long_ago = {
-        let age = Expiry::LONGEST + days(1);
+        let age = Expiry::MAX + days(1);
         let now = setup.clock.now().since(Timestamp::from_millis(0));
         let then = Timestamp::from_millis(0).plus(now - age);
         let token = Token::issue(then, &SystemRng);

@@ -7,7 +7,7 @@ use super::fixtures::{Subject, add_request, entered, join_all, new_user};
 use super::sign_in;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::id::SessionId;
-use crate::index::{AddOutcome, AddRequest, LEASE, Limit, OLD, UserIndex};
+use crate::index::{AddOutcome, AddRequest, LEASE, Limit, STALE_AFTER, UserIndex};
 use crate::store::Store;
 use crate::user::UserKey;
 
@@ -33,9 +33,9 @@ pub async fn all(subject: &impl Subject) {
     sign_in::all(subject).await;
 }
 
-fn limited(now: Timestamp, most: u32, make_room: bool) -> AddRequest {
+fn limited(now: Timestamp, most: u32, evict_oldest: bool) -> AddRequest {
     AddRequest {
-        limit: Some(Limit { most, make_room }),
+        limit: Some(Limit { most, evict_oldest }),
         ..add_request(now)
     }
 }
@@ -179,11 +179,14 @@ async fn expired_ids_are_removed_and_the_later_deadline_counts(index: &impl User
         over(index, &user, &moved).await;
     }
     // The clock of a server that still accepts the session may be slow.
-    let early = add_request(second.deadline.plus(OLD / 2));
+    let early = add_request(second.deadline.plus(STALE_AFTER / 2));
     over(index, &user, &early).await;
     let all = HashSet::from([first.id, second.id, early.id]);
     assert_eq!(entered(index, &user).await, all);
-    let then = second.deadline.plus(OLD).plus(Duration::from_secs(1));
+    let then = second
+        .deadline
+        .plus(STALE_AFTER)
+        .plus(Duration::from_secs(1));
     let third = add_request(then);
     over(index, &user, &third).await;
     assert_eq!(
@@ -226,7 +229,7 @@ async fn every_old_id_is_sampled(index: &impl UserIndex) {
         over(index, &user, &add_request).await;
         old.insert(add_request.id);
     }
-    let later = now.plus(OLD).plus(Duration::from_secs(1));
+    let later = now.plus(STALE_AFTER).plus(Duration::from_secs(1));
     let (mut seen, mut rounds) = (HashSet::new(), 0);
     while seen != old {
         match admit(index, &user, &add_request(later)).await {

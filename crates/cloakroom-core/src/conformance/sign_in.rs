@@ -6,7 +6,7 @@ use super::fixtures::{LONG, Subject, entered, load, new_user, numbered, sample, 
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::event::SessionEvent;
 use crate::id::SessionId;
-use crate::index::{AddRequest, Limit, OLD, UserIndex};
+use crate::index::{AddRequest, Limit, STALE_AFTER, UserIndex};
 use crate::record::Record;
 use crate::store::{Loaded, Store, UserCreated};
 use crate::user::UserKey;
@@ -107,7 +107,7 @@ async fn evicted_sessions_end_first(store: &impl Store) {
     let user = new_user();
     let limit = Some(Limit {
         most: 1,
-        make_room: true,
+        evict_oldest: true,
     });
     let (first, second) = (new_session(1, limit), new_session(2, limit));
     create_for_user(store, &user, &first).await;
@@ -123,7 +123,7 @@ async fn a_full_index_stores_nothing(store: &impl Store) {
     let user = new_user();
     let limit = Some(Limit {
         most: 1,
-        make_room: false,
+        evict_oldest: false,
     });
     let (first, second) = (new_session(1, limit), new_session(2, limit));
     create_for_user(store, &user, &first).await;
@@ -154,5 +154,5 @@ async fn a_sample_contains_other_ids_only(store: &impl Store) {
 }
 
 fn later(now: Timestamp) -> Timestamp {
-    now.plus(OLD + Duration::from_secs(1))
+    now.plus(STALE_AFTER + Duration::from_secs(1))
 }

@@ -110,7 +110,7 @@ impl Entries {
     /// Returns the length of the JSON object without reserved entries (see [`is_reserved`]), in bytes. It
     /// is what the limit on the size of a session applies to.
     #[must_use]
-    pub fn json_len_of_the_app(&self) -> usize {
+    pub fn app_json_len(&self) -> usize {
         // Reserved keys are adjacent, because the list is sorted.
         let list = self.list();
         let from = list.partition_point(|entry| entry.key() < "$");

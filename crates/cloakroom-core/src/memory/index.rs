@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::clock::Timestamp;
 use crate::id::SessionId;
-use crate::index::{AddOutcome, AddRequest, LEASE, OLD};
+use crate::index::{AddOutcome, AddRequest, LEASE, STALE_AFTER};
 use crate::user::UserKey;
 
 /// How many users with only expired ids one call of [`MemoryIndex::admit`] removes at most.
@@ -50,7 +50,7 @@ impl MemoryIndex {
             self.users.remove(key);
             return added;
         }
-        let expires = add_request.deadline.plus(OLD);
+        let expires = add_request.deadline.plus(STALE_AFTER);
         if user.expires.is_none_or(|before| before < expires) {
             if let Some(before) = user.expires.replace(expires) {
                 self.expiries.remove(&(before, *key));
@@ -101,13 +101,13 @@ impl UserSessions {
     fn add(&mut self, add_request: &AddRequest) -> AddOutcome {
         let AddRequest { id, now, .. } = *add_request;
         self.sessions.retain(|id, session| {
-            !add_request.dead.contains(id) && now < session.deadline.plus(OLD)
+            !add_request.dead.contains(id) && now < session.deadline.plus(STALE_AFTER)
         });
         let mut over = Vec::new();
         if let Some(limit) = add_request.limit {
             let others = self.counted(add_request);
             let excess = (others.len() + 1).saturating_sub(limit.most as usize);
-            if excess > 0 && !limit.make_room {
+            if excess > 0 && !limit.evict_oldest {
                 return AddOutcome::LimitReached(others);
             }
             over = self.evict(&others[..excess.min(others.len())], now);
@@ -154,7 +154,7 @@ impl UserSessions {
 
     /// Returns a few old ids of other sessions, in turn, so that each one is returned sooner or later.
     fn sample(&mut self, own: SessionId, now: Timestamp) -> Vec<SessionId> {
-        let is_old = |id: &&SessionId| **id != own && now.since(id.created_at()) > OLD;
+        let is_old = |id: &&SessionId| **id != own && now.since(id.created_at()) > STALE_AFTER;
         let old: Vec<_> = self.sessions.keys().filter(is_old).collect();
         let start = self.next_sample.checked_rem(old.len()).unwrap_or(0);
         let in_turn = old.iter().cycle().skip(start);

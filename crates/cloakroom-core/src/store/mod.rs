@@ -154,7 +154,7 @@ pub async fn add_and_create<S: Store + ?Sized>(
     Ok(match store.create(add_request.id, record, ttl).await? {
         Created::Created => UserCreated::Created {
             sample,
-            told: false,
+            published: false,
         },
         Created::Collision => UserCreated::Collision,
     })

@@ -20,7 +20,7 @@ pub enum UserCreated {
         /// Ids to check, as in [`AddOutcome::Added`](crate::index::AddOutcome::Added).
         sample: Vec<SessionId>,
         /// Whether the event was published in the same step. Otherwise, the caller publishes it.
-        told: bool,
+        published: bool,
     },
     /// The id is in the index. There is a record or a tombstone under it already, most likely because the
     /// session was ended concurrently. It was not changed.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use cloakroom_core::codec;
-use cloakroom_core::index::{AddOutcome, AddRequest, LEASE, OLD};
+use cloakroom_core::index::{AddOutcome, AddRequest, LEASE, STALE_AFTER};
 use cloakroom_core::store::UserCreated;
 use cloakroom_core::{Record, SessionId, StoreError, Timestamp};
 use fred::error::Error as FredError;
@@ -47,12 +47,12 @@ fn push_request(args: &mut Args, request: &AddRequest) {
     args.push_id(request.id);
     args.push_display(request.deadline.as_millis());
     args.push_display(limit.map_or(0, |limit| limit.most));
-    args.push_display(u8::from(limit.is_some_and(|limit| limit.make_room)));
+    args.push_display(u8::from(limit.is_some_and(|limit| limit.evict_oldest)));
     match request.replaces {
         Some(id) => args.push_id(id),
         None => args.push(""),
     }
-    args.push_display(millis(OLD));
+    args.push_display(millis(STALE_AFTER));
     args.push_display(millis(LEASE));
     for dead in &request.dead {
         args.push_id(*dead);
@@ -95,7 +95,7 @@ fn created(reply: Value) -> Option<UserCreated> {
         Value::Integer(1) => {
             return Some(UserCreated::Created {
                 sample: Vec::new(),
-                told: true,
+                published: true,
             });
         }
         _ => return None,
@@ -111,7 +111,7 @@ fn created(reply: Value) -> Option<UserCreated> {
             Some([Value::Integer(1), Value::Integer(published)]),
         ) => UserCreated::Created {
             sample,
-            told: *published == 1,
+            published: *published == 1,
         },
         _ => return None,
     })

@@ -53,7 +53,7 @@ pub(crate) async fn create_on_replicas(
 pub(crate) fn update(key: &str, expected: Revision, record: &Record, ttl: Duration) -> ScriptCall {
     let length = codec::encoded_len(record.entries());
     let mut args = Args::with_keys(&[key], length + SMALL);
-    args.push_with(|text| codec::begin_with(expected, text));
+    args.push_with(|text| codec::encode_head_start(expected, text));
     args.push_with(|text| codec::encode_into(record, text));
     args.push_display(millis(ttl));
     ScriptCall {
@@ -65,7 +65,7 @@ pub(crate) fn update(key: &str, expected: Revision, record: &Record, ttl: Durati
 /// `scripts/touch.lua`.
 pub(crate) fn touch(key: &str, expected: Revision, seen: Timestamp, ttl: Duration) -> ScriptCall {
     let mut args = Args::with_keys(&[key], SMALL);
-    args.push_with(|text| codec::begin_with(expected, text));
+    args.push_with(|text| codec::encode_head_start(expected, text));
     args.push(&codec::encode_time(seen));
     args.push_display(millis(ttl));
     ScriptCall {
@@ -85,7 +85,7 @@ pub(crate) fn end(
     let mut args = Args::with_keys(&[key], tombstone.len() + SMALL);
     args.push_with(|text| {
         if let Some(expected) = expected {
-            codec::begin_with(expected, text);
+            codec::encode_head_start(expected, text);
         }
     });
     args.push(&tombstone);
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn the_head_is_as_long_as_the_scripts_assume() {
         let mut head = String::new();
-        codec::begin_with(Revision::from_bits(10), &mut head);
+        codec::encode_head_start(Revision::from_bits(10), &mut head);
         assert_eq!(head, "c1 000000000000000a ");
         assert_eq!(head.len(), SEEN.start);
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use cloakroom_core::codec::LONGEST;
+use cloakroom_core::codec::MAX_LEN;
 use cloakroom_core::{Entries, StoreError, StoreErrorKind};
 use serde::Deserialize;
 use serde_json::Value;
@@ -33,7 +33,7 @@ struct ExpiryTime(i32, u16, u8, u8, u8, u32, i8, i8, i8);
 
 /// Decodes a record.
 pub(super) fn decode(bytes: &[u8]) -> Result<Record, StoreError> {
-    if bytes.len() > LONGEST {
+    if bytes.len() > MAX_LEN {
         return Err(unreadable("it is too long"));
     }
     let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
@@ -123,7 +123,7 @@ mod tests {
             b"",
             b"\x00",
             b"c1 0123",
-            &vec![0x91; LONGEST + 1],
+            &vec![0x91; MAX_LEN + 1],
         ] {
             let error = decode(bytes).err().unwrap();
             assert_eq!(error.kind(), StoreErrorKind::Unreadable);

@@ -98,13 +98,13 @@ impl<S: Store> TowerSessionsStore<S> {
         until: OffsetDateTime,
     ) -> Result<Option<(Record, Duration)>> {
         let entries = entries(data)?;
-        if codec::encoded_len(&entries) > codec::LONGEST {
+        if codec::encoded_len(&entries) > codec::MAX_LEN {
             return Err(Error::Encode(String::from(
                 "the session is too large to be stored",
             )));
         }
         let now = self.clock.now();
-        let remaining = timestamp(until).since(now).min(Expiry::LONGEST);
+        let remaining = timestamp(until).since(now).min(Expiry::MAX);
         let limits = Limits::from_parts(remaining, now.plus(remaining), true);
         let Some(ttl) = limits.ttl(now) else {
             return Ok(None);

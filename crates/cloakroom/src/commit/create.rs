@@ -194,10 +194,10 @@ async fn create_for_user(
             .store()
             .create_for_user(key, &request, &live.record, ttl, event.as_ref());
         match cx.budget.write(create).await {
-            Ok(UserCreated::Created { sample, told }) => {
+            Ok(UserCreated::Created { sample, published }) => {
                 return Ok(Attempt::Created(IndexFollowUp {
                     sample,
-                    is_published: told,
+                    is_published: published,
                 }));
             }
             Ok(UserCreated::Collision) => return Ok(Attempt::Collision),
@@ -206,7 +206,7 @@ async fn create_for_user(
             }
             Ok(UserCreated::LimitReached(ids)) => {
                 let dead = Box::pin(dead_among(cx, &ids)).await?;
-                let evicts = limit.is_some_and(|limit| limit.make_room);
+                let evicts = limit.is_some_and(|limit| limit.evict_oldest);
                 if check == MAX_INDEX_CHECKS || (dead.is_empty() && !evicts) {
                     log::too_many_sessions(ids.len());
                     break;
@@ -240,7 +240,7 @@ fn add_request(
         // The first attempt evicts nothing: entries without a session are removed before live sessions
         // are ended.
         limit: limit.map(|limit| Limit {
-            make_room: false,
+            evict_oldest: false,
             ..limit
         }),
         replaces: options.replaces,

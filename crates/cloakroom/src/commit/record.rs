@@ -75,13 +75,13 @@ pub(super) fn next_record(
 /// Checks the size of a record. The layer's limit is for the entries of the app. Those of the library are
 /// small, but a user id may be long, and a record that could not be decoded must not be written.
 pub(super) fn check_size(cx: &CommitContext<'_>, entries: &Entries) -> Result<(), SessionError> {
-    let of_the_app = codec::HEAD_LEN + entries.json_len_of_the_app();
+    let of_the_app = codec::HEAD_LEN + entries.app_json_len();
     let limit = cx.context.max_record_size;
     if of_the_app > limit {
         let size = of_the_app;
         return Err(Cause::TooLarge { size, limit }.into());
     }
-    let (size, limit) = (codec::encoded_len(entries), codec::LONGEST);
+    let (size, limit) = (codec::encoded_len(entries), codec::MAX_LEN);
     if size > limit {
         return Err(Cause::TooLarge { size, limit }.into());
     }

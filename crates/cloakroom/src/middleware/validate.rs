@@ -59,7 +59,7 @@ fn validate_expiry(expiry: Expiry) -> Result<(), ConfigError> {
 fn validate_max_expiry(context: &Context) -> Result<(), ConfigError> {
     let max = context.longest;
     let error = |message| ConfigError::new(ConfigErrorKind::Expiry, message);
-    if !(Expiry::SHORTEST..=Expiry::LONGEST).contains(&max) {
+    if !(Expiry::MIN..=Expiry::MAX).contains(&max) {
         return Err(error(format!(
             "a longest absolute timeout of {max:?} cannot be kept: it must be from 1s to 400 days"
         )));
@@ -134,7 +134,7 @@ fn validate_store_timeout(context: &Context) -> Result<(), ConfigError> {
 }
 
 fn validate_max_session_size(context: &Context) -> Result<(), ConfigError> {
-    let (size, largest) = (context.max_record_size, codec::LONGEST);
+    let (size, largest) = (context.max_record_size, codec::MAX_LEN);
     if !(SMALLEST_SESSION..=largest).contains(&size) {
         return Err(limit(format!(
             "a session cannot be limited to {size} bytes: it must be from {SMALLEST_SESSION} to {largest}"

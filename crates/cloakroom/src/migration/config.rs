@@ -99,7 +99,7 @@ impl Migration {
             ));
         }
         let since = self.key.0.since();
-        if since.since(now) > DAY || now.since(since) >= Expiry::LONGEST {
+        if since.since(now) > DAY || now.since(since) >= Expiry::MAX {
             return Err(ConfigError::new(
                 ConfigErrorKind::Migration,
                 "the start of the migration must be a time in seconds since 1970, less than 400 days \

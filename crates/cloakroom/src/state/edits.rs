@@ -119,7 +119,7 @@ impl State {
     fn size(&self, limit: usize) -> usize {
         match codec::encoded_len(&self.entries) {
             size if size <= limit => size,
-            _ => codec::HEAD_LEN + self.entries.json_len_of_the_app(),
+            _ => codec::HEAD_LEN + self.entries.app_json_len(),
         }
     }
 }

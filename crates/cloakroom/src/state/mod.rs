@@ -223,7 +223,7 @@ impl State {
     pub(crate) fn stored(&mut self, draft: &Draft) {
         // There are fewer changes than in the draft if an error response has discarded them meanwhile.
         let stored = draft.edits.min(self.changes.len());
-        self.changes.forget_first(stored);
+        self.changes.drop_first(stored);
         if self.chosen == draft.chosen {
             self.chosen = None;
         }

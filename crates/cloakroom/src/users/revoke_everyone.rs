@@ -55,7 +55,7 @@ impl Sessions {
         let store = &self.context.store;
         // In the future, so that every server has read it when it begins to apply.
         let revoked_before = self.context.clock.now().plus(MAX_AGE + MARGIN);
-        let write = store.set_revoked_before(revoked_before, Expiry::LONGEST);
+        let write = store.set_revoked_before(revoked_before, Expiry::MAX);
         self.budget().write(write).await?;
         let known = &self.context.revoked_before;
         known.read(&**store, &self.budget()).await?;
