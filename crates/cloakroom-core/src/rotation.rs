@@ -78,13 +78,13 @@ impl Rotation {
 
 /// The role of a presented secret in a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presented {
+pub enum SecretStatus {
     /// The current secret.
     Current,
     /// The offered next secret.
     Next,
     /// The previous secret, within its grace period.
-    Before,
+    Previous,
     /// A retired secret: another party holds its successor.
     Retired,
     /// Not a secret of this session.
@@ -148,41 +148,41 @@ impl Secrets {
 
     /// Returns whether a session with these entries has, or had, a secret other than the current one.
     #[must_use]
-    pub fn are_several(entries: &Entries) -> bool {
+    pub fn are_rotating(entries: &Entries) -> bool {
         entries.contains(Self::KEY)
     }
 
     /// Returns the role of the secret with this digest in a session.
     #[must_use]
-    pub fn judge(record: &Record, digest: &Digest, now: Timestamp) -> Presented {
+    pub fn status(record: &Record, digest: &Digest, now: Timestamp) -> SecretStatus {
         if record.digest() == digest {
-            return Presented::Current;
+            return SecretStatus::Current;
         }
-        if !Self::are_several(record.entries()) {
-            return Presented::Wrong;
+        if !Self::are_rotating(record.entries()) {
+            return SecretStatus::Wrong;
         }
         let secrets = Self::of(record.entries());
         let is_next = |next: &Next| next.digest == *digest;
         if secrets.next.as_ref().is_some_and(is_next) {
-            return Presented::Next;
+            return SecretStatus::Next;
         }
         match &secrets.before {
             Some(before) if before.digest == *digest => {
                 if now.as_millis() < before.until {
-                    Presented::Before
+                    SecretStatus::Previous
                 } else {
-                    Presented::Retired
+                    SecretStatus::Retired
                 }
             }
-            _ if secrets.retired.contains(digest) => Presented::Retired,
-            _ => Presented::Wrong,
+            _ if secrets.retired.contains(digest) => SecretStatus::Retired,
+            _ => SecretStatus::Wrong,
         }
     }
 
     /// Returns the token that the response should set for a request that presented `token`, if any.
     #[must_use]
-    pub fn newer(record: &Record, token: &Token, realm: &Realm) -> Option<Token> {
-        if !Self::are_several(record.entries()) {
+    pub fn successor(record: &Record, token: &Token, realm: &Realm) -> Option<Token> {
+        if !Self::are_rotating(record.entries()) {
             return None;
         }
         let secrets = Self::of(record.entries());
@@ -204,16 +204,16 @@ impl Secrets {
         now: Timestamp,
         rotation: Rotation,
     ) -> bool {
-        match Self::judge(record, &realm.digest(token), now) {
-            Presented::Next => true,
-            Presented::Current => {
+        match Self::status(record, &realm.digest(token), now) {
+            SecretStatus::Next => true,
+            SecretStatus::Current => {
                 let secrets = Self::of(record.entries());
                 let since = secrets
                     .since
                     .map_or(token.id().created_at(), Timestamp::from_millis);
                 secrets.next.is_none() && now.since(since) >= rotation.every
             }
-            Presented::Before | Presented::Retired | Presented::Wrong => false,
+            SecretStatus::Previous | SecretStatus::Retired | SecretStatus::Wrong => false,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloakroom_core::rotation::{Presented, Rotation, Secrets};
+use cloakroom_core::rotation::{Rotation, SecretStatus, Secrets};
 use cloakroom_core::{
     Entries, Expiry, Limits, Realm, Record, Revision, SystemRng, Timestamp, Token,
 };
@@ -31,9 +31,9 @@ impl Fixture {
     }
 
     /// Presents a token. Returns its role, and the token that the response sets.
-    fn present(&mut self, token: &Token) -> (Presented, Option<Token>) {
+    fn present(&mut self, token: &Token) -> (SecretStatus, Option<Token>) {
         let rotation = Rotation::every(EVERY).grace(GRACE);
-        let presented = Secrets::judge(&self.record, &self.realm.digest(token), self.now);
+        let presented = Secrets::status(&self.record, &self.realm.digest(token), self.now);
         let advanced = Secrets::advanced(
             &self.record,
             token,
@@ -48,7 +48,10 @@ impl Fixture {
             let (seen, limits) = (self.record.last_seen(), self.record.limits());
             self.record = Record::new(self.record.revision(), seen, limits, digest, entries);
         }
-        (presented, Secrets::newer(&self.record, token, &self.realm))
+        (
+            presented,
+            Secrets::successor(&self.record, token, &self.realm),
+        )
     }
 
     fn pass(&mut self, time: Duration) {
@@ -65,8 +68,8 @@ fn a_recent_secret_is_kept() {
     let (mut fixture, token) = Fixture::begin();
     fixture.pass(EVERY - Duration::from_millis(1));
     let (presented, newer) = fixture.present(&token);
-    assert_eq!(presented, Presented::Current);
-    assert!(newer.is_none() && !Secrets::are_several(fixture.record.entries()));
+    assert_eq!(presented, SecretStatus::Current);
+    assert!(newer.is_none() && !Secrets::are_rotating(fixture.record.entries()));
 }
 
 #[test]
@@ -80,7 +83,7 @@ fn every_request_with_the_current_secret_is_offered_the_same_next_one() {
     for _ in 0..5 {
         fixture.pass(EVERY * 10);
         let (presented, again) = fixture.present(&token);
-        assert_eq!(presented, Presented::Current);
+        assert_eq!(presented, SecretStatus::Current);
         assert!(same(&again.unwrap(), &first));
     }
 }
@@ -91,16 +94,16 @@ fn a_secret_is_retired_when_the_next_was_presented_and_the_grace_period_is_over(
     fixture.pass(EVERY);
     let next = fixture.present(&token).1.unwrap();
     let (presented, newer) = fixture.present(&next);
-    assert_eq!(presented, Presented::Next);
+    assert_eq!(presented, SecretStatus::Next);
     assert!(newer.is_none());
-    assert_eq!(fixture.present(&next).0, Presented::Current);
+    assert_eq!(fixture.present(&next).0, SecretStatus::Current);
 
     fixture.pass(GRACE - Duration::from_millis(1));
     let (presented, newer) = fixture.present(&token);
-    assert_eq!(presented, Presented::Before);
+    assert_eq!(presented, SecretStatus::Previous);
     assert!(same(&newer.unwrap(), &next), "it gets the new one");
     fixture.pass(Duration::from_millis(1));
-    assert_eq!(fixture.present(&token).0, Presented::Retired);
+    assert_eq!(fixture.present(&token).0, SecretStatus::Retired);
 }
 
 #[test]
@@ -110,14 +113,14 @@ fn reuse_is_detected_over_several_rotations_but_not_forever() {
     for _ in 0..8 {
         fixture.pass(EVERY);
         let next = fixture.present(held.last().unwrap()).1.unwrap();
-        assert_eq!(fixture.present(&next).0, Presented::Next);
+        assert_eq!(fixture.present(&next).0, SecretStatus::Next);
         held.push(next);
     }
     fixture.pass(GRACE);
     let judged: Vec<_> = held.iter().map(|token| fixture.present(token).0).collect();
-    assert_eq!(judged[..3], [Presented::Wrong; 3]);
-    assert_eq!(judged[3..8], [Presented::Retired; 5]);
-    assert_eq!(judged[8], Presented::Current);
+    assert_eq!(judged[..3], [SecretStatus::Wrong; 3]);
+    assert_eq!(judged[3..8], [SecretStatus::Retired; 5]);
+    assert_eq!(judged[8], SecretStatus::Current);
 }
 
 #[test]
@@ -129,7 +132,7 @@ fn a_secret_that_never_belonged_to_the_session_is_wrong_and_not_reuse() {
     fixture.pass(GRACE * 2);
     let unknown = token.rotated(&[7; 16]);
     assert_eq!(unknown.id(), token.id());
-    assert_eq!(fixture.present(&unknown).0, Presented::Wrong);
+    assert_eq!(fixture.present(&unknown).0, SecretStatus::Wrong);
 }
 
 #[test]

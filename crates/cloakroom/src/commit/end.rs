@@ -77,7 +77,7 @@ pub(super) async fn end_at(
     // A session with several valid tokens has no digest in its tombstone: any client that presents its id
     // learns that it has ended.
     let mut digest = Some(*record.digest());
-    if Secrets::are_several(record.entries()) {
+    if Secrets::are_rotating(record.entries()) {
         digest = None;
     }
     let tombstone = Tombstone::new(digest, cx.now(), reason);

@@ -21,7 +21,7 @@ pub(crate) fn due(context: &Context, client: Option<&ClientInfo>, live: &Live) -
     if rotates && record.digest() != &context.realm.digest(&live.token) {
         return Due::PromoteSecret;
     }
-    if rotates || Secrets::newer(record, &live.token, &context.realm).is_some() {
+    if rotates || Secrets::successor(record, &live.token, &context.realm).is_some() {
         return Due::OfferSecret;
     }
     let rule = context.rule(record.entries());

@@ -10,7 +10,7 @@ mod read;
 
 use std::sync::Arc;
 
-use cloakroom_core::rotation::{Presented, Secrets};
+use cloakroom_core::rotation::{SecretStatus, Secrets};
 use cloakroom_core::store::Loaded;
 use cloakroom_core::{EndReason, Token};
 
@@ -90,14 +90,14 @@ async fn authenticate(
     };
     let digest = context.realm.digest(&token);
     match loaded {
-        Loaded::Record(record) => match Secrets::judge(&record, &digest, now) {
-            Presented::Current | Presented::Next | Presented::Before => {
+        Loaded::Record(record) => match Secrets::status(&record, &digest, now) {
+            SecretStatus::Current | SecretStatus::Next | SecretStatus::Previous => {
                 lookup(context, Live { token, record }, budget).await
             }
-            Presented::Retired => {
+            SecretStatus::Retired => {
                 Box::pin(end_reused(context, Live { token, record }, budget)).await
             }
-            Presented::Wrong => {
+            SecretStatus::Wrong => {
                 log::unknown_token(id);
                 Ok(Lookup::Absent)
             }

@@ -76,7 +76,7 @@ fn session_header(session: &SharedSession, state: &State) -> Option<(HeaderName,
 /// presented one while it is current. One that was replaced meanwhile is not sent again.
 fn token_to_send(session: &SharedSession, live: &Live) -> Option<Token> {
     let realm = &session.context.realm;
-    if let Some(newer) = Secrets::newer(&live.record, &live.token, realm) {
+    if let Some(newer) = Secrets::successor(&live.record, &live.token, realm) {
         return Some(newer);
     }
     let is_current = *live.record.digest() == realm.digest(&live.token);
