@@ -59,7 +59,7 @@ impl MigrationKey {
 
     /// Returns whether an id may be that of a migrated session, by its creation time.
     #[must_use]
-    pub fn may_have_made(&self, id: SessionId) -> bool {
+    pub fn may_have_derived(&self, id: SessionId) -> bool {
         id.created_at() == self.since
     }
 
@@ -98,7 +98,7 @@ impl MigrationKey {
     fn hash(&self, purpose: &[u8], parts: &[&[u8]]) -> [u8; 32] {
         let mut hmac =
             Hmac::<Sha256>::new_from_slice(&self.secret).expect("HMAC takes keys of any length");
-        hmac.update(b"cloakroom/arrival/1\0");
+        hmac.update(b"cloakroom/migration/1\0");
         for part in [&[purpose], parts].concat() {
             // The length comes first, so that two different lists of parts never hash the same bytes.
             hmac.update(&(part.len() as u64).to_be_bytes());
@@ -126,7 +126,7 @@ pub struct MigrationMark {
 
 impl MigrationMark {
     /// The reserved key under which it is stored among the entries.
-    pub const KEY: &'static str = "$arrival";
+    pub const KEY: &'static str = "$migration";
 
     /// Creates the mark of a session that was migrated at `now`, without a link to its legacy session.
     #[must_use]
@@ -139,7 +139,7 @@ impl MigrationMark {
 
     /// Links the mark to a legacy session that still exists, by its [encrypted](MigrationKey::seal) id.
     #[must_use]
-    pub fn beside(self, sealed: String) -> Self {
+    pub fn with_legacy_id(self, sealed: String) -> Self {
         Self {
             from: Some(sealed),
             ..self
@@ -148,7 +148,7 @@ impl MigrationMark {
 
     /// Removes the link to the legacy session.
     #[must_use]
-    pub fn settled(self) -> Self {
+    pub fn without_legacy_id(self) -> Self {
         Self { from: None, ..self }
     }
 
@@ -166,7 +166,7 @@ impl MigrationMark {
 
     /// Returns when a session was created here: when it was migrated, or else when its id was issued.
     #[must_use]
-    pub fn began(id: SessionId, entries: &Entries) -> Timestamp {
+    pub fn created_at(id: SessionId, entries: &Entries) -> Timestamp {
         match Self::of(entries) {
             Some(mark) => Timestamp::from_millis(mark.at),
             None => id.created_at(),
@@ -247,17 +247,17 @@ mod tests {
         let mut entries = Entries::new();
         assert_eq!(MigrationMark::of(&entries), None);
         assert_eq!(
-            MigrationMark::began(id, &entries),
+            MigrationMark::created_at(id, &entries),
             Timestamp::from_millis(1_000)
         );
-        let mark = MigrationMark::at(Timestamp::from_millis(5)).beside("sealed".into());
+        let mark = MigrationMark::at(Timestamp::from_millis(5)).with_legacy_id("sealed".into());
         mark.put_into(&mut entries);
         assert_eq!(MigrationMark::of(&entries).as_ref(), Some(&mark));
         assert_eq!(mark.from(), Some("sealed"));
         assert_eq!(
-            MigrationMark::began(id, &entries),
+            MigrationMark::created_at(id, &entries),
             Timestamp::from_millis(5)
         );
-        assert_eq!(mark.settled().from(), None);
+        assert_eq!(mark.without_legacy_id().from(), None);
     }
 }

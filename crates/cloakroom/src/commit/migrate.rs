@@ -63,8 +63,7 @@ pub(crate) async fn unlink(
             }
         }
     }
-    let is_linked =
-        MigrationMark::of(record.entries()).is_some_and(|arrival| arrival.from().is_some());
+    let is_linked = MigrationMark::of(record.entries()).is_some_and(|mark| mark.from().is_some());
     if let Some(migration) = &cx.context.migration
         && !is_linked
         && let Err(error) = migration.end(legacy, cx.budget).await
@@ -86,12 +85,12 @@ async fn unlink_record(
     id: SessionId,
     base: &Record,
 ) -> Result<Unlinked, SessionError> {
-    let arrival = match MigrationMark::of(base.entries()) {
-        Some(arrival) if arrival.from().is_some() => arrival,
+    let mark = match MigrationMark::of(base.entries()) {
+        Some(mark) if mark.from().is_some() => mark,
         _ => return Ok(Unlinked::Nothing),
     };
     let mut entries = base.entries().clone();
-    arrival.settled().put_into(&mut entries);
+    mark.without_legacy_id().put_into(&mut entries);
     let next = next_record(cx, id, base, entries, *base.digest(), None)?;
     Ok(match replace(cx, id, base, &next).await? {
         Updated::Updated => Unlinked::Done(next),

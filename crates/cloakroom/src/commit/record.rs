@@ -59,7 +59,7 @@ pub(super) fn next_record(
         .unwrap_or_else(|| base.limits())
         .clamped_to(
             cx.context.rule(&entries),
-            MigrationMark::began(id, &entries),
+            MigrationMark::created_at(id, &entries),
         )
         // An older token is refused without a read, so the session must not outlive it.
         .capped_at(id.created_at().plus(cx.context.longest_life()));

@@ -147,15 +147,15 @@ impl Migration {
 
     /// Whether a session may still be created by migration under an id, however old the id is.
     pub(crate) fn may_begin(&self, id: SessionId) -> bool {
-        self.key.0.may_have_made(id)
+        self.key.0.may_have_derived(id)
     }
 
     /// The mark that a session migrated now keeps. In the first phase it links the legacy session.
     pub(crate) fn mark(&self, id: SessionId, old: &LegacyId, now: Timestamp) -> MigrationMark {
-        let arrival = MigrationMark::at(now);
+        let mark = MigrationMark::at(now);
         match self.phase {
-            Phase::SideBySide => arrival.beside(self.key.0.seal(id, old.as_bytes())),
-            Phase::Cutover => arrival,
+            Phase::SideBySide => mark.with_legacy_id(self.key.0.seal(id, old.as_bytes())),
+            Phase::Cutover => mark,
         }
     }
 
@@ -166,11 +166,8 @@ impl Migration {
         id: SessionId,
         entries: &Entries,
     ) -> Option<LegacyId> {
-        let arrival = MigrationMark::of(entries)?;
-        self.key
-            .0
-            .open(realm, id, arrival.from()?)
-            .map(LegacyId::new)
+        let mark = MigrationMark::of(entries)?;
+        self.key.0.open(realm, id, mark.from()?).map(LegacyId::new)
     }
 
     /// The user of a legacy session, if the app has said how to find it.

@@ -25,13 +25,13 @@ impl Live {
 
     /// When the session was created or migrated.
     pub(crate) fn began(&self) -> Timestamp {
-        MigrationMark::began(self.id(), self.record.entries())
+        MigrationMark::created_at(self.id(), self.record.entries())
     }
 }
 
 /// The limits of a stored session by a rule.
 pub(crate) fn limits_of(id: SessionId, record: &Record, rule: Expiry) -> Limits {
-    let began = MigrationMark::began(id, record.entries());
+    let began = MigrationMark::created_at(id, record.entries());
     record.limits().clamped_to(rule, began)
 }
 

@@ -26,7 +26,7 @@ impl SessionInfo {
     pub(super) fn new(id: SessionId, record: &Record, limits: Limits) -> Self {
         Self {
             id,
-            began: MigrationMark::began(id, record.entries()).into(),
+            began: MigrationMark::created_at(id, record.entries()).into(),
             user: Authentication::of(record.entries()),
             seen: record.last_seen().into(),
             expires: limits.expires_at(record.last_seen()).into(),
