@@ -90,7 +90,7 @@ fn build() -> HashMap<String, PathBuf> {
             "--package",
             "axum-login-example",
             "--package",
-            "moving-in-example",
+            "migration-example",
         ])
         .args(["--message-format", "json-render-diagnostics"])
         .stderr(Stdio::inherit());

@@ -26,7 +26,7 @@ impl Both {
     }
 
     fn command(&self, phase: &str) -> Command {
-        let mut command = program::command("moving-in-example");
+        let mut command = program::command("migration-example");
         command
             .args(["--redis", &self.redis.url(), "--phase", phase])
             .args(["--old", &self.old, "--new", &self.new]);
@@ -130,7 +130,7 @@ fn invalid_command_lines_are_reported() {
         (["--redis", "127.0.0.1"], "invalid Redis URL"),
         (["--new", &both.old], "cannot listen on"),
     ] {
-        let mut command = program::command("moving-in-example");
+        let mut command = program::command("migration-example");
         command.env("REDIS_URL", both.redis.url());
         let output = command.args(["--old", &both.old]).args(wrong).output();
         let output = output.unwrap();
