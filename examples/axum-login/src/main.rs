@@ -1,4 +1,4 @@
-//! axum-login's typical app (log in, a protected page, log out) with axum-messages, on Cloakroom.
+//! axum-login's typical app (sign in, a protected page, sign out) with axum-messages, on Cloakroom.
 //! The handlers know axum-login and axum-messages alone; what is Cloakroom's stands in `main`.
 
 mod users;
@@ -48,7 +48,7 @@ async fn log_in(mut auth: Auth, messages: Messages, Form(given): Form<Credential
     };
     match auth.login(&user).await {
         Ok(()) => {
-            messages.success("You are logged in.");
+            messages.success("You are signed in.");
             Redirect::to("/").into_response()
         }
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
@@ -85,7 +85,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route_layer(login_required!(Users, login_url = "/login"))
         .route("/login", get(log_in_page).post(log_in))
         .route("/logout", post(log_out))
-        // The innermost comes first: who is logged in, messages, their sessions, ours.
+        // The innermost comes first: who is signed in, messages, their sessions, ours.
         .layer(layer_fn(|inner| {
             AuthManager::new(inner, Users, "axum-login.data")
         }))

@@ -1,4 +1,4 @@
-//! Who may log in: what axum-login asks for, and nothing of Cloakroom's.
+//! Who may sign in: what axum-login asks for, and nothing of Cloakroom's.
 
 use std::convert::Infallible;
 
@@ -17,7 +17,7 @@ impl AuthUser for User {
         self.name.clone()
     }
 
-    /// With real passwords, their hash: who changes it is logged out everywhere else.
+    /// With real passwords, their hash: who changes it is signed out everywhere else.
     fn session_auth_hash(&self) -> &[u8] {
         self.name.as_bytes()
     }

@@ -32,7 +32,7 @@ pub(crate) async fn sessions(
         .build()?)
 }
 
-/// Who is logged in to an old session.
+/// Who is signed in to an old session.
 fn user_of(entries: &Entries) -> Option<UserId> {
     let name: Option<String> = entries.get("user").ok()?;
     Some(name?.into())
@@ -41,9 +41,9 @@ fn user_of(entries: &Entries) -> Option<UserId> {
 pub(crate) fn app(to_old: Option<Neighbour>) -> Router {
     Router::new()
         .route("/", get(home))
-        .route("/log-in", post(log_in))
+        .route("/sign-in", post(log_in))
         .route("/hang", post(hang))
-        .route("/log-out", post(log_out))
+        .route("/sign-out", post(log_out))
         .with_state(to_old)
 }
 

@@ -31,9 +31,9 @@ pub(crate) async fn sessions(
 pub(crate) fn app(to_new: Neighbour) -> Router {
     Router::new()
         .route("/", get(home))
-        .route("/log-in", post(log_in))
+        .route("/sign-in", post(log_in))
         .route("/hang", post(hang))
-        .route("/log-out", post(log_out))
+        .route("/sign-out", post(log_out))
         .with_state(to_new)
 }
 

@@ -62,11 +62,11 @@ fn counter(guest: &Guest) -> Markup {
         @match &guest.name {
             Some(name) => {
                 h1 { "Hello, " span #guest { (name) } }
-                form #log-out method="post" action="/log-out" { button { "Log out" } }
+                form #sign-out method="post" action="/sign-out" { button { "Log out" } }
             }
             None => {
                 h1 { "Who are you?" }
-                form #log-in method="post" action="/log-in" {
+                form #sign-in method="post" action="/sign-in" {
                     label for="name" { "Name" }
                     input #name name="name" required autocomplete="username";
                     button { "Log in" }

@@ -22,7 +22,7 @@ async fn requests_with_the_old_cookie_during_a_sign_in_do_not_sign_out() {
             assert_eq!(response.status, StatusCode::OK);
             jar = response.cookie.unwrap_or(jar);
         }
-        assert_ne!(jar, old, "the log-in's cookie is new");
+        assert_ne!(jar, old, "the sign-in's cookie is new");
         assert_eq!(servers.read("user", &jar).await, "ann");
         assert_eq!(
             servers.read("began", &jar).await,
@@ -53,7 +53,7 @@ async fn a_write_acknowledged_during_a_sign_in_is_in_the_new_session() {
         let new = responses
             .iter()
             .find_map(|(_, response)| response.cookie.clone());
-        let new = new.expect("the log-in sets a cookie");
+        let new = new.expect("the sign-in sets a cookie");
         assert_eq!(servers.read("user", &new).await, "ann");
         for (index, key) in [(0, "kept"), (2, "seen")] {
             let (_, write) = responses
@@ -80,7 +80,7 @@ async fn concurrent_sign_ins_both_succeed_and_end_the_old_session() {
         let old = servers.begin().await;
         let requests = ["/login/ann", "/login/bob"].map(|path| (path.to_owned(), old.clone()));
         for (index, response) in servers.race(requests.to_vec()).await {
-            let new = response.cookie.expect("a log-in sets a cookie");
+            let new = response.cookie.expect("a sign-in sets a cookie");
             assert_ne!(new, old);
             assert_eq!(servers.read("user", &new).await, ["ann", "bob"][index]);
         }

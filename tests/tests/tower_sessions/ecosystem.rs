@@ -88,7 +88,7 @@ async fn log_in_page(messages: Messages) -> String {
         .into_iter()
         .map(|message| message.message)
         .collect();
-    format!("log in: {}", messages.join(", "))
+    format!("sign in: {}", messages.join(", "))
 }
 
 async fn cart(session: TowerSession, Path(item): Path<String>) -> StatusCode {
@@ -140,13 +140,17 @@ async fn axum_login_signs_in_protects_a_page_and_signs_out() {
     let refused = ada.get("/protected").await;
     assert!(refused.location.starts_with("/login"), "{refused:?}");
     ada.get("/login/mallory").await;
-    assert_eq!(ada.text("/login").await, "log in: wrong password");
-    assert_eq!(ada.text("/login").await, "log in: ");
+    assert_eq!(ada.text("/login").await, "sign in: wrong password");
+    assert_eq!(ada.text("/login").await, "sign in: ");
 
     assert_eq!(ada.text("/cart/coat").await, "");
     let before = ada.clone();
     assert_eq!(ada.get("/login/ada").await.location, "/protected");
-    assert_ne!(ada.cookie(), before.cookie(), "a log-in renews the session");
+    assert_ne!(
+        ada.cookie(),
+        before.cookie(),
+        "a sign-in renews the session"
+    );
     assert_eq!(
         before.clone().text("/cart").await,
         "",

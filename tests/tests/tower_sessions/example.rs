@@ -32,7 +32,7 @@ async fn the_example_signs_in_shows_its_page_and_signs_out() {
     assert_eq!(sign_in(&mut browser, "coat").await.header("location"), "/");
     let page = browser.get("/").await.body;
     assert!(
-        page.contains("You are logged in.") && page.contains("Hello, ada."),
+        page.contains("You are signed in.") && page.contains("Hello, ada."),
         "{page}"
     );
 

@@ -47,7 +47,7 @@ impl Both {
         browser.open(&format!("http://{}/", self.old)).await;
         assert_eq!(browser.text("#library").await, "tower-sessions");
         browser.fill("#name", "Ada").await;
-        browser.follow("#log-in button").await;
+        browser.follow("#sign-in button").await;
         add_item(&browser, "hat").await;
         assert_eq!(names(&browser).await, [LEGACY]);
         browser
@@ -112,7 +112,7 @@ async fn a_sign_out_in_either_version_signs_out_of_both() {
         if !from_new {
             browser.follow("#other").await;
         }
-        browser.follow("#log-out button").await;
+        browser.follow("#sign-out button").await;
         assert_eq!(browser.count("#guest").await, 0);
         browser.follow("#other").await;
         assert_eq!(browser.count("#guest").await, 0, "from new: {from_new}");
