@@ -36,9 +36,9 @@
 //! | `end` | `EVALSHA end.lua 1 key revision tombstone ttl` | 1 |
 //! | `create_for_user` (creates a session for a user: index entry, record and event) | `EVALSHA create_for_user.lua 2 key key …`; in a cluster and with replicas `index_add`, `create` and `publish` | 1; 2 if a limit is reached |
 //! | `index_add` (adds an index entry, or changes its deadline) | `EVALSHA index_add.lua 1 key …` | 1 |
-//! | `entered`, `forget` | `ZRANGE`, `ZREM` | 1 |
-//! | `everything` | `SCAN`, on every primary | 1 per about 500 keys |
-//! | `epoch`, `begin_epoch` | `GET`, `EVALSHA set_revoked_before.lua 1 key …` | 1 |
+//! | `list`, `remove` | `ZRANGE`, `ZREM` | 1 |
+//! | `scan_ids` | `SCAN`, on every primary | 1 per about 500 keys |
+//! | `revoked_before`, `set_revoked_before` | `GET`, `EVALSHA set_revoked_before.lua 1 key …` | 1 |
 //! | `publish` | `PUBLISH` | 1 |
 //! | `subscribe` | `SUBSCRIBE` and `CLIENT ID` once a second, on a connection of its own | none |
 //! | [`RawKeys`] | `GET` or `GETEX`, `DEL` | 1 |

@@ -22,7 +22,7 @@ pub(crate) async fn sessions(
 ) -> Result<SessionLayer, Box<dyn Error>> {
     let store = RedisStore::connect(redis).await?;
     // As the old version has it.
-    let old = TowerSessionsRedis::in_redis(&store).with_inactivity(days(IDLE_DAYS.into()));
+    let old = TowerSessionsRedis::new(&store).with_inactivity(days(IDLE_DAYS.into()));
     let migration = match phase {
         Phase::Beside => Migration::side_by_side(old, secrets.key()?),
         Phase::After => Migration::cutover(old, secrets.key()?),

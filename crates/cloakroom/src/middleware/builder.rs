@@ -135,7 +135,7 @@ impl<E> SessionLayerBuilder<E> {
     /// The response to a request whose token is older than the interval sets the next one. It is
     /// derived from the old one, so concurrent requests get the same. Once the next one was presented,
     /// the old one is valid for the grace period. If it is presented after that, two parties hold the
-    /// cookie: the session ends for both, with [`Stolen`](crate::EndReason::TokenReused).
+    /// cookie: the session ends for both, with [`TokenReused`](crate::EndReason::TokenReused).
     ///
     /// Two situations look like theft and are not: a browser whose profile was restored to an older
     /// state after the grace period, and a response that takes longer than the grace period to arrive.
