@@ -85,12 +85,18 @@ impl NearCacheBuilder {
     /// Outside of a Tokio runtime: it starts a task.
     pub fn build(self) -> Result<NearCache, NearCacheError> {
         if !(Duration::from_millis(100)..=MAX_AGE).contains(&self.max_staleness) {
-            return Err(NearCacheError("with_max_staleness: must be between 100 ms and 5 s"));
+            return Err(NearCacheError(
+                "with_max_staleness: must be between 100 ms and 5 s",
+            ));
         }
         if self.max_bytes == 0 {
             return Err(NearCacheError("with_max_bytes: must not be zero"));
         }
-        let cache = Arc::new(SharedCache::new(self.store, self.max_bytes, self.max_staleness));
+        let cache = Arc::new(SharedCache::new(
+            self.store,
+            self.max_bytes,
+            self.max_staleness,
+        ));
         let supervisor = tokio::spawn(supervisor::run(Arc::clone(&cache)));
         Ok(NearCache::from_parts(cache, supervisor.abort_handle()))
     }

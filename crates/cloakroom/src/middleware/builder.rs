@@ -230,7 +230,7 @@ impl<E> SessionLayerBuilder<E> {
     ///
     /// Refused if it is under 1 KiB, or over 1 MiB, which is the most that is ever read.
     pub fn with_max_session_size(mut self, bytes: usize) -> Self {
-        self.context.max_record_size = bytes;
+        self.context.max_session_size = bytes;
         self
     }
 
