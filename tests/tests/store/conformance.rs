@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cloakroom_core::conformance::{self, Subject};
 use cloakroom_core::{ManualClock, MemoryStore};
-use cloakroom_redis::RedisStore;
+use cloakroom_redis::{NearCache, RedisStore};
 use tests::redis::RedisServer;
 use tests::topology::Cluster;
 
@@ -51,6 +51,24 @@ impl Subject for Redis {
     }
 }
 
+/// A wrapper of a store. If it forgot to forward an optional part, the suite of that part fails.
+struct Near(RedisServer);
+
+impl Subject for Near {
+    type Store = NearCache;
+
+    async fn store(&self) -> NearCache {
+        let store = RedisStore::builder(self.0.url())
+            .with_command_timeout(Duration::from_secs(10))
+            .connect();
+        NearCache::new(store.await.expect("the server is running"))
+    }
+
+    async fn pass(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+}
+
 struct RedisCluster(Cluster);
 
 impl Subject for RedisCluster {
@@ -81,6 +99,11 @@ async fn the_memory_store_conforms() {
 #[tokio::test]
 async fn the_redis_store_conforms() {
     everything(&Redis(RedisServer::start())).await;
+}
+
+#[tokio::test]
+async fn the_near_cache_conforms() {
+    everything(&Near(RedisServer::start())).await;
 }
 
 #[tokio::test]
