@@ -173,8 +173,8 @@ fn every_function_of_ours_that_migrating_names_is_there() {
 /// Level, message and fields of an event.
 type Event = (String, String, Vec<String>);
 
-/// What the invocations of `tracing`'s macros in a source tell. Each ends with its message.
-fn told(source: &str) -> Vec<Event> {
+/// The events that a source logs with `tracing`'s macros. Each invocation ends with its message.
+fn logged(source: &str) -> Vec<Event> {
     let mut events = Vec::new();
     for level in ["debug", "info", "warn", "error"] {
         for call in source.split(&format!(" {level}!(")).skip(1) {
@@ -232,7 +232,7 @@ fn the_page_on_observability_lists_every_event_as_it_is() {
             .collect();
         listed.sort();
         assert!(!listed.is_empty());
-        assert_eq!(listed, told(&read(source)), "{source}");
+        assert_eq!(listed, logged(&read(source)), "{source}");
     }
 }
 
@@ -287,7 +287,7 @@ fn the_page_on_observability_lists_every_outcome_and_kind_of_error() {
     listed.sort();
     listed.dedup();
     let mut given = words(&read("crates/cloakroom/src/store/outcome.rs"));
-    // Told by a command that is dropped, not by an arm.
+    // Reported by a command that is dropped, not by an arm.
     given.push("cancelled".to_owned());
     given.sort();
     given.dedup();
