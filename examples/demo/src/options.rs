@@ -20,7 +20,7 @@ pub(crate) struct Options {
     #[arg(long, env, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
     pub(crate) listen: SocketAddr,
 
-    /// What is logged to stderr: error, warn, info, debug, or per target, such as cloakroom=debug,warn
+    /// What is logged to stderr: error, warn, info, debug, or such as cloakroom=debug,warn
     #[arg(long, env = "RUST_LOG", value_name = "LEVEL", default_value = "info")]
     pub(crate) log: Targets,
 

@@ -3,7 +3,7 @@
 
 use tests::chromium::Chromium;
 use tests::demo::Demo;
-use tests::device_scenarios::{self, ADA, is_expired, listens, new_tab, sign_in, until};
+use tests::device_scenarios::{self, ADA, confirm, is_expired, listens, new_tab, sign_in, until};
 use tests::program::free_port;
 
 #[tokio::test]
@@ -19,12 +19,12 @@ async fn two_tabs_of_one_profile() {
 
 #[tokio::test]
 async fn an_admin_ends_another_user_s_session() {
-    device_scenarios::the_manager(&Demo::start()).await;
+    device_scenarios::an_admin(&Demo::start()).await;
 }
 
 #[tokio::test]
 async fn a_sensitive_page_asks_for_the_password_again() {
-    device_scenarios::the_safe(&Demo::start_with(&["--fresh", "2s"])).await;
+    device_scenarios::recent_sign_in(&Demo::start_with(&["--recent-sign-in", "2s"])).await;
 }
 
 /// Browsers open at most six connections to a server: more tabs than that must not block each other, and
@@ -63,8 +63,8 @@ async fn an_idle_page_announces_that_its_session_expired() {
     let demo = Demo::start_with(&["--idle", "2s"]);
     let browser = Chromium::start().await;
     sign_in(&browser, &demo, ADA).await;
-    is_expired(&browser, "Your time was over").await;
-    browser.follow("#over a").await;
+    is_expired(&browser, "The session expired").await;
+    browser.follow("#ended a").await;
     assert_eq!(browser.count("#sign-in").await, 1);
 }
 
@@ -95,16 +95,16 @@ async fn without_scripts_changes_show_on_the_next_page() {
     listens(&other).await;
     plain.open(&format!("{}/devices", demo.url())).await;
     assert_eq!(plain.count(".devices li").await, 2);
-    assert_eq!(plain.text(".own").await, "This device");
-    plain.follow(".devices form button").await;
+    assert_eq!(plain.text(".current").await, "This device");
+    confirm(&plain, ".devices").await;
     is_expired(&other, "from another device").await;
     sign_in(&other, &demo, ADA).await;
     other.open(&format!("{}/devices", demo.url())).await;
-    other.follow("#end-others").await;
+    confirm(&other, "#sign-out-others").await;
     until("it is signed out", async || {
         plain.reload().await;
-        plain.count("#guest").await == 0
+        plain.count("#user").await == 0
     })
     .await;
-    assert!(plain.text("h1").await.contains("sign in first"));
+    assert!(plain.text("h1").await.contains("Please sign in"));
 }

@@ -96,7 +96,7 @@ fn please_sign_in(status: StatusCode, path: &str) -> Response {
         ..SignInForm::default()
     };
     let intro =
-        html! { p.lede { "This page needs a signed-in user. After that you return to it." } };
+        html! { p.lede { "This page is for signed-in users. After signing in you return to it." } };
     let page = layout::anonymous_page(title, path, form.page_body(title, intro));
     with_headers((status, page).into_response())
 }
