@@ -222,7 +222,7 @@ mod tests {
         let token = key(SECRET, 1_795_478_400_000).token(&Realm::new("shop"), &[7; 16]);
         assert_eq!(
             token.encode(),
-            "AaIK2iwAdg2NZL9uxMH5K3CTETob0JU_26XITSBDP1o"
+            "AaIK2iwAeiGgGPIMo0lKbm08nyWRiZB3z4N7cq9z0_0"
         );
     }
 

@@ -72,7 +72,7 @@ impl KeyPrefix {
 
     /// Returns the key of the time before which sessions are revoked.
     pub(crate) fn revoked_before(&self) -> String {
-        format!("{}:epoch", self.0)
+        format!("{}:revoked-before", self.0)
     }
 
     /// Returns the channel for events.

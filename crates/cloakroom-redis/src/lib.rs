@@ -19,7 +19,7 @@
 //! | `cloakroom:0191e0c4-8f2a-…` | a session: `c1`, revision, last seen, limits, digest of the secret, then its entries as JSON | the shorter of the idle timeout and the time to the absolute deadline |
 //! | the same | an ended session: `t1`, time, digest, reason | about a minute |
 //! | `cloakroom:user:` and a hash | the sessions of a user: a sorted set of ids by absolute deadline | to the last deadline, plus five minutes |
-//! | `cloakroom:epoch` | sessions created before this time are revoked; only after all sessions were ended at once | 400 days |
+//! | `cloakroom:revoked-before` | sessions created before this time are revoked; only after all sessions were ended at once | 400 days |
 //!
 //! The hash is the SHA-256 of realm and user, in base64url. Events are published on the channel
 //! `cloakroom:events`.
@@ -36,9 +36,9 @@
 //! | `end` | `EVALSHA end.lua 1 key revision tombstone ttl` | 1 |
 //! | `create_for_user` (creates a session for a user: index entry, record and event) | `EVALSHA create_for_user.lua 2 key key …`; in a cluster and with replicas `index_add`, `create` and `publish` | 1; 2 if a limit is reached |
 //! | `index_add` (adds an index entry, or changes its deadline) | `EVALSHA index_add.lua 1 key …` | 1 |
-//! | `entered`, `forget` | `ZRANGE`, `ZREM` | 1 |
-//! | `everything` | `SCAN`, on every primary | 1 per about 500 keys |
-//! | `epoch`, `begin_epoch` | `GET`, `EVALSHA set_revoked_before.lua 1 key …` | 1 |
+//! | `list`, `remove` | `ZRANGE`, `ZREM` | 1 |
+//! | `scan_ids` | `SCAN`, on every primary | 1 per about 500 keys |
+//! | `revoked_before`, `set_revoked_before` | `GET`, `EVALSHA set_revoked_before.lua 1 key …` | 1 |
 //! | `publish` | `PUBLISH` | 1 |
 //! | `subscribe` | `SUBSCRIBE` and `CLIENT ID` once a second, on a connection of its own | none |
 //! | [`RawKeys`] | `GET` or `GETEX`, `DEL` | 1 |
@@ -147,7 +147,7 @@ pub use self::builder::RedisStoreBuilder;
 pub use self::error::{ConnectError, ConnectErrorKind};
 pub use self::health::{Health, Role, ServerKind, ServerMode, Warning};
 #[cfg(feature = "near-cache")]
-pub use self::near::{NearCache, NearCacheBuilder, NearCacheStats};
+pub use self::near::{NearCache, NearCacheBuilder, NearCacheError, NearCacheStats};
 pub use self::raw_keys::RawKeys;
 pub use self::store::RedisStore;
 pub use cloakroom_core::{Store, StoreError, StoreErrorKind};

@@ -22,7 +22,7 @@ pub(crate) async fn sessions(
 ) -> Result<SessionLayer, Box<dyn Error>> {
     let store = RedisStore::connect(redis).await?;
     // The same timeout as in the old version.
-    let old = TowerSessionsRedis::in_redis(&store).with_inactivity(days(IDLE_DAYS.into()));
+    let old = TowerSessionsRedis::new(&store).with_inactivity(days(IDLE_DAYS.into()));
     let migration = match phase {
         Phase::SideBySide => Migration::side_by_side(old, migration.key()?),
         Phase::Cutover => Migration::cutover(old, migration.key()?),

@@ -173,7 +173,7 @@ fn every_function_of_ours_that_migrating_names_is_there() {
 /// Level, message and fields of an event.
 type Event = (String, String, Vec<String>);
 
-/// The events that a source logs with `tracing`'s macros. Each invocation ends with its message.
+/// What the invocations of `tracing`'s macros in a source log. Each ends with its message.
 fn logged(source: &str) -> Vec<Event> {
     let mut events = Vec::new();
     for level in ["debug", "info", "warn", "error"] {

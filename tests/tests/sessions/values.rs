@@ -184,3 +184,59 @@ async fn clones_are_the_same_session() {
         .await;
     fixture.assert_response(&response, 200, &[Create], CookieChange::Set);
 }
+
+thread_local! {
+    /// The session that [`UsesTheSession`] reads and writes while it is encoded and decoded.
+    static CURRENT: std::cell::RefCell<Option<Session>> = const { std::cell::RefCell::new(None) };
+}
+
+/// A value whose `Serialize` and `Deserialize` use the session that it is put into.
+struct UsesTheSession;
+
+fn use_the_session() {
+    let session = CURRENT.with_borrow(Clone::clone).expect("it is set");
+    let count: u32 = session.get("count").expect("readable").unwrap_or_default();
+    session.insert("count", count + 1).expect("writable");
+}
+
+impl Serialize for UsesTheSession {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use_the_session();
+        serializer.serialize_unit()
+    }
+}
+
+impl<'de> Deserialize<'de> for UsesTheSession {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use_the_session();
+        <()>::deserialize(deserializer).map(|()| Self)
+    }
+}
+
+/// The app's code never runs under a lock of ours: it would wait for itself.
+#[test]
+fn a_value_may_use_the_session_while_it_is_encoded_and_decoded() {
+    let (done, waits) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime starts");
+        let response = runtime.block_on(async {
+            let mut browser = Fixture::memory().browser();
+            browser
+                .request(|session| async move {
+                    CURRENT.set(Some(session.clone()));
+                    session.insert("value", UsesTheSession)?;
+                    assert!(session.get::<UsesTheSession>("value")?.is_some());
+                    session.update("value", |_: Option<UsesTheSession>| UsesTheSession)?;
+                    assert!(session.take::<UsesTheSession>("value")?.is_some());
+                    Ok(session.get::<u32>("count")?.unwrap_or_default().to_string())
+                })
+                .await
+        });
+        done.send(response.text().to_owned())
+    });
+    let count = waits.recv_timeout(std::time::Duration::from_secs(30));
+    assert_eq!(count.as_deref(), Ok("5"), "twice for the update");
+}

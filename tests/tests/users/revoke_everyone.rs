@@ -128,12 +128,12 @@ async fn a_server_with_stale_knowledge_rereads_before_it_serves() {
     assert_eq!(whoami(&mut asleep).await, "ada");
     // Only the revocation time is stored; the sessions are not deleted yet.
     let store: &MemoryStore = fixture.store.inner();
-    let epoch = cloakroom_core::StoreAdmin::set_revoked_before(
+    let revoked = cloakroom_core::StoreAdmin::set_revoked_before(
         store,
         cloakroom_core::Clock::now(&fixture.clock).plus(Duration::from_secs(1)),
         Duration::from_secs(600),
     );
-    epoch.await.expect("it begins");
+    revoked.await.expect("it begins");
     tokio::time::sleep(Duration::from_secs(8)).await;
     assert_eq!(whoami(&mut asleep).await, "");
 }

@@ -52,14 +52,14 @@ async fn all_ids_are_found(subject: &impl Subject) {
         }
         ids.insert(id);
     }
-    let not_stored = add_request(SystemClock.now());
+    let missing = add_request(SystemClock.now());
     if let Some(index) = store.index() {
-        let added = index.add(&new_user(), &not_stored).await;
+        let added = index.add(&new_user(), &missing).await;
         added.expect("admit succeeds");
     }
     let found = admin.scan_ids().await.expect("scan_ids succeeds");
     let set: HashSet<_> = found.iter().copied().collect();
     assert_eq!(set.len(), found.len(), "each id once");
     assert!(set.is_superset(&ids));
-    assert!(!set.contains(&not_stored.id), "only the index has it");
+    assert!(!set.contains(&missing.id), "only the index has it");
 }

@@ -121,10 +121,10 @@ pub(super) async fn update(
 }
 
 /// Returns the ids in a user's index.
-pub(super) async fn entered(index: &impl UserIndex, user: &UserKey) -> HashSet<SessionId> {
-    let entered = index.list(user).await.expect("entered succeeds");
-    let set: HashSet<_> = entered.iter().copied().collect();
-    assert_eq!(set.len(), entered.len(), "each id once");
+pub(super) async fn listed(index: &impl UserIndex, user: &UserKey) -> HashSet<SessionId> {
+    let listed = index.list(user).await.expect("listed succeeds");
+    let set: HashSet<_> = listed.iter().copied().collect();
+    assert_eq!(set.len(), listed.len(), "each id once");
     set
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::fixtures::{Subject, add_request, entered, join_all, new_user};
+use super::fixtures::{Subject, add_request, join_all, listed, new_user};
 use super::sign_in;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::id::SessionId;
@@ -40,14 +40,14 @@ fn limited(now: Timestamp, most: u32, evict_oldest: bool) -> AddRequest {
     }
 }
 
-async fn admit(index: &impl UserIndex, user: &UserKey, add_request: &AddRequest) -> AddOutcome {
+async fn add(index: &impl UserIndex, user: &UserKey, add_request: &AddRequest) -> AddOutcome {
     let added = index.add(user, add_request).await;
     added.expect("admit succeeds")
 }
 
 /// Returns the sessions that the caller must end.
 async fn over(index: &impl UserIndex, user: &UserKey, add_request: &AddRequest) -> Vec<SessionId> {
-    match admit(index, user, add_request).await {
+    match add(index, user, add_request).await {
         AddOutcome::Added { over, sample } => {
             assert!(
                 !sample.contains(&add_request.id),
@@ -61,7 +61,7 @@ async fn over(index: &impl UserIndex, user: &UserKey, add_request: &AddRequest) 
 
 async fn an_id_is_listed_until_it_is_removed(index: &impl UserIndex) {
     let (one, two, now) = (new_user(), new_user(), SystemClock.now());
-    assert!(entered(index, &one).await.is_empty());
+    assert!(listed(index, &one).await.is_empty());
     let applicants = [add_request(now), add_request(now), add_request(now)];
     for add_request in &applicants {
         assert!(over(index, &one, add_request).await.is_empty());
@@ -69,18 +69,18 @@ async fn an_id_is_listed_until_it_is_removed(index: &impl UserIndex) {
         assert!(over(index, &one, add_request).await.is_empty());
     }
     let ids = applicants.each_ref().map(|add_request| add_request.id);
-    assert_eq!(entered(index, &one).await, HashSet::from(ids));
-    assert!(entered(index, &two).await.is_empty(), "of another user");
+    assert_eq!(listed(index, &one).await, HashSet::from(ids));
+    assert!(listed(index, &two).await.is_empty(), "of another user");
     index
         .remove(&one, &ids[..2])
         .await
         .expect("forget succeeds");
-    assert_eq!(entered(index, &one).await, HashSet::from([ids[2]]));
+    assert_eq!(listed(index, &one).await, HashSet::from([ids[2]]));
     index.remove(&one, &[]).await.expect("forget succeeds");
     index.remove(&two, &ids).await.expect("forget succeeds");
-    assert_eq!(entered(index, &one).await, HashSet::from([ids[2]]));
+    assert_eq!(listed(index, &one).await, HashSet::from([ids[2]]));
     index.remove(&one, &ids).await.expect("forget succeeds");
-    assert!(entered(index, &one).await.is_empty());
+    assert!(listed(index, &one).await.is_empty());
 }
 
 async fn a_limit_refuses_and_adds_nothing(index: &impl UserIndex) {
@@ -90,11 +90,11 @@ async fn a_limit_refuses_and_adds_nothing(index: &impl UserIndex) {
         assert!(over(index, &user, add_request).await.is_empty());
     }
     let there = HashSet::from(first.each_ref().map(|add_request| add_request.id));
-    match admit(index, &user, &limited(now, 2, false)).await {
+    match add(index, &user, &limited(now, 2, false)).await {
         AddOutcome::LimitReached(full) => assert_eq!(HashSet::from_iter(full), there),
         admitted @ AddOutcome::Added { .. } => panic!("{admitted:?}"),
     }
-    assert_eq!(entered(index, &user).await, there);
+    assert_eq!(listed(index, &user).await, there);
     // An id that is in the index already does not count twice.
     assert!(over(index, &user, &first[0]).await.is_empty());
     // A limit applies only to a sign-in that specifies it.
@@ -112,7 +112,7 @@ async fn a_limit_evicts_the_oldest(index: &impl UserIndex) {
     let fourth = limited(at(4), 3, true);
     assert_eq!(over(index, &user, &fourth).await, [first.id]);
     assert!(
-        entered(index, &user).await.contains(&first.id),
+        listed(index, &user).await.contains(&first.id),
         "until it is removed"
     );
     let fifth = limited(at(5), 1, true);
@@ -149,7 +149,7 @@ async fn a_replaced_session_does_not_count(index: &impl UserIndex) {
         ..limited(now, 1, false)
     };
     assert!(over(index, &user, &new).await.is_empty());
-    assert_eq!(entered(index, &user).await, HashSet::from([old.id, new.id]));
+    assert_eq!(listed(index, &user).await, HashSet::from([old.id, new.id]));
 }
 
 async fn a_dead_id_does_not_count(index: &impl UserIndex) {
@@ -161,7 +161,7 @@ async fn a_dead_id_does_not_count(index: &impl UserIndex) {
         ..limited(now, 1, false)
     };
     assert!(over(index, &user, &new).await.is_empty());
-    assert_eq!(entered(index, &user).await, HashSet::from([new.id]));
+    assert_eq!(listed(index, &user).await, HashSet::from([new.id]));
 }
 
 async fn expired_ids_are_removed_and_the_later_deadline_counts(index: &impl UserIndex) {
@@ -182,7 +182,7 @@ async fn expired_ids_are_removed_and_the_later_deadline_counts(index: &impl User
     let early = add_request(second.deadline.plus(STALE_AFTER / 2));
     over(index, &user, &early).await;
     let all = HashSet::from([first.id, second.id, early.id]);
-    assert_eq!(entered(index, &user).await, all);
+    assert_eq!(listed(index, &user).await, all);
     let then = second
         .deadline
         .plus(STALE_AFTER)
@@ -190,7 +190,7 @@ async fn expired_ids_are_removed_and_the_later_deadline_counts(index: &impl User
     let third = add_request(then);
     over(index, &user, &third).await;
     assert_eq!(
-        entered(index, &user).await,
+        listed(index, &user).await,
         HashSet::from([first.id, early.id, third.id])
     );
 }
@@ -206,19 +206,19 @@ async fn many_sign_ins_leave_as_many_sessions_as_allowed(index: &impl UserIndex)
     assert_eq!(evicted.len(), 45);
     let ids: Vec<_> = evicted.into_iter().collect();
     index.remove(&user, &ids).await.expect("forget succeeds");
-    assert_eq!(entered(index, &user).await.len(), 5);
+    assert_eq!(listed(index, &user).await.len(), 5);
 }
 
 async fn of_many_sign_ins_as_many_are_added_as_allowed(index: &impl UserIndex) {
     let (user, now) = (new_user(), SystemClock.now());
     let applicants: Vec<_> = (0..20).map(|_| limited(now, 5, false)).collect();
-    let adding = applicants.iter().map(|new| admit(index, &user, new));
+    let adding = applicants.iter().map(|new| add(index, &user, new));
     let results = join_all(adding).await;
     let added = results
         .iter()
         .filter(|result| matches!(result, AddOutcome::Added { .. }));
     assert_eq!(added.count(), 5, "{results:?}");
-    assert_eq!(entered(index, &user).await.len(), 5);
+    assert_eq!(listed(index, &user).await.len(), 5);
 }
 
 async fn every_old_id_is_sampled(index: &impl UserIndex) {
@@ -232,7 +232,7 @@ async fn every_old_id_is_sampled(index: &impl UserIndex) {
     let later = now.plus(STALE_AFTER).plus(Duration::from_secs(1));
     let (mut seen, mut rounds) = (HashSet::new(), 0);
     while seen != old {
-        match admit(index, &user, &add_request(later)).await {
+        match add(index, &user, &add_request(later)).await {
             AddOutcome::Added { sample, .. } => seen.extend(sample),
             full @ AddOutcome::LimitReached(_) => panic!("{full:?}"),
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::fixtures::{LONG, Subject, entered, load, new_user, numbered, sample, tombstone_of};
+use super::fixtures::{LONG, Subject, listed, load, new_user, numbered, sample, tombstone_of};
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::event::SessionEvent;
 use crate::id::SessionId;
@@ -46,30 +46,27 @@ fn new_session(number: u32, limit: Option<Limit>) -> NewSession {
 
 async fn create_for_user(store: &impl Store, user: &UserKey, session: &NewSession) -> UserCreated {
     let event = SessionEvent::Created { id: session.id };
-    let entered = store.create_for_user(
+    let listed = store.create_for_user(
         user,
         &session.add_request,
         &session.record,
         LONG,
         Some(&event),
     );
-    entered.await.expect("enter succeeds")
+    listed.await.expect("enter succeeds")
 }
 
 async fn is_indexed(store: &impl Store, user: &UserKey, id: SessionId) -> bool {
     let index = store.index().expect("the store has a user index");
-    entered(&index, user).await.contains(&id)
+    listed(&index, user).await.contains(&id)
 }
 
 async fn it_is_indexed_and_stored(store: &impl Store) {
     let user = new_user();
     for number in 0..3 {
         let session = new_session(number, None);
-        let entered = create_for_user(store, &user, &session).await;
-        assert!(
-            matches!(entered, UserCreated::Created { .. }),
-            "{entered:?}"
-        );
+        let listed = create_for_user(store, &user, &session).await;
+        assert!(matches!(listed, UserCreated::Created { .. }), "{listed:?}");
         assert!(is_indexed(store, &user, session.id).await);
         assert_eq!(
             load(store, session.id).await,
@@ -127,8 +124,8 @@ async fn a_full_index_stores_nothing(store: &impl Store) {
     });
     let (first, second) = (new_session(1, limit), new_session(2, limit));
     create_for_user(store, &user, &first).await;
-    let entered = create_for_user(store, &user, &second).await;
-    assert_eq!(entered, UserCreated::LimitReached(vec![first.id]));
+    let listed = create_for_user(store, &user, &second).await;
+    assert_eq!(listed, UserCreated::LimitReached(vec![first.id]));
     assert!(!is_indexed(store, &user, second.id).await);
     assert_eq!(load(store, second.id).await, Loaded::Nothing);
 }

@@ -12,7 +12,7 @@ impl InFlight {
     }
 
     /// Counts one more command, until the guard is dropped.
-    pub(crate) fn enter(&self) -> InFlightGuard<'_> {
+    pub(crate) fn start(&self) -> InFlightGuard<'_> {
         let is_only = self.0.fetch_add(1, Ordering::Relaxed) == 0;
         InFlightGuard {
             count: &self.0,

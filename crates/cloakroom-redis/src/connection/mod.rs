@@ -124,7 +124,7 @@ impl Connection {
     /// As [`client`](Self::client).
     pub(crate) fn begin(&self) -> Result<(CommandClient, InFlightGuard<'_>), StoreError> {
         let client = self.client()?;
-        Ok((client, self.0.in_flight.enter()))
+        Ok((client, self.0.in_flight.start()))
     }
 
     /// Returns the client for a command that is not counted as in flight.

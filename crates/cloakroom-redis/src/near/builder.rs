@@ -1,12 +1,13 @@
 //! Configures a [`NearCache`].
 
+use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::shared::{MAX_AGE, SharedCache};
 use super::store::NearCache;
 use super::supervisor;
-use crate::error::ConnectError;
 use crate::store::RedisStore;
 
 impl NearCache {
@@ -32,31 +33,43 @@ impl NearCache {
 #[must_use = "a builder does nothing until it builds"]
 pub struct NearCacheBuilder {
     store: RedisStore,
-    memory: u64,
-    window: Duration,
+    max_bytes: u64,
+    max_staleness: Duration,
 }
+
+/// A near cache was configured with a value that is out of bounds. The message names the option.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NearCacheError(&'static str);
+
+impl fmt::Display for NearCacheError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl Error for NearCacheError {}
 
 impl NearCacheBuilder {
     const fn new(store: RedisStore) -> Self {
         Self {
             store,
-            memory: 64 << 20,
-            window: Duration::from_secs(1),
+            max_bytes: 64 << 20,
+            max_staleness: Duration::from_secs(1),
         }
     }
 
     /// Sets how many bytes the cached sessions may take, approximately. The default is 64 MiB. A session
     /// takes about 400 bytes, 128 bytes per entry, and its JSON.
     pub fn with_max_bytes(mut self, bytes: u64) -> Self {
-        self.memory = bytes;
+        self.max_bytes = bytes;
         self
     }
 
     /// Sets the maximum age of what a request may see, even if connections fail. The default is one
     /// second; the value must be between 100 ms and 5 s. The connections are checked four times per
     /// window.
-    pub fn with_max_staleness(mut self, window: Duration) -> Self {
-        self.window = window;
+    pub fn with_max_staleness(mut self, max_staleness: Duration) -> Self {
+        self.max_staleness = max_staleness;
         self
     }
 
@@ -65,23 +78,25 @@ impl NearCacheBuilder {
     ///
     /// # Errors
     ///
-    /// When the window is out of bounds, or the memory is zero.
+    /// If `with_max_staleness` is out of bounds, or `with_max_bytes` is zero.
     ///
     /// # Panics
     ///
     /// Outside of a Tokio runtime: it starts a task.
-    pub fn build(self) -> Result<NearCache, ConnectError> {
-        if !(Duration::from_millis(100)..=MAX_AGE).contains(&self.window) {
-            return Err(ConnectError::configuration(
-                "the window of a near cache must be between 100 ms and 5 s",
+    pub fn build(self) -> Result<NearCache, NearCacheError> {
+        if !(Duration::from_millis(100)..=MAX_AGE).contains(&self.max_staleness) {
+            return Err(NearCacheError(
+                "with_max_staleness: must be between 100 ms and 5 s",
             ));
         }
-        if self.memory == 0 {
-            return Err(ConnectError::configuration(
-                "the memory of a near cache must not be zero",
-            ));
+        if self.max_bytes == 0 {
+            return Err(NearCacheError("with_max_bytes: must not be zero"));
         }
-        let cache = Arc::new(SharedCache::new(self.store, self.memory, self.window));
+        let cache = Arc::new(SharedCache::new(
+            self.store,
+            self.max_bytes,
+            self.max_staleness,
+        ));
         let supervisor = tokio::spawn(supervisor::run(Arc::clone(&cache)));
         Ok(NearCache::from_parts(cache, supervisor.abort_handle()))
     }

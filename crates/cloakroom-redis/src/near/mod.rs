@@ -13,6 +13,6 @@ mod store;
 mod supervisor;
 mod validity;
 
-pub use self::builder::NearCacheBuilder;
+pub use self::builder::{NearCacheBuilder, NearCacheError};
 pub use self::stats::NearCacheStats;
 pub use self::store::NearCache;

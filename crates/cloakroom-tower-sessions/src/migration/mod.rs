@@ -10,7 +10,7 @@
 //! let key = MigrationKey::new(std::env::var("MIGRATION_KEY")?, 1_795_478_400)?;
 //!
 //! // While the old version is running. Once it is gone, `Migration::cutover`.
-//! let migration = Migration::side_by_side(TowerSessionsRedis::in_redis(&store), key);
+//! let migration = Migration::side_by_side(TowerSessionsRedis::new(&store), key);
 //! let sessions = SessionLayer::builder(store).with_migration(migration).build()?;
 //! # Ok(())
 //! # }
@@ -47,7 +47,7 @@ pub struct TowerSessionsRedis {
 impl TowerSessionsRedis {
     /// Reads the legacy sessions from the server and database of this store. tower-sessions keeps each under
     /// its id, without a prefix. If they are in another Redis, pass a [`RedisStore`] that is connected to it.
-    pub fn in_redis(store: &RedisStore) -> Self {
+    pub fn new(store: &RedisStore) -> Self {
         Self {
             keys: store.foreign_keys(),
             cookie: CookieConfig::new("id").with_same_site(SameSite::Strict),

@@ -76,7 +76,7 @@ pub(super) fn next_record(
 /// small, but a user id may be long, and a record that could not be decoded must not be written.
 pub(super) fn check_size(cx: &CommitContext<'_>, entries: &Entries) -> Result<(), SessionError> {
     let of_the_app = codec::HEAD_LEN + entries.app_json_len();
-    let limit = cx.context.max_record_size;
+    let limit = cx.context.max_session_size;
     if of_the_app > limit {
         let size = of_the_app;
         return Err(Cause::TooLarge { size, limit }.into());

@@ -150,12 +150,12 @@ pub(crate) struct ClientInfo {
 }
 
 impl ClientInfo {
-    fn sighting(&self) -> Sighting {
+    fn observation(&self) -> Observation {
         let agent = self.agent.as_ref().map(|agent| {
             let agent = String::from_utf8_lossy(agent.as_bytes());
             truncate(&agent, MAX_AGENT_LEN).to_owned()
         });
-        Sighting {
+        Observation {
             agent,
             address: self.address,
         }
@@ -163,20 +163,20 @@ impl ClientInfo {
 
     /// Records the device of a sign-in.
     pub(crate) fn put_into(&self, entries: &mut Entries) {
-        write(entries, &Device::new(self.sighting()));
+        write(entries, &Device::new(self.observation()));
     }
 
     /// Whether the recorded device of the session is another.
     pub(crate) fn differs_from(&self, entries: &Entries) -> bool {
-        Device::of(entries).is_some_and(|device| *device.latest() != self.sighting())
+        Device::of(entries).is_some_and(|device| *device.latest() != self.observation())
     }
 
     /// Records that the session is used by this client, if it has a recorded device.
     pub(crate) fn refresh(&self, entries: &mut Entries) {
         if let Some(mut device) = Device::of(entries)
-            && *device.latest() != self.sighting()
+            && *device.latest() != self.observation()
         {
-            let seen = self.sighting();
+            let seen = self.observation();
             device.seen = (seen != device.signed_in).then_some(seen);
             write(entries, &device);
         }
@@ -204,14 +204,14 @@ fn truncate(text: &str, longest: usize) -> &str {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
     #[serde(flatten)]
-    signed_in: Sighting,
+    signed_in: Observation,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    seen: Option<Sighting>,
+    seen: Option<Observation>,
 }
 
 /// User agent and address at one time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Sighting {
+struct Observation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     agent: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -219,7 +219,7 @@ struct Sighting {
 }
 
 impl Device {
-    const fn new(signed_in: Sighting) -> Self {
+    const fn new(signed_in: Observation) -> Self {
         Self {
             signed_in,
             seen: None,
@@ -230,7 +230,7 @@ impl Device {
         entries.get(KEY).ok().flatten()
     }
 
-    fn latest(&self) -> &Sighting {
+    fn latest(&self) -> &Observation {
         self.seen.as_ref().unwrap_or(&self.signed_in)
     }
 

@@ -135,7 +135,7 @@ impl<E> SessionLayerBuilder<E> {
     /// The response to a request whose token is older than the interval sets the next one. It is
     /// derived from the old one, so concurrent requests get the same. Once the next one was presented,
     /// the old one is valid for the grace period. If it is presented after that, two parties hold the
-    /// cookie: the session ends for both, with [`Stolen`](crate::EndReason::TokenReused).
+    /// cookie: the session ends for both, with [`TokenReused`](crate::EndReason::TokenReused).
     ///
     /// Two situations look like theft and are not: a browser whose profile was restored to an older
     /// state after the grace period, and a response that takes longer than the grace period to arrive.
@@ -230,7 +230,7 @@ impl<E> SessionLayerBuilder<E> {
     ///
     /// Refused if it is under 1 KiB, or over 1 MiB, which is the most that is ever read.
     pub fn with_max_session_size(mut self, bytes: usize) -> Self {
-        self.context.max_record_size = bytes;
+        self.context.max_session_size = bytes;
         self
     }
 

@@ -134,7 +134,7 @@ fn validate_store_timeout(context: &Context) -> Result<(), ConfigError> {
 }
 
 fn validate_max_session_size(context: &Context) -> Result<(), ConfigError> {
-    let (size, largest) = (context.max_record_size, codec::MAX_LEN);
+    let (size, largest) = (context.max_session_size, codec::MAX_LEN);
     if !(SMALLEST_SESSION..=largest).contains(&size) {
         return Err(limit(format!(
             "a session cannot be limited to {size} bytes: it must be from {SMALLEST_SESSION} to {largest}"

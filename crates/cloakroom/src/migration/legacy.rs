@@ -12,7 +12,7 @@ use crate::cookie::CookieConfig;
 /// The sessions of the system that the app used before, for [`Migration`](super::Migration).
 ///
 /// `cloakroom-tower-sessions` implements it for tower-sessions with its Redis store (feature
-/// `moving-in`).
+/// `migration`).
 ///
 /// ```
 /// use cloakroom::{Entries, StoreError};

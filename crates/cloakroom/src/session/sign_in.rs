@@ -234,7 +234,7 @@ impl SignIn {
     ) -> Result<Self, SessionError> {
         check_key(key.name())?;
         self.inserted.set(key.name(), &value)?;
-        let limit = self.session.handle.context.max_record_size;
+        let limit = self.session.handle.context.max_session_size;
         let size = codec::HEAD_LEN + self.inserted.json_len();
         if size > limit {
             return Err(Cause::TooLarge { size, limit }.into());

@@ -2,7 +2,7 @@
 
 use cloakroom_core::EntryError;
 use cloakroom_core::change::Update;
-use cloakroom_core::entries::is_reserved;
+use cloakroom_core::entries::{Entry, is_reserved};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -10,7 +10,7 @@ use super::Session;
 use super::key::{EntryKey, EntryName};
 use crate::commit::Committed;
 use crate::error::{Cause, SessionError};
-use crate::state::State;
+use crate::state::{State, check_key};
 
 impl Session {
     /// Returns the value of an entry.
@@ -22,7 +22,8 @@ impl Session {
         &self,
         key: impl EntryKey<T>,
     ) -> Result<Option<T>, SessionError> {
-        self.handle.state().get(key.name())
+        let entry = self.handle.state().entry(key.name())?;
+        Ok(entry.as_ref().map(Entry::decode).transpose()?)
     }
 
     /// Sets an entry. Of two requests that insert under one key, the later wins; use
@@ -40,8 +41,11 @@ impl Session {
         key: impl EntryKey<T>,
         value: T,
     ) -> Result<(), SessionError> {
-        let limit = self.handle.context.max_record_size;
-        self.handle.state().insert(key.name(), &value, limit)
+        check_key(key.name())?;
+        // The app's `Serialize` runs outside the lock: it may use the session itself.
+        let entry = Entry::encode(key.name(), &value)?;
+        let limit = self.handle.context.max_session_size;
+        self.handle.state().insert(entry, limit)
     }
 
     /// Removes an entry. A session whose last entry was removed is still a session.
@@ -63,7 +67,15 @@ impl Session {
         &self,
         key: impl EntryKey<T>,
     ) -> Result<Option<T>, SessionError> {
-        self.handle.state().take(key.name())
+        loop {
+            let Some(entry) = self.handle.state().entry(key.name())? else {
+                return Ok(None);
+            };
+            let value = entry.decode()?;
+            if self.handle.state().remove_if_unchanged(&entry)? {
+                return Ok(Some(value));
+            }
+        }
     }
 
     /// Sets an entry to what `f` makes of its value, and returns the new value. No concurrent edit is
@@ -111,7 +123,7 @@ impl Session {
         T: Serialize + DeserializeOwned,
         F: Fn(Option<T>) -> Result<T, EntryError> + Send + Sync + 'static,
     {
-        let limit = self.handle.context.max_record_size;
+        let limit = self.handle.context.max_session_size;
         let mut update = Update::new(key, f);
         loop {
             // The app's closure runs outside the lock: it may use the session itself.

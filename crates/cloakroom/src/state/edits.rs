@@ -11,19 +11,19 @@ use super::State;
 use crate::error::{Cause, SessionError};
 
 impl State {
-    pub(crate) fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, SessionError> {
+    /// Returns the entry of a key. It is decoded outside the lock: the app's `Deserialize` may use the
+    /// session itself.
+    pub(crate) fn entry(&self, key: &str) -> Result<Option<Entry>, SessionError> {
         check_key(key)?;
-        Ok(self.entries.get(key)?)
+        Ok(self.entries.entry(key).cloned())
     }
 
-    pub(crate) fn insert<T: Serialize>(
-        &mut self,
-        key: &str,
-        value: &T,
-        limit: usize,
-    ) -> Result<(), SessionError> {
-        self.edit(key, limit, |changes, entries| {
-            Ok(changes.set(entries, key, value)?)
+    /// Sets an entry, which was encoded outside the lock.
+    pub(crate) fn insert(&mut self, entry: Entry, limit: usize) -> Result<(), SessionError> {
+        let key = entry.key().to_owned();
+        self.edit(&key, limit, |changes, entries| {
+            changes.put(entries, entry);
+            Ok(())
         })
     }
 
@@ -33,15 +33,13 @@ impl State {
         })
     }
 
-    pub(crate) fn take<T: DeserializeOwned>(
-        &mut self,
-        key: &str,
-    ) -> Result<Option<T>, SessionError> {
-        let value = self.get(key)?;
-        if value.is_some() {
-            self.remove(key)?;
+    /// Removes an entry if it is still the one that was read, and returns whether it was.
+    pub(crate) fn remove_if_unchanged(&mut self, read: &Entry) -> Result<bool, SessionError> {
+        if self.entries.entry(read.key()) != Some(read) {
+            return Ok(false);
         }
-        Ok(value)
+        self.remove(read.key())?;
+        Ok(true)
     }
 
     /// Removes an entry. Its value is returned to the app only if the commit still finds it.

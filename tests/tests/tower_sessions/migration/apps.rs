@@ -117,14 +117,14 @@ async fn old_get(session: LegacySession, Path(key): Path<String>) -> String {
 /// The new app side by side with the legacy app.
 pub(super) async fn side_by_side(redis: &Redis) -> Router {
     let store = redis.store().await;
-    let old = TowerSessionsRedis::in_redis(&store);
+    let old = TowerSessionsRedis::new(&store);
     new_app(store, Migration::side_by_side(old, key()))
 }
 
 /// The new app after cutover.
 pub(super) async fn cutover(redis: &Redis) -> Router {
     let store = redis.store().await;
-    let old = TowerSessionsRedis::in_redis(&store);
+    let old = TowerSessionsRedis::new(&store);
     new_app(store, Migration::cutover(old, key()))
 }
 
@@ -136,7 +136,7 @@ pub(super) fn new_app(store: RedisStore, migration: Migration) -> Router {
 }
 
 pub(super) fn sealed(store: &RedisStore, seal: &Seal) -> TowerSessionsRedis {
-    let old = TowerSessionsRedis::in_redis(store);
+    let old = TowerSessionsRedis::new(store);
     match seal {
         Seal::Plain => old,
         Seal::Signed(key) => old.signed(key.clone()),
@@ -249,10 +249,10 @@ fn the_legacy_cookie_must_have_its_own_name() {
     let redis = Redis::start();
     let store = runtime.block_on(redis.store());
     let named = CookieConfig::new("sid").with_path("/app");
-    let old = TowerSessionsRedis::in_redis(&store).with_cookie(named);
+    let old = TowerSessionsRedis::new(&store).with_cookie(named);
     assert_eq!(cookie(&old).name(), "sid");
     let same = CookieConfig::new("id");
-    let old = TowerSessionsRedis::in_redis(&store);
+    let old = TowerSessionsRedis::new(&store);
     let refused = SessionLayer::builder(store)
         .with_migration(Migration::side_by_side(old, key()))
         .with_cookie(same)

@@ -85,7 +85,7 @@ async fn axum_login_users_stay_signed_in_and_sign_out_of_both() {
     let redis = Redis::start();
     let old = legacy_app(&redis).await;
     let store = redis.store().await;
-    let legacy_store = TowerSessionsRedis::in_redis(&store);
+    let legacy_store = TowerSessionsRedis::new(&store);
     let migration = Migration::side_by_side(legacy_store, key()).with_user(user_of);
     let layer = SessionLayer::builder(store)
         .with_migration(migration)

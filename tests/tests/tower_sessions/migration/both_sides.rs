@@ -231,7 +231,7 @@ async fn a_slow_request_with_the_legacy_cookie_does_not_replace_a_newer_one() {
         session.id().map_or_else(String::new, |id| id.to_string())
     });
     let store = redis.store().await;
-    let migration = Migration::side_by_side(TowerSessionsRedis::in_redis(&store), key());
+    let migration = Migration::side_by_side(TowerSessionsRedis::new(&store), key());
     let layer = SessionLayer::builder(store)
         .with_migration(migration)
         .build()
@@ -272,7 +272,7 @@ async fn use_in_the_new_app_extends_the_legacy_session() {
     let browser = signed_in(&legacy_app(&redis).await).await;
     let key_there = legacy_keys(&redis.0).remove(0);
     let store = redis.store().await;
-    let old = TowerSessionsRedis::in_redis(&store).with_inactivity(Duration::from_secs(3600));
+    let old = TowerSessionsRedis::new(&store).with_inactivity(Duration::from_secs(3600));
     let new = new_app(store, Migration::side_by_side(old, key()));
     let mut on_new = browser.at(&new);
     assert!(left(&on_new.text("/deadline").await) > 29 * 24 * 3600);

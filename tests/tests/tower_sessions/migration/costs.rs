@@ -21,7 +21,7 @@ async fn commands(redis: &Redis, browser: &mut Browser, path: &str) -> Vec<Strin
 
 async fn app(redis: &Redis, last: bool, knows_users: bool) -> Router {
     let store = redis.store().await;
-    let old = TowerSessionsRedis::in_redis(&store);
+    let old = TowerSessionsRedis::new(&store);
     let mut migration = if last {
         Migration::cutover(old, key())
     } else {

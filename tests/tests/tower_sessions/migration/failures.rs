@@ -59,7 +59,7 @@ async fn a_stored_sample_record_migrates() {
 async fn malformed_legacy_cookies_cost_no_command() {
     let redis = Redis::start();
     let store = redis.store().await;
-    let plain = TowerSessionsRedis::in_redis(&store);
+    let plain = TowerSessionsRedis::new(&store);
     let signed = plain.clone().signed(Key::generate());
     let private = plain.clone().private(Key::generate());
     let values = [
@@ -165,7 +165,7 @@ async fn without_the_legacy_store_requests_fail_instead_of_being_anonymous() {
         let old = legacy_app(&there).await;
         let (moved, waiting) = (signed_in(&old).await, signed_in(&old).await);
         let old_store = RedisStore::connect(&there.url()).await.unwrap();
-        let legacy_store = TowerSessionsRedis::in_redis(&old_store);
+        let legacy_store = TowerSessionsRedis::new(&old_store);
         let migration = if last {
             Migration::cutover(legacy_store, key())
         } else {
@@ -198,7 +198,7 @@ async fn a_failure_to_end_the_legacy_session_is_an_error_response() {
         let (there, here) = (Redis::start(), Redis::start());
         let browser = signed_in(&legacy_app(&there).await).await;
         let old_store = RedisStore::connect(&there.url()).await.unwrap();
-        let old = TowerSessionsRedis::in_redis(&old_store);
+        let old = TowerSessionsRedis::new(&old_store);
         let new = new_app(here.store().await, Migration::side_by_side(old, key()));
         let mut on_new = browser.at(&new);
         assert_eq!(on_new.text("/who").await, "ada");

@@ -25,7 +25,7 @@ fn user_of(entries: &Entries) -> Option<UserId> {
 /// A server of either phase, on a store that can be held.
 async fn server(redis: &Redis, last: bool) -> (Router, Faulty, Sessions) {
     let inner = redis.store().await;
-    let old = TowerSessionsRedis::in_redis(&inner);
+    let old = TowerSessionsRedis::new(&inner);
     let migration = if last {
         Migration::cutover(old, key())
     } else {
@@ -170,7 +170,7 @@ async fn a_token_derived_from_a_legacy_cookie_does_not_rotate() {
     let browser = signed_in(&legacy_app(&redis).await).await;
     let store = redis.store().await;
     let clock = cloakroom_core::ManualClock::at(Timestamp::from(std::time::SystemTime::now()));
-    let old = TowerSessionsRedis::in_redis(&store);
+    let old = TowerSessionsRedis::new(&store);
     let layer = SessionLayer::builder(store)
         .with_clock(clock.clone())
         .with_rotation(Rotation::every(minutes(15)))
@@ -214,7 +214,7 @@ async fn evicting_a_migrated_session_ends_its_legacy_session() {
     let old = legacy_app(&redis).await;
     let browser = signed_in(&old).await;
     let store = redis.store().await;
-    let legacy_store = TowerSessionsRedis::in_redis(&store);
+    let legacy_store = TowerSessionsRedis::new(&store);
     let migration = Migration::side_by_side(legacy_store, key()).with_user(user_of);
     let layer = SessionLayer::builder(store)
         .with_session_limit(SessionLimit::evict_oldest(1))
@@ -231,7 +231,7 @@ async fn evicting_a_migrated_session_ends_its_legacy_session() {
     assert_eq!(another.with_only(NEW).text("/who").await, "ada");
     let plain = new_app(
         redis.store().await,
-        Migration::cutover(TowerSessionsRedis::in_redis(&redis.store().await), key()),
+        Migration::cutover(TowerSessionsRedis::new(&redis.store().await), key()),
     );
     assert_eq!(moved.at(&plain).text("/who").await, "nobody");
 }

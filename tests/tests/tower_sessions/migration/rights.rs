@@ -31,7 +31,7 @@ async fn the_documented_rights_suffice_for_merged_commands() {
     let old = legacy_app(&redis).await;
     let builder = RedisStore::builder(redis.url()).with_username("shop");
     let store = builder.with_password("password").connect().await.unwrap();
-    let theirs = TowerSessionsRedis::in_redis(&store);
+    let theirs = TowerSessionsRedis::new(&store);
     for theirs in [theirs.clone().with_inactivity(days(14)), theirs] {
         let new = new_app(store.clone(), Migration::side_by_side(theirs, key()));
         let mut visits = JoinSet::new();

@@ -15,7 +15,7 @@ fn user_of(entries: &Entries) -> Option<UserId> {
 
 async fn new(redis: &Redis) -> (Router, Sessions) {
     let store = redis.store().await;
-    let old = TowerSessionsRedis::in_redis(&store);
+    let old = TowerSessionsRedis::new(&store);
     let migration = Migration::side_by_side(old, key()).with_user(user_of);
     let layer = SessionLayer::builder(store)
         .with_migration(migration)
