@@ -89,6 +89,7 @@ async fn the_health_endpoint_reports_the_store_and_needs_no_session() {
     redis.kill();
     let response = client.get("/healthz").await;
     assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.body, r#"{"status":"unavailable"}"#);
     assert_eq!(client.cookie(), None);
     redis.restart();
     until(async || client.get("/healthz").await.status == StatusCode::OK).await;

@@ -68,6 +68,58 @@ async fn an_idle_page_announces_that_its_session_expired() {
     assert_eq!(browser.count("#sign-in").await, 1);
 }
 
+#[tokio::test]
+async fn signing_in_returns_to_the_requested_page() {
+    let demo = Demo::start();
+    for browser in [
+        Chromium::start().await,
+        Chromium::start_without_scripts().await,
+    ] {
+        browser.open(&format!("{}/devices", demo.url())).await;
+        browser.fill("#name", ADA.0).await;
+        browser.fill("#password", "wrong").await;
+        browser.follow("#sign-in button").await;
+        assert_eq!(browser.count("#name[aria-invalid=true]").await, 1);
+        // The button of an account.
+        browser.follow(".accounts tr:nth-child(2) button").await;
+        assert_eq!(browser.text("main h1").await, "Your devices");
+        assert_eq!(browser.text("#user").await, "Bela");
+    }
+}
+
+#[tokio::test]
+async fn a_destructive_action_asks_once() {
+    let demo = Demo::start();
+    let browser = Chromium::start().await;
+    sign_in(&browser, &demo, ADA).await;
+    browser.open(&format!("{}/devices", demo.url())).await;
+    let button = "#sign-out-everywhere summary";
+    assert_eq!(browser.text(button).await, "Sign out everywhere");
+    browser.click(button).await;
+    assert_eq!(browser.text(button).await, "Cancel");
+    browser.click(button).await;
+    assert_eq!(browser.text(button).await, "Sign out everywhere");
+    assert_eq!(browser.text("#user").await, ADA.0);
+    confirm(&browser, "#sign-out-everywhere").await;
+    assert_eq!(browser.count("#user").await, 0);
+}
+
+#[tokio::test]
+async fn an_open_page_shows_that_the_server_is_away() {
+    let address = format!("127.0.0.1:{}", free_port());
+    let demo = Demo::start_with(&["--listen", &address]);
+    let browser = Chromium::start().await;
+    sign_in(&browser, &demo, ADA).await;
+    listens(&browser).await;
+    let is_hidden = "return document.getElementById('offline').hidden";
+    assert_eq!(browser.run(is_hidden).await, true);
+    drop(demo);
+    until("the page shows it", async || {
+        browser.run(is_hidden).await == false
+    })
+    .await;
+}
+
 /// Missed events are detected on reconnect.
 #[tokio::test]
 async fn a_session_lost_in_a_restart_is_noticed_on_reconnect() {

@@ -80,3 +80,21 @@ async fn a_refused_event_stream_reconnects_when_the_store_is_back() {
     })
     .await;
 }
+
+/// Also without scripts.
+#[tokio::test]
+async fn the_page_of_an_outage_loads_again_by_itself() {
+    let mut redis = RedisServer::start();
+    let demo = Demo::start_on(&redis.url());
+    let browser = Chromium::start_without_scripts().await;
+    sign_in(&browser, &demo, ADA).await;
+    redis.kill();
+    browser.open(&format!("{}/devices", demo.url())).await;
+    let title = browser.text("h1").await;
+    assert_eq!(title, "Temporarily unavailable");
+    redis.restart();
+    until("the page is there", async || {
+        browser.title().await.contains("sign in") || browser.title().await.contains("devices")
+    })
+    .await;
+}

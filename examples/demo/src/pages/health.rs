@@ -18,7 +18,7 @@ pub(crate) async fn check(State(app): State<App>) -> impl IntoResponse {
         Ok(Some(health)) => (StatusCode::OK, report(&health)),
         Err(error) => {
             warn!(%error, "the store does not respond");
-            let body = json!({ "status": "the store does not respond" });
+            let body = json!({ "status": "unavailable" });
             (StatusCode::SERVICE_UNAVAILABLE, body)
         }
     };
