@@ -6,11 +6,11 @@ use crate::chromium::Chromium;
 use crate::demo::Demo;
 use crate::wait::within;
 
-/// A guest, and her password.
-pub const ADA: (&str, &str) = ("Ada", "velvet-umbrella");
+/// A user, and her password.
+pub const ADA: (&str, &str) = ("Ada", "ada-password");
 
-/// The manager, and her password.
-pub const MONA: (&str, &str) = ("Mona", "brass-keys");
+/// The administrator, and her password.
+pub const MONA: (&str, &str) = ("Mona", "mona-password");
 
 /// How long a page waits for an event.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -30,23 +30,23 @@ pub async fn two_profiles(laptop_s: &Demo, phone_s: &Demo) {
     let devices = format!("{}/devices", laptop_s.url());
     laptop.open(&devices).await;
     assert_eq!(laptop.count(".devices li").await, 2);
-    assert_eq!(laptop.count(".own").await, 1);
+    assert_eq!(laptop.count(".current").await, 1);
     assert!(laptop.text(".devices").await.contains("Chrome on Linux"));
     assert!(laptop.text(".devices").await.contains("127.0.0.1"));
 
     one_ends_the_other(&laptop, &phone).await;
     the_list_follows(&laptop, &phone, phone_s).await;
 
-    laptop.follow("#end-others").await;
+    confirm(&laptop, "#sign-out-others").await;
     is_expired(&phone, "from another device").await;
     assert!(laptop.text("#flash").await.contains("One other device"));
     sign_in(&phone, phone_s, ADA).await;
     listens(&phone).await;
     laptop.open(&devices).await;
-    laptop.follow("#end-all").await;
+    confirm(&laptop, "#sign-out-everywhere").await;
     is_expired(&phone, "from another device").await;
     assert!(laptop.text("#flash").await.contains("everywhere"));
-    assert_eq!(laptop.count("#guest").await, 0);
+    assert_eq!(laptop.count("#user").await, 0);
 }
 
 /// The open page of the phone changes without being reloaded.
@@ -54,20 +54,21 @@ async fn one_ends_the_other(laptop: &Chromium, phone: &Chromium) {
     listens(phone).await;
     phone.run("window.marker = 7").await;
     let page = laptop.page().await;
+    laptop.click(".devices summary").await;
     laptop.click(".devices form button").await;
     let clicked = Instant::now();
     is_expired(phone, "from another device").await;
     let passed = clicked.elapsed();
     assert!(passed < AT_ONCE, "{passed:?}");
     assert_eq!(phone.run("return window.marker").await, 7, "not loaded");
-    assert_eq!(phone.text("#over h1").await, "You were signed out");
+    assert_eq!(phone.text("#ended h1").await, "You were signed out");
     assert!(phone.title().await.contains("You were signed out"));
     laptop.gone(&page).await;
     assert!(laptop.text("#flash").await.contains("signed out"));
     assert_eq!(laptop.count(".devices li").await, 1);
     // The session has really ended.
-    phone.follow("#over a").await;
-    assert_eq!(phone.count("#guest").await, 0);
+    phone.follow("#ended a").await;
+    assert_eq!(phone.count("#user").await, 0);
     assert_eq!(phone.count("#sign-in").await, 1);
 }
 
@@ -113,14 +114,14 @@ pub async fn two_tabs(demo: &Demo) {
 
     // The session is renewed.
     browser.turn_to(&first).await;
-    browser.open(&format!("{}/safe", demo.url())).await;
+    browser.open(&format!("{}/security", demo.url())).await;
     browser.run(ASK_AGAIN).await;
     browser.fill("#password", ADA.1).await;
     browser.follow("#again button").await;
     browser.turn_to(&second).await;
-    is_expired(&browser, "still shows the old ticket").await;
-    assert_eq!(browser.text("#over h1").await, "You have a new ticket");
-    browser.follow("#over a").await;
+    is_expired(&browser, "still shows the old session").await;
+    assert_eq!(browser.text("#ended h1").await, "This page is out of date");
+    browser.follow("#ended a").await;
     assert_eq!(browser.text("main h1").await, "Your devices");
     assert_eq!(browser.count(".devices li").await, 1);
 
@@ -141,82 +142,83 @@ pub async fn two_tabs(demo: &Demo) {
 }
 
 /// Records, for the next page, whether this page announced the end of the session.
-const NOTICE: &str = "const over = document.getElementById('over');
-    const notice = () => sessionStorage.setItem('noticed', over.hidden);
-    new MutationObserver(notice).observe(over, { attributes: true });";
+const NOTICE: &str = "const ended = document.getElementById('ended');
+    const notice = () => sessionStorage.setItem('noticed', ended.hidden);
+    new MutationObserver(notice).observe(ended, { attributes: true });";
 
-/// The safe's form while the safe is still open, as in a tab that was loaded before.
+/// The password form while the sign-in is still recent, as in a tab that was loaded later.
 const ASK_AGAIN: &str = "document.getElementById('main').innerHTML = `
-    <form id=again method=post action=/safe>
-        <input id=password name=password type=password> <button>Open</button>
+    <form id=again method=post action=/security>
+        <input id=password name=password type=password> <button>Confirm</button>
     </form>`";
 
-/// The manager ends the session of a guest.
+/// An administrator ends the session of a user.
 ///
 /// # Panics
 ///
-/// When the guest does not see it, or sees what only the manager may see.
-pub async fn the_manager(demo: &Demo) {
-    let (guest, manager) = (Chromium::start().await, Chromium::start().await);
+/// When the user does not see it, or sees the page of the administrator.
+pub async fn an_admin(demo: &Demo) {
+    let (user, admin) = (Chromium::start().await, Chromium::start().await);
     let admin_page = format!("{}/admin", demo.url());
-    guest.open(&admin_page).await;
-    assert!(guest.text("h1").await.contains("sign in first"));
-    sign_in(&guest, demo, ADA).await;
-    guest.open(&admin_page).await;
-    assert!(guest.text("h1").await.contains("Staff only"));
-    guest.open(demo.url()).await;
-    listens(&guest).await;
-    sign_in(&manager, demo, MONA).await;
-    manager.open(&admin_page).await;
-    assert_eq!(manager.count("[data-guest=Ada] li").await, 1);
-    manager.follow("[data-guest=Ada] li button").await;
-    is_expired(&guest, "The manager").await;
-    assert_eq!(manager.count("[data-guest=Ada] li").await, 0);
-    assert_eq!(manager.count("[data-guest=Mona] li").await, 1);
+    user.open(&admin_page).await;
+    assert!(user.text("h1").await.contains("Please sign in"));
+    sign_in(&user, demo, ADA).await;
+    user.open(&admin_page).await;
+    assert!(user.text("main h1").await.contains("Admins only"));
+    user.open(demo.url()).await;
+    listens(&user).await;
+    sign_in(&admin, demo, MONA).await;
+    admin.open(&admin_page).await;
+    assert_eq!(admin.count("[data-user=Ada] [data-id]").await, 1);
+    confirm(&admin, "[data-user=Ada] [data-id]").await;
+    is_expired(&user, "An administrator").await;
+    assert_eq!(admin.count("[data-user=Ada] [data-id]").await, 0);
+    assert_eq!(admin.count("[data-user=Mona] [data-id]").await, 1);
 
-    // All sessions of the guest.
-    listens(&manager).await;
-    sign_in(&guest, demo, ADA).await;
-    listens(&guest).await;
-    until("the manager sees her", async || {
-        manager.count("[data-guest=Ada] li").await == 1
+    // All sessions of the user.
+    listens(&admin).await;
+    sign_in(&user, demo, ADA).await;
+    listens(&user).await;
+    until("the administrator sees her", async || {
+        admin.count("[data-user=Ada] [data-id]").await == 1
     })
     .await;
-    manager.follow("[data-guest=Ada] header button").await;
-    is_expired(&guest, "The manager").await;
-    assert!(manager.text("#flash").await.contains("of Ada"));
+    confirm(&admin, "[data-user=Ada] .user").await;
+    is_expired(&user, "An administrator").await;
+    assert!(admin.text("#flash").await.contains("of Ada"));
 }
 
-/// The safe asks for the password if it was given too long ago. The demo runs with `--fresh 2s`.
+/// A sensitive page asks for the password if the sign-in is not recent. The demo runs with
+/// `--recent-sign-in 2s`.
 ///
 /// # Panics
 ///
 /// When it does not, or when the data of the session is lost.
-pub async fn the_safe(demo: &Demo) {
+pub async fn recent_sign_in(demo: &Demo) {
     let browser = Chromium::start().await;
-    let safe = format!("{}/safe", demo.url());
-    browser.open(&safe).await;
-    assert!(browser.text("h1").await.contains("sign in first"));
+    let security = format!("{}/security", demo.url());
+    browser.open(&security).await;
+    assert!(browser.text("h1").await.contains("Please sign in"));
     sign_in(&browser, demo, ADA).await;
     browser.fill("#text", "stays").await;
     browser.follow(".add button").await;
-    until("it is locked", async || {
-        browser.open(&safe).await;
-        browser.count("#lock").await == 1
+    until("the sign-in is not recent", async || {
+        browser.open(&security).await;
+        browser.count("#confirm").await == 1
     })
     .await;
-    browser.fill("#password", "opera-glasses").await;
-    browser.follow("#lock button").await;
-    assert!(browser.text("#flash").await.contains("does not turn"));
+    browser.fill("#password", "bela-password").await;
+    browser.follow("#confirm button").await;
+    assert!(browser.text("#password-error").await.contains("is wrong"));
     browser.fill("#password", ADA.1).await;
-    browser.follow("#lock button").await;
-    assert!(browser.text("#contents").await.contains("pearls"));
+    browser.follow("#confirm button").await;
+    assert!(browser.text("#codes").await.contains("7F3K-92QD"));
     browser.open(demo.url()).await;
-    assert_eq!(browser.text("#guest").await, "Ada");
+    assert_eq!(browser.text("#user").await, "Ada");
     assert_eq!(browser.text(".notes li .text").await, "stays");
 }
 
-/// Signs a guest in on the front page.
+/// Signs a user in on the start page.
 ///
 /// # Panics
 ///
@@ -226,7 +228,13 @@ pub async fn sign_in(browser: &Chromium, demo: &Demo, (name, password): (&str, &
     browser.fill("#name", name).await;
     browser.fill("#password", password).await;
     browser.follow("#sign-in button").await;
-    assert_eq!(browser.text("#guest").await, name);
+    assert_eq!(browser.text("#user").await, name);
+}
+
+/// Clicks on a destructive action inside of an element, and confirms it.
+pub async fn confirm(browser: &Chromium, selector: &str) {
+    browser.click(&format!("{selector} summary")).await;
+    browser.follow(&format!("{selector} form button")).await;
 }
 
 /// Opens another tab, and switches to it.
@@ -246,7 +254,7 @@ pub async fn new_tab(browser: &Chromium, path: &str) -> String {
 
 /// Waits until the page receives events.
 pub async fn listens(browser: &Chromium) {
-    let script = "return 'listens' in document.documentElement.dataset";
+    let script = "return 'connected' in document.documentElement.dataset";
     until("the page listens", async || {
         browser.run(script).await == true
     })
@@ -259,15 +267,15 @@ pub async fn listens(browser: &Chromium) {
 ///
 /// When it does not, or shows another reason.
 pub async fn is_expired(browser: &Chromium, reason: &str) {
-    let script = "return document.getElementById('over')?.hidden === false";
-    until("the page says that it is over", async || {
+    let script = "return document.getElementById('ended')?.hidden === false";
+    until("the page says that the session has ended", async || {
         browser.run(script).await == true
     })
     .await;
-    let shown = browser.text("#over-reason").await;
+    let shown = browser.text("#ended-reason").await;
     assert!(shown.contains(reason), "{shown}");
     let main = browser.run("return document.getElementById('main').hidden");
-    assert_eq!(main.await, true, "nothing of the page is left");
+    assert_eq!(main.await, true, "the page is hidden");
 }
 
 /// Waits for a condition.

@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::error::StoreError;
 use crate::id::SessionId;
 
-/// Operations on all sessions of a store, whoever they belong to.
+/// Operations on all sessions of a store, of any user or none.
 ///
 /// They are what ending all sessions at once needs: the time before which sessions are revoked, which takes
 /// effect at once and also applies to sessions that a backup restores, and the ids of all sessions, to remove

@@ -13,7 +13,7 @@
 //!
 //! Everybody who holds `s0` derives the same `s1`, so concurrent requests agree on it. `s0` is retired only
 //! after `s1` was presented, so a lost response does no harm. A secret that never belonged to the session
-//! does not count as reuse, because anybody who knows a session's id, which is public, could send one.
+//! does not count as reuse, because session ids are public, and anybody with the id could send one.
 
 use std::time::Duration;
 

@@ -7,8 +7,8 @@ use sha2::{Digest as _, Sha256};
 
 /// The key of a tower-sessions session in the store, and the digest that its record must have.
 ///
-/// Both are hashes of the realm and the id. So somebody who reads the store does not learn any id, which is
-/// the value of a cookie.
+/// Both are hashes of the realm and the id. So read access to the store does not reveal any id, which is the
+/// value of a cookie.
 #[derive(Clone)]
 pub(crate) struct Identity {
     key: SessionId,

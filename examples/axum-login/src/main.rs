@@ -1,5 +1,5 @@
 //! axum-login's typical app (sign in, a protected page, sign out) with axum-messages, on Cloakroom.
-//! The handlers know axum-login and axum-messages alone; what is Cloakroom's stands in `main`.
+//! The handlers use axum-login and axum-messages only; Cloakroom is set up in `main`.
 
 mod users;
 
@@ -23,25 +23,25 @@ type Auth = AuthSession<Users>;
 
 async fn protected(auth: Auth, messages: Messages) -> Html<String> {
     let who = auth.user.map(|user| user.name).unwrap_or_default();
-    let form = "<form method=post action=/logout><button>Log out</button></form>";
+    let form = "<form method=post action=/logout><button>Sign out</button></form>";
     Html(format!(
         "{}<p>Hello, {}.</p>{form}",
-        shown(messages),
-        escaped(&who)
+        render(messages),
+        escape(&who)
     ))
 }
 
-async fn log_in_page(messages: Messages) -> Html<String> {
+async fn sign_in_page(messages: Messages) -> Html<String> {
     let form = "<form method=post><input name=name><input name=password type=password>\
-                <button>Log in</button></form>";
-    Html(format!("{}{form}", shown(messages)))
+                <button>Sign in</button></form>";
+    Html(format!("{}{form}", render(messages)))
 }
 
-async fn log_in(mut auth: Auth, messages: Messages, Form(given): Form<Credentials>) -> Response {
+async fn sign_in(mut auth: Auth, messages: Messages, Form(given): Form<Credentials>) -> Response {
     let user = match auth.authenticate(given).await {
         Ok(Some(user)) => user,
         Ok(None) => {
-            messages.error("That is not the password.");
+            messages.error("Wrong password.");
             return Redirect::to("/login").into_response();
         }
         Err(_) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
@@ -55,21 +55,21 @@ async fn log_in(mut auth: Auth, messages: Messages, Form(given): Form<Credential
     }
 }
 
-async fn log_out(mut auth: Auth) -> Response {
+async fn sign_out(mut auth: Auth) -> Response {
     match auth.logout().await {
         Ok(_) => Redirect::to("/login").into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
-fn shown(messages: Messages) -> String {
+fn render(messages: Messages) -> String {
     let messages = messages.into_iter();
     messages
-        .map(|message| format!("<p>{}</p>", escaped(&message.message)))
+        .map(|message| format!("<p>{}</p>", escape(&message.message)))
         .collect()
 }
 
-fn escaped(text: &str) -> String {
+fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }
 
@@ -83,9 +83,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let app = Router::new()
         .route("/", get(protected))
         .route_layer(login_required!(Users, login_url = "/login"))
-        .route("/login", get(log_in_page).post(log_in))
-        .route("/logout", post(log_out))
-        // The innermost comes first: who is signed in, messages, their sessions, ours.
+        .route("/login", get(sign_in_page).post(sign_in))
+        .route("/logout", post(sign_out))
+        // From the inside out: authentication, messages, the tower-sessions bridge, sessions.
         .layer(layer_fn(|inner| {
             AuthManager::new(inner, Users, "axum-login.data")
         }))

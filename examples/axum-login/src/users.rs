@@ -1,4 +1,4 @@
-//! Who may sign in: what axum-login asks for, and nothing of Cloakroom's.
+//! The users, for axum-login. Nothing here is specific to Cloakroom.
 
 use std::convert::Infallible;
 
@@ -17,7 +17,7 @@ impl AuthUser for User {
         self.name.clone()
     }
 
-    /// With real passwords, their hash: who changes it is signed out everywhere else.
+    /// With real passwords, return their hash: changing the password then signs the user out everywhere else.
     fn session_auth_hash(&self) -> &[u8] {
         self.name.as_bytes()
     }
@@ -29,7 +29,7 @@ pub(crate) struct Credentials {
     password: String,
 }
 
-/// A toy: everybody's password is `coat`. A real app hashes passwords and compares in constant time.
+/// For the example only: every user's password is `password`. A real app hashes passwords and compares in constant time.
 #[derive(Clone, Debug)]
 pub(crate) struct Users;
 
@@ -39,7 +39,7 @@ impl AuthnBackend for Users {
     type Error = Infallible;
 
     async fn authenticate(&self, given: Credentials) -> Result<Option<User>, Infallible> {
-        let is_right = given.password == "coat";
+        let is_right = given.password == "password";
         Ok(is_right.then_some(User { name: given.name }))
     }
 

@@ -1,4 +1,4 @@
-// Keeps times true. The page is whole without it.
+// Updates the times on the page, and adds the local time.
 const roughly = (seconds) => {
   const minutes = Math.floor(seconds / 60);
   const hours = Math.floor(minutes / 60);
@@ -18,17 +18,32 @@ const exactly = (left) => {
   return `${seconds} s`;
 };
 
+const local = new Intl.DateTimeFormat("en-GB", {
+  weekday: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  timeZoneName: "short",
+});
+
+const timestamp = (iso) => {
+  const utc = iso.replace("T", " ").replace("Z", " UTC");
+  const date = new Date(iso);
+  return date.getTimezoneOffset() === 0 ? utc : `${utc}\n${local.format(date)}`;
+};
+
 const clocks = {
+  timestamp: (left, iso) => timestamp(iso),
   countdown: (left) => (left > 0 ? `in ${exactly(left)}` : "now"),
-  ahead: (left) => (left < 60 ? "in a moment" : `in ${roughly(left)}`),
+  ahead: (left) => (left < 60 ? "in less than 1 min" : `in ${roughly(left)}`),
   ago: (left) => (-left < 60 ? "just now" : `${roughly(-left)} ago`),
 };
 
 const tick = () => {
-  // Looked for each time: a list that is kept fresh brings new ones.
+  // Queried each time, since live.js replaces lists.
   for (const time of document.querySelectorAll("time[data-clock]")) {
     const left = Math.floor((Date.parse(time.dateTime) - Date.now()) / 1000);
-    const text = clocks[time.dataset.clock](left);
+    const text = clocks[time.dataset.clock](left, time.dateTime);
     if (time.textContent !== text) time.textContent = text;
   }
 };

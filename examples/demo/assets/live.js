@@ -1,80 +1,86 @@
-// Tells at once when the session has ended, and keeps lists of sessions fresh. The page is whole without it.
-const { ticket } = document.currentScript.dataset;
+// Shows at once that the session has ended, updates lists of sessions, and reports a lost connection.
+const { session } = document.currentScript.dataset;
 
-// So long a page that sends a form waits for its answer before it tells that the session is over: it may well be the
-// form that ended it, and then the answer tells it better.
-const PATIENCE = 3000;
+// A page that sends a form waits so many milliseconds for the response before it shows that the session has ended. If
+// the form ended the session, the response explains it better.
+const FORM_TIMEOUT = 3000;
 
-let leaves = false;
+let isSubmitting = false;
 addEventListener("submit", () => {
-  leaves = true;
+  isSubmitting = true;
 });
 
-const show = ({ reason, text }) => {
-  const over = document.getElementById("over");
-  const title = over.querySelector("h1");
-  document.getElementById("over-reason").textContent = text;
-  // There is another ticket in the browser already: to load the page again is enough.
+const showEnd = ({ reason, text }) => {
+  const ended = document.getElementById("ended");
+  const title = ended.querySelector("h1");
+  const link = ended.querySelector("a");
+  document.getElementById("ended-reason").textContent = text;
   if (reason === "renewed") {
-    title.textContent = "You have a new ticket";
-    over.querySelector(".eyebrow").textContent = "One moment";
-    const again = over.querySelector("a");
-    again.textContent = "Load the page again";
-    again.href = location.pathname;
+    // The browser has the cookie of the new session already: a reload is enough.
+    title.textContent = "This page is out of date";
+    link.textContent = "Reload the page";
+    link.href = location.pathname;
+  } else {
+    link.href = `/sign-in?next=${encodeURIComponent(location.pathname)}`;
   }
-  document.title = `${title.textContent} – Cloakroom`;
+  document.title = `${title.textContent} – Cloakroom demo`;
   document.getElementById("main").hidden = true;
+  document.getElementById("offline").hidden = true;
   document.querySelector(".account").hidden = true;
-  over.hidden = false;
+  ended.hidden = false;
   title.focus();
 };
 
 const list = document.querySelector("[data-live=sessions]");
 
-const idsIn = (part) => Array.from(part.querySelectorAll("[data-id]"), (line) => line.dataset.id).join();
+const idsIn = (part) => Array.from(part.querySelectorAll("[data-id]"), (item) => item.dataset.id).join();
 
 const fetchList = async () => {
-  const answer = await fetch(`${location.pathname}?list`).catch(() => null);
-  if (!answer?.ok) return;
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const response = await fetch(`${location.pathname}?list`).catch(() => null);
+  if (!response?.ok) return;
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
   const fresh = page.querySelector("[data-live=sessions]");
-  // A list that says the same stays, so that nothing moves under somebody's hands.
+  // An unchanged list is kept, so that nothing moves while it is being used.
   if (!fresh || idsIn(fresh) === idsIn(list)) return;
   const focused = document.activeElement.closest("[data-id]")?.dataset.id;
+  const open = list.querySelector("[data-id] details[open]")?.closest("[data-id]").dataset.id;
   list.replaceChildren(...fresh.childNodes);
-  if (focused) list.querySelector(`[data-id="${focused}"] button`)?.focus();
+  if (open) list.querySelector(`[data-id="${open}"] details`)?.setAttribute("open", "");
+  if (focused) list.querySelector(`[data-id="${focused}"] summary`)?.focus();
 };
 
-let fetching = false;
-let changed = false;
+let isFetching = false;
+let isOutdated = false;
 
-// One fetch at a time, so that no older answer comes after a newer one.
+// One fetch at a time, so that an older response cannot replace a newer one.
 const refresh = async () => {
-  changed = true;
-  if (!list || fetching) return;
-  fetching = true;
-  while (changed) {
-    changed = false;
+  isOutdated = true;
+  if (!list || isFetching) return;
+  isFetching = true;
+  while (isOutdated) {
+    isOutdated = false;
     await fetchList();
   }
-  fetching = false;
+  isFetching = false;
 };
 
-const hear = (news) => {
-  if (news.about === "over") {
-    if (leaves) setTimeout(show, PATIENCE, news);
-    else show(news);
+const receive = (message) => {
+  if (message.type === "ended") {
+    if (isSubmitting) setTimeout(showEnd, FORM_TIMEOUT, message);
+    else showEnd(message);
     return;
   }
-  document.documentElement.dataset.listens = "";
-  // Also when a connection opens: before, nothing was heard.
+  document.getElementById("offline").hidden = message.type !== "lost";
+  if (message.type === "lost") return;
+  document.documentElement.dataset.connected = "";
+  // Also when the connection opens: earlier changes were missed.
   refresh();
 };
 
 if (window.SharedWorker) {
-  const worker = new SharedWorker("/news.js", ticket);
-  worker.port.onmessage = ({ data }) => hear(data);
+  const worker = new SharedWorker("/events.js", session);
+  worker.port.onmessage = ({ data }) => receive(data);
 } else {
   // The page has loaded the worker's script as well.
-  listen(ticket, hear);
+  listen(session, receive);
 }

@@ -11,39 +11,40 @@ use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::{get, post};
 use cloakroom::{
-    ConfigError, CookieConfig, DeviceTracking, SessionError, SessionLayer, SessionLimit,
+    ConfigError, CookieConfig, DeviceTracking, ErrorResponseForRequest, RequestHead, SessionError,
+    SessionLayer, SessionLimit,
 };
 use tokio::sync::watch;
 use tower_http::csrf::CsrfLayer;
 
 use crate::options::Options;
 use crate::pages::{
-    admin, assets, devices, errors, health, home, live, notes, safe, sign_in, sign_out,
+    admin, assets, devices, errors, health, home, live, notes, security, sign_in, sign_out,
 };
 use crate::storage::Storage;
 use crate::users::Users;
 
-/// What the handlers share.
+/// State shared by the handlers.
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) storage: Storage,
     pub(crate) users: Users,
     pub(crate) cookie_is_secure: bool,
-    /// How long a password counts as just given.
-    pub(crate) fresh: Duration,
-    /// Whether the server is about to stop, for answers that would else go on for ever.
+    /// How long a sign-in counts as recent.
+    pub(crate) recent_sign_in: Duration,
+    /// Becomes true when the server shuts down, so that open event streams end.
     pub(crate) closing: watch::Receiver<bool>,
 }
 
-/// The largest session, in bytes: small, so that one sees what happens at the brim.
+/// The largest session, in bytes: small, so that it is easy to see what happens at the limit.
 const MAX_SESSION_SIZE: usize = 4 * 1024;
 
-type ErrorPage = fn(&SessionError) -> Response;
+type ErrorPage = fn(&SessionError, &RequestHead) -> Response;
 
-/// The layer that gives every page its session.
-pub(crate) type Sessions = SessionLayer<ErrorPage>;
+/// The layer that loads and saves the session of each request.
+pub(crate) type Sessions = SessionLayer<ErrorResponseForRequest<ErrorPage>>;
 
-/// Makes that layer.
+/// Builds that layer.
 pub(crate) fn sessions(storage: &Storage, options: &Options) -> Result<Sessions, ConfigError> {
     let cookie = if options.insecure_http {
         CookieConfig::new("cloakroom-demo").insecure_over_http()
@@ -60,11 +61,11 @@ pub(crate) fn sessions(storage: &Storage, options: &Options) -> Result<Sessions,
         .with_device_tracking(DeviceTracking::new().with_peer_address(peer_address))
         .with_max_session_size(MAX_SESSION_SIZE)
         .with_cookie(cookie)
-        .with_error_response(errors::session_failed as ErrorPage)
+        .with_error_response_for_request(errors::session_failed as ErrorPage)
         .build()
 }
 
-/// The other end of the connection: the demo stands behind no proxy.
+/// The peer address of the connection. The demo does not run behind a proxy.
 fn peer_address(extensions: &Extensions) -> Option<IpAddr> {
     let info: &ConnectInfo<SocketAddr> = extensions.get()?;
     Some(info.0.ip())
@@ -72,40 +73,40 @@ fn peer_address(extensions: &Extensions) -> Option<IpAddr> {
 
 /// The whole app.
 pub(crate) fn router(app: App, sessions: Sessions) -> Router {
-    let with_a_session = Router::new()
+    let with_session = Router::new()
         .route("/", get(home::show))
-        .route("/sign-in", get(sign_in::counter).post(sign_in::sign_in))
+        .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_out::sign_out))
         .route("/devices", get(devices::show))
-        .route("/devices/end", post(devices::end))
-        .route("/devices/end-others", post(devices::revoke_others))
-        .route("/devices/end-all", post(devices::revoke_all))
-        .route("/safe", get(safe::show).post(safe::unlock))
+        .route("/devices/sign-out", post(devices::revoke))
+        .route("/devices/sign-out-others", post(devices::revoke_others))
+        .route("/devices/sign-out-all", post(devices::revoke_all))
+        .route("/security", get(security::show).post(security::confirm))
         .route("/admin", get(admin::show))
-        .route("/admin/end", post(admin::end))
-        .route("/admin/end-all", post(admin::revoke_all))
+        .route("/admin/sign-out", post(admin::revoke))
+        .route("/admin/sign-out-all", post(admin::revoke_all))
         .route("/live", get(live::stream))
         .route("/notes", post(notes::add))
         .route("/notes/remove", post(notes::remove))
+        .fallback(errors::not_found)
+        .method_not_allowed_fallback(errors::method_not_allowed)
         .layer(sessions);
 
     Router::new()
-        .merge(with_a_session)
+        .merge(with_session)
         .merge(assets::routes())
         .route("/healthz", get(health::check))
-        .fallback(errors::not_found)
-        .method_not_allowed_fallback(errors::method_not_allowed)
-        .layer(CsrfLayer::new().with_rejection_response(errors::from_another_site))
-        .layer(map_response(protect))
+        .layer(CsrfLayer::new().with_rejection_response(errors::cross_site))
+        .layer(map_response(add_security_headers))
         .with_state(app)
 }
 
-/// Nothing but our own style, scripts (the worker is one) and icon is loaded; nobody puts us into a frame.
+/// Only our own styles, scripts (the worker is one) and icon are loaded, and no site can frame the pages.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
      img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// What browsers are told about every answer.
-async fn protect(mut response: Response) -> Response {
+/// Adds the security headers to every response.
+async fn add_security_headers(mut response: Response) -> Response {
     const HEADERS: [(HeaderName, &str); 4] = [
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

@@ -1,4 +1,4 @@
-//! Messages that are shown once, on the page after the redirect.
+//! Flash messages: shown once, on the page after the redirect.
 
 use cloakroom::{Key, Session, SessionError};
 use serde::{Deserialize, Serialize};
@@ -8,34 +8,35 @@ const FLASH: Key<Flash> = Key::new("flash");
 /// A message that is shown once.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Flash {
-    pub(crate) tone: Tone,
+    pub(crate) kind: Kind,
     pub(crate) text: String,
 }
 
-/// How a message is meant.
+/// What a message reports.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Tone {
-    Good,
-    Bad,
+pub(crate) enum Kind {
+    Success,
+    Error,
 }
 
-/// Leaves a message for the next page.
-pub(crate) fn say(
+/// Stores a message for the next page.
+pub(crate) fn set(
     session: &Session,
-    tone: Tone,
+    kind: Kind,
     text: impl Into<String>,
 ) -> Result<(), SessionError> {
     let text = text.into();
-    session.insert(FLASH, Flash { tone, text })
+    session.insert(FLASH, Flash { kind, text })
 }
 
-/// Takes the message that was left.
+/// Returns the stored message, and removes it.
 pub(crate) fn take(session: &Session) -> Result<Option<Flash>, SessionError> {
     session.take(FLASH)
 }
 
-/// The same, for a page of which a script may fetch a list: `?list` leaves the message to the page.
+/// Does the same, except when a script fetches the list of a page with `?list`: the message is for the
+/// page itself.
 pub(crate) fn take_for_page(
     session: &Session,
     query: Option<&str>,

@@ -1,8 +1,8 @@
-//! Cloakroom in a browser: a visit counter, notes, signing in and out, one's devices, a safe, and the
-//! session as the store has it.
+//! Cloakroom in a browser: a visit counter, notes, signing in and out, the devices of a user, a page that
+//! needs a recent sign-in, and the session as it is stored.
 //!
-//! Where to find what: [`options`] is the command line, [`storage`] where sessions are kept, [`app`]
-//! the routes and the layers around them, [`pages`] what one sees, [`server`] listens and closes.
+//! [`options`] is the command line, [`storage`] the session store, [`app`] the routes and the layers around
+//! them, [`pages`] the pages, [`server`] listens and shuts down.
 
 mod app;
 mod flash;
@@ -18,23 +18,23 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tokio::sync::watch;
+use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::app::App;
-use crate::options::Options;
+use crate::options::{LogFormat, Options};
 use crate::storage::Storage;
 use crate::users::Users;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = Options::parse();
-    log(options.log.clone());
+    install_log(options.log.clone(), options.log_format);
     match run(options).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // One line: what went wrong, for people.
             drop(writeln!(io::stderr(), "demo: {error}"));
             ExitCode::FAILURE
         }
@@ -49,23 +49,27 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let closing = watch::Sender::new(false);
 
     let mut stdout = io::stdout();
-    writeln!(stdout, "{}", storage.in_words())?;
+    writeln!(stdout, "{}", storage.description())?;
     writeln!(stdout, "Open {}", server::url(&listener)?)?;
     let app = App {
         storage,
         users,
         cookie_is_secure: !options.insecure_http,
-        fresh: options.fresh,
+        recent_sign_in: options.recent_sign_in,
         closing: closing.subscribe(),
     };
     server::serve(listener, app::router(app, sessions), closing).await?;
     Ok(())
 }
 
-fn log(what: Targets) {
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(io::stderr)
-        .with_target(false)
-        .compact();
-    tracing_subscriber::registry().with(what).with(lines).init();
+/// Logs to stderr, which leaves stdout to the URL.
+fn install_log(filter: Targets, format: LogFormat) {
+    let output = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let output = match format {
+        LogFormat::Text => output.with_target(false).compact().boxed(),
+        LogFormat::Json => output.json().flatten_event(true).boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(output.with_filter(filter))
+        .init();
 }

@@ -1,18 +1,18 @@
-//! The command line, and its counterparts in the environment.
+//! The command line, and the environment variables that replace its options.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use cloakroom::Expiry;
 use tracing_subscriber::filter::Targets;
 
-const STORE: &str = "Where sessions are kept";
-const LIFE: &str = "How long they live";
-const SERVER: &str = "The server";
+const STORE: &str = "Store";
+const LIFETIME: &str = "Session lifetime";
+const SERVER: &str = "Server";
 
 /// A small app that shows what Cloakroom does: a visit counter, notes, signing in and out,
-/// your devices, a safe that asks for the password again, and your session as the store has it.
+/// your devices, a page that needs a recent sign-in, and your session as it is stored.
 #[derive(Parser)]
 #[command(version, verbatim_doc_comment, next_help_heading = SERVER, after_help = EXAMPLES)]
 pub(crate) struct Options {
@@ -20,56 +20,60 @@ pub(crate) struct Options {
     #[arg(long, env, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
     pub(crate) listen: SocketAddr,
 
-    /// How much is told on stderr: error, warn, info, debug, or for instance cloakroom=debug,warn
+    /// What is logged to stderr: error, warn, info, debug, or such as cloakroom=debug,warn
     #[arg(long, env = "RUST_LOG", value_name = "LEVEL", default_value = "info")]
     pub(crate) log: Targets,
 
-    /// Let the cookie travel over plain http, where anybody on the way can take it
+    /// The format of the log
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) log_format: LogFormat,
+
+    /// Send the cookie over plain HTTP, where anybody on the network can read it
     ///
-    /// Chromium and Firefox take a Secure cookie from localhost over plain http as well.
+    /// Chromium and Firefox accept a Secure cookie from localhost over plain HTTP.
     /// Safari does not, and no browser does from another machine.
     #[arg(long, verbatim_doc_comment)]
     pub(crate) insecure_http: bool,
 
-    /// Keep sessions in this Redis or Valkey; without URL, in the one at 127.0.0.1:6379
+    /// Store sessions in this Redis or Valkey; without a URL, in the one at 127.0.0.1:6379
     ///
-    /// A password is better kept in the environment: others can read a command line.
+    /// If the URL has a password, use the variable: other users can read a command line.
     #[arg(
         long, env = "REDIS_URL", value_name = "URL", help_heading = STORE,
         num_args = 0..=1, default_missing_value = "redis://127.0.0.1:6379", hide_env_values = true,
     )]
     redis: Option<String>,
 
-    /// End a session that was not used for this long
+    /// Idle timeout: how long a session lives without being used
     #[arg(
-        long, value_name = "DURATION", help_heading = LIFE, default_value = "30m",
+        long, value_name = "DURATION", help_heading = LIFETIME, default_value = "30m",
         value_parser = humantime::parse_duration,
     )]
     idle: Duration,
 
-    /// End a session this long after it began, used or not
+    /// Absolute timeout: how long a session lives at most
     #[arg(
-        long, value_name = "DURATION", help_heading = LIFE, default_value = "12h",
+        long, value_name = "DURATION", help_heading = LIFETIME, default_value = "12h",
         value_parser = humantime::parse_duration,
     )]
     absolute: Duration,
 
-    /// End a session that nobody has signed in to once it was not used for this long
+    /// Idle timeout of sessions without a signed-in user
     #[arg(
-        long, value_name = "DURATION", help_heading = LIFE, default_value = "20m",
+        long, value_name = "DURATION", help_heading = LIFETIME, default_value = "20m",
         value_parser = humantime::parse_duration,
     )]
     anonymous_idle: Duration,
 
-    /// How long after a password was given the safe opens without it
+    /// How long after a sign-in the page "Security" opens without a password
     #[arg(
-        long, value_name = "DURATION", help_heading = LIFE, default_value = "5m",
+        long, value_name = "DURATION", help_heading = LIFETIME, default_value = "5m",
         value_parser = humantime::parse_duration,
     )]
-    pub(crate) fresh: Duration,
+    pub(crate) recent_sign_in: Duration,
 
-    /// So many sessions for each guest; one more ends the oldest
-    #[arg(long, value_name = "COUNT", help_heading = LIFE, default_value_t = 5)]
+    /// The most sessions of one user; one more ends the oldest
+    #[arg(long, value_name = "COUNT", help_heading = LIFETIME, default_value_t = 5)]
     pub(crate) max_sessions: u32,
 }
 
@@ -77,23 +81,32 @@ const EXAMPLES: &str = "\
 Durations are written like 90s, 30m, 12h, 7days or '1h 30m'.
 
 Examples:
-  demo                                 keep sessions in memory, until it stops
-  demo --redis                         keep them in the Redis at 127.0.0.1:6379
-  REDIS_URL=redis://:secret@host demo  keep them elsewhere
-  demo --idle 30s --absolute 5m        watch them end";
+  demo                                 store sessions in memory
+  demo --redis                         store them in the Redis at 127.0.0.1:6379
+  REDIS_URL=redis://:secret@host demo  store them in another Redis
+  demo --idle 30s --absolute 5m        see sessions expire";
+
+/// The format of the log.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// One line of text per event
+    Text,
+    /// One JSON object per event
+    Json,
+}
 
 impl Options {
-    /// The Redis to use, if any. An empty `REDIS_URL` is none.
+    /// Returns the URL of the Redis to use, if any. An empty `REDIS_URL` counts as unset.
     pub(crate) fn redis(&self) -> Option<&str> {
         self.redis.as_deref().filter(|url| !url.is_empty())
     }
 
-    /// How long sessions live.
+    /// The timeouts of sessions.
     pub(crate) fn expiry(&self) -> Expiry {
         Expiry::idle(self.idle).absolute(self.absolute)
     }
 
-    /// How long sessions live that nobody has signed in to: never longer than others.
+    /// The timeouts of sessions without a user: never longer than the others.
     pub(crate) fn anonymous_expiry(&self) -> Expiry {
         Expiry::idle(self.anonymous_idle.min(self.idle)).absolute(self.absolute)
     }
@@ -105,7 +118,7 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_command_line_is_valid() {
         Options::command().debug_assert();
     }
 }

@@ -1,4 +1,4 @@
-//! Listening, serving, and closing in peace.
+//! Listening, serving, and a graceful shutdown.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,21 +10,21 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-/// How long requests under way may take after the app was told to stop.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long requests in progress may take after shutdown began.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Listens, or says why not.
+/// Binds the listener. The error is a message for the terminal.
 pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
     let listener = TcpListener::bind(address).await;
     listener.map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => {
-            format!("{address} is taken by another program: choose another port with --listen")
+            format!("{address} is already in use: choose another port with --listen")
         }
         _ => format!("cannot listen on {address}: {error}"),
     })
 }
 
-/// What to open in a browser.
+/// Returns the URL to open in a browser.
 pub(crate) fn url(listener: &TcpListener) -> io::Result<String> {
     let address = listener.local_addr()?;
     if address.ip().is_unspecified() {
@@ -33,39 +33,39 @@ pub(crate) fn url(listener: &TcpListener) -> io::Result<String> {
     Ok(format!("http://{address}"))
 }
 
-/// Serves until Ctrl-C or SIGTERM. Requests under way are finished, within reason;
-/// `closing` tells those that would go on for ever.
+/// Serves until Ctrl-C or SIGTERM. Requests in progress get five seconds to finish; `closing` ends event
+/// streams, which would not finish by themselves.
 pub(crate) async fn serve(
     listener: TcpListener,
     app: Router,
     closing: watch::Sender<bool>,
 ) -> io::Result<()> {
     let mut closed = closing.subscribe();
-    let told_to_stop = told_to_stop()?;
+    let shutdown_signal = shutdown_signal()?;
     let stop = async move {
-        told_to_stop.await;
-        info!("closing");
+        shutdown_signal.await;
+        info!("shutting down");
         closing.send_replace(true);
     };
-    let out_of_patience = async {
+    let timed_out = async {
         drop(closed.wait_for(|closing| *closing).await);
-        sleep(PATIENCE).await;
+        sleep(SHUTDOWN_TIMEOUT).await;
     };
-    // Who asks is told by the connection.
+    // `ConnectInfo` has the peer address of the connection.
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
     tokio::select! {
         served = axum::serve(listener, app).with_graceful_shutdown(stop) => served,
-        () = out_of_patience => {
-            warn!("requests were still under way");
+        () = timed_out => {
+            warn!("shutdown timed out with requests in progress");
             Ok(())
         }
     }
 }
 
-/// Ctrl-C, or SIGTERM. From the call on they are waited for: a signal that comes before the future is
-/// first polled does not kill the app.
+/// Resolves on Ctrl-C or SIGTERM. The handlers are installed by the call, so a signal that arrives before
+/// the future is first polled does not kill the app.
 #[cfg(unix)]
-fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
+fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let mut interrupted = signal(SignalKind::interrupt())?;
@@ -78,9 +78,9 @@ fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Ctrl-C.
+/// Resolves on Ctrl-C.
 #[cfg(not(unix))]
-fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
+fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
     Ok(async {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;

@@ -1,9 +1,9 @@
-//! Where sessions are kept: in memory, or in Redis.
+//! The session store: memory or Redis.
 
 use cloakroom::{MemoryStore, SessionLayer, SessionLayerBuilder, StoreError};
 use cloakroom_redis::{ConnectError, Health, RedisStore};
 
-/// Where sessions are kept.
+/// The session store.
 #[derive(Clone)]
 pub(crate) enum Storage {
     Memory(MemoryStore),
@@ -11,7 +11,7 @@ pub(crate) enum Storage {
 }
 
 impl Storage {
-    /// Connects to the Redis at `url`; without one, memory will do.
+    /// Connects to the Redis at `url`, or uses memory without one.
     pub(crate) async fn open(url: Option<&str>) -> Result<Self, ConnectError> {
         let Some(url) = url else {
             return Ok(Self::Memory(MemoryStore::new()));
@@ -19,7 +19,7 @@ impl Storage {
         Ok(Self::Redis(RedisStore::connect(url).await?))
     }
 
-    /// A layer that keeps its sessions here, to be configured.
+    /// Returns a builder for a layer on this store.
     pub(crate) fn sessions(&self) -> SessionLayerBuilder {
         match self {
             Self::Memory(store) => SessionLayer::builder(store.clone()),
@@ -27,7 +27,7 @@ impl Storage {
         }
     }
 
-    /// How the server is; `None` where there is none.
+    /// Returns the health of the Redis server, `None` for memory.
     pub(crate) async fn health(&self) -> Result<Option<Health>, StoreError> {
         match self {
             Self::Memory(_) => Ok(None),
@@ -35,7 +35,7 @@ impl Storage {
         }
     }
 
-    /// What it is called, for people.
+    /// The name of the store, for the page.
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Memory(_) => "memory",
@@ -43,11 +43,11 @@ impl Storage {
         }
     }
 
-    /// What becomes of the sessions, for who starts the app.
-    pub(crate) fn in_words(&self) -> String {
+    /// Where sessions are stored, for the terminal.
+    pub(crate) fn description(&self) -> String {
         match self {
-            Self::Memory(_) => "Sessions are kept in memory, until this stops.".to_owned(),
-            Self::Redis(store) => format!("Sessions are kept in {}.", store.redacted_url()),
+            Self::Memory(_) => "Sessions are stored in memory and end with the demo.".to_owned(),
+            Self::Redis(store) => format!("Sessions are stored in {}.", store.redacted_url()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The guests who have an account, and their passwords' hashes.
+//! The accounts, and the hashes of their passwords.
 
 use std::sync::Arc;
 use std::thread;
@@ -10,23 +10,23 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinError, spawn_blocking};
 
 /// Names and passwords. They are shown on the page: this is a demo.
-pub(crate) const GUESTS: [(&str, &str); 4] = [
-    ("Ada", "velvet-umbrella"),
-    ("Bela", "opera-glasses"),
-    ("Cleo", "white-gloves"),
-    (MANAGER, "brass-keys"),
+pub(crate) const ACCOUNTS: [(&str, &str); 4] = [
+    ("Ada", "ada-password"),
+    ("Bela", "bela-password"),
+    ("Cleo", "cleo-password"),
+    (ADMIN, "mona-password"),
 ];
 
-/// Who runs the house, and sees whose coats hang in it.
-pub(crate) const MANAGER: &str = "Mona";
+/// The administrator, who may see and end the sessions of all users.
+pub(crate) const ADMIN: &str = "Mona";
 
 /// The accounts. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Users {
     accounts: Arc<[Account]>,
-    /// Compared with when nobody has the name that was given, so that it takes as long.
+    /// Verified when there is no account of the name, so that the response takes as long.
     decoy: Arc<str>,
-    /// A hash takes 19 MiB and a core for a while: so many at once.
+    /// Limits how many passwords are hashed at once: each takes 19 MiB and a core.
     hashing: Arc<Semaphore>,
 }
 
@@ -47,22 +47,22 @@ impl Users {
         })
     }
 
-    /// The guest's name as it is written here, if the password is right.
+    /// Returns the name of the account as it is spelled here, if the password is right.
     pub(crate) async fn check(&self, name: &str, password: String) -> Option<&'static str> {
         let same_name = |account: &&Account| account.name.eq_ignore_ascii_case(name.trim());
         let account = self.accounts.iter().find(same_name);
         let hash = account.map_or(&self.decoy, |account| &account.hash);
 
-        let _turn = self.hashing.acquire().await.ok()?;
+        let _permit = self.hashing.acquire().await.ok()?;
         let hash = Arc::clone(hash);
-        // Off the threads that answer requests: it takes tens of milliseconds.
+        // On a blocking thread, since it takes tens of milliseconds.
         let right = finished(spawn_blocking(move || verify(&password, &hash)).await);
         Some(account.filter(|_| right)?.name)
     }
 }
 
 fn hash_all() -> Result<(Arc<[Account]>, Arc<str>), Error> {
-    let accounts = GUESTS.iter().map(|&(name, password)| {
+    let accounts = ACCOUNTS.iter().map(|&(name, password)| {
         let hash = hash(password)?;
         Ok(Account { name, hash })
     });
@@ -91,12 +91,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn only_the_right_password_opens() {
+    async fn only_the_right_password_is_accepted() {
         let users = Users::hash().await.unwrap();
         let check = async |name, password: &str| users.check(name, password.to_owned()).await;
-        assert_eq!(check("Ada", "velvet-umbrella").await, Some("Ada"));
-        assert_eq!(check(" ada ", "velvet-umbrella").await, Some("Ada"));
-        assert_eq!(check("Ada", "opera-glasses").await, None);
+        assert_eq!(check("Ada", "ada-password").await, Some("Ada"));
+        assert_eq!(check(" ada ", "ada-password").await, Some("Ada"));
+        assert_eq!(check("Ada", "bela-password").await, None);
         assert_eq!(check("Ada", "").await, None);
         assert_eq!(check("Nobody", "nobody's").await, None);
     }

@@ -1,6 +1,6 @@
 //! One app in two versions, on one Redis: [`old`] keeps its sessions with tower-sessions, [`new`] with
-//! Cloakroom. Log in at the old one, and follow the link to the new one: you still are.
-//! `docs/migration.md` tells how a move goes.
+//! Cloakroom. Sign in at the old one and follow the link to the new one: you are still signed in.
+//! `docs/migration.md` describes the migration.
 
 mod new;
 mod old;
@@ -15,8 +15,8 @@ use axum::Router;
 use clap::Parser;
 use tokio::net::TcpListener;
 
-use self::page::Neighbour;
-use self::phase::{Move, Phase};
+use self::page::OtherVersion;
+use self::phase::{MigrationOptions, Phase};
 
 /// An app on tower-sessions and its new version on Cloakroom, side by side on one Redis.
 #[derive(Parser)]
@@ -31,11 +31,11 @@ struct Options {
     )]
     redis: String,
 
-    /// How far the move is
-    #[arg(long, value_enum, default_value = "beside")]
+    /// The phase of the migration
+    #[arg(long, value_enum, default_value = "side-by-side")]
     phase: Phase,
 
-    /// Where the old version listens, while it runs
+    /// Where the old version listens, while it runs side by side
     #[arg(long, default_value = "127.0.0.1:3000")]
     old: SocketAddr,
 
@@ -44,7 +44,7 @@ struct Options {
     new: SocketAddr,
 
     #[command(flatten)]
-    secrets: Move,
+    migration: MigrationOptions,
 }
 
 #[tokio::main]
@@ -59,14 +59,14 @@ async fn main() -> ExitCode {
 }
 
 async fn run(options: Options) -> Result<(), Box<dyn Error>> {
-    let beside = options.phase == Phase::Beside;
-    let to_old = beside.then(|| Neighbour::new("old", options.old));
-    let sessions = new::sessions(&options.redis, options.phase, &options.secrets).await?;
+    let side_by_side = options.phase == Phase::SideBySide;
+    let to_old = side_by_side.then(|| OtherVersion::new("old", options.old));
+    let sessions = new::sessions(&options.redis, options.phase, &options.migration).await?;
     let new = serve("new", options.new, new::app(to_old).layer(sessions));
-    if !beside {
+    if !side_by_side {
         return new.await;
     }
-    let to_new = Neighbour::new("new", options.new);
+    let to_new = OtherVersion::new("new", options.new);
     let sessions = old::sessions(&options.redis).await?;
     let old = serve("old", options.old, old::app(to_new).layer(sessions));
     tokio::try_join!(old, new)?;
@@ -80,7 +80,7 @@ async fn serve(version: &str, address: SocketAddr, app: Router) -> Result<(), Bo
     Ok(axum::serve(listener, app).await?)
 }
 
-#[allow(clippy::print_stderr, reason = "it is a program for a terminal")]
+#[allow(clippy::print_stderr, reason = "a command-line program")]
 fn say(text: &str) {
     eprintln!("{text}");
 }

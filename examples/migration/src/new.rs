@@ -1,4 +1,4 @@
-//! The new version. All of the move stands in [`sessions`]: the handlers know nothing of it.
+//! The new version, on Cloakroom. The migration is set up in [`sessions`]; the handlers do not depend on it.
 
 use std::error::Error;
 
@@ -12,63 +12,63 @@ use cloakroom_tower_sessions::migration::TowerSessionsRedis;
 use maud::Markup;
 
 use crate::old::IDLE_DAYS;
-use crate::page::{Guest, LogIn, Neighbour, Piece, page};
-use crate::phase::{Move, Phase};
+use crate::page::{NewItem, OtherVersion, SignIn, Visitor, page};
+use crate::phase::{MigrationOptions, Phase};
 
 pub(crate) async fn sessions(
     redis: &str,
     phase: Phase,
-    secrets: &Move,
+    migration: &MigrationOptions,
 ) -> Result<SessionLayer, Box<dyn Error>> {
     let store = RedisStore::connect(redis).await?;
-    // As the old version has it.
+    // The same timeout as in the old version.
     let old = TowerSessionsRedis::new(&store).with_inactivity(days(IDLE_DAYS.into()));
     let migration = match phase {
-        Phase::Beside => Migration::side_by_side(old, secrets.key()?),
-        Phase::After => Migration::cutover(old, secrets.key()?),
+        Phase::SideBySide => Migration::side_by_side(old, migration.key()?),
+        Phase::Cutover => Migration::cutover(old, migration.key()?),
     };
     Ok(SessionLayer::builder(store)
         .with_migration(migration.with_user(user_of))
         .build()?)
 }
 
-/// Who is signed in to an old session.
+/// Returns the user that is signed in to a legacy session.
 fn user_of(entries: &Entries) -> Option<UserId> {
     let name: Option<String> = entries.get("user").ok()?;
     Some(name?.into())
 }
 
-pub(crate) fn app(to_old: Option<Neighbour>) -> Router {
+pub(crate) fn app(to_old: Option<OtherVersion>) -> Router {
     Router::new()
         .route("/", get(home))
-        .route("/sign-in", post(log_in))
-        .route("/hang", post(hang))
-        .route("/sign-out", post(log_out))
+        .route("/sign-in", post(sign_in))
+        .route("/items", post(add_item))
+        .route("/sign-out", post(sign_out))
         .with_state(to_old)
 }
 
 async fn home(
     session: Session,
-    State(to_old): State<Option<Neighbour>>,
+    State(to_old): State<Option<OtherVersion>>,
 ) -> Result<Markup, SessionError> {
-    let guest = Guest {
+    let visitor = Visitor {
         name: session.user().map(|user| user.to_string()),
-        pieces: session.get("pieces")?.unwrap_or_default(),
+        items: session.get("items")?.unwrap_or_default(),
     };
-    Ok(page("Cloakroom", &guest, to_old.as_ref()))
+    Ok(page("Cloakroom", &visitor, to_old.as_ref()))
 }
 
-async fn log_in(session: Session, Form(form): Form<LogIn>) -> Result<Redirect, SessionError> {
+async fn sign_in(session: Session, Form(form): Form<SignIn>) -> Result<Redirect, SessionError> {
     session.sign_in(form.name).await?;
     Ok(Redirect::to("/"))
 }
 
-async fn hang(session: Session, Form(form): Form<Piece>) -> Result<Redirect, SessionError> {
-    session.push("pieces", form.piece)?;
+async fn add_item(session: Session, Form(form): Form<NewItem>) -> Result<Redirect, SessionError> {
+    session.push("items", form.item)?;
     Ok(Redirect::to("/"))
 }
 
-async fn log_out(session: Session) -> Result<Redirect, SessionError> {
+async fn sign_out(session: Session) -> Result<Redirect, SessionError> {
     session.sign_out().await?;
     Ok(Redirect::to("/"))
 }

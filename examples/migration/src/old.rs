@@ -1,4 +1,4 @@
-//! The old version: nothing of Cloakroom's in it.
+//! The old version, on tower-sessions.
 
 use std::error::Error;
 
@@ -14,9 +14,9 @@ use tower_sessions_014::session::Error as SessionError;
 use tower_sessions_014::{Expiry, Session, SessionManagerLayer};
 use tower_sessions_redis_store::RedisStore;
 
-use crate::page::{Guest, LogIn, Neighbour, Piece, page};
+use crate::page::{NewItem, OtherVersion, SignIn, Visitor, page};
 
-/// How long a session lives without being used, in days.
+/// The idle timeout of a session, in days.
 pub(crate) const IDLE_DAYS: u32 = 7;
 
 pub(crate) async fn sessions(
@@ -28,42 +28,42 @@ pub(crate) async fn sessions(
     Ok(SessionManagerLayer::new(RedisStore::new(pool)).with_expiry(expiry))
 }
 
-pub(crate) fn app(to_new: Neighbour) -> Router {
+pub(crate) fn app(to_new: OtherVersion) -> Router {
     Router::new()
         .route("/", get(home))
-        .route("/sign-in", post(log_in))
-        .route("/hang", post(hang))
-        .route("/sign-out", post(log_out))
+        .route("/sign-in", post(sign_in))
+        .route("/items", post(add_item))
+        .route("/sign-out", post(sign_out))
         .with_state(to_new)
 }
 
-async fn home(session: Session, State(to_new): State<Neighbour>) -> Result<Markup, StatusCode> {
-    let guest = Guest {
+async fn home(session: Session, State(to_new): State<OtherVersion>) -> Result<Markup, StatusCode> {
+    let visitor = Visitor {
         name: session.get("user").await.map_err(failed)?,
-        pieces: session
-            .get("pieces")
+        items: session
+            .get("items")
             .await
             .map_err(failed)?
             .unwrap_or_default(),
     };
-    Ok(page("tower-sessions", &guest, Some(&to_new)))
+    Ok(page("tower-sessions", &visitor, Some(&to_new)))
 }
 
-async fn log_in(session: Session, Form(form): Form<LogIn>) -> Result<Redirect, StatusCode> {
+async fn sign_in(session: Session, Form(form): Form<SignIn>) -> Result<Redirect, StatusCode> {
     session.cycle_id().await.map_err(failed)?;
     session.insert("user", form.name).await.map_err(failed)?;
     Ok(Redirect::to("/"))
 }
 
-async fn hang(session: Session, Form(form): Form<Piece>) -> Result<Redirect, StatusCode> {
-    let pieces: Option<Vec<String>> = session.get("pieces").await.map_err(failed)?;
-    let mut pieces = pieces.unwrap_or_default();
-    pieces.push(form.piece);
-    session.insert("pieces", pieces).await.map_err(failed)?;
+async fn add_item(session: Session, Form(form): Form<NewItem>) -> Result<Redirect, StatusCode> {
+    let items: Option<Vec<String>> = session.get("items").await.map_err(failed)?;
+    let mut items = items.unwrap_or_default();
+    items.push(form.item);
+    session.insert("items", items).await.map_err(failed)?;
     Ok(Redirect::to("/"))
 }
 
-async fn log_out(session: Session) -> Result<Redirect, StatusCode> {
+async fn sign_out(session: Session) -> Result<Redirect, StatusCode> {
     session.flush().await.map_err(failed)?;
     Ok(Redirect::to("/"))
 }

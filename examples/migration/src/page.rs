@@ -1,4 +1,4 @@
-//! The one page of both versions.
+//! The page of both versions.
 
 use std::net::SocketAddr;
 
@@ -6,49 +6,49 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::Deserialize;
 
 /// What a session holds.
-pub(crate) struct Guest {
+pub(crate) struct Visitor {
     pub(crate) name: Option<String>,
-    pub(crate) pieces: Vec<String>,
+    pub(crate) items: Vec<String>,
 }
 
 #[derive(Deserialize)]
-pub(crate) struct LogIn {
+pub(crate) struct SignIn {
     pub(crate) name: String,
 }
 
 #[derive(Deserialize)]
-pub(crate) struct Piece {
-    pub(crate) piece: String,
+pub(crate) struct NewItem {
+    pub(crate) item: String,
 }
 
 /// The other version.
 #[derive(Clone)]
-pub(crate) struct Neighbour {
+pub(crate) struct OtherVersion {
     version: &'static str,
     url: String,
 }
 
-impl Neighbour {
-    /// Browsers tell hosts apart and not ports, so both versions get each other's cookies.
+impl OtherVersion {
+    /// Cookies do not depend on the port, so both versions receive each other's cookies.
     pub(crate) fn new(version: &'static str, address: SocketAddr) -> Self {
         let url = format!("http://{address}/");
         Self { version, url }
     }
 }
 
-pub(crate) fn page(library: &str, guest: &Guest, other: Option<&Neighbour>) -> Markup {
+pub(crate) fn page(library: &str, visitor: &Visitor, other: Option<&OtherVersion>) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width";
-                title { "Moving in: " (library) }
+                title { "Migration: " (library) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
                 p.library { "Sessions by " strong #library { (library) } }
-                (counter(guest))
+                (content(visitor))
                 @if let Some(other) = other {
                     p.other { a #other href=(other.url) { "To the " (other.version) " version" } }
                 }
@@ -57,31 +57,31 @@ pub(crate) fn page(library: &str, guest: &Guest, other: Option<&Neighbour>) -> M
     }
 }
 
-fn counter(guest: &Guest) -> Markup {
+fn content(visitor: &Visitor) -> Markup {
     html! {
-        @match &guest.name {
+        @match &visitor.name {
             Some(name) => {
-                h1 { "Hello, " span #guest { (name) } }
-                form #sign-out method="post" action="/sign-out" { button { "Log out" } }
+                h1 { "Hello, " span #visitor { (name) } }
+                form #sign-out method="post" action="/sign-out" { button { "Sign out" } }
             }
             None => {
                 h1 { "Who are you?" }
                 form #sign-in method="post" action="/sign-in" {
                     label for="name" { "Name" }
                     input #name name="name" required autocomplete="username";
-                    button { "Log in" }
+                    button { "Sign in" }
                 }
             }
         }
-        h2 { "On your hook" }
-        @if guest.pieces.is_empty() {
+        h2 { "Your items" }
+        @if visitor.items.is_empty() {
             p { "Nothing yet." }
         }
-        ul #pieces { @for piece in &guest.pieces { li { (piece) } } }
-        form #hang method="post" action="/hang" {
-            label for="piece" { "A piece" }
-            input #piece name="piece" required autocomplete="off";
-            button { "Hang up" }
+        ul #items { @for item in &visitor.items { li { (item) } } }
+        form #add method="post" action="/items" {
+            label for="item" { "Item" }
+            input #item name="item" required autocomplete="off";
+            button { "Add" }
         }
     }
 }

@@ -33,7 +33,8 @@ fn the_help_names_every_option() {
         "--idle",
         "--absolute",
         "--anonymous-idle",
-        "--fresh",
+        "--recent-sign-in",
+        "--log-format",
         "--max-sessions",
         "Examples:",
     ] {
@@ -49,7 +50,7 @@ fn an_invalid_configuration_is_reported_in_one_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let line = Demo::run(&["--listen", &address]);
-    assert!(refusal(&line).contains(&address) && refusal(&line).contains("taken"));
+    assert!(refusal(&line).contains(&address) && refusal(&line).contains("in use"));
 
     let nobody = format!("redis://me:hunter2@127.0.0.1:{}/1", free_port());
     let line = Demo::run(&["--redis", &nobody]);
@@ -88,6 +89,7 @@ async fn the_health_endpoint_reports_the_store_and_needs_no_session() {
     redis.kill();
     let response = client.get("/healthz").await;
     assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.body, r#"{"status":"unavailable"}"#);
     assert_eq!(client.cookie(), None);
     redis.restart();
     until(async || client.get("/healthz").await.status == StatusCode::OK).await;
@@ -109,10 +111,12 @@ async fn without_redis_it_responds_503_and_recovers_by_itself() {
     assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.header("retry-after"), "2");
     assert!(
-        response.body.contains("Back in a moment"),
+        response.body.contains("Temporarily unavailable"),
         "{}",
         response.body
     );
+    let retry = r#"http-equiv="refresh" content="2; url=/""#;
+    assert!(response.body.contains(retry), "{}", response.body);
     assert_eq!(client.cookie(), Some(&*cookie));
     redis.thaw();
     until(async || client.get("/").await.status == StatusCode::OK).await;
@@ -121,6 +125,8 @@ async fn without_redis_it_responds_503_and_recovers_by_itself() {
     redis.kill();
     let response = client.post("/notes", &[("text", "lost?")]).await;
     assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(!response.body.contains("refresh"), "a form is not repeated");
+    assert_eq!(client.get("/nothing").await.status, StatusCode::NOT_FOUND);
     redis.restart();
     until(async || client.get("/").await.status == StatusCode::OK).await;
 }
@@ -153,7 +159,7 @@ async fn every_response_has_security_headers_and_every_error_a_page() {
     let pages = [
         ("/", StatusCode::OK),
         ("/style.css", StatusCode::OK),
-        ("/news.js", StatusCode::OK),
+        ("/events.js", StatusCode::OK),
         ("/devices", StatusCode::UNAUTHORIZED),
         ("/nothing", StatusCode::NOT_FOUND),
         ("/notes", StatusCode::METHOD_NOT_ALLOWED),
@@ -183,7 +189,7 @@ async fn a_full_session_reports_an_error_and_stays_usable() {
         client.post("/notes", &[("text", &long)]).await;
         let page = client.get("/").await;
         assert_eq!(page.status, StatusCode::OK);
-        if page.body.contains("Your pockets are full") {
+        if page.body.contains("The session is full") {
             break;
         }
         notes += 1;
@@ -200,15 +206,19 @@ async fn a_full_session_reports_an_error_and_stays_usable() {
     assert!(client.get("/").await.body.contains("too long"));
     let form = [
         ("name", "Cleo"),
-        ("password", "white-gloves"),
+        ("password", "cleo-password"),
         ("remember", "true"),
     ];
     client.post("/sign-in", &form).await;
     let page = client.get("/").await;
-    assert!(page.body.contains("Welcome, Cleo"), "{}", page.body);
+    assert!(
+        page.body.contains("You are signed in as Cleo"),
+        "{}",
+        page.body
+    );
     assert_eq!(client.get("/").await.status, StatusCode::OK);
     client.post("/notes/remove", &[("number", "0")]).await;
-    assert!(client.get("/").await.body.contains("The note is gone"));
+    assert!(client.get("/").await.body.contains("The note is removed"));
 }
 
 #[tokio::test]
@@ -217,15 +227,15 @@ async fn signing_in_as_another_user_starts_an_empty_session() {
     let mut client = demo.client();
     let ada = [
         ("name", "ada"),
-        ("password", "velvet-umbrella"),
+        ("password", "ada-password"),
         ("remember", "true"),
     ];
-    let bela = [("name", "Bela"), ("password", "opera-glasses")];
-    client.post("/notes", &[("text", "from before")]).await;
+    let bela = [("name", "Bela"), ("password", "bela-password")];
+    client.post("/notes", &[("text", "earlier")]).await;
     client.post("/sign-in", &ada).await;
     let ada_s = client.clone();
     let page = client.get("/").await.body;
-    assert!(page.contains("from before") && page.contains("Good evening, Ada"));
+    assert!(page.contains("earlier") && page.contains("Hello, Ada"));
 
     let response = client.post("/sign-in", &bela).await;
     assert!(
@@ -233,10 +243,10 @@ async fn signing_in_as_another_user_starts_an_empty_session() {
         "not remembered"
     );
     let page = client.get("/").await.body;
-    assert!(page.contains("Good evening, Bela") && !page.contains("from before"));
+    assert!(page.contains("Hello, Bela") && !page.contains("earlier"));
     assert!(page.contains("until the browser closes"));
     let mut ada_s = ada_s;
-    assert!(!ada_s.get("/").await.body.contains("Good evening, Ada"));
+    assert!(!ada_s.get("/").await.body.contains("Hello, Ada"));
 }
 
 #[tokio::test]
@@ -246,37 +256,122 @@ async fn a_stale_cookie_is_invalid_and_can_sign_in_again() {
     client.post("/notes", &[("text", "mine")]).await;
     let stale = client.cookie().unwrap().to_owned();
     client.post("/sign-out", &[]).await;
-    assert!(client.get("/").await.body.contains("Good night"));
+    assert!(client.get("/").await.body.contains("You are signed out"));
 
     let mut late = demo.client().with_cookie(stale);
     let page = late.get("/").await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.body.contains("It has ended") && !page.body.contains("mine"));
     assert_eq!(page.header("set-cookie"), "");
-    let form = [("name", "Ada"), ("password", "velvet-umbrella")];
+    let form = [("name", "Ada"), ("password", "ada-password")];
     late.post("/sign-in", &form).await;
-    assert!(late.get("/").await.body.contains("Good evening, Ada"));
+    assert!(late.get("/").await.body.contains("Hello, Ada"));
 }
 
 #[tokio::test]
 async fn sigterm_shuts_down_gracefully_and_the_log_holds_no_secret() {
     let demo = Demo::start();
     let mut client = demo.client();
-    let form = [("name", "Ada"), ("password", "velvet-umbrella")];
+    let form = [("name", "Ada"), ("password", "ada-password")];
     client.post("/sign-in", &form).await;
     let cookie = client.cookie().unwrap().to_owned();
     demo.terminate();
     let (status, log) = demo.ended();
     assert!(status.success(), "{status}");
     assert!(
-        log.contains("session created") && log.contains("closing"),
+        log.contains("session created") && log.contains("shutting down"),
         "{log}"
     );
     let (_, token) = cookie.split_once('=').unwrap();
     assert!(
-        !log.contains(token) && !log.contains("velvet-umbrella"),
+        !log.contains(token) && !log.contains("ada-password"),
         "{log}"
     );
+}
+
+#[tokio::test]
+async fn the_log_can_be_json() {
+    let demo = Demo::start_with(&["--log-format", "json"]);
+    demo.client().get("/").await;
+    demo.terminate();
+    let (_, log) = demo.ended();
+    let mut messages = Vec::new();
+    for line in log.lines() {
+        let event: serde_json::Value = serde_json::from_str(line).expect("each line is JSON");
+        messages.push(event["message"].to_string());
+    }
+    assert!(
+        messages.iter().any(|text| text.contains("session created")),
+        "{messages:?}"
+    );
+}
+
+#[tokio::test]
+async fn error_pages_keep_the_navigation() {
+    let demo = Demo::start();
+    let mut client = demo.client();
+    let form = [("name", "Ada"), ("password", "ada-password")];
+    let anonymous = client.get("/nothing").await;
+    assert!(anonymous.body.contains("href=\"/sign-in\""));
+    client.post("/sign-in", &form).await;
+    for (path, status) in [
+        ("/nothing", StatusCode::NOT_FOUND),
+        ("/notes", StatusCode::METHOD_NOT_ALLOWED),
+        ("/admin", StatusCode::FORBIDDEN),
+    ] {
+        let page = client.get(path).await;
+        assert_eq!(page.status, status);
+        assert!(page.body.contains("href=\"/devices\""), "{path}");
+        assert!(page.body.contains("id=\"sign-out\""), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_reported_beside_the_form_and_is_not_a_visit() {
+    let demo = Demo::start();
+    let mut client = demo.client();
+    client.get("/").await;
+    let cookie = client.cookie().unwrap().to_owned();
+    let form = [
+        ("name", "Ada <3"),
+        ("password", "wrong"),
+        ("next", "/devices"),
+    ];
+    let response = client.post("/sign-in", &form).await;
+    assert_eq!(response.status, StatusCode::UNAUTHORIZED);
+    for part in [
+        "The name or the password is wrong",
+        "value=\"Ada &lt;3\"",
+        "aria-invalid=\"true\"",
+        "name=\"next\" value=\"/devices\"",
+    ] {
+        assert!(response.body.contains(part), "{part}: {}", response.body);
+    }
+    assert_eq!(client.cookie(), Some(&*cookie));
+    let page = client.get("/").await.body;
+    assert!(page.contains("data-count=\"2\""), "{page}");
+}
+
+#[tokio::test]
+async fn signing_in_returns_only_to_paths_of_the_site() {
+    let demo = Demo::start();
+    let mut client = demo.client();
+    let page = client.get("/sign-in?next=/security").await.body;
+    assert!(page.contains("name=\"next\" value=\"/security\""));
+    for (next, location) in [
+        ("/devices", "/devices"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("https://evil.example", "/"),
+    ] {
+        let form = [
+            ("name", "Ada"),
+            ("password", "ada-password"),
+            ("next", next),
+        ];
+        let response = client.post("/sign-in", &form).await;
+        assert_eq!(response.header("location"), location, "{next}");
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Devices, the safe, the manager page and the event stream of the demo over HTTP.
+//! The pages Devices, Security and Admin, and the event stream of the demo over HTTP.
 
 use http::{Request, StatusCode};
 use tests::client::{Client, TestResponse};
@@ -9,19 +9,19 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
-const BELA: (&str, &str) = ("Bela", "opera-glasses");
+const BELA: (&str, &str) = ("Bela", "bela-password");
 
 const FIREFOX: &str =
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0";
 
 /// Forms that need a signed-in user.
 const FORMS: [&str; 6] = [
-    "/devices/end",
-    "/devices/end-others",
-    "/devices/end-all",
-    "/safe",
-    "/admin/end",
-    "/admin/end-all",
+    "/devices/sign-out",
+    "/devices/sign-out-others",
+    "/devices/sign-out-all",
+    "/security",
+    "/admin/sign-out",
+    "/admin/sign-out-all",
 ];
 
 #[tokio::test]
@@ -38,19 +38,19 @@ async fn devices_are_named_and_users_end_only_their_own_sessions() {
     assert_eq!(list.matches("This device").count(), 1);
 
     for id in ids(&list) {
-        bela.post("/devices/end", &[("id", &id)]).await;
+        bela.post("/devices/sign-out", &[("id", &id)]).await;
         let page = bela.get("/devices").await.body;
         assert!(page.contains("signed out already"), "{page}");
     }
-    phone.post("/devices/end", &[("id", "no id")]).await;
+    phone.post("/devices/sign-out", &[("id", "no id")]).await;
     assert_eq!(ids(&phone.get("/devices").await.body).len(), 2);
 
-    phone.post("/devices/end-others", &[]).await;
+    phone.post("/devices/sign-out-others", &[]).await;
     let page = phone.get("/devices").await.body;
     assert!(page.contains("One other device is signed out"));
     assert_eq!(ids(&page).len(), 1);
     assert_eq!(ada.get("/devices").await.status, StatusCode::UNAUTHORIZED);
-    phone.post("/devices/end-all", &[]).await;
+    phone.post("/devices/sign-out-all", &[]).await;
     assert!(phone.get("/").await.body.contains("signed out everywhere"));
     assert_eq!(ids(&bela.get("/devices").await.body).len(), 1);
 }
@@ -59,101 +59,110 @@ async fn devices_are_named_and_users_end_only_their_own_sessions() {
 async fn anonymous_requests_are_asked_to_sign_in() {
     let demo = Demo::start();
     let mut client = demo.client();
-    for path in ["/devices", "/safe", "/admin"] {
+    for path in ["/devices", "/security", "/admin"] {
         asks_to_sign_in(&client.get(path).await);
     }
     for path in FORMS {
-        let form = [("id", "x"), ("guest", "Ada"), ("password", ADA.1)];
+        let form = [("id", "x"), ("user", "Ada"), ("password", ADA.1)];
         asks_to_sign_in(&client.post(path, &form).await);
     }
-    let response = client.get("/sign-in").await;
-    assert_eq!(response.header("location"), "/#sign-in");
-    assert!(client.get("/").await.body.contains("id=\"sign-in\""));
+    for path in ["/", "/sign-in"] {
+        assert!(client.get(path).await.body.contains("id=\"sign-in\""));
+    }
+    let page = client.get("/devices").await.body;
+    assert!(page.contains("name=\"next\" value=\"/devices\""), "{page}");
 }
 
 fn asks_to_sign_in(response: &TestResponse) {
     assert_eq!(response.status, StatusCode::UNAUTHORIZED);
     assert_eq!(response.header("www-authenticate"), "Session");
-    assert!(response.body.contains("Please sign in first"));
-    assert!(response.body.contains("href=\"/sign-in\""));
+    assert!(response.body.contains("Please sign in"));
+    assert!(response.body.contains("action=\"/sign-in\""));
 }
 
 #[tokio::test]
-async fn only_the_manager_sees_all_users() {
+async fn only_an_admin_sees_all_users() {
     let demo = Demo::start();
     let mut ada = signed_in(&demo, ADA, FIREFOX).await;
     let mut bela = signed_in(&demo, BELA, FIREFOX).await;
     let mut mona = signed_in(&demo, MONA, FIREFOX).await;
     let page = mona.get("/admin").await.body;
-    for guest in ["Ada", "Bela", "Cleo", "Mona"] {
-        assert!(page.contains(&format!("data-guest=\"{guest}\"")));
+    for user in ["Ada", "Bela", "Cleo", "Mona"] {
+        assert!(page.contains(&format!("data-user=\"{user}\"")));
     }
     assert_eq!(ids(&page).len(), 3);
-    assert_eq!(page.matches("Not in the house").count(), 1);
+    assert_eq!(page.matches("not signed in").count(), 1);
 
     let adas = ids(&ada.get("/devices").await.body).remove(0);
-    let form = [("id", &*adas), ("guest", "Ada")];
+    let form = [("id", &*adas), ("user", "Ada")];
     assert_eq!(bela.get("/admin").await.status, StatusCode::FORBIDDEN);
-    for path in ["/admin/end", "/admin/end-all"] {
+    for path in ["/admin/sign-out", "/admin/sign-out-all"] {
         let response = bela.post(path, &form).await;
         assert_eq!(response.status, StatusCode::FORBIDDEN);
-        assert!(response.body.contains("Staff only"));
+        assert!(response.body.contains("Admins only"));
     }
     assert_eq!(ada.get("/devices").await.status, StatusCode::OK);
 
-    mona.post("/admin/end", &form).await;
-    assert!(mona.get("/admin").await.body.contains("is ended"));
+    mona.post("/admin/sign-out", &form).await;
+    assert!(
+        mona.get("/admin")
+            .await
+            .body
+            .contains("The session is ended")
+    );
     assert_eq!(ada.get("/devices").await.status, StatusCode::UNAUTHORIZED);
-    mona.post("/admin/end", &form).await;
-    assert!(mona.get("/admin").await.body.contains("ended already"));
-    mona.post("/admin/end-all", &[("guest", "Bela")]).await;
+    mona.post("/admin/sign-out", &form).await;
+    assert!(mona.get("/admin").await.body.contains("had ended already"));
+    mona.post("/admin/sign-out-all", &[("user", "Bela")]).await;
     let page = mona.get("/admin").await.body;
     assert!(page.contains("One session of Bela is ended"), "{page}");
-    mona.post("/admin/end-all", &[("guest", "Nobody")]).await;
-    assert!(mona.get("/admin").await.body.contains("no such guest"));
+    mona.post("/admin/sign-out-all", &[("user", "Nobody")])
+        .await;
+    assert!(mona.get("/admin").await.body.contains("no such user"));
 }
 
 #[tokio::test]
 async fn a_sensitive_page_needs_a_recent_password_and_renews_the_session() {
-    let demo = Demo::start_with(&["--fresh", "1s"]);
+    let demo = Demo::start_with(&["--recent-sign-in", "1s"]);
     let mut ada = demo.client();
     let remembered = [("name", ADA.0), ("password", ADA.1), ("remember", "true")];
     ada.post("/sign-in", &remembered).await;
     ada.post("/notes", &[("text", "stays")]).await;
     let client = Mutex::new(ada);
-    until("the safe is locked", async || {
-        let safe = client.lock().await.get("/safe").await;
-        safe.status == StatusCode::UNAUTHORIZED
+    until("the sign-in is not recent", async || {
+        let page = client.lock().await.get("/security").await;
+        page.status == StatusCode::UNAUTHORIZED
     })
     .await;
     let mut ada = client.into_inner();
-    let safe = ada.get("/safe").await;
-    assert!(!safe.body.contains("pearls") && safe.body.contains("Devices"));
-    assert_eq!(safe.header("www-authenticate"), "Session");
+    let page = ada.get("/security").await;
+    assert!(!page.body.contains("7F3K-92QD") && page.body.contains("Devices"));
+    assert_eq!(page.header("www-authenticate"), "Session");
 
     let old = ada.clone();
-    ada.post("/safe", &[("password", BELA.1)]).await;
-    assert!(ada.get("/safe").await.body.contains("does not turn"));
+    let response = ada.post("/security", &[("password", BELA.1)]).await;
+    assert_eq!(response.status, StatusCode::UNAUTHORIZED);
+    assert!(response.body.contains("The password is wrong"));
     assert_eq!(ada.cookie(), old.cookie(), "nothing is new");
-    let response = ada.post("/safe", &[("password", ADA.1)]).await;
-    assert_eq!(response.header("location"), "/safe");
+    let response = ada.post("/security", &[("password", ADA.1)]).await;
+    assert_eq!(response.header("location"), "/security");
     assert!(
         response.header("set-cookie").contains("Max-Age"),
         "remembered"
     );
-    assert!(ada.get("/safe").await.body.contains("pearls"));
+    assert!(ada.get("/security").await.body.contains("7F3K-92QD"));
     assert!(ada.get("/").await.body.contains("stays"));
     assert_ne!(ada.cookie(), old.cookie());
     let mut old = old;
-    assert_eq!(old.get("/safe").await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(old.get("/security").await.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
 async fn the_event_stream_reports_what_happens_to_a_session() {
     let demo = Demo::start();
     let mut ada = signed_in(&demo, ADA, FIREFOX).await;
-    let ticket = ids(&ada.get("/devices").await.body).remove(0);
-    let live = format!("/live?ticket={ticket}");
+    let session = ids(&ada.get("/devices").await.body).remove(0);
+    let live = format!("/live?session={session}");
 
     // Two open streams: both receive the new device and the end.
     let (one, other) = (
@@ -167,9 +176,9 @@ async fn the_event_stream_reports_what_happens_to_a_session() {
     for mut page in [one, other] {
         let mut events = String::new();
         page.read_to_string(&mut events).await.unwrap();
-        let over = events.find("event: over").expect("the event arrives");
-        assert!(events[over..].contains("id: signed_out"));
-        assert_eq!(events[..over].matches("event: sessions").count(), 1);
+        let end = events.find("event: ended").expect("the event arrives");
+        assert!(events[end..].contains("id: signed_out"));
+        assert_eq!(events[..end].matches("event: sessions").count(), 1);
     }
 
     // A stream opened after the end reports it at once.
@@ -224,7 +233,7 @@ async fn listen(demo: &Demo, client: &Client, path: &str) -> TcpStream {
     sent.expect("the demo reads");
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
-        let byte = stream.read_u8().await.expect("the demo answers");
+        let byte = stream.read_u8().await.expect("the demo responds");
         head.push(char::from(byte));
     }
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");

@@ -3,7 +3,7 @@
 
 use tests::chromium::Chromium;
 use tests::demo::Demo;
-use tests::device_scenarios::{self, ADA, is_expired, listens, new_tab, sign_in, until};
+use tests::device_scenarios::{self, ADA, confirm, is_expired, listens, new_tab, sign_in, until};
 use tests::program::free_port;
 
 #[tokio::test]
@@ -19,12 +19,12 @@ async fn two_tabs_of_one_profile() {
 
 #[tokio::test]
 async fn an_admin_ends_another_user_s_session() {
-    device_scenarios::the_manager(&Demo::start()).await;
+    device_scenarios::an_admin(&Demo::start()).await;
 }
 
 #[tokio::test]
 async fn a_sensitive_page_asks_for_the_password_again() {
-    device_scenarios::the_safe(&Demo::start_with(&["--fresh", "2s"])).await;
+    device_scenarios::recent_sign_in(&Demo::start_with(&["--recent-sign-in", "2s"])).await;
 }
 
 /// Browsers open at most six connections to a server: more tabs than that must not block each other, and
@@ -63,9 +63,61 @@ async fn an_idle_page_announces_that_its_session_expired() {
     let demo = Demo::start_with(&["--idle", "2s"]);
     let browser = Chromium::start().await;
     sign_in(&browser, &demo, ADA).await;
-    is_expired(&browser, "Your time was over").await;
-    browser.follow("#over a").await;
+    is_expired(&browser, "The session expired").await;
+    browser.follow("#ended a").await;
     assert_eq!(browser.count("#sign-in").await, 1);
+}
+
+#[tokio::test]
+async fn signing_in_returns_to_the_requested_page() {
+    let demo = Demo::start();
+    for browser in [
+        Chromium::start().await,
+        Chromium::start_without_scripts().await,
+    ] {
+        browser.open(&format!("{}/devices", demo.url())).await;
+        browser.fill("#name", ADA.0).await;
+        browser.fill("#password", "wrong").await;
+        browser.follow("#sign-in button").await;
+        assert_eq!(browser.count("#name[aria-invalid=true]").await, 1);
+        // The button of an account.
+        browser.follow(".accounts tr:nth-child(2) button").await;
+        assert_eq!(browser.text("main h1").await, "Your devices");
+        assert_eq!(browser.text("#user").await, "Bela");
+    }
+}
+
+#[tokio::test]
+async fn a_destructive_action_asks_once() {
+    let demo = Demo::start();
+    let browser = Chromium::start().await;
+    sign_in(&browser, &demo, ADA).await;
+    browser.open(&format!("{}/devices", demo.url())).await;
+    let button = "#sign-out-everywhere summary";
+    assert_eq!(browser.text(button).await, "Sign out everywhere");
+    browser.click(button).await;
+    assert_eq!(browser.text(button).await, "Cancel");
+    browser.click(button).await;
+    assert_eq!(browser.text(button).await, "Sign out everywhere");
+    assert_eq!(browser.text("#user").await, ADA.0);
+    confirm(&browser, "#sign-out-everywhere").await;
+    assert_eq!(browser.count("#user").await, 0);
+}
+
+#[tokio::test]
+async fn an_open_page_shows_that_the_server_is_away() {
+    let address = format!("127.0.0.1:{}", free_port());
+    let demo = Demo::start_with(&["--listen", &address]);
+    let browser = Chromium::start().await;
+    sign_in(&browser, &demo, ADA).await;
+    listens(&browser).await;
+    let is_hidden = "return document.getElementById('offline').hidden";
+    assert_eq!(browser.run(is_hidden).await, true);
+    drop(demo);
+    until("the page shows it", async || {
+        browser.run(is_hidden).await == false
+    })
+    .await;
 }
 
 /// Missed events are detected on reconnect.
@@ -95,16 +147,16 @@ async fn without_scripts_changes_show_on_the_next_page() {
     listens(&other).await;
     plain.open(&format!("{}/devices", demo.url())).await;
     assert_eq!(plain.count(".devices li").await, 2);
-    assert_eq!(plain.text(".own").await, "This device");
-    plain.follow(".devices form button").await;
+    assert_eq!(plain.text(".current").await, "This device");
+    confirm(&plain, ".devices").await;
     is_expired(&other, "from another device").await;
     sign_in(&other, &demo, ADA).await;
     other.open(&format!("{}/devices", demo.url())).await;
-    other.follow("#end-others").await;
+    confirm(&other, "#sign-out-others").await;
     until("it is signed out", async || {
         plain.reload().await;
-        plain.count("#guest").await == 0
+        plain.count("#user").await == 0
     })
     .await;
-    assert!(plain.text("h1").await.contains("sign in first"));
+    assert!(plain.text("h1").await.contains("Please sign in"));
 }

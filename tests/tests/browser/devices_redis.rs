@@ -2,7 +2,7 @@
 
 use tests::chromium::Chromium;
 use tests::demo::Demo;
-use tests::device_scenarios::{self, ADA, is_expired, listens, sign_in, until};
+use tests::device_scenarios::{self, ADA, confirm, is_expired, listens, sign_in, until};
 use tests::redis::RedisServer;
 
 #[tokio::test]
@@ -28,14 +28,14 @@ async fn two_tabs_of_one_profile() {
 #[tokio::test]
 async fn an_admin_ends_another_user_s_session() {
     let redis = RedisServer::start();
-    device_scenarios::the_manager(&Demo::start_on(&redis.url())).await;
+    device_scenarios::an_admin(&Demo::start_on(&redis.url())).await;
 }
 
 #[tokio::test]
 async fn a_sensitive_page_asks_for_the_password_again() {
     let redis = RedisServer::start();
-    let demo = Demo::start_with(&["--redis", &redis.url(), "--fresh", "2s"]);
-    device_scenarios::the_safe(&demo).await;
+    let demo = Demo::start_with(&["--redis", &redis.url(), "--recent-sign-in", "2s"]);
+    device_scenarios::recent_sign_in(&demo).await;
 }
 
 /// An event source does not retry after an error response; the demo's script does.
@@ -50,7 +50,7 @@ async fn a_refused_event_stream_reconnects_when_the_store_is_back() {
     other.open(&format!("{}/devices", demo.url())).await;
 
     redis.freeze();
-    let begin = "window.refused = 0; window.heard = [];
+    let begin = "window.refused = 0; window.received = [];
         const Real = EventSource;
         window.EventSource = class extends Real {
             constructor(url) {
@@ -59,21 +59,42 @@ async fn a_refused_event_stream_reconnects_when_the_store_is_back() {
             }
         };
         window.EventSource.CLOSED = Real.CLOSED;
-        listen(ticket, (news) => window.heard.push(news.about));";
+        listen(session, (message) => window.received.push(message.type));";
     browser.run(begin).await;
     until("it is refused", async || {
         browser.run("return window.refused > 0").await == true
     })
     .await;
     redis.thaw();
-    until("it is heard again", async || {
-        browser.run("return window.heard.includes('open')").await == true
+    until("it is connected again", async || {
+        browser.run("return window.received.includes('open')").await == true
     })
     .await;
-    other.follow("#end-others").await;
+    confirm(&other, "#sign-out-others").await;
     is_expired(&browser, "from another device").await;
-    until("what was refused has heard it as well", async || {
-        browser.run("return window.heard.includes('over')").await == true
+    until("the reconnected stream receives it as well", async || {
+        browser
+            .run("return window.received.includes('ended')")
+            .await
+            == true
+    })
+    .await;
+}
+
+/// Also without scripts.
+#[tokio::test]
+async fn the_page_of_an_outage_loads_again_by_itself() {
+    let mut redis = RedisServer::start();
+    let demo = Demo::start_on(&redis.url());
+    let browser = Chromium::start_without_scripts().await;
+    sign_in(&browser, &demo, ADA).await;
+    redis.kill();
+    browser.open(&format!("{}/devices", demo.url())).await;
+    let title = browser.text("h1").await;
+    assert_eq!(title, "Temporarily unavailable");
+    redis.restart();
+    until("the page is there", async || {
+        browser.title().await.contains("sign in") || browser.title().await.contains("devices")
     })
     .await;
 }

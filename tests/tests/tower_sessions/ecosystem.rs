@@ -143,7 +143,7 @@ async fn axum_login_signs_in_protects_a_page_and_signs_out() {
     assert_eq!(ada.text("/login").await, "sign in: wrong password");
     assert_eq!(ada.text("/login").await, "sign in: ");
 
-    assert_eq!(ada.text("/cart/coat").await, "");
+    assert_eq!(ada.text("/cart/shoes").await, "");
     let before = ada.clone();
     assert_eq!(ada.get("/login/ada").await.location, "/protected");
     assert_ne!(
@@ -160,7 +160,7 @@ async fn axum_login_signs_in_protects_a_page_and_signs_out() {
     assert_eq!(ada.text("/protected").await, "ada: ");
     assert_eq!(
         ada.text("/cart").await,
-        "coat",
+        "shoes",
         "what was there carries over"
     );
 

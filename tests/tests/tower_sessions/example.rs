@@ -26,10 +26,13 @@ async fn the_example_signs_in_shows_its_page_and_signs_out() {
         let form = [("name", "ada"), ("password", password)];
         browser.post("/login", &form).await
     };
-    sign_in(&mut browser, "hat").await;
+    sign_in(&mut browser, "wrong").await;
     let page = browser.get("/login").await.body;
-    assert!(page.contains("That is not the password."), "{page}");
-    assert_eq!(sign_in(&mut browser, "coat").await.header("location"), "/");
+    assert!(page.contains("Wrong password."), "{page}");
+    assert_eq!(
+        sign_in(&mut browser, "password").await.header("location"),
+        "/"
+    );
     let page = browser.get("/").await.body;
     assert!(
         page.contains("You are signed in.") && page.contains("Hello, ada."),

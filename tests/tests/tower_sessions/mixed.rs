@@ -141,7 +141,7 @@ async fn after_its_request_a_bridged_session_is_updated_but_never_created_or_ren
 
 async fn sign_in(native: Session) {
     native.sign_in("ada").await.expect("the session works");
-    native.insert("cart", "coat").expect("the session works");
+    native.insert("cart", "shoes").expect("the session works");
 }
 
 async fn who(native: Session) -> String {
@@ -170,7 +170,7 @@ async fn cycle_id_renews_and_keeps_user_and_deadline() {
     let mut browser = Browser::new(&app);
     browser.text("/in").await;
     let who = browser.text("/who").await;
-    assert!(who.contains("ada") && who.contains("coat"), "{who}");
+    assert!(who.contains("ada") && who.contains("shoes"), "{who}");
     let before = browser.clone();
     browser.text("/cycle").await;
     assert_ne!(browser.cookie(), before.cookie());

@@ -1,4 +1,4 @@
-//! Style, scripts and icon, built into the program.
+//! Style sheet, scripts and icon, compiled into the program.
 
 use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -6,18 +6,18 @@ use axum::routing::get;
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// Their routes. They know nothing of sessions, so caches may keep them.
+/// Their routes. They do not use sessions, so the responses can be cached.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let style = include_str!("../../assets/style.css");
     let clock = include_str!("../../assets/clock.js");
     let live = include_str!("../../assets/live.js");
-    let news = include_str!("../../assets/news.js");
+    let events = include_str!("../../assets/events.js");
     let icon = include_str!("../../assets/icon.svg");
     Router::new()
         .route("/style.css", get(asset("text/css; charset=utf-8", style)))
         .route("/clock.js", get(asset(SCRIPT, clock)))
         .route("/live.js", get(asset(SCRIPT, live)))
-        .route("/news.js", get(asset(SCRIPT, news)))
+        .route("/events.js", get(asset(SCRIPT, events)))
         .route("/icon.svg", get(asset("image/svg+xml", icon)))
 }
 

@@ -1,4 +1,4 @@
-//! "Your devices": where a guest is signed in, and a button to end each of these sessions.
+//! "Devices": where the user is signed in, with a button to end each of these sessions.
 
 use axum::Form;
 use axum::extract::RawQuery;
@@ -8,13 +8,13 @@ use cloakroom::{RevokedBy, Session, SessionError, SessionId, SessionInfo, Sessio
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::layout;
+use super::layout::{self, Confirmed};
 use super::time::{ago, ahead};
-use crate::flash::{self, Tone};
+use crate::flash::{self, Kind};
 
-/// What the button beside a session sends.
+/// The form that ends one session.
 #[derive(Deserialize)]
-pub(crate) struct One {
+pub(crate) struct SelectedSession {
     pub(super) id: String,
 }
 
@@ -28,108 +28,131 @@ pub(crate) async fn show(
     let flash = flash::take_for_page(&session, query.as_deref())?;
     let found = sessions.list(&user).await?;
     let body = html! {
-        (layout::message(flash.as_ref()))
-        h1 { "Your devices" }
-        p.lede {
-            "Everywhere you are signed in. What you end is signed out at once, also on pages that are \
-             open there."
-        }
-        div data-live="sessions" {
-            section.card.list #devices aria-label="Devices" {
-                ul.devices {
-                    @for info in &found { (line(info, info.is_current(&session), "/devices/end")) }
-                }
+        div.narrow {
+            (layout::message(flash.as_ref()))
+            h1 { "Your devices" }
+            p.lede {
+                "Where you are signed in. If you sign out a device, its open pages show it at once."
             }
-            div.actions {
-                @if found.len() > 1 {
-                    form method="post" action="/devices/end-others" {
-                        button #end-others type="submit" { "End all others" }
+            div data-live="sessions" {
+                section.card.list #devices aria-label="Devices" {
+                    ul.devices {
+                        @for info in &found { (device(info, info.is_current(&session))) }
                     }
                 }
-                form method="post" action="/devices/end-all" {
-                    button.quiet #end-all type="submit" { "Sign out everywhere" }
-                }
+                (actions(found.len() > 1))
             }
         }
     };
-    let page = layout::page("Your devices", &session, body);
+    let page = layout::page("Your devices", "/devices", &session, body);
     Ok(([(CACHE_CONTROL, "no-store")], page))
 }
 
-/// One session in a list, with a button that ends it. One's own has none: that is what "Sign out" is
-/// for.
-pub(super) fn line(info: &SessionInfo, is_own: bool, action: &str) -> Markup {
-    let device = info.device().map(ToString::to_string);
-    let device = device.as_deref().unwrap_or("Unknown device");
+/// The name of the device, such as "Firefox on Windows 10".
+pub(super) fn device_name(info: &SessionInfo) -> String {
+    let name = info.device().map(ToString::to_string);
+    name.unwrap_or_else(|| "Unknown device".to_owned())
+}
+
+/// One session of the list. The current one has no button: the header has "Sign out".
+fn device(info: &SessionInfo, is_current: bool) -> Markup {
+    let name = device_name(info);
     let address = info.device().and_then(cloakroom::Device::address);
     html! {
         li data-id=(info.id()) {
             div {
                 p.device {
-                    (device)
-                    @if is_own { span.own { "This device" } }
+                    (name)
+                    @if is_current { span.current { "This device" } }
                 }
                 p.details {
                     @if let Some(address) = address { (address) " \u{b7} " }
                     @if let Some(at) = info.signed_in_at() { "signed in " (ago(at)) " \u{b7} " }
-                    "seen " (ago(info.last_seen()))
-                    " \u{b7} ends " (ahead(info.expires_at())) " if unused"
+                    "last seen " (ago(info.last_seen()))
+                    " \u{b7} expires " (ahead(info.expires_at()))
                 }
             }
-            @if !is_own {
-                form method="post" action=(action) {
-                    input type="hidden" name="id" value=(info.id());
-                    button.quiet type="submit" aria-label={ "End the session of " (device) } { "End" }
-                }
+            @if !is_current {
+                (Confirmed {
+                    label: "Sign out this device",
+                    description: &format!("Sign out {name}"),
+                    action: "/devices/sign-out",
+                    field: Some(("id", info.id().to_string())),
+                }.render())
             }
         }
     }
 }
 
-/// Ends one of the guest's own sessions.
-pub(crate) async fn end(
+fn actions(has_others: bool) -> Markup {
+    html! {
+        div.actions {
+            @if has_others {
+                div #sign-out-others {
+                    (Confirmed {
+                        label: "Sign out all other devices",
+                        description: "Sign out all other devices",
+                        action: "/devices/sign-out-others",
+                        field: None,
+                    }.render())
+                }
+            }
+            div #sign-out-everywhere {
+                (Confirmed {
+                    label: "Sign out everywhere",
+                    description: "Sign out everywhere",
+                    action: "/devices/sign-out-all",
+                    field: None,
+                }.render())
+            }
+        }
+    }
+}
+
+/// Ends one of the user's own sessions.
+pub(crate) async fn revoke(
     session: Session,
     sessions: Sessions,
-    Form(form): Form<One>,
+    Form(form): Form<SelectedSession>,
 ) -> Result<Redirect, SessionError> {
     let user = session.require_user()?;
-    let ended = match form.id.parse::<SessionId>() {
+    let revoked = match form.id.parse::<SessionId>() {
         Ok(id) => sessions.revoke(&user, id).await?,
         Err(_) => false,
     };
-    let (tone, text) = match ended {
-        true => (Tone::Good, "That device is signed out."),
-        false => (Tone::Bad, "That one was signed out already."),
+    let (kind, text) = match revoked {
+        true => (Kind::Success, "The device is signed out."),
+        false => (Kind::Error, "The device was signed out already."),
     };
-    flash::say(&session, tone, text)?;
+    flash::set(&session, kind, text)?;
     Ok(Redirect::to("/devices"))
 }
 
-/// Ends all of the guest's sessions but this one.
+/// Ends all of the user's sessions except this one.
 pub(crate) async fn revoke_others(
     session: Session,
     sessions: Sessions,
 ) -> Result<Redirect, SessionError> {
     let text = match sessions.revoke_others(&session).await? {
-        0 => "There was no other.".to_owned(),
+        0 => "No other device was signed in.".to_owned(),
         1 => "One other device is signed out.".to_owned(),
         count => format!("{count} other devices are signed out."),
     };
-    flash::say(&session, Tone::Good, text)?;
+    flash::set(&session, Kind::Success, text)?;
     Ok(Redirect::to("/devices"))
 }
 
-/// Ends all of the guest's sessions, this one included.
+/// Ends all of the user's sessions, including this one.
 pub(crate) async fn revoke_all(
     session: Session,
     sessions: Sessions,
 ) -> Result<Redirect, SessionError> {
     let user = session.require_user()?;
-    // The others first: if that fails, one can try again from here.
+    // The others first: if that fails, the user is still signed in and can try again.
     sessions.revoke_others(&session).await?;
-    // Then this one, so that this browser forgets its ticket; and what was renewed meanwhile.
+    // Signing out also removes the cookie. Sessions created in the meantime end with the last call.
     session.sign_out().await?;
     sessions.revoke_all(&user, RevokedBy::User).await?;
-    flash::say(&session, Tone::Good, "You are signed out everywhere.")?;
+    flash::set(&session, Kind::Success, "You are signed out everywhere.")?;
     Ok(Redirect::to("/"))
 }

@@ -1,104 +1,155 @@
-//! What one sees when something is not as it should be.
+//! Error pages.
 
 use axum::http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use cloakroom::{SessionError, SessionErrorKind};
-use maud::html;
+use cloakroom::{LazySession, RequestHead, Session, SessionError, SessionErrorKind};
+use maud::{Markup, html};
 use tower_http::csrf::ProtectionError;
 
 use super::layout;
+use super::sign_in::{SignInForm, local_path};
 
-/// How soon a browser or a crawler may come back after a 503, in seconds.
-const SOON: &str = "2";
+/// After how many seconds a browser should retry a 503.
+const RETRY_SECONDS: &str = "2";
 
-/// There is no such page.
-pub(crate) async fn not_found() -> Response {
-    let text = "There is no hook with that number. Perhaps the link was cut off.";
-    page(StatusCode::NOT_FOUND, "Nothing hangs here", text)
+/// There is no page at this address.
+pub(crate) async fn not_found(lazy: LazySession, uri: Uri) -> Response {
+    let text = format!("There is no page {} here.", uri.path());
+    page_for(&lazy, StatusCode::NOT_FOUND, "Page not found", &text).await
 }
 
-/// There is something, but not by this method: a form's address was opened as a page, say.
-pub(crate) async fn method_not_allowed() -> Response {
-    let text = "This address takes forms from the front page, and is none to visit.";
-    page(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "Please use the front door",
+/// The address does not support the method: for example, the address of a form was opened as a page.
+pub(crate) async fn method_not_allowed(lazy: LazySession) -> Response {
+    let text = "This address only receives forms.";
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    page_for(&lazy, status, "Method not allowed", text).await
+}
+
+/// A form was sent by a page of another site.
+pub(crate) fn cross_site(_: ProtectionError) -> Response {
+    let text = "The form was sent by a page of another site, so it was rejected.";
+    let body = content(
+        StatusCode::FORBIDDEN,
+        "Request rejected",
         text,
-    )
+        start_link(),
+    );
+    let page = layout::page_without_session("Request rejected", html! {}, body);
+    with_headers((StatusCode::FORBIDDEN, page).into_response())
 }
 
-/// A form was sent by another site's page.
-pub(crate) fn from_another_site(_: ProtectionError) -> Response {
-    let text = "That form was sent from another site, in your name. Nothing was done.";
-    page(StatusCode::FORBIDDEN, "Not your handwriting", text)
+/// The user is not an administrator.
+pub(super) fn admins_only(session: &Session) -> Response {
+    let text = "Only an administrator can see the sessions of all users.";
+    page(Some(session), StatusCode::FORBIDDEN, "Admins only", text)
 }
 
-/// The session could not be loaded or saved.
-pub(crate) fn session_failed(error: &SessionError) -> Response {
-    let (title, text) = match error.kind() {
+/// The session could not be loaded or saved, or nobody is signed in.
+pub(crate) fn session_failed(error: &SessionError, request: &RequestHead) -> Response {
+    // A form cannot be sent again by opening its address.
+    let is_get = request.method() == Method::GET;
+    let path = if is_get { request.uri().path() } else { "/" };
+    match error.kind() {
+        SessionErrorKind::NotSignedIn => please_sign_in(error.status(), path),
+        SessionErrorKind::Unavailable | SessionErrorKind::OutcomeUnknown if is_get => {
+            retried_page(error.status(), path)
+        }
+        kind => {
+            let (title, text) = description(kind);
+            page(None, error.status(), title, text)
+        }
+    }
+}
+
+fn description(kind: SessionErrorKind) -> (&'static str, &'static str) {
+    match kind {
         SessionErrorKind::Unavailable => (
-            "Back in a moment",
-            "The attendant has stepped away, and will be back. Nothing of yours was changed: keep \
-             your ticket, and try again.",
+            "Temporarily unavailable",
+            "The session store does not respond. Nothing was changed. Please try again.",
         ),
         SessionErrorKind::OutcomeUnknown => (
-            "Please look again",
-            "The attendant was called away just then. Perhaps it was done, perhaps not: have a \
-             look before you do it again.",
+            "Please check the result",
+            "The session store stopped responding before it confirmed the change. Please check whether it \
+             was made before you try again.",
         ),
         SessionErrorKind::TooLarge => (
-            "The pockets are full",
-            "Two tabs filled your pockets at the same time. Take a note out and try again.",
-        ),
-        SessionErrorKind::NotSignedIn => (
-            "Please sign in first",
-            "This is for guests who have signed in: the counter is on the front page.",
+            "The session is full",
+            "Two tabs filled the session at the same time. Remove a note and try again.",
         ),
         SessionErrorKind::Ended => (
-            "That was undone",
-            "While you signed in, all of your sessions were ended. Sign in again if that was you.",
+            "The session was ended",
+            "All of your sessions were ended while you signed in. If that was you, sign in again.",
         ),
         _ => (
             "Something went wrong",
-            "It was written down on our side. Nothing of yours was changed.",
+            "The error was logged. Nothing was changed.",
         ),
-    };
-    page(error.status(), title, text)
+    }
 }
 
-/// Somebody is signed in, and this is not for them.
-pub(super) fn not_for_you() -> Response {
-    let text = "Only the manager sees whose coats hang where.";
-    page(StatusCode::FORBIDDEN, "Staff only", text)
+/// The sign-in form, which leads back to the page.
+fn please_sign_in(status: StatusCode, path: &str) -> Response {
+    let title = "Please sign in";
+    let form = SignInForm {
+        next: local_path(Some(path)),
+        ..SignInForm::default()
+    };
+    let intro =
+        html! { p.lede { "This page is for signed-in users. After signing in you return to it." } };
+    let page = layout::anonymous_page(title, path, form.page_body(title, intro));
+    with_headers((status, page).into_response())
 }
 
-fn page(status: StatusCode, title: &str, text: &str) -> Response {
-    let (address, back) = match status {
-        StatusCode::SERVICE_UNAVAILABLE => ("/", "Try again"),
-        StatusCode::UNAUTHORIZED => ("/sign-in", "Sign in"),
-        _ => ("/", "To the front page"),
+/// A page that loads the requested one again after some seconds, also without scripts.
+fn retried_page(status: StatusCode, path: &str) -> Response {
+    let title = "Temporarily unavailable";
+    let text = "The session store does not respond. This page tries again every few seconds.";
+    let path = local_path(Some(path));
+    let retry = html! { meta http-equiv="refresh" content={ (RETRY_SECONDS) "; url=" (path) }; };
+    let link = html! { a.button href=(path) { "Try again now" } };
+    let page = layout::page_without_session(title, retry, content(status, title, text, link));
+    with_headers((status, page).into_response())
+}
+
+/// Renders an error page with the user in the header, if the session can be loaded.
+async fn page_for(lazy: &LazySession, status: StatusCode, title: &str, text: &str) -> Response {
+    let session = lazy.load().await.ok();
+    page(session.as_ref(), status, title, text)
+}
+
+fn page(session: Option<&Session>, status: StatusCode, title: &str, text: &str) -> Response {
+    let body = content(status, title, text, start_link());
+    let page = match session {
+        Some(session) => layout::page(title, "", session, body),
+        None => layout::page_without_session(title, html! {}, body),
     };
-    let body = html! {
-        section.trouble {
-            p.number { (status.as_str()) }
+    with_headers((status, page).into_response())
+}
+
+fn start_link() -> Markup {
+    html! { a.button href="/" { "Go to the start page" } }
+}
+
+fn content(status: StatusCode, title: &str, text: &str, link: Markup) -> Markup {
+    html! {
+        section.problem.narrow {
+            p.status { "Error " (status.as_str()) }
             h1 { (title) }
             p.lede { (text) }
-            p { a.button href=(address) { (back) } }
+            p { (link) }
         }
-    };
-    let page = layout::page_for_anybody(title, body);
-    helped((status, page).into_response())
+    }
 }
 
-/// No cache keeps it; and it tells in a header, too, what helps: to wait, or to sign in.
-pub(super) fn helped(mut response: Response) -> Response {
+/// Adds the headers of an error: it is not cached, and a 503 or 401 says what helps.
+pub(super) fn with_headers(mut response: Response) -> Response {
     let status = response.status();
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     match status {
         StatusCode::SERVICE_UNAVAILABLE => {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static(SOON));
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
         }
         StatusCode::UNAUTHORIZED => {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Session"));

@@ -1,4 +1,4 @@
-//! Whether the app can do its work, for load balancers and for who watches it: no session, no cookie.
+//! The health check for load balancers and monitoring. It uses no session.
 
 use axum::Json;
 use axum::extract::State;
@@ -11,21 +11,21 @@ use tracing::warn;
 
 use crate::app::App;
 
-/// 200 if the store answers, also with warnings; else 503.
+/// Returns 200 if the store responds, with its warnings, and 503 otherwise.
 pub(crate) async fn check(State(app): State<App>) -> impl IntoResponse {
     let (status, body) = match app.storage.health().await {
         Ok(None) => (StatusCode::OK, json!({ "status": "ok", "store": "memory" })),
-        Ok(Some(health)) => (StatusCode::OK, told(&health)),
+        Ok(Some(health)) => (StatusCode::OK, report(&health)),
         Err(error) => {
-            warn!(%error, "the store does not answer");
-            let body = json!({ "status": "the store does not answer" });
+            warn!(%error, "the store does not respond");
+            let body = json!({ "status": "unavailable" });
             (StatusCode::SERVICE_UNAVAILABLE, body)
         }
     };
     (status, [(CACHE_CONTROL, "no-store")], Json(body))
 }
 
-fn told(health: &Health) -> Value {
+fn report(health: &Health) -> Value {
     let warnings: Vec<_> = health.warnings().iter().map(ToString::to_string).collect();
     json!({
         "status": "ok",

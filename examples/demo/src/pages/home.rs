@@ -1,4 +1,4 @@
-//! The front page.
+//! The start page.
 
 use axum::extract::State;
 use axum::http::header::CACHE_CONTROL;
@@ -6,16 +6,16 @@ use axum::response::IntoResponse;
 use cloakroom::{Key, LazySession, Session, SessionError, UserId};
 use maud::{Markup, html};
 
-use super::sign_in::{self, KEPT};
-use super::ticket::Ticket;
+use super::session_panel::SessionPanel;
+use super::sign_in::{self, REMEMBER};
 use super::{layout, notes};
 use crate::app::App;
 use crate::flash;
 
-/// How often this page was seen.
+/// How often the page was visited.
 const VISITS: Key<u64> = Key::new("visits");
 
-/// Counts the visit, and shows everything.
+/// Counts the visit, and shows the page.
 pub(crate) async fn show(
     State(app): State<App>,
     lazy: LazySession,
@@ -23,32 +23,36 @@ pub(crate) async fn show(
 ) -> Result<impl IntoResponse, SessionError> {
     session.update(VISITS, |visits| visits.unwrap_or(0) + 1)?;
     let flash = flash::take(&session)?;
-    // It would be saved after the handler anyway. Saved now, the page shows it as the store has it.
+    // The layer saves after the handler. Saving here lets the page show the session as it is stored.
     session.save().await?;
 
     let visits = session.get(VISITS)?.unwrap_or_default();
     let user = session.user();
-    let ticket = Ticket {
+    let panel = SessionPanel {
         session: &session,
         store: app.storage.name(),
         cookie: lazy.cookie_name(),
         cookie_is_secure: app.cookie_is_secure,
-        remembered: session.get(KEPT)?.unwrap_or_default(),
+        remembered: session.get(REMEMBER)?.unwrap_or_default(),
     };
+    let notes = notes::section(&session)?;
+    // On a narrow screen these are one column: the session comes second.
     let body = html! {
         (layout::message(flash.as_ref()))
         (welcome(visits, user.as_ref()))
         div.columns {
-            div.doing {
-                @if user.is_none() { (sign_in::form()) }
-                (notes::section(&session)?)
-                (ideas())
+            div.first {
+                @if user.is_none() { (sign_in::card()) } @else { (notes) }
             }
-            (ticket.render()?)
+            (panel.render()?)
+            div.rest {
+                @if user.is_none() { (notes) }
+                (things_to_try())
+            }
         }
     };
-    let page = layout::page("Your visit", &session, body);
-    // What is personal is kept by no cache, and not shown again by the back button after signing out.
+    let page = layout::page("Home", "/", &session, body);
+    // `no-store` also keeps the back button from showing the page after signing out.
     Ok(([(CACHE_CONTROL, "no-store")], page))
 }
 
@@ -56,36 +60,35 @@ fn welcome(visits: u64, user: Option<&UserId>) -> Markup {
     html! {
         section.welcome {
             p.eyebrow {
-                "Good evening"
+                "Hello"
                 @if let Some(user) = user { ", " (user) }
             }
             h1 #visits data-count=(visits) {
-                "You have been here "
+                "You have visited this page "
                 @match visits {
                     1 => { "for the " span.count { "first" } " time." }
                     _ => { span.count { (visits) } " times." }
                 }
             }
             p.lede {
-                "You handed in a coat and were given a ticket. The ticket is a cookie, the coat is your \
-                 session: whenever you show the one, you get the other."
+                "The server counts your visits in a session. Your browser has a cookie that identifies it."
             }
         }
     }
 }
 
-fn ideas() -> Markup {
+fn things_to_try() -> Markup {
     html! {
         section.card aria-labelledby="ideas-title" {
             h2 #ideas-title { "Things to try" }
             ul.ideas {
-                li { "Open a second tab, and add notes in both: none is lost." }
-                li { "Sign in: the ticket has a new number, and your notes came along." }
-                li { "Sign out in one tab, and look at the other: it has turned by itself, and the old session stays gone." }
-                li { "Sign in from two browsers, and end one of them under \u{201c}Devices\u{201d} in the other." }
-                li { "Sign in as Mona, the manager, and show somebody the door." }
-                li { "Come back to the safe after a while: it asks for the password again." }
-                li { "Close the browser: the ticket is gone, unless you asked to be remembered." }
+                li { "Open a second tab and add notes in both: none is lost." }
+                li { "Sign in: the session gets a new id, and your notes are kept." }
+                li { "Sign out in one tab: the other one shows it without a reload, and the old cookie is invalid." }
+                li { "Sign in from two browsers, and sign one of them out under \u{201c}Devices\u{201d} in the other." }
+                li { "Sign in as Mona, the administrator, and sign out another user under \u{201c}Admin\u{201d}." }
+                li { "Open \u{201c}Security\u{201d} five minutes after signing in: it asks for the password again." }
+                li { "Close the browser: you are signed out, unless you chose \u{201c}Remember me\u{201d}." }
             }
         }
     }

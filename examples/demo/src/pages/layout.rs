@@ -1,58 +1,135 @@
-//! What all pages have in common.
+//! The parts that all pages have in common.
 
-use cloakroom::{Session, SessionId, UserId};
+use cloakroom::{Session, SessionId};
 use maud::{DOCTYPE, Markup, html};
 
-use crate::flash::{Flash, Tone};
-use crate::users::MANAGER;
+use crate::flash::{Flash, Kind};
+use crate::users::ADMIN;
 
-/// A whole page, as whoever is signed in sees it. `body` goes into the middle.
-pub(super) fn page(title: &str, session: &Session, body: Markup) -> Markup {
-    let user = session.user();
-    let ticket = session.id().filter(|_| user.is_some());
-    whole_page(title, account(user.as_ref()), ticket, body)
+/// The pages of the navigation.
+const PAGES: [(&str, &str); 4] = [
+    ("/", "Home"),
+    ("/devices", "Devices"),
+    ("/security", "Security"),
+    (ADMIN_PAGE, "Admin"),
+];
+
+const ADMIN_PAGE: &str = "/admin";
+
+/// What the header shows of the user.
+enum Viewer {
+    /// The session could not be loaded, or was not.
+    Unknown,
+    Anonymous,
+    User {
+        name: String,
+        session: Option<SessionId>,
+    },
 }
 
-/// A page for whoever it may be: the session is not known.
-pub(super) fn page_for_anybody(title: &str, body: Markup) -> Markup {
-    whole_page(title, html! {}, None, body)
+/// Renders a page. `path` is the page's own, to mark it in the navigation.
+pub(super) fn page(title: &str, path: &str, session: &Session, body: Markup) -> Markup {
+    let viewer = match session.user() {
+        Some(user) => Viewer::User {
+            name: user.to_string(),
+            session: session.id(),
+        },
+        None => Viewer::Anonymous,
+    };
+    whole_page(title, path, &viewer, html! {}, body)
 }
 
-/// A message that is shown once.
+/// Renders the page of a request without a signed-in user.
+pub(super) fn anonymous_page(title: &str, path: &str, body: Markup) -> Markup {
+    whole_page(title, path, &Viewer::Anonymous, html! {}, body)
+}
+
+/// Renders a page without the session. `head` goes into the page's head.
+pub(super) fn page_without_session(title: &str, head: Markup, body: Markup) -> Markup {
+    whole_page(title, "", &Viewer::Unknown, head, body)
+}
+
+/// Renders a flash message.
 pub(super) fn message(flash: Option<&Flash>) -> Markup {
     html! {
         @if let Some(flash) = flash {
-            @let (class, role) = match flash.tone {
-                Tone::Good => ("flash good", "status"),
-                Tone::Bad => ("flash bad", "alert"),
+            @let (class, role) = match flash.kind {
+                Kind::Success => ("flash success", "status"),
+                Kind::Error => ("flash error", "alert"),
             };
             p #flash class=(class) role=(role) { (flash.text) }
         }
     }
 }
 
-/// Who is signed in, and where that leads to.
-fn account(user: Option<&UserId>) -> Markup {
-    html! {
-        @match user.map(ToString::to_string) {
-            Some(name) => {
-                p { span.who { "Signed in as " } strong #guest { (name) } }
-                nav aria-label="Yours" {
-                    a href="/devices" { "Devices" }
-                    a href="/safe" { "Safe" }
-                    @if name == MANAGER { a href="/admin" { "House" } }
+/// A destructive action: the first button only shows the second, which sends the form. It needs no script.
+pub(super) struct Confirmed<'a> {
+    /// The text of both buttons.
+    pub(super) label: &'a str,
+    /// What the buttons are called by screen readers, if that is more than the label.
+    pub(super) description: &'a str,
+    /// The path that the form is sent to.
+    pub(super) action: &'a str,
+    /// Name and value of a hidden field.
+    pub(super) field: Option<(&'a str, String)>,
+}
+
+impl Confirmed<'_> {
+    pub(super) fn render(&self) -> Markup {
+        html! {
+            details.confirm name="confirm" {
+                summary.button.quiet.danger aria-label=(self.description) {
+                    span.when-closed { (self.label) }
+                    span.when-open { "Cancel" }
                 }
-                form method="post" action="/sign-out" {
-                    button.quiet #sign-out type="submit" { "Sign out" }
+                form method="post" action=(self.action) {
+                    @if let Some((name, value)) = &self.field {
+                        input type="hidden" name=(name) value=(value);
+                    }
+                    button.danger type="submit" aria-label={ "Confirm: " (self.description) } {
+                        (self.label)
+                    }
                 }
             }
-            None => p { "Not signed in" },
         }
     }
 }
 
-/// On pages of somebody who is signed in, a script listens to what becomes of their ticket.
-fn whole_page(title: &str, account: Markup, ticket: Option<SessionId>, body: Markup) -> Markup {
+fn navigation(current: &str, viewer: &Viewer) -> Markup {
+    let is_admin = matches!(viewer, Viewer::User { name, .. } if name == ADMIN);
+    let pages = PAGES.iter();
+    html! {
+        nav.pages aria-label="Pages" {
+            @for (path, label) in pages.filter(|(path, _)| is_admin || *path != ADMIN_PAGE) {
+                a href=(path) aria-current=[(*path == current).then_some("page")] { (label) }
+            }
+        }
+    }
+}
+
+fn account(viewer: &Viewer) -> Markup {
+    html! {
+        div.account {
+            @match viewer {
+                Viewer::Unknown => {}
+                Viewer::Anonymous => a.button.quiet href="/sign-in" { "Sign in" },
+                Viewer::User { name, .. } => {
+                    p { span.prefix { "Signed in as " } strong #user { (name) } }
+                    form method="post" action="/sign-out" {
+                        button.quiet #sign-out type="submit" { "Sign out" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Pages of a signed-in user have a script that listens to the events of the session.
+fn whole_page(title: &str, path: &str, viewer: &Viewer, head: Markup, body: Markup) -> Markup {
+    let session = match viewer {
+        Viewer::User { session, .. } => *session,
+        Viewer::Unknown | Viewer::Anonymous => None,
+    };
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -60,44 +137,50 @@ fn whole_page(title: &str, account: Markup, ticket: Option<SessionId>, body: Mar
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (title) " \u{2013} Cloakroom" }
+                title { (title) " \u{2013} Cloakroom demo" }
                 link rel="icon" href="/icon.svg" type="image/svg+xml";
                 link rel="stylesheet" href="/style.css";
+                (head)
                 script src="/clock.js" defer {}
-                @if let Some(ticket) = ticket {
-                    script src="/news.js" defer {}
-                    script src="/live.js" data-ticket=(ticket) defer {}
+                @if let Some(session) = session {
+                    script src="/events.js" defer {}
+                    script src="/live.js" data-session=(session) defer {}
                 }
             }
             body {
-                a.skip href="#main" { "To the content" }
+                a.skip href="#main" { "Skip to content" }
                 header.top {
-                    a.brand href="/" { (hanger()) "Cloakroom" }
-                    div.account { (account) }
+                    a.brand href="/" { (logo()) "Cloakroom" }
+                    (navigation(path, viewer))
+                    (account(viewer))
                 }
-                @if ticket.is_some() { (over()) }
+                @if session.is_some() {
+                    p.flash.error #offline role="status" hidden {
+                        "No connection to the server. This page is updated when it is back."
+                    }
+                    (ended())
+                }
                 main #main tabindex="-1" { (body) }
                 footer.bottom {
-                    p { "A demo of sessions for axum. It works without scripts; they let the clocks tick, and tell at once when you are signed out." }
+                    p { "A demo of Cloakroom, session middleware for axum. All pages also work without scripts." }
                 }
             }
         }
     }
 }
 
-/// What takes the place of the page when the session has ended. The script fills it in.
-fn over() -> Markup {
+/// Replaces the page when the session has ended. The script fills it in.
+fn ended() -> Markup {
     html! {
-        section.over #over role="alert" hidden {
-            p.eyebrow { "The coat is gone" }
+        section.ended.narrow #ended role="alert" hidden {
             h1 tabindex="-1" { "You were signed out" }
-            p.lede #over-reason {}
+            p.lede #ended-reason {}
             p { a.button href="/sign-in" { "Sign in again" } }
         }
     }
 }
 
-fn hanger() -> Markup {
+fn logo() -> Markup {
     html! {
         svg viewBox="0 0 32 24" width="32" height="24" aria-hidden="true" {
             path d="M13 6.5a3 3 0 1 1 4.6 2.5c-1 .6-1.6 1.3-1.6 2.5l13.3 8.2a1.2 1.2 0 0 1-.7 2.2H3.4a1.2 1.2 0 0 1-.7-2.2L16 11.5" {}

@@ -1,4 +1,4 @@
-//! What an open page hears: that its session has ended, and that the guest's other ones have changed.
+//! The events of an open page: its session has ended, or the user's other sessions have changed.
 
 use std::convert::Infallible;
 
@@ -13,19 +13,19 @@ use serde::Deserialize;
 use tokio::sync::watch;
 
 use crate::app::App;
-use crate::users::MANAGER;
+use crate::users::ADMIN;
 
-/// What the script tells: which ticket its page was made for.
+/// The query of the script: the session that its page shows.
 #[derive(Deserialize)]
 pub(crate) struct Shown {
-    ticket: String,
+    session: String,
 }
 
-/// What one open page listens to.
+/// The event stream of one open page.
 struct Page {
     id: SessionId,
     user: UserId,
-    over: SessionWatch,
+    ended: SessionWatch,
     events: Subscription,
     closing: watch::Receiver<bool>,
 }
@@ -37,39 +37,39 @@ pub(crate) async fn stream(
     sessions: Sessions,
     Query(shown): Query<Shown>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, SessionError> {
-    // A page that was not listening when its session ended comes with another ticket, or with none.
+    // If the session ended while the page was not listening, the cookie is of another session, or missing.
     let (missed, page) = match session.id().zip(session.user()) {
         None => (Some(EndReason::Other), None),
-        Some((id, _)) if id.to_string() != shown.ticket => (Some(EndReason::Renewed), None),
+        Some((id, _)) if id.to_string() != shown.session => (Some(EndReason::Renewed), None),
         Some((id, user)) => {
-            let (over, events, closing) = (session.watch()?, sessions.events()?, app.closing);
+            let (ended, events, closing) = (session.watch()?, sessions.events()?, app.closing);
             let page = Page {
                 id,
                 user,
-                over,
+                ended,
                 events,
                 closing,
             };
             (None, Some(page))
         }
     };
-    let news = stream::unfold(page, |page| async move {
+    let events = stream::unfold(page, |page| async move {
         let mut page = page?;
         let (event, is_last) = page.next().await?;
         Some((event, (!is_last).then_some(page)))
     });
-    let news = stream::iter(missed.map(over)).chain(news).map(Ok);
-    Ok(Sse::new(news).keep_alive(KeepAlive::default()))
+    let events = stream::iter(missed.map(ended_event)).chain(events).map(Ok);
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
 
 impl Page {
-    /// The next thing to tell, and whether it is the last.
+    /// The next event, and whether it is the last.
     async fn next(&mut self) -> Option<(Event, bool)> {
         loop {
             let event = tokio::select! {
-                reason = &mut self.over => return Some((over(reason), true)),
+                reason = &mut self.ended => return Some((ended_event(reason), true)),
                 event = self.events.next() => event?,
-                // The browser comes back when the server does.
+                // The browser reconnects when the server is back.
                 _ = self.closing.wait_for(|closing| *closing) => return None,
             };
             if self.concerns(&event) {
@@ -78,13 +78,13 @@ impl Page {
         }
     }
 
-    /// Whether an event changes a list that the page may show. What was missed may have; but a page
-    /// that is over itself has no list any more.
+    /// Returns whether an event may change a list on the page. The end of the page's own session does not:
+    /// the page no longer shows the list then.
     fn concerns(&self, event: &SessionEvent) -> bool {
         if event.ended().is_some_and(|(id, _)| id == self.id) {
             return false;
         }
-        let of = |user: &UserId| *user == self.user || self.user == UserId::from(MANAGER);
+        let of = |user: &UserId| *user == self.user || self.user == UserId::from(ADMIN);
         match event {
             SessionEvent::SignedIn { user, .. } => of(user),
             SessionEvent::Renewed { user, .. } | SessionEvent::Ended { user, .. } => {
@@ -96,27 +96,27 @@ impl Page {
     }
 }
 
-fn over(reason: EndReason) -> Event {
+fn ended_event(reason: EndReason) -> Event {
     let text = match reason {
         EndReason::SignedOut => "You signed out, in another tab or window of this browser.",
         EndReason::Renewed => {
-            "Somebody has signed in since, in another tab or window: this page still shows the old ticket."
+            "You signed in again in another tab or window of this browser. This page still shows the old session."
         }
         EndReason::RevokedByUser => "You ended this session from another device.",
-        EndReason::RevokedByAdmin => "The manager has ended this session.",
+        EndReason::RevokedByAdmin => "An administrator ended this session.",
         EndReason::LimitExceeded => {
-            "You signed in on more devices than allowed, and this was the oldest."
+            "You signed in on more devices than allowed, and this was the oldest session."
         }
         EndReason::Expired => {
-            "Your time was over: you had not been here for a while, or had been here as long as one may."
+            "The session expired, because it was not used for a while or reached its maximum age."
         }
         EndReason::TokenReused => {
-            "Somebody else has used your ticket. Sign in again, and look at your devices."
+            "The cookie was also used by somebody else. Sign in again and check your devices."
         }
         _ => "This session has ended.",
     };
     Event::default()
-        .event("over")
+        .event("ended")
         .id(reason.as_str())
         .data(text)
 }

@@ -1,4 +1,4 @@
-//! What one sees: a file for each page or form, on top of a common [`layout`].
+//! A file for each page or form, and the [`layout`] that they share.
 
 pub(crate) mod admin;
 pub(crate) mod assets;
@@ -9,8 +9,8 @@ pub(crate) mod home;
 mod layout;
 pub(crate) mod live;
 pub(crate) mod notes;
-pub(crate) mod safe;
+pub(crate) mod security;
+mod session_panel;
 pub(crate) mod sign_in;
 pub(crate) mod sign_out;
-mod ticket;
 mod time;

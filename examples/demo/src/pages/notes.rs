@@ -1,4 +1,4 @@
-//! Notes: what a session keeps for its browser, whoever is signed in.
+//! Notes: data of the session, with or without a user.
 
 use axum::Form;
 use axum::response::Redirect;
@@ -6,15 +6,15 @@ use cloakroom::{Key, Session, SessionError, SessionErrorKind};
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
 
-use crate::flash::{self, Tone};
+use crate::flash::{self, Kind};
 
 /// The notes of a session.
 const NOTES: Key<Notes> = Key::new("notes");
 
-/// The longest note, in characters.
-const LONGEST: usize = 280;
+/// The maximum length of a note, in characters.
+const MAX_LENGTH: usize = 280;
 
-/// Notes, and the number that the next one gets: numbers are never given twice.
+/// Notes, and the number of the next one: numbers are not reused.
 #[derive(Default, Serialize, Deserialize)]
 struct Notes {
     next: u32,
@@ -27,13 +27,13 @@ struct Note {
     text: String,
 }
 
-/// What the form for a new note sends.
+/// The form for a new note.
 #[derive(Deserialize)]
 pub(crate) struct NewNote {
     text: String,
 }
 
-/// What the button of a note sends.
+/// The form that removes a note.
 #[derive(Deserialize)]
 pub(crate) struct OldNote {
     number: u32,
@@ -45,15 +45,15 @@ pub(crate) async fn add(
     Form(form): Form<NewNote>,
 ) -> Result<Redirect, SessionError> {
     let text = form.text.trim();
-    let (tone, answer) = match text.chars().count() {
-        0 => (Tone::Bad, "There was nothing on that note."),
-        1..=LONGEST => put_in(&session, text)?,
+    let (kind, message) = match text.chars().count() {
+        0 => (Kind::Error, "The note is empty."),
+        1..=MAX_LENGTH => add_note(&session, text)?,
         _ => (
-            Tone::Bad,
-            "That note is too long: 280 characters fit on one.",
+            Kind::Error,
+            "The note is too long: the limit is 280 characters.",
         ),
     };
-    flash::say(&session, tone, answer)?;
+    flash::set(&session, kind, message)?;
     Ok(Redirect::to("/"))
 }
 
@@ -67,20 +67,20 @@ pub(crate) async fn remove(
         notes.list.retain(|note| note.number != form.number);
         notes
     })?;
-    flash::say(&session, Tone::Good, "The note is gone.")?;
+    flash::set(&session, Kind::Success, "The note is removed.")?;
     Ok(Redirect::to("/"))
 }
 
-/// Puts a note in, if there is room.
-fn put_in(session: &Session, text: &str) -> Result<(Tone, &'static str), SessionError> {
-    const FULL: &str = "Your pockets are full, and a session should stay small. \
-         Take a note out first, then there is room for this one.";
-    // The longest message goes in first. So what fits beside it leaves room for all the small things
-    // that a session must always be able to take: the counter, a message, who is signed in.
-    flash::say(session, Tone::Bad, FULL)?;
+/// Adds a note, if the session does not get too large.
+fn add_note(session: &Session, text: &str) -> Result<(Kind, &'static str), SessionError> {
+    const FULL: &str = "The session is full: this demo limits it to 4 KiB. \
+         Remove a note first, then add this one.";
+    // The longest message is inserted first. A note that fits beside it leaves enough space for the small
+    // entries that must always fit: the counter, a message, the user.
+    flash::set(session, Kind::Error, FULL)?;
     let text = text.to_owned();
-    // `update` rather than `insert`: if another tab adds one at this very moment, this runs again, on
-    // what that tab has stored, and neither note is lost.
+    // `update` rather than `insert`: if another tab adds a note concurrently, the closure runs again on the
+    // stored notes, and neither note is lost.
     let added = session.update(NOTES, move |notes| {
         let mut notes = notes.unwrap_or_default();
         let number = notes.next;
@@ -90,29 +90,29 @@ fn put_in(session: &Session, text: &str) -> Result<(Tone, &'static str), Session
         notes
     });
     match added {
-        Ok(_) => Ok((Tone::Good, "The note is in your pocket.")),
-        Err(error) if error.kind() == SessionErrorKind::TooLarge => Ok((Tone::Bad, FULL)),
+        Ok(_) => Ok((Kind::Success, "The note is added.")),
+        Err(error) if error.kind() == SessionErrorKind::TooLarge => Ok((Kind::Error, FULL)),
         Err(error) => Err(error),
     }
 }
 
-/// The notes, and the form for another one.
+/// The notes, and the form for a new one.
 pub(super) fn section(session: &Session) -> Result<Markup, SessionError> {
     let notes = session.get(NOTES)?.unwrap_or_default();
     Ok(html! {
         section.card #notes aria-labelledby="notes-title" {
-            h2 #notes-title { "In your pockets" }
+            h2 #notes-title { "Notes" }
             @if notes.list.is_empty() {
-                p.empty { "Nothing yet. A note stays as long as your session does." }
+                p.empty { "No notes yet. They are kept as long as the session." }
             } @else {
                 ul.notes {
-                    @for note in &notes.list { (line(note)) }
+                    @for note in &notes.list { (item(note)) }
                 }
             }
             form.add method="post" action="/notes" {
-                label for="text" { "Another note" }
+                label for="text" { "New note" }
                 div.row {
-                    input #text name="text" type="text" maxlength=(LONGEST) autocomplete="off" required;
+                    input #text name="text" type="text" maxlength=(MAX_LENGTH) autocomplete="off" required;
                     button type="submit" { "Add" }
                 }
             }
@@ -120,13 +120,13 @@ pub(super) fn section(session: &Session) -> Result<Markup, SessionError> {
     })
 }
 
-fn line(note: &Note) -> Markup {
+fn item(note: &Note) -> Markup {
     html! {
         li {
             span.text { (note.text) }
             form method="post" action="/notes/remove" {
                 input type="hidden" name="number" value=(note.number);
-                button.quiet type="submit" aria-label={ "Remove the note: " (note.text) } { "Remove" }
+                button.quiet.danger type="submit" aria-label={ "Remove the note: " (note.text) } { "Remove" }
             }
         }
     }

@@ -1,34 +1,57 @@
 //! Signing in.
 
 use axum::Form;
-use axum::extract::State;
-use axum::response::Redirect;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::http::header::CACHE_CONTROL;
+use axum::response::{IntoResponse, Redirect, Response};
 use cloakroom::{Expiry, Key, Session, SessionError, days};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::{errors, layout};
 use crate::app::App;
-use crate::flash::{self, Tone};
-use crate::users::GUESTS;
+use crate::flash::{self, Kind};
+use crate::users::{ACCOUNTS, ADMIN};
 
-/// Whether the session is to outlive the browser.
-pub(crate) const KEPT: Key<bool> = Key::new("kept");
+/// Whether the user chose "Remember me".
+pub(crate) const REMEMBER: Key<bool> = Key::new("remember");
 
-/// How long a session lives whose guest asked to be remembered.
+/// The timeouts of a session with "Remember me".
 pub(crate) const REMEMBERED: Expiry = Expiry::idle(days(7)).absolute(days(30));
 
-/// What the form sends.
+/// The form.
 #[derive(Deserialize)]
 pub(crate) struct Credentials {
     name: String,
     password: String,
     #[serde(default)]
     remember: bool,
+    next: Option<String>,
 }
 
-/// The way to the form. A link to a place on the front page would not load it again, for who is there.
-pub(crate) async fn counter() -> Redirect {
-    Redirect::to("/#sign-in")
+/// The query of the page.
+#[derive(Deserialize)]
+pub(crate) struct Destination {
+    next: Option<String>,
+}
+
+/// Shows the form.
+pub(crate) async fn show(
+    session: Session,
+    Query(destination): Query<Destination>,
+) -> Result<impl IntoResponse, SessionError> {
+    let flash = flash::take(&session)?;
+    let form = SignInForm {
+        next: local_path(destination.next.as_deref()),
+        ..SignInForm::default()
+    };
+    let body = html! {
+        (layout::message(flash.as_ref()))
+        (form.page_body("Sign in", html! {}))
+    };
+    let page = layout::page("Sign in", "/sign-in", &session, body);
+    Ok(([(CACHE_CONTROL, "no-store")], page))
 }
 
 /// Signs in, if the password is right.
@@ -36,47 +59,108 @@ pub(crate) async fn sign_in(
     State(app): State<App>,
     session: Session,
     Form(form): Form<Credentials>,
-) -> Result<Redirect, SessionError> {
+) -> Result<Response, SessionError> {
+    let next = local_path(form.next.as_deref());
     let Some(name) = app.users.check(&form.name, form.password).await else {
-        flash::say(
-            &session,
-            Tone::Bad,
-            "That name and that password do not go together.",
-        )?;
-        return Ok(Redirect::to("/"));
+        return Ok(wrong_password(&session, &form.name, next));
     };
-    // A new ticket for new rights, or one that was slipped in before would now open the account. If
-    // somebody else was signed in, nothing of theirs is left.
-    let ticket = session.sign_in(name).insert(KEPT, form.remember)?;
+    // Signing in always creates a new session, so an attacker cannot plant one (session fixation). The data
+    // is kept, unless it belongs to another user.
+    let sign_in = session.sign_in(name).insert(REMEMBER, form.remember)?;
     if form.remember {
-        ticket.with_expiry(REMEMBERED).await?;
+        sign_in.with_expiry(REMEMBERED).await?;
     } else {
-        ticket.await?;
+        sign_in.await?;
     }
-    flash::say(
+    flash::set(
         &session,
-        Tone::Good,
-        format!("Welcome, {name}. You have a new ticket."),
+        Kind::Success,
+        format!("You are signed in as {name}."),
     )?;
-    Ok(Redirect::to("/"))
+    Ok(Redirect::to(next).into_response())
 }
 
-/// The form, and whom it lets in.
-pub(super) fn form() -> Markup {
-    html! {
-        section.card #sign-in aria-labelledby="sign-in-title" {
-            h2 #sign-in-title { "At the counter" }
+/// Shows the form again, with the error beside it. The session is not changed.
+fn wrong_password(session: &Session, name: &str, next: &str) -> Response {
+    let form = SignInForm {
+        name,
+        next,
+        is_wrong: true,
+    };
+    let page = layout::page(
+        "Sign in",
+        "/sign-in",
+        session,
+        form.page_body("Sign in", html! {}),
+    );
+    errors::with_headers((StatusCode::UNAUTHORIZED, page).into_response())
+}
+
+/// Returns where to go after signing in: a path of this site, `/` by default. A URL of another site would
+/// make this an open redirect.
+pub(super) fn local_path(next: Option<&str>) -> &str {
+    let is_local = |path: &&str| {
+        path.starts_with('/')
+            && !path.starts_with("//")
+            // Browsers treat a backslash as a slash.
+            && !path.contains('\\')
+            && path.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    next.filter(is_local).unwrap_or("/")
+}
+
+/// The sign-in form.
+pub(super) struct SignInForm<'a> {
+    /// The name to fill in.
+    pub(super) name: &'a str,
+    /// Where to go after signing in.
+    pub(super) next: &'a str,
+    /// Whether the password was wrong.
+    pub(super) is_wrong: bool,
+}
+
+impl Default for SignInForm<'_> {
+    fn default() -> Self {
+        Self {
+            name: "",
+            next: "/",
+            is_wrong: false,
+        }
+    }
+}
+
+impl SignInForm<'_> {
+    /// The content of a page with the form.
+    pub(super) fn page_body(&self, title: &str, intro: Markup) -> Markup {
+        html! {
+            div.narrow {
+                h1 { (title) }
+                (intro)
+                section.card #sign-in aria-label="Sign in" { (self.render()) }
+            }
+        }
+    }
+
+    fn render(&self) -> Markup {
+        let error = self.is_wrong.then_some("sign-in-error");
+        let invalid = self.is_wrong.then_some("true");
+        html! {
             form method="post" action="/sign-in" {
+                @if let Some(id) = error {
+                    p.form-error id=(id) role="alert" { "The name or the password is wrong." }
+                }
+                input type="hidden" name="next" value=(self.next);
                 div.fields {
                     div.field {
                         label for="name" { "Name" }
-                        input #name name="name" type="text" autocomplete="username"
-                            autocapitalize="none" spellcheck="false" required;
+                        input #name name="name" type="text" value=(self.name) autocomplete="username"
+                            autocapitalize="none" spellcheck="false" required
+                            aria-invalid=[invalid] aria-describedby=[error];
                     }
                     div.field {
                         label for="password" { "Password" }
-                        input #password name="password" type="password"
-                            autocomplete="current-password" required;
+                        input #password name="password" type="password" autocomplete="current-password"
+                            required autofocus[self.is_wrong] aria-invalid=[invalid] aria-describedby=[error];
                     }
                 }
                 div.submit {
@@ -87,23 +171,70 @@ pub(super) fn form() -> Markup {
                     button type="submit" { "Sign in" }
                 }
             }
-            (guests())
+            (self.accounts())
         }
     }
-}
 
-fn guests() -> Markup {
-    html! {
-        table.guests {
-            caption { "Tonight\u{2019}s guests, and their passwords" }
-            tbody {
-                @for (name, password) in GUESTS {
-                    tr {
-                        th scope="row" { (name) }
-                        td { code { (password) } }
+    /// The accounts of the demo, with a button for each.
+    fn accounts(&self) -> Markup {
+        html! {
+            table.accounts {
+                caption { "Accounts of this demo" }
+                tbody {
+                    @for (name, password) in ACCOUNTS {
+                        tr {
+                            th scope="row" {
+                                (name)
+                                @if name == ADMIN { " " small { "(admin)" } }
+                            }
+                            td { code { (password) } }
+                            td.action {
+                                form method="post" action="/sign-in" {
+                                    input type="hidden" name="name" value=(name);
+                                    input type="hidden" name="password" value=(password);
+                                    input type="hidden" name="next" value=(self.next);
+                                    button.quiet type="submit" { "Sign in as " (name) }
+                                }
+                            }
+                        }
                     }
                 }
             }
         }
+    }
+}
+
+/// The form as a part of the start page.
+pub(super) fn card() -> Markup {
+    html! {
+        section.card #sign-in aria-labelledby="sign-in-title" {
+            h2 #sign-in-title { "Sign in" }
+            (SignInForm::default().render())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_paths_of_this_site_are_accepted() {
+        for path in ["/", "/devices", "/admin?a=b#c"] {
+            assert_eq!(local_path(Some(path)), path);
+        }
+        for other in [
+            "",
+            "devices",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example/",
+            "/\t/evil.example",
+            "javascript:alert(1)",
+            "/caf\u{e9}",
+        ] {
+            assert_eq!(local_path(Some(other)), "/", "{other}");
+        }
+        assert_eq!(local_path(None), "/");
     }
 }

@@ -3,12 +3,12 @@
 use axum::response::Redirect;
 use cloakroom::{Session, SessionError};
 
-use crate::flash::{self, Tone};
+use crate::flash::{self, Kind};
 
-/// Ends the session, on every server and for every tab.
+/// Ends the session, on every server and in every tab.
 pub(crate) async fn sign_out(session: Session) -> Result<Redirect, SessionError> {
     session.sign_out().await?;
-    // A new session begins with what is put in after that: a new ticket, nothing of the old.
-    flash::say(&session, Tone::Good, "Here is your coat. Good night!")?;
+    // An insert after that creates a new, empty session for the message.
+    flash::set(&session, Kind::Success, "You are signed out.")?;
     Ok(Redirect::to("/"))
 }

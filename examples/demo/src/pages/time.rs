@@ -1,21 +1,21 @@
-//! Moments and spans of time, in words.
+//! Points in time and durations, in words.
 
 use std::time::{Duration, SystemTime};
 
 use humantime::format_rfc3339_seconds;
 use maud::{Markup, html};
 
-/// A moment, to the second.
-pub(super) fn moment(time: Option<SystemTime>) -> Markup {
+/// A point in time in UTC, to the second. The script adds the local time.
+pub(super) fn timestamp(time: Option<SystemTime>) -> Markup {
     html! {
         @if let Some(time) = time {
             @let text = format_rfc3339_seconds(time).to_string();
-            time datetime=(text) { (text.replace('T', " ").replace('Z', " UTC")) }
+            time datetime=(text) data-clock="timestamp" { (text.replace('T', " ").replace('Z', " UTC")) }
         } @else { "\u{2013}" }
     }
 }
 
-/// How long ago it was, roughly. The script keeps it true.
+/// How long ago a time was, in its largest unit. The script updates it.
 pub(super) fn ago(time: SystemTime) -> Markup {
     let passed = SystemTime::now().duration_since(time).unwrap_or_default();
     html! {
@@ -28,20 +28,21 @@ pub(super) fn ago(time: SystemTime) -> Markup {
     }
 }
 
-/// How long it is until then, roughly: nothing in a list should twitch. The script keeps it true.
+/// How long it is until a time, in its largest unit, since seconds in a list would be distracting. The script
+/// updates it.
 pub(super) fn ahead(time: SystemTime) -> Markup {
     let left = time.duration_since(SystemTime::now()).unwrap_or_default();
     html! {
         time datetime=(format_rfc3339_seconds(time)) data-clock="ahead" {
             @match left.as_secs() {
-                0..60 => "in a moment",
+                0..60 => "in less than 1 min",
                 _ => { "in " (roughly(left)) }
             }
         }
     }
 }
 
-/// How long it is until then. The script lets it tick.
+/// How long it is until a time. The script counts it down.
 pub(super) fn countdown(time: Option<SystemTime>) -> Markup {
     html! {
         @if let Some(time) = time {
@@ -51,7 +52,7 @@ pub(super) fn countdown(time: Option<SystemTime>) -> Markup {
     }
 }
 
-/// Minutes and seconds matter only on the last day.
+/// A duration in words: without minutes and seconds from one day on.
 fn in_words(left: Duration) -> String {
     let seconds = left.as_secs();
     let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
@@ -65,7 +66,7 @@ fn in_words(left: Duration) -> String {
     }
 }
 
-/// The largest unit alone.
+/// A duration in its largest unit.
 fn roughly(passed: Duration) -> String {
     let minutes = passed.as_secs() / 60;
     match (minutes / 1440, minutes / 60) {
@@ -81,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_largest_unit_is_enough_for_a_list() {
+    fn lists_show_only_the_largest_unit() {
         let words = |seconds| roughly(Duration::from_secs(seconds));
         assert_eq!(words(60), "1 min");
         assert_eq!(words(3599), "59 min");
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_matter_only_on_the_last_day() {
+    fn seconds_are_shown_only_below_one_day() {
         let words = |seconds| in_words(Duration::from_secs(seconds));
         assert_eq!(words(0), "0 s");
         assert_eq!(words(1799), "29 min 59 s");

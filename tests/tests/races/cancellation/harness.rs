@@ -139,7 +139,7 @@ impl<'a> Round<'a> {
         let bystanders = (0..BYSTANDERS).map(|number| begin(format!("witness-{number}")));
         Self {
             bystanders: join_all(bystanders).await,
-            user: begin(String::from("guest-0")).await,
+            user: begin(String::from("user-0")).await,
             harness,
             clock,
             apps,
@@ -263,7 +263,7 @@ impl<'a> Round<'a> {
     }
 
     async fn next_user(&mut self) {
-        let owner = format!("guest-{}", self.ended.len());
+        let owner = format!("user-{}", self.ended.len());
         self.user = TestUser::begin(Browser::new(self.apps[0].clone()), owner).await;
     }
 

@@ -114,10 +114,10 @@ async fn axum_login_users_stay_signed_in_and_sign_out_of_both() {
     assert!(on_new.cookies.is_empty(), "{:?}", on_new.cookies);
     assert_eq!(again.text("/who").await, "nobody");
     // After a sign-in in the new app, the legacy cookie is invalid.
-    let mut guest = Browser::new(&old);
-    guest.text("/cart").await;
-    let planted = guest.with_only(LEGACY);
-    let mut on_new = guest.at(&new);
+    let mut anonymous = Browser::new(&old);
+    anonymous.text("/cart").await;
+    let planted = anonymous.with_only(LEGACY);
+    let mut on_new = anonymous.at(&new);
     on_new.text("/login/ada").await;
     assert!(legacy_keys(&redis.0).is_empty());
     assert_eq!(on_new.text("/who").await, "ada");

@@ -53,10 +53,10 @@ async fn side_by_side_the_legacy_record_and_cookie_stay() {
     assert_eq!(legacy_keys(&redis.0), before);
     assert_eq!(browser.at(&old).text("/who").await, "ada");
     // Edits after the migration stay in their own app.
-    on_new.text("/set/cart/coat").await;
+    on_new.text("/set/cart/shoes").await;
     assert_eq!(on_new.at(&old).text("/get/cart").await, "hat");
     on_new.at(&old).text("/set/cart/scarf").await;
-    assert_eq!(on_new.text("/get/cart").await, "coat");
+    assert_eq!(on_new.text("/get/cart").await, "shoes");
     // Nothing stored for the new session reveals the legacy id or a token.
     let old_id = &browser.cookies[LEGACY];
     for key in new_keys(&redis.0) {
@@ -98,16 +98,16 @@ async fn a_session_migrated_side_by_side_is_completed_after_cutover() {
         let browser = signed_in(&legacy_app(&redis).await).await;
         let first = side_by_side(&redis).await;
         let mut on_new = browser.at(&first);
-        on_new.text("/set/cart/coat").await;
+        on_new.text("/set/cart/shoes").await;
         let mut at_second = on_new.at(&cutover(&redis).await);
         if !with_old_cookie {
             at_second = at_second.with_only(NEW);
         }
-        assert_eq!(at_second.text("/get/cart").await, "coat");
+        assert_eq!(at_second.text("/get/cart").await, "shoes");
         assert!(legacy_keys(&redis.0).is_empty());
         assert!(!at_second.cookies.contains_key(LEGACY));
         // A server that is not cut over yet does not treat it as a sign-out.
-        assert_eq!(on_new.at(&first).text("/get/cart").await, "coat");
+        assert_eq!(on_new.at(&first).text("/get/cart").await, "shoes");
         assert_eq!(at_second.text("/who").await, "ada");
         assert_eq!(new_keys(&redis.0).len(), 1);
     }

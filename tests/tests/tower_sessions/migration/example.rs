@@ -34,11 +34,11 @@ impl Both {
     }
 
     async fn side_by_side(&self) -> Running {
-        Running::start(&mut self.command("beside"), &[&self.old, &self.new]).await
+        Running::start(&mut self.command("side-by-side"), &[&self.old, &self.new]).await
     }
 
     async fn cutover(&self) -> Running {
-        Running::start(&mut self.command("after"), &[&self.new]).await
+        Running::start(&mut self.command("cutover"), &[&self.new]).await
     }
 
     /// A browser that is signed in to the legacy app, with one item in its session.
@@ -54,14 +54,14 @@ impl Both {
     }
 }
 
-async fn add_item(browser: &Chromium, piece: &str) {
-    browser.fill("#piece", piece).await;
-    browser.follow("#hang button").await;
+async fn add_item(browser: &Chromium, item: &str) {
+    browser.fill("#item", item).await;
+    browser.follow("#add button").await;
 }
 
 /// The signed-in user and the items, as shown on the page.
 async fn shown(browser: &Chromium) -> (String, String) {
-    (browser.text("#guest").await, browser.text("#pieces").await)
+    (browser.text("#visitor").await, browser.text("#items").await)
 }
 
 async fn names(browser: &Chromium) -> Vec<String> {
@@ -71,8 +71,8 @@ async fn names(browser: &Chromium) -> Vec<String> {
     names
 }
 
-fn ada_with(pieces: &str) -> (String, String) {
-    ("Ada".into(), pieces.into())
+fn ada_with(items: &str) -> (String, String) {
+    ("Ada".into(), items.into())
 }
 
 #[tokio::test]
@@ -113,9 +113,9 @@ async fn a_sign_out_in_either_version_signs_out_of_both() {
             browser.follow("#other").await;
         }
         browser.follow("#sign-out button").await;
-        assert_eq!(browser.count("#guest").await, 0);
+        assert_eq!(browser.count("#visitor").await, 0);
         browser.follow("#other").await;
-        assert_eq!(browser.count("#guest").await, 0, "from new: {from_new}");
+        assert_eq!(browser.count("#visitor").await, 0, "from new: {from_new}");
         assert!(legacy_keys(&both.redis).is_empty());
     }
 }
@@ -124,7 +124,10 @@ async fn a_sign_out_in_either_version_signs_out_of_both() {
 fn invalid_command_lines_are_reported() {
     let both = Both::new();
     for (wrong, message) in [
-        (["--phase", "between"], "possible values: beside, after"),
+        (
+            ["--phase", "between"],
+            "possible values: side-by-side, cutover",
+        ),
         (["--migration-key", "short"], "at least 32 bytes"),
         (["--migration-began", "1"], "less than 400 days ago"),
         (["--redis", "127.0.0.1"], "invalid Redis URL"),

@@ -1,13 +1,13 @@
-//! The ticket: the viewer's own session, as the store has it.
+//! The user's own session, as it is stored.
 
 use cloakroom::{Session, SessionError};
 use maud::{Markup, html};
 use serde_json::value::RawValue;
 
-use super::time::{countdown, moment};
+use super::time::{countdown, timestamp};
 
-/// What is shown of a session.
-pub(super) struct Ticket<'a> {
+/// The panel of the start page that shows the session.
+pub(super) struct SessionPanel<'a> {
     pub(super) session: &'a Session,
     pub(super) store: &'a str,
     pub(super) cookie: &'a str,
@@ -15,39 +15,36 @@ pub(super) struct Ticket<'a> {
     pub(super) remembered: bool,
 }
 
-impl Ticket<'_> {
+impl SessionPanel<'_> {
     pub(super) fn render(&self) -> Result<Markup, SessionError> {
         let id = self.session.id().map(|id| id.to_string());
         Ok(html! {
-            aside.ticket #ticket aria-labelledby="ticket-title" {
-                div.stub {
-                    h2 #ticket-title { "Your session, as the store has it" }
+            aside.session #session aria-labelledby="session-title" {
+                div.heading {
+                    h2 #session-title { "Your session, as it is stored" }
                     @match &id {
-                        Some(id) => {
-                            p.short aria-hidden="true" { small { "No." } " " (id[id.len() - 4..]) }
-                            p.id { code #session-id { (id) } }
-                        }
-                        None => p.id { "It has ended. A minute from now, this page gives you a new one." }
+                        Some(id) => p.id { "Id " code #session-id { (id) } },
+                        None => p.id { "It has ended. Reload in a minute to get a new one." }
                     }
                 }
                 div.facts {
-                    (self.whereabouts())
+                    (self.cookie())
                     @if id.is_some() {
-                        (self.life())
+                        (self.times())
                         (self.entries()?)
                     }
                     p.hint {
-                        "The id is public, and may be logged. What opens the session is a secret beside it in \
-                         your cookie; the store has only its digest."
+                        "The id is public and may be logged. The cookie also has a secret, of which the store has \
+                         only a digest."
                     }
                 }
             }
         })
     }
 
-    fn whereabouts(&self) -> Markup {
-        let keeps = match self.remembered {
-            true => "kept for 30 days",
+    fn cookie(&self) -> Markup {
+        let lifetime = match self.remembered {
+            true => "Max-Age: 30 days",
             false => "until the browser closes",
         };
         html! {
@@ -62,7 +59,7 @@ impl Ticket<'_> {
                             li { "HttpOnly" }
                             li { "SameSite=Lax" }
                             li { "Path=/" }
-                            li { (keeps) }
+                            li { (lifetime) }
                         }
                     }
                 }
@@ -70,23 +67,23 @@ impl Ticket<'_> {
         }
     }
 
-    fn life(&self) -> Markup {
+    fn times(&self) -> Markup {
         let session = self.session;
         html! {
-            dl.life {
-                div { dt { "Ticket issued" } dd { (moment(session.created_at())) } }
+            dl.times {
+                div { dt { "Created" } dd { (timestamp(session.created_at())) } }
                 @if let Some(user) = session.user() {
-                    div { dt { "Guest" } dd #signed-in-as { (user) } }
-                    div { dt { "Signed in" } dd { (moment(session.signed_in_at())) } }
+                    div { dt { "User" } dd #signed-in-as { (user) } }
+                    div { dt { "Signed in" } dd { (timestamp(session.signed_in_at())) } }
                 }
-                div { dt { "Last seen" } dd { (moment(session.last_seen())) } }
-                div { dt { "Ends if unused" } dd #idle { (countdown(session.expires_at())) } }
-                div { dt { "Ends at the latest" } dd #absolute { (countdown(session.deadline())) } }
+                div { dt { "Last seen" } dd { (timestamp(session.last_seen())) } }
+                div { dt { "Idle timeout" } dd #idle { (countdown(session.expires_at())) } }
+                div { dt { "Absolute timeout" } dd #absolute { (countdown(session.deadline())) } }
             }
         }
     }
 
-    /// The entries in the viewer's own session: names, and the JSON as it is stored.
+    /// The entries: their keys, and the JSON as it is stored.
     fn entries(&self) -> Result<Markup, SessionError> {
         let mut entries = Vec::new();
         for key in self.session.keys() {
