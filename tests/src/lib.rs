@@ -7,6 +7,7 @@ pub mod browser;
 pub mod chaos;
 pub mod chromium;
 pub mod client;
+pub mod clocks;
 pub mod cookie_jar;
 pub mod demo;
 pub mod device_scenarios;

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use cloakroom::core::{
 pub struct StaleCache<S> {
     inner: S,
     cached: Arc<Mutex<HashMap<SessionId, Record>>>,
+    denies: Arc<AtomicBool>,
 }
 
 impl<S: Store> StaleCache<S> {
@@ -27,7 +29,13 @@ impl<S: Store> StaleCache<S> {
         Self {
             inner,
             cached: Arc::default(),
+            denies: Arc::default(),
         }
+    }
+
+    /// From now on the cache claims of every session that there is none.
+    pub fn deny(&self) {
+        self.denies.store(true, Ordering::Relaxed);
     }
 
     /// Delivers all invalidations: nothing is cached.
@@ -91,6 +99,9 @@ impl<S: Store> Store for StaleCache<S> {
     }
 
     fn remembered(&self, id: SessionId) -> Option<Loaded> {
+        if self.denies.load(Ordering::Relaxed) {
+            return Some(Loaded::Nothing);
+        }
         let cached = self.cached();
         cached.get(&id).cloned().map(Loaded::Record)
     }

@@ -21,7 +21,7 @@ pub(crate) struct Seen {
     pub(crate) user: String,
     /// What is in the cart; empty if nothing is.
     pub(crate) cart: String,
-    /// The marks, in their order.
+    /// The marks, in their order; one that another user has left has a `!` before it.
     pub(crate) marks: String,
 }
 
@@ -86,6 +86,8 @@ pub(crate) fn edits() -> Router {
         .route("/save/{mark}", post(save))
         .route("/update-now/{mark}", post(update_now))
         .route("/app/mark/{mark}", post(mark))
+        .route("/app/renew/{mark}", post(renew))
+        .route("/app/cart/{item}", post(cart))
 }
 
 /// The pages about users.
@@ -113,9 +115,12 @@ async fn me(session: Session) -> Result<String, SessionError> {
         marks: String::new(),
     };
     for mark in MARKS {
-        if session.contains(format!("mark-{mark}").as_str()) {
-            seen.marks.push_str(mark);
+        let left_by: Option<String> = session.get(format!("mark-{mark}").as_str())?;
+        let Some(left_by) = left_by else { continue };
+        if !left_by.is_empty() && left_by != owner(&session) {
+            seen.marks.push('!');
         }
+        seen.marks.push_str(mark);
     }
     Ok(seen.to_text())
 }

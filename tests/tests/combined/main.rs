@@ -2,8 +2,13 @@
 //! by a browser with a real cookie jar.
 
 mod app;
+mod concurrent_model;
+mod cross_site;
 mod kinds;
+mod matrix;
+mod near_cache;
 mod setup;
+mod several_cookies;
 mod two_at_once;
 #[allow(clippy::duplicate_mod, reason = "one app for both versions")]
 mod v0_14;

@@ -1,13 +1,16 @@
 //! Whose session it is: signing in and out, the user's sessions listed, limited and ended, on every
 //! store.
 
+mod clocks;
 mod devices;
+mod event_counts;
 mod header;
 mod killed;
 mod limits;
 mod listing;
 mod live;
 mod model;
+mod own_edits;
 mod recent_sign_in;
 mod revoke;
 mod revoke_everyone;
