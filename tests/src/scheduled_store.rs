@@ -41,6 +41,10 @@ struct State {
 impl Schedule {
     /// Runs the commands of these tasks in a random order, until all tasks have finished. Needs a runtime
     /// of one thread.
+    ///
+    /// # Panics
+    ///
+    /// When a task does.
     pub async fn run<T: Send + 'static>(
         &self,
         rng: &mut Rng,

@@ -2,6 +2,7 @@
 //! by a browser with a real cookie jar.
 
 mod app;
+mod chromium;
 mod concurrent_model;
 mod cross_site;
 mod kinds;

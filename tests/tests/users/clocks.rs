@@ -23,7 +23,6 @@ async fn signing_in_works_after(ahead: &SessionLayer, right: &SessionLayer) {
     let mut browser = Browser::new(app(right.clone()));
     sign_in(&mut browser, "ada").await;
     let revoked = ahead.sessions().end_everything().await;
-    println!("from the server that is ahead: {revoked:?}");
     for user in ["bob", "ada"] {
         let mut browser = Browser::new(app(right.clone()));
         let response = try_sign_in(&mut browser, user).await;

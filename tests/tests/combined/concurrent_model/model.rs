@@ -116,9 +116,13 @@ impl Round {
     }
 
     fn judge_errors(&self, rule: &mut impl FnMut(&'static str, bool, String)) {
-        let ends = |outcome: &Outcome| outcome.request.action.ends();
+        // A sign-in or a renewal may be refused while sessions of the user are ended.
+        let ends = |outcome: &Outcome| {
+            let action = outcome.request.action;
+            action.ends() || action == Action::RevokeOthers
+        };
         if self.outcomes.iter().any(ends) {
-            return; // A sign-in may be refused then.
+            return;
         }
         for outcome in &self.outcomes {
             // What awaits its save is told that the session has ended by an error.

@@ -21,7 +21,7 @@ async fn a_users_life_with_every_pair_of_features() {
             life.wrong
         });
         match life.catch_unwind().await {
-            Ok(wrong) if wrong.is_empty() => println!("row {number}: {row:?}: as it should be"),
+            Ok(wrong) if wrong.is_empty() => {}
             Ok(wrong) => failed.push(format!(
                 "row {number}: {row:?}\n    {}",
                 wrong.join("\n    ")

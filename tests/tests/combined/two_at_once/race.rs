@@ -6,7 +6,7 @@ use tests::user_agent::{Incoming, Outgoing, UserAgent};
 
 use super::script::{Script, SignOut, Timing};
 use crate::app::{Meeting, Seen};
-use crate::kinds::Shop;
+use crate::kinds::{Kind, Shop};
 
 /// How often something went wrong, over all trials. A trial counts once in each column, however many orders
 /// of its responses show it.
@@ -35,9 +35,9 @@ impl Figures {
     pub(crate) const HEAD: &str = "                                   trials  signed out  cart lost  \
          edits lost  extra sessions  anonymous  revived  wrong if one is lost  errors";
 
-    pub(crate) fn row(&self, kind: &str, script: &Script) -> String {
+    pub(crate) fn row(&self, kind: Kind) -> String {
         format!(
-            "  {kind:<32} {:>6}  {:>10}  {:>9}  {:>10}  {:>14}  {:>9}  {:>7}  {:>20}  {:>6}  {}",
+            "  {kind:<32} {:>6}  {:>10}  {:>9}  {:>10}  {:>14}  {:>9}  {:>7}  {:>20}  {:>6}",
             self.trials,
             self.signed_out,
             self.cart_lost,
@@ -47,7 +47,6 @@ impl Figures {
             self.revived,
             self.lost_response,
             self.errors,
-            script.name,
         )
     }
 
@@ -139,7 +138,7 @@ async fn race(shop: &Shop, browser: &UserAgent, script: &Script, trial: usize) -
         let (request, app) = (request.with(meeting.clone()), app.clone());
         tokio::spawn(async move { request.send(&app).await })
     };
-    let (first, second) = if trial / 2 % 2 == 0 {
+    let (first, second) = if (trial / 2).is_multiple_of(2) {
         let first = spawn(first, apps[0]);
         (first, spawn(second, apps[1]))
     } else {
