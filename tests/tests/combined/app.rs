@@ -103,6 +103,7 @@ pub(crate) fn users() -> Router {
         .route("/destroy", post(destroy))
         .route("/revoke-all/{user}", post(revoke_all))
         .route("/revoke-others", post(revoke_others))
+        .route("/revoke-others-late", post(revoke_others_late))
 }
 
 async fn me(session: Session) -> Result<String, SessionError> {
@@ -208,5 +209,16 @@ async fn revoke_others(session: Session, sessions: Sessions) -> Result<String, S
     if session.user().is_none() {
         return Ok("0".to_owned());
     }
+    Ok(sessions.end_others(&session).await?.to_string())
+}
+
+/// The same, between two meetings: the session is loaded before the first.
+async fn revoke_others_late(
+    session: Session,
+    sessions: Sessions,
+    Extension(meeting): Extension<Meeting>,
+) -> Result<String, SessionError> {
+    meeting.wait().await;
+    meeting.wait().await;
     Ok(sessions.end_others(&session).await?.to_string())
 }

@@ -126,7 +126,11 @@ impl Storage {
     /// How many live sessions are of this user, and how many of others or of nobody.
     pub(crate) async fn count(&self, user: &str) -> (usize, usize) {
         let live = self.live().await;
-        let of_user = live.iter().filter(|text| text.contains(user)).count();
+        // A text of JSON, or of the MessagePack that tower-sessions writes: a byte before it that is not
+        // UTF-8. The name alone could be in a digest.
+        let (json, message_pack) = (format!("\"{user}\""), format!("\u{fffd}{user}"));
+        let is_of_user = |text: &&String| text.contains(&json) || text.contains(&message_pack);
+        let of_user = live.iter().filter(is_of_user).count();
         (of_user, live.len() - of_user)
     }
 }
