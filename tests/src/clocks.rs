@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloakroom::core::{Clock, SystemClock, Timestamp};
+use cloakroom_core::{Clock, SystemClock, Timestamp};
 use tokio::time::Instant;
 
 /// The clock of Tokio's runtime, which a test can pause, ahead of the right time by a fixed duration.

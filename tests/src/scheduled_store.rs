@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cloakroom::Store;
-use cloakroom::core::store::{Created, Ended, Loaded, Touched, Updated};
-use cloakroom::core::{
+use cloakroom_core::admin::StoreAdmin;
+use cloakroom_core::store::{Created, Ended, Loaded, Touched, Updated};
+use cloakroom_core::{
     EventBus, Record, Revision, SessionId, StoreError, Timestamp, Tombstone, UserIndex,
 };
 use tokio::sync::oneshot;
@@ -183,6 +184,10 @@ impl<S: Store> Store for ScheduledStore<S> {
 
     fn index(&self) -> Option<impl UserIndex> {
         self.inner.index()
+    }
+
+    fn admin(&self) -> Option<impl StoreAdmin> {
+        self.inner.admin()
     }
 
     fn bus(&self) -> Option<impl EventBus> {

@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cloakroom::Store;
-use cloakroom::core::index::Applicant;
-use cloakroom::core::store::{Created, Ended, Entered, Loaded, Touched, Updated};
-use cloakroom::core::{
+use cloakroom_core::admin::StoreAdmin;
+use cloakroom_core::index::AddRequest;
+use cloakroom_core::store::{Created, Ended, Loaded, Touched, Updated, UserCreated};
+use cloakroom_core::{
     EventBus, Record, Revision, SessionEvent, SessionId, StoreError, Timestamp, Tombstone,
     UserIndex, UserKey,
 };
@@ -78,15 +79,16 @@ impl<S: Store> Store for StaleCache<S> {
         self.inner.create(id, record, ttl).await
     }
 
-    fn enter(
+    fn create_for_user(
         &self,
         user: &UserKey,
-        applicant: &Applicant,
+        add_request: &AddRequest,
         record: &Record,
         ttl: Duration,
         event: Option<&SessionEvent>,
-    ) -> impl Future<Output = Result<Entered, StoreError>> + Send {
-        self.inner.enter(user, applicant, record, ttl, event)
+    ) -> impl Future<Output = Result<UserCreated, StoreError>> + Send {
+        self.inner
+            .create_for_user(user, add_request, record, ttl, event)
     }
 
     async fn load(&self, id: SessionId) -> Result<Loaded, StoreError> {
@@ -98,7 +100,7 @@ impl<S: Store> Store for StaleCache<S> {
         Ok(loaded)
     }
 
-    fn remembered(&self, id: SessionId) -> Option<Loaded> {
+    fn peek_cached(&self, id: SessionId) -> Option<Loaded> {
         if self.denies.load(Ordering::Relaxed) {
             return Some(Loaded::Nothing);
         }
@@ -142,6 +144,10 @@ impl<S: Store> Store for StaleCache<S> {
 
     fn index(&self) -> Option<impl UserIndex> {
         self.inner.index()
+    }
+
+    fn admin(&self) -> Option<impl StoreAdmin> {
+        self.inner.admin()
     }
 
     fn bus(&self) -> Option<impl EventBus> {

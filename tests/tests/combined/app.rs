@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::{Extension, Path};
 use axum::routing::{get, post};
 use axum::{Router, response::IntoResponse};
-use cloakroom::{Destroyed, EndedBy, EndedMeanwhile, Session, SessionError, Sessions};
+use cloakroom::{Destroyed, EndedConcurrently, RevokedBy, Session, SessionError, Sessions};
 use tests::user_agent::Incoming;
 use tokio::sync::Barrier;
 use tokio::time::timeout;
@@ -69,7 +69,7 @@ pub(crate) async fn meet(meeting: Meet) {
 
 /// Whether a response says that edits were not saved, since the session had ended.
 pub(crate) fn edits_dropped(response: &Incoming) -> bool {
-    response.extensions.get::<EndedMeanwhile>().is_some()
+    response.extensions.get::<EndedConcurrently>().is_some()
 }
 
 /// All pages.
@@ -186,8 +186,9 @@ async fn sign_in(
 fn ended(outcome: Destroyed) -> &'static str {
     match outcome {
         Destroyed::Ended => "ended",
-        Destroyed::AlreadyOver => "already ended",
+        Destroyed::AlreadyEnded => "already ended",
         Destroyed::NoSession => "no session",
+        other => unreachable!("a new outcome: {other:?}"),
     }
 }
 
@@ -202,14 +203,17 @@ async fn destroy(session: Session, meeting: Meet) -> Result<impl IntoResponse, S
 }
 
 async fn revoke_all(sessions: Sessions, Path(user): Path<String>) -> Result<String, SessionError> {
-    Ok(sessions.end_all(user, EndedBy::User).await?.to_string())
+    Ok(sessions
+        .revoke_all(user, RevokedBy::User)
+        .await?
+        .to_string())
 }
 
 async fn revoke_others(session: Session, sessions: Sessions) -> Result<String, SessionError> {
     if session.user().is_none() {
         return Ok("0".to_owned());
     }
-    Ok(sessions.end_others(&session).await?.to_string())
+    Ok(sessions.revoke_others(&session).await?.to_string())
 }
 
 /// The same, between two meetings: the session is loaded before the first.
@@ -220,5 +224,5 @@ async fn revoke_others_late(
 ) -> Result<String, SessionError> {
     meeting.wait().await;
     meeting.wait().await;
-    Ok(sessions.end_others(&session).await?.to_string())
+    Ok(sessions.revoke_others(&session).await?.to_string())
 }

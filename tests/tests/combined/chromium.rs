@@ -4,7 +4,7 @@ use axum::Router;
 use axum::response::Html;
 use axum::routing::get;
 use cloakroom::CookieConfig;
-use cloakroom::core::ManualClock;
+use cloakroom_core::ManualClock;
 use tests::chromium::Chromium;
 use tokio::net::TcpListener;
 
@@ -75,7 +75,7 @@ async fn signing_out_with_two_paths_ends_both_sessions() {
     let clock = ManualClock::default();
     let storage = Storage::memory(&clock);
     let at = |path: &str| Features {
-        cookie: Some(CookieConfig::named("sid").with_path(path)),
+        cookie: Some(CookieConfig::new("sid").with_path(path)),
         ..Features::default()
     };
     let paths = [

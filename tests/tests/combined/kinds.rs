@@ -3,7 +3,7 @@
 use std::fmt;
 
 use axum::Router;
-use cloakroom::core::ManualClock;
+use cloakroom_core::ManualClock;
 
 use crate::setup::{Features, Storage, servers};
 use crate::{app, v0_14, v0_15};

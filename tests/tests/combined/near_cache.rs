@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use cloakroom::MemoryStore;
-use cloakroom::core::ManualClock;
+use cloakroom_core::ManualClock;
 use http::Method;
 use tests::iterations::times;
 use tests::stale_cache::StaleCache;

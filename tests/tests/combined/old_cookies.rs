@@ -2,7 +2,7 @@
 //! created and the browser's cookie stays, since it may be a better one by now.
 
 use axum::Router;
-use cloakroom::EndedBy;
+use cloakroom::RevokedBy;
 use http::Method;
 use tests::user_agent::UserAgent;
 
@@ -110,7 +110,7 @@ async fn after_a_revocation_nothing_is_created(memory: bool) {
     let shop = Shop::open(memory).await;
     let old = shop.signed_in().await;
     let sessions = shop.servers.layers[0].sessions();
-    let ended = sessions.end_all("ada", EndedBy::Admin).await;
+    let ended = sessions.revoke_all("ada", RevokedBy::Admin).await;
     assert_eq!(ended.expect("it ends"), 1);
     shop.nothing_is_created(&old).await;
 }

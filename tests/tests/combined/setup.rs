@@ -4,13 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cloakroom::core::{ManualClock, UserIndex, codec, store::Loaded};
 use cloakroom::{
-    Arrivals, CookieConfig, Devices, MemoryStore, MigrationKey, Rotation, SealKey, SessionLayer,
-    SessionLimit, Store, TokenHeader, minutes,
+    CookieConfig, CookieKey, DeviceTracking, MemoryStore, Migration, MigrationKey, Rotation,
+    SessionLayer, SessionLimit, Store, TokenHeader, minutes,
 };
+use cloakroom_core::admin::StoreAdmin;
+use cloakroom_core::{ManualClock, codec, store::Loaded};
 use cloakroom_redis::{NearCache, RedisStore};
-use cloakroom_tower_sessions::moving_in::TowerSessions;
+use cloakroom_tower_sessions::migration::TowerSessionsRedis;
 use tests::redis::RedisServer;
 use tests::resp::Reply;
 use tests::stale_cache::StaleCache;
@@ -105,9 +106,9 @@ impl Storage {
     /// Connects a server to Redis.
     pub(crate) async fn connect(&self) -> RedisStore {
         let server = self.server().expect("the storage is Redis");
-        let mut builder = RedisStore::builder(server.url()).with_command_time_limit(PATIENCE);
+        let mut builder = RedisStore::builder(server.url()).with_command_timeout(PATIENCE);
         if matches!(self, Self::Replicated(_)) {
-            builder = builder.with_replicas(1, PATIENCE / 2);
+            builder = builder.with_replica_acks(1, PATIENCE / 2);
         }
         builder.connect().await.expect("Redis runs")
     }
@@ -136,9 +137,9 @@ impl Storage {
 }
 
 async fn in_memory(store: &MemoryStore) -> Vec<String> {
-    let index = store.index().expect("it keeps an index");
+    let admin = store.admin().expect("it has store-wide operations");
     let mut values = Vec::new();
-    for id in index.everything().await.expect("it responds") {
+    for id in admin.scan_ids().await.expect("it responds") {
         if let Ok(Loaded::Record(record)) = store.load(id).await {
             values.push(codec::encode(&record));
         }
@@ -196,7 +197,7 @@ fn cached<S: Store + Clone>(
     store: S,
     clock: &ManualClock,
     features: &Features,
-    migration: Option<Arrivals>,
+    migration: Option<Migration>,
     invalidate: &mut Vec<Box<dyn Fn() + Send + Sync>>,
 ) -> SessionLayer {
     if features.near != Near::Stale {
@@ -213,28 +214,28 @@ pub(crate) fn layer(
     store: impl Store,
     clock: &ManualClock,
     features: &Features,
-    migration: Option<Arrivals>,
+    migration: Option<Migration>,
 ) -> SessionLayer {
-    let layer = SessionLayer::new(store).with_clock(clock.clone());
-    let mut layer = layer.with_budget(PATIENCE).expect("it is above zero");
-    layer = layer.with_cookie(cookie(features)).expect("it is valid");
+    let mut layer = SessionLayer::builder(store)
+        .with_clock(clock.clone())
+        .with_store_timeout(PATIENCE)
+        .with_cookie(cookie(features));
     if features.rotation {
-        let rotation = Rotation::every(EVERY);
-        layer = layer.with_rotation(rotation).expect("it is valid");
+        layer = layer.with_rotation(Rotation::every(EVERY));
     }
     if features.devices {
-        layer = layer.with_devices(Devices::new());
+        layer = layer.with_device_tracking(DeviceTracking::new());
     }
     if let Some(limit) = features.limit {
-        layer = layer.with_session_limit(limit).expect("there is an index");
+        layer = layer.with_session_limit(limit);
     }
     if features.header {
-        layer = layer.with_token_header(TokenHeader::named(HEADER).expect("it is valid"));
+        layer = layer.with_token_header(TokenHeader::named(HEADER));
     }
     if let Some(migration) = migration {
-        layer = layer.with_arrivals(migration).expect("it is valid");
+        layer = layer.with_migration(migration);
     }
-    layer
+    layer.build().expect("the configuration is valid")
 }
 
 /// The header that carries the token of clients without cookies.
@@ -246,7 +247,7 @@ pub(crate) const EMPTY: &str = "";
 fn cookie(features: &Features) -> CookieConfig {
     let cookie = features.cookie.clone().unwrap_or_default();
     let key =
-        || SealKey::derived_from(b"a secret of at least thirty-two bytes").expect("it is long");
+        || CookieKey::derived_from(b"a secret of at least thirty-two bytes").expect("it is long");
     match features.seal {
         Seal::Off => cookie,
         Seal::Signed => cookie.signed([key()]),
@@ -254,12 +255,12 @@ fn cookie(features: &Features) -> CookieConfig {
     }
 }
 
-fn migration(store: &RedisStore, phase: Phase) -> Option<Arrivals> {
-    let legacy = TowerSessions::in_redis(store);
+fn migration(store: &RedisStore, phase: Phase) -> Option<Migration> {
+    let legacy = TowerSessionsRedis::in_redis(store);
     match phase {
         Phase::Off => None,
-        Phase::SideBySide => Some(Arrivals::beside(legacy, migration_key())),
-        Phase::Cutover => Some(Arrivals::after(legacy, migration_key())),
+        Phase::SideBySide => Some(Migration::side_by_side(legacy, migration_key())),
+        Phase::Cutover => Some(Migration::cutover(legacy, migration_key())),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use axum::Router;
 use cloakroom::CookieConfig;
-use cloakroom::core::ManualClock;
+use cloakroom_core::ManualClock;
 use http::Method;
 use tests::user_agent::{Incoming, UserAgent};
 
@@ -26,7 +26,7 @@ on_both!(
 const NAME: &str = "sid";
 
 fn at(path: &str) -> Features {
-    let cookie = CookieConfig::named(NAME).with_path(path);
+    let cookie = CookieConfig::new(NAME).with_path(path);
     Features {
         cookie: Some(cookie),
         ..Features::default()
@@ -34,7 +34,7 @@ fn at(path: &str) -> Features {
 }
 
 fn below(domain: &str) -> Features {
-    let cookie = CookieConfig::named(NAME).with_domain(domain);
+    let cookie = CookieConfig::new(NAME).with_domain(domain);
     Features {
         cookie: Some(cookie),
         ..Features::default()

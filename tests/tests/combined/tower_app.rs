@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use cloakroom::Store;
 
-use super::bridge::{BridgeLayer, TowerStore};
+use super::bridge::{BridgeLayer, TowerSessionsStore};
 use super::tower_sessions::{Session, SessionManagerLayer, session::Error};
 use crate::app::{MARKS, Meet, Seen, meet};
 
@@ -14,7 +14,7 @@ type Page<T = ()> = Result<T, StatusCode>;
 
 /// Their layer on a Cloakroom store.
 pub(crate) fn on_store(app: Router, store: impl Store) -> Router {
-    app.layer(SessionManagerLayer::new(TowerStore::new(store)))
+    app.layer(SessionManagerLayer::new(TowerSessionsStore::new(store)))
 }
 
 /// Their sessions on a Cloakroom layer, which the caller adds.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Router;
-use cloakroom::{EndedBy, SessionError, SessionErrorKind, SessionId, SessionLayer, Sessions};
+use cloakroom::{RevokedBy, SessionError, SessionErrorKind, SessionId, SessionLayer, Sessions};
 use cloakroom_core::Store;
 use cloakroom_core::store::Loaded;
 use cloakroom_redis::RedisStore;
@@ -26,7 +26,7 @@ impl Setup {
     async fn start() -> Self {
         let servers = Replicated::start(1);
         let builder = RedisStore::builder(servers.primary().url());
-        let builder = builder.with_replicas(1, Duration::from_millis(100));
+        let builder = builder.with_replica_acks(1, Duration::from_millis(100));
         let store = builder.connect().await.expect("Redis runs");
         let layer = SessionLayer::new(store);
         Self {
@@ -99,7 +99,7 @@ fn is_not_replicated(error: &SessionError) -> bool {
 async fn revoking_all_again_confirms_again() {
     let setup = Setup::start().await;
     let (_, id) = setup.signed_in().await;
-    let revoke = async || setup.sessions.end_all("ada", EndedBy::Admin).await;
+    let revoke = async || setup.sessions.revoke_all("ada", RevokedBy::Admin).await;
     setup.every_call_confirms(id, revoke).await;
 }
 
@@ -107,7 +107,7 @@ async fn revoking_all_again_confirms_again() {
 async fn revoking_one_session_again_confirms_again() {
     let setup = Setup::start().await;
     let (_, id) = setup.signed_in().await;
-    let revoke = async || setup.sessions.end(id).await;
+    let revoke = async || setup.sessions.revoke_any(id).await;
     setup.every_call_confirms(id, revoke).await;
 }
 
@@ -115,7 +115,7 @@ async fn revoking_one_session_again_confirms_again() {
 async fn revoking_a_users_own_session_again_confirms_again() {
     let setup = Setup::start().await;
     let (_, id) = setup.signed_in().await;
-    let revoke = async || setup.sessions.end_of("ada", id).await;
+    let revoke = async || setup.sessions.revoke("ada", id).await;
     setup.every_call_confirms(id, revoke).await;
 }
 
@@ -129,7 +129,7 @@ async fn revoking_others_again_confirms_again() {
         let sessions = setup.sessions.clone();
         let response = other
             .request(move |session| async move {
-                let ended = sessions.end_others(&session).await?;
+                let ended = sessions.revoke_others(&session).await?;
                 Ok(ended.to_string())
             })
             .await;

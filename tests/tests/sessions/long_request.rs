@@ -13,9 +13,10 @@ const IDLE: Duration = minutes(10);
 
 fn on_tokio_clock() -> Router {
     let clock = TokioClock::start();
-    let layer = SessionLayer::new(MemoryStore::with_clock(clock.clone())).with_clock(clock);
-    let expiry = Expiry::idle(IDLE).absolute(days(1));
-    app(layer.with_expiry(expiry).expect("it is valid"))
+    let layer = SessionLayer::builder(MemoryStore::with_clock(clock.clone()))
+        .with_clock(clock)
+        .with_expiry(Expiry::idle(IDLE).absolute(days(1)));
+    app(layer.build().expect("the configuration is valid"))
 }
 
 async fn signed_in(app: &Router) -> Browser {

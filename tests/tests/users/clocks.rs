@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cloakroom::core::{Clock, ManualClock, SystemClock};
 use cloakroom::{Expiry, MemoryStore, Rotation, SessionLayer, Store, days, hours, minutes};
+use cloakroom_core::{Clock, ManualClock, SystemClock};
 use cloakroom_redis::RedisStore;
 use tests::app::app;
 use tests::browser::Browser;
@@ -14,7 +14,10 @@ use tokio::time::sleep;
 use super::{sign_in, try_sign_in, whoami};
 
 fn layer(store: impl Store, clock: impl Clock) -> SessionLayer {
-    SessionLayer::new(store).with_clock(clock)
+    SessionLayer::builder(store)
+        .with_clock(clock)
+        .build()
+        .expect("the configuration is valid")
 }
 
 /// Whether it is refused or done, revoking everything from a server whose clock is an hour ahead does not
@@ -22,7 +25,7 @@ fn layer(store: impl Store, clock: impl Clock) -> SessionLayer {
 async fn signing_in_works_after(ahead: &SessionLayer, right: &SessionLayer) {
     let mut browser = Browser::new(app(right.clone()));
     sign_in(&mut browser, "ada").await;
-    let revoked = ahead.sessions().end_everything().await;
+    let revoked = ahead.sessions().revoke_everyone().await;
     for user in ["bob", "ada"] {
         let mut browser = Browser::new(app(right.clone()));
         let response = try_sign_in(&mut browser, user).await;
@@ -30,7 +33,7 @@ async fn signing_in_works_after(ahead: &SessionLayer, right: &SessionLayer) {
         assert_eq!(whoami(&mut browser).await, user, "after {revoked:?}");
     }
     // And calling it on a server whose clock is right ends everything.
-    right.sessions().end_everything().await.expect("it ends");
+    right.sessions().revoke_everyone().await.expect("it ends");
     assert_eq!(whoami(&mut browser).await, "");
     sign_in(&mut browser, "ada").await;
     assert_eq!(whoami(&mut browser).await, "ada");

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cloakroom::core::StoreErrorKind;
 use cloakroom::{Expiry, SessionEvent, SessionLimit, Subscription, days};
+use cloakroom_core::StoreErrorKind;
 use tests::app::{Fixture, app};
 use tests::backend::Backend;
 use tests::browser::Browser;
@@ -64,7 +64,7 @@ async fn a_sign_in_is_one_event(backend: Backend) {
 
 async fn a_rejected_sign_in_is_no_event(backend: Backend) {
     let layer = backend.layer().await;
-    let limit = SessionLimit::refuse_more_than(1);
+    let limit = SessionLimit::reject_above(1);
     let layer = layer.with_session_limit(limit).expect("it is valid");
     let new = || Browser::new(app(layer.clone()));
     let mut events = backend.listen(&layer).await;
@@ -103,7 +103,7 @@ async fn an_expired_session_makes_room_before_an_older_live_one(backend: Backend
     sign_in(&mut phone, "ada").await;
 
     let layer = backend.layer().await;
-    let layer = layer.with_session_limit(SessionLimit::end_oldest(2));
+    let layer = layer.with_session_limit(SessionLimit::evict_oldest(2));
     let expiry = Expiry::idle(Duration::from_secs(300)).absolute(days(9));
     let layer = layer.and_then(|layer| layer.with_expiry(expiry));
     let app = app(layer.expect("it is valid"));

@@ -1,8 +1,8 @@
 //! Two servers on a store whose commands run in a random order, and one browser.
 
 use axum::Router;
-use cloakroom::core::ManualClock;
-use cloakroom::{EndedBy, MemoryStore, SessionLayer};
+use cloakroom::{MemoryStore, RevokedBy, SessionLayer};
+use cloakroom_core::ManualClock;
 use http::Method;
 use tests::rng::Rng;
 use tests::scheduled_store::{Schedule, ScheduledStore};
@@ -170,7 +170,7 @@ impl World {
     async fn forget(&mut self) {
         for user in ["ada", "bob"] {
             let sessions = self.layers[0].sessions();
-            drop(sessions.end_all(user, EndedBy::Admin).await);
+            drop(sessions.revoke_all(user, RevokedBy::Admin).await);
         }
         self.browser
             .visit(&self.apps[0], Method::POST, "/destroy")

@@ -15,7 +15,7 @@ const FACTORS: [(&str, usize); 9] = [
     ("limit", 3),
     ("migration", 3),
     ("header", 2),
-    ("seal", 3),
+    ("sealed-cookies", 3),
     ("session type", 3),
 ];
 
@@ -79,8 +79,8 @@ impl Row {
             devices: devices == 1,
             limit: match limit {
                 0 => None,
-                1 => Some(SessionLimit::end_oldest(3)),
-                _ => Some(SessionLimit::refuse_more_than(3)),
+                1 => Some(SessionLimit::evict_oldest(3)),
+                _ => Some(SessionLimit::reject_above(3)),
             },
             phase: [Phase::Off, Phase::SideBySide, Phase::Cutover][migration],
             header: header == 1,

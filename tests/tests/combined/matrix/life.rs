@@ -2,7 +2,7 @@
 //! client with a token header, sign out everywhere, and nothing comes back.
 
 use axum::Router;
-use cloakroom::core::ManualClock;
+use cloakroom_core::ManualClock;
 use http::Method;
 use tests::user_agent::{Incoming, UserAgent};
 
@@ -187,7 +187,11 @@ impl Life {
     /// So that one failure does not hide the next: the browser is as after a sign-in with a cart.
     async fn start_over(&mut self) {
         let sessions = self.servers.layers[0].sessions();
-        drop(sessions.end_all("ada", cloakroom::EndedBy::Admin).await);
+        drop(
+            sessions
+                .revoke_all("ada", cloakroom::RevokedBy::Admin)
+                .await,
+        );
         self.settle().await;
         self.left_over = self.storage.count("ada").await.1;
         self.browser = UserAgent::new();
