@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::{Extension, Path};
 use axum::routing::{get, post};
 use axum::{Router, response::IntoResponse};
-use cloakroom::{Destroyed, EndedConcurrently, RevokedBy, Session, SessionError, Sessions};
+use cloakroom::{Destroyed, EndedConcurrently, Expiry, RevokedBy, Session, SessionError, Sessions};
 use tests::user_agent::Incoming;
 use tokio::sync::Barrier;
 use tokio::time::timeout;
@@ -85,6 +85,7 @@ pub(crate) fn edits() -> Router {
         .route("/renew/{mark}", post(renew))
         .route("/save/{mark}", post(save))
         .route("/update-now/{mark}", post(update_now))
+        .route("/live-for/{seconds}", post(live_for))
         .route("/app/mark/{mark}", post(mark))
         .route("/app/renew/{mark}", post(renew))
         .route("/app/cart/{item}", post(cart))
@@ -158,6 +159,11 @@ async fn renew(
     meet(meeting).await;
     session.renew()?;
     leave(&session, &mark)
+}
+
+async fn live_for(session: Session, Path(seconds): Path<u64>) -> Result<(), SessionError> {
+    let life = Duration::from_secs(seconds);
+    session.set_expiry(Expiry::idle(life).absolute(life))
 }
 
 async fn save(session: Session, Path(mark): Path<String>) -> Result<String, SessionError> {

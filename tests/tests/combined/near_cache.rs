@@ -11,7 +11,7 @@ use tests::iterations::times;
 use tests::stale_cache::StaleCache;
 use tests::user_agent::{Incoming, UserAgent};
 
-use crate::app::{self, Seen};
+use crate::app::{self, Meeting, Seen};
 use crate::setup::{EVERY, Features, Near, Servers, Storage, layer, on_both, shop};
 
 on_both!(
@@ -23,6 +23,8 @@ on_both!(
     a_write_after_a_sign_out_elsewhere_revives_nothing,
     a_renewal_after_a_sign_out_elsewhere_revives_nothing,
     a_sign_in_after_a_sign_out_elsewhere_keeps_no_data,
+    a_sign_out_by_a_stale_record_holds_for_the_next_secret,
+    a_longer_life_chosen_elsewhere_counts,
 );
 
 struct Shop {
@@ -199,6 +201,62 @@ async fn a_sign_in_after_a_sign_out_elsewhere_keeps_no_data(memory: bool) {
     let seen = Seen::of(&old.visit(&shop.apps[0], Method::GET, "/me").await);
     assert_eq!((&*seen.user, &*seen.cart, &*seen.marks), ("ada", "", "b"));
     shop.one_session().await;
+}
+
+/// The tombstone is written by a server that does not know the secret which another one has handed out.
+async fn a_sign_out_by_a_stale_record_holds_for_the_next_secret(memory: bool) {
+    let mut shop = Shop::open(memory, Near::Stale).await;
+    shop.servers.clock.advance(EVERY);
+    let old = shop.browser.clone();
+    let response = old.start(Method::GET, "/me").send(&shop.apps[0]).await;
+    assert_eq!(Seen::of(&response).user, "ada");
+    shop.browser.receive(&response);
+    // Presented once, so that it is the current one.
+    assert_eq!(shop.see(0).await.user, "ada");
+    // A page that has loaded before signs out with the old secret.
+    let out = old
+        .start(Method::POST, "/sign-out")
+        .send(&shop.apps[1])
+        .await;
+    assert_eq!(out.text(), "ended");
+    let late = shop.browser.start(Method::POST, "/mark/a");
+    let late = late.send(&shop.apps[0]).await;
+    assert!(!late.changes_cookies(), "{late:?}");
+    assert!(app::edits_dropped(&late));
+    assert_eq!(shop.storage.live().await, [""; 0]);
+}
+
+/// The deadline of what is cached has passed, and that of what is stored was moved.
+async fn a_longer_life_chosen_elsewhere_counts(memory: bool) {
+    let features = Features {
+        near: Near::Stale,
+        ..Features::default()
+    };
+    let (storage, servers) = shop(memory, &features).await;
+    let apps = [0, 1].map(|server: usize| app::whole().layer(servers.layers[server].clone()));
+    let mut browser = UserAgent::new();
+    browser.post(&apps[0], "/sign-in/ada/s").await;
+    browser.post(&apps[0], "/live-for/3600").await;
+    let see = Seen::of(&browser.visit(&apps[1], Method::GET, "/me").await);
+    assert_eq!(see.user, "ada", "it is cached");
+    browser.post(&apps[0], "/live-for/7200").await;
+    // A request that has loaded what is cached, and saves after its deadline.
+    let meeting = Meeting::of(2);
+    let slow = browser
+        .start(Method::POST, "/mark/a")
+        .with(meeting.clone())
+        .send(&apps[1]);
+    let later = async {
+        servers.clock.advance(cloakroom::minutes(90));
+        meeting.wait().await;
+    };
+    let (slow, ()) = tokio::join!(slow, later);
+    assert!(!app::edits_dropped(&slow));
+    for app in &apps {
+        let seen = Seen::of(&browser.visit(app, Method::GET, "/me").await);
+        assert_eq!((&*seen.user, &*seen.marks), ("ada", "as"));
+    }
+    assert_eq!(storage.count("ada").await, (1, 0));
 }
 
 /// Whatever a cache claims, the store is asked before a request is decided against.

@@ -8,8 +8,9 @@ use cloakroom_core::{
     Authentication, EndReason, Entries, Limits, Record, Revision, StoreErrorKind, Timestamp, Token,
 };
 
+use super::cached::accept_cached;
 use super::check::lookup;
-use super::read::{read, recent};
+use super::read::read;
 use crate::budget::Budget;
 use crate::commit::{CommitContext, create_migrated};
 use crate::context::Context;
@@ -104,7 +105,10 @@ async fn find_or_migrate(step: MigrationStep<'_>) -> Result<Migrated, SessionErr
     if context.clock.now().since(id.created_at()) > context.longest_life() {
         return Ok(Migrated::Absent);
     }
-    let stored = recent(context, id, budget).await?;
+    if let Some(live) = accept_cached(context, token, budget).await? {
+        return Ok(Migrated::Live(live));
+    }
+    let stored = read(context, id, budget).await?;
     if let Some(found) = find_migrated(step, stored).await? {
         return Ok(found);
     }

@@ -3,6 +3,7 @@
 //! A token authenticates a request only here, in [`authenticate`]; the token that is derived from a legacy
 //! cookie does in [`migrate`].
 
+mod cached;
 mod check;
 mod linked;
 mod migrate;
@@ -14,9 +15,10 @@ use cloakroom_core::rotation::{SecretStatus, Secrets};
 use cloakroom_core::store::Loaded;
 use cloakroom_core::{EndReason, Token};
 
+use self::cached::accept_cached;
 use self::check::lookup;
 pub(crate) use self::check::{Liveness, check, check_and_sync};
-use self::read::{read, recent};
+use self::read::read;
 use crate::budget::Budget;
 use crate::commit::{CommitContext, end};
 use crate::context::Context;
@@ -85,7 +87,10 @@ async fn authenticate(
         log::unknown_token(id);
         return Ok(Lookup::Absent);
     }
-    let Some(loaded) = recent(context, id, budget).await? else {
+    if let Some(live) = accept_cached(context, &token, budget).await? {
+        return Ok(Lookup::Live(live));
+    }
+    let Some(loaded) = read(context, id, budget).await? else {
         return Ok(Lookup::Absent);
     };
     let digest = context.realm.digest(&token);
