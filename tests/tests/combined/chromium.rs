@@ -3,8 +3,8 @@
 use axum::Router;
 use axum::response::Html;
 use axum::routing::get;
-use cloakroom::CookieConfig;
-use cloakroom_core::ManualClock;
+use cloakroom::{CookieConfig, CookieKey, hours};
+use cloakroom_core::{Clock, ManualClock};
 use tests::chromium::Chromium;
 use tokio::net::TcpListener;
 
@@ -105,4 +105,67 @@ async fn signing_out_with_two_paths_ends_both_sessions() {
     let page = format!("{}/app/me", urls[1]);
     assert_eq!(shown(&browser, &page).await, "||");
     assert_eq!(browser.cookies().await, []);
+}
+
+/// Two versions of the app serve a browser in turn, and then the new one alone: a new name, and a seal.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deploy_that_renames_or_seals_the_cookie_signs_nobody_out() {
+    let key = || CookieKey::derived_from(b"a secret of at least thirty-two bytes").expect("long");
+    let old = || CookieConfig::new("sid");
+    let changes = [
+        ("renamed", CookieConfig::new("__Host-Http-shop")),
+        ("sealed", old().encrypted([key()])),
+    ];
+    let paths = [
+        ("login", "/sign-in/ada/a"),
+        ("mark", "/mark/b"),
+        ("logout", "/sign-out"),
+    ];
+    for (what, after) in changes {
+        let clock = ManualClock::default();
+        let storage = Storage::memory(&clock);
+        let set_until = clock.now().plus(hours(1));
+        let accepted_until = set_until.plus(hours(1));
+        let after = after.with_former(old(), set_until, accepted_until);
+        let mut urls = Vec::new();
+        for cookie in [old(), after] {
+            let features = Features {
+                cookie: Some(cookie),
+                realm: Some("sid"),
+                ..Features::default()
+            };
+            let [layer, _] = servers(&storage, &clock, &features).await.layers;
+            let port = serve(with_forms(app::whole().layer(layer), &paths)).await;
+            urls.push(format!("http://localhost:{port}"));
+        }
+        let browser = Chromium::start().await;
+        let press = async |url: &str, button: &str| {
+            browser.open(&format!("{url}/forms")).await;
+            browser.follow(button).await;
+        };
+        press(&urls[1], "#login").await;
+        for url in [&urls[0], &urls[1], &urls[0]] {
+            assert_eq!(
+                shown(&browser, &format!("{url}/me")).await,
+                "ada||a",
+                "{what}"
+            );
+        }
+        let former = browser.cookies().await;
+        clock.advance(hours(1));
+        press(&urls[1], "#mark").await;
+        let new = browser.cookies().await;
+        assert_eq!(
+            (former.len(), new.len()),
+            (1, 1),
+            "{what}: one cookie at a time"
+        );
+        assert_ne!(former, new, "{what}");
+        clock.advance(hours(1));
+        let page = format!("{}/me", urls[1]);
+        assert_eq!(shown(&browser, &page).await, "ada||ab", "{what}");
+        press(&urls[1], "#logout").await;
+        assert_eq!(browser.cookies().await, [], "{what}");
+        assert_eq!(storage.count("ada").await, (0, 0), "{what}");
+    }
 }

@@ -5,6 +5,7 @@ mod app;
 mod chromium;
 mod concurrent_model;
 mod cross_site;
+mod former_cookies;
 mod joined;
 mod kinds;
 mod matrix;

@@ -12,7 +12,7 @@ use tests::stale_cache::StaleCache;
 use tests::user_agent::{Incoming, UserAgent};
 
 use crate::app::{self, Meeting, Seen};
-use crate::setup::{EVERY, Features, Near, Servers, Storage, layer, on_both, shop};
+use crate::setup::{EVERY, Features, Near, Phase, Servers, Storage, layer, on_both, shop};
 
 on_both!(
     a_rotation_elsewhere_does_not_sign_out,
@@ -257,6 +257,34 @@ async fn a_longer_life_chosen_elsewhere_counts(memory: bool) {
         assert_eq!((&*seen.user, &*seen.marks), ("ada", "as"));
     }
     assert_eq!(storage.count("ada").await, (1, 0));
+}
+
+/// The same for a session that is found by its legacy cookie, for clients that never accept the new one.
+#[tokio::test(flavor = "multi_thread")]
+async fn use_elsewhere_keeps_a_migrated_session_alive() {
+    let features = Features {
+        near: Near::Stale,
+        phase: Phase::SideBySide,
+        ..Features::default()
+    };
+    let (storage, servers) = shop(false, &features).await;
+    let apps = [0, 1].map(|server: usize| app::whole().layer(servers.layers[server].clone()));
+    let url = storage.server().expect("it is on Redis").url();
+    let legacy = crate::v0_14::on_their_store(crate::v0_14::app::whole(), &url).await;
+    let mut browser = UserAgent::new();
+    browser.post(&legacy, "/cart/hat").await;
+    let see = async |server: usize| {
+        let page = browser.start(Method::GET, "/me").send(&apps[server]).await;
+        Seen::of(&page).cart
+    };
+    assert_eq!(see(0).await, "hat");
+    assert_eq!(see(1).await, "hat", "it is cached");
+    for _ in 0..3 {
+        servers.clock.advance(cloakroom::hours(10));
+        let mark = browser.start(Method::POST, "/mark/a").send(&apps[0]).await;
+        assert!(!app::edits_dropped(&mark));
+    }
+    assert_eq!(see(1).await, "hat");
 }
 
 /// Whatever a cache claims, the store is asked before a request is decided against.

@@ -72,6 +72,7 @@ pub(crate) struct Features {
     pub(crate) header: bool,
     pub(crate) seal: Seal,
     pub(crate) cookie: Option<CookieConfig>,
+    pub(crate) realm: Option<&'static str>,
 }
 
 /// Two servers of one app.
@@ -220,6 +221,9 @@ pub(crate) fn layer(
         .with_clock(clock.clone())
         .with_store_timeout(PATIENCE)
         .with_cookie(cookie(features));
+    if let Some(realm) = features.realm {
+        layer = layer.with_realm(realm);
+    }
     if features.rotation {
         layer = layer.with_rotation(Rotation::every(EVERY));
     }

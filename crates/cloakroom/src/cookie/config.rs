@@ -418,4 +418,42 @@ mod tests {
             assert_eq!(kind(&config), Some(ConfigErrorKind::CookieText));
         }
     }
+
+    #[test]
+    fn a_former_cookie_has_to_differ_and_to_be_accepted_after_it_was_set() {
+        let at = |seconds| std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+        let former = |former| CookieConfig::new("id").with_former(former, at(1), at(2));
+        let named = CookieConfig::new;
+        let two = named("id")
+            .with_path("/a")
+            .with_former(named("x"), at(1), at(2));
+        let refused = [
+            former(named("id")),
+            former(named("id").with_same_site(SameSite::Strict)),
+            former(two),
+            named("id").with_former(named("sid"), at(2), at(2)),
+            named("id").with_former(named("sid"), at(3), at(2)),
+            ["a", "b", "c", "d", "e"]
+                .into_iter()
+                .fold(named("id"), |config, name| {
+                    config.with_former(named(name), at(1), at(2))
+                }),
+        ];
+        for config in refused {
+            assert_eq!(
+                kind(&config),
+                Some(ConfigErrorKind::FormerCookie),
+                "{config:?}"
+            );
+        }
+        let invalid = former(named("__Host-sid").with_path("/app"));
+        assert_eq!(kind(&invalid), Some(ConfigErrorKind::CookieRefused));
+        for accepted in [
+            named("sid"),
+            named("id").with_path("/app"),
+            named("id").with_domain("example.com"),
+        ] {
+            assert_eq!(kind(&former(accepted)), None);
+        }
+    }
 }

@@ -86,6 +86,7 @@ impl Row {
             header: header == 1,
             seal: [Seal::Off, Seal::Signed, Seal::Encrypted][seal],
             cookie: None,
+            realm: None,
         }
     }
 
