@@ -179,6 +179,10 @@ impl CookieConfig {
     /// A live session of the cookie that responses set has priority over another one of the other cookie;
     /// signing in and signing out end both.
     ///
+    /// Cookies of one name and seal that differ in path or domain look the same in a request: such a former
+    /// cookie is accepted for as long as its session lives, and is removed when the new one is set for
+    /// another reason, by a sign-in for instance.
+    ///
     /// If the former cookie has another name, give the layer its realm so far with
     /// [`with_realm`](crate::SessionLayerBuilder::with_realm), which was the former name by default, and
     /// keep it forever: sessions are valid in one realm only. While a plain cookie is accepted beside a
