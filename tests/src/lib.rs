@@ -7,6 +7,8 @@ pub mod browser;
 pub mod chaos;
 pub mod chromium;
 pub mod client;
+pub mod clocks;
+pub mod cookie_jar;
 pub mod demo;
 pub mod device_scenarios;
 pub mod faulty_store;
@@ -21,7 +23,10 @@ pub mod records;
 pub mod redis;
 pub mod resp;
 pub mod rng;
+pub mod scheduled_store;
+pub mod stale_cache;
 pub mod topology;
+pub mod user_agent;
 pub mod wait;
 
 /// The guides that need a store on Redis or third-party crates; their examples are tests.

@@ -313,6 +313,8 @@ pub enum ConfigErrorKind {
     CookieTooLong,
     /// The keys cannot sign or encrypt.
     CookieKey,
+    /// The former cookie cannot be accepted.
+    FormerCookie,
     /// The timeouts are invalid.
     Expiry,
     /// A limit is out of range.

@@ -248,6 +248,37 @@ fn a_mistake_is_refused_by_the_name_of_its_option() {
     }
 }
 
+/// A cookie that was renamed.
+fn renamed(former: &str) -> CookieConfig {
+    let at = |seconds| std::time::UNIX_EPOCH + Duration::from_secs(seconds);
+    CookieConfig::default().with_former(CookieConfig::new(former), at(1), at(2))
+}
+
+#[test]
+fn renaming_the_cookie_requires_the_realm_so_far() {
+    let builder = || SessionLayer::builder(MemoryStore::new()).with_cookie(renamed("sid"));
+    let error = builder().build().expect_err("it would be another realm");
+    assert_eq!(
+        (error.option(), error.kind()),
+        (Some("with_cookie"), ConfigErrorKind::FormerCookie)
+    );
+    assert!(error.to_string().contains("with_realm"), "{error}");
+    assert!(builder().with_realm("sid").build().is_ok());
+}
+
+#[test]
+fn the_legacy_cookie_is_no_former_one() {
+    let builder = SessionLayer::builder(MemoryStore::new())
+        .with_clock(clock())
+        .with_cookie(renamed("legacy"))
+        .with_realm("shop")
+        .with_migration(migration("legacy"));
+    let error = builder
+        .build()
+        .expect_err("one cookie would have two owners");
+    assert_eq!(error.kind(), ConfigErrorKind::Migration);
+}
+
 proptest! {
     #[test]
     fn any_order_gives_the_same_layer(setters in Just(all_but("")).prop_shuffle()) {

@@ -4,6 +4,7 @@
 mod backup;
 mod commands;
 mod connect;
+mod ending_again;
 mod health;
 mod merged_commands;
 mod outages;

@@ -17,6 +17,8 @@ mod fuzz_targets;
 mod immediate;
 #[cfg(test)]
 mod lifecycle;
+#[cfg(test)]
+mod long_request;
 mod observability;
 #[cfg(test)]
 mod request_matrix;

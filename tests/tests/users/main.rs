@@ -1,6 +1,8 @@
 //! Users: signing in and out; listing, limiting and revoking their sessions, on every store.
 
+mod clocks;
 mod devices;
+mod event_counts;
 mod header;
 mod killed;
 mod limits;
@@ -8,6 +10,7 @@ mod linked;
 mod listing;
 mod live;
 mod model;
+mod own_edits;
 mod recent_sign_in;
 mod revoke;
 mod revoke_everyone;

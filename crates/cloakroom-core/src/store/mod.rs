@@ -74,8 +74,8 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Returns what a cache in front of the store holds for `id`, not older than the cache's maximum
     /// staleness. It must not do I/O or block. The default is `None`.
     ///
-    /// A request tries this first, and then [`load`](Self::load). Writes compare revisions, so they do not
-    /// rely on it.
+    /// A request tries this first. If it is not the record of a live session with the presented secret, the
+    /// request is decided by [`load`](Self::load). Writes compare revisions, so they do not rely on it.
     fn peek_cached(&self, id: SessionId) -> Option<Loaded> {
         let _ = id;
         None

@@ -75,9 +75,10 @@ pub(super) async fn end_at(
     reason: EndReason,
 ) -> Result<Ended, StoreError> {
     // A session with several valid tokens has no digest in its tombstone: any client that presents its id
-    // learns that it has ended.
+    // learns that it has ended. While tokens rotate, the record may be older than the latest rotation.
     let mut digest = Some(*record.digest());
-    if Secrets::are_rotating(record.entries()) {
+    let rotates = cx.context.rotation(record.entries()).is_some();
+    if rotates || Secrets::are_rotating(record.entries()) {
         digest = None;
     }
     let tombstone = Tombstone::new(digest, cx.now(), reason);

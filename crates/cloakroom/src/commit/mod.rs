@@ -5,7 +5,7 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | [`create`], [`update`], [`renew`], [`touch`], [`end`] | the steps of requests |
+//! | [`create`], [`update`], [`renew`], [`touch`], [`end`], [`end_others`] | the steps of requests |
 //! | [`maintain`] | the steps that the library needs for itself: token rotation, device and last-seen |
 //! | [`migrate`], [`end_legacy`] | a migrated session: how it is created and unlinked, and how its legacy session ends |
 //! | [`record`], [`refresh`], [`index`], [`contention`] | parts of several steps |
@@ -16,6 +16,7 @@ mod context;
 mod create;
 mod end;
 mod end_legacy;
+mod end_others;
 mod follow_up;
 mod index;
 mod maintain;
@@ -31,6 +32,7 @@ pub(crate) use self::context::CommitContext;
 pub(crate) use self::create::create;
 pub(crate) use self::end::{end, end_by_id};
 pub(crate) use self::end_legacy::{combine, end_legacy};
+pub(crate) use self::end_others::end_others;
 pub(crate) use self::follow_up::FollowUp;
 pub(crate) use self::maintain::{due, maintain};
 pub(crate) use self::migrate::{create_migrated, unlink};

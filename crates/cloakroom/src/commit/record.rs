@@ -103,7 +103,7 @@ pub(super) async fn replace(
     next: &Record,
 ) -> Result<Updated, SessionError> {
     let Some(ttl) = next.limits().ttl(cx.now()) else {
-        return Ok(Updated::Missing);
+        return expired_at(cx, id, base).await;
     };
     let store = cx.store();
     let update = store.update(id, base.revision(), next, ttl);
@@ -118,4 +118,19 @@ pub(super) async fn replace(
         }
         result => Ok(result?),
     }
+}
+
+/// The result of replacing a record whose deadline has passed. Another request may have moved the deadline
+/// since the record was read, so the store decides.
+async fn expired_at(
+    cx: &CommitContext<'_>,
+    id: SessionId,
+    base: &Record,
+) -> Result<Updated, SessionError> {
+    let load = cx.store().load(id);
+    Ok(match cx.budget.read(load).await? {
+        Loaded::Record(stored) if stored.revision() != base.revision() => Updated::Conflict(stored),
+        Loaded::Tombstone(tombstone) => Updated::Ended(tombstone),
+        Loaded::Record(_) | Loaded::Nothing => Updated::Missing,
+    })
 }

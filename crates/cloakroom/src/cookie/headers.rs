@@ -10,10 +10,6 @@ use http::header::{COOKIE, HeaderMap, HeaderValue};
 use super::config::{CookieConfig, CookieLifetime};
 use super::token_header::{InHeader, TokenHeader};
 
-/// How many different cookies of the session's name are tried. A browser sends more than one if the cookie
-/// was set for two paths or domains, or if an attacker has planted one.
-pub(crate) const MAX_TOKENS: usize = 2;
-
 /// The headers of a request that may carry its token, not parsed yet. HTTP/2 may split `Cookie` into
 /// several headers.
 #[derive(Clone, Debug, Default)]
@@ -51,46 +47,27 @@ impl Credentials {
         self.pairs().filter_map(move |pair| value_of(pair, name))
     }
 
+    /// Returns the values that may hold a token: that of the token header if the client uses it, or those of
+    /// the cookies of this name.
+    pub(super) fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        let in_header = match &self.header {
+            Some(InHeader::Present(value)) => value.as_ref().map(HeaderValue::as_bytes),
+            Some(InHeader::Absent) | None => None,
+        };
+        in_header.into_iter().chain(self.values_of(name))
+    }
+
+    /// Whether the request has a cookie of this name, with any value.
+    pub(crate) fn has_cookie(&self, name: &str) -> bool {
+        self.values_of(name).next().is_some()
+    }
+
     fn pairs(&self) -> impl Iterator<Item = &[u8]> {
         self.cookies
             .iter()
             .chain(&self.more_cookies)
             .flat_map(|value| value.as_bytes().split(|&byte| byte == b';'))
     }
-}
-
-/// Returns the tokens of a request: from its cookies of the configured name, those whose signature and
-/// format are valid, without repetitions, in the order of the request.
-pub(crate) fn tokens_in(
-    credentials: &Credentials,
-    config: &CookieConfig,
-) -> [Option<Token>; MAX_TOKENS] {
-    let mut tokens = [const { None }; MAX_TOKENS];
-    if let Some(InHeader::Present(value)) = &credentials.header {
-        tokens[0] = value
-            .as_ref()
-            .and_then(|value| parse(value.as_bytes(), config));
-        return tokens;
-    }
-    let mut seen: [&[u8]; MAX_TOKENS] = [&[]; MAX_TOKENS];
-    let mut count = 0;
-    for value in credentials.values_of(&config.name) {
-        if count == MAX_TOKENS {
-            break;
-        }
-        if !seen[..count].contains(&value)
-            && let Some(token) = parse(value, config)
-        {
-            (tokens[count], seen[count]) = (Some(token), value);
-            count += 1;
-        }
-    }
-    tokens
-}
-
-fn parse(value: &[u8], config: &CookieConfig) -> Option<Token> {
-    let text = std::str::from_utf8(value).ok()?;
-    config.seal.open(&config.name, text)
 }
 
 /// Returns the value of a `name=value` pair with exactly this name: compared byte by byte, without
@@ -180,67 +157,6 @@ mod tests {
         Token::issue(SystemClock.now(), &SystemRng).unwrap()
     }
 
-    fn read(config: &CookieConfig, headers: &[&str]) -> Vec<String> {
-        let mut map = HeaderMap::new();
-        for text in headers {
-            map.append(COOKIE, HeaderValue::from_bytes(text.as_bytes()).unwrap());
-        }
-        let tokens = tokens_in(&Credentials::of(&map, None), config);
-        tokens.iter().flatten().map(Token::encode).collect()
-    }
-
-    #[test]
-    fn a_token_is_found_among_others_and_in_split_headers() {
-        let config = CookieConfig::new("id");
-        let text = token().encode();
-        for headers in [
-            &[&*format!("id={text}")][..],
-            &[&format!("a=b; id={text};c=d")],
-            &[&format!("a=b;\t id={text} \t; id2=x")],
-            &["a=b", &format!("id={text}")],
-            &[&format!("id={text}; id={text}")],
-            &[&format!("id=broken; id={text}")],
-        ] {
-            let found = read(&config, headers);
-            assert_eq!(found, std::slice::from_ref(&text), "{headers:?}");
-        }
-    }
-
-    #[test]
-    fn other_names_and_other_values_are_not_tokens() {
-        let config = CookieConfig::new("id");
-        let text = token().encode();
-        for headers in [
-            format!("ID={text}"),
-            format!("xid={text}"),
-            format!("idx={text}"),
-            format!("%69d={text}"),
-            format!("\u{a0}id={text}"),
-            format!("\u{2003}id={text}"),
-            format!("id ={text}"),
-            format!("id= {text}"),
-            format!("id=\"{text}\""),
-            format!("id={text}="),
-            format!("id==id={text}"),
-            format!("=id={text}"),
-            format!("={text}"),
-            text.clone(),
-            String::from("id="),
-            format!("id={}", text.repeat(100)),
-            format!("id,id={text}"),
-        ] {
-            assert!(read(&config, &[&headers]).is_empty(), "{headers:?}");
-        }
-    }
-
-    #[test]
-    fn two_tokens_are_read_at_most() {
-        let config = CookieConfig::new("id");
-        let texts = [token().encode(), token().encode(), token().encode()];
-        let header = texts.each_ref().map(|text| format!("id={text}")).join("; ");
-        assert_eq!(read(&config, &[&header]), texts[..2]);
-    }
-
     #[test]
     fn a_cookie_has_the_configured_attributes_and_so_has_its_removal() {
         let config = CookieConfig::new("__Secure-id")
@@ -260,44 +176,5 @@ mod tests {
             remove_cookie(&config),
             format!("__Secure-id={attributes}; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT")
         );
-    }
-
-    #[cfg(feature = "sealed-cookies")]
-    #[test]
-    fn a_value_is_valid_for_the_listed_keys_only() {
-        use super::super::CookieKey;
-        let [new, old, other] = [(); 3].map(|()| CookieKey::generate().unwrap());
-        let both = |keys: &[&CookieKey]| {
-            let keys: Vec<_> = keys.iter().map(|&key| key.clone()).collect();
-            let named = || CookieConfig::new("id");
-            [named().signed(keys.clone()), named().encrypted(keys)]
-        };
-        let token = token();
-        let value = |config: &CookieConfig| config.seal.close("id", &token);
-        let opens = |config: &CookieConfig, value: &str| {
-            read(config, &[&format!("id={value}")]) == [token.encode()]
-        };
-        for (now, before) in both(&[&new, &old]).iter().zip(&both(&[&old])) {
-            assert!(now.validate().is_ok());
-            assert!(opens(now, &value(now)));
-            assert!(opens(now, &value(before)), "a listed key is accepted");
-            assert!(!opens(before, &value(now)));
-            assert!(!opens(now, &token.encode()), "no fallback to plain values");
-            assert!(!opens(&CookieConfig::new("id"), &value(now)));
-        }
-        let [signed, encrypted] = both(&[&new]);
-        assert!(!opens(&signed, &value(&encrypted)) && !opens(&encrypted, &value(&signed)));
-        for config in both(&[&other]) {
-            assert!(!opens(&config, &value(&signed)) && !opens(&config, &value(&encrypted)));
-        }
-        let mut bent = value(&signed).into_bytes();
-        bent[0] ^= 1;
-        assert!(!opens(&signed, std::str::from_utf8(&bent).unwrap()));
-        for config in both(&[]) {
-            assert!(config.validate().is_err());
-        }
-        assert!(!value(&encrypted).contains(&token.encode()));
-        assert_eq!(value(&signed).len(), signed.seal.sealed_len());
-        assert_eq!(value(&encrypted).len(), encrypted.seal.sealed_len());
     }
 }

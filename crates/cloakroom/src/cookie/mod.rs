@@ -1,13 +1,16 @@
 //! The session cookie.
 //!
 //! [`config`] is its configuration, [`seal`] signs or encrypts it, [`headers`] reads it from the headers of a
-//! request and writes it into those of a response. [`token_header`] is the alternative for clients that are
+//! request and writes it into those of a response. [`tokens`] are those that a request presents, [`former`] are
+//! cookies that were configured earlier. [`token_header`] is the alternative for clients that are
 //! not browsers.
 
 pub(crate) mod config;
+mod former;
 pub(crate) mod headers;
 pub(crate) mod seal;
 pub(crate) mod token_header;
+pub(crate) mod tokens;
 
 pub use self::config::{CookieConfig, CookieLifetime};
 #[cfg(feature = "sealed-cookies")]

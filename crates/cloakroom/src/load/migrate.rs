@@ -8,8 +8,9 @@ use cloakroom_core::{
     Authentication, EndReason, Entries, Limits, Record, Revision, StoreErrorKind, Timestamp, Token,
 };
 
+use super::cached::accept_cached;
 use super::check::lookup;
-use super::read::{read, recent};
+use super::read::read;
 use crate::budget::Budget;
 use crate::commit::{CommitContext, create_migrated};
 use crate::context::Context;
@@ -47,12 +48,12 @@ pub(super) async fn find(
     context: &Arc<Context>,
     migration: &Migration,
     cookies: &LegacyCookies,
-    lookup: Lookup<Live>,
+    mut found: Found,
     budget: &Budget,
 ) -> Result<Found, SessionError> {
-    let mut found = Found::by_token(lookup);
     let mut is_kept = false;
     if !matches!(found.lookup, Lookup::Live(_)) {
+        let mut sessions = Vec::new();
         for legacy in cookies.ids() {
             let token = &migration.token(&context.realm, legacy);
             let step = MigrationStep {
@@ -63,15 +64,18 @@ pub(super) async fn find(
                 budget,
             };
             match (find_or_migrate(step).await?, &found.lookup) {
-                (Migrated::Live(second), Lookup::Live(first)) => {
-                    log::two_live_cookies(first.id(), second.id());
-                    return Ok(Found::by_token(Lookup::Absent));
-                }
-                (Migrated::Live(live), _) => found = Found::by_legacy_cookie(live),
+                (Migrated::Live(live), _) => sessions.push(live),
                 (Migrated::Ended, Lookup::Absent) => found.lookup = Lookup::Ended,
                 (Migrated::Refused, _) => is_kept = true,
                 (Migrated::Ended | Migrated::Absent, _) => {}
             }
+        }
+        if let [first, second, ..] = &*sessions {
+            log::two_live_cookies(first.id(), second.id());
+            return Ok(Found::several(sessions));
+        }
+        if let Some(live) = sessions.pop() {
+            found = Found::by_other_cookie(live);
         }
     }
     if migration.is_cutover() && !is_kept {
@@ -104,7 +108,10 @@ async fn find_or_migrate(step: MigrationStep<'_>) -> Result<Migrated, SessionErr
     if context.clock.now().since(id.created_at()) > context.longest_life() {
         return Ok(Migrated::Absent);
     }
-    let stored = recent(context, id, budget).await?;
+    if let Some(live) = accept_cached(context, token, budget).await? {
+        return Ok(Migrated::Live(live));
+    }
+    let stored = read(context, id, budget).await?;
     if let Some(found) = find_migrated(step, stored).await? {
         return Ok(found);
     }

@@ -8,19 +8,6 @@ use crate::context::Context;
 use crate::error::SessionError;
 use crate::telemetry::metrics;
 
-/// Reads what is stored under an id, or what a cache in front of the store has for it. Returns `None` for a
-/// record that cannot be decoded.
-pub(super) async fn recent(
-    context: &Context,
-    id: SessionId,
-    budget: &Budget,
-) -> Result<Option<Loaded>, SessionError> {
-    match context.store.peek_cached(id) {
-        Some(loaded) => Ok(Some(loaded)),
-        None => read(context, id, budget).await,
-    }
-}
-
 /// Reads what is stored under an id, from the store itself. Returns `None` for a record that cannot be
 /// decoded.
 pub(super) async fn read(

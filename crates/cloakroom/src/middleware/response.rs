@@ -20,9 +20,14 @@ pub struct EndedConcurrently;
 /// Adds what the session requires of the response.
 pub(super) fn finish<B>(session: &SharedSession, response: &mut Response<B>) {
     let context = &*session.context;
-    let (header, lost_edits) = {
+    let (header, removed, lost_edits) = {
         let state = session.state();
-        (session_header(session, &state), state.lost_edits())
+        let header = session_header(session, &state);
+        let removed = match &header {
+            Some((name, _)) if name == SET_COOKIE => removed_cookies(session, &state),
+            _ => Vec::new(),
+        };
+        (header, removed, state.lost_edits())
     };
     if lost_edits {
         response.extensions_mut().insert(EndedConcurrently);
@@ -37,6 +42,9 @@ pub(super) fn finish<B>(session: &SharedSession, response: &mut Response<B>) {
     if let Some((name, value)) = header {
         append_token(session, response, name, value);
     }
+    for value in removed {
+        append_token(session, response, SET_COOKIE, value);
+    }
     if let (Some(migration), Some(cookies)) = (&context.migration, session.legacy_cookies())
         && cookies.is_removed()
     {
@@ -48,7 +56,7 @@ pub(super) fn finish<B>(session: &SharedSession, response: &mut Response<B>) {
 /// Returns the header that sets or removes the session cookie, or does the same for a client that uses the
 /// token header.
 fn session_header(session: &SharedSession, state: &State) -> Option<(HeaderName, HeaderValue)> {
-    let config = &session.context.cookie;
+    let config = session.context.cookie.written(session.now());
     let header = match &session.context.token_header {
         Some(header) if session.credentials.are_in_header() => Some(header.response_header()),
         _ => None,
@@ -70,6 +78,33 @@ fn session_header(session: &SharedSession, state: &State) -> Option<(HeaderName,
         },
         (CookiePlan::Leave | CookiePlan::Set, _) => None,
     }
+}
+
+/// Returns the headers that remove the session's other cookies, when its own is set or removed: former ones
+/// that the request has presented; and if sessions of several cookies have ended, that of the host itself,
+/// wherever the configured path and domain are. The cookie of another live session stays.
+fn removed_cookies(session: &SharedSession, state: &State) -> Vec<HeaderValue> {
+    let mut removed = Vec::new();
+    if !state.others().is_empty() {
+        return removed;
+    }
+    let (cookie, now) = (&session.context.cookie, session.now());
+    let written = cookie.written(now);
+    for other in cookie.accepted(now) {
+        if other.is_apart_from(written) && session.credentials.has_cookie(other.name()) {
+            removed.push(remove_cookie(other));
+        }
+    }
+    if state.removes_all_cookies() {
+        let of_host = written.clone().of_host();
+        if cookie
+            .accepted(now)
+            .all(|other| of_host.is_apart_from(other))
+        {
+            removed.push(remove_cookie(&of_host));
+        }
+    }
+    removed
 }
 
 /// Returns the token that the client should use from now on: the successor of the presented one, or the

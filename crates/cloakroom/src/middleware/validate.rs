@@ -16,6 +16,7 @@ const SMALLEST_SESSION: usize = 1024;
 pub(super) fn validate(context: &Context, realm: Option<&str>) -> Result<(), ConfigError> {
     context.cookie.validate().map_err(named("with_cookie"))?;
     validate_realm(realm).map_err(named("with_realm"))?;
+    validate_renaming(context, realm).map_err(named("with_cookie"))?;
     validate_expiry(context.expiry).map_err(named("with_expiry"))?;
     if let Some(anonymous) = context.anonymous_expiry {
         validate_expiry(anonymous).map_err(named("with_anonymous_expiry"))?;
@@ -47,6 +48,18 @@ fn validate_realm(realm: Option<&str>) -> Result<(), ConfigError> {
         return Err(ConfigError::new(
             ConfigErrorKind::Realm,
             "a realm needs a name; without `with_realm`, it is the cookie's",
+        ));
+    }
+    Ok(())
+}
+
+/// Without an explicit realm, a new name would be a new realm, in which no session is valid.
+fn validate_renaming(context: &Context, realm: Option<&str>) -> Result<(), ConfigError> {
+    if realm.is_none() && context.cookie.was_renamed() {
+        return Err(ConfigError::new(
+            ConfigErrorKind::FormerCookie,
+            "a former cookie of another name needs `with_realm`: the realm was the former name so far, and \
+             sessions are valid in one realm only",
         ));
     }
     Ok(())

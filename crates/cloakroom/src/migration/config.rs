@@ -91,7 +91,7 @@ impl Migration {
         now: Timestamp,
     ) -> Result<(), ConfigError> {
         self.cookie().validate()?;
-        if self.cookie().name() == cookie.name() {
+        if cookie.has_had_name(self.cookie().name()) {
             return Err(ConfigError::new(
                 ConfigErrorKind::Migration,
                 "legacy sessions and new ones cannot share one cookie: give the layer's cookie another \

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::config::Migration;
 use super::legacy::LegacyId;
-use crate::cookie::headers::{Credentials, MAX_TOKENS};
+use crate::cookie::headers::Credentials;
+use crate::cookie::tokens::MAX_TOKENS;
 
 /// The legacy cookies of a request, and whether the response removes them.
 #[derive(Debug)]

@@ -126,7 +126,9 @@ impl SharedSession {
         draft: &Draft,
     ) -> Result<Committed, SessionError> {
         let cx = self.commit_context();
+        let replaced = self.replace_others(plan.step).await;
         let result = match (plan.step, live) {
+            _ if replaced.is_err() => replaced.map(|()| Committed::Unchanged),
             (Step::Update, Some(live)) => commit::update(&cx, live, draft).await,
             (Step::Renew, Some(live)) => Box::pin(commit::renew(&cx, live, draft)).await,
             (Step::Create, _) => commit::create(&cx, draft).await,

@@ -6,7 +6,7 @@ use cloakroom_core::SessionId;
 
 use super::Session;
 use super::shared::SharedSession;
-use crate::cookie::headers::tokens_in;
+use crate::cookie::tokens::PresentedTokens;
 use crate::error::SessionError;
 
 /// The session of a request, not loaded yet. [`SessionLayer`](crate::SessionLayer) adds it to the extensions
@@ -60,8 +60,10 @@ impl LazySession {
     #[must_use]
     pub fn presented_id(&self) -> Option<SessionId> {
         let context = &self.handle.context;
-        if let [Some(token), ..] = tokens_in(&self.handle.credentials, &context.cookie) {
-            return Some(token.id());
+        let credentials = &self.handle.credentials;
+        let tokens = PresentedTokens::of(credentials, &context.cookie, self.handle.now());
+        if let Some(first) = tokens.first {
+            return Some(first.token.id());
         }
         let migration = context.migration.as_ref()?;
         let legacy_id = self.handle.legacy_cookies()?.ids().first()?;

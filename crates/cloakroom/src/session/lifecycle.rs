@@ -129,10 +129,15 @@ impl Session {
 
     pub(super) async fn end(&self, reason: EndReason) -> Result<Destroyed, SessionError> {
         let _lock = self.handle.lock_commits().await?;
+        let others = self.handle.destroy_others(reason).await;
         let live = self.handle.state().live().cloned();
-        match live {
+        let destroyed = match live {
             Some(live) => self.end_live(&live, reason).await,
             None => self.end_absent().await,
+        };
+        match (others?, destroyed?) {
+            (true, _) => Ok(Destroyed::Ended),
+            (false, destroyed) => Ok(destroyed),
         }
     }
 

@@ -11,6 +11,7 @@ pub(crate) mod key;
 pub(crate) mod lazy;
 pub(crate) mod lifecycle;
 pub(crate) mod merge;
+mod others;
 pub(crate) mod outcome;
 pub(crate) mod shared;
 pub(crate) mod sign_in;

@@ -39,22 +39,37 @@ pub(crate) fn limits_of(id: SessionId, record: &Record, rule: Expiry) -> Limits 
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) lookup: Lookup<Live>,
-    /// The session was found by its legacy cookie, so its own cookie is not set yet.
-    pub(crate) via_legacy_cookie: bool,
+    /// The session was found by another cookie than the one that responses set: by its legacy cookie, or by
+    /// a former one. So that one has to be set.
+    pub(crate) needs_cookie: bool,
+    /// Other live sessions that the request has presented. If the lookup has not found a session, it is
+    /// unknown which of these is the user's, and none is used. They end when the user signs in or out.
+    pub(crate) others: Vec<Live>,
 }
 
 impl Found {
     pub(crate) const fn by_token(lookup: Lookup<Live>) -> Self {
         Self {
             lookup,
-            via_legacy_cookie: false,
+            needs_cookie: false,
+            others: Vec::new(),
         }
     }
 
-    pub(crate) const fn by_legacy_cookie(live: Live) -> Self {
+    pub(crate) const fn by_other_cookie(live: Live) -> Self {
         Self {
             lookup: Lookup::Live(live),
-            via_legacy_cookie: true,
+            needs_cookie: true,
+            others: Vec::new(),
+        }
+    }
+
+    /// Several live sessions, none of which is used.
+    pub(crate) const fn several(others: Vec<Live>) -> Self {
+        Self {
+            lookup: Lookup::Absent,
+            needs_cookie: false,
+            others,
         }
     }
 }

@@ -32,8 +32,12 @@ pub(crate) struct State {
     pub(crate) uncertain: bool,
     /// The session was ended by someone else during this request.
     ended_concurrently: bool,
-    /// The session was found by its legacy cookie.
-    via_legacy_cookie: bool,
+    /// The session was found by another cookie than the one that responses set.
+    needs_cookie: bool,
+    /// Other live sessions that the request has presented.
+    others: Vec<Live>,
+    /// Sessions of several cookies have ended, so their cookies are removed in every known scope.
+    removes_all_cookies: bool,
     phase: Phase,
     /// This copy outlives its request: no cookie can be set, so no session can be created.
     detached: bool,
@@ -72,7 +76,8 @@ impl State {
     pub(crate) fn loaded(&mut self, found: Found) {
         *self = Self {
             phase: self.phase,
-            via_legacy_cookie: found.via_legacy_cookie,
+            needs_cookie: found.needs_cookie,
+            others: found.others,
             ..Self::new(found.lookup)
         };
     }
@@ -140,8 +145,8 @@ impl State {
 
     /// Whether edits were discarded because the session had ended.
     pub(crate) fn lost_edits(&self) -> bool {
-        let stale = matches!(self.lookup, Lookup::Ended) && !self.changes.is_empty();
-        self.ended_concurrently || stale
+        let stale = matches!(self.lookup, Lookup::Ended) || self.is_contested();
+        self.ended_concurrently || (stale && !self.changes.is_empty())
     }
 
     /// Makes further edits errors: the handler has finished.
@@ -168,7 +173,9 @@ impl State {
             pending_cookie: self.pending_cookie,
             uncertain: self.uncertain,
             ended_concurrently: self.ended_concurrently,
-            via_legacy_cookie: self.via_legacy_cookie,
+            needs_cookie: self.needs_cookie,
+            others: std::mem::take(&mut self.others),
+            removes_all_cookies: self.removes_all_cookies,
             phase: self.phase,
             detached: self.detached,
             ..Self::new(std::mem::take(&mut self.lookup))
@@ -180,14 +187,20 @@ impl State {
     /// a live session needs.
     pub(crate) fn situation(&self, due: impl FnOnce(&Live) -> Due) -> Situation {
         let (lookup, changed, due) = match &self.lookup {
-            Lookup::Absent => (Lookup::Absent, !self.entries.is_empty(), Due::Nothing),
+            Lookup::Absent => {
+                // Edits alone would set one more cookie beside those of the live sessions.
+                let creates = !self.is_contested() || self.renewing;
+                let changed = creates && !self.entries.is_empty();
+                (Lookup::Absent, changed, Due::Nothing)
+            }
             Lookup::Ended => (Lookup::Ended, !self.entries.is_empty(), Due::Nothing),
             Lookup::Live(live) => {
                 let changed = !self.changes.is_empty() && &self.entries != live.record.entries();
-                let due = if self.via_legacy_cookie {
-                    Due::SetCookie
-                } else {
-                    due(live)
+                let due = match due(live) {
+                    // The cookie has to change first: the presented token is about to be replaced.
+                    due @ (Due::PromoteSecret | Due::OfferSecret) => due,
+                    _ if self.needs_cookie => Due::SetCookie,
+                    due => due,
                 };
                 (Lookup::Live(()), changed, due)
             }
@@ -312,6 +325,27 @@ impl State {
         self.uncertain = false;
         self.discard_edits();
         self.pending_cookie = CookiePlan::Remove;
+    }
+
+    /// Whether the request has presented several live sessions, and it is unknown which is the user's.
+    pub(crate) fn is_contested(&self) -> bool {
+        matches!(self.lookup, Lookup::Absent) && !self.others.is_empty()
+    }
+
+    /// The live sessions that the request has presented besides the one that is used.
+    pub(crate) fn others(&self) -> &[Live] {
+        &self.others
+    }
+
+    /// Records that the other sessions of the request have ended.
+    pub(crate) fn others_ended(&mut self) {
+        self.others.clear();
+        self.removes_all_cookies = true;
+    }
+
+    /// Whether cookies of this request's sessions are removed in every known scope.
+    pub(crate) fn removes_all_cookies(&self) -> bool {
+        self.removes_all_cookies
     }
 
     fn check_attached(&self) -> Result<(), SessionError> {

@@ -113,6 +113,13 @@ pub(crate) fn two_live_cookies(first: SessionId, second: SessionId) {
     );
 }
 
+pub(crate) fn former_cookie_ignored(id: SessionId, former: SessionId) {
+    info!(
+        target: TARGET, session = %id, other = %former,
+        "cookie and former cookie belong to two live sessions; the former one is ignored"
+    );
+}
+
 pub(crate) fn ended_concurrently(id: SessionId) {
     metrics::edits_dropped("session_ended");
     info!(target: TARGET, session = %id, "session ended concurrently; the changes of a request are discarded");

@@ -127,9 +127,16 @@ async fn of_a_live_and_an_ended_session_the_live_one_is_used() {
         read(&fixture, &[(NAME, &ended), (NAME, &unknown)], 2).await,
         None
     );
-    // At most two cookies are tried.
-    let three = [(NAME, &*ended), (NAME, &*unknown), (NAME, &*live)];
-    assert_eq!(read(&fixture, &three, 2).await, None);
+    // At most eight cookies are looked up.
+    let unknown: Vec<_> = (0..7)
+        .map(|_| Token::issue(fixture.clock.now(), &SystemRng).unwrap())
+        .map(|token| token.encode())
+        .collect();
+    let mut cookies: Vec<_> = unknown.iter().map(|token| (NAME, &**token)).collect();
+    cookies.push((NAME, &live));
+    assert_eq!(read(&fixture, &cookies, 8).await, Some(1));
+    cookies.insert(0, (NAME, &ended));
+    assert_eq!(read(&fixture, &cookies, 8).await, None);
 }
 
 #[tokio::test]

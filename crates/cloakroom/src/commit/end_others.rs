@@ -1,0 +1,45 @@
+//! Ends all live sessions that a request has presented besides the one that it uses.
+
+use cloakroom_core::EndReason;
+use cloakroom_core::store::Ended;
+
+use super::context::CommitContext;
+use super::end::end;
+use super::end_legacy::{combine, end_legacy};
+use crate::error::{SessionError, SessionErrorKind};
+use crate::state::Live;
+
+/// Ends sessions, and their legacy sessions. Returns whether one of them was live. One that cannot be ended
+/// does not keep the others alive.
+pub(crate) async fn end_others(
+    cx: &CommitContext<'_>,
+    others: &[Live],
+    reason: EndReason,
+) -> Result<bool, SessionError> {
+    let (mut was_live, mut not_replicated, mut failed) = (false, None, None);
+    for live in others {
+        match end_one(cx, live, reason).await {
+            Ok(ended) => was_live |= matches!(ended, Ended::Ended),
+            Err(error) if error.kind() == SessionErrorKind::NotReplicated => {
+                not_replicated = Some(error);
+            }
+            Err(error) => failed = Some(error),
+        }
+    }
+    // First an error after which a session may still be live.
+    match failed.or(not_replicated) {
+        Some(error) => Err(error),
+        None => Ok(was_live),
+    }
+}
+
+async fn end_one(
+    cx: &CommitContext<'_>,
+    live: &Live,
+    reason: EndReason,
+) -> Result<Ended, SessionError> {
+    let migrated = (live.id(), live.record.entries());
+    let legacy = end_legacy(cx, Some(migrated)).await?;
+    let ended = end(cx, live.id(), &live.record, reason).await?;
+    Ok(combine(legacy, ended))
+}

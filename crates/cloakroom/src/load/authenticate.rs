@@ -1,0 +1,89 @@
+//! Decides whether a token authenticates a request.
+
+use std::sync::Arc;
+
+use cloakroom_core::rotation::{SecretStatus, Secrets};
+use cloakroom_core::store::Loaded;
+use cloakroom_core::{EndReason, Token};
+
+use super::cached::accept_cached;
+use super::check::lookup;
+use super::read::read;
+use crate::budget::Budget;
+use crate::commit::{CommitContext, end};
+use crate::context::Context;
+use crate::error::SessionError;
+use crate::plan::Lookup;
+use crate::state::Live;
+use crate::telemetry::log;
+
+/// What a token has led to.
+pub(super) enum Authenticated {
+    Live(Live),
+    /// The secret was replaced: somebody else holds its successor, unless this request does.
+    Reused(Live),
+    Ended,
+    Absent,
+}
+
+/// Finds the session of a token.
+pub(super) async fn authenticate(
+    context: &Arc<Context>,
+    token: Token,
+    budget: &Budget,
+) -> Result<Authenticated, SessionError> {
+    let id = token.id();
+    let now = context.clock.now();
+    if now.since(id.created_at()) > context.longest_life() {
+        log::unknown_token(id);
+        return Ok(Authenticated::Absent);
+    }
+    if let Some(live) = accept_cached(context, &token, budget).await? {
+        return Ok(Authenticated::Live(live));
+    }
+    let Some(loaded) = read(context, id, budget).await? else {
+        return Ok(Authenticated::Absent);
+    };
+    let digest = context.realm.digest(&token);
+    match loaded {
+        Loaded::Record(record) => match Secrets::status(&record, &digest, now) {
+            SecretStatus::Current | SecretStatus::Next | SecretStatus::Previous => {
+                let lookup = lookup(context, Live { token, record }, budget).await?;
+                Ok(match lookup {
+                    Lookup::Live(live) => Authenticated::Live(live),
+                    Lookup::Ended => Authenticated::Ended,
+                    Lookup::Absent => Authenticated::Absent,
+                })
+            }
+            SecretStatus::Retired => Ok(Authenticated::Reused(Live { token, record })),
+            SecretStatus::Wrong => {
+                log::unknown_token(id);
+                Ok(Authenticated::Absent)
+            }
+        },
+        // A tombstone without a digest matches any token of the id: that the session has ended is public.
+        Loaded::Tombstone(tombstone)
+            if tombstone.digest().is_none_or(|stored| *stored == digest) =>
+        {
+            log::ended_token(id, tombstone.reason());
+            Ok(Authenticated::Ended)
+        }
+        Loaded::Tombstone(_) | Loaded::Nothing => {
+            log::unknown_token(id);
+            Ok(Authenticated::Absent)
+        }
+    }
+}
+
+/// A token that was replaced is used again: two clients hold the cookie, and it is unknown which of them is
+/// the attacker. So the session ends for both.
+pub(super) async fn end_reused(
+    context: &Arc<Context>,
+    live: Live,
+    budget: &Budget,
+) -> Result<(), SessionError> {
+    log::token_reused(live.id());
+    let cx = CommitContext::without_request(context, budget);
+    end(&cx, live.id(), &live.record, EndReason::TokenReused).await?;
+    Ok(())
+}

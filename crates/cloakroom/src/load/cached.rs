@@ -1,0 +1,45 @@
+//! Accepts a request by what a cache in front of the store holds.
+//!
+//! A cached record may be stale, so it can only accept a request. Before a request is decided against (its
+//! secret is wrong or retired, its session has expired, was revoked, has ended or is missing), the store is
+//! read: another server may have rotated the token, used or changed the session since.
+
+use std::sync::Arc;
+
+use cloakroom_core::Token;
+use cloakroom_core::rotation::{SecretStatus, Secrets};
+use cloakroom_core::store::Loaded;
+
+use super::check::{Liveness, check_and_sync};
+use crate::budget::Budget;
+use crate::context::Context;
+use crate::error::SessionError;
+use crate::state::Live;
+use crate::telemetry::metrics;
+
+/// Returns the session of a token if a cached record of it is live and has this secret; `None` if the store
+/// has to be read. Nothing is logged then: the result of that read is.
+pub(super) async fn accept_cached(
+    context: &Arc<Context>,
+    token: &Token,
+    budget: &Budget,
+) -> Result<Option<Live>, SessionError> {
+    let id = token.id();
+    let Some(Loaded::Record(record)) = context.store.peek_cached(id) else {
+        return Ok(None);
+    };
+    let digest = context.realm.digest(token);
+    match Secrets::status(&record, &digest, context.clock.now()) {
+        SecretStatus::Current | SecretStatus::Next | SecretStatus::Previous => {}
+        SecretStatus::Retired | SecretStatus::Wrong => return Ok(None),
+    }
+    let liveness = check_and_sync(context, id, record, budget).await;
+    match liveness.inspect_err(|_| metrics::load("error"))? {
+        Liveness::Live { record, .. } => {
+            metrics::load("hit");
+            let token = token.clone();
+            Ok(Some(Live { token, record }))
+        }
+        Liveness::Expired | Liveness::Revoked | Liveness::EndedInLegacyStore(_) => Ok(None),
+    }
+}

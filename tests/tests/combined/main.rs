@@ -1,0 +1,20 @@
+//! Features combined, and requests of one browser at the same time: what the user sees in the end, judged
+//! by a browser with a real cookie jar.
+
+mod app;
+mod chromium;
+mod concurrent_model;
+mod cross_site;
+mod former_cookies;
+mod joined;
+mod kinds;
+mod matrix;
+mod near_cache;
+mod old_cookies;
+mod setup;
+mod several_cookies;
+mod two_at_once;
+#[allow(clippy::duplicate_mod, reason = "one app for both versions")]
+mod v0_14;
+#[allow(clippy::duplicate_mod, reason = "one app for both versions")]
+mod v0_15;

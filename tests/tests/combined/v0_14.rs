@@ -1,0 +1,20 @@
+//! With tower-sessions 0.14, and their Redis store.
+
+use axum::Router;
+use cloakroom_tower_sessions::v0_14 as bridge;
+use fred::prelude::{ClientLike, Config, Pool};
+use tower_sessions_014 as tower_sessions;
+use tower_sessions_redis_store::RedisStore as TheirStore;
+
+#[path = "tower_app.rs"]
+pub(crate) mod app;
+
+/// Their layer on their Redis store.
+pub(crate) async fn on_their_store(app: Router, url: &str) -> Router {
+    let config = Config::from_url(url).expect("the URL is valid");
+    let pool = Pool::new(config, None, None, None, 2).expect("two clients");
+    pool.connect();
+    pool.wait_for_connect().await.expect("Redis runs");
+    let store = TheirStore::new(pool);
+    app.layer(tower_sessions::SessionManagerLayer::new(store))
+}

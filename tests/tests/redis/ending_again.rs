@@ -1,0 +1,168 @@
+//! Ends that no replica confirmed, repeated.
+
+use std::time::Duration;
+
+use axum::Router;
+use cloakroom::{RevokedBy, SessionError, SessionErrorKind, SessionId, SessionLayer, Sessions};
+use cloakroom_core::Store;
+use cloakroom_core::store::Loaded;
+use cloakroom_redis::RedisStore;
+use http::StatusCode;
+use tests::app::app;
+use tests::browser::Browser;
+use tests::topology::Replicated;
+use tests::wait::within;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A primary and a replica, and a server of an app that waits for the replica.
+struct Setup {
+    servers: Replicated,
+    sessions: Sessions,
+    app: Router,
+}
+
+impl Setup {
+    async fn start() -> Self {
+        let servers = Replicated::start(1);
+        let builder = RedisStore::builder(servers.primary().url());
+        let builder = builder.with_replica_acks(1, Duration::from_millis(100));
+        let store = builder.connect().await.expect("Redis runs");
+        let layer = SessionLayer::new(store);
+        Self {
+            servers,
+            sessions: layer.sessions(),
+            app: app(layer),
+        }
+    }
+
+    /// A browser that is signed in, and the session's id. The replica has the session.
+    async fn signed_in(&self) -> (Browser, SessionId) {
+        let mut browser = Browser::new(self.app.clone());
+        let response = browser
+            .request(|session| async move {
+                session.sign_in("ada").await?;
+                Ok(session.id().map(|id| id.to_string()).unwrap_or_default())
+            })
+            .await;
+        assert_eq!(response.status, 200, "{}", response.text());
+        (browser, response.text().parse().expect("an id"))
+    }
+
+    fn freeze(&self) {
+        self.servers.replicas()[0].freeze();
+    }
+
+    fn thaw(&self) {
+        self.servers.replicas()[0].thaw();
+    }
+
+    /// What the replica has, once it runs: what a failover would bring back.
+    async fn on_replica(&self, id: SessionId) -> Loaded {
+        let url = self.servers.replicas()[0].url();
+        let store = RedisStore::connect(url).await.expect("it runs");
+        store.load(id).await.expect("it responds")
+    }
+
+    /// Every call fails while the replica is gone, and one succeeds when it is back; then a failover would
+    /// not bring the session back.
+    async fn every_call_confirms<T: std::fmt::Debug>(
+        &self,
+        id: SessionId,
+        mut end: impl AsyncFnMut() -> Result<T, SessionError>,
+    ) {
+        self.freeze();
+        for attempt in 1..=3 {
+            let ended = end().await;
+            let failed = ended.as_ref().is_err_and(is_not_replicated);
+            assert!(failed, "attempt {attempt} without a replica: {ended:?}");
+        }
+        self.thaw();
+        within("confirmed", PATIENCE, async || end().await.is_ok()).await;
+        let there = self.on_replica(id).await;
+        assert!(!matches!(there, Loaded::Record(_)), "{there:?}");
+        let left = async || {
+            self.sessions
+                .count("ada")
+                .await
+                .is_ok_and(|count| count == 0)
+        };
+        within("not listed", PATIENCE, left).await;
+    }
+}
+
+fn is_not_replicated(error: &SessionError) -> bool {
+    error.kind() == SessionErrorKind::NotReplicated
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revoking_all_again_confirms_again() {
+    let setup = Setup::start().await;
+    let (_, id) = setup.signed_in().await;
+    let revoke = async || setup.sessions.revoke_all("ada", RevokedBy::Admin).await;
+    setup.every_call_confirms(id, revoke).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revoking_one_session_again_confirms_again() {
+    let setup = Setup::start().await;
+    let (_, id) = setup.signed_in().await;
+    let revoke = async || setup.sessions.revoke_any(id).await;
+    setup.every_call_confirms(id, revoke).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revoking_a_users_own_session_again_confirms_again() {
+    let setup = Setup::start().await;
+    let (_, id) = setup.signed_in().await;
+    let revoke = async || setup.sessions.revoke("ada", id).await;
+    setup.every_call_confirms(id, revoke).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revoking_others_again_confirms_again() {
+    let setup = Setup::start().await;
+    let (_, id) = setup.signed_in().await;
+    let (mut other, _) = setup.signed_in().await;
+    setup.freeze();
+    for attempt in 1..=3 {
+        let sessions = setup.sessions.clone();
+        let response = other
+            .request(move |session| async move {
+                let ended = sessions.revoke_others(&session).await?;
+                Ok(ended.to_string())
+            })
+            .await;
+        let status = response.status;
+        assert_eq!(
+            status,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "attempt {attempt} without a replica: {}",
+            response.text()
+        );
+    }
+    setup.thaw();
+    let there = async || !matches!(setup.on_replica(id).await, Loaded::Record(_));
+    within("replicated", PATIENCE, there).await;
+}
+
+/// The first sign-out removes the cookie; another tab still sends it.
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_out_again_confirms_again() {
+    let setup = Setup::start().await;
+    let (browser, _) = setup.signed_in().await;
+    setup.freeze();
+    for attempt in 1..=3 {
+        let response = browser
+            .clone()
+            .request(|session| async move { Ok(format!("{:?}", session.sign_out().await?)) })
+            .await;
+        assert_eq!(
+            response.status,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "attempt {attempt} without a replica: {}",
+            response.text()
+        );
+    }
+    setup.thaw();
+}
