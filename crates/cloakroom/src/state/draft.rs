@@ -55,6 +55,11 @@ impl Draft {
         self.carry_over() != CarryOver::Everything
     }
 
+    /// Whether the sign-in wants a session without any earlier data.
+    pub(crate) fn discards_data(&self) -> bool {
+        self.carry_over() == CarryOver::Nothing
+    }
+
     fn carry_over(&self) -> CarryOver {
         match &self.signing_in {
             Some(signing_in) => signing_in.carry_over,

@@ -4,7 +4,7 @@ mod draft;
 mod edits;
 pub(crate) mod found;
 
-use cloakroom_core::{Authentication, Changes, Entries, Limits, Timestamp};
+use cloakroom_core::{Authentication, Changes, Entries, Limits, Timestamp, Token};
 
 use crate::error::{Cause, SessionError};
 use crate::plan::{CookiePlan, Due, Lookup, Situation};
@@ -32,6 +32,8 @@ pub(crate) struct State {
     pub(crate) uncertain: bool,
     /// The session was ended by someone else during this request.
     ended_concurrently: bool,
+    /// The token of that session.
+    ended: Option<Token>,
     /// The session was found by its legacy cookie.
     via_legacy_cookie: bool,
     phase: Phase,
@@ -168,6 +170,7 @@ impl State {
             pending_cookie: self.pending_cookie,
             uncertain: self.uncertain,
             ended_concurrently: self.ended_concurrently,
+            ended: self.ended.take(),
             via_legacy_cookie: self.via_legacy_cookie,
             phase: self.phase,
             detached: self.detached,
@@ -196,6 +199,7 @@ impl State {
             lookup,
             changed: changed || self.signing_in.is_some(),
             renewing: self.renewing,
+            signing_in: self.signing_in.is_some(),
             expiry_chosen: self.chosen.is_some(),
             due,
             pending: self.pending_cookie,
@@ -297,6 +301,7 @@ impl State {
     /// creates a new session, no data of the ended one is in it.
     pub(crate) fn mark_ended(&mut self) {
         self.entries = self.changes.own();
+        self.ended = self.live().map(|live| live.token.clone());
         self.lookup = Lookup::Ended;
         self.uncertain = false;
         self.ended_concurrently = true;
@@ -312,6 +317,11 @@ impl State {
         self.uncertain = false;
         self.discard_edits();
         self.pending_cookie = CookiePlan::Remove;
+    }
+
+    /// The token of the session that was ended by someone else during this request.
+    pub(crate) fn ended_token(&self) -> Option<&Token> {
+        self.ended.as_ref()
     }
 
     fn check_attached(&self) -> Result<(), SessionError> {

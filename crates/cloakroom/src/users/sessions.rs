@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cloakroom_core::bus::Subscription;
 use cloakroom_core::event::SessionEvent;
@@ -9,10 +10,11 @@ use cloakroom_core::store::{Ended, Loaded};
 use cloakroom_core::{
     Authentication, EndReason, Record, SessionId, StoreError, StoreErrorKind, UserId,
 };
+use tokio::time::sleep;
 
 use super::info::SessionInfo;
 use crate::budget::Budget;
-use crate::commit::{CommitContext, FollowUp, end_by_id};
+use crate::commit::{CommitContext, FollowUp, Successor, end_by_id, successor_of};
 use crate::context::Context;
 use crate::error::{Cause, SessionError};
 use crate::load::{Liveness, check};
@@ -22,6 +24,10 @@ use crate::state::limits_of;
 /// How often the index of a user is read at most while all sessions of the user are ended, because sessions
 /// were renewed or created meanwhile. One client can renew its session once in each pass.
 const MAX_PASSES: usize = 64;
+
+/// How often, and how long each time, `revoke_others` waits for a renewal that is in progress.
+const MAX_WAITS: usize = 50;
+const WAIT: Duration = Duration::from_millis(2);
 
 /// The sessions of all users: for handlers, which take it as an argument, and for jobs, which get it from
 /// [`SessionLayer::sessions`](crate::SessionLayer::sessions).
@@ -176,16 +182,27 @@ impl Sessions {
         id: SessionId,
     ) -> Result<bool, SessionError> {
         let user = user.into();
-        // The index decides whose session it is, in this realm.
-        if !self.indexed(&user).await?.contains(&id) {
-            return Ok(false);
+        let reason = RevokedBy::User.reason();
+        let mut id = id;
+        // It may have been renewed since the user saw it in a list, and again while this ends it.
+        for _ in 0..MAX_PASSES {
+            // The index decides whose session it is, in this realm.
+            let is_own = self.indexed(&user).await?.contains(&id);
+            if is_own && self.end_one(id, Some(&user), reason).await? {
+                return Ok(true);
+            }
+            match self.continued_in(id).await? {
+                Some(successor) if successor != id => id = successor,
+                _ => return Ok(false),
+            }
         }
-        self.end_one(id, Some(&user), RevokedBy::User.reason())
-            .await
+        Ok(false)
     }
 
     /// Ends all sessions of a user except this one (ASVS 5.0, 7.4.3 and 7.5.2): after a change of the
     /// password, for instance. Returns how many have ended. See [`revoke_all`](Self::revoke_all).
+    ///
+    /// If a concurrent request has renewed this session, the session in which it continues is kept.
     ///
     /// # Errors
     ///
@@ -252,11 +269,25 @@ impl Sessions {
         kept: Option<SessionId>,
         by: RevokedBy,
     ) -> Result<usize, SessionError> {
-        let mut done: HashSet<_> = kept.into_iter().collect();
+        let (mut kept, mut waits) = (kept, 0);
+        let mut done = HashSet::new();
         let (mut count, mut failed) = (0, None);
         for _ in 0..MAX_PASSES {
             let mut new = self.indexed(user).await?;
-            new.retain(|id| done.insert(*id));
+            while let Some(id) = kept.filter(|id| !new.contains(id)) {
+                // It was renewed, and the new session has its place in the index; or that is in progress,
+                // and until the old one has ended nothing tells which of the others it is.
+                if waits == MAX_WAITS {
+                    break;
+                }
+                waits += 1;
+                kept = self.continued_in(id).await?;
+                if kept == Some(id) {
+                    sleep(WAIT).await;
+                }
+                new = self.indexed(user).await?;
+            }
+            new.retain(|id| Some(*id) != kept && done.insert(*id));
             // A session that had ended before this could end it may have been renewed: its successor was
             // added to the index before, so another pass finds it.
             if new.is_empty() {
@@ -271,6 +302,21 @@ impl Sessions {
             }
         }
         failed.map_or(Ok(count), Err)
+    }
+
+    /// Returns the live session in which a session continues: itself, or the last one of a chain of renewals.
+    async fn continued_in(&self, id: SessionId) -> Result<Option<SessionId>, SessionError> {
+        let tombstone = match self.load(id).await? {
+            Loaded::Record(_) => return Ok(Some(id)),
+            Loaded::Tombstone(tombstone) => tombstone,
+            Loaded::Nothing => return Ok(None),
+        };
+        let budget = self.budget();
+        let cx = CommitContext::without_request(&self.context, &budget);
+        Ok(match successor_of(&cx, &tombstone).await? {
+            Successor::Live(id, _) => Some(id),
+            Successor::Ended(_) => None,
+        })
     }
 
     /// Ends one session, and returns whether it was live.
