@@ -8,6 +8,7 @@
 //! session is not sent before the old session has ended.
 
 use cloakroom_core::event::SessionEvent;
+use cloakroom_core::renewal::RenewalMark;
 use cloakroom_core::store::{Ended, Updated};
 use cloakroom_core::{Authentication, EndReason, Entries, Limits, Record, SessionId, Tombstone};
 
@@ -41,7 +42,7 @@ pub(crate) async fn renew(
     }
     let rule = cx.context.rule(old.record.entries());
     let limits = draft.chosen.unwrap_or_else(|| old.limits(rule));
-    let entries = with_metadata(cx, draft, draft.entries.clone());
+    let entries = entries_of_new(cx, old, draft, draft.entries.clone());
     let options = CreateOptions {
         is_limited: draft.signing_in.is_some(),
         replaces: draft.replaces(old.id(), old.record.entries()),
@@ -81,6 +82,15 @@ pub(crate) async fn renew(
     }
     report_renewal(cx, old, &stored.live, draft, new.index.sample);
     Ok(Committed::Stored(stored))
+}
+
+/// Returns the entries of the new session. If it is a user's, they say which session it continues.
+fn entries_of_new(cx: &CommitContext<'_>, old: &Live, draft: &Draft, entries: Entries) -> Entries {
+    let mut entries = with_metadata(cx, draft, entries);
+    if entries.contains(Authentication::KEY) {
+        RenewalMark::new(old.id()).put_into(&mut entries);
+    }
+    entries
 }
 
 /// Rolls back a session that is not needed, and waits for it, so that the user has no further session when
@@ -175,7 +185,7 @@ async fn copy_again(
     let rule = cx.context.rule(fresher.entries());
     let carried_over = fresher.limits().clamped_to(rule, old.began());
     let limits = draft.chosen.unwrap_or(carried_over);
-    let entries = with_metadata(cx, draft, merged.entries);
+    let entries = entries_of_new(cx, old, draft, merged.entries);
     Ok(Stored {
         live: rewrite(cx, new, entries, limits).await?,
         taken: Some(merged.taken),

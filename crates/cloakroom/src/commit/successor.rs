@@ -9,17 +9,17 @@ use crate::error::SessionError;
 use crate::state::limits_of;
 
 /// How many renewals in a row are followed.
-const MAX_RENEWALS: usize = 8;
+pub(crate) const MAX_RENEWALS: usize = 8;
 
 /// Where the tombstones of renewed sessions lead.
-pub(crate) enum Successor {
+pub(super) enum Successor {
     Live(SessionId, Record),
     /// The last session that was found has ended for this reason. `Renewed` if its own successor is unknown.
     Ended(EndReason),
 }
 
 /// Follows a tombstone to the last session of a chain of renewals.
-pub(crate) async fn successor_of(
+pub(super) async fn successor_of(
     cx: &CommitContext<'_>,
     tombstone: &Tombstone,
 ) -> Result<Successor, SessionError> {

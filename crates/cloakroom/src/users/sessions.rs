@@ -2,19 +2,18 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use cloakroom_core::bus::Subscription;
 use cloakroom_core::event::SessionEvent;
+use cloakroom_core::renewal::RenewalMark;
 use cloakroom_core::store::{Ended, Loaded};
 use cloakroom_core::{
     Authentication, EndReason, Record, SessionId, StoreError, StoreErrorKind, UserId,
 };
-use tokio::time::sleep;
 
 use super::info::SessionInfo;
 use crate::budget::Budget;
-use crate::commit::{CommitContext, FollowUp, Successor, end_by_id, successor_of};
+use crate::commit::{CommitContext, FollowUp, MAX_RENEWALS, end_by_id};
 use crate::context::Context;
 use crate::error::{Cause, SessionError};
 use crate::load::{Liveness, check};
@@ -24,10 +23,6 @@ use crate::state::limits_of;
 /// How often the index of a user is read at most while all sessions of the user are ended, because sessions
 /// were renewed or created meanwhile. One client can renew its session once in each pass.
 const MAX_PASSES: usize = 64;
-
-/// How often, and how long each time, `revoke_others` waits for a renewal that is in progress.
-const MAX_WAITS: usize = 50;
-const WAIT: Duration = Duration::from_millis(2);
 
 /// The sessions of all users: for handlers, which take it as an argument, and for jobs, which get it from
 /// [`SessionLayer::sessions`](crate::SessionLayer::sessions).
@@ -191,10 +186,12 @@ impl Sessions {
             if is_own && self.end_one(id, Some(&user), reason).await? {
                 return Ok(true);
             }
-            match self.continued_in(id).await? {
-                Some(successor) if successor != id => id = successor,
-                _ => return Ok(false),
+            let chain = self.chain_from(id).await?;
+            let last = chain[chain.len() - 1];
+            if last == id {
+                break;
             }
+            id = last;
         }
         Ok(false)
     }
@@ -269,25 +266,14 @@ impl Sessions {
         kept: Option<SessionId>,
         by: RevokedBy,
     ) -> Result<usize, SessionError> {
-        let (mut kept, mut waits) = (kept, 0);
         let mut done = HashSet::new();
         let (mut count, mut failed) = (0, None);
         for _ in 0..MAX_PASSES {
             let mut new = self.indexed(user).await?;
-            while let Some(id) = kept.filter(|id| !new.contains(id)) {
-                // It was renewed, and the new session has its place in the index; or that is in progress,
-                // and until the old one has ended nothing tells which of the others it is.
-                if waits == MAX_WAITS {
-                    break;
-                }
-                waits += 1;
-                kept = self.continued_in(id).await?;
-                if kept == Some(id) {
-                    sleep(WAIT).await;
-                }
-                new = self.indexed(user).await?;
+            if let Some(kept) = kept {
+                new = self.without_continuations(new, kept).await?;
             }
-            new.retain(|id| Some(*id) != kept && done.insert(*id));
+            new.retain(|id| done.insert(*id));
             // A session that had ended before this could end it may have been renewed: its successor was
             // added to the index before, so another pass finds it.
             if new.is_empty() {
@@ -304,19 +290,44 @@ impl Sessions {
         failed.map_or(Ok(count), Err)
     }
 
-    /// Returns the live session in which a session continues: itself, or the last one of a chain of renewals.
-    async fn continued_in(&self, id: SessionId) -> Result<Option<SessionId>, SessionError> {
-        let tombstone = match self.load(id).await? {
-            Loaded::Record(_) => return Ok(Some(id)),
-            Loaded::Tombstone(tombstone) => tombstone,
-            Loaded::Nothing => return Ok(None),
-        };
-        let budget = self.budget();
-        let cx = CommitContext::without_request(&self.context, &budget);
-        Ok(match successor_of(&cx, &tombstone).await? {
-            Successor::Live(id, _) => Some(id),
-            Successor::Ended(_) => None,
-        })
+    /// Removes a session from a list of ids, and those in which it continues: the chain of its renewals, and a
+    /// session that a renewal which is in progress has created.
+    async fn without_continuations(
+        &self,
+        mut ids: Vec<SessionId>,
+        kept: SessionId,
+    ) -> Result<Vec<SessionId>, SessionError> {
+        ids.retain(|id| *id != kept);
+        if ids.is_empty() {
+            return Ok(ids);
+        }
+        let chain = self.chain_from(kept).await?;
+        let mut others = Vec::new();
+        for id in ids {
+            if chain.contains(&id) {
+                continue;
+            }
+            let from = match self.load(id).await? {
+                Loaded::Record(record) => RenewalMark::of(record.entries()),
+                Loaded::Tombstone(_) | Loaded::Nothing => None,
+            };
+            if !from.is_some_and(|mark| chain.contains(&mark.from())) {
+                others.push(id);
+            }
+        }
+        Ok(others)
+    }
+
+    /// Returns a session, and those that its tombstone and theirs name.
+    async fn chain_from(&self, id: SessionId) -> Result<Vec<SessionId>, SessionError> {
+        let mut chain = vec![id];
+        while let Loaded::Tombstone(tombstone) = self.load(chain[chain.len() - 1]).await?
+            && let Some(successor) = tombstone.successor()
+            && chain.len() <= MAX_RENEWALS
+        {
+            chain.push(successor);
+        }
+        Ok(chain)
     }
 
     /// Ends one session, and returns whether it was live.

@@ -71,8 +71,17 @@ impl Round {
             })
     }
 
-    /// Whether different users have signed in at once, or one over another.
+    /// Whether different users have signed in at once, or one over another; or somebody while the session of
+    /// nobody was renewed: whoever has the cookie of such a renewal must not get into the session of the
+    /// sign-in, so the response that arrives last counts.
     pub(super) fn is_mixed(&self) -> bool {
+        let renews = |outcome: &Outcome| outcome.request.action == Action::Renew;
+        if self.before.user.is_empty()
+            && !self.sign_ins().is_empty()
+            && self.outcomes.iter().any(renews)
+        {
+            return true;
+        }
         let before = Some(&*self.before.user).filter(|user| !user.is_empty());
         let mut users: Vec<_> = self.sign_ins().into_iter().chain(before).collect();
         users.sort_unstable();
