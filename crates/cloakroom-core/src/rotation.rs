@@ -213,6 +213,20 @@ impl Secrets {
         Some(secrets)
     }
 
+    /// Returns whether a secret was added to a session since these entries of it were read.
+    #[must_use]
+    pub fn have_gained(before: &Entries, after: &Entries) -> bool {
+        if !Self::are_rotating(after) {
+            return false;
+        }
+        let (before, after) = (Self::of(before), Self::of(after));
+        let known = |one: &Alternative| {
+            let mut alternatives = before.alternatives.iter();
+            one.until.is_some() || alternatives.any(|other| other.digest == one.digest)
+        };
+        !after.alternatives.iter().all(known)
+    }
+
     /// Moves the alternatives whose grace period is over to the retired secrets.
     fn retire(&mut self, now: Timestamp) {
         for alternative in self.alternatives.extract_if(.., |one| one.is_retired(now)) {

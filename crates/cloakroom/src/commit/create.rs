@@ -85,12 +85,7 @@ pub(crate) async fn create(
     let user = Authentication::of(&entries);
     let user = user.as_ref().map(Authentication::user);
     let new = create_session(cx, &entries, user, draft.chosen, options).await?;
-    let id = new.live.id();
-    log::created(id);
-    if user.is_some() {
-        log::signed_in(id);
-    }
-    follow_up_creation(cx, id, user, new.index);
+    report_creation(cx, &new.live, user, new.index);
     Ok(Committed::Stored(Stored {
         live: new.live,
         taken: None,
@@ -276,6 +271,21 @@ async fn evict_and_create(
         Attempt::Created(index) => Attempt::Created(IndexFollowUp { sample, ..index }),
         other => other,
     })
+}
+
+/// Logs and publishes that a session was created, and starts what follows in the background.
+pub(super) fn report_creation(
+    cx: &CommitContext<'_>,
+    live: &Live,
+    user: Option<&UserId>,
+    index: IndexFollowUp,
+) {
+    let id = live.id();
+    log::created(id);
+    if user.is_some() {
+        log::signed_in(id);
+    }
+    follow_up_creation(cx, id, user, index);
 }
 
 /// Starts what follows from a creation in the background.

@@ -53,9 +53,36 @@ pub(super) async fn join(
             Added::Yes(stored) => return Ok(Joined::Yes(stored)),
             Added::Full => return Ok(Joined::KeepsData),
             // The successor was changed, or has ended: look again where the chain leads.
-            Added::Conflict => back_off(cx, attempt, revision).await?,
+            Added::Conflict(_) => back_off(cx, attempt, revision).await?,
             Added::Ended(next) => tombstone = next,
         }
+    }
+    unreachable!("the loop ends by returning: the budget is finite")
+}
+
+/// Joins a live session which a sign-in has joined since this request has loaded it. A session of another
+/// user is left as it is.
+pub(super) async fn join_live(
+    cx: &CommitContext<'_>,
+    id: SessionId,
+    record: Record,
+    user: &UserId,
+    draft: &Draft,
+) -> Result<Joined, SessionError> {
+    if !is_of(&record, user) || draft.discards_data() {
+        return Ok(Joined::KeepsData);
+    }
+    let mut record = record;
+    for attempt in 0_u32.. {
+        let revision = record.revision();
+        match add_secret(cx, id, record, draft).await? {
+            Added::Yes(stored) => return Ok(Joined::Yes(stored)),
+            Added::Full => return Ok(Joined::KeepsData),
+            Added::Ended(tombstone) => return join(cx, &tombstone, user, draft).await,
+            Added::Conflict(None) => return Ok(Joined::StartsOver),
+            Added::Conflict(Some(fresher)) => record = fresher,
+        }
+        back_off(cx, attempt, revision).await?;
     }
     unreachable!("the loop ends by returning: the budget is finite")
 }
@@ -98,7 +125,8 @@ enum Added {
     Yes(Stored),
     /// It has as many secrets as it may have.
     Full,
-    Conflict,
+    /// Another commit came first; this is the stored record, if there is one.
+    Conflict(Option<Record>),
     Ended(Tombstone),
 }
 
@@ -129,7 +157,8 @@ async fn add_secret(
             taken: Some(merged.taken),
         }),
         Updated::Ended(tombstone) => Added::Ended(tombstone),
-        Updated::Conflict(_) | Updated::Missing => Added::Conflict,
+        Updated::Conflict(fresher) => Added::Conflict(Some(fresher)),
+        Updated::Missing => Added::Conflict(None),
     })
 }
 

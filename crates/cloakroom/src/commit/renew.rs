@@ -9,17 +9,18 @@
 
 use cloakroom_core::event::SessionEvent;
 use cloakroom_core::renewal::RenewalMark;
+use cloakroom_core::rotation::Secrets;
 use cloakroom_core::store::{Ended, Updated};
 use cloakroom_core::{Authentication, EndReason, Entries, Limits, Record, SessionId, Tombstone};
 
 use super::contention::{back_off, lock_key};
 use super::context::CommitContext;
-use super::create::{CreateOptions, create_session};
+use super::create::{CreateOptions, create_session, report_creation};
 use super::end::{Ending, end_at, roll_back};
 use super::end_legacy::end_legacy;
 use super::follow_up::FollowUp;
 use super::index::user_key_of;
-use super::join::{Joined, join, join_ended, report_join};
+use super::join::{Joined, join, join_ended, join_live, report_join};
 use super::outcome::{Committed, Stored};
 use super::record::{merge, next_record, replace, with_metadata};
 use crate::error::{Cause, SessionError};
@@ -51,8 +52,13 @@ pub(crate) async fn renew(
     let user = Authentication::of(&entries);
     let user = user.as_ref().map(Authentication::user);
     let new = create_session(cx, &entries, user, Some(limits), options).await?;
+    let mut ends_old = true;
     let retired = match retire(cx, old, &new.live, draft).await {
         Ok(Retired::Ended(stored)) => Ok(Some(stored)),
+        Ok(Retired::Joined(stored, record)) => {
+            ends_old = false;
+            yield_to_sign_in(cx, old, stored, record, draft).await
+        }
         Ok(Retired::AlreadyEnded(stored, tombstone)) => {
             lose(cx, old, stored, tombstone.as_ref(), draft).await
         }
@@ -72,6 +78,10 @@ pub(crate) async fn renew(
     };
     if stored.live.id() != new.live.id() {
         roll_back_now(cx, new.live).await;
+        return Ok(Committed::Stored(stored));
+    }
+    if !ends_old {
+        report_creation(cx, &stored.live, user, new.index);
         return Ok(Committed::Stored(stored));
     }
     // The legacy cookie must not lead to the session any more.
@@ -104,6 +114,8 @@ async fn roll_back_now(cx: &CommitContext<'_>, new: Live) {
 enum Retired {
     /// By this renewal.
     Ended(Stored),
+    /// It has not: a sign-in has joined it meanwhile, as this record shows, and its cookie must stay valid.
+    Joined(Stored, Record),
     /// By someone else. The tombstone is `None` if there was none.
     AlreadyEnded(Stored, Option<Tombstone>),
 }
@@ -127,6 +139,11 @@ async fn retire(
         let (expected, ending) = (copied.revision(), Ending::RenewedAs(new.live.id()));
         copied = match end_at(cx, id, &copied, Some(expected), ending).await? {
             Ended::Ended => return Ok(Retired::Ended(new)),
+            Ended::Conflict(fresher)
+                if Secrets::have_gained(old.record.entries(), fresher.entries()) =>
+            {
+                return Ok(Retired::Joined(new, fresher));
+            }
             Ended::Conflict(fresher) => fresher,
             Ended::AlreadyEnded(tombstone) => {
                 return Ok(Retired::AlreadyEnded(new, Some(tombstone)));
@@ -206,6 +223,31 @@ async fn start_over(
     // An entry that was to be taken was one of the ended session.
     let taken = Some(None);
     Ok(Stored { live, taken })
+}
+
+/// Decides what comes of a renewal whose old session a sign-in has joined meanwhile: as if that sign-in had
+/// renewed it, but it is still live.
+async fn yield_to_sign_in(
+    cx: &CommitContext<'_>,
+    old: &Live,
+    new: Stored,
+    record: Record,
+    draft: &Draft,
+) -> Result<Option<Stored>, SessionError> {
+    let Some(signing_in) = &draft.signing_in else {
+        return Ok(None);
+    };
+    let user = &signing_in.user;
+    Ok(Some(
+        match Box::pin(join_live(cx, old.id(), record, user, draft)).await? {
+            Joined::Yes(stored) => {
+                report_join(cx, old.id(), stored.live.id(), user);
+                stored
+            }
+            Joined::KeepsData => new,
+            Joined::StartsOver => start_over(cx, new.live, draft).await?,
+        },
+    ))
 }
 
 /// Replaces the entries of the new session, which no other request knows yet.
