@@ -17,6 +17,11 @@
 //! |  |            digest of the secret; `-` if unknown
 //! |  when the session ended
 //! format: `t` for a tombstone, version 1
+//!
+//! t1 0191e0c48f2a 3mNqJ8Yw…43 renewed:0191e0c4-8f2a-7c3e-9b1d-2f6a7e5c4d3b
+//!                             |       the session in which the data continues
+//!                             `renewed` alone in tombstones of release 0.1.0, which reads this one as a reason
+//!                             that it does not know: the session has ended
 //! ```
 //!
 //! Times are milliseconds in twelve lower-case hexadecimal digits, as in the head of a UUIDv7.
@@ -31,7 +36,7 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::entries::Entries;
 use crate::expiry::Limits;
-use crate::id::Revision;
+use crate::id::{Revision, SessionId};
 use crate::record::{EndReason, Record, Tombstone};
 use crate::token::Digest;
 
@@ -111,6 +116,10 @@ pub fn encode_tombstone(tombstone: &Tombstone) -> String {
     }
     out.push(' ');
     out.push_str(tombstone.reason().as_str());
+    if let Some(successor) = tombstone.successor() {
+        out.push(':');
+        successor.write_into(&mut out);
+    }
     out
 }
 
@@ -190,11 +199,21 @@ fn decode_tombstone(rest: &str) -> Result<Tombstone, CodecError> {
         "-" => None,
         text => Some(Digest::parse(text).ok_or(INVALID)?),
     };
-    let reason = EndReason::from_stored(next()?);
+    let reason = next()?;
     if next().is_ok() {
         return Err(INVALID);
     }
-    Ok(Tombstone::new(digest, Timestamp::from_millis(at), reason))
+    let at = Timestamp::from_millis(at);
+    Ok(match decode_successor(reason) {
+        Some(successor) => Tombstone::renewed(digest, at, successor),
+        None => Tombstone::new(digest, at, EndReason::from_stored(reason)),
+    })
+}
+
+/// Decodes the reason of a renewed session that names its successor. Returns `None` for all other reasons.
+fn decode_successor(reason: &str) -> Option<SessionId> {
+    let id = reason.strip_prefix(EndReason::Renewed.as_str())?;
+    id.strip_prefix(':')?.parse().ok()
 }
 
 /// Appends the last digits of a number in lower-case hexadecimal, sixteen at most.

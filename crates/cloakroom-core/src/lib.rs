@@ -77,6 +77,7 @@ pub mod index;
 pub mod memory;
 pub mod migration;
 pub mod record;
+pub mod renewal;
 pub mod rng;
 pub mod rotation;
 pub mod store;

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use crate::clock::Timestamp;
 use crate::entries::Entries;
 use crate::expiry::Limits;
-use crate::id::Revision;
+use crate::id::{Revision, SessionId};
 use crate::token::Digest;
 
 /// A live session, as a store keeps it.
@@ -86,13 +86,31 @@ pub struct Tombstone {
     digest: Option<Digest>,
     at: Timestamp,
     reason: EndReason,
+    successor: Option<SessionId>,
 }
 
 impl Tombstone {
     /// Creates a tombstone. `digest` is that of the session's secret, if it is known.
     #[must_use]
     pub const fn new(digest: Option<Digest>, at: Timestamp, reason: EndReason) -> Self {
-        Self { digest, at, reason }
+        Self {
+            digest,
+            at,
+            reason,
+            successor: None,
+        }
+    }
+
+    /// Creates the tombstone of a session that was renewed: its data continues in the session `successor`.
+    /// The reason is [`EndReason::Renewed`].
+    #[must_use]
+    pub const fn renewed(digest: Option<Digest>, at: Timestamp, successor: SessionId) -> Self {
+        Self {
+            digest,
+            at,
+            reason: EndReason::Renewed,
+            successor: Some(successor),
+        }
     }
 
     /// Returns the digest of the session's secret, if it was known.
@@ -111,6 +129,13 @@ impl Tombstone {
     #[must_use]
     pub const fn reason(&self) -> EndReason {
         self.reason
+    }
+
+    /// Returns the session in which the data of a renewed session continues. `None` for every other reason,
+    /// and for a tombstone of release 0.1.0, which did not store it.
+    #[must_use]
+    pub const fn successor(&self) -> Option<SessionId> {
+        self.successor
     }
 }
 

@@ -14,6 +14,11 @@
 //! Everybody who holds `s0` derives the same `s1`, so concurrent requests agree on it. `s0` is retired only
 //! after `s1` was presented, so a lost response does no harm. A secret that never belonged to the session
 //! does not count as reuse, because session ids are public, and anybody with the id could send one.
+//!
+//! A session can have further current secrets, its *alternatives*: those of sign-ins of its user that were
+//! handled at the same time, each with a cookie of its own. An alternative is judged like the current secret,
+//! and has a next one of its own. Once a next secret was presented, all others are superseded: they stay valid
+//! for the grace period, and are retired after it.
 
 use std::time::Duration;
 
@@ -29,6 +34,9 @@ use crate::token::{Digest, Realm, Token};
 
 /// The number of retired secrets whose reuse is detected.
 const MAX_RETIRED: usize = 4;
+
+/// The number of secrets that can be valid beside the current one.
+const MAX_ALTERNATIVES: usize = 4;
 
 /// How often the secret of a session is replaced.
 ///
@@ -79,11 +87,11 @@ impl Rotation {
 /// The role of a presented secret in a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretStatus {
-    /// The current secret.
+    /// The current secret, or an alternative to it.
     Current,
     /// The offered next secret.
     Next,
-    /// The previous secret, within its grace period.
+    /// A secret that was replaced, within its grace period.
     Previous,
     /// A retired secret: another party holds its successor.
     Retired,
@@ -104,6 +112,53 @@ pub struct Secrets {
     before: Option<Before>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     retired: Vec<Digest>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    alternatives: Vec<Alternative>,
+}
+
+/// A secret that is as good as the current one, or was until another one took its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Alternative {
+    digest: Digest,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    next: Option<Next>,
+    /// When its grace period ends, if it is superseded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<u64>,
+}
+
+impl Alternative {
+    const fn new(digest: Digest) -> Self {
+        Self {
+            digest,
+            next: None,
+            until: None,
+        }
+    }
+
+    fn is_retired(&self, now: Timestamp) -> bool {
+        self.until.is_some_and(|until| now.as_millis() >= until)
+    }
+
+    fn has_next(&self, digest: &Digest) -> bool {
+        self.next
+            .as_ref()
+            .is_some_and(|next| next.digest == *digest)
+    }
+
+    /// Returns the role of the secret with this digest, if it is this one or its next one.
+    fn status(&self, digest: &Digest, now: Timestamp) -> Option<SecretStatus> {
+        let is_next = self.has_next(digest);
+        if self.digest != *digest && !is_next {
+            return None;
+        }
+        Some(match (self.is_retired(now), is_next, self.until) {
+            (true, ..) => SecretStatus::Retired,
+            (false, true, _) => SecretStatus::Next,
+            (false, false, Some(_)) => SecretStatus::Previous,
+            (false, false, None) => SecretStatus::Current,
+        })
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,6 +201,43 @@ impl Secrets {
         secrets.unwrap_or_default()
     }
 
+    /// Returns the secrets with a further one, as good as the current one; `None` if there are too many.
+    #[must_use]
+    pub fn with_alternative(record: &Record, digest: Digest, now: Timestamp) -> Option<Self> {
+        let mut secrets = Self::of(record.entries());
+        secrets.retire(now);
+        if secrets.alternatives.len() >= MAX_ALTERNATIVES {
+            return None;
+        }
+        secrets.alternatives.push(Alternative::new(digest));
+        Some(secrets)
+    }
+
+    /// Returns whether a secret was added to a session since these entries of it were read.
+    #[must_use]
+    pub fn have_gained(before: &Entries, after: &Entries) -> bool {
+        if !Self::are_rotating(after) {
+            return false;
+        }
+        let (before, after) = (Self::of(before), Self::of(after));
+        let known = |one: &Alternative| {
+            let mut alternatives = before.alternatives.iter();
+            one.until.is_some() || alternatives.any(|other| other.digest == one.digest)
+        };
+        !after.alternatives.iter().all(known)
+    }
+
+    /// Moves the alternatives whose grace period is over to the retired secrets.
+    fn retire(&mut self, now: Timestamp) {
+        for alternative in self.alternatives.extract_if(.., |one| one.is_retired(now)) {
+            self.retired.push(alternative.digest);
+            self.retired
+                .extend(alternative.next.map(|next| next.digest));
+        }
+        let surplus = self.retired.len().saturating_sub(MAX_RETIRED);
+        self.retired.drain(..surplus);
+    }
+
     /// Returns whether a session with these entries has, or had, a secret other than the current one.
     #[must_use]
     pub fn are_rotating(entries: &Entries) -> bool {
@@ -165,6 +257,10 @@ impl Secrets {
         let is_next = |next: &Next| next.digest == *digest;
         if secrets.next.as_ref().is_some_and(is_next) {
             return SecretStatus::Next;
+        }
+        let mut alternatives = secrets.alternatives.iter();
+        if let Some(status) = alternatives.find_map(|one| one.status(digest, now)) {
+            return status;
         }
         match &secrets.before {
             Some(before) if before.digest == *digest => {
@@ -187,12 +283,25 @@ impl Secrets {
         }
         let secrets = Self::of(record.entries());
         let digest = realm.digest(token);
-        let nonce = match (&secrets.next, &secrets.before) {
-            (Some(next), _) if *record.digest() == digest => &next.nonce,
-            (_, Some(before)) if before.digest == digest => &before.nonce,
+        let nonce = match (secrets.next_of(record, &digest), &secrets.before) {
+            (Some(next), _) => &next.nonce,
+            (None, Some(before)) if before.digest == digest => &before.nonce,
             _ => return None,
         };
         Some(token.rotated(&nonce.bytes()?))
+    }
+
+    /// Returns the next secret that was offered to the holder of the current secret or alternative with this
+    /// digest.
+    fn next_of(&self, record: &Record, digest: &Digest) -> Option<&Next> {
+        if record.digest() == digest {
+            return self.next.as_ref();
+        }
+        let mut alternatives = self.alternatives.iter();
+        alternatives
+            .find(|one| one.digest == *digest)?
+            .next
+            .as_ref()
     }
 
     /// Returns whether the session's secrets change when `token` is presented now.
@@ -204,16 +313,22 @@ impl Secrets {
         now: Timestamp,
         rotation: Rotation,
     ) -> bool {
-        match Self::status(record, &realm.digest(token), now) {
+        let (digest, secrets) = (realm.digest(token), Self::of(record.entries()));
+        match Self::status(record, &digest, now) {
             SecretStatus::Next => true,
             SecretStatus::Current => {
-                let secrets = Self::of(record.entries());
                 let since = secrets
                     .since
                     .map_or(token.id().created_at(), Timestamp::from_millis);
-                secrets.next.is_none() && now.since(since) >= rotation.every
+                secrets.next_of(record, &digest).is_none() && now.since(since) >= rotation.every
             }
-            SecretStatus::Previous | SecretStatus::Retired | SecretStatus::Wrong => false,
+            // A superseded alternative derives no token from the nonce of another secret: it needs one of
+            // its own, so that its holder does not lose the session with the grace period.
+            SecretStatus::Previous => {
+                let mut alternatives = secrets.alternatives.iter();
+                alternatives.any(|one| one.digest == digest && one.next.is_none())
+            }
+            SecretStatus::Retired | SecretStatus::Wrong => false,
         }
     }
 
@@ -235,25 +350,61 @@ impl Secrets {
             return Ok(None);
         }
         let mut secrets = Self::of(record.entries());
-        let Some(next) = secrets.next.take() else {
-            let nonce = Nonce::draw(rng)?;
-            let token = token.rotated(&nonce.bytes().expect("a new nonce is valid base64url"));
-            let digest = realm.digest(&token);
-            secrets.next = Some(Next { nonce, digest });
-            return Ok(Some((*record.digest(), secrets)));
-        };
-        if let Some(before) = secrets.before.take() {
-            secrets.retired.push(before.digest);
+        let digest = realm.digest(token);
+        if Self::status(record, &digest, now) == SecretStatus::Next {
+            let current = secrets.promote(*record.digest(), &digest, now, rotation);
+            return Ok(Some((current, secrets)));
         }
-        let surplus = secrets.retired.len().saturating_sub(MAX_RETIRED);
-        secrets.retired.drain(..surplus);
-        secrets.since = Some(now.as_millis());
-        secrets.before = Some(Before {
+        let nonce = Nonce::draw(rng)?;
+        let token = token.rotated(&nonce.bytes().expect("a new nonce is valid base64url"));
+        let next = Next {
+            nonce,
+            digest: realm.digest(&token),
+        };
+        let mut alternatives = secrets.alternatives.iter_mut();
+        match alternatives.find(|one| one.digest == digest) {
+            Some(alternative) => alternative.next = Some(next),
+            None => secrets.next = Some(next),
+        }
+        Ok(Some((*record.digest(), secrets)))
+    }
+
+    /// Makes the next secret with this digest the current one: the one from which it was derived is the
+    /// previous one then, and all others are superseded. Returns its digest.
+    fn promote(
+        &mut self,
+        current: Digest,
+        digest: &Digest,
+        now: Timestamp,
+        rotation: Rotation,
+    ) -> Digest {
+        let until = now.plus(rotation.grace).as_millis();
+        let mut parent = Alternative {
+            next: self.next.take(),
+            ..Alternative::new(current)
+        };
+        let index = self
+            .alternatives
+            .iter()
+            .position(|one| one.has_next(digest));
+        if let Some(index) = index {
+            parent = std::mem::replace(&mut self.alternatives[index], parent);
+        }
+        for other in &mut self.alternatives {
+            other.until.get_or_insert(until);
+        }
+        if let Some(before) = self.before.take() {
+            self.retired.push(before.digest);
+        }
+        self.retire(now);
+        self.since = Some(now.as_millis());
+        let next = parent.next.expect("one secret has this next one");
+        self.before = Some(Before {
             nonce: next.nonce,
-            digest: *record.digest(),
-            until: now.plus(rotation.grace).as_millis(),
+            digest: parent.digest,
+            until,
         });
-        Ok(Some((next.digest, secrets)))
+        next.digest
     }
 
     /// Stores the secrets in `entries`.

@@ -62,6 +62,18 @@ impl Token {
         Ok((token, Revision::from_bits(u64::from_be_bytes(revision))))
     }
 
+    /// Issues a further token for an existing session, with a new secret of its own. It is valid once the
+    /// session's record holds its digest ([`Secrets::with_alternative`](crate::rotation::Secrets::with_alternative)).
+    ///
+    /// # Errors
+    ///
+    /// If the random number generator fails.
+    pub fn issue_for(id: SessionId, rng: &(impl Rng + ?Sized)) -> Result<Self, RngError> {
+        let mut secret = [0; SECRET_LEN];
+        rng.fill(&mut secret)?;
+        Ok(Self { id, secret })
+    }
+
     /// Creates a token from a time and bytes that were derived from a secret; 26 of them are used.
     pub(crate) fn derived(at: Timestamp, bytes: &[u8; 32]) -> Self {
         let (mut id, mut secret) = ([0; 10], [0; SECRET_LEN]);

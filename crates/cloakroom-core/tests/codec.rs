@@ -13,6 +13,10 @@ const RECORD_CHOSEN: &str = include_str!("fixtures/record-chosen.txt");
 const RECORD_EMPTY: &str = include_str!("fixtures/record-empty.txt");
 const TOMBSTONE: &str = include_str!("fixtures/tombstone.txt");
 const TOMBSTONE_UNKNOWN: &str = include_str!("fixtures/tombstone-unknown.txt");
+// Written since the tombstone of a renewed session names its successor.
+const TOMBSTONE_RENEWED: &str = include_str!("fixtures/tombstone-renewed.txt");
+
+const SUCCESSOR: &str = "0191e0c4-8f2a-7c3e-9b1d-2f6a7e5c4d3b";
 
 /// The digest in the fixtures: the bytes 0 to 31.
 fn digest() -> Digest {
@@ -97,7 +101,12 @@ fn tombstones_are_frozen() {
     let at = Timestamp::from_millis(0x0191_e0c4_8f2a);
     let known = Tombstone::new(Some(digest()), at, EndReason::Renewed);
     let unknown = Tombstone::new(None, at, EndReason::Destroyed);
-    for (text, tombstone) in [(TOMBSTONE, known), (TOMBSTONE_UNKNOWN, unknown)] {
+    let renewed = Tombstone::renewed(Some(digest()), at, SUCCESSOR.parse().unwrap());
+    for (text, tombstone) in [
+        (TOMBSTONE, known),
+        (TOMBSTONE_UNKNOWN, unknown),
+        (TOMBSTONE_RENEWED, renewed),
+    ] {
         assert_eq!(codec::encode_tombstone(&tombstone), text);
         assert_eq!(
             codec::decode(text.as_bytes()),
@@ -106,10 +115,39 @@ fn tombstones_are_frozen() {
     }
 }
 
+/// Only a renewed session has a successor, and its id has one form.
+#[test]
+fn a_successor_is_read_exactly_as_it_is_written() {
+    let upper = SUCCESSOR.to_uppercase();
+    for reason in [
+        format!("destroyed:{SUCCESSOR}"),
+        format!("renewed:{upper}"),
+        format!("renewed::{SUCCESSOR}"),
+        format!("renewed{SUCCESSOR}"),
+        format!("renewed:{SUCCESSOR}:"),
+    ] {
+        let text = format!("t1 0191e0c48f2a - {reason}");
+        match codec::decode(text.as_bytes()) {
+            Ok(Stored::Tombstone(tombstone)) => {
+                assert_eq!(tombstone.reason(), EndReason::Other, "{text}");
+                assert_eq!(tombstone.successor(), None, "{text}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 /// A session does not count as live because a newer release wrote a reason that this one does not know.
 #[test]
 fn an_unknown_reason_is_read_as_other() {
-    for word in ["eaten", "", "destroye"] {
+    for word in [
+        "eaten",
+        "",
+        "destroye",
+        "renewed:",
+        "renewed:7",
+        "destroyed:7",
+    ] {
         let text = format!("t1 0191e0c48f2a - {word}");
         let at = Timestamp::from_millis(0x0191_e0c4_8f2a);
         let tombstone = Tombstone::new(None, at, EndReason::Other);

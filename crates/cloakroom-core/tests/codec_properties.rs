@@ -17,9 +17,10 @@ const RECORDS: [&str; 3] = [
     include_str!("fixtures/record-empty.txt"),
 ];
 
-const TOMBSTONES: [&str; 2] = [
+const TOMBSTONES: [&str; 3] = [
     include_str!("fixtures/tombstone.txt"),
     include_str!("fixtures/tombstone-unknown.txt"),
+    include_str!("fixtures/tombstone-renewed.txt"),
 ];
 
 fn fixtures() -> impl Iterator<Item = &'static str> {

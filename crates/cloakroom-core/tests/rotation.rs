@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use cloakroom_core::rotation::{Rotation, SecretStatus, Secrets};
 use cloakroom_core::{
-    Entries, Expiry, Limits, Realm, Record, Revision, SystemRng, Timestamp, Token,
+    Entries, Expiry, Limits, Realm, Record, Revision, SessionId, SystemRng, Timestamp, Token,
 };
 
 const EVERY: Duration = Duration::from_secs(600);
 const GRACE: Duration = Duration::from_secs(60);
 
 struct Fixture {
+    id: SessionId,
     realm: Realm,
     record: Record,
     now: Timestamp,
@@ -27,7 +28,14 @@ impl Fixture {
             realm.digest(&token),
             Entries::new(),
         );
-        (Self { realm, record, now }, token)
+        let id = token.id();
+        let fixture = Self {
+            id,
+            realm,
+            record,
+            now,
+        };
+        (fixture, token)
     }
 
     /// Presents a token. Returns its role, and the token that the response sets.
@@ -52,6 +60,19 @@ impl Fixture {
             presented,
             Secrets::successor(&self.record, token, &self.realm),
         )
+    }
+
+    /// Adds a further secret. Returns `None` if there are too many.
+    fn join(&mut self) -> Option<Token> {
+        let token = Token::issue_for(self.id, &SystemRng).expect("the system has randomness");
+        let digest = self.realm.digest(&token);
+        let secrets = Secrets::with_alternative(&self.record, digest, self.now)?;
+        let mut entries = self.record.entries().clone();
+        secrets.put_into(&mut entries);
+        let (seen, limits) = (self.record.last_seen(), self.record.limits());
+        let digest = *self.record.digest();
+        self.record = Record::new(self.record.revision(), seen, limits, digest, entries);
+        Some(token)
     }
 
     fn pass(&mut self, time: Duration) {
@@ -145,4 +166,92 @@ fn no_secret_is_stored() {
         let secret = &token.encode()[22..];
         assert!(!stored.contains(secret));
     }
+}
+
+#[test]
+fn an_alternative_is_as_good_as_the_current_secret() {
+    let (mut fixture, token) = Fixture::begin();
+    let joined = fixture.join().expect("there is room");
+    assert_eq!(joined.id(), token.id());
+    for valid in [&token, &joined] {
+        assert_eq!(fixture.present(valid).0, SecretStatus::Current);
+        assert!(fixture.present(valid).1.is_none());
+    }
+    let unknown = Token::issue_for(token.id(), &SystemRng).expect("the system has randomness");
+    assert_eq!(fixture.present(&unknown).0, SecretStatus::Wrong);
+}
+
+#[test]
+fn the_alternatives_are_at_most_four() {
+    let (mut fixture, token) = Fixture::begin();
+    let joined: Vec<_> = std::iter::from_fn(|| fixture.join()).collect();
+    assert_eq!(joined.len(), 4);
+    for valid in joined.iter().chain([&token]) {
+        assert_eq!(fixture.present(valid).0, SecretStatus::Current);
+    }
+    // Superseded ones make room when their grace period is over.
+    fixture.pass(EVERY);
+    let next = fixture.present(&token).1.expect("it is due");
+    assert_eq!(fixture.present(&next).0, SecretStatus::Next);
+    assert!(fixture.join().is_none());
+    fixture.pass(GRACE);
+    assert!(fixture.join().is_some());
+    for retired in &joined {
+        assert_eq!(fixture.present(retired).0, SecretStatus::Retired);
+    }
+}
+
+/// Each holder derives the next secret from its own, and the first that presents it supersedes the others.
+#[test]
+fn rotation_from_an_alternative_retires_the_others_after_the_grace_period() {
+    for from_alternative in [false, true] {
+        let (mut fixture, token) = Fixture::begin();
+        let (one, two) = (fixture.join().expect("room"), fixture.join().expect("room"));
+        fixture.pass(EVERY);
+        let (own, others) = if from_alternative {
+            (&one, [&token, &two])
+        } else {
+            (&token, [&one, &two])
+        };
+        let next = fixture.present(own).1.expect("it is due");
+        let other_next = fixture.present(others[0]).1.expect("it is due as well");
+        assert!(!same(&next, &other_next));
+        assert!(same(
+            &fixture.present(own).1.expect("the same again"),
+            &next
+        ));
+        assert_eq!(fixture.present(&next).0, SecretStatus::Next);
+        assert_eq!(fixture.present(&next).0, SecretStatus::Current);
+        fixture.pass(GRACE - Duration::from_millis(1));
+        // A late response may have set any of them.
+        let (role, newer) = fixture.present(own);
+        assert_eq!(role, SecretStatus::Previous);
+        assert!(same(&newer.expect("the successor"), &next));
+        for other in others {
+            let (role, newer) = fixture.present(other);
+            assert_eq!(role, SecretStatus::Previous);
+            assert!(newer.is_some(), "its holder goes on with one of its own");
+        }
+        fixture.pass(Duration::from_millis(1));
+        for retired in others.into_iter().chain([own, &other_next]) {
+            assert_eq!(fixture.present(retired).0, SecretStatus::Retired);
+        }
+        assert_eq!(fixture.present(&next).0, SecretStatus::Current);
+    }
+}
+
+#[test]
+fn a_superseded_secret_is_replaced_within_its_grace_period() {
+    let (mut fixture, token) = Fixture::begin();
+    let joined = fixture.join().expect("room");
+    fixture.pass(EVERY);
+    let next = fixture.present(&token).1.expect("it is due");
+    assert_eq!(fixture.present(&next).0, SecretStatus::Next);
+    let newer = fixture.present(&joined).1.expect("one of its own");
+    assert_eq!(fixture.present(&newer).0, SecretStatus::Next);
+    fixture.pass(GRACE);
+    assert_eq!(fixture.present(&newer).0, SecretStatus::Current);
+    assert_eq!(fixture.present(&next).0, SecretStatus::Retired);
+    assert_eq!(fixture.present(&token).0, SecretStatus::Retired);
+    assert_eq!(fixture.present(&joined).0, SecretStatus::Retired);
 }

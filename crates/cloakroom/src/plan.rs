@@ -1,5 +1,22 @@
 //! Decides what has to happen to the store and to the cookie when the handler has finished: a pure
 //! function of the [`Situation`].
+//!
+//! # The rule for the browser's cookie
+//!
+//! A request sets or removes the cookie only if what the browser would lose by that is known to be worthless,
+//! or was explicitly given up.
+//!
+//! | what the request has presented | what may change the cookie |
+//! |---|---|
+//! | nothing | the first edit, or a sign-in, creates a session |
+//! | a token that is malformed, unknown or expired: worthless | the same |
+//! | the token of a session that was renewed: the browser has the cookie of its successor, or is about to receive it | only a sign-in: it joins the successor of the same user, or creates a session |
+//! | the token of a session that has ended in another way | only a sign-in: it creates a session, with the edits of this request alone |
+//! | the token of a live session | a renewal, a sign-in, a chosen expiry, a rotation, or a migration sets the cookie; what ends the session removes it |
+//!
+//! Whoever ends a session ends its successor too, so a cookie that is removed is worthless then. A session
+//! that another request renews or ends before the step of this one has run counts as ended: the step sets no
+//! cookie then, except for a sign-in ([`commit::renew`](crate::commit::renew)).
 
 /// The result of looking up the session of a request. `T` is what is known of a live session; the plan
 /// needs nothing of it.
@@ -23,6 +40,8 @@ pub(crate) struct Situation {
     /// and no stored session.
     pub(crate) changed: bool,
     pub(crate) renewing: bool,
+    /// The app has signed a user in, which renews as well.
+    pub(crate) signing_in: bool,
     pub(crate) expiry_chosen: bool,
     /// The maintenance that is due.
     pub(crate) due: Due,
@@ -89,8 +108,8 @@ pub(crate) enum CookiePlan {
 pub(crate) fn plan(situation: &Situation) -> Plan {
     let step = match situation.lookup {
         Lookup::Absent if situation.changed => Step::Create,
-        // A stale request creates no session, unless the app asks for a new one by renewing.
-        Lookup::Ended if situation.changed && situation.renewing => Step::Create,
+        // A stale request creates no session, unless the app has just identified the user.
+        Lookup::Ended if situation.changed && situation.signing_in => Step::Create,
         Lookup::Live(()) if situation.renewing => Step::Renew,
         Lookup::Live(()) if situation.changed || situation.expiry_chosen => Step::Update,
         Lookup::Live(()) => match situation.due {
@@ -132,13 +151,15 @@ mod tests {
         let mut all = Vec::new();
         for lookup in LOOKUPS {
             for pending in COOKIES {
-                for bits in 0..8_u8 {
-                    let [changed, renewing, expiry_chosen] = [1, 2, 4].map(|bit| bits & bit != 0);
+                for bits in 0..16_u8 {
+                    let [changed, renewing, expiry_chosen, signing_in] =
+                        [1, 2, 4, 8].map(|bit| bits & bit != 0);
                     for due in DUES {
                         let situation = Situation {
                             lookup,
                             changed,
                             renewing,
+                            signing_in,
                             expiry_chosen,
                             due,
                             pending,
@@ -149,7 +170,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(all.len(), 3 * 3 * 8 * 6);
+        assert_eq!(all.len(), 3 * 3 * 16 * 6);
         all
     }
 
@@ -158,7 +179,7 @@ mod tests {
         for (now, plan) in all() {
             let creates = match now.lookup {
                 Lookup::Absent => now.changed,
-                Lookup::Ended => now.changed && now.renewing,
+                Lookup::Ended => now.changed && now.signing_in,
                 Lookup::Live(()) => false,
             };
             let live = now.lookup == Lookup::Live(());
@@ -192,12 +213,32 @@ mod tests {
     }
 
     #[test]
-    fn a_stale_request_creates_nothing_without_renewing() {
+    fn a_stale_request_creates_nothing_and_keeps_the_cookie_without_a_sign_in() {
         for (now, plan) in all() {
-            if now.lookup == Lookup::Ended && !now.renewing {
+            if now.lookup == Lookup::Ended && !now.signing_in {
                 assert_eq!(plan.step, Step::Nothing, "{now:?}");
                 assert_eq!(plan.cookie, now.pending, "{now:?}");
             }
+        }
+    }
+
+    /// The rule for the browser's cookie, over all situations.
+    #[test]
+    fn the_cookie_changes_only_if_the_browser_loses_nothing_by_it() {
+        for (now, plan) in all() {
+            if plan.cookie == now.pending {
+                continue;
+            }
+            assert_eq!(plan.cookie, CookiePlan::Set, "{now:?}");
+            let may_change = match now.lookup {
+                Lookup::Absent => now.changed,
+                Lookup::Ended => now.signing_in,
+                Lookup::Live(()) => {
+                    let rotates = matches!(now.due, Due::OfferSecret | Due::SetCookie);
+                    now.renewing || now.expiry_chosen || rotates
+                }
+            };
+            assert!(may_change, "{now:?}");
         }
     }
 
@@ -225,6 +266,7 @@ mod tests {
                     lookup,
                     changed: false,
                     renewing: renewing && lookup != Lookup::Live(()),
+                    signing_in: false,
                     expiry_chosen: renewing && lookup != Lookup::Live(()),
                     due: Due::Nothing,
                     pending: CookiePlan::Leave,

@@ -155,8 +155,8 @@ async fn once(Path(key): Path<String>, session: Session) -> Result<String, Sessi
 }
 
 async fn sign_in(Path(user): Path<String>, session: Session) -> Result<(), SessionError> {
-    session.renew()?;
-    session.insert("user", user)
+    session.insert("user", &user)?;
+    session.sign_in(user).await
 }
 
 async fn sign_out(session: Result<Session, SessionRejection>) -> Result<String, SessionError> {

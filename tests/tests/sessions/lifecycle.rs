@@ -137,12 +137,56 @@ async fn destroy_twice() {
 }
 
 #[tokio::test]
+async fn destroying_a_renewed_session_ends_its_successor() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
+    let mut stale = browser.clone();
+    for _ in 0..2 {
+        browser
+            .request(|session| async move { session.renew() })
+            .await;
+    }
+    drop(fixture.store.take_verbs());
+    let response = stale
+        .request(|session| async move {
+            assert_eq!(session.destroy().await?, Destroyed::Ended);
+            Ok(())
+        })
+        .await;
+    let verbs = [Load, Load, Load, Load, End];
+    fixture.assert_response(&response, 200, &verbs, CookieChange::Removed);
+    assert_eq!(browser.read().await, None);
+}
+
+/// The same if it is renewed after the request has loaded it.
+#[tokio::test]
+async fn destroying_a_session_that_is_renewed_meanwhile_ends_its_successor() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
+    let mut elsewhere = browser.clone();
+    let response = browser
+        .request(|session| async move {
+            let renewal = elsewhere.request(|session| async move { session.renew() });
+            assert_eq!(renewal.await.status, 200);
+            assert_eq!(session.destroy().await?, Destroyed::Ended);
+            assert_eq!(elsewhere.read().await, None);
+            Ok(())
+        })
+        .await;
+    assert_eq!(response.status, 200);
+    assert_eq!(browser.cookie(), None);
+}
+
+#[tokio::test]
 async fn destroying_an_ended_session_reports_it_and_keeps_the_cookie() {
     let fixture = Fixture::memory();
     let mut browser = fixture.browser_with_session().await;
     let mut stale = browser.clone();
     browser
-        .request(|session| async move { session.renew() })
+        .request(|session| async move { session.destroy().await.map(drop) })
+        .await;
+    browser
+        .request(|session| async move { session.insert("n", 1) })
         .await;
     drop(fixture.store.take_verbs());
     let response = stale
@@ -151,7 +195,7 @@ async fn destroying_an_ended_session_reports_it_and_keeps_the_cookie() {
             Ok(())
         })
         .await;
-    fixture.assert_response(&response, 200, &[Load], CookieChange::Nothing);
+    fixture.assert_response(&response, 200, &[Load, Load], CookieChange::Nothing);
     assert_eq!(browser.read().await, Some(1));
 }
 

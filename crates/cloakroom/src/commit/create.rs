@@ -13,6 +13,7 @@ use super::end::{end_by_id, remove_from_index, roll_back};
 use super::end_legacy::end_legacy;
 use super::follow_up::FollowUp;
 use super::index::dead_among;
+use super::join::join_ended;
 use super::outcome::{Committed, Stored};
 use super::record::{check_size, ttl_of, with_metadata};
 use crate::error::{Cause, SessionError};
@@ -59,10 +60,12 @@ pub(super) enum Attempt {
     Failed(StoreError),
 }
 
-/// Creates the session of a request.
+/// Creates the session of a request. `ended` are the tokens that it has presented, of sessions that have
+/// ended: a sign-in continues in the successor of a renewed one.
 pub(crate) async fn create(
     cx: &CommitContext<'_>,
     draft: &Draft,
+    ended: &[Token],
 ) -> Result<Committed, SessionError> {
     let entries = with_metadata(cx, draft, draft.entries.clone());
     let signs_in = draft.signing_in.is_some();
@@ -74,15 +77,15 @@ pub(crate) async fn create(
     if signs_in && cx.context.migration.is_some() {
         Box::pin(end_legacy(cx, None)).await?;
     }
+    if !ended.is_empty()
+        && let Some(joined) = Box::pin(join_ended(cx, ended, draft)).await?
+    {
+        return Ok(Committed::Stored(joined));
+    }
     let user = Authentication::of(&entries);
     let user = user.as_ref().map(Authentication::user);
     let new = create_session(cx, &entries, user, draft.chosen, options).await?;
-    let id = new.live.id();
-    log::created(id);
-    if user.is_some() {
-        log::signed_in(id);
-    }
-    follow_up_creation(cx, id, user, new.index);
+    report_creation(cx, &new.live, user, new.index);
     Ok(Committed::Stored(Stored {
         live: new.live,
         taken: None,
@@ -118,7 +121,7 @@ pub(super) async fn create_session(
                 // It may have been stored: a session that the user would see in the list, or one on
                 // fewer replicas than required.
                 if user.is_some() || kind == StoreErrorKind::NotReplicated {
-                    roll_back(cx, live);
+                    drop(roll_back(cx, live));
                 }
                 if kind != StoreErrorKind::OutcomeUnknown {
                     return Err(unknown.unwrap_or(error).into());
@@ -260,7 +263,7 @@ async fn evict_and_create(
 ) -> Result<Attempt, SessionError> {
     for id in evicted {
         if let Err(error) = end_by_id(cx, *id, Some(user), EndReason::LimitExceeded).await {
-            roll_back(cx, live.clone());
+            drop(roll_back(cx, live.clone()));
             return Err(error);
         }
     }
@@ -268,6 +271,21 @@ async fn evict_and_create(
         Attempt::Created(index) => Attempt::Created(IndexFollowUp { sample, ..index }),
         other => other,
     })
+}
+
+/// Logs and publishes that a session was created, and starts what follows in the background.
+pub(super) fn report_creation(
+    cx: &CommitContext<'_>,
+    live: &Live,
+    user: Option<&UserId>,
+    index: IndexFollowUp,
+) {
+    let id = live.id();
+    log::created(id);
+    if user.is_some() {
+        log::signed_in(id);
+    }
+    follow_up_creation(cx, id, user, index);
 }
 
 /// Starts what follows from a creation in the background.

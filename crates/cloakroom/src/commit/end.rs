@@ -9,6 +9,7 @@ use cloakroom_core::{
     Authentication, EndReason, Record, Revision, SessionId, StoreError, StoreErrorKind, Tombstone,
     UserId,
 };
+use tokio::task::JoinHandle;
 use tracing::Instrument;
 
 use super::context::CommitContext;
@@ -29,7 +30,7 @@ pub(crate) async fn end(
     record: &Record,
     reason: EndReason,
 ) -> Result<Ended, SessionError> {
-    let ended = end_at(cx, id, record, None, reason).await;
+    let ended = end_at(cx, id, record, None, Ending::For(reason)).await;
     if has_ended(&ended) {
         let user = Authentication::of(record.entries());
         report_end(cx, id, user.as_ref().map(Authentication::user), reason);
@@ -66,13 +67,21 @@ pub(crate) async fn end_by_id(
     Ok(combine(legacy, ended?))
 }
 
+/// Why a session ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ending {
+    For(EndReason),
+    /// It is renewed: its data continues in this session.
+    RenewedAs(SessionId),
+}
+
 /// Ends a session; if a revision is expected, only at that revision.
 pub(super) async fn end_at(
     cx: &CommitContext<'_>,
     id: SessionId,
     record: &Record,
     expected: Option<Revision>,
-    reason: EndReason,
+    ending: Ending,
 ) -> Result<Ended, StoreError> {
     // A session with several valid tokens has no digest in its tombstone: any client that presents its id
     // learns that it has ended. While tokens rotate, the record may be older than the latest rotation.
@@ -81,19 +90,29 @@ pub(super) async fn end_at(
     if rotates || Secrets::are_rotating(record.entries()) {
         digest = None;
     }
-    let tombstone = Tombstone::new(digest, cx.now(), reason);
+    let tombstone = match ending {
+        Ending::For(reason) => Tombstone::new(digest, cx.now(), reason),
+        Ending::RenewedAs(successor) => Tombstone::renewed(digest, cx.now(), successor),
+    };
     let end = cx.store().end(id, expected, &tombstone, TOMBSTONE_TTL);
     cx.budget.write(end).await
 }
 
 /// Ends a new session whose creation or renewal has failed. No client has its token, so no request has to
 /// wait: a task does it, with a budget of its own.
-pub(super) fn roll_back(cx: &CommitContext<'_>, new: Live) {
+pub(super) fn roll_back(cx: &CommitContext<'_>, new: Live) -> JoinHandle<()> {
     let context = Arc::clone(cx.context);
     let task = async move {
         let budget = Budget::new(context.budget);
         let cx = CommitContext::without_request(&context, &budget);
-        let ended = end_at(&cx, new.id(), &new.record, None, EndReason::Abandoned).await;
+        let ended = end_at(
+            &cx,
+            new.id(),
+            &new.record,
+            None,
+            Ending::For(EndReason::Abandoned),
+        )
+        .await;
         match ended {
             // With `NotReplicated` it has ended, on fewer replicas than required.
             Err(error) if error.kind() != StoreErrorKind::NotReplicated => {
@@ -102,7 +121,7 @@ pub(super) fn roll_back(cx: &CommitContext<'_>, new: Live) {
             _ => remove_from_index(&cx, &new),
         }
     };
-    tokio::spawn(task.in_current_span());
+    tokio::spawn(task.in_current_span())
 }
 
 /// Removes a session from its user's index, in the background: no session can be created under its id.

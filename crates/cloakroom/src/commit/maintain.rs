@@ -1,6 +1,6 @@
 //! Maintenance: what the library itself has to write for a live session that a request has used.
 
-use cloakroom_core::rotation::Secrets;
+use cloakroom_core::rotation::{SecretStatus, Secrets};
 use cloakroom_core::store::Loaded;
 
 use super::context::CommitContext;
@@ -18,7 +18,8 @@ use crate::state::{Draft, Live};
 pub(crate) fn due(context: &Context, client: Option<&ClientInfo>, live: &Live) -> Due {
     let (now, record) = (context.clock.now(), &live.record);
     let rotates = is_rotation_due(context, live);
-    if rotates && record.digest() != &context.realm.digest(&live.token) {
+    let digest = context.realm.digest(&live.token);
+    if rotates && Secrets::status(record, &digest, now) == SecretStatus::Next {
         return Due::PromoteSecret;
     }
     if rotates || Secrets::successor(record, &live.token, &context.realm).is_some() {

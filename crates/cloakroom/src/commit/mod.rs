@@ -6,6 +6,7 @@
 //! | file | contents |
 //! |---|---|
 //! | [`create`], [`update`], [`renew`], [`touch`], [`end`], [`end_others`] | the steps of requests |
+//! | [`join`], [`successor`] | what became of a session that was renewed in the meantime, and how a sign-in continues in it |
 //! | [`maintain`] | the steps that the library needs for itself: token rotation, device and last-seen |
 //! | [`migrate`], [`end_legacy`] | a migrated session: how it is created and unlinked, and how its legacy session ends |
 //! | [`record`], [`refresh`], [`index`], [`contention`] | parts of several steps |
@@ -19,12 +20,14 @@ mod end_legacy;
 mod end_others;
 mod follow_up;
 mod index;
+mod join;
 mod maintain;
 mod migrate;
 mod outcome;
 mod record;
 mod refresh;
 mod renew;
+mod successor;
 mod touch;
 mod update;
 
@@ -38,5 +41,6 @@ pub(crate) use self::maintain::{due, maintain};
 pub(crate) use self::migrate::{create_migrated, unlink};
 pub(crate) use self::outcome::Committed;
 pub(crate) use self::renew::renew;
+pub(crate) use self::successor::{MAX_RENEWALS, end_successor, tombstone_of};
 pub(crate) use self::touch::touch;
 pub(crate) use self::update::update;

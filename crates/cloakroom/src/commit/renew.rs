@@ -1,20 +1,26 @@
 //! Renew: creates a session under a new id, and ends the old one at the revision that was copied. What was
 //! saved to the old one meanwhile is merged first.
 //!
+//! If another request has ended the old session in the meantime, a renewal creates nothing, and a sign-in
+//! continues in the successor ([`join`](super::join)), or in a session of its own.
+//!
 //! Cancelled at any point, it leaves the browser with one live session or none: the token of the new
 //! session is not sent before the old session has ended.
 
 use cloakroom_core::event::SessionEvent;
+use cloakroom_core::renewal::RenewalMark;
+use cloakroom_core::rotation::Secrets;
 use cloakroom_core::store::{Ended, Updated};
-use cloakroom_core::{Authentication, EndReason, Entries, Limits, Record, SessionId};
+use cloakroom_core::{Authentication, EndReason, Entries, Limits, Record, SessionId, Tombstone};
 
 use super::contention::{back_off, lock_key};
 use super::context::CommitContext;
-use super::create::{CreateOptions, create_session};
-use super::end::{end_at, remove_from_index, roll_back};
+use super::create::{CreateOptions, create_session, report_creation};
+use super::end::{Ending, end_at, roll_back};
 use super::end_legacy::end_legacy;
 use super::follow_up::FollowUp;
 use super::index::user_key_of;
+use super::join::{Joined, join, join_ended, join_live, report_join};
 use super::outcome::{Committed, Stored};
 use super::record::{merge, next_record, replace, with_metadata};
 use crate::error::{Cause, SessionError};
@@ -27,9 +33,17 @@ pub(crate) async fn renew(
     old: &Live,
     draft: &Draft,
 ) -> Result<Committed, SessionError> {
+    if draft.signing_in.is_some() && cx.context.session_limit.is_some() {
+        // The new session must not count against the limit, or end another one for it, if this sign-in only
+        // joins a session.
+        let ended = [old.token.clone()];
+        if let Some(joined) = Box::pin(join_ended(cx, &ended, draft)).await? {
+            return Ok(Committed::Stored(joined));
+        }
+    }
     let rule = cx.context.rule(old.record.entries());
     let limits = draft.chosen.unwrap_or_else(|| old.limits(rule));
-    let entries = with_metadata(cx, draft, draft.entries.clone());
+    let entries = entries_of_new(cx, old, draft, draft.entries.clone());
     let options = CreateOptions {
         is_limited: draft.signing_in.is_some(),
         replaces: draft.replaces(old.id(), old.record.entries()),
@@ -38,37 +52,82 @@ pub(crate) async fn renew(
     let user = Authentication::of(&entries);
     let user = user.as_ref().map(Authentication::user);
     let new = create_session(cx, &entries, user, Some(limits), options).await?;
-    match retire(cx, old, &new.live, draft).await {
-        Ok(Some(stored)) => {
-            // The legacy cookie must not lead to the session any more.
-            let migrated = (old.id(), old.record.entries());
-            if let Err(error) = end_legacy(cx, Some(migrated)).await {
-                roll_back(cx, stored.live);
-                return Err(error);
-            }
-            report_renewal(cx, old, &stored.live, draft, new.index.sample);
-            Ok(Committed::Stored(stored))
+    let mut ends_old = true;
+    let retired = match retire(cx, old, &new.live, draft).await {
+        Ok(Retired::Ended(stored)) => Ok(Some(stored)),
+        Ok(Retired::Joined(stored, record)) => {
+            ends_old = false;
+            yield_to_sign_in(cx, old, stored, record, draft).await
         }
+        Ok(Retired::AlreadyEnded(stored, tombstone)) => {
+            lose(cx, old, stored, tombstone.as_ref(), draft).await
+        }
+        Err(error) => Err(error),
+    };
+    let stored = match retired {
+        Ok(Some(stored)) => stored,
         Ok(None) => {
-            roll_back(cx, new.live);
+            roll_back_now(cx, new.live).await;
             log::ended_concurrently(old.id());
-            Ok(Committed::Ended)
+            return Ok(Committed::Ended);
         }
         Err(error) => {
-            roll_back(cx, new.live);
-            Err(error)
+            drop(roll_back(cx, new.live));
+            return Err(error);
         }
+    };
+    if stored.live.id() != new.live.id() {
+        roll_back_now(cx, new.live).await;
+        return Ok(Committed::Stored(stored));
     }
+    if !ends_old {
+        report_creation(cx, &stored.live, user, new.index);
+        return Ok(Committed::Stored(stored));
+    }
+    // The legacy cookie must not lead to the session any more.
+    let migrated = (old.id(), old.record.entries());
+    if let Err(error) = end_legacy(cx, Some(migrated)).await {
+        drop(roll_back(cx, stored.live));
+        return Err(error);
+    }
+    report_renewal(cx, old, &stored.live, draft, new.index.sample);
+    Ok(Committed::Stored(stored))
+}
+
+/// Returns the entries of the new session. If it is a user's, they say which session it continues.
+fn entries_of_new(cx: &CommitContext<'_>, old: &Live, draft: &Draft, entries: Entries) -> Entries {
+    let mut entries = with_metadata(cx, draft, entries);
+    if entries.contains(Authentication::KEY) {
+        RenewalMark::new(old.id()).put_into(&mut entries);
+    }
+    entries
+}
+
+/// Rolls back a session that is not needed, and waits for it, so that the user has no further session when
+/// the response is there.
+async fn roll_back_now(cx: &CommitContext<'_>, new: Live) {
+    let rolled_back = roll_back(cx, new);
+    drop(cx.budget.wait(rolled_back).await);
+}
+
+/// How the old session has ended.
+enum Retired {
+    /// By this renewal.
+    Ended(Stored),
+    /// It has not: a sign-in has joined it meanwhile, as this record shows, and its cookie must stay valid.
+    Joined(Stored, Record),
+    /// By someone else. The tombstone is `None` if there was none.
+    AlreadyEnded(Stored, Option<Tombstone>),
 }
 
 /// Ends the old session at the revision that was copied. What was saved to it meanwhile is merged into the
-/// new one first. Returns `None` if the old session was ended by someone else.
+/// new one first.
 async fn retire(
     cx: &CommitContext<'_>,
     old: &Live,
     new: &Live,
     draft: &Draft,
-) -> Result<Option<Stored>, SessionError> {
+) -> Result<Retired, SessionError> {
     let id = old.id();
     let mut lock = None;
     let mut copied = old.record.clone();
@@ -77,13 +136,19 @@ async fn retire(
         taken: None,
     };
     for conflicts in 0_u32.. {
-        let expected = Some(copied.revision());
-        copied = match end_at(cx, id, &old.record, expected, EndReason::Renewed).await? {
-            Ended::Ended => return Ok(Some(new)),
-            Ended::Conflict(fresher) => fresher,
-            Ended::AlreadyEnded(_) | Ended::Missing => {
-                return start_over(cx, new.live, draft).await;
+        let (expected, ending) = (copied.revision(), Ending::RenewedAs(new.live.id()));
+        copied = match end_at(cx, id, &copied, Some(expected), ending).await? {
+            Ended::Ended => return Ok(Retired::Ended(new)),
+            Ended::Conflict(fresher)
+                if Secrets::have_gained(old.record.entries(), fresher.entries()) =>
+            {
+                return Ok(Retired::Joined(new, fresher));
             }
+            Ended::Conflict(fresher) => fresher,
+            Ended::AlreadyEnded(tombstone) => {
+                return Ok(Retired::AlreadyEnded(new, Some(tombstone)));
+            }
+            Ended::Missing => return Ok(Retired::AlreadyEnded(new, None)),
         };
         if !draft.starts_empty() {
             new = copy_again(cx, old, &copied, new.live, draft).await?;
@@ -95,6 +160,34 @@ async fn retire(
         }
     }
     unreachable!("the loop ends by returning: the budget is finite")
+}
+
+/// Decides what comes of a renewal whose old session was ended by someone else. Returns the session that the
+/// response sets: the new one, or the successor of the old one; or `None` for a renewal without a sign-in,
+/// which must not take the place of what the browser has, or is about to receive.
+async fn lose(
+    cx: &CommitContext<'_>,
+    old: &Live,
+    new: Stored,
+    tombstone: Option<&Tombstone>,
+    draft: &Draft,
+) -> Result<Option<Stored>, SessionError> {
+    let Some(signing_in) = &draft.signing_in else {
+        return Ok(None);
+    };
+    let renewed = tombstone.filter(|tombstone| tombstone.reason() == EndReason::Renewed);
+    let joined = match renewed {
+        Some(tombstone) => Box::pin(join(cx, tombstone, &signing_in.user, draft)).await?,
+        None => Joined::StartsOver,
+    };
+    Ok(Some(match joined {
+        Joined::Yes(stored) => {
+            report_join(cx, old.id(), stored.live.id(), &signing_in.user);
+            stored
+        }
+        Joined::KeepsData => new,
+        Joined::StartsOver => start_over(cx, new.live, draft).await?,
+    }))
 }
 
 /// Copies a fresher record of the old session to the new one, with the edits of this request.
@@ -109,35 +202,52 @@ async fn copy_again(
     let rule = cx.context.rule(fresher.entries());
     let carried_over = fresher.limits().clamped_to(rule, old.began());
     let limits = draft.chosen.unwrap_or(carried_over);
-    let entries = with_metadata(cx, draft, merged.entries);
+    let entries = entries_of_new(cx, old, draft, merged.entries);
     Ok(Stored {
         live: rewrite(cx, new, entries, limits).await?,
         taken: Some(merged.taken),
     })
 }
 
-/// The session that was to be renewed was ended by someone else, so its data must not be carried over. The
+/// The session was ended for good, so its data must not be carried over into the session of the sign-in. The
 /// edits of this request are kept, as if it had come a moment later.
 async fn start_over(
     cx: &CommitContext<'_>,
     new: Live,
     draft: &Draft,
-) -> Result<Option<Stored>, SessionError> {
-    let own = draft.changes.own();
-    if draft.signing_in.is_none() {
-        if own.is_empty() {
-            return Ok(None);
-        }
-        // The new session is anonymous.
-        remove_from_index(cx, &new);
-    }
-    let own = with_metadata(cx, draft, own);
+) -> Result<Stored, SessionError> {
+    let own = with_metadata(cx, draft, draft.changes.own());
     let begun = Limits::begin(cx.context.rule(&own), cx.now());
     let limits = draft.chosen.unwrap_or(begun);
     let live = rewrite(cx, new, own, limits).await?;
     // An entry that was to be taken was one of the ended session.
     let taken = Some(None);
-    Ok(Some(Stored { live, taken }))
+    Ok(Stored { live, taken })
+}
+
+/// Decides what comes of a renewal whose old session a sign-in has joined meanwhile: as if that sign-in had
+/// renewed it, but it is still live.
+async fn yield_to_sign_in(
+    cx: &CommitContext<'_>,
+    old: &Live,
+    new: Stored,
+    record: Record,
+    draft: &Draft,
+) -> Result<Option<Stored>, SessionError> {
+    let Some(signing_in) = &draft.signing_in else {
+        return Ok(None);
+    };
+    let user = &signing_in.user;
+    Ok(Some(
+        match Box::pin(join_live(cx, old.id(), record, user, draft)).await? {
+            Joined::Yes(stored) => {
+                report_join(cx, old.id(), stored.live.id(), user);
+                stored
+            }
+            Joined::KeepsData => new,
+            Joined::StartsOver => start_over(cx, new.live, draft).await?,
+        },
+    ))
 }
 
 /// Replaces the entries of the new session, which no other request knows yet.

@@ -1,7 +1,7 @@
 //! Finishes the response of a request that has used its session: `Set-Cookie`, `Vary` and `Cache-Control`.
 
 use cloakroom_core::Token;
-use cloakroom_core::rotation::Secrets;
+use cloakroom_core::rotation::{SecretStatus, Secrets};
 use http::header::{CACHE_CONTROL, COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, VARY};
 use http::{Response, header::Entry};
 
@@ -114,8 +114,8 @@ fn token_to_send(session: &SharedSession, live: &Live) -> Option<Token> {
     if let Some(newer) = Secrets::successor(&live.record, &live.token, realm) {
         return Some(newer);
     }
-    let is_current = *live.record.digest() == realm.digest(&live.token);
-    is_current.then(|| live.token.clone())
+    let status = Secrets::status(&live.record, &realm.digest(&live.token), session.now());
+    (status == SecretStatus::Current).then(|| live.token.clone())
 }
 
 /// In the extensions of a response: the headers with tokens that session layers have added. It is only

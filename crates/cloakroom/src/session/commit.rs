@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use cloakroom_core::store::Touched;
-use cloakroom_core::{StoreError, StoreErrorKind};
+use cloakroom_core::{StoreError, StoreErrorKind, Token};
 use tracing::Instrument;
 
 use super::outcome::Reloaded;
 use super::shared::SharedSession;
 use super::uncancellable::Uncancellable;
 use crate::commit::{self, Committed};
+use crate::cookie::tokens::PresentedTokens;
 use crate::error::SessionError;
 use crate::load;
 use crate::plan::{Lookup, Plan, Step};
@@ -131,11 +132,33 @@ impl SharedSession {
             _ if replaced.is_err() => replaced.map(|()| Committed::Unchanged),
             (Step::Update, Some(live)) => commit::update(&cx, live, draft).await,
             (Step::Renew, Some(live)) => Box::pin(commit::renew(&cx, live, draft)).await,
-            (Step::Create, _) => commit::create(&cx, draft).await,
+            (Step::Create, _) => commit::create(&cx, draft, &self.ended_tokens()).await,
             _ => Ok(Committed::Unchanged),
         };
         self.state().uncertain = matches!(&result, Err(error) if error.is_outcome_unknown());
         self.apply(plan, draft, result?)
+    }
+
+    /// The tokens of this request whose sessions have ended: the one that ended in the meantime, or those
+    /// that the request has presented.
+    pub(super) fn ended_tokens(&self) -> Vec<Token> {
+        {
+            let state = self.state();
+            if !matches!(state.lookup, Lookup::Ended) {
+                return Vec::new();
+            }
+            if let Some(token) = state.ended_token() {
+                return vec![token.clone()];
+            }
+        }
+        let context = &self.context;
+        let own = PresentedTokens::of(&self.credentials, &context.cookie, self.now());
+        let mut tokens: Vec<_> = own.into_iter().map(|presented| presented.token).collect();
+        if let (Some(migration), Some(cookies)) = (&context.migration, self.legacy_cookies()) {
+            let derived = |id| migration.token(&context.realm, id);
+            tokens.extend(cookies.ids().iter().map(derived));
+        }
+        tokens
     }
 
     /// Runs the library's own update. The request does not depend on its success: the session is as valid

@@ -94,7 +94,9 @@ impl Session {
     /// rights of a session change (ASVS 5.0, 7.2.4), to prevent session fixation.
     /// [`sign_in`](Self::sign_in) does it by itself.
     ///
-    /// If the session has ended, it creates a new one, with the edits of this request.
+    /// If another request has ended the session in the meantime, or renewed it, nothing is created, the edits
+    /// of this request are discarded, and no cookie is set: the browser has a better one by now, or is about
+    /// to receive it. The response has [`EndedConcurrently`](crate::EndedConcurrently) in its extensions.
     ///
     /// ```
     /// use cloakroom::{Session, SessionError};
@@ -116,6 +118,8 @@ impl Session {
     /// Ends the session immediately. Once this returns, its token is invalid on every server, whatever
     /// happens to the rest of the request. The response removes the cookie.
     ///
+    /// If another request has renewed the session in the meantime, the session in which it continues is ended.
+    ///
     /// Edits after it create a new session, for a farewell message for instance.
     ///
     /// # Errors
@@ -133,7 +137,7 @@ impl Session {
         let live = self.handle.state().live().cloned();
         let destroyed = match live {
             Some(live) => self.end_live(&live, reason).await,
-            None => self.end_absent().await,
+            None => self.end_absent(reason).await,
         };
         match (others?, destroyed?) {
             (true, _) => Ok(Destroyed::Ended),
@@ -146,7 +150,19 @@ impl Session {
         // The legacy session first: if that fails, the app can try again.
         let migrated = (live.id(), live.record.entries());
         let legacy = commit::end_legacy(&cx, Some(migrated)).await?;
-        let ended = commit::end(&cx, live.id(), &live.record, reason).await;
+        let ended = match commit::end(&cx, live.id(), &live.record, reason).await {
+            Ok(Ended::AlreadyEnded(tombstone)) => {
+                let continued = commit::end_successor(&cx, &tombstone, reason).await;
+                continued.map(|ended| {
+                    if ended {
+                        Ended::Ended
+                    } else {
+                        Ended::AlreadyEnded(tombstone)
+                    }
+                })
+            }
+            ended => ended,
+        };
         let mut state = self.handle.state();
         match ended.map(|ended| commit::combine(legacy, ended)) {
             Ok(Ended::Ended) => {
@@ -168,9 +184,19 @@ impl Session {
         }
     }
 
-    /// Without a session there may still be a legacy cookie: its session must not be migrated again.
-    async fn end_absent(&self) -> Result<Destroyed, SessionError> {
-        let legacy = commit::end_legacy(&self.handle.commit_context(), None).await?;
+    /// Without a session there may still be a legacy cookie: its session must not be migrated again. And a
+    /// session that was renewed continues in another.
+    async fn end_absent(&self, reason: EndReason) -> Result<Destroyed, SessionError> {
+        let cx = self.handle.commit_context();
+        let legacy = commit::end_legacy(&cx, None).await?;
+        for token in self.handle.ended_tokens() {
+            if let Some(tombstone) = commit::tombstone_of(&cx, &token).await?
+                && commit::end_successor(&cx, &tombstone, reason).await?
+            {
+                self.handle.state().destroyed();
+                return Ok(Destroyed::Ended);
+            }
+        }
         let mut state = self.handle.state();
         state.discard_edits();
         Ok(match (legacy, &state.lookup) {

@@ -1,6 +1,7 @@
 //! The input of one commit.
 
 use cloakroom_core::migration::MigrationMark;
+use cloakroom_core::renewal::RenewalMark;
 use cloakroom_core::rotation::Secrets;
 use cloakroom_core::{
     Authentication, Changes, Entries, EntryError, Limits, SessionId, Timestamp, UserId,
@@ -55,6 +56,11 @@ impl Draft {
         self.carry_over() != CarryOver::Everything
     }
 
+    /// Whether the sign-in wants a session without any earlier data.
+    pub(crate) fn discards_data(&self) -> bool {
+        self.carry_over() == CarryOver::Nothing
+    }
+
     fn carry_over(&self) -> CarryOver {
         match &self.signing_in {
             Some(signing_in) => signing_in.carry_over,
@@ -106,6 +112,7 @@ impl Draft {
     pub(crate) fn entries_of_new_session(&self, mut entries: Entries) -> Entries {
         entries.remove(Secrets::KEY);
         entries.remove(MigrationMark::KEY);
+        entries.remove(RenewalMark::KEY);
         if let Some(SigningIn { user, at, .. }) = &self.signing_in {
             Authentication::new(user.clone(), *at).put_into(&mut entries);
         }

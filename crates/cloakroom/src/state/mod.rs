@@ -4,7 +4,7 @@ mod draft;
 mod edits;
 pub(crate) mod found;
 
-use cloakroom_core::{Authentication, Changes, Entries, Limits, Timestamp};
+use cloakroom_core::{Authentication, Changes, Entries, Limits, Timestamp, Token};
 
 use crate::error::{Cause, SessionError};
 use crate::plan::{CookiePlan, Due, Lookup, Situation};
@@ -38,6 +38,8 @@ pub(crate) struct State {
     others: Vec<Live>,
     /// Sessions of several cookies have ended, so their cookies are removed in every known scope.
     removes_all_cookies: bool,
+    /// The token of that session.
+    ended: Option<Token>,
     phase: Phase,
     /// This copy outlives its request: no cookie can be set, so no session can be created.
     detached: bool,
@@ -176,6 +178,7 @@ impl State {
             needs_cookie: self.needs_cookie,
             others: std::mem::take(&mut self.others),
             removes_all_cookies: self.removes_all_cookies,
+            ended: self.ended.take(),
             phase: self.phase,
             detached: self.detached,
             ..Self::new(std::mem::take(&mut self.lookup))
@@ -209,6 +212,7 @@ impl State {
             lookup,
             changed: changed || self.signing_in.is_some(),
             renewing: self.renewing,
+            signing_in: self.signing_in.is_some(),
             expiry_chosen: self.chosen.is_some(),
             due,
             pending: self.pending_cookie,
@@ -310,6 +314,7 @@ impl State {
     /// creates a new session, no data of the ended one is in it.
     pub(crate) fn mark_ended(&mut self) {
         self.entries = self.changes.own();
+        self.ended = self.live().map(|live| live.token.clone());
         self.lookup = Lookup::Ended;
         self.uncertain = false;
         self.ended_concurrently = true;
@@ -346,6 +351,11 @@ impl State {
     /// Whether cookies of this request's sessions are removed in every known scope.
     pub(crate) fn removes_all_cookies(&self) -> bool {
         self.removes_all_cookies
+    }
+
+    /// The token of the session that was ended by someone else during this request.
+    pub(crate) fn ended_token(&self) -> Option<&Token> {
+        self.ended.as_ref()
     }
 
     fn check_attached(&self) -> Result<(), SessionError> {

@@ -52,6 +52,14 @@ pub(crate) fn signed_in(id: SessionId) {
     info!(target: TARGET, session = %id, "user signed in");
 }
 
+pub(crate) fn joined(from: SessionId, id: SessionId) {
+    metrics::signed_in();
+    info!(
+        target: TARGET, session = %id, renewed_from = %from,
+        "user signed in; the session continues in the one that a concurrent request has created"
+    );
+}
+
 pub(crate) fn too_many_sessions(count: usize) {
     metrics::failed("sign_in", "too_many_sessions");
     info!(target: TARGET, count, "sign-in refused; the user has reached the session limit");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use cloakroom_core::bus::Subscription;
 use cloakroom_core::event::SessionEvent;
+use cloakroom_core::renewal::RenewalMark;
 use cloakroom_core::store::{Ended, Loaded};
 use cloakroom_core::{
     Authentication, EndReason, Record, SessionId, StoreError, StoreErrorKind, UserId,
@@ -12,7 +13,7 @@ use cloakroom_core::{
 
 use super::info::SessionInfo;
 use crate::budget::Budget;
-use crate::commit::{CommitContext, FollowUp, end_by_id};
+use crate::commit::{CommitContext, FollowUp, MAX_RENEWALS, end_by_id};
 use crate::context::Context;
 use crate::error::{Cause, SessionError};
 use crate::load::{Liveness, check};
@@ -176,16 +177,29 @@ impl Sessions {
         id: SessionId,
     ) -> Result<bool, SessionError> {
         let user = user.into();
-        // The index decides whose session it is, in this realm.
-        if !self.indexed(&user).await?.contains(&id) {
-            return Ok(false);
+        let reason = RevokedBy::User.reason();
+        let mut id = id;
+        // It may have been renewed since the user saw it in a list, and again while this ends it.
+        for _ in 0..MAX_PASSES {
+            // The index decides whose session it is, in this realm.
+            let is_own = self.indexed(&user).await?.contains(&id);
+            if is_own && self.end_one(id, Some(&user), reason).await? {
+                return Ok(true);
+            }
+            let chain = self.chain_from(id).await?;
+            let last = chain[chain.len() - 1];
+            if last == id {
+                break;
+            }
+            id = last;
         }
-        self.end_one(id, Some(&user), RevokedBy::User.reason())
-            .await
+        Ok(false)
     }
 
     /// Ends all sessions of a user except this one (ASVS 5.0, 7.4.3 and 7.5.2): after a change of the
     /// password, for instance. Returns how many have ended. See [`revoke_all`](Self::revoke_all).
+    ///
+    /// If a concurrent request has renewed this session, the session in which it continues is kept.
     ///
     /// # Errors
     ///
@@ -252,10 +266,13 @@ impl Sessions {
         kept: Option<SessionId>,
         by: RevokedBy,
     ) -> Result<usize, SessionError> {
-        let mut done: HashSet<_> = kept.into_iter().collect();
+        let mut done = HashSet::new();
         let (mut count, mut failed) = (0, None);
         for _ in 0..MAX_PASSES {
             let mut new = self.indexed(user).await?;
+            if let Some(kept) = kept {
+                new = self.without_continuations(new, kept).await?;
+            }
             new.retain(|id| done.insert(*id));
             // A session that had ended before this could end it may have been renewed: its successor was
             // added to the index before, so another pass finds it.
@@ -271,6 +288,46 @@ impl Sessions {
             }
         }
         failed.map_or(Ok(count), Err)
+    }
+
+    /// Removes a session from a list of ids, and those in which it continues: the chain of its renewals, and a
+    /// session that a renewal which is in progress has created.
+    async fn without_continuations(
+        &self,
+        mut ids: Vec<SessionId>,
+        kept: SessionId,
+    ) -> Result<Vec<SessionId>, SessionError> {
+        ids.retain(|id| *id != kept);
+        if ids.is_empty() {
+            return Ok(ids);
+        }
+        let chain = self.chain_from(kept).await?;
+        let mut others = Vec::new();
+        for id in ids {
+            if chain.contains(&id) {
+                continue;
+            }
+            let from = match self.load(id).await? {
+                Loaded::Record(record) => RenewalMark::of(record.entries()),
+                Loaded::Tombstone(_) | Loaded::Nothing => None,
+            };
+            if !from.is_some_and(|mark| chain.contains(&mark.from())) {
+                others.push(id);
+            }
+        }
+        Ok(others)
+    }
+
+    /// Returns a session, and those that its tombstone and theirs name.
+    async fn chain_from(&self, id: SessionId) -> Result<Vec<SessionId>, SessionError> {
+        let mut chain = vec![id];
+        while let Loaded::Tombstone(tombstone) = self.load(chain[chain.len() - 1]).await?
+            && let Some(successor) = tombstone.successor()
+            && chain.len() <= MAX_RENEWALS
+        {
+            chain.push(successor);
+        }
+        Ok(chain)
     }
 
     /// Ends one session, and returns whether it was live.

@@ -29,7 +29,12 @@ struct StoredSession {
     limits: Limits,
     /// Ended by a sign-out or a renewal.
     ended: bool,
+    /// The session in which it continues, if it was renewed.
+    successor: Option<usize>,
 }
+
+/// How many renewals in a row are followed.
+const MAX_RENEWALS: usize = 8;
 
 /// All sessions ever created, and the session that each browser's cookie names.
 #[derive(Debug, Default)]
@@ -124,7 +129,7 @@ impl Model {
         let mut request = RequestState::of(lookup, self.entries_of(lookup), Cookie::Left);
         let mut body = String::new();
         for action in actions {
-            self.run_action(&mut request, *action);
+            self.run_action(&mut request, browser, *action);
             body.push_str(&format!("{:?}\n", request.entries));
         }
         self.commit(&mut request);
@@ -140,7 +145,7 @@ impl Model {
         }
     }
 
-    fn run_action(&mut self, request: &mut RequestState, action: Action) {
+    fn run_action(&mut self, request: &mut RequestState, browser: usize, action: Action) {
         request.edited |= matches!(
             action,
             Action::Insert(..) | Action::Update(_) | Action::Remove(_) | Action::Clear
@@ -158,7 +163,12 @@ impl Model {
             Action::ResetExpiry => request.chosen = Some(Limits::begin(RULE, self.now, false)),
             Action::Save => self.commit(request),
             Action::Destroy => {
-                if let Lookup::Live(which) = request.lookup {
+                let ended = match request.lookup {
+                    Lookup::Live(which) => Some(which),
+                    Lookup::Ended => self.successor_of(self.cookies[browser]),
+                    Lookup::Absent => None,
+                };
+                if let Some(which) = ended {
                     self.sessions[which].ended = true;
                     *request = RequestState::of(Lookup::Absent, Entries::new(), Cookie::Removed);
                 } else {
@@ -175,6 +185,7 @@ impl Model {
             Lookup::Live(old) if request.renewing => {
                 self.sessions[old].ended = true;
                 let limits = chosen.unwrap_or_else(|| self.sessions[old].limits());
+                self.sessions[old].successor = Some(self.sessions.len());
                 self.begin(request, limits);
             }
             Lookup::Live(which) => {
@@ -193,9 +204,9 @@ impl Model {
                     stored.seen = now;
                 }
             }
-            Lookup::Ended if !request.renewing => {}
-            Lookup::Absent | Lookup::Ended if request.entries.is_empty() => {}
-            Lookup::Absent | Lookup::Ended => {
+            Lookup::Ended => {}
+            Lookup::Absent if request.entries.is_empty() => {}
+            Lookup::Absent => {
                 let limits = chosen.unwrap_or_else(|| Limits::begin(RULE, now, false));
                 self.begin(request, limits);
             }
@@ -209,10 +220,24 @@ impl Model {
             seen: self.now,
             limits,
             ended: false,
+            successor: None,
         });
         let lookup = Lookup::Live(self.sessions.len() - 1);
         let cookie = set_cookie(limits, self.now);
         *request = RequestState::of(lookup, std::mem::take(&mut request.entries), cookie);
+    }
+
+    /// The live session in which a renewed one continues.
+    fn successor_of(&self, session: Option<usize>) -> Option<usize> {
+        let mut which = session?;
+        for _ in 0..MAX_RENEWALS {
+            which = self.sessions[which].successor?;
+            let session = &self.sessions[which];
+            if !session.ended {
+                return (!session.is_expired(self.now)).then_some(which);
+            }
+        }
+        None
     }
 
     fn entries_of(&self, lookup: Lookup) -> Entries {

@@ -15,6 +15,7 @@ super::rows! {
     destroys_a_concurrently_ended_session,
     edit_during_a_concurrent_end,
     renewal_during_a_concurrent_end,
+    sign_in_during_a_concurrent_end,
     responds_5xx,
     responds_5xx_with_edits_kept,
     panics,
@@ -113,9 +114,33 @@ async fn renewal_during_a_concurrent_end<S: Store + Clone>(fixture: Fixture<S>) 
     fixture.clear_verbs();
     gate.open();
     let (mut browser, response) = renewal.await.unwrap();
+    // The new session is rolled back.
+    fixture.assert_response(&response, 200, &[End], CookieChange::Nothing);
+    assert!(response.extension::<EndedConcurrently>().is_some());
+    assert_eq!(browser.read().await, None);
+}
+
+async fn sign_in_during_a_concurrent_end<S: Store + Clone>(fixture: Fixture<S>) {
+    let mut browser = fixture.browser_with_session().await;
+    let mut elsewhere = browser.clone();
+    let gate = fixture.store.hold(End);
+    let sign_in = tokio::spawn(async move {
+        let handler = |session: Session| async move {
+            session.insert("user", 7)?;
+            session.sign_in("ada").await
+        };
+        let response = browser.request(handler).await;
+        (browser, response)
+    });
+    gate.reached().await;
+    elsewhere.request(destroy).await;
+    fixture.clear_verbs();
+    gate.open();
+    let (mut browser, response) = sign_in.await.unwrap();
     fixture.assert_response(&response, 200, &[Update], CookieChange::Set);
     browser
         .request(|session| async move {
+            assert!(session.user().is_some());
             assert_eq!(
                 session.keys(),
                 ["user"],

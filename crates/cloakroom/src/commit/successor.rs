@@ -1,0 +1,99 @@
+//! The successor of a renewed session: the session in which its data continues. Its tombstone names it.
+
+use cloakroom_core::store::{Ended, Loaded};
+use cloakroom_core::{EndReason, Record, SessionId, StoreErrorKind, Token, Tombstone};
+
+use super::context::CommitContext;
+use super::end::end;
+use crate::error::SessionError;
+use crate::state::limits_of;
+
+/// How many renewals in a row are followed.
+pub(crate) const MAX_RENEWALS: usize = 8;
+
+/// Where the tombstones of renewed sessions lead.
+pub(super) enum Successor {
+    Live(SessionId, Record),
+    /// The last session that was found has ended for this reason. `Renewed` if its own successor is unknown.
+    Ended(EndReason),
+}
+
+/// Follows a tombstone to the last session of a chain of renewals.
+pub(super) async fn successor_of(
+    cx: &CommitContext<'_>,
+    tombstone: &Tombstone,
+) -> Result<Successor, SessionError> {
+    let mut tombstone = tombstone.clone();
+    for _ in 0..MAX_RENEWALS {
+        let Some(id) = tombstone.successor() else {
+            break;
+        };
+        match load(cx, id).await? {
+            Loaded::Record(record) if is_valid(cx, id, &record).await? => {
+                return Ok(Successor::Live(id, record));
+            }
+            Loaded::Record(_) | Loaded::Nothing => return Ok(Successor::Ended(EndReason::Expired)),
+            Loaded::Tombstone(next) => tombstone = next,
+        }
+    }
+    Ok(Successor::Ended(tombstone.reason()))
+}
+
+/// Ends the last session of a chain of renewals, so that a sign-out also ends what the browser is about to
+/// receive. Returns whether a live session was ended.
+pub(crate) async fn end_successor(
+    cx: &CommitContext<'_>,
+    tombstone: &Tombstone,
+    reason: EndReason,
+) -> Result<bool, SessionError> {
+    let mut tombstone = tombstone.clone();
+    for _ in 0..MAX_RENEWALS {
+        let Successor::Live(id, record) = successor_of(cx, &tombstone).await? else {
+            return Ok(false);
+        };
+        match end(cx, id, &record, reason).await? {
+            Ended::Ended => return Ok(true),
+            // It was renewed in the meantime.
+            Ended::AlreadyEnded(next) => tombstone = next,
+            Ended::Missing | Ended::Conflict(_) => return Ok(false),
+        }
+    }
+    Ok(false)
+}
+
+/// Returns the tombstone of the session of this token; `None` if it has none, or the token is not its token.
+pub(crate) async fn tombstone_of(
+    cx: &CommitContext<'_>,
+    token: &Token,
+) -> Result<Option<Tombstone>, SessionError> {
+    let digest = cx.context.realm.digest(token);
+    Ok(match load(cx, token.id()).await? {
+        Loaded::Tombstone(tombstone)
+            if tombstone.digest().is_none_or(|stored| *stored == digest) =>
+        {
+            Some(tombstone)
+        }
+        _ => None,
+    })
+}
+
+async fn load(cx: &CommitContext<'_>, id: SessionId) -> Result<Loaded, SessionError> {
+    match cx.budget.read(cx.store().load(id)).await {
+        Err(error) if error.kind() == StoreErrorKind::Unreadable => Ok(Loaded::Nothing),
+        loaded => Ok(loaded?),
+    }
+}
+
+/// Whether a session that was created by a renewal is valid by the current rules. It is not linked with a
+/// legacy session, since a renewal ends the link.
+async fn is_valid(
+    cx: &CommitContext<'_>,
+    id: SessionId,
+    record: &Record,
+) -> Result<bool, SessionError> {
+    let limits = limits_of(id, record, cx.context.rule(record.entries()));
+    if limits.is_expired(cx.now(), record.last_seen()) {
+        return Ok(false);
+    }
+    Ok(id.created_at() >= cx.context.revoked_before(cx.budget).await?)
+}
