@@ -130,7 +130,7 @@ async fn a_server_with_stale_knowledge_rereads_before_it_serves() {
     let store: &MemoryStore = fixture.store.inner();
     let epoch = cloakroom_core::StoreAdmin::set_revoked_before(
         store,
-        cloakroom_core::Clock::now(&fixture.clock).plus(Duration::from_secs(1)),
+        Duration::from_secs(1),
         Duration::from_secs(600),
     );
     epoch.await.expect("it begins");

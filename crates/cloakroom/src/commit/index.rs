@@ -7,7 +7,7 @@ use cloakroom_core::{
 };
 
 use super::context::CommitContext;
-use crate::context::Context;
+use crate::context::{Context, TOMBSTONE_TTL};
 use crate::error::SessionError;
 use crate::state::Live;
 
@@ -45,7 +45,8 @@ pub(super) async fn reindex(
     Ok(())
 }
 
-/// Returns those of the indexed ids that have no session.
+/// Returns those of the indexed ids that have no session. One that has ended is ended again, which fails if
+/// too few replicas have the tombstone.
 pub(super) async fn dead_among(
     cx: &CommitContext<'_>,
     ids: &[SessionId],
@@ -53,7 +54,11 @@ pub(super) async fn dead_among(
     let mut dead = Vec::new();
     for id in ids {
         let loaded = cx.budget.read(cx.store().load(*id)).await;
-        if is_dead(cx.context, *id, &loaded) {
+        if let Ok(Loaded::Tombstone(tombstone)) = &loaded {
+            let end = cx.store().end(*id, None, tombstone, TOMBSTONE_TTL);
+            cx.budget.write(end).await?;
+            dead.push(*id);
+        } else if is_dead(cx.context, *id, &loaded) {
             dead.push(*id);
         } else if let Err(error) = loaded
             && error.kind() != StoreErrorKind::Unreadable
@@ -65,15 +70,15 @@ pub(super) async fn dead_among(
 }
 
 /// Whether an indexed id has no session, and will never have one. An id without a record may belong to a
-/// session that is about to be stored, unless the id is old.
+/// session that is about to be stored, unless the id is old. One with a tombstone stays in the index, since the
+/// replicas may not have the tombstone.
 pub(super) fn is_dead(
     context: &Context,
     id: SessionId,
     loaded: &Result<Loaded, StoreError>,
 ) -> bool {
     match loaded {
-        Ok(Loaded::Tombstone(_)) => true,
         Ok(Loaded::Nothing) => context.is_old(id),
-        Ok(Loaded::Record(_)) | Err(_) => false,
+        Ok(Loaded::Record(_) | Loaded::Tombstone(_)) | Err(_) => false,
     }
 }

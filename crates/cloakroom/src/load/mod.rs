@@ -18,7 +18,7 @@ use self::check::lookup;
 pub(crate) use self::check::{Liveness, check, check_and_sync};
 use self::read::{read, recent};
 use crate::budget::Budget;
-use crate::commit::{CommitContext, end};
+use crate::commit::{CommitContext, end, end_by_id};
 use crate::context::Context;
 use crate::cookie::headers::{Credentials, tokens_in};
 use crate::error::SessionError;
@@ -127,6 +127,30 @@ async fn end_reused(
     let cx = CommitContext::without_request(context, budget);
     end(&cx, live.id(), &live.record, EndReason::TokenReused).await?;
     Ok(Lookup::Ended)
+}
+
+/// Ends again what the request's credentials belonged to and has ended already: the earlier end may have
+/// reached too few replicas.
+pub(crate) async fn end_again(
+    context: &Arc<Context>,
+    credentials: &Credentials,
+    budget: &Budget,
+) -> Result<(), SessionError> {
+    for token in tokens_in(credentials, &context.cookie)
+        .into_iter()
+        .flatten()
+    {
+        let id = token.id();
+        let Some(Loaded::Tombstone(tombstone)) = read(context, id, budget).await? else {
+            continue;
+        };
+        let digest = context.realm.digest(&token);
+        if tombstone.digest().is_none_or(|stored| *stored == digest) {
+            let cx = CommitContext::without_request(context, budget);
+            Box::pin(end_by_id(&cx, id, None, tombstone.reason())).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Reads a session again whose token was authenticated before, from the store itself and not from a cache.

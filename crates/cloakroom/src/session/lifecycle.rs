@@ -9,8 +9,9 @@ use super::Session;
 use super::outcome::{Destroyed, Reloaded, Saved};
 use crate::commit::{self, Committed};
 use crate::error::{Cause, SessionError, SessionErrorKind};
+use crate::load;
 use crate::migration::LegacyEnded;
-use crate::plan::Lookup;
+use crate::plan::{CookiePlan, Lookup};
 use crate::state::{Live, State};
 
 impl Session {
@@ -165,7 +166,15 @@ impl Session {
 
     /// Without a session there may still be a legacy cookie: its session must not be migrated again.
     async fn end_absent(&self) -> Result<Destroyed, SessionError> {
-        let legacy = commit::end_legacy(&self.handle.commit_context(), None).await?;
+        let cx = self.handle.commit_context();
+        let legacy = commit::end_legacy(&cx, None).await?;
+        let had_ended = {
+            let state = self.handle.state();
+            matches!(state.lookup, Lookup::Ended) || state.pending_cookie == CookiePlan::Remove
+        };
+        if had_ended {
+            load::end_again(&self.handle.context, &self.handle.credentials, cx.budget).await?;
+        }
         let mut state = self.handle.state();
         state.discard_edits();
         Ok(match (legacy, &state.lookup) {

@@ -109,7 +109,6 @@ impl Sessions {
                 Loaded::Record(record) if is_of(&record, &user) => {
                     found.extend(self.info_if_live(id, record).await?);
                 }
-                Loaded::Tombstone(_) => follow_up = follow_up.remove_from_index(key, id),
                 Loaded::Nothing if self.context.is_old(id) => {
                     follow_up = follow_up.remove_from_index(key, id);
                     follow_up = follow_up.publish(SessionEvent::Ended {
@@ -118,8 +117,9 @@ impl Sessions {
                         reason: EndReason::Expired,
                     });
                 }
-                // Of another user, or about to be created.
-                Loaded::Record(_) | Loaded::Nothing => {}
+                // Of another user, or about to be created; or ended, and perhaps on too few replicas: while
+                // the tombstone is there, ending the user's sessions again has to find it.
+                Loaded::Record(_) | Loaded::Tombstone(_) | Loaded::Nothing => {}
             }
         }
         follow_up.start();
@@ -156,10 +156,12 @@ impl Sessions {
     ///
     /// Fails if the store fails: the session may still be live.
     pub async fn revoke_any(&self, id: SessionId) -> Result<bool, SessionError> {
-        let Loaded::Record(record) = self.load(id).await? else {
-            return Ok(false);
+        let user = match self.load(id).await? {
+            Loaded::Record(record) => Authentication::of(record.entries()),
+            // It is ended again: the replicas may not have the tombstone.
+            Loaded::Tombstone(_) => None,
+            Loaded::Nothing => return Ok(false),
         };
-        let user = Authentication::of(record.entries());
         let user = user.as_ref().map(Authentication::user);
         self.end_one(id, user, RevokedBy::Admin.reason()).await
     }
