@@ -14,6 +14,7 @@ use tests::app::app;
 use tests::browser::Browser;
 use tests::topology::Replicated;
 use tests::wait::within;
+use tokio::time::sleep;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -228,6 +229,8 @@ async fn a_list_between_two_attempts_changes_nothing() {
         let count = setup.sessions.count("ada").await.expect("it counts");
         let revoked = setup.sessions.revoke_all("ada", RevokedBy::Admin).await;
         assert!(count <= 1, "{count}");
+        // What follows in the background has had its turn.
+        sleep(Duration::from_millis(300)).await;
         revoked
     };
     setup.every_call_confirms(id, revoke).await;

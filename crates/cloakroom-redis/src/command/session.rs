@@ -16,7 +16,8 @@ use crate::replication::Replication;
 /// Bytes for the head of a record and a few numbers.
 const SMALL: usize = 64;
 
-// The scripts contain these positions as numbers.
+// The scripts contain these as numbers.
+const _: () = assert!(Limits::CLOCK_TOLERANCE.as_millis() == 5000);
 const _: () = assert!(REVISION.start == 3 && REVISION.end == 19);
 const _: () = assert!(SEEN.start == 20 && SEEN.end == 32 && HEAD_LEN == 105);
 
@@ -68,7 +69,6 @@ pub(crate) fn touch(key: &str, expected: Revision, seen: Timestamp, ttl: Duratio
     args.push_with(|text| codec::encode_head_start(expected, text));
     args.push(&codec::encode_time(seen));
     args.push_display(millis(ttl));
-    args.push_display(millis(Limits::CLOCK_TOLERANCE));
     ScriptCall {
         script: &TOUCH,
         args,

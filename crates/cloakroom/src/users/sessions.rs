@@ -109,6 +109,9 @@ impl Sessions {
                 Loaded::Record(record) if is_of(&record, &user) => {
                     found.extend(self.info_if_live(id, record).await?);
                 }
+                Loaded::Tombstone(tombstone) => {
+                    follow_up = follow_up.end_again(key, id, tombstone);
+                }
                 Loaded::Nothing if self.context.is_old(id) => {
                     follow_up = follow_up.remove_from_index(key, id);
                     follow_up = follow_up.publish(SessionEvent::Ended {
@@ -117,9 +120,8 @@ impl Sessions {
                         reason: EndReason::Expired,
                     });
                 }
-                // Of another user, or about to be created; or ended, and perhaps on too few replicas: while
-                // the tombstone is there, ending the user's sessions again has to find it.
-                Loaded::Record(_) | Loaded::Tombstone(_) | Loaded::Nothing => {}
+                // Of another user, or about to be created.
+                Loaded::Record(_) | Loaded::Nothing => {}
             }
         }
         follow_up.start();
