@@ -6,7 +6,7 @@ use cloakroom::{
     CookieConfig, MemoryStore, SessionEvent, SessionId, SessionLayer, SessionLayerBuilder,
     Sessions, Store, Subscription, UserId,
 };
-use cloakroom_core::{ManualClock, Realm, StoreError, UserIndex, UserKey};
+use cloakroom_core::{EventBus, ManualClock, Realm, StoreError, UserIndex, UserKey};
 use cloakroom_redis::RedisStore;
 
 use crate::app::app;
@@ -120,6 +120,20 @@ impl Backend {
             );
         }
         events
+    }
+
+    /// Publishes an event, as anybody could who may publish on the channel.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be published.
+    pub async fn publish(&self, event: &SessionEvent) {
+        let published = match &self.kind {
+            Kind::Memory(store) => EventBus::publish(store, event).await,
+            Kind::Redis(server) => connect(&server.url()).await.publish(event).await,
+            Kind::Cluster(cluster) => connect(&cluster.url()).await.publish(event).await,
+        };
+        published.expect("it is published");
     }
 
     /// The session ids in the index of a user.

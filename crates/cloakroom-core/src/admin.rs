@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::error::StoreError;
+use crate::error::{StoreError, StoreErrorKind};
 use crate::id::SessionId;
 
 /// Operations on all sessions of a store, of any user or none.
@@ -21,13 +21,46 @@ pub trait StoreAdmin: Send + Sync {
     /// epoch, if it was never set.
     fn revoked_before(&self) -> impl Future<Output = Result<Timestamp, StoreError>> + Send;
 
-    /// Revokes all sessions created before `at`, and remembers that for `keep`. If a later time is set
-    /// already, that one stays.
+    /// Revokes all sessions created before `delay` from now, by the store's own clock: those of servers may
+    /// be wrong. Remembers that time for `keep`, and returns it.
+    ///
+    /// If a later time is set already, that one stays and is returned, unless it is more than
+    /// [`MAX_AHEAD`] after the store's present time plus `delay`: a clock was wrong when it was set, and it
+    /// would keep everybody from signing in. Such a time is replaced.
+    ///
+    /// A delay of more than [`MAX_AHEAD`] fails with [`Refused`](crate::StoreErrorKind::Refused), and nothing
+    /// is set.
     fn set_revoked_before(
         &self,
-        at: Timestamp,
+        delay: Duration,
         keep: Duration,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    ) -> impl Future<Output = Result<Timestamp, StoreError>> + Send;
+}
+
+/// How far in the future the time before which sessions are revoked may be. A later one was set by a clock that
+/// was wrong.
+pub const MAX_AHEAD: Duration = Duration::from_secs(60);
+
+/// Returns the time that [`StoreAdmin::set_revoked_before`] has to set, for the implementations: by `now`, the
+/// store's clock, and by the time that is set already.
+///
+/// # Errors
+///
+/// [`Refused`](StoreErrorKind::Refused), if `delay` is more than [`MAX_AHEAD`].
+pub fn next_revoked_before(
+    now: Timestamp,
+    delay: Duration,
+    previous: Option<Timestamp>,
+) -> Result<Timestamp, StoreError> {
+    if delay > MAX_AHEAD {
+        return Err(StoreError::with_source(
+            StoreErrorKind::Refused,
+            "sessions cannot be revoked from a time that far in the future",
+        ));
+    }
+    let at = now.plus(delay);
+    let plausible = previous.filter(|previous| *previous <= at.plus(MAX_AHEAD));
+    Ok(plausible.map_or(at, |previous| previous.max(at)))
 }
 
 impl<A: StoreAdmin> StoreAdmin for &A {
@@ -41,9 +74,9 @@ impl<A: StoreAdmin> StoreAdmin for &A {
 
     fn set_revoked_before(
         &self,
-        at: Timestamp,
+        delay: Duration,
         keep: Duration,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send {
-        (**self).set_revoked_before(at, keep)
+    ) -> impl Future<Output = Result<Timestamp, StoreError>> + Send {
+        (**self).set_revoked_before(delay, keep)
     }
 }

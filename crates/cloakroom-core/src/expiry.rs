@@ -232,9 +232,10 @@ impl Limits {
     }
 
     /// Returns whether last-seen should be updated: only if it is at least a tenth of the idle timeout
-    /// old. So an unused session expires after 0.9 to 1.0 of its idle timeout.
+    /// old, or comes from a clock that was ahead by more than [`CLOCK_TOLERANCE`](Self::CLOCK_TOLERANCE). So
+    /// an unused session expires after 0.9 to 1.0 of its idle timeout.
     #[must_use]
     pub fn touch_due(&self, now: Timestamp, seen: Timestamp) -> bool {
-        now.since(seen) >= self.idle / 10
+        now.since(seen) >= self.idle / 10 || seen.since(now) > Self::CLOCK_TOLERANCE
     }
 }

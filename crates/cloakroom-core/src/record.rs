@@ -70,11 +70,22 @@ impl Record {
         &self.entries
     }
 
-    /// Returns the record with last-seen moved to `seen`, unless it is later already.
+    /// Returns the record with last-seen moved to `seen`, unless it is [later already](Self::seen_at).
     #[must_use]
     pub fn touched(mut self, seen: Timestamp) -> Self {
-        self.seen = self.seen.max(seen);
+        self.seen = self.seen_at(seen);
         self
+    }
+
+    /// Returns last-seen after a use at `now`: `now`, unless it is later already, as it may be if the clocks
+    /// of servers differ. If it is later by more than [`Limits::CLOCK_TOLERANCE`], it comes from a clock that
+    /// was wrong, and the result is `now`.
+    #[must_use]
+    pub fn seen_at(&self, now: Timestamp) -> Timestamp {
+        if self.seen.since(now) > Limits::CLOCK_TOLERANCE {
+            return now;
+        }
+        self.seen.max(now)
     }
 }
 

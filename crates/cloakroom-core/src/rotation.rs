@@ -65,7 +65,10 @@ impl Rotation {
     }
 
     /// Sets how long the previous secret stays valid after the new one was presented first. The default is
-    /// one minute.
+    /// one minute. `SessionLayer` refuses less than [`Limits::CLOCK_TOLERANCE`], five seconds: with servers
+    /// whose clocks differ, a request that is not late would count as reuse.
+    ///
+    /// [`Limits::CLOCK_TOLERANCE`]: crate::Limits::CLOCK_TOLERANCE
     #[must_use]
     pub const fn grace(self, grace: Duration) -> Self {
         Self { grace, ..self }

@@ -232,7 +232,12 @@ fn a_head_in_another_form_is_rejected() {
     ] {
         assert!(is_rejected(&format!("{head}{json}")), "{json:?}");
     }
+    assert!(!is_rejected("t1 0191e0c48f2a - destroyed"));
     for tombstone in [
+        // Times of 11, 13 and 20 digits.
+        "t1 191e0c48f2a - destroyed",
+        "t1 00191e0c48f2a - destroyed",
+        "t1 000000000191e0c48f2a - destroyed",
         "t1 0191e0c48f2a",
         "t1 0191e0c48f2a -",
         "t1 0191e0c48f2a - destroyed ",

@@ -287,3 +287,24 @@ fn without_randomness_nothing_is_issued() {
     let shared: std::sync::Arc<dyn Rng> = std::sync::Arc::new(Broken);
     assert!(Token::issue(NOW, &shared).is_err());
 }
+
+/// Later releases must derive the same secrets, and other ones for another session: the id is part of what is
+/// hashed.
+#[test]
+fn rotated_secrets_are_frozen() {
+    let token = plain();
+    let rotated = token.rotated(&[7; 16]);
+    assert_eq!(rotated.id(), token.id());
+    assert_eq!(
+        rotated.encode(),
+        "AZHgxI8qcACAAAAAAAAAADVA3F95af9KIPKOivc6OP4"
+    );
+    // The same secret in another session.
+    let other = issue(NOW).encode()[..21].to_owned() + &PLAIN[21..];
+    let other = Token::parse(&other).expect("a token");
+    assert_ne!(other.id(), token.id());
+    assert_ne!(
+        other.rotated(&[7; 16]).encode()[22..],
+        rotated.encode()[22..]
+    );
+}

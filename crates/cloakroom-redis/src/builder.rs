@@ -12,6 +12,9 @@ use crate::store::RedisStore;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
 
+/// The longest time to wait for replicas: longer than any request should wait.
+const MAX_ACK_WAIT: Duration = Duration::from_secs(60);
+
 impl RedisStore {
     /// Connects to the server at `url`, and keeps sessions under the prefix `cloakroom`.
     ///
@@ -130,7 +133,7 @@ impl RedisStoreBuilder {
     /// still loses it, so wait for as many replicas as may be promoted. The user needs the right to
     /// `WAIT`.
     ///
-    /// Zero replicas and a duration of zero are errors when connecting.
+    /// Zero replicas, a duration of zero and one of more than a minute are errors when connecting.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -257,6 +260,11 @@ impl RedisStoreBuilder {
                 "waiting for replicas requires at least one replica and a duration above zero",
             ));
         }
+        if self.acks.is_some_and(|acks| acks.within > MAX_ACK_WAIT) {
+            return Err(ConnectError::configuration(
+                "waiting for replicas must not take more than a minute",
+            ));
+        }
         let mut address = Address::parse(&self.url)?;
         #[cfg(feature = "tls")]
         self.tls.apply(&mut address)?;
@@ -301,6 +309,10 @@ mod tests {
         let wait = |replicas, within| error(builder().with_replica_acks(replicas, within));
         assert!(wait(0, Duration::from_secs(1)).contains("at least one"));
         assert!(wait(1, Duration::ZERO).contains("at least one"));
+        for long in [MAX_ACK_WAIT + Duration::from_nanos(1), Duration::MAX] {
+            assert!(wait(1, long).contains("more than a minute"));
+        }
+        assert!(wait(1, MAX_ACK_WAIT).contains("Tokio runtime"));
         assert!(error(builder().with_username("me")).contains("no password"));
         assert!(error(RedisStore::builder("redis://secret@host")).contains("no password"));
         assert!(error(builder()).contains("Tokio runtime"));

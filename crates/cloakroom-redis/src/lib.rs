@@ -57,7 +57,7 @@
 //! A Redis user for the store needs only these rights. Replace `cloakroom` by your key prefix:
 //!
 //! ```text
-//! ACL SETUSER shop on >password ~cloakroom:* &cloakroom:* +get +mget +set +evalsha +eval +getrange +setrange +pexpire +pttl +del +zadd +zrem +zscore +zrange +zrangebyscore +zrandmember +zremrangebyscore +scan +publish +subscribe +ping +auth +hello +select +info +client|id
+//! ACL SETUSER shop on >password ~cloakroom:* &cloakroom:* +get +mget +set +evalsha +eval +getrange +setrange +pexpire +pttl +del +zadd +zrem +zscore +zrange +zrangebyscore +zrandmember +zremrangebyscore +scan +publish +subscribe +time +ping +auth +hello +select +info +client|id
 //! ```
 //!
 //! In a cluster it also needs `+cluster|slots +cluster|info`, behind sentinels `+role`, to wait for replicas

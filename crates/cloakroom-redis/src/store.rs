@@ -290,9 +290,13 @@ impl StoreAdmin for RedisStore {
         index::revoked_before(&self.executor, self.prefix.revoked_before()).await
     }
 
-    async fn set_revoked_before(&self, at: Timestamp, keep: Duration) -> Result<(), StoreError> {
-        let key = self.prefix.revoked_before();
-        index::set_revoked_before(&self.executor, &key, at, keep).await
+    async fn set_revoked_before(
+        &self,
+        delay: Duration,
+        keep: Duration,
+    ) -> Result<Timestamp, StoreError> {
+        let (replication, key) = (self.replication(), self.prefix.revoked_before());
+        index::set_revoked_before(&self.executor, replication, &key, delay, keep).await
     }
 }
 

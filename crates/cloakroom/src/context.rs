@@ -147,7 +147,7 @@ impl Context {
     /// Sessions that were created before this time are revoked.
     pub(crate) async fn revoked_before(&self, budget: &Budget) -> Result<Timestamp, StoreError> {
         self.revoked_before
-            .get(&self.store, self.budget, budget)
+            .get(&self.store, &self.clock, self.budget, budget)
             .await
     }
 

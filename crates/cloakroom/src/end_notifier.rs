@@ -76,14 +76,14 @@ impl Drop for EndNotifier {
 }
 
 impl Registration {
-    /// Waits until an event says that the session has ended, and returns the reason; or until events
+    /// Waits until a new event says that the session has ended, and returns the reason; or until events
     /// may have been missed, and then for a random moment, so that not all watchers read at once.
     pub(crate) async fn wait(&mut self) -> Option<EndReason> {
         let Self { ended, missed, .. } = self;
         tokio::select! {
             biased;
-            reason = ended.wait_for(Option::is_some) => return reason.ok().and_then(|it| *it),
-            // The sender lives as long as this registration, so this is never an error.
+            // The senders live as long as this registration, so these are never errors.
+            _ = ended.changed() => return *ended.borrow_and_update(),
             _ = missed.changed() => {}
         }
         let random = u32::from(self.id.as_bytes()[15]);

@@ -4,17 +4,23 @@
 //! also if its record still exists or comes back from a backup. Every server reads the timestamp again
 //! within [`MAX_AGE`], and refuses all sessions when it cannot. So once the timestamp was written and
 //! `MAX_AGE` has passed, it holds on every server.
+//!
+//! It comes from the store's clock. One that is far in the future was set when that clock was wrong. It applies
+//! all the same, and is logged: it may be the only thing that keeps revoked sessions out. Revoking everything
+//! again replaces it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use cloakroom_core::{StoreError, Timestamp};
+use cloakroom_core::admin::MAX_AHEAD;
+use cloakroom_core::{Clock, StoreError, Timestamp};
 use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::budget::Budget;
 use crate::store::DynStore;
+use crate::telemetry::log;
 
 /// How long a server relies on the timestamp that it has read.
 pub(crate) const MAX_AGE: Duration = Duration::from_secs(8);
@@ -27,6 +33,8 @@ const REFRESH_AGE: Duration = Duration::from_secs(4);
 pub(crate) struct RevokedBefore {
     known: Mutex<Option<Known>>,
     refreshing: AtomicBool,
+    /// Whether it was logged that the timestamp is far in the future.
+    reported: AtomicBool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +50,7 @@ impl RevokedBefore {
     pub(crate) async fn get(
         self: &Arc<Self>,
         store: &Arc<dyn DynStore>,
+        clock: &Arc<dyn Clock>,
         store_timeout: Duration,
         budget: &Budget,
     ) -> Result<Timestamp, StoreError> {
@@ -52,30 +61,40 @@ impl RevokedBefore {
             let age = known.read_at.elapsed();
             if age < MAX_AGE {
                 if age >= REFRESH_AGE {
-                    self.refresh_in_background(store, store_timeout);
+                    self.refresh_in_background(store, clock, store_timeout);
                 }
                 return Ok(known.timestamp);
             }
         }
-        Box::pin(self.read(&**store, budget)).await
+        Box::pin(self.read(&**store, &**clock, budget)).await
     }
 
     /// Reads the timestamp from the store.
     pub(crate) async fn read(
         &self,
         store: &dyn DynStore,
+        clock: &dyn Clock,
         budget: &Budget,
     ) -> Result<Timestamp, StoreError> {
         let read_at = Instant::now();
         let timestamp = budget.read(store.revoked_before()).await?;
+        let latest_plausible = clock.now().plus(MAX_AHEAD);
+        let is_plausible = timestamp <= latest_plausible;
+        if !is_plausible && !self.reported.load(Ordering::Relaxed) {
+            log::revoked_far_ahead(timestamp.since(clock.now()));
+        }
+        self.reported.store(!is_plausible, Ordering::Relaxed);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let latest = match *known {
-            // Two reads may have overlapped: the timestamp never goes back.
-            Some(other) => Known {
+            // Two reads may have overlapped, or the store was restored from a backup: the timestamp never
+            // goes back.
+            Some(other) if other.timestamp <= latest_plausible => Known {
                 timestamp: other.timestamp.max(timestamp),
                 read_at: other.read_at.max(read_at),
             },
-            None => Known { timestamp, read_at },
+            // Except from one that a wrong clock had set.
+            Some(other) if other.read_at > read_at => other,
+            _ => Known { timestamp, read_at },
         };
         *known = Some(latest);
         Ok(latest.timestamp)
@@ -86,16 +105,21 @@ impl RevokedBefore {
     }
 
     /// Reads the timestamp in a task, unless such a task is running.
-    fn refresh_in_background(self: &Arc<Self>, store: &Arc<dyn DynStore>, store_timeout: Duration) {
+    fn refresh_in_background(
+        self: &Arc<Self>,
+        store: &Arc<dyn DynStore>,
+        clock: &Arc<dyn Clock>,
+        store_timeout: Duration,
+    ) {
         if self.refreshing.swap(true, Ordering::AcqRel) {
             return;
         }
-        let (this, store) = (Arc::clone(self), Arc::clone(store));
+        let (this, store, clock) = (Arc::clone(self), Arc::clone(store), Arc::clone(clock));
         let refresh = async move {
             let _done = Refreshing(&this.refreshing);
             let budget = Budget::new(store_timeout);
             // If it fails, the next request tries again; from `MAX_AGE` on, requests wait for the read.
-            drop(this.read(&*store, &budget).await);
+            drop(this.read(&*store, &*clock, &budget).await);
         };
         tokio::spawn(refresh.in_current_span());
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use cloakroom_core::EndReason;
 use cloakroom_core::store::Loaded;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::budget::Budget;
 use crate::commit::{CommitContext, touch};
@@ -25,6 +25,9 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(30);
 /// The shortest time between two reads.
 const MIN_PAUSE: Duration = Duration::from_millis(200);
 
+/// When a session is read again of which an event says that it has ended, if the store has failed.
+const RETRY: Duration = Duration::from_secs(1);
+
 impl Session {
     /// Returns a future that resolves when the session ends, on any server: for the handlers of WebSockets
     /// and of server-sent events, which have to close when the user signs out (ASVS 5.0, 7.4.1).
@@ -34,8 +37,9 @@ impl Session {
     /// session, too: after [`Renewed`](EndReason::Renewed) the client should connect again, with its new
     /// cookie.
     ///
-    /// All watches of a process share one subscription. Each costs one command when it begins, and then
-    /// one every 30 seconds.
+    /// All watches of a process share one subscription. Each costs one command when it begins, then one
+    /// every 30 seconds, and one for each event that says that the session has ended: it is read before that
+    /// is believed.
     ///
     /// ```
     /// use cloakroom::{Session, SessionError};
@@ -112,34 +116,59 @@ impl fmt::Debug for SessionWatch {
 async fn watch(context: Arc<Context>, mut live: Live, keeps_alive: bool) -> EndReason {
     // First the registration, then the read: an end between the two is notified.
     let mut registration = context.end_notifier.register(&*context.store, live.id());
+    // The reason of an event that says that the session has ended. Others may be allowed to publish events, so
+    // none is believed before the session was read.
+    let mut event = None;
     loop {
-        if let Some(reason) = check(&context, &mut live, keeps_alive).await {
-            return reason;
+        match check(&context, &mut live, keeps_alive).await {
+            Check::Ended(reason) => return reason,
+            // Without memory for a tombstone, only the event knows the reason.
+            Check::Missing => return event.unwrap_or(EndReason::Expired),
+            Check::Live if event.is_some() => {
+                event = None;
+                sleep(MIN_PAUSE).await;
+            }
+            Check::Live | Check::Failed => {}
         }
-        let next = next_check(&context, &live, keeps_alive);
-        // On a timeout, and after missed events, the session is read again.
+        let mut next = next_check(&context, &live, keeps_alive);
+        if event.is_some() {
+            next = next.min(RETRY);
+        }
+        // On a timeout, and after events, the session is read again.
         if let Ok(Some(reason)) = timeout(next, registration.wait()).await {
-            return reason;
+            event = Some(reason);
         }
     }
 }
 
-/// Reads the session, and returns the reason if it has ended. A store that fails does not end a session, but
-/// its deadline does.
-async fn check(context: &Arc<Context>, live: &mut Live, keeps_alive: bool) -> Option<EndReason> {
+/// What a read has found.
+enum Check {
+    Live,
+    Ended(EndReason),
+    /// There is neither a session nor a tombstone.
+    Missing,
+    /// The store has failed, and the session has not expired by what was known.
+    Failed,
+}
+
+/// Reads the session. A store that fails does not end it, but its deadline does.
+async fn check(context: &Arc<Context>, live: &mut Live, keeps_alive: bool) -> Check {
     let budget = Budget::new(context.budget);
+    let mut result = Check::Live;
     match budget.read(context.store.load(live.id())).await {
         Ok(Loaded::Record(record)) => live.record = record,
-        Ok(Loaded::Tombstone(tombstone)) => return Some(tombstone.reason()),
-        Ok(Loaded::Nothing) => return Some(EndReason::Expired),
-        Err(_) => {}
+        Ok(Loaded::Tombstone(tombstone)) => return Check::Ended(tombstone.reason()),
+        Ok(Loaded::Nothing) => return Check::Missing,
+        Err(_) => result = Check::Failed,
     }
     match check_and_sync(context, live.id(), live.record.clone(), &budget).await {
         Ok(Liveness::Live { record, .. }) => live.record = record,
-        Ok(Liveness::Expired) => return Some(EndReason::Expired),
-        Ok(Liveness::Revoked) => return Some(EndReason::RevokedByAdmin),
-        Ok(Liveness::EndedInLegacyStore(_)) => return Some(EndReason::EndedInLegacyStore),
-        Err(_) => {}
+        Ok(Liveness::Expired) => return Check::Ended(EndReason::Expired),
+        Ok(Liveness::Revoked) => return Check::Ended(EndReason::RevokedByAdmin),
+        Ok(Liveness::EndedInLegacyStore(_)) => {
+            return Check::Ended(EndReason::EndedInLegacyStore);
+        }
+        Err(_) => result = Check::Failed,
     }
     let now = context.clock.now();
     let limits = live.limits(context.rule(live.record.entries()));
@@ -148,7 +177,7 @@ async fn check(context: &Arc<Context>, live: &mut Live, keeps_alive: bool) -> Op
         // It has logged its error, and the next check tries again.
         drop(touch(&cx, live.id(), &live.record, now).await);
     }
-    None
+    result
 }
 
 /// Returns the time until the next check.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cloakroom_core::admin::next_revoked_before;
 use cloakroom_core::{SessionId, StoreAdmin, StoreError, StoreErrorKind, Timestamp};
 
 use crate::FileStore;
@@ -21,13 +22,19 @@ impl StoreAdmin for FileStore {
         self.read(revoked_before).await
     }
 
-    async fn set_revoked_before(&self, at: Timestamp, keep: Duration) -> Result<(), StoreError> {
+    async fn set_revoked_before(
+        &self,
+        delay: Duration,
+        keep: Duration,
+    ) -> Result<Timestamp, StoreError> {
         self.write(move |files| {
-            if at <= revoked_before(files)? {
-                return Ok(());
+            let previous = revoked_before(files)?;
+            let at = next_revoked_before(files.now, delay, Some(previous))?;
+            if at != previous {
+                let expires = files.now.plus(keep);
+                files.write(REVOKED_BEFORE, &at.as_millis().to_string(), expires)?;
             }
-            let expires = files.now.plus(keep);
-            files.write(REVOKED_BEFORE, &at.as_millis().to_string(), expires)
+            Ok(at)
         })
         .await
     }

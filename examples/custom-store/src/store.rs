@@ -179,9 +179,7 @@ impl Store for FileStore {
         ttl: Duration,
     ) -> Result<Touched, StoreError> {
         self.write(move |files| match get(files, id)? {
-            Some(Stored::Record(stored))
-                if stored.revision() == expected && stored.last_seen() < seen =>
-            {
+            Some(Stored::Record(stored)) if stored.revision() == expected => {
                 let value = codec::encode(&stored.touched(seen));
                 put(files, id, &value, ttl)?;
                 Ok(Touched::Touched)

@@ -260,7 +260,7 @@ fn cookie(features: &Features) -> CookieConfig {
 }
 
 fn migration(store: &RedisStore, phase: Phase) -> Option<Migration> {
-    let legacy = TowerSessionsRedis::in_redis(store);
+    let legacy = TowerSessionsRedis::new(store);
     match phase {
         Phase::Off => None,
         Phase::SideBySide => Some(Migration::side_by_side(legacy, migration_key())),

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use axum::Router;
-use cloakroom::{RevokedBy, SessionError, SessionErrorKind, SessionId, SessionLayer, Sessions};
+use cloakroom::{
+    RevokedBy, SessionError, SessionErrorKind, SessionId, SessionLayer, SessionLimit, Sessions,
+};
 use cloakroom_core::Store;
 use cloakroom_core::store::Loaded;
 use cloakroom_redis::RedisStore;
@@ -12,6 +14,7 @@ use tests::app::app;
 use tests::browser::Browser;
 use tests::topology::Replicated;
 use tests::wait::within;
+use tokio::time::sleep;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -25,15 +28,22 @@ struct Setup {
 impl Setup {
     async fn start() -> Self {
         let servers = Replicated::start(1);
-        let builder = RedisStore::builder(servers.primary().url());
-        let builder = builder.with_replica_acks(1, Duration::from_millis(100));
-        let store = builder.connect().await.expect("Redis runs");
-        let layer = SessionLayer::new(store);
+        let layer = SessionLayer::new(connect(&servers).await);
         Self {
             servers,
             sessions: layer.sessions(),
             app: app(layer),
         }
+    }
+
+    /// Another connection to the primary.
+    async fn store(&self) -> RedisStore {
+        connect(&self.servers).await
+    }
+
+    /// Another server of the app.
+    async fn server(&self) -> SessionLayer {
+        SessionLayer::new(self.store().await)
     }
 
     /// A browser that is signed in, and the session's id. The replica has the session.
@@ -89,6 +99,12 @@ impl Setup {
         };
         within("not listed", PATIENCE, left).await;
     }
+}
+
+async fn connect(servers: &Replicated) -> RedisStore {
+    let builder = RedisStore::builder(servers.primary().url());
+    let builder = builder.with_replica_acks(1, Duration::from_millis(100));
+    builder.connect().await.expect("Redis runs")
 }
 
 fn is_not_replicated(error: &SessionError) -> bool {
@@ -165,4 +181,79 @@ async fn signing_out_again_confirms_again() {
         );
     }
     setup.thaw();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn destroying_again_in_the_same_request_confirms_again() {
+    let setup = Setup::start().await;
+    let (mut browser, _) = setup.signed_in().await;
+    setup.freeze();
+    let response = browser
+        .request(|session| async move {
+            let mut kinds = Vec::new();
+            for _ in 0..2 {
+                kinds.push(session.destroy().await.map_err(|error| error.kind()));
+            }
+            Ok(format!("{kinds:?}"))
+        })
+        .await;
+    let twice = "[Err(NotReplicated), Err(NotReplicated)]";
+    assert_eq!(response.text(), twice);
+    setup.thaw();
+}
+
+/// What another server has ended may not have reached the replica either, and `WAIT` is about the writes of
+/// its own connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_server_confirms_again() {
+    let setup = Setup::start().await;
+    let (_, id) = setup.signed_in().await;
+    let other = setup.server().await.sessions();
+    setup.freeze();
+    assert!(setup.sessions.revoke_any(id).await.is_err());
+    for attempt in 1..=2 {
+        let ended = other.revoke_any(id).await;
+        let failed = ended.as_ref().is_err_and(is_not_replicated);
+        assert!(failed, "attempt {attempt} without a replica: {ended:?}");
+    }
+    let revoke = async || other.revoke_all("ada", RevokedBy::Admin).await;
+    setup.every_call_confirms(id, revoke).await;
+}
+
+/// A list of the user's sessions does not remove what was not confirmed from the index.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_between_two_attempts_changes_nothing() {
+    let setup = Setup::start().await;
+    let (_, id) = setup.signed_in().await;
+    let revoke = async || {
+        let count = setup.sessions.count("ada").await.expect("it counts");
+        assert!(count <= 1, "{count}");
+        loop {
+            let revoked = setup.sessions.revoke_all("ada", RevokedBy::Admin).await;
+            // Not sent: what follows the list in the background waits for the replica as well.
+            match &revoked {
+                Err(error) if error.kind() == SessionErrorKind::Unavailable => {}
+                _ => break revoked,
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    setup.every_call_confirms(id, revoke).await;
+}
+
+/// A sign-in that had to end the oldest session leaves it to be confirmed.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_evicted_session_is_confirmed_again() {
+    let setup = Setup::start().await;
+    let (_, id) = setup.signed_in().await;
+    let builder = SessionLayer::builder(setup.store().await);
+    let builder = builder.with_session_limit(SessionLimit::evict_oldest(1));
+    let layer = builder.build().expect("it is valid");
+    setup.freeze();
+    let mut another = Browser::new(app(layer.clone()));
+    let sign_in = another.request(|session| async move { session.sign_in("ada").await });
+    assert_eq!(sign_in.await.status, StatusCode::SERVICE_UNAVAILABLE);
+    let sessions = layer.sessions();
+    let revoke = async || sessions.revoke_all("ada", RevokedBy::Admin).await;
+    setup.every_call_confirms(id, revoke).await;
 }

@@ -112,10 +112,7 @@ async fn every_key_has_the_requested_ttl() {
     let third = next(&first, 3);
     let refused = store.update(id, first.revision(), &third, MINUTE * 9).await;
     assert_eq!(refused.unwrap(), Updated::Conflict(second.clone()));
-    let earlier = first.last_seen();
-    let refused = store
-        .touch(id, second.revision(), earlier, MINUTE * 9)
-        .await;
+    let refused = store.touch(id, first.revision(), later, MINUTE * 9).await;
     assert_eq!(refused.unwrap(), Touched::Superseded);
     assert!(lives_for(&server, &key, MINUTE * 2));
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cloakroom::{Expiry, MemoryStore, Rotation, SessionLayer, Store, days, hours, minutes};
+use cloakroom_core::store::Loaded;
 use cloakroom_core::{Clock, ManualClock, SystemClock};
 use cloakroom_redis::RedisStore;
 use tests::app::app;
@@ -12,6 +13,9 @@ use tests::redis::RedisServer;
 use tokio::time::sleep;
 
 use super::{sign_in, try_sign_in, whoami};
+
+/// The key of the time before which sessions are revoked.
+const REVOKED_BEFORE: &str = "cloakroom:epoch";
 
 fn layer(store: impl Store, clock: impl Clock) -> SessionLayer {
     SessionLayer::builder(store)
@@ -147,4 +151,101 @@ async fn a_short_grace_is_no_theft_between_clocks_that_differ() {
         "ada",
         "the owner stays signed in"
     );
+}
+
+/// The store's clock was an hour ahead when everything was revoked. Doing it again repairs that.
+#[tokio::test(start_paused = true)]
+async fn revoking_everything_again_repairs_a_time_in_the_future() {
+    let right = TokioClock::start();
+    let wrong = ManualClock::at(right.now().plus(hours(1)));
+    let store = MemoryStore::with_clock(wrong.clone());
+    let layer = layer(store, right.clone());
+    layer.sessions().revoke_everyone().await.expect("it ends");
+    let mut browser = Browser::new(app(layer.clone()));
+    assert_eq!(try_sign_in(&mut browser, "ada").await.status, 503);
+    wrong.set(right.now());
+    layer.sessions().revoke_everyone().await.expect("it ends");
+    sign_in(&mut browser, "ada").await;
+    assert_eq!(whoami(&mut browser).await, "ada");
+}
+
+/// A server that has read the wrong time notices that it was repaired, and one that starts later does.
+#[tokio::test(flavor = "multi_thread")]
+async fn revoking_everything_again_repairs_a_time_in_the_future_on_redis() {
+    let redis = RedisServer::start();
+    let store = async || RedisStore::connect(redis.url()).await.expect("it runs");
+    let one = layer(store().await, SystemClock);
+    let two = layer(store().await, SystemClock);
+    let wrong = SystemClock.now().plus(hours(1)).as_millis().to_string();
+    redis.command(&["SET", REVOKED_BEFORE, &wrong]);
+    let mut browser = Browser::new(app(two));
+    assert_eq!(try_sign_in(&mut browser, "ada").await.status, 503);
+    one.sessions().revoke_everyone().await.expect("it ends");
+    sleep(Duration::from_secs(2)).await;
+    sign_in(&mut browser, "ada").await;
+    assert_eq!(whoami(&mut browser).await, "ada");
+}
+
+/// The sessions of a server whose clock is ahead look as if they were created later.
+#[tokio::test(start_paused = true)]
+async fn revoking_everything_ends_sessions_of_a_clock_ahead() {
+    let right = TokioClock::start();
+    let store = MemoryStore::with_clock(right.clone());
+    let ahead = layer(store.clone(), right.ahead_by(hours(1)));
+    let mut browser = Browser::new(app(ahead));
+    sign_in(&mut browser, "ada").await;
+    let sessions = layer(store, right).sessions();
+    assert_eq!(sessions.revoke_everyone().await.expect("it ends"), 1);
+    assert_eq!(whoami(&mut browser).await, "");
+}
+
+/// Nothing from before comes back on a server that has read the time, not even if the time itself is lost
+/// together with the tombstones. It is kept as long as any session could live.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_time_is_kept_and_never_goes_back_on_redis() {
+    let redis = RedisServer::start();
+    let store = RedisStore::connect(redis.url()).await.expect("it runs");
+    let layer = layer(store, SystemClock);
+    let mut browser = Browser::new(app(layer.clone()));
+    sign_in(&mut browser, "ada").await;
+    let keys = redis.keys_with_ttl().into_iter().map(|(key, _)| key);
+    let is_session = |key: &String| redis.command(&["TYPE", key]).text() == "string";
+    let keys: Vec<_> = keys.filter(is_session).collect();
+    let [key] = &keys[..] else {
+        panic!("one session: {keys:?}");
+    };
+    let record = redis.command(&["GET", key]).text();
+    layer.sessions().revoke_everyone().await.expect("it ends");
+    let ttl = redis.ttl(REVOKED_BEFORE).expect("it has one");
+    assert!(ttl > days(399), "{ttl:?}");
+    redis.command(&["DEL", REVOKED_BEFORE]);
+    redis.command(&["SET", key, &record, "EX", "600"]);
+    // Longer than a server relies on what it has read.
+    for _ in 0..10 {
+        assert_eq!(whoami(&mut browser).await, "");
+        sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// An update by a server that is a little behind does not move last-seen back; one by a server whose clock is
+/// right repairs it.
+#[tokio::test]
+async fn an_update_moves_last_seen_back_only_from_the_future() {
+    let right = ManualClock::default();
+    let store = MemoryStore::with_clock(right.clone());
+    for (ahead, kept) in [(4, true), (3600, false)] {
+        let ahead = ManualClock::at(right.now().plus(Duration::from_secs(ahead)));
+        let mut browser = Browser::new(app(layer(store.clone(), ahead.clone())));
+        let id = sign_in(&mut browser, "ada").await;
+        let mut browser = browser.on(app(layer(store.clone(), right.clone())));
+        browser
+            .request(|session| async move { session.insert("n", 1) })
+            .await;
+        let Ok(Loaded::Record(record)) = store.load(id).await else {
+            panic!("the session is live");
+        };
+        assert!(record.entries().contains("n"), "it was updated");
+        let expected = if kept { ahead.now() } else { right.now() };
+        assert_eq!(record.last_seen(), expected);
+    }
 }

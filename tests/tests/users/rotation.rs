@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use cloakroom::{MemoryStore, Rotation, SessionEvent, SessionLayer, minutes};
-use cloakroom_core::StoreErrorKind;
+use cloakroom::{Expiry, MemoryStore, Rotation, SessionEvent, SessionLayer, minutes};
+use cloakroom_core::rotation::Secrets;
+use cloakroom_core::store::Loaded;
+use cloakroom_core::{Clock, Store, StoreErrorKind};
 use tests::app::{Fixture, Handler, app};
 use tests::backend::Backend;
 use tests::browser::{Browser, CookieChange};
@@ -326,4 +328,62 @@ fn an_invalid_grace_period_is_an_error() {
     assert!(layer(Rotation::every(EVERY).grace(Duration::ZERO)).is_err());
     assert!(layer(Rotation::every(EVERY).grace(EVERY)).is_err());
     assert!(layer(Rotation::every(EVERY).grace(GRACE)).is_ok());
+}
+
+/// A detached session cannot set the cookie: keeping it alive does not begin a rotation that is due.
+#[tokio::test]
+async fn keeping_a_detached_session_alive_rotates_nothing() {
+    let fixture = Fixture::memory();
+    let builder = fixture.builder().with_rotation(Rotation::every(EVERY));
+    let mut browser = Browser::new(app(builder.build().expect("it is valid")));
+    let id = sign_in(&mut browser, "ada").await;
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    browser
+        .request(|session| async move {
+            assert!(sender.send(session.detach()?).is_ok());
+            Ok(())
+        })
+        .await;
+    let mut job = receiver.await.expect("it was sent");
+    fixture.clock.advance(EVERY * 2);
+    job.save().await.expect("it is touched");
+    let Ok(Loaded::Record(record)) = fixture.store.load(id).await else {
+        panic!("the session is live");
+    };
+    assert_eq!(record.last_seen(), fixture.clock.now(), "it was touched");
+    assert!(!Secrets::are_rotating(record.entries()));
+    // The next request of the browser rotates.
+    let response = browser.request(super::user_of).await;
+    assert_eq!(response.cookie_change(), CookieChange::Set);
+}
+
+/// A slow request chooses an expiry, so its response has a cookie to set. Its secret was replaced twice
+/// meanwhile: it must not be handed out again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_request_hands_out_no_secret_that_was_replaced() {
+    let fixture = Fixture::memory();
+    let builder = fixture.builder().with_rotation(Rotation::every(EVERY));
+    let mut browser = Browser::new(app(builder.build().expect("it is valid")));
+    sign_in(&mut browser, "ada").await;
+    let gate = tests::faulty_store::Gate::new();
+    let (mut slow, held) = (browser.clone(), gate.clone());
+    let slow = tokio::spawn(async move {
+        let handler = Handler::session(move |session| async move {
+            held.pass().await;
+            session.set_expiry(Expiry::idle(minutes(60)))?;
+            Ok("chosen")
+        });
+        slow.request_with(handler).await
+    });
+    gate.reached().await;
+    for _ in 0..2 {
+        fixture.clock.advance(EVERY);
+        whoami(&mut browser).await;
+        whoami(&mut browser).await;
+    }
+    gate.open();
+    let response = slow.await.expect("no request panics");
+    assert_eq!(response.text(), "chosen");
+    assert_eq!(response.cookie_change(), CookieChange::Nothing);
+    assert_eq!(whoami(&mut browser).await, "ada");
 }

@@ -1,14 +1,19 @@
 //! The test suite for store-wide operations.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use super::fixtures::{
-    LONG, Subject, add_request, create, new_user, numbered, sample, tombstone_of,
+    LONG, SHORT, Subject, add_request, create, new_user, numbered, sample, tombstone_of,
 };
-use crate::admin::StoreAdmin;
+use crate::admin::{MAX_AHEAD, StoreAdmin};
 use crate::clock::{Clock, SystemClock};
+use crate::error::StoreErrorKind;
 use crate::index::UserIndex;
 use crate::store::Store;
+
+/// How long a revocation is remembered.
+const KEPT: Duration = Duration::from_secs(3600);
 
 /// Runs the suite for a store's [`StoreAdmin`].
 ///
@@ -16,6 +21,7 @@ use crate::store::Store;
 ///
 /// If it violates the contract, or the store has none.
 pub async fn all(subject: &impl Subject) {
+    revoked_before_is_never_far_in_the_future(subject).await;
     revoked_before_only_moves_forward(subject).await;
     all_ids_are_found(subject).await;
 }
@@ -27,16 +33,37 @@ async fn revoked_before_only_moves_forward(subject: &impl Subject) {
         let time = admin.revoked_before().await;
         time.expect("revoked_before succeeds")
     };
-    let set = async |at| {
-        let set = admin.set_revoked_before(at, LONG).await;
-        set.expect("set_revoked_before succeeds");
+    let set = async |delay| {
+        let set = admin.set_revoked_before(delay, KEPT).await;
+        set.expect("set_revoked_before succeeds")
     };
     let before = revoked_before().await;
-    let (first, second) = (before.plus(LONG), before.plus(LONG * 2));
-    set(second).await;
+    let first = set(Duration::ZERO).await;
+    assert!(first > before, "it is the present time");
+    assert_eq!(revoked_before().await, first);
+    subject.pass(SHORT).await;
+    let second = set(MAX_AHEAD / 2).await;
+    assert!(
+        second.since(first) >= SHORT + MAX_AHEAD / 2,
+        "the delay is added"
+    );
     assert_eq!(revoked_before().await, second);
-    set(first).await;
+    assert_eq!(set(Duration::ZERO).await, second, "a later time stays");
     assert_eq!(revoked_before().await, second, "a later time stays");
+}
+
+async fn revoked_before_is_never_far_in_the_future(subject: &impl Subject) {
+    let store = subject.store().await;
+    let admin = store.admin().expect("the store has store-wide operations");
+    let before = admin.revoked_before().await;
+    let before = before.expect("revoked_before succeeds");
+    for delay in [MAX_AHEAD + Duration::from_millis(1), KEPT, Duration::MAX] {
+        let set = admin.set_revoked_before(delay, KEPT).await;
+        let kind = set.expect_err("it is refused").kind();
+        assert_eq!(kind, StoreErrorKind::Refused);
+        let after = admin.revoked_before().await;
+        assert_eq!(after.expect("revoked_before succeeds"), before);
+    }
 }
 
 async fn all_ids_are_found(subject: &impl Subject) {

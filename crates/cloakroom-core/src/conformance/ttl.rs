@@ -1,5 +1,7 @@
 //! The tests of TTLs: which commands set one, and that nothing expired has an effect.
 
+use std::time::Duration;
+
 use super::fixtures::{
     LONG, SHORT, Subject, create, draw_revision, load, next, numbered, sample, tombstone_of, update,
 };
@@ -8,6 +10,7 @@ use crate::store::{Created, Ended, Loaded, Store, Touched, Updated};
 pub(super) async fn all(subject: &impl Subject) {
     the_last_write_sets_the_ttl(subject).await;
     a_refused_write_does_not_set_the_ttl(subject).await;
+    a_touch_sets_the_ttl_whatever_last_seen_is(subject).await;
     an_expired_record_is_never_revived(subject).await;
     an_expired_tombstone_blocks_nothing(subject).await;
     end_at_a_revision_needs_no_record(subject).await;
@@ -40,7 +43,7 @@ async fn a_refused_write_does_not_set_the_ttl(subject: &impl Subject) {
     // A store with a real clock must not lose a record before its command.
     let short = SHORT * 4;
     let mut ids = Vec::new();
-    for refused in 0..4 {
+    for refused in 0..3 {
         let (id, first) = sample(numbered(refused));
         let (second, other) = (next(&first, numbered(9)), draw_revision());
         create(&store, id, &first, short).await;
@@ -53,13 +56,6 @@ async fn a_refused_write_does_not_set_the_ttl(subject: &impl Subject) {
                 let updated = store.update(id, other, &second, LONG).await;
                 let updated = updated.expect("update succeeds");
                 assert_eq!(updated, Updated::Conflict(first));
-            }
-            2 => {
-                // The revision is right, and last-seen is not earlier.
-                let touched = store
-                    .touch(id, first.revision(), first.last_seen(), LONG)
-                    .await;
-                assert_eq!(touched.expect("touch succeeds"), Touched::Superseded);
             }
             _ => {
                 let tombstone = tombstone_of(&first);
@@ -80,6 +76,27 @@ async fn a_refused_write_does_not_set_the_ttl(subject: &impl Subject) {
     subject.pass(short * 2).await;
     for (number, id) in ids.into_iter().enumerate() {
         assert_eq!(load(&store, id).await, Loaded::Nothing, "{number}");
+    }
+}
+
+/// A touch at the right revision sets the TTL, also if last-seen is as late already, or later.
+async fn a_touch_sets_the_ttl_whatever_last_seen_is(subject: &impl Subject) {
+    let store = subject.store().await;
+    let mut sessions = Vec::new();
+    for ahead in [Duration::ZERO, Duration::from_secs(4), LONG] {
+        let (id, first) = sample(numbered(1));
+        create(&store, id, &first, LONG).await;
+        let seen = first.last_seen().plus(ahead);
+        for (seen, ttl) in [(seen, SHORT), (first.last_seen(), LONG)] {
+            let touched = store.touch(id, first.revision(), seen, ttl).await;
+            assert_eq!(touched.expect("touch succeeds"), Touched::Touched);
+        }
+        sessions.push(id);
+    }
+    subject.pass(SHORT * 2).await;
+    for id in sessions {
+        let there = load(&store, id).await;
+        assert!(matches!(there, Loaded::Record(_)), "{there:?}");
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use self::index::MemoryIndex;
-use crate::admin::StoreAdmin;
+use crate::admin::{StoreAdmin, next_revoked_before};
 use crate::bus::{EventBus, LocalBus, Subscription};
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::codec::Stored;
@@ -166,9 +166,7 @@ impl Store for MemoryStore {
     ) -> Result<Touched, StoreError> {
         let (mut sessions, now) = self.lock_for_write();
         let touched = match sessions.get(id, now) {
-            Some(Stored::Record(there))
-                if there.revision() == expected && there.last_seen() < seen =>
-            {
+            Some(Stored::Record(there)) if there.revision() == expected => {
                 Stored::Record(there.clone().touched(seen))
             }
             _ => return Ok(Touched::Superseded),
@@ -243,13 +241,19 @@ impl StoreAdmin for MemoryStore {
         Ok(revoked.map_or(Timestamp::from_millis(0), |(at, _)| at))
     }
 
-    async fn set_revoked_before(&self, at: Timestamp, keep: Duration) -> Result<(), StoreError> {
-        let until = self.clock.now().plus(keep);
+    async fn set_revoked_before(
+        &self,
+        delay: Duration,
+        keep: Duration,
+    ) -> Result<Timestamp, StoreError> {
+        let now = self.clock.now();
         let mut index = self.lock_index();
-        if index.revoked_before.is_none_or(|(before, _)| before < at) {
-            index.revoked_before = Some((at, until));
+        let previous = index.revoked_before.filter(|(_, until)| now < *until);
+        let at = next_revoked_before(now, delay, previous.map(|(at, _)| at))?;
+        if previous.is_none_or(|(previous, _)| previous != at) {
+            index.revoked_before = Some((at, now.plus(keep)));
         }
-        Ok(())
+        Ok(at)
     }
 }
 

@@ -90,8 +90,14 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         ttl: Duration,
     ) -> impl Future<Output = Result<Updated, StoreError>> + Send;
 
-    /// Sets last-seen to `seen` and the TTL to `ttl`, if the revision is `expected` and last-seen is
-    /// earlier. The revision does not change.
+    /// Sets the TTL to `ttl` and last-seen to `seen`, if the revision is `expected`. The revision does not
+    /// change.
+    ///
+    /// Last-seen stays if it is later than `seen`, but by no more than [`Limits::CLOCK_TOLERANCE`]: one that is
+    /// still later comes from a clock that was ahead, and is replaced ([`Record::touched`]). The TTL is set in
+    /// each case: the session is used.
+    ///
+    /// [`Limits::CLOCK_TOLERANCE`]: crate::Limits::CLOCK_TOLERANCE
     fn touch(
         &self,
         id: SessionId,

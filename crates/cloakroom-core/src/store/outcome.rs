@@ -64,9 +64,9 @@ pub enum Updated {
 /// The result of [`Store::touch`](super::Store::touch).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Touched {
-    /// Last-seen and the TTL are updated.
+    /// The TTL is updated, and last-seen unless it is later.
     Touched,
-    /// Another commit, a later touch or the end of the session came first. Nothing was written.
+    /// Another commit or the end of the session came first. Nothing was written.
     Superseded,
 }
 

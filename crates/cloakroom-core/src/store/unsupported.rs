@@ -38,7 +38,7 @@ impl StoreAdmin for Unsupported {
         match *self {}
     }
 
-    async fn set_revoked_before(&self, _: Timestamp, _: Duration) -> Result<(), StoreError> {
+    async fn set_revoked_before(&self, _: Duration, _: Duration) -> Result<Timestamp, StoreError> {
         match *self {}
     }
 }

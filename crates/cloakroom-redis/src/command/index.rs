@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use cloakroom_core::admin::{MAX_AHEAD, next_revoked_before};
 use cloakroom_core::codec;
 use cloakroom_core::index::{AddOutcome, AddRequest, LEASE, STALE_AFTER};
 use cloakroom_core::store::UserCreated;
@@ -12,7 +13,7 @@ use fred::interfaces::ClientLike;
 use fred::types::config::Server;
 use fred::types::{ClusterHash, CustomCommand, Value};
 
-use super::args::{Args, millis};
+use super::args::{Args, millis, slot_of};
 use super::eval::ScriptCall;
 use super::executor::Executor;
 use super::plain::Command;
@@ -20,6 +21,7 @@ use super::script::{CREATE_FOR_USER, INDEX_ADD, SET_REVOKED_BEFORE};
 use crate::classify::Effect;
 use crate::connection::for_node;
 use crate::error::unexpected_reply;
+use crate::replication::Replication;
 
 /// How many keys one `SCAN` examines.
 const PAGE: i64 = 500;
@@ -181,18 +183,35 @@ pub(crate) async fn revoked_before(
     Ok(Timestamp::from_millis(millis))
 }
 
-/// `scripts/set_revoked_before.lua`.
+/// `scripts/set_revoked_before.lua`, with `WAIT` if replicas are waited for.
 pub(crate) async fn set_revoked_before(
     executor: &Executor,
+    replication: Option<&Replication>,
     key: &str,
-    at: Timestamp,
+    delay: Duration,
     keep: Duration,
-) -> Result<(), StoreError> {
+) -> Result<Timestamp, StoreError> {
+    if delay > MAX_AHEAD {
+        return next_revoked_before(Timestamp::from_millis(0), delay, None);
+    }
     let mut args = Args::with_keys(&[key], 64);
-    args.push_display(at.as_millis());
+    args.push_display(delay.as_millis());
     args.push_display(millis(keep));
+    args.push_display(millis(MAX_AHEAD));
     let script = &SET_REVOKED_BEFORE;
-    executor.run(ScriptCall { script, args }).await.map(|_| ())
+    let reply = match replication {
+        None => executor.run(ScriptCall { script, args }).await?,
+        Some(replication) => {
+            let mut write = replication.begin().await?;
+            let args = script.eval_args(1, args.into_values());
+            let reply = write.send("EVAL", slot_of(key), args).await?;
+            write.acknowledged()?;
+            reply
+        }
+    };
+    let millis = reply.as_u64();
+    let millis = millis.ok_or_else(|| unexpected_reply(Effect::Write))?;
+    Ok(Timestamp::from_millis(millis))
 }
 
 /// `SCAN` on all primaries. Returns the ids that `id_of` finds in the keys. Each page has the timeout of

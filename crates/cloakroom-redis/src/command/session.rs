@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use cloakroom_core::codec::{self, HEAD_LEN, REVISION, SEEN};
-use cloakroom_core::{Record, Revision, StoreError, Timestamp, Tombstone};
+use cloakroom_core::codec::{self, HEAD_LEN, REVISION, SEEN, Stored};
+use cloakroom_core::{Limits, Record, Revision, StoreError, Timestamp, Tombstone};
 use fred::types::Value;
 
 use super::args::{Args, millis, slot_of};
@@ -16,7 +16,8 @@ use crate::replication::Replication;
 /// Bytes for the head of a record and a few numbers.
 const SMALL: usize = 64;
 
-// The scripts contain these positions as numbers.
+// The scripts contain these as numbers.
+const _: () = assert!(Limits::CLOCK_TOLERANCE.as_millis() == 5000);
 const _: () = assert!(REVISION.start == 3 && REVISION.end == 19);
 const _: () = assert!(SEEN.start == 20 && SEEN.end == 32 && HEAD_LEN == 105);
 
@@ -93,7 +94,8 @@ pub(crate) fn end(
     ScriptCall { script: &END, args }
 }
 
-/// `scripts/end.lua` with `WAIT`. Always by its text: after a `NOSCRIPT` the pair would have to be sent
+/// `scripts/end.lua` with `WAIT`, which is also judged if the session had ended before: the earlier end may
+/// not have reached the replicas. Always by its text: after a `NOSCRIPT` the pair would have to be sent
 /// again, and the second `WAIT` would start only when the first is complete.
 pub(crate) async fn end_on_replicas(
     replication: &Replication,
@@ -103,10 +105,15 @@ pub(crate) async fn end_on_replicas(
     keep: Duration,
 ) -> Result<Reply, StoreError> {
     let mut write = replication.begin().await?;
-    let call = end(key, expected, tombstone, keep);
+    let mut call = end(key, expected, tombstone, keep);
+    call.args.push("1");
     let args = END.eval_args(1, call.args.into_values());
     let reply = Reply::of(write.send("EVAL", slot_of(key), args).await?)?;
-    if reply == Reply::Done {
+    let is_refused = match &reply {
+        Reply::Done | Reply::Nothing => false,
+        Reply::Other(found) => !matches!(codec::decode(found), Ok(Stored::Tombstone(_))),
+    };
+    if !is_refused {
         write.acknowledged()?;
     }
     Ok(reply)

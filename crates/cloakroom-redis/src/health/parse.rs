@@ -11,7 +11,8 @@ impl Health {
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let info = Info(text);
         let (server, version) = server_of(&info)?;
-        let mode = info.text("redis_mode").or(info.text("server_mode"));
+        let mut modes = ["redis_mode", "server_mode", "redict_mode"].iter();
+        let mode = modes.find_map(|name| info.text(name));
         let mut health = Self {
             server,
             version: version.to_owned(),
@@ -43,7 +44,10 @@ fn server_of<'a>(info: &Info<'a>) -> Option<(ServerKind, &'a str)> {
     {
         return Some((ServerKind::Valkey, version));
     }
-    Some((ServerKind::Redis, info.text("redis_version")?))
+    // Redict may report only its own version. It counts like those of Redis, from which it was forked at 7.2.
+    let version = info.text("redis_version");
+    let version = version.or(info.text("redict_version"));
+    Some((ServerKind::Redis, version?))
 }
 
 fn memory_of(info: &Info<'_>) -> Memory {
@@ -151,6 +155,22 @@ mod tests {
                 Warning::SnapshotFailed,
             ]
         );
+    }
+
+    #[test]
+    fn redict_is_parsed_with_and_without_the_version_of_redis() {
+        let own = REDIS.replace("redis_version:7.0.15", "redict_version:7.3.1");
+        let own = own.replace("redis_mode:standalone", "redict_mode:cluster");
+        let both = own.replace("# Server\r\n", "# Server\r\nredis_version:7.2.4\r\n");
+        for (text, version) in [(own, "7.3.1"), (both, "7.2.4")] {
+            let health = read(&text);
+            assert_eq!(
+                (health.server(), health.version()),
+                (ServerKind::Redis, version)
+            );
+            assert_eq!(health.mode(), ServerMode::Cluster);
+            assert_eq!(health.warnings(), []);
+        }
     }
 
     #[test]

@@ -84,8 +84,7 @@ impl InvalidationConnection {
                 if self.flushes.replace(flushes).is_none() {
                     log::invalidation_started(name);
                 }
-                let until = began + self.cache.window;
-                self.cache.validity.extend_until(&self.node, Some(until));
+                self.cache.extend_validity(&self.node, began);
             }
             Err(error) => {
                 self.cache.validity.extend_until(&self.node, None);

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::cache::{SessionCache, Version};
 use super::stats::{Counters, increment};
-use super::validity::Validity;
+use super::validity::{Node, Validity};
 use crate::store::RedisStore;
 
 /// The maximum time for which a session is cached, whether or not it changes: it bounds the effect of any
@@ -37,6 +37,12 @@ impl SharedCache {
             window,
             counters: Counters::default(),
         }
+    }
+
+    /// Declares the cache valid for one window after the start of a check that has succeeded.
+    pub(super) fn extend_validity(&self, node: &Node, check_began: Instant) {
+        let until = check_began + self.window;
+        self.validity.extend_until(node, Some(until));
     }
 
     /// How often the connections are checked.
@@ -76,5 +82,24 @@ impl SharedCache {
     ) {
         let until = began + self.window;
         self.sessions.insert_written(id, version, session, until);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// If no check follows, because the task of the connection is stuck for instance.
+    #[tokio::test]
+    async fn one_check_makes_the_cache_valid_for_one_window() {
+        let store = RedisStore::builder("redis://127.0.0.1:1").connect_lazy();
+        let window = Duration::from_secs(1);
+        let cache = SharedCache::new(store.expect("it is valid"), 1 << 20, window);
+        cache.validity.set_nodes(&[None]);
+        let began = Instant::now();
+        cache.extend_validity(&None, began);
+        let last = began + window - Duration::from_nanos(1);
+        assert!(cache.validity.is_valid(last));
+        assert!(!cache.validity.is_valid(began + window));
     }
 }

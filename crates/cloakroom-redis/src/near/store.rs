@@ -200,8 +200,7 @@ impl Store for NearCache {
         let began = Instant::now();
         let (version, before) = self.cache().sessions.begin_write(id);
         let touched = self.cache().store.touch(id, expected, seen, ttl).await?;
-        let before = before.filter(|record| record.revision() == expected);
-        if let (Touched::Touched, Some(record)) = (touched, before) {
+        if let (Touched::Touched, Some(record)) = (touched, before_touch(before, expected)) {
             let record = Loaded::Record(record.touched(seen));
             self.cache().insert_written(id, version, record, began);
         }
@@ -239,11 +238,38 @@ impl Store for NearCache {
     }
 }
 
+/// The record that was touched, if it is the one that was cached: a cached record of another revision is stale.
+fn before_touch(cached: Option<Record>, touched: Revision) -> Option<Record> {
+    cached.filter(|record| record.revision() == touched)
+}
+
 impl fmt::Debug for NearCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NearCache")
             .field("store", &self.cache().store)
             .field("stats", &self.stats())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cloakroom_core::{Clock, Entries, Expiry, Limits, Realm, SystemClock, SystemRng, Token};
+
+    use super::*;
+
+    #[test]
+    fn a_stale_record_is_not_cached_again_by_a_touch() {
+        let now = SystemClock.now();
+        let token = Token::issue(now, &SystemRng).expect("the system has randomness");
+        let (digest, limits) = (
+            Realm::new("test").digest(&token),
+            Limits::begin(Expiry::default(), now),
+        );
+        let [stale, touched] = [1, 2].map(Revision::from_bits);
+        let record = Record::new(stale, now, limits, digest, Entries::new());
+        assert_eq!(before_touch(Some(record.clone()), touched), None);
+        assert_eq!(before_touch(Some(record.clone()), stale), Some(record));
+        assert_eq!(before_touch(None, touched), None);
     }
 }

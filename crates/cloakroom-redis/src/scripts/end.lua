@@ -4,6 +4,7 @@
 --          replace any value, even one that cannot be read
 -- ARGV[2]  the tombstone
 -- ARGV[3]  its time to live in milliseconds
+-- ARGV[4]  1 if the script must write something also where there is a tombstone, for a `WAIT` that follows
 -- Returns 1 (ended), 0 (there was no session, now there is the tombstone), or the value that was found
 -- instead.
 local there = redis.pcall('GET', KEYS[1])
@@ -15,7 +16,15 @@ if type(there) == 'table' then
   there = ''
 end
 if there then
-  if string.sub(there, 1, 3) == 't1 ' or string.sub(there, 1, #ARGV[1]) ~= ARGV[1] then
+  if string.sub(there, 1, 3) == 't1 ' then
+    if ARGV[4] == '1' then
+      -- `WAIT` is about the writes of its own connection, and the tombstone may come from another one.
+      local left = redis.call('PTTL', KEYS[1])
+      redis.call('PEXPIRE', KEYS[1], left > 0 and left or ARGV[3])
+    end
+    return there
+  end
+  if string.sub(there, 1, #ARGV[1]) ~= ARGV[1] then
     return there
   end
 end

@@ -14,7 +14,7 @@ local commands = {
   { 'del', key }, { 'zadd', key, '0', '' }, { 'zrem', key, '' }, { 'zscore', key, '' },
   { 'zrange', key, '0', '0' }, { 'zrangebyscore', key, '0', '0' }, { 'zrandmember', key, '1' },
   { 'zremrangebyscore', key, '0', '0' }, { 'pttl', key }, { 'scan', '0' },
-  { 'publish', channel, '' }, { 'subscribe', channel }, { 'ping' }, { 'info' }, { 'client', 'id' },
+  { 'time' }, { 'publish', channel, '' }, { 'subscribe', channel }, { 'ping' }, { 'info' }, { 'client', 'id' },
 }
 for index = 3, #ARGV do
   commands[#commands + 1] = { ARGV[index], '1', '1' }

@@ -33,7 +33,8 @@ pub(crate) async fn end(
     let ended = end_at(cx, id, record, None, Ending::For(reason)).await;
     if has_ended(&ended) {
         let user = Authentication::of(record.entries());
-        report_end(cx, id, user.as_ref().map(Authentication::user), reason);
+        let user = user.as_ref().map(Authentication::user);
+        report_end(cx, id, user, reason, ended.is_ok());
     }
     if let Err(error) = &ended {
         log::end_failed(id, error);
@@ -54,7 +55,7 @@ pub(crate) async fn end_by_id(
     let end = cx.store().end(id, None, &tombstone, TOMBSTONE_TTL);
     let ended = cx.budget.write(end).await;
     if has_ended(&ended) {
-        report_end(cx, id, user, reason);
+        report_end(cx, id, user, reason, ended.is_ok());
     } else if let (Ok(_), Some(user)) = (&ended, user) {
         // There was no session, and while the tombstone is kept none can be created under this id.
         FollowUp::new(cx.context)
@@ -114,11 +115,10 @@ pub(super) fn roll_back(cx: &CommitContext<'_>, new: Live) -> JoinHandle<()> {
         )
         .await;
         match ended {
-            // With `NotReplicated` it has ended, on fewer replicas than required.
-            Err(error) if error.kind() != StoreErrorKind::NotReplicated => {
-                log::rollback_failed(new.id(), &error);
-            }
-            _ => remove_from_index(&cx, &new),
+            // It has ended, on fewer replicas than required, so it stays in the index.
+            Err(error) if error.kind() == StoreErrorKind::NotReplicated => {}
+            Err(error) => log::rollback_failed(new.id(), &error),
+            Ok(_) => remove_from_index(&cx, &new),
         }
     };
     tokio::spawn(task.in_current_span())
@@ -133,15 +133,25 @@ pub(super) fn remove_from_index(cx: &CommitContext<'_>, live: &Live) {
     }
 }
 
-/// Logs and publishes that a session has ended, and removes it from its user's index.
-fn report_end(cx: &CommitContext<'_>, id: SessionId, user: Option<&UserId>, reason: EndReason) {
+/// Logs and publishes that a session has ended, and removes it from its user's index. An end that is not
+/// confirmed, because too few replicas have it, leaves the entry: a failover can bring the session back, so
+/// it must be found when the app ends the user's sessions again.
+fn report_end(
+    cx: &CommitContext<'_>,
+    id: SessionId,
+    user: Option<&UserId>,
+    reason: EndReason,
+    is_confirmed: bool,
+) {
     log::ended(id, reason);
     let mut follow_up = FollowUp::new(cx.context).publish(SessionEvent::Ended {
         id,
         user: user.cloned(),
         reason,
     });
-    if let Some(user) = user {
+    if let Some(user) = user
+        && is_confirmed
+    {
         follow_up = follow_up.remove_from_index(cx.context.user_key(user), id);
     }
     follow_up.start();

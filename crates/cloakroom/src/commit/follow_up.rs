@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use cloakroom_core::event::SessionEvent;
 use cloakroom_core::store::Loaded;
-use cloakroom_core::{EndReason, SessionId, UserId, UserKey};
+use cloakroom_core::{EndReason, SessionId, Tombstone, UserId, UserKey};
 use tracing::Instrument;
 
 use super::index::is_dead;
 use crate::budget::Budget;
-use crate::context::Context;
+use crate::context::{Context, TOMBSTONE_TTL};
 use crate::telemetry::log;
 
 /// Work for which no request waits. A task runs it, with a budget of its own. If it fails, an index entry
@@ -20,6 +20,8 @@ pub(crate) struct FollowUp {
     context: Arc<Context>,
     /// Index entries to remove.
     removed: Vec<(UserKey, SessionId)>,
+    /// Index entries of sessions that have ended.
+    ended: Vec<(UserKey, SessionId, Tombstone)>,
     /// Index entries to check, and to remove if they have no session.
     sample: Option<(UserId, Vec<SessionId>)>,
     events: Vec<SessionEvent>,
@@ -30,6 +32,7 @@ impl FollowUp {
         Self {
             context: Arc::clone(context),
             removed: Vec::new(),
+            ended: Vec::new(),
             sample: None,
             events: Vec::new(),
         }
@@ -51,6 +54,13 @@ impl FollowUp {
         self
     }
 
+    /// Removes a session that was found ended from its user's index, if that end is confirmed: too few replicas
+    /// may have it.
+    pub(crate) fn end_again(mut self, user: UserKey, id: SessionId, tombstone: Tombstone) -> Self {
+        self.ended.push((user, id, tombstone));
+        self
+    }
+
     /// Checks whether these index entries have sessions, and removes those that have none.
     pub(super) fn check_sample(mut self, user: &UserId, ids: Vec<SessionId>) -> Self {
         if !ids.is_empty() {
@@ -61,8 +71,8 @@ impl FollowUp {
 
     /// Starts the task, if there is anything to do.
     pub(crate) fn start(self) {
-        let is_empty = self.removed.is_empty() && self.events.is_empty() && self.sample.is_none();
-        if !is_empty {
+        let is_empty = self.removed.is_empty() && self.ended.is_empty() && self.sample.is_none();
+        if !is_empty || !self.events.is_empty() {
             tokio::spawn(self.run().in_current_span());
         }
     }
@@ -74,6 +84,7 @@ impl FollowUp {
         publish(&context, &budget, &self.events).await;
         self.events.clear();
         self.find_dead(&budget).await;
+        self.confirm_ends(&budget).await;
         for (user, id) in &self.removed {
             let removed = budget
                 .write(context.store.index_remove(*user, &[*id]))
@@ -96,6 +107,10 @@ impl FollowUp {
                 continue;
             }
             let loaded = budget.read(self.context.store.load(id)).await;
+            if let Ok(Loaded::Tombstone(tombstone)) = loaded {
+                self.ended.push((key, id, tombstone));
+                continue;
+            }
             if !is_dead(&self.context, id, &loaded) {
                 continue;
             }
@@ -106,6 +121,18 @@ impl FollowUp {
                     user: Some(user.clone()),
                     reason: EndReason::Expired,
                 });
+            }
+        }
+    }
+
+    /// Ends what has ended once more, which costs one command and changes nothing. If it succeeds, enough
+    /// replicas have the tombstone.
+    async fn confirm_ends(&mut self, budget: &Budget) {
+        for (user, id, tombstone) in std::mem::take(&mut self.ended) {
+            let end = self.context.store.end(id, None, &tombstone, TOMBSTONE_TTL);
+            match budget.write(end).await {
+                Ok(_) => self.removed.push((user, id)),
+                Err(error) => log::not_removed_from_index(id, &error),
             }
         }
     }

@@ -65,7 +65,7 @@ pub(super) fn next_record(
         .capped_at(id.created_at().plus(cx.context.longest_life()));
     Ok(Record::new(
         Revision::draw(&*cx.context.rng)?,
-        cx.now().max(base.last_seen()),
+        base.seen_at(cx.now()),
         limits,
         digest,
         entries,

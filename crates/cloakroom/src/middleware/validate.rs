@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloakroom_core::{Expiry, codec};
+use cloakroom_core::{Expiry, Limits, codec};
 
 use crate::context::Context;
 use crate::cookie::TokenHeader;
@@ -118,6 +118,13 @@ fn validate_rotation(context: &Context) -> Result<(), ConfigError> {
         return Err(limit(format!(
             "tokens cannot rotate every {interval:?} with a grace period of {grace:?}: it must be \
              longer than zero and shorter than the interval"
+        )));
+    }
+    if grace < Limits::CLOCK_TOLERANCE {
+        return Err(limit(format!(
+            "a grace period of {grace:?} is shorter than what the clocks of servers may differ, {:?}: a \
+             request that is not late would count as the reuse of a stolen token",
+            Limits::CLOCK_TOLERANCE
         )));
     }
     Ok(())

@@ -9,8 +9,9 @@ use super::Session;
 use super::outcome::{Destroyed, Reloaded, Saved};
 use crate::commit::{self, Committed};
 use crate::error::{Cause, SessionError, SessionErrorKind};
+use crate::load;
 use crate::migration::LegacyEnded;
-use crate::plan::Lookup;
+use crate::plan::{CookiePlan, Lookup};
 use crate::state::{Live, State};
 
 impl Session {
@@ -196,6 +197,13 @@ impl Session {
                 self.handle.state().destroyed();
                 return Ok(Destroyed::Ended);
             }
+        }
+        let had_ended = {
+            let state = self.handle.state();
+            matches!(state.lookup, Lookup::Ended) || state.pending_cookie == CookiePlan::Remove
+        };
+        if had_ended {
+            load::end_again(&self.handle.context, &self.handle.credentials, cx.budget).await?;
         }
         let mut state = self.handle.state();
         state.discard_edits();

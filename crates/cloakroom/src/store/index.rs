@@ -43,7 +43,7 @@ pub(crate) trait DynUserIndex {
 
     fn revoked_before(&self) -> BoxFuture<'_, Timestamp>;
 
-    fn set_revoked_before(&self, at: Timestamp, keep: Duration) -> BoxFuture<'_, ()>;
+    fn set_revoked_before(&self, delay: Duration, keep: Duration) -> BoxFuture<'_, Timestamp>;
 
     fn publish<'a>(&'a self, event: &'a SessionEvent) -> BoxFuture<'a, ()>;
 
@@ -102,8 +102,8 @@ impl<S: Store> DynUserIndex for S {
         Box::pin(async move { admin(self)?.revoked_before().await })
     }
 
-    fn set_revoked_before(&self, at: Timestamp, keep: Duration) -> BoxFuture<'_, ()> {
-        Box::pin(async move { admin(self)?.set_revoked_before(at, keep).await })
+    fn set_revoked_before(&self, delay: Duration, keep: Duration) -> BoxFuture<'_, Timestamp> {
+        Box::pin(async move { admin(self)?.set_revoked_before(delay, keep).await })
     }
 
     fn publish<'a>(&'a self, event: &'a SessionEvent) -> BoxFuture<'a, ()> {

@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use cloakroom_core::{EndReason, SessionId, StoreError};
 use tracing::{Span, debug, debug_span, error, field, info, warn};
@@ -41,6 +42,13 @@ pub(crate) fn legacy_not_ended(error: &StoreError) {
 pub(crate) fn renewed(old: SessionId, new: SessionId) {
     metrics::renewed();
     info!(target: TARGET, session = %new, renewed_from = %old, "session renewed");
+}
+
+pub(crate) fn revoked_far_ahead(ahead: Duration) {
+    error!(
+        target: TARGET, seconds = ahead.as_secs(),
+        "all sessions are revoked until a time far in the future, which a wrong clock has set; revoke everyone again to repair it"
+    );
 }
 
 pub(crate) fn ended(id: SessionId, reason: EndReason) {

@@ -110,7 +110,9 @@ impl Sessions {
                 Loaded::Record(record) if is_of(&record, &user) => {
                     found.extend(self.info_if_live(id, record).await?);
                 }
-                Loaded::Tombstone(_) => follow_up = follow_up.remove_from_index(key, id),
+                Loaded::Tombstone(tombstone) => {
+                    follow_up = follow_up.end_again(key, id, tombstone);
+                }
                 Loaded::Nothing if self.context.is_old(id) => {
                     follow_up = follow_up.remove_from_index(key, id);
                     follow_up = follow_up.publish(SessionEvent::Ended {
@@ -157,10 +159,12 @@ impl Sessions {
     ///
     /// Fails if the store fails: the session may still be live.
     pub async fn revoke_any(&self, id: SessionId) -> Result<bool, SessionError> {
-        let Loaded::Record(record) = self.load(id).await? else {
-            return Ok(false);
+        let user = match self.load(id).await? {
+            Loaded::Record(record) => Authentication::of(record.entries()),
+            // It is ended again: the replicas may not have the tombstone.
+            Loaded::Tombstone(_) => None,
+            Loaded::Nothing => return Ok(false),
         };
-        let user = Authentication::of(record.entries());
         let user = user.as_ref().map(Authentication::user);
         self.end_one(id, user, RevokedBy::Admin.reason()).await
     }

@@ -172,7 +172,7 @@ async fn every_missing_right_is_a_warning() {
         "zremrangebyscore",
         "pttl",
     ];
-    let others = ["scan", "publish", "subscribe", "ping"];
+    let others = ["scan", "time", "publish", "subscribe", "ping"];
     for name in on_keys.into_iter().chain(others) {
         server.command(&["ACL", "SETUSER", "shop", &format!("-{name}")]);
         assert_eq!(check(&store).await.warnings(), missing(&[name]));

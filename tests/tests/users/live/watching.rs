@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use cloakroom::{EndReason, Expiry, Session, SessionErrorKind, SessionWatch, hours, minutes};
+use cloakroom::{
+    EndReason, Expiry, MemoryStore, Session, SessionErrorKind, SessionEvent, SessionLayer,
+    SessionWatch, hours, minutes,
+};
+use cloakroom_core::store::Loaded;
+use cloakroom_core::{ManualClock, Store, StoreAdmin};
 use tests::app::{Fixture, app};
 use tests::backend::Backend;
 use tests::browser::Browser;
@@ -16,6 +21,7 @@ on_every_store!(
     a_watch_resolves_at_once_for_an_ended_session,
     a_renewal_resolves_a_watch,
     many_watches_of_many_sessions_are_independent,
+    an_event_is_not_believed_before_the_session_was_read,
 );
 
 async fn reason(watch: SessionWatch) -> EndReason {
@@ -209,4 +215,73 @@ async fn a_store_outage_does_not_resolve_a_watch() {
     fixture.store.always(None);
     browser.request(sign_out).await;
     assert_eq!(watching.await.expect("no panic"), EndReason::SignedOut);
+}
+
+/// The session's record vanishes, without an event and without a tombstone.
+#[tokio::test(start_paused = true)]
+async fn a_watch_resolves_when_the_session_has_vanished() {
+    let stores = ManualClock::default();
+    let store = MemoryStore::with_clock(stores.clone());
+    let builder = SessionLayer::builder(store).with_clock(ManualClock::default());
+    let mut browser = Browser::new(app(builder.build().expect("it is valid")));
+    sign_in(&mut browser, "ada").await;
+    let watch = from_handler(&mut browser, Session::watch).await;
+    let watching = tokio::spawn(watch);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(!watching.is_finished());
+    let began = Instant::now();
+    stores.advance(hours(24 * 40));
+    assert_eq!(reason_of(watching).await, EndReason::Expired);
+    assert!(began.elapsed() <= Duration::from_secs(31));
+}
+
+/// Everything was revoked, without an event; the record is still there.
+#[tokio::test(start_paused = true)]
+async fn a_watch_resolves_when_everything_was_revoked() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser();
+    let id = sign_in(&mut browser, "ada").await;
+    let watch = from_handler(&mut browser, Session::watch).await;
+    let watching = tokio::spawn(watch);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(!watching.is_finished());
+    let began = Instant::now();
+    let admin = fixture.store.inner().admin().expect("it has one");
+    let revoked = admin.set_revoked_before(Duration::from_secs(1), hours(1));
+    revoked.await.expect("it is set");
+    assert_eq!(reason_of(watching).await, EndReason::RevokedByAdmin);
+    // One look later than the one at which the old time is still known.
+    assert!(began.elapsed() <= Duration::from_secs(61));
+    let there = fixture.store.load(id).await.expect("it responds");
+    assert!(matches!(there, Loaded::Record(_)), "{there:?}");
+}
+
+async fn reason_of(watching: tokio::task::JoinHandle<EndReason>) -> EndReason {
+    let reason = timeout(minutes(3), watching).await;
+    reason.expect("it resolves").expect("no panic")
+}
+
+/// Whoever may only publish cannot close a connection; the true end still arrives.
+async fn an_event_is_not_believed_before_the_session_was_read(backend: Backend) {
+    let layer = backend.layer().await;
+    let mut browser = Browser::new(app(layer.clone()));
+    let id = sign_in(&mut browser, "ada").await;
+    let watch = from_handler(&mut browser, Session::watch).await;
+    let mut watching = tokio::spawn(reason(watch));
+    let _subscribed = backend.listen(&layer).await;
+    for reason in [EndReason::Destroyed, EndReason::Renewed] {
+        backend
+            .publish(&SessionEvent::Ended {
+                id,
+                user: None,
+                reason,
+            })
+            .await;
+        let early = timeout(Duration::from_millis(400), &mut watching).await;
+        assert!(early.is_err(), "nothing has happened: {early:?}");
+    }
+    let began = Instant::now();
+    browser.request(sign_out).await;
+    assert_eq!(watching.await.expect("no panic"), EndReason::SignedOut);
+    assert!(began.elapsed() < Duration::from_secs(5));
 }
