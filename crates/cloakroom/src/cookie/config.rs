@@ -15,6 +15,12 @@ use crate::error::{ConfigError, ConfigErrorKind};
 /// cannot set a cookie of that name in browsers that know the `__Host-Http-` prefix; the others
 /// still apply the rules of `__Host-` (RFC 6265bis, section 4.1.3).
 ///
+/// A browser sends several cookies of one name if they were set for several paths or domains. Up to
+/// eight well-formed ones are looked up, and the session of the only live one is used. If there are
+/// two or more live sessions, none is used, since one may have been planted: a warning is logged, edits
+/// are discarded ([`EndedConcurrently`](crate::EndedConcurrently)), and the next sign-in or sign-out ends
+/// all of them.
+///
 /// What browsers would refuse is an error in
 /// [`SessionLayerBuilder::build`](crate::SessionLayerBuilder::build). A choice that gives up a
 /// protection has `insecure` in its name.

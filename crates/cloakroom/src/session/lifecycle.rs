@@ -116,6 +116,9 @@ impl Session {
     /// Ends the session immediately. Once this returns, its token is invalid on every server, whatever
     /// happens to the rest of the request. The response removes the cookie.
     ///
+    /// If the request has presented several live sessions, in cookies of several paths for instance, all of
+    /// them end.
+    ///
     /// Edits after it create a new session, for a farewell message for instance.
     ///
     /// # Errors
