@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use axum::Router;
-use cloakroom::MemoryStore;
+use cloakroom::{CookieConfig, MemoryStore};
 use cloakroom_core::ManualClock;
 use http::Method;
+use tests::faulty_store::CountingStore;
 use tests::iterations::times;
 use tests::stale_cache::StaleCache;
 use tests::user_agent::{Incoming, UserAgent};
@@ -301,6 +302,36 @@ async fn a_cache_that_denies_every_session_does_not_sign_out() {
     browser.post(&app, "/mark/a").await;
     let seen = Seen::of(&browser.visit(&app, Method::GET, "/me").await);
     assert_eq!((&*seen.user, &*seen.marks), ("ada", "as"));
+}
+
+/// Only a request that what is cached does not accept costs one more command.
+#[tokio::test]
+async fn a_refusal_costs_one_read_and_a_cached_session_none() {
+    let clock = ManualClock::default();
+    let store = CountingStore::new(MemoryStore::with_clock(clock.clone()));
+    let cache = StaleCache::new(store.clone());
+    let app = app::whole().layer(layer(cache, &clock, &Features::default(), None));
+    let mut browser = UserAgent::new();
+    browser.post(&app, "/sign-in/ada/s").await;
+    let token = browser.jar.cookies()[0].value.clone();
+    let other = UserAgent::new().post(&app, "/sign-in/bob/s").await;
+    let other = other.set_cookies().next().expect("a cookie").to_owned();
+    let (_, other) = other.split_once('=').expect("a pair");
+    let see = async |token: &str| {
+        let mut request = UserAgent::new().start(Method::GET, "/me");
+        let cookie = format!("{}={token}", CookieConfig::DEFAULT_NAME);
+        let headers = request.request.headers_mut();
+        headers.insert(http::header::COOKIE, cookie.parse().expect("it is ASCII"));
+        drop(store.take_verbs());
+        let user = Seen::of(&request.send(&app).await).user;
+        (user, store.take_verbs().len())
+    };
+    assert_eq!(see(&token).await, ("ada".to_owned(), 1));
+    assert_eq!(see(&token).await, ("ada".to_owned(), 0));
+    // The id of the session with another secret.
+    let wrong = format!("{}{}", &token[..22], &other[22..43]);
+    assert_eq!(see(&wrong).await, (String::new(), 1));
+    assert_eq!(see(&token).await, ("ada".to_owned(), 0));
 }
 
 /// The real near cache, without any delay of its own: it is a race, so there are many rounds.

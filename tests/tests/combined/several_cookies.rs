@@ -2,13 +2,15 @@
 //! by a sibling subdomain.
 
 use axum::Router;
-use cloakroom::CookieConfig;
+use cloakroom::{CookieConfig, MemoryStore, StoreErrorKind};
 use cloakroom_core::ManualClock;
 use http::Method;
+use tests::faulty_store::{CountingStore, Fault, Verb};
 use tests::user_agent::{Incoming, UserAgent};
 
 use crate::app::{self, Seen};
-use crate::setup::{Features, Storage, on_both, servers};
+use crate::setup::{Features, Storage, layer, on_both, servers};
+use crate::{v0_14, v0_15};
 
 on_both!(
     signing_out_with_two_paths_ends_both,
@@ -17,6 +19,7 @@ on_both!(
     signing_in_with_two_live_sessions_leaves_one,
     renewing_with_two_live_sessions_leaves_no_more_than_one,
     a_write_with_two_live_sessions_sets_no_third_cookie,
+    a_sign_in_through_the_bridge_with_two_live_sessions_leaves_one,
     dead_cookies_do_not_hide_a_live_one,
     ended_cookies_do_not_hide_a_live_one,
     planted_cookies_do_not_prevent_a_sign_in,
@@ -150,6 +153,58 @@ async fn a_write_with_two_live_sessions_sets_no_third_cookie(memory: bool) {
     assert_eq!(changed.storage.count("ada").await, (2, 0));
     assert!(app::edits_dropped(&response), "the app can notice it");
     assert_eq!(changed.opens(&before).await, ["ada", "ada"]);
+}
+
+/// `cycle_id` and an insert, as axum-login signs in.
+async fn a_sign_in_through_the_bridge_with_two_live_sessions_leaves_one(memory: bool) {
+    for bridged in [
+        v0_14::app::bridged(v0_14::app::whole()),
+        v0_15::app::bridged(v0_15::app::whole()),
+    ] {
+        let clock = ManualClock::default();
+        let storage = storage(memory, &clock);
+        let [old, _] = servers(&storage, &clock, &at("/")).await.layers;
+        let [new, _] = servers(&storage, &clock, &below("shop.example"))
+            .await
+            .layers;
+        let (old, new) = (bridged.clone().layer(old), bridged.layer(new));
+        let mut browser = UserAgent::new();
+        browser.post(&old, "/sign-in/ada/a").await;
+        let other = UserAgent::new().post(&new, "/sign-in/ada/b").await;
+        browser.receive(&other);
+        let seen = Seen::of(&browser.visit(&new, Method::GET, "/me").await);
+        assert_eq!(seen.user, "", "neither is used");
+        let written = browser.post(&new, "/mark/c").await;
+        assert!(!written.changes_cookies(), "{written:?}");
+        browser.post(&new, "/sign-in/ada/d").await;
+        assert_eq!(storage.live().await.len(), 1);
+        let seen = Seen::of(&browser.visit(&new, Method::GET, "/me").await);
+        assert_eq!((&*seen.user, &*seen.marks), ("ada", "d"));
+        assert_eq!(browser.jar.cookies().len(), 1);
+    }
+}
+
+/// As long as one of them may be live, the cookies stay, so that the user can try again.
+#[tokio::test]
+async fn a_failed_end_of_one_session_keeps_the_cookies() {
+    let clock = ManualClock::default();
+    let store = CountingStore::new(MemoryStore::with_clock(clock.clone()));
+    let [old, new] = [at("/"), at("/app")].map(|features| {
+        let layer = layer(store.clone(), &clock, &features, None);
+        app::whole().layer(layer)
+    });
+    let mut browser = UserAgent::new();
+    browser.post(&old, "/app/sign-in/ada/a").await;
+    let other = UserAgent::new().post(&new, "/app/sign-in/ada/b").await;
+    browser.receive(&other);
+    store.next(Verb::End, Fault::Refuse(StoreErrorKind::Unavailable));
+    let response = browser.visit(&new, Method::POST, "/app/sign-out").await;
+    assert_eq!(response.status, 503);
+    assert_eq!(browser.jar.cookies().len(), 2);
+    let mut before = browser.clone();
+    assert_eq!(browser.post(&new, "/app/sign-out").await.text(), "ended");
+    assert_eq!(me(&mut browser, &new).await.user, "");
+    assert_eq!(me(&mut before, &new).await.user, "");
 }
 
 /// Scopes of which all cookies go to `/app/me`; the last one comes last in the header.

@@ -7,10 +7,11 @@
 
 use std::iter::once;
 use std::ptr;
+use std::time::SystemTime;
 
 use cloakroom_core::Timestamp;
 
-use super::config::CookieConfig;
+use super::config::{CookieConfig, FormerCookie};
 use super::seal::Seal;
 use crate::error::{ConfigError, ConfigErrorKind};
 
@@ -18,6 +19,68 @@ use crate::error::{ConfigError, ConfigErrorKind};
 const MAX_FORMER: usize = 4;
 
 impl CookieConfig {
+    /// Adds the cookie that was configured so far, so that a new name, path or domain, or a new seal, signs
+    /// nobody out.
+    ///
+    /// | time | cookie that responses set | cookies that requests may present |
+    /// |---|---|---|
+    /// | until `set_until` | the former one | both |
+    /// | then, until `accepted_until` | this one, and the former one is removed | both |
+    /// | afterwards | this one | this one |
+    ///
+    /// Servers of the previous version of the app know only the former cookie. **Let `set_until` be after
+    /// the end of the deploy, and after a rollback is likely**: until then a browser may be served by either
+    /// version and stays signed in, and after it no server of the previous version may run. To return to the
+    /// previous version later, deploy this one with a later `set_until` first: browsers get the former
+    /// cookie again. A browser that does not come back before `accepted_until` is signed out.
+    ///
+    /// A live session of the cookie that responses set has priority over another one of the other cookie;
+    /// signing in and signing out end both.
+    ///
+    /// Cookies of one name and seal that differ in path or domain look the same in a request: such a former
+    /// cookie is accepted for as long as its session lives, and is removed when the new one is set for
+    /// another reason, by a sign-in for instance.
+    ///
+    /// If the former cookie has another name, give the layer its realm so far with
+    /// [`with_realm`](crate::SessionLayerBuilder::with_realm), which was the former name by default, and
+    /// keep it forever: sessions are valid in one realm only. While a plain cookie is accepted beside a
+    /// signed or encrypted one, forged tokens cost a store command again.
+    ///
+    /// ```
+    /// use std::time::{Duration, UNIX_EPOCH};
+    /// use cloakroom::{CookieConfig, MemoryStore, SessionLayer, days};
+    ///
+    /// // `date +%s -d "2026-03-02 12:00"`
+    /// let deployed = UNIX_EPOCH + Duration::from_secs(1_772_452_800);
+    /// let layer = SessionLayer::builder(MemoryStore::new())
+    ///     .with_cookie(CookieConfig::default().with_former(
+    ///         CookieConfig::new("sid"),
+    ///         deployed,
+    ///         deployed + days(30),
+    ///     ))
+    ///     .with_realm("sid")
+    ///     .build()?;
+    /// # Ok::<(), cloakroom::ConfigError>(())
+    /// ```
+    ///
+    /// Up to four can be added. [`SessionLayerBuilder::build`](crate::SessionLayerBuilder::build) refuses a
+    /// former cookie that browsers would refuse, that does not differ from this one, that has former cookies
+    /// itself, or whose `accepted_until` is not after its `set_until`; and another name without a realm. A
+    /// date in the past is not an error.
+    pub fn with_former(
+        mut self,
+        former: Self,
+        set_until: impl Into<SystemTime>,
+        accepted_until: impl Into<SystemTime>,
+    ) -> Self {
+        self.former.push(FormerCookie {
+            cookie: former,
+            set_until: set_until.into().into(),
+            accepted_until: accepted_until.into().into(),
+        });
+        self
+    }
+
     /// Returns the cookie that responses set at this time: of the cookies that are not replaced yet, the one
     /// that is replaced first.
     pub(crate) fn written(&self, now: Timestamp) -> &Self {
@@ -102,4 +165,53 @@ impl Seal {
 
 fn error(message: String) -> ConfigError {
     ConfigError::new(ConfigErrorKind::FormerCookie, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use cookie::SameSite;
+
+    use super::*;
+
+    fn kind(config: &CookieConfig) -> Option<ConfigErrorKind> {
+        config.validate().err().map(|error| error.kind())
+    }
+
+    #[test]
+    fn a_former_cookie_has_to_differ_and_to_be_accepted_after_it_was_set() {
+        let at = |seconds| std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+        let former = |former| CookieConfig::new("id").with_former(former, at(1), at(2));
+        let named = CookieConfig::new;
+        let two = named("id")
+            .with_path("/a")
+            .with_former(named("x"), at(1), at(2));
+        let refused = [
+            former(named("id")),
+            former(named("id").with_same_site(SameSite::Strict)),
+            former(two),
+            named("id").with_former(named("sid"), at(2), at(2)),
+            named("id").with_former(named("sid"), at(3), at(2)),
+            ["a", "b", "c", "d", "e"]
+                .into_iter()
+                .fold(named("id"), |config, name| {
+                    config.with_former(named(name), at(1), at(2))
+                }),
+        ];
+        for config in refused {
+            assert_eq!(
+                kind(&config),
+                Some(ConfigErrorKind::FormerCookie),
+                "{config:?}"
+            );
+        }
+        let invalid = former(named("__Host-sid").with_path("/app"));
+        assert_eq!(kind(&invalid), Some(ConfigErrorKind::CookieRefused));
+        for accepted in [
+            named("sid"),
+            named("id").with_path("/app"),
+            named("id").with_domain("example.com"),
+        ] {
+            assert_eq!(kind(&former(accepted)), None);
+        }
+    }
 }

@@ -120,6 +120,8 @@ impl Session {
     /// happens to the rest of the request. The response removes the cookie.
     ///
     /// If another request has renewed the session in the meantime, the session in which it continues is ended.
+    /// If the request has presented several live sessions, in cookies of several paths for instance, all of
+    /// them end.
     ///
     /// Edits after it create a new session, for a farewell message for instance.
     ///
