@@ -52,7 +52,10 @@
 //! [`cloakroom::Session`] instead.
 //!
 //! **Failures.** With a 5xx response, edits are discarded. If the session was ended concurrently, edits do not
-//! create it again, and the request does not fail. Edits that cannot be taken over (the session is too large,
+//! create it again, and the request does not fail. The same holds for `cycle_id`: if the session was renewed or
+//! ended concurrently, or less than about a minute ago, nothing is stored and no cookie is set, since the browser
+//! may have a better one. That concerns a sign-in, too, as axum-login does it, with the cookie of a session that
+//! was just revoked; [`Session::sign_in`](cloakroom::Session::sign_in) always signs in. Edits that cannot be taken over (the session is too large,
 //! the layer does not allow the expiry, or a key begins with `$`) produce an error response.
 //!
 //! **Both kinds of extractor in one request** use the same session. A `tower_sessions::Session` copies the

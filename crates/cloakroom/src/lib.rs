@@ -28,7 +28,8 @@
 //! - **No revived sessions.** A session that has ended stays ended: a slow request that saves late changes
 //!   nothing, and does not fail for it.
 //! - **No accidental sign-out.** A request with a stale cookie never replaces or removes the cookie that a
-//!   concurrent sign-in has set.
+//!   concurrent sign-in or renewal has set. Two sign-ins of one user at once open one session, whichever cookie
+//!   the browser keeps.
 //! - **All sessions of a user.** Every live session of a user is in the user's index: ending all of them ends
 //!   all of them, and a session limit holds for any number of concurrent sign-ins.
 //! - **A leaked store contains no tokens.** It has only a digest of each token.

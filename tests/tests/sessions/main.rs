@@ -16,6 +16,8 @@ mod fuzz_targets;
 #[cfg(test)]
 mod immediate;
 #[cfg(test)]
+mod joining;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod long_request;

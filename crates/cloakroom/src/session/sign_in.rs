@@ -38,6 +38,11 @@ impl Session {
     /// goes into the new session. Edits that were already saved, with [`save`](Self::save) for
     /// instance, belong to the other user's session and do not carry over.
     ///
+    /// If a concurrent request has signed the same user in, or renewed the session, this sign-in joins the
+    /// session that the other one has created, with this request's edits: either response's cookie opens it.
+    /// (With [`discard_data`](SignIn::discard_data) it does not.) If the session was signed out or revoked
+    /// meanwhile, the new session holds this request's own edits alone.
+    ///
     /// The session gets a new id, a new token and a new lifetime, and the old session ends (ASVS 5.0,
     /// 7.2.4). When the future completes, the session is stored and in the user's index, so that
     /// [`Sessions`](crate::Sessions) finds it. The cookie is set with the response.

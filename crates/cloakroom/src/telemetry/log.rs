@@ -64,7 +64,7 @@ pub(crate) fn joined(from: SessionId, id: SessionId) {
     metrics::signed_in();
     info!(
         target: TARGET, session = %id, renewed_from = %from,
-        "user signed in; the session continues in the one that a concurrent request has created"
+        "user signed in; joined the session that a concurrent request has created"
     );
 }
 
