@@ -160,7 +160,7 @@ pub use cloakroom_core::{
 pub use self::context::{ConflictPolicy, ErrorPolicy};
 #[cfg(feature = "sealed-cookies")]
 pub use self::cookie::CookieKey;
-pub use self::cookie::{CookieConfig, CookieLifetime, SameSite, TokenHeader};
+pub use self::cookie::{CookieConfig, CookieLifetime, EditsDiscarded, SameSite, TokenHeader};
 #[cfg(feature = "devices")]
 pub use self::device::{Device, DeviceTracking, ProxyHeader};
 pub use self::duration::{days, hours, minutes};

@@ -23,6 +23,8 @@ pub(crate) struct Situation {
     /// and no stored session.
     pub(crate) changed: bool,
     pub(crate) renewing: bool,
+    /// Whether a session may be created: a user signs in, or the browser has no cookie that it could lose.
+    pub(crate) may_create: bool,
     pub(crate) expiry_chosen: bool,
     /// The maintenance that is due.
     pub(crate) due: Due,
@@ -88,7 +90,7 @@ pub(crate) enum CookiePlan {
 /// Returns the plan for a situation.
 pub(crate) fn plan(situation: &Situation) -> Plan {
     let step = match situation.lookup {
-        Lookup::Absent if situation.changed => Step::Create,
+        Lookup::Absent if situation.changed && situation.may_create => Step::Create,
         // A stale request creates no session, unless the app asks for a new one by renewing.
         Lookup::Ended if situation.changed && situation.renewing => Step::Create,
         Lookup::Live(()) if situation.renewing => Step::Renew,
@@ -132,13 +134,15 @@ mod tests {
         let mut all = Vec::new();
         for lookup in LOOKUPS {
             for pending in COOKIES {
-                for bits in 0..8_u8 {
-                    let [changed, renewing, expiry_chosen] = [1, 2, 4].map(|bit| bits & bit != 0);
+                for bits in 0..16_u8 {
+                    let [changed, renewing, may_create, expiry_chosen] =
+                        [1, 2, 4, 8].map(|bit| bits & bit != 0);
                     for due in DUES {
                         let situation = Situation {
                             lookup,
                             changed,
                             renewing,
+                            may_create,
                             expiry_chosen,
                             due,
                             pending,
@@ -149,7 +153,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(all.len(), 3 * 3 * 8 * 6);
+        assert_eq!(all.len(), 3 * 3 * 16 * 6);
         all
     }
 
@@ -157,7 +161,7 @@ mod tests {
     fn each_step_has_exactly_one_reason() {
         for (now, plan) in all() {
             let creates = match now.lookup {
-                Lookup::Absent => now.changed,
+                Lookup::Absent => now.changed && now.may_create,
                 Lookup::Ended => now.changed && now.renewing,
                 Lookup::Live(()) => false,
             };
@@ -202,6 +206,16 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_may_not_create_a_session_sets_no_cookie_without_one() {
+        for (now, plan) in all() {
+            if now.lookup == Lookup::Absent && !now.may_create {
+                assert_eq!(plan.step, Step::Nothing, "{now:?}");
+                assert_eq!(plan.cookie, now.pending, "{now:?}");
+            }
+        }
+    }
+
+    #[test]
     fn the_cookie_is_set_for_a_reason_and_removed_only_if_that_is_pending() {
         for (now, plan) in all() {
             let reason = match plan.step {
@@ -225,6 +239,7 @@ mod tests {
                     lookup,
                     changed: false,
                     renewing: renewing && lookup != Lookup::Live(()),
+                    may_create: true,
                     expiry_chosen: renewing && lookup != Lookup::Live(()),
                     due: Due::Nothing,
                     pending: CookiePlan::Leave,

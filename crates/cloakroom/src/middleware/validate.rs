@@ -16,6 +16,7 @@ const SMALLEST_SESSION: usize = 1024;
 pub(super) fn validate(context: &Context, realm: Option<&str>) -> Result<(), ConfigError> {
     context.cookie.validate().map_err(named("with_cookie"))?;
     validate_realm(realm).map_err(named("with_realm"))?;
+    validate_path_prefix(context).map_err(named("with_path_prefix"))?;
     validate_expiry(context.expiry).map_err(named("with_expiry"))?;
     if let Some(anonymous) = context.anonymous_expiry {
         validate_expiry(anonymous).map_err(named("with_anonymous_expiry"))?;
@@ -50,6 +51,16 @@ fn validate_realm(realm: Option<&str>) -> Result<(), ConfigError> {
         ));
     }
     Ok(())
+}
+
+fn validate_path_prefix(context: &Context) -> Result<(), ConfigError> {
+    match &context.path_prefix {
+        Some(prefix) if !prefix.starts_with('/') => Err(ConfigError::new(
+            ConfigErrorKind::CookieText,
+            format!("the path prefix `{prefix}` must begin with `/`"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn validate_expiry(expiry: Expiry) -> Result<(), ConfigError> {

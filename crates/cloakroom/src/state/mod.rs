@@ -6,6 +6,7 @@ pub(crate) mod found;
 
 use cloakroom_core::{Authentication, Changes, Entries, Limits, Timestamp};
 
+use crate::cookie::withheld::EditsDiscarded;
 use crate::error::{Cause, SessionError};
 use crate::plan::{CookiePlan, Due, Lookup, Situation};
 
@@ -34,6 +35,9 @@ pub(crate) struct State {
     ended_concurrently: bool,
     /// The session was found by its legacy cookie.
     via_legacy_cookie: bool,
+    /// No session was found, and the browser may hold a cookie that it did not send: only a sign-in creates
+    /// a session.
+    pub(crate) withheld: Option<EditsDiscarded>,
     phase: Phase,
     /// This copy outlives its request: no cookie can be set, so no session can be created.
     detached: bool,
@@ -70,8 +74,12 @@ impl State {
 
     /// Applies the result of the load.
     pub(crate) fn loaded(&mut self, found: Found) {
+        let withheld = self
+            .withheld
+            .filter(|_| matches!(found.lookup, Lookup::Absent));
         *self = Self {
             phase: self.phase,
+            withheld,
             via_legacy_cookie: found.via_legacy_cookie,
             ..Self::new(found.lookup)
         };
@@ -144,6 +152,23 @@ impl State {
         self.ended_concurrently || stale
     }
 
+    /// Why edits are not stored: this request may not create a session. `None` if it may, or there are no
+    /// edits.
+    pub(crate) fn discarded(&self) -> Option<EditsDiscarded> {
+        let is_absent = matches!(self.lookup, Lookup::Absent);
+        self.withheld
+            .filter(|_| is_absent && !self.entries.is_empty())
+    }
+
+    /// Returns the stored session, for a call that needs one.
+    pub(crate) fn stored_session(&self) -> Result<Live, SessionError> {
+        match (self.live(), self.withheld) {
+            (Some(live), _) => Ok(live.clone()),
+            (None, Some(_)) => Err(Cause::NotCreated.into()),
+            (None, None) => Err(Cause::NotPersisted.into()),
+        }
+    }
+
     /// Makes further edits errors: the handler has finished.
     pub(crate) fn close(&mut self) {
         self.phase = Phase::Committing;
@@ -169,6 +194,7 @@ impl State {
             uncertain: self.uncertain,
             ended_concurrently: self.ended_concurrently,
             via_legacy_cookie: self.via_legacy_cookie,
+            withheld: self.withheld,
             phase: self.phase,
             detached: self.detached,
             ..Self::new(std::mem::take(&mut self.lookup))
@@ -195,6 +221,7 @@ impl State {
         Situation {
             lookup,
             changed: changed || self.signing_in.is_some(),
+            may_create: self.withheld.is_none() || self.signing_in.is_some(),
             renewing: self.renewing,
             expiry_chosen: self.chosen.is_some(),
             due,
