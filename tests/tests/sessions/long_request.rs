@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use axum::Router;
 use cloakroom::{
-    EndedConcurrently, Expiry, MemoryStore, SessionErrorKind, SessionLayer, StoreErrorKind, days,
-    minutes,
+    EndedConcurrently, Expiry, MemoryStore, Rotation, SessionErrorKind, SessionLayer,
+    StoreErrorKind, days, minutes,
 };
 use http::StatusCode;
 use tests::app::{Fixture, app};
@@ -269,17 +269,23 @@ async fn an_edit_of_a_session_that_was_signed_out_is_discarded() {
     assert!(response.extension::<EndedConcurrently>().is_some());
 }
 
-/// A library's own write of a session that is gone fails no request.
+/// The library's own write of a session that is gone fails no request, and is no failure.
 #[tokio::test]
 async fn a_request_without_edits_does_not_depend_on_the_session() {
     let fixture = Fixture::memory();
-    let mut browser = fixture.browser_with_session().await;
-    let clock = fixture.clock.clone();
-    let response = browser
-        .request(|_session| async move {
-            clock.advance(days(2));
-            Ok(())
-        })
-        .await;
-    assert_eq!(response.status, 200);
+    let rotation = Rotation::every(minutes(15));
+    for builder in [fixture.builder(), fixture.builder().with_rotation(rotation)] {
+        let layer = builder.build().expect("the configuration is valid");
+        let mut browser = fixture.with_session(fixture.browser_of(layer)).await;
+        let log = Log::capture();
+        let clock = fixture.clock.clone();
+        let response = browser
+            .request(|_session| async move {
+                clock.advance(days(2));
+                Ok(())
+            })
+            .await;
+        assert_eq!(response.status, 200);
+        assert_eq!(log.count("WARN"), 0, "{}", log.text());
+    }
 }
