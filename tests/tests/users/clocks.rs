@@ -20,6 +20,14 @@ fn layer(store: impl Store, clock: impl Clock) -> SessionLayer {
         .expect("the configuration is valid")
 }
 
+fn layer_with_expiry(store: impl Store, clock: impl Clock, expiry: Expiry) -> SessionLayer {
+    SessionLayer::builder(store)
+        .with_clock(clock)
+        .with_expiry(expiry)
+        .build()
+        .expect("the configuration is valid")
+}
+
 /// Whether it is refused or done, revoking everything from a server whose clock is an hour ahead does not
 /// lock anybody out of the others.
 async fn signing_in_works_after(ahead: &SessionLayer, right: &SessionLayer) {
@@ -62,10 +70,7 @@ async fn a_session_from_a_clock_ahead_lives_while_it_is_used() {
     let ahead = ManualClock::default();
     ahead.advance(hours(1));
     let expiry = Expiry::idle(minutes(30)).absolute(days(1));
-    let app = |clock: &ManualClock| {
-        let layer = layer(store.clone(), clock.clone());
-        app(layer.with_expiry(expiry).expect("it is valid"))
-    };
+    let app = |clock: &ManualClock| app(layer_with_expiry(store.clone(), clock.clone(), expiry));
     let mut browser = Browser::new(app(&ahead));
     sign_in(&mut browser, "ada").await;
     let mut browser = browser.on(app(&right));
@@ -82,8 +87,7 @@ async fn a_session_from_a_clock_ahead_lives_while_it_is_used_on_redis() {
     let expiry = Expiry::idle(Duration::from_secs(1)).absolute(days(1));
     let app = async |ahead| {
         let store = RedisStore::connect(redis.url()).await.expect("it runs");
-        let layer = layer(store, AheadClock(ahead));
-        app(layer.with_expiry(expiry).expect("it is valid"))
+        app(layer_with_expiry(store, AheadClock(ahead), expiry))
     };
     let mut browser = Browser::new(app(minutes(10)).await);
     sign_in(&mut browser, "ada").await;
@@ -102,10 +106,7 @@ async fn a_session_from_a_clock_ahead_expires_when_it_is_not_used() {
     let ahead = ManualClock::default();
     ahead.advance(hours(1));
     let expiry = Expiry::idle(minutes(30)).absolute(days(1));
-    let app = |clock: &ManualClock| {
-        let layer = layer(store.clone(), clock.clone());
-        app(layer.with_expiry(expiry).expect("it is valid"))
-    };
+    let app = |clock: &ManualClock| app(layer_with_expiry(store.clone(), clock.clone(), expiry));
     let mut browser = Browser::new(app(&ahead));
     sign_in(&mut browser, "ada").await;
     let mut browser = browser.on(app(&right));
@@ -123,8 +124,8 @@ async fn a_short_grace_is_no_theft_between_clocks_that_differ() {
     let store = MemoryStore::with_clock(one.clone());
     let rotation = Rotation::every(minutes(15)).grace(Duration::from_secs(1));
     let app = |clock: &ManualClock| {
-        let layer = layer(store.clone(), clock.clone());
-        layer.with_rotation(rotation).map(app)
+        let builder = SessionLayer::builder(store.clone()).with_clock(clock.clone());
+        builder.with_rotation(rotation).build().map(app)
     };
     let (Ok(at_one), Ok(at_two)) = (app(&one), app(&two)) else {
         return; // So short a grace is refused: right as well.

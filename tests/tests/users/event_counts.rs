@@ -63,9 +63,9 @@ async fn a_sign_in_is_one_event(backend: Backend) {
 }
 
 async fn a_rejected_sign_in_is_no_event(backend: Backend) {
-    let layer = backend.layer().await;
-    let limit = SessionLimit::reject_above(1);
-    let layer = layer.with_session_limit(limit).expect("it is valid");
+    let builder = backend.builder().await;
+    let builder = builder.with_session_limit(SessionLimit::reject_above(1));
+    let layer = builder.build().expect("it is valid");
     let new = || Browser::new(app(layer.clone()));
     let mut events = backend.listen(&layer).await;
     sign_in(&mut new(), "ada").await;
@@ -102,11 +102,10 @@ async fn an_expired_session_makes_room_before_an_older_live_one(backend: Backend
     backend.clock.advance(Duration::from_secs(1));
     sign_in(&mut phone, "ada").await;
 
-    let layer = backend.layer().await;
-    let layer = layer.with_session_limit(SessionLimit::evict_oldest(2));
+    let builder = backend.builder().await;
+    let builder = builder.with_session_limit(SessionLimit::evict_oldest(2));
     let expiry = Expiry::idle(Duration::from_secs(300)).absolute(days(9));
-    let layer = layer.and_then(|layer| layer.with_expiry(expiry));
-    let app = app(layer.expect("it is valid"));
+    let app = app(builder.with_expiry(expiry).build().expect("it is valid"));
     let (mut desk, mut phone) = (desk.on(app.clone()), phone.on(app.clone()));
     for _ in 0..2 {
         backend.clock.advance(Duration::from_secs(200));
