@@ -16,7 +16,7 @@ impl Storage {
         let Some(url) = url else {
             return Ok(Self::Memory(MemoryStore::new()));
         };
-        Ok(Self::Redis(RedisStore::connect(url).await?))
+        Ok(Self::Redis(RedisStore::connect(url, "demo").await?))
     }
 
     /// A layer that keeps its sessions here, to be configured.

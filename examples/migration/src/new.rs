@@ -20,7 +20,7 @@ pub(crate) async fn sessions(
     phase: Phase,
     secrets: &Move,
 ) -> Result<SessionLayer, Box<dyn Error>> {
-    let store = RedisStore::connect(redis).await?;
+    let store = RedisStore::connect(redis, "cloakroom").await?;
     // As the old version has it.
     let old = TowerSessionsRedis::in_redis(&store).with_inactivity(days(IDLE_DAYS.into()));
     let migration = match phase {

@@ -25,7 +25,7 @@ struct Setup {
 impl Setup {
     async fn start() -> Self {
         let servers = Replicated::start(1);
-        let builder = RedisStore::builder(servers.primary().url());
+        let builder = RedisStore::builder(servers.primary().url(), "cloakroom");
         let builder = builder.with_replica_acks(1, Duration::from_millis(100));
         let store = builder.connect().await.expect("Redis runs");
         let layer = SessionLayer::new(store);
@@ -60,7 +60,9 @@ impl Setup {
     /// What the replica has, once it runs: what a failover would bring back.
     async fn on_replica(&self, id: SessionId) -> Loaded {
         let url = self.servers.replicas()[0].url();
-        let store = RedisStore::connect(url).await.expect("it runs");
+        let store = RedisStore::connect(url, "cloakroom")
+            .await
+            .expect("it runs");
         store.load(id).await.expect("it responds")
     }
 

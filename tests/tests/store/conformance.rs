@@ -41,7 +41,7 @@ impl Subject for Redis {
     type Store = RedisStore;
 
     async fn store(&self) -> RedisStore {
-        let store = RedisStore::connect(self.0.url()).await;
+        let store = RedisStore::connect(self.0.url(), "cloakroom").await;
         store.expect("the server is running")
     }
 
@@ -57,7 +57,7 @@ impl Subject for RedisCluster {
     type Store = RedisStore;
 
     async fn store(&self) -> RedisStore {
-        let store = RedisStore::connect(self.0.url()).await;
+        let store = RedisStore::connect(self.0.url(), "cloakroom").await;
         store.expect("the servers are running")
     }
 
