@@ -89,7 +89,7 @@ impl<S, E> SessionService<S, E> {
         credentials: &Credentials,
     ) -> Option<EditsDiscarded> {
         let context = &*self.context;
-        if credentials.are_in_header() || !context.uses_cookies() {
+        if credentials.are_in_header() {
             return None;
         }
         withheld(&context.cookie, request, context.path_prefix.as_deref())
