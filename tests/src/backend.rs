@@ -155,7 +155,7 @@ impl Backend {
 /// With a longer time limit than the default: on a busy machine, tests that are not about time must not
 /// fail for it.
 async fn connect(url: &str) -> RedisStore {
-    let builder = RedisStore::builder(url).with_command_timeout(PATIENCE);
+    let builder = RedisStore::builder(url, "cloakroom").with_command_timeout(PATIENCE);
     builder.connect().await.expect("the server is running")
 }
 

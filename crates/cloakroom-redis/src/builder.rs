@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::connection::{Connection, Timeouts};
 use crate::error::ConnectError;
-use crate::key::{DEFAULT_PREFIX, KeyPrefix};
+use crate::key::KeyPrefix;
 use crate::replication::{Acks, Replication};
 use crate::store::RedisStore;
 #[cfg(feature = "tls")]
@@ -16,7 +16,14 @@ use crate::tls::Tls;
 const MAX_ACK_WAIT: Duration = Duration::from_secs(60);
 
 impl RedisStore {
-    /// Connects to the server at `url`, and keeps sessions under the prefix `cloakroom`.
+    /// Connects to the server at `url`, and keeps the sessions of the app named `app`.
+    ///
+    /// All keys begin with the app's name and a colon. So two apps on one Redis share neither sessions nor
+    /// users, and revoking everyone's sessions in one does not affect the other. Servers of one app have
+    /// the same name; give every environment its own, such as `shop-staging`. A change ends all sessions.
+    ///
+    /// The name has 1 to 64 bytes of printable ASCII without spaces, braces and pattern characters
+    /// (`* ? [ ] \`).
     ///
     /// Examples of `url` are `redis://127.0.0.1` (port 6379 by default),
     /// `redis://user:password@host:6379/1`, `rediss://…` for TLS (with the feature `tls`),
@@ -25,16 +32,17 @@ impl RedisStore {
     ///
     /// # Errors
     ///
-    /// When the URL is invalid, and when the server is unreachable, rejects the credentials or is not
+    /// When the URL or the name is invalid, and when the server is unreachable, rejects the credentials or is not
     /// ready: within about a second for each server in the URL, and one more. Use
     /// [`RedisStoreBuilder::connect_lazy`] to start without the server.
-    pub async fn connect(url: impl AsRef<str>) -> Result<Self, ConnectError> {
-        Self::builder(url.as_ref()).connect().await
+    pub async fn connect(url: impl AsRef<str>, app: impl AsRef<str>) -> Result<Self, ConnectError> {
+        Self::builder(url.as_ref(), app.as_ref()).connect().await
     }
 
-    /// Returns a builder for a store with further options.
-    pub fn builder(url: impl Into<String>) -> RedisStoreBuilder {
-        RedisStoreBuilder::new(url.into())
+    /// Returns a builder for a store with further options. URL and name are those of
+    /// [`connect`](Self::connect).
+    pub fn builder(url: impl Into<String>, app: impl Into<String>) -> RedisStoreBuilder {
+        RedisStoreBuilder::new(url.into(), app.into())
     }
 }
 
@@ -45,10 +53,9 @@ impl RedisStore {
 /// use cloakroom_redis::RedisStore;
 ///
 /// # async fn start(password: String) -> Result<(), cloakroom_redis::ConnectError> {
-/// let store = RedisStore::builder("redis://cache.internal:6379/2")
+/// let store = RedisStore::builder("redis://cache.internal:6379/2", "shop")
 ///     .with_username("shop")
 ///     .with_password(password)
-///     .with_key_prefix("shop:sessions")
 ///     .with_command_timeout(Duration::from_millis(100))
 ///     .connect()
 ///     .await?;
@@ -69,27 +76,17 @@ pub struct RedisStoreBuilder {
 }
 
 impl RedisStoreBuilder {
-    fn new(url: String) -> Self {
+    fn new(url: String, prefix: String) -> Self {
         Self {
             url,
             username: None,
             password: None,
-            prefix: DEFAULT_PREFIX.to_owned(),
+            prefix,
             timeouts: Timeouts::default(),
             acks: None,
             #[cfg(feature = "tls")]
             tls: Tls::default(),
         }
-    }
-
-    /// Sets the prefix of all keys, which precedes a colon and the session's id. The default is
-    /// `cloakroom`.
-    ///
-    /// The prefix has 1 to 64 bytes of printable ASCII without spaces, braces and pattern characters
-    /// (`* ? [ ] \`); anything else is an error when connecting.
-    pub fn with_key_prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.prefix = prefix.into();
-        self
     }
 
     /// Sets the user name for `AUTH`, without percent-encoding. The default is the user name in the
@@ -140,7 +137,7 @@ impl RedisStoreBuilder {
     /// use cloakroom_redis::RedisStore;
     ///
     /// # async fn start() -> Result<(), cloakroom_redis::ConnectError> {
-    /// let store = RedisStore::builder("redis-sentinel://a:26379?sentinelServiceName=main&node=b:26379")
+    /// let store = RedisStore::builder("redis-sentinel://a:26379?sentinelServiceName=main&node=b:26379", "shop")
     ///     .with_replica_acks(1, Duration::from_millis(100))
     ///     .connect()
     ///     .await?;
@@ -162,7 +159,7 @@ impl RedisStoreBuilder {
     /// use cloakroom_redis::RedisStore;
     ///
     /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
-    /// let store = RedisStore::builder("rediss://cache.internal")
+    /// let store = RedisStore::builder("rediss://cache.internal", "shop")
     ///     .with_tls_ca(std::fs::read("/etc/redis/ca.pem")?)
     ///     .connect()
     ///     .await?;
@@ -183,7 +180,7 @@ impl RedisStoreBuilder {
     ///
     /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
     /// let (certificate, key) = (std::fs::read("shop.pem")?, std::fs::read("shop.key")?);
-    /// let store = RedisStore::builder("rediss://cache.internal")
+    /// let store = RedisStore::builder("rediss://cache.internal", "shop")
     ///     .with_tls_client_certificate(certificate, key)
     ///     .connect()
     ///     .await?;
@@ -249,6 +246,11 @@ impl RedisStoreBuilder {
     }
 
     fn validate(self) -> Result<(Address, Timeouts, KeyPrefix), ConnectError> {
+        if self.prefix.contains("://") {
+            return Err(ConnectError::configuration(
+                "the URL of the server comes first, and the app's name second",
+            ));
+        }
         let prefix = KeyPrefix::new(&self.prefix).map_err(ConnectError::configuration)?;
         if self.timeouts.command.is_zero() || self.timeouts.connect.is_zero() {
             return Err(ConnectError::configuration("a timeout must not be zero"));
@@ -302,8 +304,12 @@ mod tests {
 
     #[test]
     fn an_invalid_configuration_is_an_error() {
-        let builder = || RedisStore::builder("redis://127.0.0.1");
-        assert!(error(builder().with_key_prefix("a b")).contains("prefix"));
+        let builder = || RedisStore::builder("redis://127.0.0.1", "shop");
+        let named = |app| error(RedisStore::builder("redis://127.0.0.1", app));
+        assert!(named("a b").contains("prefix"));
+        assert!(named("").contains("prefix"));
+        let swapped = error(RedisStore::builder("shop", "redis://127.0.0.1"));
+        assert!(swapped.contains("name"), "{swapped}");
         assert!(error(builder().with_command_timeout(Duration::ZERO)).contains("zero"));
         assert!(error(builder().with_connect_timeout(Duration::ZERO)).contains("zero"));
         let wait = |replicas, within| error(builder().with_replica_acks(replicas, within));
@@ -314,19 +320,19 @@ mod tests {
         }
         assert!(wait(1, MAX_ACK_WAIT).contains("Tokio runtime"));
         assert!(error(builder().with_username("me")).contains("no password"));
-        assert!(error(RedisStore::builder("redis://secret@host")).contains("no password"));
+        assert!(error(RedisStore::builder("redis://secret@host", "shop")).contains("no password"));
         assert!(error(builder()).contains("Tokio runtime"));
     }
 
     #[cfg(feature = "tls")]
     #[test]
     fn an_error_about_certificates_does_not_quote_them() {
-        let builder = || RedisStore::builder("rediss://host");
+        let builder = || RedisStore::builder("rediss://host", "shop");
         for (builder, expected) in [
             (builder().with_tls_ca("hunter2"), "authority's"),
             (builder().with_tls_ca(""), "authority's"),
             (
-                RedisStore::builder("redis://host").with_tls_ca("hunter2"),
+                RedisStore::builder("redis://host", "shop").with_tls_ca("hunter2"),
                 "`rediss`",
             ),
             (
@@ -343,13 +349,14 @@ mod tests {
 
     #[test]
     fn debug_shows_no_credentials() {
-        let builder = RedisStore::builder("redis://me:hunter2@host/1").with_password("hunter2");
+        let builder =
+            RedisStore::builder("redis://me:hunter2@host/1", "shop").with_password("hunter2");
         let text = format!("{builder:?}");
         assert!(
             text.contains("redis://host/1") && !text.contains("hunter2"),
             "{text}"
         );
-        let text = format!("{:?}", RedisStore::builder("redis://hun#ter2"));
+        let text = format!("{:?}", RedisStore::builder("redis://hun#ter2", "shop"));
         assert!(!text.contains("ter2"), "{text}");
     }
 }

@@ -5,9 +5,6 @@ use std::sync::Arc;
 
 use cloakroom_core::{SessionId, UserKey};
 
-/// The default prefix.
-pub(crate) const DEFAULT_PREFIX: &str = "cloakroom";
-
 /// The maximum length of a prefix, in bytes.
 const MAX_PREFIX_LEN: usize = 64;
 

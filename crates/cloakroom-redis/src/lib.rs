@@ -4,15 +4,17 @@
 //! use cloakroom_redis::RedisStore;
 //!
 //! # async fn start() -> Result<(), cloakroom_redis::ConnectError> {
-//! let store = RedisStore::connect("redis://127.0.0.1").await?;
+//! let store = RedisStore::connect("redis://127.0.0.1", "shop").await?;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Pass the store to `cloakroom::SessionLayer::new`. [`RedisStore::builder`] sets a prefix, credentials
-//! and timeouts, and can start before Redis does.
+//! Pass the store to `cloakroom::SessionLayer::new`. `"shop"` is the app's name, with which all keys
+//! begin: give every app and every environment on one Redis its own. [`RedisStore::builder`] sets credentials and timeouts, and can start before Redis does.
 //!
 //! # Redis keys
+//!
+//! `cloakroom` stands for the app's name.
 //!
 //! | key | value | TTL |
 //! |---|---|---|
@@ -54,7 +56,7 @@
 //!
 //! # Rights
 //!
-//! A Redis user for the store needs only these rights. Replace `cloakroom` by your key prefix:
+//! A Redis user for the store needs only these rights. Replace `cloakroom` by the app's name:
 //!
 //! ```text
 //! ACL SETUSER shop on >password ~cloakroom:* &cloakroom:* +get +mget +set +evalsha +eval +getrange +setrange +pexpire +pttl +del +zadd +zrem +zscore +zrange +zrangebyscore +zrandmember +zremrangebyscore +scan +publish +subscribe +time +ping +auth +hello +select +info +client|id

@@ -37,7 +37,7 @@ use crate::replication::Replication;
 /// use cloakroom_redis::RedisStore;
 ///
 /// # async fn start() -> Result<(), cloakroom_redis::ConnectError> {
-/// let store = RedisStore::connect("redis://127.0.0.1").await?;
+/// let store = RedisStore::connect("redis://127.0.0.1", "shop").await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -80,8 +80,7 @@ impl RedisStore {
     ///
     /// # Errors
     ///
-    /// When the prefix is invalid, see
-    /// [`RedisStoreBuilder::with_key_prefix`](crate::RedisStoreBuilder::with_key_prefix).
+    /// When the prefix is invalid: it follows the rules of an app's name, see [`connect`](Self::connect).
     pub fn from_client(client: Client, prefix: impl AsRef<str>) -> Result<Self, ConnectError> {
         let prefix = KeyPrefix::new(prefix.as_ref()).map_err(ConnectError::configuration)?;
         Ok(Self::new(Connection::from_client(&client), None, prefix))

@@ -31,6 +31,8 @@ pub(crate) struct Context {
     pub(crate) cookie: CookieConfig,
     pub(crate) realm: Realm,
     pub(crate) token_header: Option<TokenHeader>,
+    /// The path under which browsers see the app, if a reverse proxy removes it.
+    pub(crate) path_prefix: Option<String>,
     pub(crate) expiry: Expiry,
     /// The expiry of anonymous sessions, if it differs.
     pub(crate) anonymous_expiry: Option<Expiry>,
@@ -89,6 +91,7 @@ impl Context {
             cookie: CookieConfig::default(),
             realm: Realm::new(CookieConfig::DEFAULT_NAME),
             token_header: None,
+            path_prefix: None,
             expiry: Expiry::default(),
             anonymous_expiry: None,
             rotation: None,

@@ -27,8 +27,14 @@ pub enum SessionErrorKind {
     NotReplicated,
     /// The session was ended by someone else. Nothing was saved.
     Ended,
+    /// The session's record is gone, and it is not known that someone ended it: it expired during the
+    /// request, was evicted, or was ended more than a minute ago. Nothing was saved.
+    Expired,
     /// There is no stored session yet, and this call cannot create one.
     NotPersisted,
+    /// This request creates no session without a sign-in, since the browser may hold a session cookie that
+    /// it did not send. [`EditsDiscarded`](crate::EditsDiscarded) has the reasons. Nothing was saved.
+    NotCreated,
     /// With [`ConflictPolicy::Reject`](crate::ConflictPolicy::Reject): this request would have overwritten a
     /// concurrent change. Nothing was saved.
     Conflict,
@@ -67,7 +73,9 @@ pub enum SessionErrorKind {
 pub(crate) enum Cause {
     Store(StoreError),
     Ended,
+    Expired,
     NotPersisted,
+    NotCreated,
     Conflict(Vec<Arc<str>>),
     TooLarge {
         size: usize,
@@ -103,7 +111,9 @@ impl SessionError {
                 _ => SessionErrorKind::Unavailable,
             },
             Cause::Ended | Cause::Undone => SessionErrorKind::Ended,
+            Cause::Expired => SessionErrorKind::Expired,
             Cause::NotPersisted => SessionErrorKind::NotPersisted,
+            Cause::NotCreated => SessionErrorKind::NotCreated,
             Cause::Conflict(_) => SessionErrorKind::Conflict,
             Cause::TooLarge { .. } => SessionErrorKind::TooLarge,
             Cause::Entry(error) if error.is_overflow() => SessionErrorKind::Overflow,
@@ -120,8 +130,8 @@ impl SessionError {
         }
     }
 
-    /// Returns the status of a response for this error: 503 if the store fails, 409 for a conflict or if the
-    /// session limit is reached, 401 if the user has to sign in (again), otherwise 500.
+    /// Returns the status of a response for this error: 503 if the store fails, 409 for a conflict, if the
+    /// session has ended or expired or may not be created, or if the session limit is reached, 401 if the user has to sign in (again), otherwise 500.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self.kind() {
@@ -130,6 +140,8 @@ impl SessionError {
             | SessionErrorKind::NotReplicated => StatusCode::SERVICE_UNAVAILABLE,
             SessionErrorKind::Conflict
             | SessionErrorKind::Ended
+            | SessionErrorKind::Expired
+            | SessionErrorKind::NotCreated
             | SessionErrorKind::TooManySessions => StatusCode::CONFLICT,
             SessionErrorKind::NotSignedIn | SessionErrorKind::ReauthenticationRequired => {
                 StatusCode::UNAUTHORIZED
@@ -172,9 +184,12 @@ impl SessionError {
         }
     }
 
-    /// Whether a sign-in was refused for a reason that is logged where it is refused.
+    /// Whether a commit was refused for a reason that is logged where it is refused.
     pub(crate) fn is_refusal(&self) -> bool {
-        matches!(&*self.0, Cause::TooManySessions | Cause::Undone)
+        matches!(
+            &*self.0,
+            Cause::TooManySessions | Cause::Undone | Cause::Expired
+        )
     }
 
     pub(crate) fn is_outcome_unknown(&self) -> bool {
@@ -198,6 +213,13 @@ impl fmt::Display for SessionError {
         match &*self.0 {
             Cause::Store(error) => error.fmt(f),
             Cause::Ended => f.write_str("the session has ended"),
+            Cause::Expired => f.write_str(
+                "the session expired during the request, so its changes were not saved",
+            ),
+            Cause::NotCreated => f.write_str(
+                "no session is created by this request without a sign-in: the browser may hold a \
+                 session cookie that it did not send",
+            ),
             Cause::NotPersisted => f.write_str(
                 "there is no stored session yet: edit it and call `Session::save` first",
             ),

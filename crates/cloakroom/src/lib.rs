@@ -28,7 +28,8 @@
 //! - **No revived sessions.** A session that has ended stays ended: a slow request that saves late changes
 //!   nothing, and does not fail for it.
 //! - **No accidental sign-out.** A request with a stale cookie never replaces or removes the cookie that a
-//!   concurrent sign-in or renewal has set. Two sign-ins of one user at once open one session, whichever cookie
+//!   concurrent sign-in or renewal has set, and neither does a request of another site, from which browsers withhold the
+//!   cookie. A session does not expire while a request uses it. Two sign-ins of one user at once open one session, whichever cookie
 //!   the browser keeps.
 //! - **All sessions of a user.** Every live session of a user is in the user's index: ending all of them ends
 //!   all of them, and a session limit holds for any number of concurrent sign-ins.
@@ -79,6 +80,7 @@
 //! |---|---|---|
 //! | does not use its session, or has no cookie and only reads | nothing | nothing |
 //! | has no valid cookie, and the handler writes | creates a session under a new id | set |
+//! | writes without a cookie, and the browser may hold one that it did not send: a page of another site caused the request, or it is outside of the cookie's path | nothing, unless it signs a user in; the response's extensions contain [`EditsDiscarded`] | nothing |
 //! | reads | one load; rarely, an update of last-seen | nothing |
 //! | writes | one load, one update | nothing; after [`set_expiry`](Session::set_expiry), set to the same token |
 //! | has the cookie of a session that ended within the last minute | one load; edits stay in memory | nothing: the browser may have a better one by now |
@@ -86,6 +88,8 @@
 //! | signs in | adds the session to the user's index, creates it, ends the old one | set |
 //! | destroys the session | ends it, immediately | removed |
 //! | edits, and the session is ended concurrently | nothing; the response's extensions contain [`EndedConcurrently`] | nothing |
+//! | edits, and the session has expired meanwhile, or its record is gone | nothing: the response is a 409 | nothing |
+//! | takes longer than half of the idle timeout | in the background, last-seen is updated once in that time | nothing |
 //! | edits, and the store fails | unknown: the response is a 503 | nothing |
 //! | ends in a 5xx | edits are discarded ([`ErrorPolicy`]), a sign-out stands | as for the steps that have succeeded |
 //! | panics or is cancelled | what was awaited stands, the rest is discarded | nothing |
@@ -101,10 +105,10 @@
 //!
 //! | level | events |
 //! |---|---|
-//! | info | a session was created, signed in to, renewed, ended or found expired; a sign-in was refused; an unknown token or one of an ended session was presented; changes were discarded because the session was ended concurrently |
-//! | warn | a replaced token was used again (a stolen cookie); a concurrent change was overwritten; two cookies belong to two live sessions; the layer is mounted twice; a public `Cache-Control` was replaced; last-seen could not be updated |
+//! | info | a session was created, signed in to, renewed, ended or found expired; a sign-in was refused; an unknown token or one of an ended session was presented; changes were discarded because the session was ended concurrently, or has expired during the request |
+//! | warn | a replaced token was used again (a stolen cookie); a concurrent change was overwritten; two cookies belong to two live sessions; the layer is mounted twice; a page outside of the cookie's path edited its session (once for each layer); a public `Cache-Control` was replaced; last-seen could not be updated |
 //! | error | a session could not be loaded, saved or ended; a stored session cannot be read (once for each) |
-//! | debug | every store command, with its span; concurrent changes were merged; changes were discarded because of an error response |
+//! | debug | every store command, with its span; concurrent changes were merged; changes were discarded because of an error response, or because the browser may hold a cookie that it did not send |
 //!
 //! Session events are also published to all servers: [`Sessions::events`].
 //!
@@ -161,7 +165,7 @@ pub use cloakroom_core::{
 pub use self::context::{ConflictPolicy, ErrorPolicy};
 #[cfg(feature = "sealed-cookies")]
 pub use self::cookie::CookieKey;
-pub use self::cookie::{CookieConfig, CookieLifetime, SameSite, TokenHeader};
+pub use self::cookie::{CookieConfig, CookieLifetime, EditsDiscarded, SameSite, TokenHeader};
 #[cfg(feature = "devices")]
 pub use self::device::{Device, DeviceTracking, ProxyHeader};
 pub use self::duration::{days, hours, minutes};

@@ -10,11 +10,13 @@
 //! |---|---|
 //! | nothing | the first edit, or a sign-in, creates a session |
 //! | a token that is malformed, unknown or expired: worthless | the same |
+//! | nothing live, but the browser may hold a cookie that it did not send (a request from another site, a page outside of the cookie's path) | only a sign-in |
+//! | the tokens of several live sessions | only a sign-in or a renewal: they end all of them |
 //! | the token of a session that was renewed: the browser has the cookie of its successor, or is about to receive it | only a sign-in: it joins the successor of the same user, or creates a session |
 //! | the token of a session that has ended in another way | only a sign-in: it creates a session, with the edits of this request alone |
 //! | the token of a live session | a renewal, a sign-in, a chosen expiry, a rotation, or a migration sets the cookie; what ends the session removes it |
 //!
-//! Whoever ends a session ends its successor too, so a cookie that is removed is worthless then. A session
+//! A request that ends a session ends its successor too, so a cookie that is removed is worthless then. A session
 //! that another request renews or ends before the step of this one has run counts as ended: the step sets no
 //! cookie then, except for a sign-in ([`commit::renew`](crate::commit::renew)).
 
@@ -42,6 +44,8 @@ pub(crate) struct Situation {
     pub(crate) renewing: bool,
     /// The app has signed a user in, which renews as well.
     pub(crate) signing_in: bool,
+    /// Whether a session may be created: a user signs in, or the browser has no cookie that it could lose.
+    pub(crate) may_create: bool,
     pub(crate) expiry_chosen: bool,
     /// The maintenance that is due.
     pub(crate) due: Due,
@@ -107,7 +111,7 @@ pub(crate) enum CookiePlan {
 /// Returns the plan for a situation.
 pub(crate) fn plan(situation: &Situation) -> Plan {
     let step = match situation.lookup {
-        Lookup::Absent if situation.changed => Step::Create,
+        Lookup::Absent if situation.changed && situation.may_create => Step::Create,
         // A stale request creates no session, unless the app has just identified the user.
         Lookup::Ended if situation.changed && situation.signing_in => Step::Create,
         Lookup::Live(()) if situation.renewing => Step::Renew,
@@ -151,15 +155,16 @@ mod tests {
         let mut all = Vec::new();
         for lookup in LOOKUPS {
             for pending in COOKIES {
-                for bits in 0..16_u8 {
-                    let [changed, renewing, expiry_chosen, signing_in] =
-                        [1, 2, 4, 8].map(|bit| bits & bit != 0);
+                for bits in 0..32_u8 {
+                    let [changed, renewing, expiry_chosen, signing_in, may_create] =
+                        [1, 2, 4, 8, 16].map(|bit| bits & bit != 0);
                     for due in DUES {
                         let situation = Situation {
                             lookup,
                             changed,
                             renewing,
                             signing_in,
+                            may_create,
                             expiry_chosen,
                             due,
                             pending,
@@ -170,7 +175,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(all.len(), 3 * 3 * 16 * 6);
+        assert_eq!(all.len(), 3 * 3 * 32 * 6);
         all
     }
 
@@ -178,7 +183,7 @@ mod tests {
     fn each_step_has_exactly_one_reason() {
         for (now, plan) in all() {
             let creates = match now.lookup {
-                Lookup::Absent => now.changed,
+                Lookup::Absent => now.changed && now.may_create,
                 Lookup::Ended => now.changed && now.signing_in,
                 Lookup::Live(()) => false,
             };
@@ -243,6 +248,16 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_may_not_create_a_session_sets_no_cookie_without_one() {
+        for (now, plan) in all() {
+            if now.lookup == Lookup::Absent && !now.may_create {
+                assert_eq!(plan.step, Step::Nothing, "{now:?}");
+                assert_eq!(plan.cookie, now.pending, "{now:?}");
+            }
+        }
+    }
+
+    #[test]
     fn the_cookie_is_set_for_a_reason_and_removed_only_if_that_is_pending() {
         for (now, plan) in all() {
             let reason = match plan.step {
@@ -267,6 +282,7 @@ mod tests {
                     changed: false,
                     renewing: renewing && lookup != Lookup::Live(()),
                     signing_in: false,
+                    may_create: true,
                     expiry_chosen: renewing && lookup != Lookup::Live(()),
                     due: Due::Nothing,
                     pending: CookiePlan::Leave,

@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use crate::budget::Budget;
 use crate::commit::{CommitContext, touch};
 use crate::context::Context;
-use crate::error::{Cause, SessionError};
+use crate::error::SessionError;
 use crate::load::{Liveness, check_and_sync};
 use crate::session::Session;
 use crate::state::Live;
@@ -63,10 +63,9 @@ impl Session {
     ///
     /// Fails if there is no stored session: [`save`](Self::save) it first.
     pub fn watch(&self) -> Result<SessionWatch, SessionError> {
-        let live = self.handle.state().live().cloned();
         Ok(SessionWatch {
             context: Arc::clone(&self.handle.context),
-            live: live.ok_or(Cause::NotPersisted)?,
+            live: self.handle.state().stored_session()?,
             keeps_alive: false,
             running: None,
         })

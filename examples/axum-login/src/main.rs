@@ -76,7 +76,7 @@ fn escape(text: &str) -> String {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let redis = env::var("REDIS_URL").unwrap_or("redis://127.0.0.1".into());
-    let sessions = SessionLayer::builder(RedisStore::connect(redis).await?)
+    let sessions = SessionLayer::builder(RedisStore::connect(redis, "axum-login-example").await?)
         .with_expiry(Expiry::idle(minutes(30)).absolute(hours(12)))
         .build()?;
 

@@ -16,7 +16,7 @@ impl Storage {
         let Some(url) = url else {
             return Ok(Self::Memory(MemoryStore::new()));
         };
-        Ok(Self::Redis(RedisStore::connect(url).await?))
+        Ok(Self::Redis(RedisStore::connect(url, "demo").await?))
     }
 
     /// Returns a builder for a layer on this store.

@@ -20,7 +20,7 @@ pub(crate) async fn sessions(
     phase: Phase,
     migration: &MigrationOptions,
 ) -> Result<SessionLayer, Box<dyn Error>> {
-    let store = RedisStore::connect(redis).await?;
+    let store = RedisStore::connect(redis, "cloakroom").await?;
     // The same timeout as in the old version.
     let old = TowerSessionsRedis::new(&store).with_inactivity(days(IDLE_DAYS.into()));
     let migration = match phase {

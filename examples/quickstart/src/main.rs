@@ -15,7 +15,7 @@ async fn hits(session: Session) -> Result<String, SessionError> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let redis = env::var("REDIS_URL").unwrap_or("redis://127.0.0.1".into());
-    let sessions = SessionLayer::builder(RedisStore::connect(redis).await?)
+    let sessions = SessionLayer::builder(RedisStore::connect(redis, "hits").await?)
         .with_expiry(Expiry::idle(minutes(30)).absolute(hours(12)))
         .build()?;
     let app = Router::new().route("/", get(hits)).layer(sessions);

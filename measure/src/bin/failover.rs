@@ -101,7 +101,7 @@ async fn round(delay: Duration, waits: bool) -> Losses {
     });
     let servers = failed_over.await.expect("it does not panic");
     stop.store(true, Ordering::Relaxed);
-    let after = RedisStore::connect(servers.replicas()[0].url()).await;
+    let after = RedisStore::connect(servers.replicas()[0].url(), "cloakroom").await;
     let after = after.expect("the replica is there");
     let mut losses = Losses::default();
     for acknowledged in tasks.join_all().await {
@@ -161,7 +161,7 @@ async fn cost(delay: Duration, waits: bool) -> (Duration, Duration) {
 }
 
 async fn store(servers: &Replicated, waits: bool) -> RedisStore {
-    let builder = RedisStore::builder(servers.primary().url());
+    let builder = RedisStore::builder(servers.primary().url(), "cloakroom");
     let builder = if waits {
         builder.with_replica_acks(1, WITHIN)
     } else {

@@ -40,7 +40,7 @@ async fn main() {
 }
 
 async fn connect(redis: &RedisServer) -> RedisStore {
-    let store = RedisStore::connect(redis.url()).await;
+    let store = RedisStore::connect(redis.url(), "cloakroom").await;
     store.expect("the server is running")
 }
 

@@ -18,7 +18,7 @@ async fn main() {
     );
     for bytes in [16, 100, 1_000, 4_000] {
         let server = RedisServer::start();
-        let store = RedisStore::connect(server.url()).await;
+        let store = RedisStore::connect(server.url(), "cloakroom").await;
         let store = store.expect("the server is running");
         let before = used(&store).await;
         let mut key = String::new();

@@ -28,7 +28,7 @@ const TTL: Duration = Duration::from_secs(3600);
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let redis = RedisServer::start();
-    let store = RedisStore::connect(redis.url()).await?;
+    let store = RedisStore::connect(redis.url(), "cloakroom").await?;
     let near = NearCache::builder(store).with_max_bytes(4 << 30).build()?;
     while !near.stats().coherent {
         tokio::time::sleep(Duration::from_millis(1)).await;

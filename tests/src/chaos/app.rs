@@ -31,7 +31,7 @@ pub(super) struct TestResponse {
 }
 
 pub(super) async fn start(url: &str) -> Router {
-    let store = RedisStore::connect(url).await;
+    let store = RedisStore::connect(url, "cloakroom").await;
     let layer = SessionLayer::new(store.expect("that Redis works"));
     Router::new()
         .route("/begin/{owner}", get(begin))

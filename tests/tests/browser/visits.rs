@@ -21,7 +21,7 @@ async fn a_full_visit_on_the_memory_store() {
 async fn a_full_visit_on_redis() {
     let redis = RedisServer::start();
     let id = visit(&Demo::start_on(&redis.url()), &redis.url()).await;
-    let key = format!("cloakroom:{id}");
+    let key = format!("demo:{id}");
     assert!(redis.ttl(&key).is_some(), "the page shows the key in Redis");
 }
 

@@ -107,7 +107,8 @@ impl Storage {
     /// Connects a server to Redis.
     pub(crate) async fn connect(&self) -> RedisStore {
         let server = self.server().expect("the storage is Redis");
-        let mut builder = RedisStore::builder(server.url()).with_command_timeout(PATIENCE);
+        let mut builder =
+            RedisStore::builder(server.url(), "cloakroom").with_command_timeout(PATIENCE);
         if matches!(self, Self::Replicated(_)) {
             builder = builder.with_replica_acks(1, PATIENCE / 2);
         }

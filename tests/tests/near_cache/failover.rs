@@ -25,7 +25,7 @@ struct Setup {
 impl Setup {
     async fn start(url: &str) -> Self {
         let here = near(url).await;
-        let elsewhere = RedisStore::connect(url)
+        let elsewhere = RedisStore::connect(url, "cloakroom")
             .await
             .expect("the server is running");
         let mut sessions = Vec::new();

@@ -16,7 +16,7 @@ async fn a_silent_connection_is_detected_within_the_window() {
     let redis = RedisServer::start();
     let proxy = Proxy::start(redis.port()).await;
     let here = near(&proxy.url()).await;
-    let elsewhere = RedisStore::connect(redis.url())
+    let elsewhere = RedisStore::connect(redis.url(), "cloakroom")
         .await
         .expect("the server is running");
     let (id, record) = begin(&here).await;
@@ -48,7 +48,7 @@ async fn changes_during_a_disconnect_are_not_missed() {
     let redis = RedisServer::start();
     let proxy = Proxy::start(redis.port()).await;
     let here = near(&proxy.url()).await;
-    let elsewhere = RedisStore::connect(redis.url())
+    let elsewhere = RedisStore::connect(redis.url(), "cloakroom")
         .await
         .expect("the server is running");
     let (id, mut record) = begin(&here).await;
@@ -114,7 +114,7 @@ async fn a_demoted_primary_is_not_trusted() {
 async fn without_the_right_to_track_keys_every_read_goes_to_redis() {
     let redis = RedisServer::start();
     redis.add_user(&["+client|trackinginfo"]);
-    let store = RedisStore::builder(redis.url())
+    let store = RedisStore::builder(redis.url(), "cloakroom")
         .with_username("shop")
         .with_password("password");
     let near = NearCache::new(store.connect().await.expect("it may"));
@@ -132,7 +132,7 @@ async fn without_the_right_to_track_keys_every_read_goes_to_redis() {
 #[tokio::test(flavor = "multi_thread")]
 async fn invalid_options_are_rejected() {
     let redis = RedisServer::start();
-    let store = RedisStore::connect(redis.url())
+    let store = RedisStore::connect(redis.url(), "cloakroom")
         .await
         .expect("the server is running");
     let builder = || NearCache::builder(store.clone());

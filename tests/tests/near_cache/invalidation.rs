@@ -33,7 +33,7 @@ async fn a_server_reads_its_own_writes() {
 async fn every_change_on_another_server_invalidates() {
     let redis = RedisServer::start();
     let (here, elsewhere) = two(&redis).await;
-    let plain = RedisStore::connect(redis.url())
+    let plain = RedisStore::connect(redis.url(), "cloakroom")
         .await
         .expect("the server is running");
     let (id, record) = begin(&here).await;
@@ -74,7 +74,7 @@ async fn changes_made_without_cloakroom_invalidate_too() {
     let redis = RedisServer::start();
     let near = near(&redis.url()).await;
     // Sessions written by another server, since the cache trusts its own writes for a window only.
-    let elsewhere = RedisStore::connect(redis.url())
+    let elsewhere = RedisStore::connect(redis.url(), "cloakroom")
         .await
         .expect("the server is running");
     let gone = async |id| {

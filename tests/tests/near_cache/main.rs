@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A near cache in front of the server at `url`, once it is coherent.
 async fn near(url: &str) -> NearCache {
-    let store = RedisStore::connect(url)
+    let store = RedisStore::connect(url, "cloakroom")
         .await
         .expect("the server is running");
     let near = NearCache::new(store);

@@ -88,7 +88,7 @@ async fn a_concurrent_edit_and_expiry_change_are_both_kept() {
     let servers = Servers::start().await;
     let expiry = Expiry::idle(days(7)).absolute(days(30));
     let remember = move |session: Session| async move { session.set_expiry(expiry) };
-    let store = RedisStore::connect(&servers.redis.url())
+    let store = RedisStore::connect(&servers.redis.url(), "cloakroom")
         .await
         .expect("the server is running");
     let app = Router::new()

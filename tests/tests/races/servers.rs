@@ -102,7 +102,7 @@ impl Servers {
 }
 
 async fn app(redis: &RedisServer, gate: &Arc<Gate>) -> Router {
-    let store = RedisStore::connect(&redis.url())
+    let store = RedisStore::connect(&redis.url(), "cloakroom")
         .await
         .expect("redis-server was just started");
     // Hundreds of concurrent writers of one session queue for longer than the six of a browser.

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 const AOF: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 
 async fn connect(server: &RedisServer) -> RedisStore {
-    let store = RedisStore::connect(server.url()).await;
+    let store = RedisStore::connect(server.url(), "cloakroom").await;
     store.expect("the server is running")
 }
 

@@ -26,7 +26,7 @@ impl Setup {
     /// Starts both, and runs every script once, so that Redis has it cached.
     async fn start() -> Self {
         let redis = RedisServer::start();
-        let store = RedisStore::connect(redis.url())
+        let store = RedisStore::connect(redis.url(), "cloakroom")
             .await
             .expect("the server is running");
         let clock = ManualClock::default();
@@ -238,7 +238,7 @@ async fn a_sign_in_with_entries_is_one_command() {
 #[tokio::test]
 async fn each_event_is_published_once_in_the_background() {
     let redis = RedisServer::start();
-    let store = RedisStore::connect(redis.url())
+    let store = RedisStore::connect(redis.url(), "cloakroom")
         .await
         .expect("the server is running");
     let layer = SessionLayer::new(store);

@@ -10,7 +10,7 @@ use tests::redis::RedisServer;
 
 async fn refused(url: &str) -> (ConnectError, Duration) {
     let began = Instant::now();
-    let error = RedisStore::connect(url)
+    let error = RedisStore::connect(url, "cloakroom")
         .await
         .expect_err("the connection is refused");
     (error, began.elapsed())
@@ -47,7 +47,7 @@ async fn an_unreachable_server_is_reported_in_time_and_without_the_password() {
 async fn a_wrong_password_is_refused_and_special_characters_work() {
     let password = "p@ss:w/o#r?d% ä";
     let server = RedisServer::start_with_password(password);
-    let builder = || RedisStore::builder(server.url());
+    let builder = || RedisStore::builder(server.url(), "cloakroom");
     let right = builder().with_password(password).connect().await.unwrap();
     right.ping().await.unwrap();
     let text = format!("{right:?}");
@@ -60,7 +60,7 @@ async fn a_wrong_password_is_refused_and_special_characters_work() {
         "redis://:p%40ss%3Aw%2Fo%23r%3Fd%25%20%C3%A4@127.0.0.1:{}",
         server.port()
     );
-    RedisStore::connect(url)
+    RedisStore::connect(url, "cloakroom")
         .await
         .unwrap()
         .ping()
@@ -94,7 +94,7 @@ async fn missing_rights_are_reported_as_refused() {
         "+ping",
     ];
     server.command(&user);
-    let builder = RedisStore::builder(server.url()).with_username("reader");
+    let builder = RedisStore::builder(server.url(), "cloakroom").with_username("reader");
     let store = builder.with_password("pw").connect().await.unwrap();
     let (id, record) = session(1);
     assert_eq!(store.load(id).await.unwrap(), Loaded::Nothing);
@@ -111,7 +111,7 @@ async fn missing_rights_are_reported_as_refused() {
 async fn the_documented_rights_suffice() {
     let server = RedisServer::start();
     server.add_user(&[]);
-    let builder = RedisStore::builder(server.url()).with_username("shop");
+    let builder = RedisStore::builder(server.url(), "cloakroom").with_username("shop");
     let store = builder.with_password("password").connect().await.unwrap();
     let (id, first) = session(1);
     let later = first.last_seen().plus(MINUTE);
@@ -134,7 +134,7 @@ async fn the_documented_rights_suffice() {
 async fn the_documented_rights_suffice_when_memory_is_full() {
     let server = RedisServer::start_with(&["--maxmemory-policy", "noeviction"]);
     server.add_user(&[]);
-    let builder = RedisStore::builder(server.url() + "/1").with_username("shop");
+    let builder = RedisStore::builder(server.url() + "/1", "cloakroom").with_username("shop");
     let store = builder.with_password("password").connect().await.unwrap();
     let (id, record) = session(1);
     let later = record.last_seen().plus(MINUTE);
@@ -150,7 +150,7 @@ async fn the_documented_rights_suffice_when_memory_is_full() {
 async fn the_password_can_change_while_the_store_is_in_use() {
     let server = RedisServer::start();
     server.add_user(&[]);
-    let builder = || RedisStore::builder(server.url()).with_username("shop");
+    let builder = || RedisStore::builder(server.url(), "cloakroom").with_username("shop");
     let old = builder().with_password("password").connect().await.unwrap();
     server.command(&["ACL", "SETUSER", "shop", ">new"]);
     old.ping().await.unwrap();

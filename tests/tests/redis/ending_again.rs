@@ -70,7 +70,9 @@ impl Setup {
     /// What the replica has, once it runs: what a failover would bring back.
     async fn on_replica(&self, id: SessionId) -> Loaded {
         let url = self.servers.replicas()[0].url();
-        let store = RedisStore::connect(url).await.expect("it runs");
+        let store = RedisStore::connect(url, "cloakroom")
+            .await
+            .expect("it runs");
         store.load(id).await.expect("it responds")
     }
 
@@ -102,7 +104,7 @@ impl Setup {
 }
 
 async fn connect(servers: &Replicated) -> RedisStore {
-    let builder = RedisStore::builder(servers.primary().url());
+    let builder = RedisStore::builder(servers.primary().url(), "cloakroom");
     let builder = builder.with_replica_acks(1, Duration::from_millis(100));
     builder.connect().await.expect("Redis runs")
 }

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 const MANY: u64 = 150;
 
 async fn open(url: String) -> RedisStore {
-    RedisStore::connect(url)
+    RedisStore::connect(url, "cloakroom")
         .await
         .expect("the server is running")
 }

@@ -66,7 +66,9 @@ async fn recovers(store: &RedisStore) -> Duration {
 #[tokio::test]
 async fn with_a_killed_server_commands_fail_in_time_and_the_store_recovers() {
     let mut server = RedisServer::start();
-    let store = RedisStore::connect(server.url()).await.unwrap();
+    let store = RedisStore::connect(server.url(), "cloakroom")
+        .await
+        .unwrap();
     let (id, record) = session(1);
     store.create(id, &record, MINUTE).await.unwrap();
     for round in 0..2 {
@@ -91,7 +93,9 @@ async fn with_a_killed_server_commands_fail_in_time_and_the_store_recovers() {
 #[tokio::test]
 async fn with_a_frozen_server_commands_fail_in_time_and_the_store_recovers() {
     let server = RedisServer::start();
-    let store = RedisStore::connect(server.url()).await.unwrap();
+    let store = RedisStore::connect(server.url(), "cloakroom")
+        .await
+        .unwrap();
     let (id, record) = session(1);
     store.create(id, &record, MINUTE).await.unwrap();
     for round in 0..2 {
@@ -112,7 +116,9 @@ async fn with_a_frozen_server_commands_fail_in_time_and_the_store_recovers() {
 #[tokio::test]
 async fn repeated_timeouts_open_a_new_connection() {
     let server = RedisServer::start();
-    let store = RedisStore::connect(server.url()).await.unwrap();
+    let store = RedisStore::connect(server.url(), "cloakroom")
+        .await
+        .unwrap();
     let (id, record) = session(1);
     server.freeze();
     // Continuous writes, as in a busy app, so that fred never sees an idle connection.
@@ -139,7 +145,9 @@ async fn repeated_timeouts_open_a_new_connection() {
 async fn while_the_server_is_known_to_be_down_commands_fail_at_once() {
     let log = Log::capture();
     let server = RedisServer::start();
-    let store = RedisStore::connect(server.url()).await.unwrap();
+    let store = RedisStore::connect(server.url(), "cloakroom")
+        .await
+        .unwrap();
     let (id, record) = session(1);
     store.create(id, &record, MINUTE).await.unwrap();
     server.freeze();
@@ -171,7 +179,7 @@ async fn while_the_server_is_known_to_be_down_commands_fail_at_once() {
 async fn the_store_recovers_without_the_right_to_ping() {
     let server = RedisServer::start();
     server.add_user(&["-ping"]);
-    let builder = RedisStore::builder(server.url()).with_username("shop");
+    let builder = RedisStore::builder(server.url(), "cloakroom").with_username("shop");
     let store = builder.with_password("password").connect().await.unwrap();
     let (id, _) = session(1);
     store.load(id).await.unwrap();
@@ -193,7 +201,9 @@ async fn the_store_recovers_without_the_right_to_ping() {
 #[tokio::test]
 async fn a_dead_idle_connection_is_abandoned_too() {
     let server = RedisServer::start();
-    let store = RedisStore::connect(server.url()).await.unwrap();
+    let store = RedisStore::connect(server.url(), "cloakroom")
+        .await
+        .unwrap();
     server.freeze();
     in_time(store.ping()).await.unwrap_err();
     let began = Instant::now();
@@ -211,7 +221,9 @@ async fn a_dead_idle_connection_is_abandoned_too() {
 #[tokio::test]
 async fn a_flood_on_a_frozen_server_is_bounded_and_fails() {
     let server = RedisServer::start();
-    let store = RedisStore::connect(server.url()).await.unwrap();
+    let store = RedisStore::connect(server.url(), "cloakroom")
+        .await
+        .unwrap();
     let (id, record) = session(1);
     let big = next(&record, 1);
     server.freeze();
@@ -244,7 +256,9 @@ async fn a_flood_on_a_frozen_server_is_bounded_and_fails() {
 #[tokio::test]
 async fn a_connection_stuck_in_a_write_is_abandoned() {
     let server = RedisServer::start();
-    let store = RedisStore::connect(server.url()).await.unwrap();
+    let store = RedisStore::connect(server.url(), "cloakroom")
+        .await
+        .unwrap();
     let (id, record) = session(1);
     let mut entries = record.entries().clone();
     entries.set("big", &"x".repeat(500_000)).unwrap();
@@ -289,7 +303,7 @@ async fn a_connection_stuck_in_a_write_is_abandoned() {
 async fn a_lazily_connected_store_can_start_before_its_server() {
     let mut server = RedisServer::start();
     server.kill();
-    let builder = RedisStore::builder(server.url());
+    let builder = RedisStore::builder(server.url(), "cloakroom");
     let store = builder.connect_lazy().unwrap();
     let error = in_time(store.ping()).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable);
@@ -300,7 +314,9 @@ async fn a_lazily_connected_store_can_start_before_its_server() {
 #[tokio::test]
 async fn full_memory_rejects_new_data_but_not_sign_outs() {
     let server = RedisServer::start_with(&["--maxmemory-policy", "noeviction"]);
-    let store = RedisStore::connect(server.url()).await.unwrap();
+    let store = RedisStore::connect(server.url(), "cloakroom")
+        .await
+        .unwrap();
     let (id, record) = session(1);
     let (other, _) = session(2);
     store.create(id, &record, MINUTE).await.unwrap();
@@ -339,7 +355,9 @@ async fn full_memory_rejects_new_data_but_not_sign_outs() {
 #[tokio::test]
 async fn writes_to_a_replica_fail_and_the_connection_is_replaced() {
     let server = RedisServer::start();
-    let store = RedisStore::connect(server.url()).await.unwrap();
+    let store = RedisStore::connect(server.url(), "cloakroom")
+        .await
+        .unwrap();
     let (id, record) = session(1);
     store.create(id, &record, MINUTE).await.unwrap();
     // It becomes the replica of a missing server, and keeps its data.

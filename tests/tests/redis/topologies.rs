@@ -17,7 +17,7 @@ struct Redis(RedisStoreBuilder);
 
 impl Redis {
     fn with_least_rights(url: String) -> Self {
-        let builder = RedisStore::builder(url).with_username("shop");
+        let builder = RedisStore::builder(url, "cloakroom").with_username("shop");
         Self(builder.with_password("password"))
     }
 }
@@ -67,7 +67,8 @@ async fn a_unix_socket_passes_the_conformance_suite() {
 async fn tls_passes_the_conformance_suite() {
     let authority = Authority::new();
     let server = TlsServer::start(&authority, "no");
-    let builder = RedisStore::builder(server.url()).with_tls_ca(authority.certificate());
+    let builder =
+        RedisStore::builder(server.url(), "cloakroom").with_tls_ca(authority.certificate());
     conformance::all(&Redis(builder)).await;
 }
 
@@ -77,13 +78,13 @@ async fn an_untrusted_server_gets_no_password() {
     let server = TlsServer::start(&authority, "no");
     let password = ["CONFIG", "SET", "requirepass", "hunter2"];
     server.server().command(&password);
-    let builder = || RedisStore::builder(server.url()).with_password("hunter2");
+    let builder = || RedisStore::builder(server.url(), "cloakroom").with_password("hunter2");
     let trusting = |authority: &Authority| builder().with_tls_ca(authority.certificate());
     let store = trusting(&authority).connect().await.unwrap();
     store.ping().await.unwrap();
 
     let another_host = server.url().replace("127.0.0.1", "localhost");
-    let another_host = RedisStore::builder(another_host).with_password("hunter2");
+    let another_host = RedisStore::builder(another_host, "cloakroom").with_password("hunter2");
     for builder in [
         builder(),
         trusting(&Authority::new()),
@@ -99,7 +100,8 @@ async fn an_untrusted_server_gets_no_password() {
 async fn a_client_certificate_is_presented() {
     let authority = Authority::new();
     let server = TlsServer::start(&authority, "yes");
-    let builder = || RedisStore::builder(server.url()).with_tls_ca(authority.certificate());
+    let builder =
+        || RedisStore::builder(server.url(), "cloakroom").with_tls_ca(authority.certificate());
     let showing = |authority: &Authority| {
         let shop = authority.issue("shop");
         builder().with_tls_client_certificate(shop.certificate, shop.key)
@@ -174,7 +176,9 @@ async fn spread(store: &RedisStore, cluster: &Cluster) -> Vec<(SessionId, Record
 #[tokio::test]
 async fn sessions_and_scripts_spread_over_a_cluster() {
     let cluster = Cluster::start();
-    let store = RedisStore::connect(cluster.url()).await.unwrap();
+    let store = RedisStore::connect(cluster.url(), "cloakroom")
+        .await
+        .unwrap();
     for (id, record) in spread(&store, &cluster).await {
         let fresh = next(&record, 7);
         let updated = store.update(id, record.revision(), &fresh, MINUTE).await;
@@ -191,7 +195,7 @@ async fn sessions_and_scripts_spread_over_a_cluster() {
 async fn a_planned_cluster_failover_fails_no_command() {
     let cluster = Cluster::start();
     // A longer timeout than the default, for a busy machine: the test is about failing commands.
-    let builder = RedisStore::builder(cluster.url());
+    let builder = RedisStore::builder(cluster.url(), "cloakroom");
     let builder = builder.with_command_timeout(Duration::from_millis(900));
     let store = builder.connect().await.unwrap();
     let sessions = spread(&store, &cluster).await;
@@ -215,7 +219,9 @@ async fn a_planned_cluster_failover_fails_no_command() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_store_recovers_after_a_cluster_primary_is_killed() {
     let mut cluster = Cluster::start();
-    let store = RedisStore::connect(cluster.url()).await.unwrap();
+    let store = RedisStore::connect(cluster.url(), "cloakroom")
+        .await
+        .unwrap();
     let sessions = spread(&store, &cluster).await;
     let size = |node: &RedisServer| node.command(&["DBSIZE"]).number();
     let (primary, replica) = (&cluster.primaries()[0], &cluster.replicas()[0]);
@@ -241,7 +247,9 @@ async fn the_store_recovers_after_a_cluster_primary_is_killed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slot_can_migrate_to_another_node() {
     let cluster = Cluster::start();
-    let store = RedisStore::connect(cluster.url()).await.unwrap();
+    let store = RedisStore::connect(cluster.url(), "cloakroom")
+        .await
+        .unwrap();
     let (id, record) = session(1);
     store.create(id, &record, MINUTE).await.unwrap();
     let key = format!("cloakroom:{id}");
@@ -284,7 +292,9 @@ async fn session_on_all(store: &RedisStore, sentinel: &Sentinel) -> (SessionId, 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_sentinels_the_successor_of_a_killed_primary_is_found() {
     let mut sentinel = Sentinel::start();
-    let store = RedisStore::connect(sentinel.url()).await.unwrap();
+    let store = RedisStore::connect(sentinel.url(), "cloakroom")
+        .await
+        .unwrap();
     let (id, record) = session_on_all(&store, &sentinel).await;
     let old = sentinel.primary();
     sentinel.servers_mut()[0].kill();
@@ -298,7 +308,9 @@ async fn with_sentinels_the_successor_of_a_killed_primary_is_found() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_sentinels_the_successor_of_a_frozen_primary_is_found() {
     let sentinel = Sentinel::start();
-    let store = RedisStore::connect(sentinel.url()).await.unwrap();
+    let store = RedisStore::connect(sentinel.url(), "cloakroom")
+        .await
+        .unwrap();
     let (id, record) = session_on_all(&store, &sentinel).await;
     let old = sentinel.primary();
     sentinel.servers()[0].freeze();

@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use cloakroom::{CookieConfig, SessionLayer};
+use cloakroom::{CookieConfig, RevokedBy, Session, SessionLayer};
 use cloakroom_redis::RedisStore;
 use http::StatusCode;
 use tests::app::{Handler, app};
@@ -16,7 +16,7 @@ use tests::faulty_store::ConstantEntropy;
 use tests::redis::RedisServer;
 
 async fn store(redis: &RedisServer) -> RedisStore {
-    RedisStore::connect(redis.url())
+    RedisStore::connect(redis.url(), "cloakroom")
         .await
         .expect("the server is running")
 }
@@ -186,6 +186,46 @@ async fn tokens_are_valid_in_one_realm_only_on_a_shared_redis() {
     let response = browser_with(&staging, token).request_with(end).await;
     assert_eq!(response.text(), "NoSession");
     assert_eq!(browser_with(&shop, token).read().await, Some(1));
+}
+
+/// Two apps on one Redis, with the defaults: only their names differ.
+async fn two_apps(redis: &RedisServer) -> [SessionLayer; 2] {
+    let layer = async |name: &str| {
+        let store = RedisStore::connect(redis.url(), name).await;
+        SessionLayer::new(store.expect("it runs"))
+    };
+    [layer("shop").await, layer("admin").await]
+}
+
+#[tokio::test]
+async fn two_apps_on_one_redis_share_nothing() {
+    let redis = RedisServer::start();
+    let [shop, admin] = two_apps(&redis).await;
+    let sessions = admin.sessions();
+    let (shop, admin) = (app(shop), app(admin));
+    let mut browser = Browser::new(shop);
+    let sign_in = |session: Session| async move {
+        session.insert("n", 1)?;
+        session.sign_in("ada").await
+    };
+    assert_eq!(browser.request(sign_in).await.status, 200);
+    let token = browser.cookie().expect("it has one").to_owned();
+    assert_eq!(browser_with(&admin, &token).read().await, None);
+    assert_eq!(sessions.count("ada").await.expect("it runs"), 0);
+    let ended = sessions.revoke_all("ada", RevokedBy::Admin).await;
+    assert_eq!(ended.expect("it runs"), 0);
+    assert_eq!(browser.read().await, Some(1), "still signed in at the shop");
+}
+
+#[tokio::test]
+async fn ending_all_sessions_of_one_app_leaves_those_of_another() {
+    let redis = RedisServer::start();
+    let [shop, admin] = two_apps(&redis).await;
+    let sessions = admin.sessions();
+    let mut browser = signed_in(&app(shop)).await;
+    let ended = sessions.revoke_everyone().await;
+    assert_eq!(ended.expect("it runs"), 0);
+    assert_eq!(browser.read().await, Some(1));
 }
 
 #[tokio::test]

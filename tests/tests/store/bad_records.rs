@@ -11,7 +11,7 @@ use tests::redis::RedisServer;
 
 /// A browser with a session, and the session's key.
 async fn setup(redis: &RedisServer) -> (Browser, String) {
-    let store = RedisStore::connect(redis.url())
+    let store = RedisStore::connect(redis.url(), "cloakroom")
         .await
         .expect("the server is running");
     let mut browser = Browser::new(app(SessionLayer::new(store)));
@@ -103,7 +103,7 @@ async fn a_newer_record_format_is_unavailable_and_keeps_the_cookie() {
 
 /// The same cookies, on another server.
 async fn on_another_server(redis: &RedisServer, browser: &Browser) -> Browser {
-    let store = RedisStore::connect(redis.url())
+    let store = RedisStore::connect(redis.url(), "cloakroom")
         .await
         .expect("the server is running");
     browser.on(app(SessionLayer::new(store)))

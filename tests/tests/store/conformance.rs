@@ -41,7 +41,7 @@ impl Subject for Redis {
     type Store = RedisStore;
 
     async fn store(&self) -> RedisStore {
-        let store = RedisStore::connect(self.0.url()).await;
+        let store = RedisStore::connect(self.0.url(), "cloakroom").await;
         store.expect("the server is running")
     }
 
@@ -58,7 +58,7 @@ impl Subject for Near {
     type Store = NearCache;
 
     async fn store(&self) -> NearCache {
-        let store = RedisStore::builder(self.0.url())
+        let store = RedisStore::builder(self.0.url(), "cloakroom")
             .with_command_timeout(Duration::from_secs(10))
             .connect();
         NearCache::new(store.await.expect("the server is running"))
@@ -75,7 +75,7 @@ impl Subject for RedisCluster {
     type Store = RedisStore;
 
     async fn store(&self) -> RedisStore {
-        let store = RedisStore::connect(self.0.url()).await;
+        let store = RedisStore::connect(self.0.url(), "cloakroom").await;
         store.expect("the servers are running")
     }
 

@@ -178,7 +178,7 @@ fn memory_and_redis_agree_on_random_histories() {
     let runtime = Runtime::new().expect("a runtime");
     let redis = RedisServer::start();
     let connect = || {
-        let store = runtime.block_on(RedisStore::connect(redis.url()));
+        let store = runtime.block_on(RedisStore::connect(redis.url(), "cloakroom"));
         store.expect("the server is running")
     };
     let stored = [connect(), connect(), connect()];

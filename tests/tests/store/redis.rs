@@ -11,7 +11,7 @@ use tests::redis::RedisServer;
 use tests::resp::Reply;
 
 async fn open(server: &RedisServer) -> RedisStore {
-    let store = RedisStore::connect(server.url()).await;
+    let store = RedisStore::connect(server.url(), "cloakroom").await;
     store.expect("the server is running")
 }
 
@@ -308,7 +308,7 @@ async fn increments_of_several_stores_are_all_kept() {
 async fn prefixes_are_separate_namespaces() {
     let server = RedisServer::start();
     let (id, record) = session(1);
-    let builder = RedisStore::builder(server.url()).with_key_prefix("shop:sessions");
+    let builder = RedisStore::builder(server.url(), "shop:sessions");
     let shop = builder.connect().await.unwrap();
     let plain = open(&server).await;
     shop.create(id, &record, MINUTE).await.unwrap();
@@ -316,7 +316,7 @@ async fn prefixes_are_separate_namespaces() {
     assert_eq!(server.keys_with_ttl()[0].0, format!("shop:sessions:{id}"));
 
     for prefix in ["", "a b", "a*", "{a}", "ä"] {
-        let builder = RedisStore::builder(server.url()).with_key_prefix(prefix);
+        let builder = RedisStore::builder(server.url(), prefix);
         let error = builder.connect().await.unwrap_err();
         assert_eq!(error.kind(), ConnectErrorKind::Configuration, "{prefix}");
     }
@@ -326,7 +326,7 @@ async fn prefixes_are_separate_namespaces() {
 async fn the_database_of_the_url_is_used() {
     let server = RedisServer::start();
     let (id, record) = session(1);
-    let store = RedisStore::connect(format!("{}/3", server.url()))
+    let store = RedisStore::connect(format!("{}/3", server.url()), "cloakroom")
         .await
         .unwrap();
     store.create(id, &record, MINUTE).await.unwrap();

@@ -16,7 +16,7 @@ impl Redis {
     }
 
     pub(crate) async fn store(&self) -> RedisStore {
-        RedisStore::connect(&self.url())
+        RedisStore::connect(&self.url(), "cloakroom")
             .await
             .expect("Redis is running")
     }

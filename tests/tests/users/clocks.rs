@@ -62,7 +62,11 @@ async fn revoking_everything_with_a_clock_ahead_locks_nobody_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn revoking_everything_with_a_clock_ahead_locks_nobody_out_on_redis() {
     let redis = RedisServer::start();
-    let store = async || RedisStore::connect(redis.url()).await.expect("it runs");
+    let store = async || {
+        RedisStore::connect(redis.url(), "cloakroom")
+            .await
+            .expect("it runs")
+    };
     let ahead = layer(store().await, AheadClock(hours(1)));
     signing_in_works_after(&ahead, &layer(store().await, SystemClock)).await;
 }
@@ -90,7 +94,9 @@ async fn a_session_from_a_clock_ahead_lives_while_it_is_used_on_redis() {
     let redis = RedisServer::start();
     let expiry = Expiry::idle(Duration::from_secs(1)).absolute(days(1));
     let app = async |ahead| {
-        let store = RedisStore::connect(redis.url()).await.expect("it runs");
+        let store = RedisStore::connect(redis.url(), "cloakroom")
+            .await
+            .expect("it runs");
         app(layer_with_expiry(store, AheadClock(ahead), expiry))
     };
     let mut browser = Browser::new(app(minutes(10)).await);
@@ -173,7 +179,11 @@ async fn revoking_everything_again_repairs_a_time_in_the_future() {
 #[tokio::test(flavor = "multi_thread")]
 async fn revoking_everything_again_repairs_a_time_in_the_future_on_redis() {
     let redis = RedisServer::start();
-    let store = async || RedisStore::connect(redis.url()).await.expect("it runs");
+    let store = async || {
+        RedisStore::connect(redis.url(), "cloakroom")
+            .await
+            .expect("it runs")
+    };
     let one = layer(store().await, SystemClock);
     let two = layer(store().await, SystemClock);
     let wrong = SystemClock.now().plus(hours(1)).as_millis().to_string();
@@ -204,7 +214,9 @@ async fn revoking_everything_ends_sessions_of_a_clock_ahead() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_time_is_kept_and_never_goes_back_on_redis() {
     let redis = RedisServer::start();
-    let store = RedisStore::connect(redis.url()).await.expect("it runs");
+    let store = RedisStore::connect(redis.url(), "cloakroom")
+        .await
+        .expect("it runs");
     let layer = layer(store, SystemClock);
     let mut browser = Browser::new(app(layer.clone()));
     sign_in(&mut browser, "ada").await;

@@ -85,7 +85,7 @@ async fn entered(store: &RedisStore, user: &UserId) -> Vec<SessionId> {
 }
 
 async fn check(redis: &RedisServer) {
-    let store = RedisStore::connect(redis.url())
+    let store = RedisStore::connect(redis.url(), "cloakroom")
         .await
         .expect("the server is running");
     let live = live(&store).await;
@@ -106,7 +106,7 @@ async fn check(redis: &RedisServer) {
 
 /// Old entries without a session are removed.
 async fn check_that_orphaned_entries_are_removed(redis: &RedisServer) {
-    let store = RedisStore::connect(redis.url())
+    let store = RedisStore::connect(redis.url(), "cloakroom")
         .await
         .expect("the server is running");
     let clock = ManualClock::default();

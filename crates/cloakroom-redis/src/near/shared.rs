@@ -92,7 +92,7 @@ mod tests {
     /// If no check follows, because the task of the connection is stuck for instance.
     #[tokio::test]
     async fn one_check_makes_the_cache_valid_for_one_window() {
-        let store = RedisStore::builder("redis://127.0.0.1:1").connect_lazy();
+        let store = RedisStore::builder("redis://127.0.0.1:1", "cloakroom").connect_lazy();
         let window = Duration::from_secs(1);
         let cache = SharedCache::new(store.expect("it is valid"), 1 << 20, window);
         cache.validity.set_nodes(&[None]);

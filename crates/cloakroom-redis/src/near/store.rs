@@ -43,7 +43,7 @@ use crate::store::RedisStore;
 /// use cloakroom_redis::{NearCache, RedisStore};
 ///
 /// # async fn start() -> Result<(), cloakroom_redis::ConnectError> {
-/// let store = RedisStore::connect("redis://127.0.0.1").await?;
+/// let store = RedisStore::connect("redis://127.0.0.1", "shop").await?;
 /// let store = NearCache::new(store);
 /// # Ok(())
 /// # }

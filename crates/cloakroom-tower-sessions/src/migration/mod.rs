@@ -6,7 +6,7 @@
 //! use cloakroom_tower_sessions::migration::TowerSessionsRedis;
 //!
 //! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
-//! let store = RedisStore::connect("redis://127.0.0.1").await?;
+//! let store = RedisStore::connect("redis://127.0.0.1", "shop").await?;
 //! let key = MigrationKey::new(std::env::var("MIGRATION_KEY")?, 1_795_478_400)?;
 //!
 //! // While the old version is running. Once it is gone, `Migration::cutover`.

@@ -173,7 +173,8 @@ async fn lose(
     draft: &Draft,
 ) -> Result<Option<Stored>, SessionError> {
     let Some(signing_in) = &draft.signing_in else {
-        return Ok(None);
+        // Nobody ended a session of which no tombstone is left: it expired during the request.
+        return tombstone.map(|_| None).ok_or_else(|| Cause::Expired.into());
     };
     let renewed = tombstone.filter(|tombstone| tombstone.reason() == EndReason::Renewed);
     let joined = match renewed {

@@ -10,7 +10,7 @@ use super::index::reindex;
 use super::outcome::{Committed, Stored};
 use super::record::{merge, next_record, replace};
 use super::refresh::refresh;
-use crate::error::SessionError;
+use crate::error::{Cause, SessionError};
 use crate::key_lock::KeyLock;
 use crate::state::{Draft, Live};
 use crate::telemetry::log;
@@ -58,10 +58,12 @@ pub(crate) async fn update(
                 return Ok(stored(live, next, taken));
             }
             Updated::Conflict(fresher) => base = Base::RecentSignIn(fresher),
-            Updated::Ended(_) | Updated::Missing => {
+            Updated::Ended(_) => {
                 log::ended_concurrently(id);
                 return Ok(Committed::Ended);
             }
+            // Nobody is known to have ended it, so the loss of edits is an error.
+            Updated::Missing => return Err(Cause::Expired.into()),
         }
         if lock.is_some() {
             Box::pin(back_off(cx, conflicts, next.revision())).await?;

@@ -205,6 +205,30 @@ impl<E> SessionLayerBuilder<E> {
         self
     }
 
+    /// Sets the path under which browsers see the app, where a reverse proxy removes it before it passes
+    /// a request on: with `/shop`, a request for `/cart` counts as one for `/shop/cart`. Default: none.
+    /// Paths that axum's `nest` removes are known.
+    ///
+    /// It matters only for a cookie with a [`Path`](CookieConfig::with_path): in requests outside of that,
+    /// which come without the cookie, edits create no session ([`EditsDiscarded`](crate::EditsDiscarded)),
+    /// and the first time a warning is logged.
+    ///
+    /// ```
+    /// use cloakroom::{CookieConfig, MemoryStore, SessionLayer};
+    ///
+    /// let layer = SessionLayer::builder(MemoryStore::new())
+    ///     .with_cookie(CookieConfig::new("__Secure-id").with_path("/shop"))
+    ///     .with_path_prefix("/shop")
+    ///     .build()?;
+    /// # Ok::<(), cloakroom::ConfigError>(())
+    /// ```
+    ///
+    /// Refused if it does not begin with `/`.
+    pub fn with_path_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.context.path_prefix = Some(prefix.into());
+        self
+    }
+
     /// Sets where the tokens of this layer are valid. Default: the cookie's name. Give every app and
     /// every environment its own: a token of one is then not valid in another, even if both share a
     /// Redis by mistake. A change ends all sessions.

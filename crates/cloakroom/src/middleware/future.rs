@@ -1,5 +1,6 @@
 //! The future of a request: polls the inner service, commits the session, and finishes the response.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -17,6 +18,7 @@ use crate::context::ErrorPolicy;
 use crate::error::{SessionError, required_header};
 use crate::plan::Step;
 use crate::session::LazySession;
+use crate::session::keep_alive::keep_alive;
 use crate::session::shared::SharedSession;
 use crate::telemetry::log;
 
@@ -35,11 +37,16 @@ pin_project! {
         // The handler's response, while the commit is in progress.
         response: Option<Response<ResponseBody<B, E::Body>>>,
         commit: Option<Commit>,
+        // While the handler is pending after the session was loaded.
+        keep_alive: Option<KeepAlive>,
     }
 }
 
 /// The only boxed future of the middleware, for requests that have something to commit.
 type Commit = Pin<Box<dyn Future<Output = Result<Committed, SessionError>> + Send>>;
+
+/// Touches the session while the handler runs.
+type KeepAlive = Pin<Box<dyn Future<Output = Infallible> + Send>>;
 
 /// The session of a request, until its response is returned or it is cancelled. After that, saving is an
 /// error.
@@ -59,6 +66,7 @@ impl<F, E: ErrorResponse, B> ResponseFuture<F, E, B> {
             captured,
             response: None,
             commit: None,
+            keep_alive: None,
         }
     }
 }
@@ -79,7 +87,12 @@ where
         let mut response = match this.response.take() {
             Some(response) => response,
             None => {
-                let response = ready!(this.inner.poll(cx))?;
+                let Poll::Ready(response) = this.inner.poll(cx) else {
+                    keep_alive_while_pending(this.keep_alive, session, cx);
+                    return Poll::Pending;
+                };
+                *this.keep_alive = None;
+                let response = response?;
                 // The handler's own status decides, not the one of the app's error response.
                 let status = response.status();
                 let response = shape_refusal(this.error_response, response, this.captured);
@@ -103,6 +116,21 @@ where
         }
         finish(session, &mut response);
         Poll::Ready(Ok(response))
+    }
+}
+
+/// Counts a request under way as use of its session. There is no timer before the session is loaded.
+fn keep_alive_while_pending(
+    running: &mut Option<KeepAlive>,
+    session: &Arc<SharedSession>,
+    cx: &mut Context<'_>,
+) {
+    if running.is_none() && session.is_loaded() && session.state().live().is_some() {
+        *running = Some(Box::pin(keep_alive(Arc::clone(session))));
+    }
+    if let Some(running) = running {
+        // It never finishes.
+        let _: Poll<Infallible> = running.as_mut().poll(cx);
     }
 }
 

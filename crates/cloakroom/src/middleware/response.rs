@@ -6,6 +6,7 @@ use http::header::{CACHE_CONTROL, COOKIE, HeaderMap, HeaderName, HeaderValue, SE
 use http::{Response, header::Entry};
 
 use crate::cookie::headers::{remove_cookie, set_cookie, token_header};
+use crate::cookie::withheld::EditsDiscarded;
 use crate::plan::CookiePlan;
 use crate::session::shared::SharedSession;
 use crate::state::{Live, State};
@@ -20,17 +21,21 @@ pub struct EndedConcurrently;
 /// Adds what the session requires of the response.
 pub(super) fn finish<B>(session: &SharedSession, response: &mut Response<B>) {
     let context = &*session.context;
-    let (header, removed, lost_edits) = {
+    let (header, removed, lost_edits, discarded) = {
         let state = session.state();
         let header = session_header(session, &state);
         let removed = match &header {
             Some((name, _)) if name == SET_COOKIE => removed_cookies(session, &state),
             _ => Vec::new(),
         };
-        (header, removed, state.lost_edits())
+        (header, removed, state.lost_edits(), state.discarded())
     };
     if lost_edits {
         response.extensions_mut().insert(EndedConcurrently);
+    }
+    if let Some(reason) = discarded {
+        report_discarded(session, reason);
+        response.extensions_mut().insert(reason);
     }
     let headers = response.headers_mut();
     if context.uses_cookies() {
@@ -50,6 +55,14 @@ pub(super) fn finish<B>(session: &SharedSession, response: &mut Response<B>) {
     {
         let value = remove_cookie(migration.cookie());
         append_token(session, response, SET_COOKIE, value);
+    }
+}
+
+fn report_discarded(session: &SharedSession, reason: EditsDiscarded) {
+    log::edits_discarded(reason.label());
+    if reason == EditsDiscarded::OutsideCookiePath {
+        let context = &*session.context;
+        context.once.outside_cookie_path(context.cookie.name());
     }
 }
 

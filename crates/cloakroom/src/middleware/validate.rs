@@ -17,6 +17,7 @@ pub(super) fn validate(context: &Context, realm: Option<&str>) -> Result<(), Con
     context.cookie.validate().map_err(named("with_cookie"))?;
     validate_realm(realm).map_err(named("with_realm"))?;
     validate_renaming(context, realm).map_err(named("with_cookie"))?;
+    validate_path_prefix(context).map_err(named("with_path_prefix"))?;
     validate_expiry(context.expiry).map_err(named("with_expiry"))?;
     if let Some(anonymous) = context.anonymous_expiry {
         validate_expiry(anonymous).map_err(named("with_anonymous_expiry"))?;
@@ -63,6 +64,16 @@ fn validate_renaming(context: &Context, realm: Option<&str>) -> Result<(), Confi
         ));
     }
     Ok(())
+}
+
+fn validate_path_prefix(context: &Context) -> Result<(), ConfigError> {
+    match &context.path_prefix {
+        Some(prefix) if !prefix.starts_with('/') => Err(ConfigError::new(
+            ConfigErrorKind::CookieText,
+            format!("the path prefix `{prefix}` must begin with `/`"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn validate_expiry(expiry: Expiry) -> Result<(), ConfigError> {

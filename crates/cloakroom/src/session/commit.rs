@@ -11,7 +11,7 @@ use super::shared::SharedSession;
 use super::uncancellable::Uncancellable;
 use crate::commit::{self, Committed};
 use crate::cookie::tokens::PresentedTokens;
-use crate::error::SessionError;
+use crate::error::{SessionError, SessionErrorKind};
 use crate::load;
 use crate::plan::{Lookup, Plan, Step};
 use crate::state::{Draft, Live, State};
@@ -66,7 +66,8 @@ impl SharedSession {
             Ok(committed) => Ok((Some(edited), committed)),
             Err(error) => {
                 log::commit_failed(&error);
-                if !error.is_outcome_unknown() {
+                // What has expired is not restored.
+                if !error.is_outcome_unknown() && !is_expired(&error) {
                     self.state().undo(savepoint);
                 }
                 Err(error)
@@ -136,6 +137,12 @@ impl SharedSession {
             _ => Ok(Committed::Unchanged),
         };
         self.state().uncertain = matches!(&result, Err(error) if error.is_outcome_unknown());
+        if let (Err(error), Some(live)) = (&result, live)
+            && is_expired(error)
+        {
+            log::expired_during_request(live.id());
+            self.state().mark_ended();
+        }
         self.apply(plan, draft, result?)
     }
 
@@ -176,6 +183,10 @@ impl SharedSession {
                 Committed::Stored(stored) => Ok(Committed::Maintained(stored)),
                 other => Ok(other),
             },
+            Err(error) if is_expired(&error) => {
+                self.state().mark_ended();
+                Ok(Committed::Ended)
+            }
             Err(error) => {
                 log::maintenance_failed(live.id(), &error);
                 Ok(Committed::Unchanged)
@@ -266,4 +277,8 @@ impl SharedSession {
             }
         }
     }
+}
+
+fn is_expired(error: &SessionError) -> bool {
+    error.kind() == SessionErrorKind::Expired
 }

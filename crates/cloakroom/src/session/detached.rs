@@ -13,7 +13,7 @@ use super::key::{EntryKey, EntryName};
 use super::merge::Counter;
 use super::outcome::{Destroyed, Reloaded, Saved};
 use super::shared::SharedSession;
-use crate::error::{Cause, SessionError};
+use crate::error::SessionError;
 
 /// A session that outlives its request, from [`Session::detach`].
 ///
@@ -51,8 +51,7 @@ impl Session {
     ///
     /// When there is no stored session yet: [`save`](Self::save) it first.
     pub fn detach(&self) -> Result<DetachedSession, SessionError> {
-        let live = self.handle.state().live().cloned();
-        let live = live.ok_or(Cause::NotPersisted)?;
+        let live = self.handle.state().stored_session()?;
         let context = Arc::clone(&self.handle.context);
         Ok(DetachedSession(Self {
             handle: Arc::new(SharedSession::detached(context, live)),

@@ -62,6 +62,7 @@ impl Session {
     pub async fn save(&self) -> Result<Saved, SessionError> {
         Ok(match self.handle.commit().await? {
             Committed::Stored(_) => Saved::Stored,
+            Committed::Unchanged if self.handle.state().discarded().is_some() => Saved::Discarded,
             Committed::Unchanged | Committed::Maintained(_) => Saved::Unchanged,
             Committed::Ended => Saved::Ended,
         })

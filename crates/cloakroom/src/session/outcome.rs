@@ -10,6 +10,9 @@ pub enum Saved {
     Unchanged,
     /// The session was ended by someone else; nothing was stored.
     Ended,
+    /// Nothing was stored, since this request creates no session without a sign-in:
+    /// [`EditsDiscarded`](crate::EditsDiscarded) has the reasons.
+    Discarded,
 }
 
 /// The result of [`Session::destroy`](super::Session::destroy).

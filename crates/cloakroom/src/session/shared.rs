@@ -11,6 +11,7 @@ use crate::budget::Budget;
 use crate::commit::{self, CommitContext};
 use crate::context::Context;
 use crate::cookie::headers::Credentials;
+use crate::cookie::withheld::EditsDiscarded;
 use crate::device::ClientInfo;
 use crate::error::SessionError;
 use crate::load;
@@ -55,6 +56,13 @@ impl SharedSession {
             state: Mutex::default(),
             commits: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// Sets why the browser may hold a session cookie that it did not send with the request.
+    pub(crate) fn with_cookie_withheld(mut self, withheld: Option<EditsDiscarded>) -> Self {
+        let state = self.state.get_mut();
+        state.unwrap_or_else(PoisonError::into_inner).withheld = withheld;
+        self
     }
 
     /// A session that outlives its request.

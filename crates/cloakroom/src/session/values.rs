@@ -160,6 +160,9 @@ impl Session {
             }
             // The stored value is the same.
             Committed::Unchanged if self.handle.state().live().is_some() => Ok(value),
+            Committed::Unchanged if self.handle.state().discarded().is_some() => {
+                Err(Cause::NotCreated.into())
+            }
             Committed::Unchanged | Committed::Ended => Err(Cause::Ended.into()),
         }
     }

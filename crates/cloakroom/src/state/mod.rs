@@ -6,6 +6,7 @@ pub(crate) mod found;
 
 use cloakroom_core::{Authentication, Changes, Entries, Limits, Timestamp, Token};
 
+use crate::cookie::withheld::EditsDiscarded;
 use crate::error::{Cause, SessionError};
 use crate::plan::{CookiePlan, Due, Lookup, Situation};
 
@@ -38,8 +39,11 @@ pub(crate) struct State {
     others: Vec<Live>,
     /// Sessions of several cookies have ended, so their cookies are removed in every known scope.
     removes_all_cookies: bool,
-    /// The token of that session.
+    /// The token of the session that was ended by someone else.
     ended: Option<Token>,
+    /// No session was found, and the browser may hold a cookie that it did not send: only a sign-in creates
+    /// a session.
+    pub(crate) withheld: Option<EditsDiscarded>,
     phase: Phase,
     /// This copy outlives its request: no cookie can be set, so no session can be created.
     detached: bool,
@@ -76,10 +80,14 @@ impl State {
 
     /// Applies the result of the load.
     pub(crate) fn loaded(&mut self, found: Found) {
+        let withheld = self
+            .withheld
+            .filter(|_| matches!(found.lookup, Lookup::Absent));
         *self = Self {
             phase: self.phase,
             needs_cookie: found.needs_cookie,
             others: found.others,
+            withheld,
             ..Self::new(found.lookup)
         };
     }
@@ -151,6 +159,23 @@ impl State {
         self.ended_concurrently || (stale && !self.changes.is_empty())
     }
 
+    /// Why edits are not stored: this request may not create a session. `None` if it may, or there are no
+    /// edits.
+    pub(crate) fn discarded(&self) -> Option<EditsDiscarded> {
+        let is_absent = matches!(self.lookup, Lookup::Absent);
+        self.withheld
+            .filter(|_| is_absent && !self.entries.is_empty())
+    }
+
+    /// Returns the stored session, for a call that needs one.
+    pub(crate) fn stored_session(&self) -> Result<Live, SessionError> {
+        match (self.live(), self.withheld) {
+            (Some(live), _) => Ok(live.clone()),
+            (None, Some(_)) => Err(Cause::NotCreated.into()),
+            (None, None) => Err(Cause::NotPersisted.into()),
+        }
+    }
+
     /// Makes further edits errors: the handler has finished.
     pub(crate) fn close(&mut self) {
         self.phase = Phase::Committing;
@@ -179,6 +204,7 @@ impl State {
             others: std::mem::take(&mut self.others),
             removes_all_cookies: self.removes_all_cookies,
             ended: self.ended.take(),
+            withheld: self.withheld,
             phase: self.phase,
             detached: self.detached,
             ..Self::new(std::mem::take(&mut self.lookup))
@@ -211,6 +237,7 @@ impl State {
         Situation {
             lookup,
             changed: changed || self.signing_in.is_some(),
+            may_create: self.withheld.is_none() || self.signing_in.is_some(),
             renewing: self.renewing,
             signing_in: self.signing_in.is_some(),
             expiry_chosen: self.chosen.is_some(),

@@ -141,6 +141,19 @@ pub(crate) fn ended_concurrently(id: SessionId) {
     info!(target: TARGET, session = %id, "session ended concurrently; the changes of a request are discarded");
 }
 
+pub(crate) fn expired_during_request(id: SessionId) {
+    metrics::edits_dropped("session_expired");
+    info!(target: TARGET, session = %id, "session expired during a request; its changes are not saved");
+}
+
+pub(crate) fn edits_discarded(reason: &'static str) {
+    metrics::edits_dropped(reason);
+    debug!(
+        target: TARGET, reason,
+        "the browser may hold a cookie that it did not send; the session's changes are discarded"
+    );
+}
+
 pub(crate) fn overwritten(id: SessionId, key: &str) {
     metrics::overwritten();
     warn!(
@@ -247,6 +260,7 @@ impl Drop for Command {
 pub(crate) struct Once {
     mounted_twice: AtomicBool,
     not_published: AtomicBool,
+    outside_cookie_path: AtomicBool,
     /// Sessions that could not be read or migrated, and have been logged.
     logged: Mutex<HashSet<SessionId>>,
 }
@@ -260,6 +274,15 @@ impl Once {
             warn!(
                 target: TARGET, cookie,
                 "session layer mounted twice; the inner one does nothing"
+            );
+        }
+    }
+
+    pub(crate) fn outside_cookie_path(&self, cookie: &str) {
+        if !self.outside_cookie_path.swap(true, Ordering::Relaxed) {
+            warn!(
+                target: TARGET, cookie,
+                "page outside of the cookie's path; the session's changes are discarded; logged once"
             );
         }
     }

@@ -41,7 +41,7 @@ impl Harness {
     pub(crate) async fn open() -> Self {
         let redis = RedisServer::start();
         let connect = async || {
-            let store = RedisStore::connect(redis.url()).await;
+            let store = RedisStore::connect(redis.url(), "cloakroom").await;
             CountingStore::new(store.expect("the server is running"))
         };
         let stores = [connect().await, connect().await];

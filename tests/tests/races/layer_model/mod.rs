@@ -33,7 +33,7 @@ fn memory_and_redis_behave_as_the_model() {
     let runtime = Runtime::new().expect("a runtime");
     let redis = RedisServer::start();
     let connect = || {
-        let store = runtime.block_on(RedisStore::connect(redis.url()));
+        let store = runtime.block_on(RedisStore::connect(redis.url(), "cloakroom"));
         store.expect("the server is running")
     };
     let on_redis = [connect(), connect()];

@@ -21,13 +21,13 @@ const BOUND: Duration = Duration::from_millis(250 + 250);
 const HEALTHY: [&str; 2] = ["--appendonly", "yes"];
 
 async fn store(server: &RedisServer) -> RedisStore {
-    let store = RedisStore::connect(server.url()).await;
+    let store = RedisStore::connect(server.url(), "cloakroom").await;
     store.expect("the server is running")
 }
 
 /// The store of a user with the documented rights only.
 async fn least_privileged(server: &RedisServer) -> RedisStore {
-    let builder = RedisStore::builder(server.url()).with_username("shop");
+    let builder = RedisStore::builder(server.url(), "cloakroom").with_username("shop");
     let store = builder.with_password("password").connect().await;
     store.expect("the server is running")
 }
@@ -275,7 +275,12 @@ async fn an_outdated_server_is_a_warning() {
             ("server_name:valkey", "server_name:eldest"),
         ],
     );
-    let health = check(&RedisStore::connect(old).await.expect("it is there")).await;
+    let health = check(
+        &RedisStore::connect(old, "cloakroom")
+            .await
+            .expect("it is there"),
+    )
+    .await;
     let version = info(&server, "redis_version").replacen('7', "6", 1);
     assert_eq!(health.warnings(), [Warning::OldServer(version)]);
 }
@@ -284,7 +289,7 @@ async fn an_outdated_server_is_a_warning() {
 async fn a_malformed_reply_is_an_error() {
     let server = RedisServer::start_with(&HEALTHY);
     let odd = rewriting_proxy(&server, &[("role:master", "role_master")]);
-    let store = RedisStore::connect(odd).await.unwrap();
+    let store = RedisStore::connect(odd, "cloakroom").await.unwrap();
     let error = store.health().await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable);
 }
@@ -295,6 +300,6 @@ async fn the_displayed_url_has_no_credentials() {
     server.add_user(&[]);
     let plain = server.url();
     let url = plain.replace("redis://", "redis://shop:password@");
-    let store = RedisStore::connect(&url).await.unwrap();
+    let store = RedisStore::connect(&url, "cloakroom").await.unwrap();
     assert_eq!(store.redacted_url(), plain);
 }

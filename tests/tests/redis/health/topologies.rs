@@ -30,7 +30,7 @@ async fn the_health_of_a_cluster_is_that_of_its_worst_primary() {
         node.add_user(&["+cluster|slots", "+cluster|info"]);
         set(node, "appendonly", "yes");
     }
-    let builder = RedisStore::builder(cluster.url()).with_username("shop");
+    let builder = RedisStore::builder(cluster.url(), "cloakroom").with_username("shop");
     let store = builder.with_password("password").connect().await.unwrap();
     let health = check(&store).await;
     assert_eq!(health.mode(), ServerMode::Cluster);
@@ -62,7 +62,9 @@ async fn the_health_of_a_cluster_is_that_of_its_worst_primary() {
 #[tokio::test]
 async fn a_cluster_with_a_missing_primary_is_unavailable() {
     let mut cluster = Cluster::start();
-    let store = RedisStore::connect(cluster.url()).await.unwrap();
+    let store = RedisStore::connect(cluster.url(), "cloakroom")
+        .await
+        .unwrap();
     check(&store).await;
     cluster.kill(2);
     let began = Instant::now();
@@ -85,7 +87,7 @@ async fn with_sentinels_the_primary_is_checked() {
         server.add_user(&["+role"]);
         set(server, "appendonly", "yes");
     }
-    let builder = RedisStore::builder(sentinel.url()).with_username("shop");
+    let builder = RedisStore::builder(sentinel.url(), "cloakroom").with_username("shop");
     let store = builder.with_password("password").connect().await.unwrap();
     let health = check(&store).await;
     assert_eq!(health.mode(), ServerMode::Standalone);
@@ -125,7 +127,7 @@ async fn waiting_for_replicas_without_the_right_is_a_warning() {
     let primary = servers.primary();
     set(primary, "appendonly", "yes");
     primary.add_user(&[]);
-    let builder = RedisStore::builder(primary.url()).with_username("shop");
+    let builder = RedisStore::builder(primary.url(), "cloakroom").with_username("shop");
     let builder = builder.with_password("password");
     let builder = builder.with_replica_acks(1, Duration::from_millis(100));
     let store = builder.connect().await.unwrap();

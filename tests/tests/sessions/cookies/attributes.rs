@@ -20,6 +20,7 @@ async fn set_and_removed(config: CookieConfig) -> [SetCookie; 2] {
     let layer = fixture
         .builder()
         .with_cookie(config)
+        .with_path_prefix("/app")
         .build()
         .expect("browsers take it");
     let mut browser = fixture.browser_of(layer);

@@ -3,3 +3,4 @@
 mod attributes;
 mod request;
 mod response;
+mod withheld;

@@ -12,7 +12,7 @@ use tests::app::Fixture;
 use tests::redis::RedisServer;
 
 async fn fixture_on(server: &RedisServer) -> Fixture<RedisStore> {
-    let store = RedisStore::connect(server.url()).await;
+    let store = RedisStore::connect(server.url(), "cloakroom").await;
     Fixture::on(store.expect("the server runs"), ManualClock::default())
 }
 

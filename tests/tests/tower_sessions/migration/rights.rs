@@ -29,7 +29,7 @@ async fn the_documented_rights_suffice_for_merged_commands() {
     let redis = Redis::start();
     redis.0.command(&rights());
     let old = legacy_app(&redis).await;
-    let builder = RedisStore::builder(redis.url()).with_username("shop");
+    let builder = RedisStore::builder(redis.url(), "cloakroom").with_username("shop");
     let store = builder.with_password("password").connect().await.unwrap();
     let theirs = TowerSessionsRedis::new(&store);
     for theirs in [theirs.clone().with_inactivity(days(14)), theirs] {

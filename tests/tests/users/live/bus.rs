@@ -64,7 +64,7 @@ fn listeners(server: &RedisServer) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_connection_serves_all_subscribers_and_closes_with_the_store() {
     let server = RedisServer::start();
-    let store = RedisStore::connect(server.url())
+    let store = RedisStore::connect(server.url(), "cloakroom")
         .await
         .expect("the server is running");
     assert_eq!(listeners(&server), 0, "nobody has asked for events");
@@ -90,7 +90,7 @@ async fn one_connection_serves_all_subscribers_and_closes_with_the_store() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_connection_is_reported_and_reestablished() {
     let mut server = RedisServer::start();
-    let store = RedisStore::connect(server.url())
+    let store = RedisStore::connect(server.url(), "cloakroom")
         .await
         .expect("the server is running");
     let mut events = subscribe(&store);
@@ -120,10 +120,10 @@ async fn a_lost_connection_is_reported_and_reestablished() {
 async fn a_silent_connection_is_reported_and_reestablished() {
     let server = RedisServer::start();
     let proxy = Proxy::start(server.port()).await;
-    let listener = RedisStore::connect(proxy.url())
+    let listener = RedisStore::connect(proxy.url(), "cloakroom")
         .await
         .expect("the server is running");
-    let speaker = RedisStore::connect(server.url())
+    let speaker = RedisStore::connect(server.url(), "cloakroom")
         .await
         .expect("the server is running");
     let mut events = subscribe(&listener);
@@ -145,10 +145,10 @@ async fn a_silent_connection_is_reported_and_reestablished() {
 async fn a_watch_rereads_the_session_after_a_gap() {
     let server = RedisServer::start();
     let proxy = Proxy::start(server.port()).await;
-    let behind = RedisStore::connect(proxy.url())
+    let behind = RedisStore::connect(proxy.url(), "cloakroom")
         .await
         .expect("the server is running");
-    let direct = RedisStore::connect(server.url())
+    let direct = RedisStore::connect(server.url(), "cloakroom")
         .await
         .expect("the server is running");
     let mut browser = Browser::new(app(SessionLayer::new(behind.clone())));
@@ -176,10 +176,10 @@ async fn a_watch_rereads_the_session_after_a_gap() {
 #[tokio::test(flavor = "multi_thread")]
 async fn in_a_cluster_events_reach_every_server_and_survive_a_failover() {
     let mut cluster = Cluster::start();
-    let one = RedisStore::connect(cluster.url())
+    let one = RedisStore::connect(cluster.url(), "cloakroom")
         .await
         .expect("the server is running");
-    let two = RedisStore::connect(cluster.url())
+    let two = RedisStore::connect(cluster.url(), "cloakroom")
         .await
         .expect("the server is running");
     let (mut at_one, mut at_two) = (subscribe(&one), subscribe(&two));
@@ -212,7 +212,7 @@ async fn in_a_cluster_events_reach_every_server_and_survive_a_failover() {
 #[tokio::test(flavor = "multi_thread")]
 async fn with_sentinels_events_survive_a_failover() {
     let mut sentinel = Sentinel::start();
-    let store = RedisStore::connect(sentinel.url())
+    let store = RedisStore::connect(sentinel.url(), "cloakroom")
         .await
         .expect("the server is running");
     let mut events = subscribe(&store);
@@ -241,7 +241,7 @@ async fn with_sentinels_events_survive_a_failover() {
 async fn the_documented_rights_suffice() {
     let server = RedisServer::start();
     server.add_user(&[]);
-    let builder = RedisStore::builder(server.url()).with_username("shop");
+    let builder = RedisStore::builder(server.url(), "cloakroom").with_username("shop");
     let store = builder
         .with_password("password")
         .connect()
@@ -266,7 +266,7 @@ async fn the_documented_rights_suffice() {
 async fn without_the_right_to_publish_sessions_still_work() {
     let server = RedisServer::start();
     server.add_user(&["resetchannels"]);
-    let builder = RedisStore::builder(server.url()).with_username("shop");
+    let builder = RedisStore::builder(server.url(), "cloakroom").with_username("shop");
     let store = builder
         .with_password("password")
         .connect()
@@ -294,7 +294,7 @@ async fn without_the_right_to_publish_sessions_still_work() {
 #[tokio::test(flavor = "multi_thread")]
 async fn user_ids_never_leave_the_key_prefix_and_every_key_has_a_ttl() {
     let server = RedisServer::start();
-    let store = RedisStore::connect(server.url())
+    let store = RedisStore::connect(server.url(), "cloakroom")
         .await
         .expect("the server is running");
     let layer = SessionLayer::new(store.clone());
