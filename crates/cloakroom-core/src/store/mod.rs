@@ -51,7 +51,7 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     ) -> impl Future<Output = Result<Created, StoreError>> + Send;
 
     /// Creates a session of a user: [`UserIndex::add`], and then [`create`](Self::create) under the
-    /// add_request's id, unless other sessions must be ended first. By default these are two commands, and the
+    /// id of `add_request`, unless other sessions must be ended first. By default these are two commands, and the
     /// caller publishes the event. A store that can do it in one step should, including the event.
     ///
     /// If it fails, the id may be in the index, without a session, even if the error says that the command
