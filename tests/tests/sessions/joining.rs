@@ -144,7 +144,12 @@ async fn a_sign_in_that_joins_renews_the_lifetime_and_the_time_of_the_sign_in() 
     let layer = fixture.builder().build().expect("it is valid");
     let sessions = layer.sessions();
     let mut browser = fixture.with_session(fixture.browser_of(layer)).await;
-    browser.request(sign_in).await;
+    browser
+        .request(|session| async move {
+            let short = Expiry::idle(days(1)).absolute(days(1));
+            session.sign_in("ada").with_expiry(short).await
+        })
+        .await;
     fixture.clock.advance(minutes_before_the_next_sign_in());
     let mut stale = browser.clone();
     browser
@@ -221,6 +226,28 @@ async fn a_renewed_session_is_revoked_by_its_earlier_id() {
     assert!(sessions.revoke("ada", listed).await.unwrap());
     assert_eq!(see(&mut browser).await.1, None);
     assert!(!sessions.revoke("ada", listed).await.unwrap());
+}
+
+/// A session that was joined is spared by its tombstone: it has other entries since then.
+#[tokio::test]
+async fn revoking_the_others_spares_a_joined_session() {
+    let fixture = Fixture::memory();
+    let layer = fixture.builder().build().expect("it is valid");
+    let sessions = layer.sessions();
+    let mut browser = fixture.with_session(fixture.browser_of(layer)).await;
+    browser.request(sign_in).await;
+    let (mut tab, mut late) = (browser.clone(), browser.clone());
+    let response = browser
+        .request(move |session| async move {
+            tab.request(|session| async move { session.renew() }).await;
+            late.request(sign_in).await;
+            assert_eq!(sessions.revoke_others(&session).await?, 0);
+            assert_eq!(see(&mut tab).await.1, ada());
+            assert_eq!(see(&mut late).await.1, ada());
+            Ok(())
+        })
+        .await;
+    assert_eq!(response.status, 200);
 }
 
 /// A plain renewal of a session that a sign-in has joined meanwhile creates nothing, and ends nothing.

@@ -78,6 +78,8 @@ pub(crate) async fn renew(
     };
     if stored.live.id() != new.live.id() {
         roll_back_now(cx, new.live).await;
+        // As after every sign-in, the legacy cookie must not lead to the session any more.
+        end_legacy(cx, None).await?;
         return Ok(Committed::Stored(stored));
     }
     if !ends_old {
