@@ -89,7 +89,7 @@ impl MigrationKey {
     fn apply_key_stream(&self, id: SessionId, text: &[u8]) -> Vec<u8> {
         let mut output = Vec::with_capacity(text.len());
         for (block, bytes) in (0_u64..).zip(text.chunks(32)) {
-            let key_stream = self.hash(b"mask", &[id.as_bytes(), &block.to_be_bytes()]);
+            let key_stream = self.hash(b"key-stream", &[id.as_bytes(), &block.to_be_bytes()]);
             output.extend(bytes.iter().zip(key_stream).map(|(byte, key)| byte ^ key));
         }
         output
