@@ -47,7 +47,7 @@ async fn a_cross_site_form_does_not_sign_out() {
     let clock = ManualClock::default();
     let storage = Storage::memory(&clock);
     let [layer, _] = servers(&storage, &clock, &Features::default()).await.layers;
-    let paths = [("cart", "/cart/hat"), ("login", "/sign-in/ada/s")];
+    let paths = [("cart", "/cart/hat"), ("sign_in", "/sign-in/ada/s")];
     let shop = serve(with_forms(app::whole().layer(layer), &paths)).await;
     let shop = format!("http://localhost:{shop}");
     let callback = format!("{shop}/mark/f");
@@ -58,7 +58,7 @@ async fn a_cross_site_form_does_not_sign_out() {
     let provider = serve(provider).await;
 
     let browser = Chromium::start().await;
-    for button in ["#cart", "#login"] {
+    for button in ["#cart", "#sign_in"] {
         browser.open(&format!("{shop}/forms")).await;
         browser.follow(button).await;
     }
@@ -79,9 +79,9 @@ async fn signing_out_with_two_paths_ends_both_sessions() {
         ..Features::default()
     };
     let paths = [
-        ("login", "/sign-in/ada/a"),
-        ("app-login", "/app/sign-in/ada/b"),
-        ("app-logout", "/app/sign-out"),
+        ("sign_in", "/sign-in/ada/a"),
+        ("app-sign_in", "/app/sign-in/ada/b"),
+        ("app-sign_out", "/app/sign-out"),
     ];
     let mut urls = Vec::new();
     for path in ["/", "/app"] {
@@ -94,13 +94,13 @@ async fn signing_out_with_two_paths_ends_both_sessions() {
         browser.open(&format!("{url}/forms")).await;
         browser.follow(button).await;
     };
-    press(&urls[1], "#app-login").await;
-    press(&urls[0], "#login").await;
+    press(&urls[1], "#app-sign_in").await;
+    press(&urls[0], "#sign_in").await;
     browser.open(&format!("{}/app/me", urls[1])).await;
     assert_eq!(browser.cookies().await.len(), 2);
     assert_eq!(storage.count("ada").await, (2, 0));
 
-    press(&urls[1], "#app-logout").await;
+    press(&urls[1], "#app-sign_out").await;
     assert_eq!(storage.count("ada").await, (0, 0), "both have ended");
     let page = format!("{}/app/me", urls[1]);
     assert_eq!(shown(&browser, &page).await, "||");
@@ -117,9 +117,9 @@ async fn a_deploy_that_renames_or_seals_the_cookie_signs_nobody_out() {
         ("sealed", old().encrypted([key()])),
     ];
     let paths = [
-        ("login", "/sign-in/ada/a"),
+        ("sign_in", "/sign-in/ada/a"),
         ("mark", "/mark/b"),
-        ("logout", "/sign-out"),
+        ("sign_out", "/sign-out"),
     ];
     for (what, after) in changes {
         let clock = ManualClock::default();
@@ -143,7 +143,7 @@ async fn a_deploy_that_renames_or_seals_the_cookie_signs_nobody_out() {
             browser.open(&format!("{url}/forms")).await;
             browser.follow(button).await;
         };
-        press(&urls[1], "#login").await;
+        press(&urls[1], "#sign_in").await;
         for url in [&urls[0], &urls[1], &urls[0]] {
             assert_eq!(
                 shown(&browser, &format!("{url}/me")).await,
@@ -164,7 +164,7 @@ async fn a_deploy_that_renames_or_seals_the_cookie_signs_nobody_out() {
         clock.advance(hours(1));
         let page = format!("{}/me", urls[1]);
         assert_eq!(shown(&browser, &page).await, "ada||ab", "{what}");
-        press(&urls[1], "#logout").await;
+        press(&urls[1], "#sign_out").await;
         assert_eq!(browser.cookies().await, [], "{what}");
         assert_eq!(storage.count("ada").await, (0, 0), "{what}");
     }

@@ -198,7 +198,7 @@ async fn after_the_deploy_the_new_cookie_replaces_the_former_one(memory: bool) {
             for _ in 0..3 {
                 deploy.expect_user(&after, "ada", "after the deploy").await;
             }
-            // A cookie of another path or domain cannot be told from this one.
+            // A cookie of another path or domain cannot be distinguished from this one.
             if deploy.change.what != "with another path" {
                 assert_eq!(deploy.name(), deploy.change.after.name());
                 assert_ne!(deploy.browser.jar.cookies(), former.jar.cookies());

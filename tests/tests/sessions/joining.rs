@@ -153,7 +153,10 @@ async fn a_sign_in_that_joins_renews_the_lifetime_and_the_time_of_the_sign_in() 
     fixture.clock.advance(minutes_before_the_next_sign_in());
     let mut stale = browser.clone();
     browser
-        .request(|session| async move { session.renew() })
+        .request(|session| async move {
+            let short = Expiry::idle(days(1)).absolute(days(1));
+            session.sign_in("ada").with_expiry(short).await
+        })
         .await;
     let response = stale
         .request(|session| async move {
@@ -273,4 +276,27 @@ async fn a_renewal_yields_to_a_sign_in_that_has_joined() {
     for browser in [&mut browser, &mut joined] {
         assert_eq!(see(browser).await, (vec!["n".to_owned()], ada()));
     }
+}
+
+/// A second factor that was given in a session must not be had by a sign-in with the password alone and a
+/// cookie from before: the app renews the session at that step.
+#[tokio::test]
+async fn a_session_that_was_renewed_after_its_sign_in_is_not_joined() {
+    let fixture = Fixture::memory();
+    let browser = fixture.browser_with_session().await;
+    let mut tab = browser.clone();
+    tab.request(sign_in).await;
+    fixture.clock.advance(Duration::from_secs(3));
+    tab.request(|session| async move {
+        session.insert("second factor", true)?;
+        session.renew()
+    })
+    .await;
+    let mut late = browser.clone();
+    late.request(sign_in).await;
+    assert_eq!(see(&mut late).await.1, ada());
+    let keys = see(&mut late).await.0;
+    assert!(!keys.contains(&"second factor".to_owned()), "{keys:?}");
+    let (keys, user) = see(&mut tab).await;
+    assert!(keys.contains(&"second factor".to_owned()) && user == ada());
 }

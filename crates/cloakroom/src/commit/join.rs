@@ -5,6 +5,8 @@
 //! that arrives last. So both have to open the same session: each has a secret of its own, and either is
 //! valid. Nobody gets in with the old cookie alone: only a sign-in joins.
 
+use std::time::Duration;
+
 use cloakroom_core::event::SessionEvent;
 use cloakroom_core::rotation::Secrets;
 use cloakroom_core::store::Updated;
@@ -20,6 +22,10 @@ use super::successor::{Successor, successor_of, tombstone_of};
 use crate::error::SessionError;
 use crate::state::{Draft, Live};
 use crate::telemetry::log;
+
+/// How long after its sign-in began a session is created at most, by the sign-in itself. Steps that users take
+/// after signing in take longer.
+const SAME_SIGN_IN: Duration = Duration::from_secs(2);
 
 /// The result of an attempt to join.
 pub(super) enum Joined {
@@ -45,7 +51,7 @@ pub(super) async fn join(
             Successor::Ended(reason) if is_ended_for_good(reason) => return Ok(Joined::StartsOver),
             Successor::Ended(_) => return Ok(Joined::KeepsData),
         };
-        if !is_of(&record, user) || draft.discards_data() {
+        if !can_be_joined(id, &record, user) || draft.discards_data() {
             return Ok(Joined::KeepsData);
         }
         let revision = record.revision();
@@ -69,7 +75,7 @@ pub(super) async fn join_live(
     user: &UserId,
     draft: &Draft,
 ) -> Result<Joined, SessionError> {
-    if !is_of(&record, user) || draft.discards_data() {
+    if !can_be_joined(id, &record, user) || draft.discards_data() {
         return Ok(Joined::KeepsData);
     }
     let mut record = record;
@@ -170,6 +176,11 @@ const fn is_ended_for_good(reason: EndReason) -> bool {
     )
 }
 
-fn is_of(record: &Record, user: &UserId) -> bool {
-    Authentication::of(record.entries()).is_some_and(|found| found.user() == user)
+/// Whether a sign-in of this user may continue in a session: it is the user's, and a sign-in has created it.
+/// A session that was renewed later, because a second factor was given for instance, is not joined by who
+/// has only the password and an old cookie.
+fn can_be_joined(id: SessionId, record: &Record, user: &UserId) -> bool {
+    Authentication::of(record.entries()).is_some_and(|found| {
+        found.user() == user && id.created_at().since(found.at()) <= SAME_SIGN_IN
+    })
 }

@@ -5,7 +5,7 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | [`create`], [`update`], [`renew`], [`touch`], [`end`], [`end_others`] | the steps of requests |
+//! | [`create`], [`update`], [`renew`], [`touch`], [`end`], [`end_contested`] | the steps of requests |
 //! | [`join`], [`successor`] | what became of a session that was renewed in the meantime, and how a sign-in continues in it |
 //! | [`maintain`] | the steps that the library needs for itself: token rotation, device and last-seen |
 //! | [`migrate`], [`end_legacy`] | a migrated session: how it is created and unlinked, and how its legacy session ends |
@@ -16,8 +16,8 @@ mod contention;
 mod context;
 mod create;
 mod end;
+mod end_contested;
 mod end_legacy;
-mod end_others;
 mod follow_up;
 mod index;
 mod join;
@@ -34,8 +34,8 @@ mod update;
 pub(crate) use self::context::CommitContext;
 pub(crate) use self::create::create;
 pub(crate) use self::end::{end, end_by_id};
+pub(crate) use self::end_contested::end_contested;
 pub(crate) use self::end_legacy::{combine, end_legacy};
-pub(crate) use self::end_others::end_others;
 pub(crate) use self::follow_up::FollowUp;
 pub(crate) use self::maintain::{due, maintain};
 pub(crate) use self::migrate::{create_migrated, unlink};

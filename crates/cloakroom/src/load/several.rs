@@ -16,10 +16,10 @@ use crate::telemetry::log;
 
 /// What the tokens have led to.
 #[derive(Default)]
-struct Presented {
+struct Candidates {
     /// The live sessions, each once.
     live: Vec<PresentedSession>,
-    /// Sessions of which a replaced token was presented.
+    /// Sessions of which a replaced token was candidates.
     reused: Vec<Live>,
     has_ended: bool,
     /// A session of the cookie that responses set has ended: another request may have set a better one.
@@ -41,30 +41,30 @@ pub(super) async fn find(
     tokens: PresentedTokens,
     budget: &Budget,
 ) -> Result<Found, SessionError> {
-    let mut presented = Presented::default();
+    let mut candidates = Candidates::default();
     for token in tokens {
         let is_written = token.is_written;
         match authenticate(context, token.token, budget).await? {
-            Authenticated::Live(live) => presented.add(context, live, is_written),
-            Authenticated::Reused(live) => presented.reused.push(live),
+            Authenticated::Live(live) => candidates.add(context, live, is_written),
+            Authenticated::Reused(live) => candidates.reused.push(live),
             Authenticated::Ended => {
-                presented.has_ended = true;
-                presented.has_written_ended |= is_written;
+                candidates.has_ended = true;
+                candidates.has_written_ended |= is_written;
             }
             Authenticated::Absent => {}
         }
     }
-    for live in std::mem::take(&mut presented.reused) {
+    for live in std::mem::take(&mut candidates.reused) {
         // A browser that holds the successor as well, in the cookie of another path, has not been robbed.
-        if !presented.has(&live) {
+        if !candidates.has(&live) {
             end_reused(context, live, budget).await?;
-            presented.has_ended = true;
+            candidates.has_ended = true;
         }
     }
-    Ok(presented.found())
+    Ok(candidates.found())
 }
 
-impl Presented {
+impl Candidates {
     fn has(&self, live: &Live) -> bool {
         self.live.iter().any(|other| other.live.id() == live.id())
     }

@@ -14,7 +14,7 @@ impl SharedSession {
     /// Before a step that replaces the session: ends the others.
     pub(super) async fn replace_others(&self, step: Step) -> Result<(), SessionError> {
         if matches!(step, Step::Create | Step::Renew) {
-            self.end_others(EndReason::Renewed).await?;
+            self.end_contested(EndReason::Renewed).await?;
         }
         Ok(())
     }
@@ -22,7 +22,7 @@ impl SharedSession {
     /// When the app ends the session: ends the others. Returns whether one of them was live.
     pub(super) async fn destroy_others(&self, reason: EndReason) -> Result<bool, SessionError> {
         let contested = self.state().is_contested();
-        let ended = self.end_others(reason).await;
+        let ended = self.end_contested(reason).await;
         if !contested {
             return ended;
         }
@@ -40,13 +40,13 @@ impl SharedSession {
         ended
     }
 
-    async fn end_others(&self, reason: EndReason) -> Result<bool, SessionError> {
+    async fn end_contested(&self, reason: EndReason) -> Result<bool, SessionError> {
         let others = self.state().others().to_vec();
         if others.is_empty() {
             return Ok(false);
         }
         let cx = self.commit_context();
-        let ended = Box::pin(commit::end_others(&cx, &others, reason)).await;
+        let ended = Box::pin(commit::end_contested(&cx, &others, reason)).await;
         let have_ended = match &ended {
             Ok(_) => true,
             Err(error) => error.kind() == SessionErrorKind::NotReplicated,

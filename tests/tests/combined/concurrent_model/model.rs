@@ -72,7 +72,7 @@ impl Round {
     }
 
     /// Whether different users have signed in at once, or one over another; or somebody while the session of
-    /// nobody was renewed: whoever has the cookie of such a renewal must not get into the session of the
+    /// nobody was renewed: a request with the cookie of such a renewal must not get into the session of the
     /// sign-in, so the response that arrives last counts.
     pub(super) fn is_mixed(&self) -> bool {
         let renews = |outcome: &Outcome| outcome.request.action == Action::Renew;
@@ -154,13 +154,17 @@ impl Round {
             return;
         }
         for outcome in &self.outcomes {
-            // What awaits its save is told that the session has ended by an error.
-            let told = outcome.edits_dropped && outcome.request.action.awaits_its_save();
-            rule("success", outcome.success || told, format!("{outcome:?}"));
+            // A call that awaits its save gets an error if the session has ended.
+            let reported = outcome.edits_dropped && outcome.request.action.awaits_its_save();
+            rule(
+                "success",
+                outcome.success || reported,
+                format!("{outcome:?}"),
+            );
         }
     }
 
-    /// Nothing was ended: whoever is signed in stays so, and nothing is lost or left over.
+    /// Nothing was ended: signed-in users stay signed in, and nothing is lost or left over.
     fn judge_kept(&self, after: &After, rule: &mut impl FnMut(&'static str, bool, String)) {
         let (seen, expected) = (&after.seen, self.expected_user());
         if self.may_cross() && *seen == Seen::default() {

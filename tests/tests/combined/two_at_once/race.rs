@@ -15,7 +15,7 @@ pub(crate) struct Figures {
     pub(crate) trials: usize,
     /// The browser ends up as nobody.
     pub(crate) signed_out: usize,
-    /// The cart of before is gone.
+    /// The previous cart is gone.
     pub(crate) cart_lost: usize,
     /// An edit that was answered with success is gone.
     pub(crate) edits_lost: usize,

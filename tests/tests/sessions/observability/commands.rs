@@ -37,7 +37,7 @@ async fn each_kind_of_store_error_has_its_outcome_label() {
 }
 
 #[tokio::test]
-async fn a_touch_after_a_concurrent_touch_is_superseded() {
+async fn a_touch_after_a_concurrent_touch_moves_the_ttl_too() {
     let recorder = MetricsRecorder::default();
     let _recording = recorder.record();
     let fixture = Fixture::memory();
@@ -57,8 +57,7 @@ async fn a_touch_after_a_concurrent_touch_is_superseded() {
         &[
             "loads_total{result=\"hit\"} 2",
             "store_commands_total{outcome=\"record\",verb=\"load\"} 2",
-            "store_commands_total{outcome=\"superseded\",verb=\"touch\"} 1",
-            "store_commands_total{outcome=\"touched\",verb=\"touch\"} 1",
+            "store_commands_total{outcome=\"touched\",verb=\"touch\"} 2",
         ],
     );
 }

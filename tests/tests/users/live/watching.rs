@@ -261,7 +261,7 @@ async fn reason_of(watching: tokio::task::JoinHandle<EndReason>) -> EndReason {
     reason.expect("it resolves").expect("no panic")
 }
 
-/// Whoever may only publish cannot close a connection; the true end still arrives.
+/// A client that may only publish cannot close a connection; the true end still arrives.
 async fn an_event_is_not_believed_before_the_session_was_read(backend: Backend) {
     let layer = backend.layer().await;
     let mut browser = Browser::new(app(layer.clone()));

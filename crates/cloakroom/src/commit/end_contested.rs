@@ -11,7 +11,7 @@ use crate::state::Live;
 
 /// Ends sessions, and their legacy sessions. Returns whether one of them was live. One that cannot be ended
 /// does not keep the others alive.
-pub(crate) async fn end_others(
+pub(crate) async fn end_contested(
     cx: &CommitContext<'_>,
     others: &[Live],
     reason: EndReason,
