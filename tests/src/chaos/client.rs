@@ -282,14 +282,13 @@ impl LoadClient {
         let began = Instant::now();
         let response = send_request(server.clone(), path.to_owned(), cookie).await;
         match response.status {
-            StatusCode::OK => self.observations.succeeded(began.elapsed()),
             StatusCode::SERVICE_UNAVAILABLE => {
                 self.observations.unavailable(began.elapsed());
                 // No user reloads faster.
                 sleep(Duration::from_millis(10)).await;
             }
-            // The session's record was gone when the edits were to be saved: `check` counts that.
-            StatusCode::CONFLICT => self.observations.succeeded(began.elapsed()),
+            // A conflict: the session's record was gone when the edits were to be saved. `check` counts that.
+            StatusCode::OK | StatusCode::CONFLICT => self.observations.succeeded(began.elapsed()),
             status => self
                 .observations
                 .violation(format!("{path}: status {status}")),

@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use super::{sign_in, try_sign_in, whoami};
 
 /// The key of the time before which sessions are revoked.
-const REVOKED_BEFORE: &str = "cloakroom:epoch";
+const REVOKED_BEFORE: &str = "cloakroom:revoked-before";
 
 fn layer(store: impl Store, clock: impl Clock) -> SessionLayer {
     SessionLayer::builder(store)
