@@ -1,5 +1,6 @@
 //! The configuration of a layer, shared by all its requests.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::migration::Migration;
 use crate::revocation::RevokedBefore;
 use crate::session_limit::SessionLimit;
 use crate::store::DynStore;
-use crate::telemetry::log::Once;
+use crate::telemetry::limited::{Failures, Once};
 
 /// How long a tombstone is kept: longer than any request that was in flight when its session ended.
 pub(crate) const TOMBSTONE_TTL: Duration = Duration::from_secs(60);
@@ -52,6 +53,9 @@ pub(crate) struct Context {
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) key_locks: Arc<KeyLocks>,
     pub(crate) once: Arc<Once>,
+    pub(crate) failures: Arc<Failures>,
+    /// Whether log events name users by their id, and not by the key of their sessions.
+    pub(crate) logs_user_ids: bool,
     pub(crate) revoked_before: Arc<RevokedBefore>,
     pub(crate) end_notifier: Arc<EndNotifier>,
 }
@@ -108,6 +112,8 @@ impl Context {
             rng: Arc::new(SystemRng),
             key_locks: Arc::new(KeyLocks::new()),
             once: Arc::default(),
+            failures: Arc::default(),
+            logs_user_ids: false,
             revoked_before: Arc::default(),
             end_notifier: Arc::default(),
         }
@@ -159,11 +165,37 @@ impl Context {
         UserKey::new(&self.realm, user)
     }
 
+    /// How log events name a user.
+    pub(crate) fn logged<'a>(&'a self, user: &'a UserId) -> LoggedUser<'a> {
+        LoggedUser {
+            context: self,
+            user,
+        }
+    }
+
     /// The longest time that a session can live under one id.
     pub(crate) fn longest_life(&self) -> Duration {
         let anonymous = self.anonymous_expiry.unwrap_or(self.expiry);
         self.longest
             .max(self.expiry.absolute_timeout())
             .max(anonymous.absolute_timeout())
+    }
+}
+
+/// Formats a user for the log: as the key of the user's sessions, which is part of the name of a key in
+/// Redis, or as the user's id.
+#[derive(Clone, Copy)]
+pub(crate) struct LoggedUser<'a> {
+    context: &'a Context,
+    user: &'a UserId,
+}
+
+impl fmt::Display for LoggedUser<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.context.logs_user_ids {
+            self.user.fmt(f)
+        } else {
+            self.context.user_key(self.user).fmt(f)
+        }
     }
 }

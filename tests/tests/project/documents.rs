@@ -214,6 +214,12 @@ fn quoted(cell: &str) -> Vec<String> {
     words.map(str::to_owned).collect()
 }
 
+/// The files with the events of the target `cloakroom`.
+const LAYER_EVENTS: [&str; 2] = [
+    "crates/cloakroom/src/telemetry/limited.rs",
+    "crates/cloakroom/src/telemetry/log.rs",
+];
+
 #[test]
 fn the_page_on_observability_lists_every_event_as_it_is() {
     let page = read("docs/observability.md");
@@ -222,9 +228,9 @@ fn the_page_on_observability_lists_every_event_as_it_is() {
         .split_once("Target `cloakroom_redis`:")
         .expect("the store's");
     let (redis, _) = page.split_once("## Spans").expect("the spans follow");
-    for (section, source) in [
-        (layer, "crates/cloakroom/src/telemetry/log.rs"),
-        (redis, "crates/cloakroom-redis/src/log.rs"),
+    for (section, sources) in [
+        (layer, &LAYER_EVENTS[..]),
+        (redis, &["crates/cloakroom-redis/src/log.rs"]),
     ] {
         let events = rows(section).filter(|row| !row[0].starts_with('-') && row[0] != "level");
         let mut listed: Vec<Event> = events
@@ -232,7 +238,8 @@ fn the_page_on_observability_lists_every_event_as_it_is() {
             .collect();
         listed.sort();
         assert!(!listed.is_empty());
-        assert_eq!(listed, logged(&read(source)), "{source}");
+        let source: String = sources.iter().map(|file| read(file)).collect();
+        assert_eq!(listed, logged(&source), "{sources:?}");
     }
 }
 

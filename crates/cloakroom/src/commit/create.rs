@@ -282,8 +282,8 @@ pub(super) fn report_creation(
 ) {
     let id = live.id();
     log::created(id);
-    if user.is_some() {
-        log::signed_in(id);
+    if let Some(user) = user {
+        log::signed_in(id, cx.context.logged(user));
     }
     follow_up_creation(cx, id, user, index);
 }

@@ -118,7 +118,7 @@ pub(super) async fn join_ended(
 
 /// Logs and publishes that a sign-in has joined a session.
 pub(super) fn report_join(cx: &CommitContext<'_>, from: SessionId, id: SessionId, user: &UserId) {
-    log::joined(from, id);
+    log::joined(from, id, cx.context.logged(user));
     let event = SessionEvent::SignedIn {
         id,
         user: user.clone(),

@@ -291,7 +291,7 @@ fn report_renewal(
     }
     let event = match (&draft.signing_in, user) {
         (Some(_), Some(user)) => {
-            log::signed_in(id);
+            log::signed_in(id, cx.context.logged(&user));
             let from = Some(from);
             SessionEvent::SignedIn { id, user, from }
         }

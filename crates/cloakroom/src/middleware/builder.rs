@@ -189,6 +189,14 @@ impl<E> SessionLayerBuilder<E> {
         self
     }
 
+    /// Names users by their id in the log event "user signed in". Default: by the key of their sessions in the
+    /// store's index, a hash that is also part of the key in Redis, since the id may be personal data such as
+    /// an e-mail address.
+    pub fn with_user_ids_in_logs(mut self) -> Self {
+        self.context.logs_user_ids = true;
+        self
+    }
+
     /// Publishes no events. Default: the events of all sessions are published to all servers, in the
     /// background. Without them, [`Session::watch`](crate::Session::watch) notices the end of a
     /// session within thirty seconds only.

@@ -65,7 +65,7 @@ impl SharedSession {
         match self.run_locked().await {
             Ok(committed) => Ok((Some(edited), committed)),
             Err(error) => {
-                log::commit_failed(&error);
+                self.context.failures.save(&error);
                 // What has expired is not restored.
                 if !error.is_outcome_unknown() && !is_expired(&error) {
                     self.state().undo(savepoint);
@@ -248,7 +248,8 @@ impl SharedSession {
             return Ok(Reloaded::Ended);
         };
         let lookup = load::reload(&self.context, live.token, &self.budget).await;
-        let Lookup::Live(live) = lookup.inspect_err(log::load_failed)? else {
+        let lookup = lookup.inspect_err(|error| self.context.failures.load(error))?;
+        let Lookup::Live(live) = lookup else {
             self.state().mark_ended();
             return Ok(Reloaded::Ended);
         };

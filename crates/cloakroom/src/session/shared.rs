@@ -18,7 +18,6 @@ use crate::load;
 use crate::migration::LegacyCookies;
 use crate::plan::{Due, Plan, plan};
 use crate::state::{Live, State};
-use crate::telemetry::log;
 
 /// The session of one request. Every clone of `Session` and `LazySession` refers to it.
 pub(crate) struct SharedSession {
@@ -78,7 +77,7 @@ impl SharedSession {
     pub(crate) async fn load(&self) -> Result<(), SessionError> {
         self.requested.store(true, Ordering::Relaxed);
         let loaded = self.loaded.get_or_try_init(|| self.find()).await;
-        loaded.inspect_err(log::load_failed)?;
+        loaded.inspect_err(|error| self.context.failures.load(error))?;
         Ok(())
     }
 

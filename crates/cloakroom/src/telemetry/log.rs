@@ -1,12 +1,11 @@
-//! Every log event and span of the crate, with target `cloakroom`. The metric that belongs to an event
+//! The log events and spans of the crate, with target `cloakroom`; [`limited`](super::limited) has those that are not
+//! logged for every request. The metric that belongs to an event
 //! is counted in the same function, so that log and metrics always agree.
 //!
 //! No event contains a token, a secret, or the value of a cookie or an entry. Session ids are public. A
 //! test compares this file with `docs/observability.md`.
 
-use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::fmt;
 use std::time::Duration;
 
 use cloakroom_core::{EndReason, SessionId, StoreError};
@@ -15,7 +14,7 @@ use tracing::{Span, debug, debug_span, error, field, info, warn};
 use crate::error::{SessionError, SessionErrorKind};
 use crate::telemetry::metrics::{self, Stopwatch};
 
-const TARGET: &str = "cloakroom";
+pub(super) const TARGET: &str = "cloakroom";
 
 pub(crate) fn created(id: SessionId) {
     metrics::created();
@@ -55,15 +54,17 @@ pub(crate) fn ended(id: SessionId, reason: EndReason) {
     info!(target: TARGET, session = %id, %reason, "session ended");
 }
 
-pub(crate) fn signed_in(id: SessionId) {
+/// `user` is formatted only if the event is logged.
+pub(crate) fn signed_in(id: SessionId, user: impl fmt::Display) {
     metrics::signed_in();
-    info!(target: TARGET, session = %id, "user signed in");
+    info!(target: TARGET, session = %id, %user, "user signed in");
 }
 
-pub(crate) fn joined(from: SessionId, id: SessionId) {
+/// As [`signed_in`].
+pub(crate) fn joined(from: SessionId, id: SessionId, user: impl fmt::Display) {
     metrics::signed_in();
     info!(
-        target: TARGET, session = %id, renewed_from = %from,
+        target: TARGET, session = %id, %user, renewed_from = %from,
         "user signed in; joined the session that a concurrent request has created"
     );
 }
@@ -167,22 +168,9 @@ pub(crate) fn replayed(id: SessionId) {
     debug!(target: TARGET, session = %id, "merged concurrent changes");
 }
 
-pub(crate) fn commit_failed(error: &SessionError) {
-    if error.is_refusal() {
-        return;
-    }
-    metrics::failed("save", label(error));
-    error!(target: TARGET, error = display_chain(error), "failed to save the session");
-}
-
 pub(crate) fn touch_failed(id: SessionId, error: &StoreError) {
     metrics::failed("touch", label(&error.clone().into()));
     warn!(target: TARGET, session = %id, error = display_chain(error), "failed to update last-seen");
-}
-
-pub(crate) fn load_failed(error: &SessionError) {
-    metrics::failed("load", label(error));
-    error!(target: TARGET, error = display_chain(error), "failed to load the session");
 }
 
 pub(crate) fn end_failed(id: SessionId, error: &StoreError) {
@@ -255,79 +243,8 @@ impl Drop for Command {
     }
 }
 
-/// Events that are logged once, and not for every request that meets the problem.
-#[derive(Debug, Default)]
-pub(crate) struct Once {
-    mounted_twice: AtomicBool,
-    not_published: AtomicBool,
-    outside_cookie_path: AtomicBool,
-    /// Sessions that could not be read or migrated, and have been logged.
-    logged: Mutex<HashSet<SessionId>>,
-}
-
-impl Once {
-    /// Upper bound of `logged`; when it is reached, the set is emptied.
-    const MAX_LOGGED: usize = 1024;
-
-    pub(crate) fn mounted_twice(&self, cookie: &str) {
-        if !self.mounted_twice.swap(true, Ordering::Relaxed) {
-            warn!(
-                target: TARGET, cookie,
-                "session layer mounted twice; the inner one does nothing"
-            );
-        }
-    }
-
-    pub(crate) fn outside_cookie_path(&self, cookie: &str) {
-        if !self.outside_cookie_path.swap(true, Ordering::Relaxed) {
-            warn!(
-                target: TARGET, cookie,
-                "page outside of the cookie's path; the session's changes are discarded; logged once"
-            );
-        }
-    }
-
-    pub(crate) fn not_published(&self, error: &StoreError) {
-        metrics::failed("publish", label(&error.clone().into()));
-        if !self.not_published.swap(true, Ordering::Relaxed) {
-            warn!(
-                target: TARGET, error = display_chain(error),
-                "failed to publish an event to the other servers; logged once"
-            );
-        }
-    }
-
-    pub(crate) fn migration_failed(&self, id: SessionId, reason: &'static str) {
-        metrics::load("migration_failed");
-        if self.is_first(id) {
-            error!(
-                target: TARGET, session = %id, reason,
-                "legacy session cannot be migrated; treated as missing, and kept"
-            );
-        }
-    }
-
-    pub(crate) fn unreadable(&self, id: SessionId, error: &StoreError) {
-        metrics::load("unreadable");
-        if self.is_first(id) {
-            error!(
-                target: TARGET, session = %id, error = display_chain(error),
-                "stored session cannot be read; treated as missing, and kept"
-            );
-        }
-    }
-
-    fn is_first(&self, id: SessionId) -> bool {
-        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
-        if logged.len() >= Self::MAX_LOGGED {
-            logged.clear();
-        }
-        logged.insert(id)
-    }
-}
-
 /// The metric label of an error's kind. Errors of the app itself share one label; the log has the details.
-fn label(error: &SessionError) -> &'static str {
+pub(super) fn label(error: &SessionError) -> &'static str {
     match error.kind() {
         SessionErrorKind::Unavailable => "unavailable",
         SessionErrorKind::OutcomeUnknown => "outcome_unknown",
@@ -342,7 +259,7 @@ fn label(error: &SessionError) -> &'static str {
 }
 
 /// Formats an error and its causes on one line.
-fn display_chain(error: &dyn std::error::Error) -> String {
+pub(super) fn display_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -189,3 +189,28 @@ async fn an_abandoned_command_is_counted_as_cancelled() {
     let cancelled = "store_commands_total{outcome=\"cancelled\",verb=\"load\"} 1";
     assert_recorded(&recorder, &[cancelled]);
 }
+
+#[tokio::test]
+async fn an_outage_is_logged_once_in_a_while_and_every_failure_is_counted() {
+    let recorder = MetricsRecorder::default();
+    let _recording = recorder.record();
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
+    drop(recorder.take());
+    let log = Log::capture();
+    fixture.store.always(Some(Refuse(Unavailable)));
+    for _ in 0..20 {
+        let response = browser.request(nothing).await;
+        assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    assert_recorded(
+        &recorder,
+        &[
+            "errors_total{kind=\"unavailable\",operation=\"load\"} 20",
+            "loads_total{result=\"error\"} 20",
+            "store_commands_total{outcome=\"unavailable\",verb=\"load\"} 20",
+        ],
+    );
+    assert_eq!(log.count("failed to load the session"), 1);
+    assert_eq!(log.count("suppressed=0"), 1);
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cloakroom::{CookieConfig, Expiry, Session, days};
 use cloakroom_core::StoreErrorKind::Unreadable;
-use cloakroom_core::{Clock, SystemRng, Token};
+use cloakroom_core::{Clock, Realm, SystemRng, Token, UserId, UserKey};
 use tests::app::{Fixture, app};
 use tests::browser::Browser;
 use tests::faulty_store::Fault::Refuse;
@@ -178,4 +178,22 @@ async fn a_conflict_counts_its_replay_and_the_overwritten_entries() {
     let lines: Vec<_> = recorder.take().iter().map(Series::line).collect();
     let dropped = "edits_dropped_total{reason=\"session_ended\"} 1";
     assert!(lines.iter().any(|line| line == dropped), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_sign_in_names_the_user_by_a_key_of_the_store_or_by_choice_by_the_id() {
+    let fixture = Fixture::memory();
+    let sign_in = |session: Session| async move { session.sign_in("ada@example.org").await };
+    let log = Log::capture();
+    fixture.browser().request(sign_in).await;
+    let realm = Realm::new(CookieConfig::DEFAULT_NAME);
+    let key = UserKey::new(&realm, &UserId::from("ada@example.org"));
+    assert_eq!(log.count("user signed in"), 1);
+    assert_eq!(log.count(&format!("user={key}")), 1);
+    assert!(!log.text().contains("ada@"), "{}", log.text());
+
+    let layer = fixture.builder().with_user_ids_in_logs().build();
+    let mut browser = fixture.browser_of(layer.expect("a configuration"));
+    browser.request(sign_in).await;
+    assert_eq!(log.count("user=ada@example.org"), 1);
 }
