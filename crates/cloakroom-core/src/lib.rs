@@ -61,6 +61,8 @@
 //! # }
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod admin;
 pub mod bus;
 pub mod change;
@@ -100,3 +102,10 @@ pub use self::rng::{Rng, RngError, SystemRng};
 pub use self::store::Store;
 pub use self::token::{Digest, Realm, Token};
 pub use self::user::{Authentication, UserId, UserKey};
+
+/// How to write a store of your own.
+#[cfg(all(doc, unix))]
+pub mod guides {
+    #[doc = include_str!("../docs/implementing-a-store.md")]
+    pub mod implementing_a_store {}
+}

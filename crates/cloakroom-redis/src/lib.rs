@@ -123,6 +123,8 @@
 //! | `near-cache` | [`NearCache`]: serves recently used sessions from an in-process cache |
 //! | `tls` | TLS (`rediss://`) with rustls, ring and the system's certificates; in the builder `with_tls_ca` for a custom CA, and `with_tls_client_certificate` |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod address;
 mod builder;
 mod bus;
@@ -153,3 +155,22 @@ pub use self::near::{NearCache, NearCacheBuilder, NearCacheError, NearCacheStats
 pub use self::raw_keys::RawKeys;
 pub use self::store::RedisStore;
 pub use cloakroom_core::{Store, StoreError, StoreErrorKind};
+
+/// Guides for operating the store.
+#[cfg(all(doc, unix))]
+pub mod guides {
+    /// [failover]: crate::guides::failover
+    #[doc = include_str!("../docs/redis.md")]
+    pub mod redis {}
+
+    #[doc = include_str!("../docs/failover.md")]
+    pub mod failover {}
+
+    /// [failover]: crate::guides::failover
+    #[doc = include_str!("../docs/near-cache.md")]
+    pub mod near_cache {}
+}
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

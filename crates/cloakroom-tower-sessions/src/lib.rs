@@ -103,6 +103,8 @@
 //!   that is safe to log.
 //! - The sessions of a user cannot be listed or revoked, and tokens are not rotated.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(any(feature = "v0_14", feature = "v0_15"))]
 mod diff;
 #[cfg(any(feature = "v0_14", feature = "v0_15"))]

@@ -61,6 +61,9 @@
 //! | customize error responses | [`SessionError`], [`SessionRejection`], [`ErrorResponse`], [`SessionLayerBuilder::with_error_response`] |
 //! | test an app | [`testing`] (feature `testing`) |
 //!
+//! Guides (`guides`, in documentation that was built with all features, on Unix): a list of devices, signing out
+//! everywhere, session limits, re-authentication, live connections.
+//!
 //! # Order of layers
 //!
 //! | arrangement | effect |
@@ -124,6 +127,8 @@
 //! | `devices` | recording of user agent and address |
 //! | `metrics` | counters and the latency of the store, through the `metrics` facade |
 //! | `testing` | helpers for the tests of apps |
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod budget;
 mod commit;
@@ -189,21 +194,27 @@ pub use self::telemetry::metrics::describe_metrics;
 pub use self::users::{RevokedBy, SessionInfo, Sessions};
 pub use self::watch::SessionWatch;
 
-/// The guides, whose examples are tests.
-#[cfg(all(doctest, feature = "axum", feature = "devices"))]
-mod guides {
-    #[doc = include_str!("../../../docs/devices.md")]
-    struct Devices;
+/// Guides for common tasks. Their examples are tests.
+#[cfg(all(any(doc, doctest), unix, feature = "axum", feature = "devices"))]
+pub mod guides {
+    #[doc = include_str!("../docs/devices.md")]
+    pub mod devices {}
 
-    #[doc = include_str!("../../../docs/sign-out-everywhere.md")]
-    struct SignOutEverywhere;
+    /// [near-cache]: https://docs.rs/cloakroom-redis
+    /// [live-connections]: crate::guides::live_connections
+    #[doc = include_str!("../docs/sign-out-everywhere.md")]
+    pub mod sign_out_everywhere {}
 
-    #[doc = include_str!("../../../docs/session-limits.md")]
-    struct SessionLimits;
+    #[doc = include_str!("../docs/session-limits.md")]
+    pub mod session_limits {}
 
-    #[doc = include_str!("../../../docs/re-authentication.md")]
-    struct ReAuthentication;
+    #[doc = include_str!("../docs/re-authentication.md")]
+    pub mod re_authentication {}
 
-    #[doc = include_str!("../../../docs/live-connections.md")]
-    struct LiveConnections;
+    #[doc = include_str!("../docs/live-connections.md")]
+    pub mod live_connections {}
 }
+
+#[cfg(all(doctest, feature = "axum"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

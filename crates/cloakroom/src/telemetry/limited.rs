@@ -94,7 +94,7 @@ pub(crate) struct Failures {
 impl Failures {
     pub(crate) fn load(&self, error: &SessionError) {
         metrics::failed("load", label(error));
-        if let Some(suppressed) = admit(&self.load, error) {
+        if let Some(suppressed) = passes(&self.load, error) {
             error!(
                 target: TARGET, error = display_chain(error), suppressed,
                 "failed to load the session"
@@ -107,7 +107,7 @@ impl Failures {
             return;
         }
         metrics::failed("save", label(error));
-        if let Some(suppressed) = admit(&self.save, error) {
+        if let Some(suppressed) = passes(&self.save, error) {
             error!(
                 target: TARGET, error = display_chain(error), suppressed,
                 "failed to save the session"
@@ -117,11 +117,11 @@ impl Failures {
 }
 
 /// Returns the number of suppressed events, if the failure is to be logged.
-fn admit(throttle: &Throttle, error: &SessionError) -> Option<u64> {
+fn passes(throttle: &Throttle, error: &SessionError) -> Option<u64> {
     match error.kind() {
         SessionErrorKind::Unavailable
         | SessionErrorKind::OutcomeUnknown
-        | SessionErrorKind::NotReplicated => throttle.admit(Instant::now()),
+        | SessionErrorKind::NotReplicated => throttle.passes(Instant::now()),
         _ => Some(0),
     }
 }
@@ -142,7 +142,7 @@ struct State {
 impl Throttle {
     /// Returns how many events were suppressed since the last one that was logged, if this one is to be
     /// logged, and `None` if it is suppressed.
-    fn admit(&self, now: Instant) -> Option<u64> {
+    fn passes(&self, now: Instant) -> Option<u64> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_recent = |last| now.saturating_duration_since(last) < INTERVAL;
         if state.last.is_some_and(is_recent) {
@@ -162,13 +162,13 @@ mod tests {
     fn one_event_per_interval_with_the_number_of_suppressed_ones() {
         let throttle = Throttle::default();
         let start = Instant::now();
-        assert_eq!(throttle.admit(start), Some(0));
+        assert_eq!(throttle.passes(start), Some(0));
         for tenth in 1..100 {
             let now = start + Duration::from_millis(100 * tenth);
-            assert_eq!(throttle.admit(now), None);
+            assert_eq!(throttle.passes(now), None);
         }
-        assert_eq!(throttle.admit(start + INTERVAL), Some(99));
-        assert_eq!(throttle.admit(start + INTERVAL), None);
-        assert_eq!(throttle.admit(start + INTERVAL * 3), Some(1));
+        assert_eq!(throttle.passes(start + INTERVAL), Some(99));
+        assert_eq!(throttle.passes(start + INTERVAL), None);
+        assert_eq!(throttle.passes(start + INTERVAL * 3), Some(1));
     }
 }
