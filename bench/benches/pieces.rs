@@ -8,8 +8,7 @@ use axum::routing::get;
 use cloakroom::{MemoryStore, Session, SessionLayer};
 use cloakroom_core::codec::{self, Stored};
 use cloakroom_core::{
-    Changes, Clock, Entries, Expiry, Limits, Realm, Record, Revision, SystemClock, SystemRng,
-    Token,
+    Changes, Clock, Entries, Expiry, Limits, Realm, Record, Revision, SystemClock, SystemRng, Token,
 };
 use divan::Bencher;
 use http::Request;

@@ -1,8 +1,10 @@
 //! The command line.
 
+use std::fmt;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
 
 use crate::subject::{Route, Subject};
 
@@ -31,6 +33,8 @@ pub(crate) struct Options {
     /// Which routes are measured [default: all]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "NAME,..")]
     pub(crate) routes: Vec<Route>,
+    #[command(flatten)]
+    pub(crate) setting: Setting,
     /// Connections that send requests at the same time.
     #[arg(long, default_value_t = 64, value_name = "NUMBER", value_parser = positive)]
     pub(crate) connections: usize,
@@ -46,8 +50,9 @@ pub(crate) struct Options {
     /// Draw the plots into this folder.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) svg: Option<PathBuf>,
-    /// Rewrite the figures and plots of docs/performance.md; implies --growth.
-    #[arg(long)]
+    /// Rewrite the figures and plots of docs/performance.md. Measures with all cores, with one worker
+    /// thread, and with a Cluster; implies --growth.
+    #[arg(long, conflicts_with_all = ["workers", "cluster"])]
     pub(crate) docs: bool,
     /// Measure nothing, and report the results in this file, which --json or --docs has written.
     #[arg(long, value_name = "FILE", conflicts_with = "check")]
@@ -71,9 +76,11 @@ pub(crate) enum Role {
 pub(crate) struct ServeArgs {
     #[arg(value_enum)]
     pub(crate) subject: Subject,
-    /// The port of its Redis.
+    /// The port of its Redis, or of a node of the Cluster.
     #[arg(long)]
     pub(crate) redis: u16,
+    #[command(flatten)]
+    pub(crate) setting: Setting,
     /// How many sessions there will be.
     #[arg(long)]
     pub(crate) sessions: usize,
@@ -83,6 +90,62 @@ pub(crate) struct ServeArgs {
     /// The size of each of these.
     #[arg(long, default_value_t = 0)]
     pub(crate) entry_bytes: usize,
+}
+
+/// How the servers run, and where the sessions are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Args, Serialize, Deserialize)]
+pub(crate) struct Setting {
+    /// How many worker threads each server has: one for each core, or one.
+    #[arg(long, value_enum, default_value_t = Workers::All, value_name = "all|one")]
+    pub(crate) workers: Workers,
+    /// Keep the sessions in a Redis Cluster of three primaries.
+    #[arg(long)]
+    pub(crate) cluster: bool,
+}
+
+/// How many worker threads a server has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Workers {
+    /// One for each core, as by default.
+    All,
+    One,
+}
+
+impl Workers {
+    /// Its name on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::One => "one",
+        }
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.cluster {
+            "A Cluster of three primaries, "
+        } else {
+            "One Redis server, "
+        })?;
+        f.write_str(match self.workers {
+            Workers::All => "a worker thread for each core",
+            Workers::One => "one worker thread",
+        })
+    }
+}
+
+impl ServeArgs {
+    /// The URL of its Redis.
+    pub(crate) fn url(self) -> String {
+        let scheme = if self.setting.cluster {
+            "redis-cluster"
+        } else {
+            "redis"
+        };
+        format!("{scheme}://127.0.0.1:{}", self.redis)
+    }
 }
 
 /// What to send. The cookies come on the standard input, a line for each session.

@@ -48,6 +48,20 @@ impl Subject {
         }
     }
 
+    /// Whether it can keep its sessions in a Redis Cluster, as it is set up here.
+    pub(crate) fn has_cluster(self) -> bool {
+        matches!(
+            self,
+            Self::Baseline
+                | Self::BaselineNodelay
+                | Self::BaselineLayered
+                | Self::Cloakroom
+                | Self::CloakroomTouching
+                | Self::CloakroomNear
+                | Self::TowerSessions
+        )
+    }
+
     /// Whether the growth of its cost is measured.
     pub(crate) fn grows(self) -> bool {
         matches!(self, Self::Baseline | Self::Cloakroom | Self::CloakroomNear)

@@ -1,12 +1,14 @@
 //! Checks that every route does what it should: a server that is fast because it stores nothing must not
 //! be compared.
 
-use test_support::redis::RedisServer;
+use std::collections::BTreeMap;
 
 use super::http;
+use super::nodes::Nodes;
 use super::process::Server;
 use super::testbed::{Testbed, visits};
 use crate::BoxError;
+use crate::args::Setting;
 use crate::subject::{Route, Subject};
 
 /// In milliseconds.
@@ -14,8 +16,8 @@ const HOUR: i64 = 60 * 60 * 1000;
 
 /// Requests all routes of a subject, and looks in Redis and through a second server for what they
 /// stored.
-pub(super) fn check(subject: Subject) -> Result<(), BoxError> {
-    let testbed = Testbed::start(subject, 3)?;
+pub(super) fn check(subject: Subject, setting: Setting) -> Result<(), BoxError> {
+    let testbed = Testbed::start(subject, setting, 3)?;
     check_all(&testbed).map_err(|error| testbed.error(&error))
 }
 
@@ -58,7 +60,7 @@ fn check_write(testbed: &Testbed, second_server: &Server) -> Result<(), BoxError
 }
 
 fn check_sign_in(testbed: &Testbed, second_server: &Server) -> Result<(), BoxError> {
-    let keys = testbed.redis.keys().len();
+    let keys = dump(&testbed.redis).len();
     let response = http::get(testbed.port(), Route::SignIn.path(), "")?;
     let cookies = http::cookies_of(&response)?;
     expect(
@@ -66,15 +68,17 @@ fn check_sign_in(testbed: &Testbed, second_server: &Server) -> Result<(), BoxErr
         "another server does not see a new session",
     )?;
     expect(
-        testbed.redis.keys().len() > keys,
+        dump(&testbed.redis).len() > keys,
         "a new session is not in Redis",
     )
 }
 
 fn check_rolling(testbed: &Testbed) -> Result<(), BoxError> {
-    for key in testbed.redis.keys() {
-        let half_an_hour = (HOUR / 2).to_string();
-        testbed.redis.command(&["PEXPIRE", &key, &half_an_hour]);
+    let half_an_hour = (HOUR / 2).to_string();
+    for node in testbed.redis.iter() {
+        for key in node.keys() {
+            node.command(&["PEXPIRE", &key, &half_an_hour]);
+        }
     }
     for cookies in testbed.cookies.iter().chain(&testbed.cookies) {
         http::get(testbed.port(), Route::Rolling.path(), cookies)?;
@@ -91,16 +95,13 @@ fn expect(holds: bool, otherwise: &str) -> Result<(), BoxError> {
 }
 
 /// Returns the values of all keys.
-fn dump(redis: &RedisServer) -> Vec<Vec<u8>> {
-    let mut keys = redis.keys();
-    keys.sort_unstable();
-    let values = keys.iter().map(|key| redis.command(&["DUMP", key]).bytes());
-    values.collect()
+fn dump(redis: &Nodes) -> BTreeMap<String, Vec<u8>> {
+    let values = redis.of_each_key(&["DUMP"]).into_iter();
+    values.map(|(key, value)| (key, value.bytes())).collect()
 }
 
 /// Returns the milliseconds after which each key expires.
-fn ttls(redis: &RedisServer) -> Vec<i64> {
-    let keys = redis.keys().into_iter();
-    let ttls = keys.map(|key| redis.command(&["PTTL", &key]).number());
-    ttls.collect()
+fn ttls(redis: &Nodes) -> Vec<i64> {
+    let ttls = redis.of_each_key(&["PTTL"]).into_iter();
+    ttls.map(|(_, ttl)| ttl.number()).collect()
 }

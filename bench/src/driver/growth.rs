@@ -33,17 +33,17 @@ pub(super) fn run(
     for round in 1..=options.rounds {
         progress(format_args!("growth, round {round} of {}", options.rounds))?;
         for entries in ENTRIES {
-            let mut testbeds = testbeds(&subjects, SESSIONS, (entries, SMALL))?;
+            let mut testbeds = testbeds(&subjects, options, SESSIONS, (entries, SMALL))?;
             let at = (Axis::Entries, entries);
             measure(&mut testbeds, options, at, FEW_CONNECTIONS, samples)?;
         }
         for bytes in BYTES {
-            let mut testbeds = testbeds(&subjects, SESSIONS, (1, bytes - OTHER_BYTES))?;
+            let mut testbeds = testbeds(&subjects, options, SESSIONS, (1, bytes - OTHER_BYTES))?;
             let at = (Axis::Bytes, bytes);
             measure(&mut testbeds, options, at, FEW_CONNECTIONS, samples)?;
         }
         let most = CONNECTIONS.into_iter().max().unwrap_or(0);
-        let mut testbeds = testbeds(&subjects, options.sessions.max(most), (0, 0))?;
+        let mut testbeds = testbeds(&subjects, options, options.sessions.max(most), (0, 0))?;
         for connections in CONNECTIONS {
             let at = (Axis::Connections, connections);
             measure(&mut testbeds, options, at, connections, samples)?;
@@ -55,12 +55,13 @@ pub(super) fn run(
 /// Starts the subjects, with sessions that have so many more entries of so many bytes.
 fn testbeds(
     subjects: &[Subject],
+    options: &Options,
     sessions: usize,
     more: (usize, usize),
 ) -> Result<Vec<Testbed>, BoxError> {
     subjects
         .iter()
-        .map(|&subject| Testbed::start_with(subject, sessions, more, false))
+        .map(|&subject| Testbed::start_with(subject, options.setting, sessions, more, false))
         .collect()
 }
 

@@ -8,6 +8,7 @@ use tokio::time::sleep;
 use super::http::{Client, block_on};
 use super::testbed::Testbed;
 use crate::BoxError;
+use crate::args::Setting;
 use crate::report::{Metric, Samples};
 use crate::subject::{Route, Subject};
 
@@ -17,10 +18,11 @@ const WAITING: usize = 256;
 /// Measures a subject once: nothing here depends on how busy the machine is.
 pub(super) fn measure(
     subject: Subject,
+    setting: Setting,
     routes: &[Route],
     samples: &mut Samples,
 ) -> Result<(), BoxError> {
-    let mut testbed = Testbed::start_with(subject, WAITING, (0, 0), true)?;
+    let mut testbed = Testbed::start_with(subject, setting, WAITING, (0, 0), true)?;
     for &route in routes.iter().filter(|&&route| subject.has(route)) {
         // The first requests fill pools and buffers.
         testbed.load(route, 16, 0.2)?;

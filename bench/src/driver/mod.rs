@@ -4,6 +4,7 @@ mod check;
 mod growth;
 mod http;
 mod memory;
+mod nodes;
 mod process;
 mod rounds;
 mod testbed;
@@ -17,7 +18,7 @@ use clap::ValueEnum;
 use nix::sys::signal::{SigSet, Signal};
 
 use crate::BoxError;
-use crate::args::Options;
+use crate::args::{Options, Setting, Workers};
 use crate::report::{self, Conditions, Results, Samples};
 use crate::subject::{Route, Subject};
 
@@ -27,14 +28,35 @@ const CHECK_SECONDS: f64 = 0.4;
 pub(crate) fn run(options: &Options) -> Result<(), BoxError> {
     let results = match &options.from {
         Some(file) => report::read_json(file)?,
-        None => measure(options)?,
+        None => measure_all(options)?,
     };
     report(options, &results)
 }
 
-fn measure(options: &Options) -> Result<Results, BoxError> {
+/// Measures in the setting that the options name; with `--docs` in those of the page, one after the
+/// other.
+fn measure_all(options: &Options) -> Result<Vec<Results>, BoxError> {
     kill_servers_on_signal()?;
-    let mut options = options.clone();
+    if !options.docs {
+        return Ok(vec![measure(options.clone())?]);
+    }
+    let mut all = Vec::new();
+    for (workers, cluster) in [
+        (Workers::All, false),
+        (Workers::All, true),
+        (Workers::One, false),
+    ] {
+        let mut options = options.clone();
+        options.setting = Setting { workers, cluster };
+        // Growth is measured once.
+        options.growth = all.is_empty();
+        all.push(measure(options)?);
+    }
+    Ok(all)
+}
+
+fn measure(mut options: Options) -> Result<Results, BoxError> {
+    progress(options.setting)?;
     if options.check {
         options.rounds = 1;
         options.duration = CHECK_SECONDS;
@@ -51,7 +73,7 @@ fn measure(options: &Options) -> Result<Results, BoxError> {
         chosen => chosen.to_vec(),
     };
     for &subject in &subjects {
-        check::check(subject)?;
+        check::check(subject, options.setting)?;
     }
     progress(format_args!("every subject stores what it should"))?;
 
@@ -59,15 +81,15 @@ fn measure(options: &Options) -> Result<Results, BoxError> {
     rounds::run(&options, &subjects, &routes, &mut samples)?;
     for &subject in subjects.iter().filter(|_| !options.check) {
         progress(format_args!("memory of {}", subject.name()))?;
-        memory::measure(subject, &routes, &mut samples)?;
+        memory::measure(subject, options.setting, &routes, &mut samples)?;
     }
-    if options.growth || options.docs {
+    if options.growth {
         growth::run(&options, &subjects, &mut samples)?;
     }
     Ok(samples.summarize(Conditions::current(&options)?))
 }
 
-fn report(options: &Options, results: &Results) -> Result<(), BoxError> {
+fn report(options: &Options, results: &[Results]) -> Result<(), BoxError> {
     let tables = report::tables(results);
     io::stdout().write_all(tables.as_bytes())?;
     if let Some(file) = &options.json {
@@ -90,7 +112,8 @@ fn subjects(options: &Options) -> Result<Vec<Subject>, BoxError> {
     let mut subjects = vec![Subject::Baseline];
     for &subject in Subject::value_variants() {
         let wanted = options.subjects.is_empty() || options.subjects.contains(&subject);
-        if subject == Subject::Baseline || !wanted {
+        let possible = !options.setting.cluster || subject.has_cluster();
+        if subject == Subject::Baseline || !wanted || !possible {
             continue;
         }
         match missing(subject) {

@@ -45,6 +45,8 @@ impl Server {
         command
             .args(["serve", &args.subject.name()])
             .args(["--redis", &args.redis.to_string()])
+            .args(["--workers", args.setting.workers.name()])
+            .args(args.setting.cluster.then_some("--cluster"))
             .args(["--sessions", &args.sessions.to_string()])
             .args(["--extra-entries", &args.extra_entries.to_string()])
             .args(["--entry-bytes", &args.entry_bytes.to_string()]);

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::nodes::recorded;
 use super::progress;
 use super::testbed::Testbed;
 use super::traffic::{Traffic, command_times};
@@ -30,7 +31,7 @@ pub(super) fn run(
         progress(format_args!("round {} of {}", round + 1, options.rounds))?;
         let mut testbeds = Vec::new();
         for &subject in subjects {
-            let mut testbed = Testbed::start(subject, options.sessions)?;
+            let mut testbed = Testbed::start(subject, options.setting, options.sessions)?;
             if round == 0 {
                 let bytes = testbed.bytes();
                 samples.record(subject, None, Metric::SessionBytes, bytes.sessions);
@@ -75,10 +76,10 @@ fn record_traffic(
     samples: &mut Samples,
     traffic: &mut TrafficOf,
 ) -> Result<(), BoxError> {
-    let monitor = testbed.redis.monitor();
+    let monitors = testbed.redis.monitor();
     let cost = testbed.load(route, options.connections, WARM_UP)?;
     let requests = cost.result.requests;
-    let recorded = Traffic::of(&monitor.recorded());
+    let recorded = Traffic::of(&recorded(monitors));
     let subject = testbed.args.subject;
     let commands = recorded.commands_per_request(requests);
     samples.record(subject, route, Metric::Commands, commands);

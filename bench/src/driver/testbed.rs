@@ -1,11 +1,10 @@
 //! A subject that is ready to be measured: its server, its Redis, and sessions that are signed in.
 
-use test_support::redis::RedisServer;
-
+use super::nodes::Nodes;
 use super::process::{Load, Server, cpu_time};
 use super::{http, progress};
 use crate::BoxError;
-use crate::args::ServeArgs;
+use crate::args::{ServeArgs, Setting};
 use crate::load::LoadResult;
 use crate::subject::{Route, Subject};
 
@@ -14,7 +13,7 @@ pub(super) struct Testbed {
     pub(super) args: ServeArgs,
     /// Declared before its Redis, so that it is dropped first.
     pub(super) server: Server,
-    pub(super) redis: RedisServer,
+    pub(super) redis: Nodes,
     /// The cookies of each session.
     pub(super) cookies: Vec<String>,
     /// Writes with a success response.
@@ -32,7 +31,7 @@ pub(super) struct Cost {
     pub(super) result: LoadResult,
     /// CPU milliseconds of the server's process per 1000 requests.
     pub(super) cpu: f64,
-    /// CPU milliseconds of its Redis per 1000 requests.
+    /// CPU milliseconds of its Redis, all nodes together, per 1000 requests.
     pub(super) redis_cpu: f64,
 }
 
@@ -47,22 +46,28 @@ pub(super) struct Bytes {
 
 impl Testbed {
     /// Starts the processes, and signs in `sessions` times.
-    pub(super) fn start(subject: Subject, sessions: usize) -> Result<Self, BoxError> {
-        Self::start_with(subject, sessions, (0, 0), false)
+    pub(super) fn start(
+        subject: Subject,
+        setting: Setting,
+        sessions: usize,
+    ) -> Result<Self, BoxError> {
+        Self::start_with(subject, setting, sessions, (0, 0), false)
     }
 
     /// The same, with so many more entries of so many bytes in each session. If `counted`, the server's
     /// allocator counts.
     pub(super) fn start_with(
         subject: Subject,
+        setting: Setting,
         sessions: usize,
         (extra_entries, entry_bytes): (usize, usize),
         counted: bool,
     ) -> Result<Self, BoxError> {
-        let redis = RedisServer::start();
+        let redis = Nodes::start(setting.cluster)?;
         let args = ServeArgs {
             subject,
             redis: redis.port(),
+            setting,
             sessions,
             extra_entries,
             entry_bytes,
@@ -98,8 +103,8 @@ impl Testbed {
         connections: usize,
         seconds: f64,
     ) -> Result<Cost, BoxError> {
-        let (server, redis) = (self.server.process(), self.redis.process());
-        let before = (cpu_time(server)?, cpu_time(redis)?);
+        let server = self.server.process();
+        let before = (cpu_time(server)?, self.redis.cpu_time()?);
         let load = Load {
             port: self.port(),
             path: route.path(),
@@ -111,7 +116,7 @@ impl Testbed {
             },
         };
         let result = load.send().map_err(|error| self.error(&error))?;
-        let after = (cpu_time(server)?, cpu_time(redis)?);
+        let after = (cpu_time(server)?, self.redis.cpu_time()?);
         if route == Route::Write {
             self.writes += u64::try_from(result.requests)?;
             self.uncertain_writes += u64::try_from(result.refused)?;
@@ -129,11 +134,13 @@ impl Testbed {
     /// Returns how much memory a session uses in Redis.
     pub(super) fn bytes(&self) -> Bytes {
         let mut bytes = Bytes::default();
-        for key in self.redis.keys() {
-            let used = self.redis.command(&["MEMORY", "USAGE", &key]).number() as f64;
+        let types = self.redis.of_each_key(&["TYPE"]).into_iter();
+        let used = self.redis.of_each_key(&["MEMORY", "USAGE"]);
+        for ((_, kind), (_, used)) in types.zip(used) {
+            let used = used.number() as f64;
             bytes.all += used;
             // Sessions are strings in all libraries; an index is not.
-            if self.redis.command(&["TYPE", &key]).text() == "string" {
+            if kind.text() == "string" {
                 bytes.sessions += used;
             }
         }

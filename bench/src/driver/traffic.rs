@@ -7,15 +7,22 @@
 use std::collections::BTreeMap;
 
 use test_support::monitor::Recorded;
-use test_support::redis::RedisServer;
+
+use super::nodes::Nodes;
 
 /// Microseconds, by the command's name.
 pub(super) type CommandTimes = BTreeMap<String, f64>;
 
-/// Returns the time that the server has spent so far in each command.
-pub(super) fn command_times(redis: &RedisServer) -> CommandTimes {
-    let info = redis.command(&["INFO", "commandstats"]).text();
-    info.lines().filter_map(parse_times).collect()
+/// Returns the time that all nodes together have spent so far in each command.
+pub(super) fn command_times(redis: &Nodes) -> CommandTimes {
+    let mut times = CommandTimes::new();
+    for node in redis.iter() {
+        let info = node.command(&["INFO", "commandstats"]).text();
+        for (name, time) in info.lines().filter_map(parse_times) {
+            *times.entry(name).or_default() += time;
+        }
+    }
+    times
 }
 
 /// Parses a line such as `cmdstat_get:calls=2,usec=5,usec_per_call=2.50`.

@@ -6,10 +6,11 @@ use std::{env, fmt, thread};
 use serde::{Deserialize, Serialize};
 
 use crate::BoxError;
-use crate::args::Options;
+use crate::args::{Options, Setting};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Conditions {
+    pub(crate) setting: Setting,
     cores: usize,
     redis: String,
     seconds: f64,
@@ -28,6 +29,7 @@ impl Conditions {
             .split_whitespace()
             .find_map(|word| word.strip_prefix("v="));
         Ok(Self {
+            setting: options.setting,
             cores: thread::available_parallelism()?.get(),
             redis: version.unwrap_or("of an unknown version").to_owned(),
             seconds: options.duration,
@@ -41,6 +43,7 @@ impl Conditions {
 impl fmt::Display for Conditions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
+            setting: _,
             cores,
             redis,
             seconds,

@@ -17,13 +17,13 @@ use crate::BoxError;
 const BEGIN: &str = "<!-- begin: written by scripts/bench --docs -->";
 const END: &str = "<!-- end: written by scripts/bench --docs -->";
 
-pub(crate) fn write_json(results: &Results, file: &Path) -> Result<(), BoxError> {
+pub(crate) fn write_json(results: &[Results], file: &Path) -> Result<(), BoxError> {
     let mut text = serde_json::to_string_pretty(results)?;
     text.push('\n');
     Ok(fs::write(file, text)?)
 }
 
-pub(crate) fn read_json(file: &Path) -> Result<Results, BoxError> {
+pub(crate) fn read_json(file: &Path) -> Result<Vec<Results>, BoxError> {
     Ok(serde_json::from_slice(&fs::read(file)?)?)
 }
 

@@ -34,8 +34,9 @@ const WIDTH: u32 = 800;
 const TITLE_SIZE: f64 = 17.0;
 const TEXT_SIZE: f64 = 15.0;
 
-/// Draws all plots into a folder.
-pub(crate) fn write_all(results: &Results, folder: &Path) -> Result<(), BoxError> {
+/// Draws all plots into a folder, of the first results.
+pub(crate) fn write_all(results: &[Results], folder: &Path) -> Result<(), BoxError> {
+    let results = results.first().ok_or("there are no results")?;
     fs::create_dir_all(folder)?;
     let title = "CPU of the server per request, compared to fred by hand";
     let cpu = bars(results, Metric::CpuMs, title, ratio_label)?;

@@ -6,7 +6,12 @@ use crate::subject::{Route, Subject};
 type Cell = fn(&Results, Subject, Route) -> Option<String>;
 
 /// The tables with a column for each route: the title, and the text of a cell.
-const BY_ROUTE: [(&str, Cell); 8] = [
+const BY_ROUTE: [(&str, Cell); 9] = [
+    (
+        "CPU per request, compared to the baseline: of the server's process, and of Redis with reading and \
+         writing its sockets.",
+        ratios,
+    ),
     (
         "CPU of the server's process in ms per 1000 requests, and its ratio to the baseline: the median of \
          the rounds (minimum to maximum).",
@@ -60,8 +65,16 @@ const BYTES: [(&str, Metric); 3] = [
     ("a request", Metric::RequestBytes),
 ];
 
-/// Returns all tables.
-pub(crate) fn tables(results: &Results) -> String {
+/// Returns all tables, under a heading for each setting.
+pub(crate) fn tables(all: &[Results]) -> String {
+    let tables = all.iter().map(|results| {
+        let (setting, tables) = (results.conditions.setting, tables_of(results));
+        format!("### {setting}\n\n{tables}")
+    });
+    tables.collect::<Vec<_>>().join("\n")
+}
+
+fn tables_of(results: &Results) -> String {
     let mut out = format!("{}\n", results.conditions);
     let routes = results.routes();
     let titles: Vec<_> = routes.iter().map(|route| route.title()).collect();
@@ -109,6 +122,16 @@ fn table(
     }
     let rule = "|---".repeat(titles.len() + 1);
     format!("| | {} |\n{rule}|\n{body}", titles.join(" | "))
+}
+
+/// The ratios of the CPU of the server's process and of Redis.
+fn ratios(results: &Results, subject: Subject, route: Route) -> Option<String> {
+    let server = results.figure(subject, route, Metric::CpuMs)?.ratio?.median;
+    let redis = results.figure(subject, route, Metric::RedisCpuMs)?.ratio;
+    Some(match redis {
+        Some(redis) => format!("{server:.2}x, Redis {:.2}x", redis.median),
+        None => format!("{server:.2}x"),
+    })
 }
 
 fn whole(figure: &Figure) -> String {

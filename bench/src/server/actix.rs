@@ -13,15 +13,14 @@ use actix_web::{App, Error, HttpServer};
 use super::common::{self, Entries, IDLE, page};
 use super::print_line;
 use crate::BoxError;
-use crate::args::ServeArgs;
+use crate::args::{ServeArgs, Workers};
 
 pub(super) fn run(args: ServeArgs) -> Result<(), BoxError> {
     System::new().block_on(serve(args))
 }
 
 async fn serve(args: ServeArgs) -> Result<(), BoxError> {
-    let url = format!("redis://127.0.0.1:{}", args.redis);
-    let store = RedisSessionStore::new(url).await?;
+    let store = RedisSessionStore::new(args.url()).await?;
     let server = HttpServer::new(move || {
         App::new()
             .app_data(Data::new(args))
@@ -40,7 +39,11 @@ async fn serve(args: ServeArgs) -> Result<(), BoxError> {
                     .route("/hold", web::get().to(hold)),
             )
     });
-    let server = server.workers(1).bind(("127.0.0.1", 0))?;
+    let server = match args.setting.workers {
+        Workers::One => server.workers(1),
+        Workers::All => server,
+    };
+    let server = server.bind(("127.0.0.1", 0))?;
     print_line(server.addrs().first().ok_or("no address")?.port())?;
     Ok(server.run().await?)
 }

@@ -24,7 +24,7 @@ pub(super) enum Cache {
 }
 
 pub(super) async fn app(args: ServeArgs, cache: Cache) -> Result<Router, BoxError> {
-    let redis = redis::Client::open(format!("redis://127.0.0.1:{}", args.redis))?;
+    let redis = redis::Client::open(args.url())?;
     let pool = SessionRedisPool::from(RedisPool::from(redis));
     let idle = Duration::try_from(IDLE)?;
     let mut config = SessionConfig::default().with_lifetime(idle);

@@ -36,7 +36,7 @@ pub(super) enum Nagle {
 }
 
 pub(super) async fn app(args: ServeArgs, nagle: Nagle) -> Result<Router, BoxError> {
-    let redis = Config::from_url(&format!("redis://127.0.0.1:{}", args.redis))?;
+    let redis = Config::from_url(&args.url())?;
     let mut redis = Builder::from_config(redis);
     if nagle == Nagle::Off {
         redis.with_connection_config(|config| config.tcp.nodelay = Some(true));

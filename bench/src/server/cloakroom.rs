@@ -27,8 +27,7 @@ pub(super) async fn near(args: ServeArgs) -> Result<Router, BoxError> {
 }
 
 async fn store(args: ServeArgs) -> Result<RedisStore, BoxError> {
-    let url = format!("redis://127.0.0.1:{}", args.redis);
-    Ok(RedisStore::connect(url, "cloakroom").await?)
+    Ok(RedisStore::connect(args.url(), "cloakroom").await?)
 }
 
 fn app_on(store: impl Store, args: ServeArgs) -> Result<Router, BoxError> {

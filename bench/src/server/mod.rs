@@ -24,7 +24,7 @@ use tokio::runtime::Builder;
 
 use self::axum_session::Cache;
 use self::baseline::Nagle;
-use crate::args::ServeArgs;
+use crate::args::{ServeArgs, Workers};
 use crate::subject::Subject;
 use crate::{BoxError, Memory};
 
@@ -33,11 +33,12 @@ pub(crate) fn run(args: ServeArgs, memory: fn() -> Memory) -> Result<(), BoxErro
     if args.subject == Subject::ActixSession {
         return actix::run(args);
     }
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()?;
-    // Spawned, so that all work is done by the one worker thread.
+    let mut runtime = Builder::new_multi_thread();
+    if args.setting.workers == Workers::One {
+        runtime.worker_threads(1);
+    }
+    let runtime = runtime.enable_all().build()?;
+    // Spawned, so that all work is done by worker threads.
     runtime.block_on(async move { tokio::spawn(serve(args)).await? })
 }
 

@@ -16,7 +16,7 @@ use crate::BoxError;
 use crate::args::ServeArgs;
 
 pub(super) async fn app(args: ServeArgs) -> Result<Router, BoxError> {
-    let redis = Config::from_url(&format!("redis://127.0.0.1:{}", args.redis))?;
+    let redis = Config::from_url(&args.url())?;
     // Pools of more than one connection cost more CPU here.
     let pool = Pool::new(redis, None, None, None, 1)?;
     pool.init().await?;

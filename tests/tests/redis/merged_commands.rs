@@ -2,6 +2,8 @@
 //! result.
 
 use std::future::Future;
+use std::sync::{Arc, Barrier};
+use std::task::Poll;
 use std::time::Duration;
 
 use cloakroom_core::event::SessionEvent;
@@ -13,6 +15,8 @@ use futures_util::future::join_all;
 use tests::records::{MINUTE, add_request, next, number, revision, session, tombstone};
 use tests::redis::RedisServer;
 use tests::topology::Cluster;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// More than one merged command may contain.
@@ -325,6 +329,58 @@ async fn a_request_that_is_not_polled_does_not_block_others() {
     for (load, record) in idle {
         assert_eq!(load.await.unwrap(), Loaded::Record(record.clone()));
     }
+}
+
+/// All requests share the queues of the store; each thread sees to what it has put there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 20)]
+async fn threads_that_block_do_not_hold_up_the_commands_of_others() {
+    const BLOCKED: usize = 18;
+    const LIMIT: Duration = Duration::from_secs(20);
+    let server = RedisServer::start();
+    let builder = RedisStore::builder(server.url(), "cloakroom").with_command_timeout(LIMIT);
+    let store = builder.connect().await.unwrap();
+    let sessions = begin_many(&store).await;
+    // While it is in flight, none is sent directly: that would wake fred's task on a thread that blocks.
+    let in_flight = loop {
+        let mut load = Box::pin(store.load(sessions[0].0));
+        if futures_util::poll!(&mut load).is_pending() {
+            break load;
+        }
+    };
+    let release = Arc::new(Barrier::new(BLOCKED + 1));
+    let (started, mut blocked) = mpsc::unbounded_channel();
+    let mut held = JoinSet::new();
+    for (id, record) in sessions[..BLOCKED].iter().cloned() {
+        let (store, started) = (store.clone(), started.clone());
+        let release = Arc::clone(&release);
+        held.spawn(async move {
+            let mut load = Box::pin(store.load(id));
+            // Another thread may have executed it already.
+            let first = futures_util::poll!(&mut load);
+            started.send(()).unwrap();
+            release.wait();
+            match first {
+                Poll::Ready(loaded) => (loaded, record),
+                Poll::Pending => (load.await, record),
+            }
+        });
+    }
+    for _ in 0..BLOCKED {
+        blocked.recv().await;
+    }
+    let others = sessions[BLOCKED..].iter().cloned().map(|(id, _)| {
+        let store = store.clone();
+        tokio::spawn(async move { store.load(id).await })
+    });
+    let loaded = timeout(LIMIT / 2, join_all(others)).await;
+    release.wait();
+    for loaded in loaded.expect("nobody is held up") {
+        assert!(matches!(loaded, Ok(Ok(Loaded::Record(_)))), "{loaded:?}");
+    }
+    for (loaded, record) in held.join_all().await {
+        assert_eq!(loaded.unwrap(), Loaded::Record(record));
+    }
+    in_flight.await.unwrap();
 }
 
 /// A future may be polled first by one task and then by another: the last one is woken.

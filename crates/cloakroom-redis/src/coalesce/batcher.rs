@@ -1,14 +1,18 @@
 //! Collects the items of requests that are ready at the same moment, and executes them as one batch.
+//!
+//! All threads share one queue, so that a batch contains what requests on all of them need. No thread
+//! can hold up the items of another: each thread that adds to the next batch starts a task of its own
+//! that executes the batch. The first of these tasks that runs takes all items, the others find none.
 
 use std::cell::Cell;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::mem;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use tokio::sync::oneshot;
-use tokio::task::yield_now;
 
 /// A boxed future. The futures of fred have about 7 KiB: one that is held by value is copied at every
 /// level of the call chain, so each is boxed where it is made.
@@ -20,20 +24,30 @@ pub(crate) type Execute<T, R> = fn(Vec<T>) -> BoxFuture<Vec<R>>;
 /// The maximum size of a batch: Redis executes nothing else while it runs a command.
 const MAX_BATCH: usize = 64;
 
-/// Each worker thread has a queue of its own; with more threads than this, some share one.
-const QUEUES: usize = 16;
-
 /// Merges concurrent items into batches.
 pub(crate) struct Batcher<T, R> {
-    queues: [Arc<Queue<T, R>>; QUEUES],
+    queue: Arc<Queue<T, R>>,
     execute: Execute<T, R>,
 }
 
-/// The items of the next batch. While it is not empty, there is a task that will execute it.
-type Queue<T, R> = Mutex<Vec<Pending<T, R>>>;
+/// The items that wait. Their number is bounded by that of the commands in flight.
+struct Queue<T, R> {
+    /// Different for each queue of the process.
+    id: u64,
+    pending: Mutex<Pending<T, R>>,
+}
+
+/// While there are items, there is a task that will execute them.
+struct Pending<T, R> {
+    items: Vec<Item<T, R>>,
+    /// The number of the next batch.
+    batch: u64,
+    /// How many tasks have been started that have not run yet.
+    tasks: usize,
+}
 
 /// An item, and where its result goes.
-struct Pending<T, R> {
+struct Item<T, R> {
     item: T,
     result: oneshot::Sender<R>,
 }
@@ -41,32 +55,82 @@ struct Pending<T, R> {
 impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
     pub(crate) fn new(execute: Execute<T, R>) -> Self {
         Self {
-            queues: [(); QUEUES].map(|()| Arc::default()),
+            queue: Arc::new(Queue::new()),
             execute,
         }
     }
 
     /// Executes an item in one batch with those of the other requests that are ready now. Returns
-    /// `None` if the runtime shuts down before.
+    /// `None` if the runtime shuts down before. An item whose caller is gone is not executed.
     ///
     /// The batch is executed by a task of its own, not by the first caller: a caller's future may be
     /// dropped, or held without being polled (as in a `select!`), and would then hold up the others.
     pub(crate) async fn submit(&self, item: T) -> Option<R> {
         let (result, received) = oneshot::channel();
-        let queue = &self.queues[queue_of_this_thread()];
-        let is_first = {
-            let mut pending = lock(queue);
-            pending.push(Pending { item, result });
-            pending.len() == 1
+        let needs_task = {
+            let mut pending = self.queue.lock();
+            pending.items.push(Item { item, result });
+            let needs_task = started_by_this_thread(self.queue.id, pending.batch);
+            pending.tasks += usize::from(needs_task);
+            needs_task
         };
-        if is_first {
-            start(Arc::clone(queue), self.execute);
+        if needs_task {
+            start(Arc::clone(&self.queue), self.execute);
         }
         received.await.ok()
     }
 }
 
-/// Starts the task that executes the next batch of a queue.
+impl<T, R> Queue<T, R> {
+    fn new() -> Self {
+        static IDS: AtomicU64 = AtomicU64::new(1);
+        Self {
+            id: IDS.fetch_add(1, Ordering::Relaxed),
+            pending: Mutex::new(Pending {
+                items: Vec::new(),
+                batch: 0,
+                tasks: 0,
+            }),
+        }
+    }
+
+    /// Takes the items of the next batch. If some remain, the task counts for these as well, and goes
+    /// on.
+    fn take(&self) -> (Vec<Item<T, R>>, Remaining) {
+        let mut pending = self.lock();
+        pending.batch += 1;
+        if pending.items.len() > MAX_BATCH {
+            let batch = pending.items.drain(..MAX_BATCH).collect();
+            return (batch, Remaining::Some);
+        }
+        pending.tasks -= 1;
+        (mem::take(&mut pending.items), Remaining::None)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pending<T, R>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether items remain after a batch was taken.
+enum Remaining {
+    None,
+    Some,
+}
+
+/// Notes that this thread starts a task for a batch. Returns whether it has to: not if it has started
+/// one already.
+fn started_by_this_thread(queue: u64, batch: u64) -> bool {
+    /// An app has few queues. If two share a place, a thread may start more tasks than it needs.
+    const PLACES: usize = 16;
+    thread_local! {
+        static STARTED: [Cell<(u64, u64)>; PLACES] = const { [const { Cell::new((0, 0)) }; PLACES] };
+    }
+    let place = usize::try_from(queue).unwrap_or(0) % PLACES;
+    STARTED.with(|started| started[place].replace((queue, batch)) != (queue, batch))
+}
+
+/// Starts a task that executes the next batch of a queue, and is counted there already.
 fn start<T, R>(queue: Arc<Queue<T, R>>, execute: Execute<T, R>)
 where
     T: Send + 'static,
@@ -76,24 +140,24 @@ where
 }
 
 /// A batch that is being collected. If it is dropped before it is executed, because the runtime shuts
-/// down, it still empties the queue: its callers get an error, and a later runtime can use the queue.
+/// down, its callers get an error, unless another task will execute it; a later runtime can use the
+/// queue.
 struct Batch<T, R>(Option<Arc<Queue<T, R>>>);
 
 impl<T: Send + 'static, R: Send + 'static> Batch<T, R> {
     async fn run(mut self, execute: Execute<T, R>) {
         // Lets the requests that are ready now submit their items.
-        yield_now().await;
+        yield_to_others().await;
         let Some(queue) = self.0.take() else {
             return;
         };
-        let (batch, is_last) = {
-            let mut pending = lock(&queue);
-            let length = pending.len().min(MAX_BATCH);
-            let batch: Vec<_> = pending.drain(..length).collect();
-            (batch, pending.is_empty())
-        };
-        if !is_last {
+        let (mut batch, remaining) = queue.take();
+        if matches!(remaining, Remaining::Some) {
             start(queue, execute);
+        }
+        batch.retain(|one| !one.result.is_closed());
+        if batch.is_empty() {
+            return;
         }
         let (items, callers): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|one| (one.item, one.result)).unzip();
@@ -106,34 +170,54 @@ impl<T: Send + 'static, R: Send + 'static> Batch<T, R> {
 
 impl<T, R> Drop for Batch<T, R> {
     fn drop(&mut self) {
-        if let Some(queue) = &self.0 {
-            let pending = mem::take(&mut *lock(queue));
-            // Wakes the callers, after the lock is released.
-            drop(pending);
+        let Some(queue) = &self.0 else {
+            return;
+        };
+        let items = {
+            let mut pending = queue.lock();
+            pending.tasks -= 1;
+            // A thread that has started this task must start another one.
+            pending.batch += 1;
+            if pending.tasks == 0 {
+                mem::take(&mut pending.items)
+            } else {
+                Vec::new()
+            }
+        };
+        // Wakes the callers, after the lock is released.
+        drop(items);
+    }
+}
+
+/// Lets the tasks that are ready on this thread run first. Unlike with `tokio::task::yield_now`, another
+/// thread may continue this task: a task that blocks this thread does not hold it up.
+async fn yield_to_others() {
+    let mut has_yielded = false;
+    poll_fn(|cx| {
+        if mem::replace(&mut has_yielded, true) {
+            return Poll::Ready(());
         }
-    }
-}
-
-fn queue_of_this_thread() -> usize {
-    static THREADS: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static QUEUE: Cell<usize> = Cell::new(THREADS.fetch_add(1, Ordering::Relaxed) % QUEUES);
-    }
-    QUEUE.get()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 #[cfg(test)]
 mod tests {
-    use std::task::Poll;
+    use std::sync::Barrier;
+    use std::thread;
+    use std::time::Duration;
 
-    use tokio::runtime::Builder;
+    use tokio::runtime::{Builder, Runtime};
+    use tokio::sync::mpsc;
     use tokio::task::JoinSet;
+    use tokio::time::timeout;
 
     use super::*;
+
+    /// Generous, for a busy machine.
+    const LIMIT: Duration = Duration::from_secs(20);
 
     /// Returns for each item the item and the size of its batch.
     fn with_size(items: Vec<usize>) -> BoxFuture<Vec<(usize, usize)>> {
@@ -169,6 +253,97 @@ mod tests {
         assert!(first.is_pending());
         assert_eq!(batcher.submit(2).await, Some((2, 2)));
         assert_eq!(held.await, Some((1, 2)));
+    }
+
+    /// Also with more threads than there are places for queues that threads have to themselves.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 20)]
+    async fn threads_that_block_do_not_hold_up_the_items_of_others() {
+        const BLOCKED: usize = 18;
+        let batcher = Arc::new(Batcher::new(with_size));
+        let (submitted, mut blocked) = mpsc::unbounded_channel();
+        let release = Arc::new(Barrier::new(BLOCKED + 1));
+        let mut held = JoinSet::new();
+        for item in 0..BLOCKED {
+            let (batcher, submitted) = (Arc::clone(&batcher), submitted.clone());
+            let release = Arc::clone(&release);
+            held.spawn(async move {
+                let mut submit = Box::pin(batcher.submit(item));
+                let first = poll_fn(|cx| Poll::Ready(submit.as_mut().poll(cx))).await;
+                submitted.send(()).unwrap();
+                release.wait();
+                // Another thread may have executed it already.
+                match first {
+                    Poll::Ready(result) => result,
+                    Poll::Pending => submit.await,
+                }
+            });
+        }
+        for _ in 0..BLOCKED {
+            blocked.recv().await;
+        }
+        let free = Arc::clone(&batcher);
+        let free = tokio::spawn(async move { free.submit(BLOCKED).await });
+        let result = timeout(LIMIT, free).await;
+        release.wait();
+        let result = result.expect("it is not held up").unwrap();
+        assert!(matches!(result, Some((BLOCKED, _))), "{result:?}");
+        while let Some(result) = held.join_next().await {
+            assert!(result.unwrap().is_some());
+        }
+    }
+
+    /// The task that executes a batch is not bound to the thread that has started it.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_task_that_blocks_its_thread_does_not_hold_up_the_items_of_that_thread() {
+        let batcher = Arc::new(Batcher::new(with_size));
+        for _ in 0..200 {
+            let batcher = Arc::clone(&batcher);
+            let (executed, wait) = std::sync::mpsc::channel();
+            let is_executed = tokio::spawn(async move {
+                // Ready on this thread when the batch waits for the tasks that are.
+                let blocks = tokio::spawn(async move { wait.recv_timeout(LIMIT).is_ok() });
+                assert_eq!(batcher.submit(1).await, Some((1, 1)));
+                let _ = executed.send(());
+                blocks.await.unwrap()
+            });
+            assert!(is_executed.await.unwrap(), "it is held up");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_item_whose_caller_is_gone_is_not_executed() {
+        let batcher = Batcher::new(with_size);
+        let mut gone = Box::pin(batcher.submit(1));
+        assert!(
+            poll_fn(|cx| Poll::Ready(gone.as_mut().poll(cx)))
+                .await
+                .is_pending()
+        );
+        drop(gone);
+        assert_eq!(batcher.submit(2).await, Some((2, 1)));
+    }
+
+    /// One runtime does not fail what another one has submitted.
+    #[test]
+    fn a_runtime_that_shuts_down_leaves_the_items_of_another() {
+        let batcher = Arc::new(Batcher::new(with_size));
+        let runtime = || Builder::new_current_thread().build().unwrap();
+        let (first, second) = (runtime(), runtime());
+        let submit = |runtime: &Runtime, item| {
+            let batcher = Arc::clone(&batcher);
+            let mut submit = Box::pin(async move { batcher.submit(item).await });
+            let poll = poll_fn(|cx| Poll::Ready(submit.as_mut().poll(cx)));
+            assert!(runtime.block_on(poll).is_pending());
+            submit
+        };
+        let held = submit(&first, 1);
+        let kept = thread::scope(|scope| {
+            let thread = scope.spawn(|| submit(&second, 2));
+            thread.join().unwrap()
+        });
+        drop(first);
+        assert_eq!(second.block_on(kept), Some((2, 2)));
+        assert_eq!(second.block_on(held), Some((1, 2)));
     }
 
     #[test]

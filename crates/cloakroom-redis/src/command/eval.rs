@@ -35,20 +35,19 @@ pub(super) fn eval(client: CommandClient, call: ScriptCall) -> BoxFuture<Result<
     Box::pin(evaluate(client, call.script, keys, args))
 }
 
-/// Runs the scripts of a batch as one command, with `batch.lua`.
+/// Runs scripts as one command, with `batch.lua`.
 pub(super) fn eval_merged(
-    mut batch: Vec<(CommandClient, ScriptCall)>,
+    client: CommandClient,
+    mut calls: Vec<ScriptCall>,
 ) -> BoxFuture<Vec<Result<Value, FredError>>> {
     Box::pin(async move {
-        let count = batch.len();
-        let Some((client, call)) = batch.pop() else {
-            return Vec::new();
-        };
-        if batch.is_empty() {
-            return vec![eval(client, call).await];
+        let count = calls.len();
+        if count < 2 {
+            return match calls.pop() {
+                Some(call) => vec![eval(client, call).await],
+                None => Vec::new(),
+            };
         }
-        let mut calls: Vec<_> = batch.into_iter().map(|(_, call)| call).collect();
-        calls.push(call);
         let (keys, args) = batch_args(&calls);
         drop(calls);
         split_replies(evaluate(client, &BATCH, keys, args).await, count)

@@ -9,6 +9,7 @@ use fred::interfaces::ClientLike;
 use fred::types::Value;
 use tokio::time::Instant;
 
+use super::batch::{Waiting, send_in_time};
 use super::eval::{ScriptCall, eval, eval_merged};
 use super::plain::{Command, Found, Sent, get_merged, send_together, value_of};
 use crate::classify::{Effect, is_moved};
@@ -22,20 +23,20 @@ pub(crate) struct Executor {
     queues: Arc<Queues>,
 }
 
-/// What can be merged, each with the client to send it with.
+/// What can be merged.
 struct Queues {
-    gets: Batcher<(CommandClient, String), Result<Found, FredError>>,
-    calls: Batcher<(CommandClient, ScriptCall), Result<Value, FredError>>,
+    gets: Batcher<Waiting<String>, Result<Found, FredError>>,
+    calls: Batcher<Waiting<ScriptCall>, Result<Value, FredError>>,
     /// Commands that stay separate, and are only written to the socket together.
-    commands: Batcher<(CommandClient, Command), Sent>,
+    commands: Batcher<Waiting<Command>, Result<Sent, FredError>>,
 }
 
 impl Executor {
     pub(crate) fn new(connection: Connection) -> Self {
         let queues = Queues {
-            gets: Batcher::new(get_merged),
-            calls: Batcher::new(eval_merged),
-            commands: Batcher::new(send_together),
+            gets: Batcher::new(|batch| Box::pin(send_in_time(batch, get_merged))),
+            calls: Batcher::new(|batch| Box::pin(send_in_time(batch, eval_merged))),
+            commands: Batcher::new(|batch| Box::pin(send_in_time(batch, send_together))),
         };
         Self {
             connection,
@@ -54,7 +55,8 @@ impl Executor {
         let result = if in_flight.is_only || client.is_clustered() || !call.is_mergeable() {
             eval(client, call).await
         } else {
-            let result = self.queues.calls.submit((client, call)).await;
+            let call = Waiting::new(client, Instant::now(), call);
+            let result = self.queues.calls.submit(call).await;
             result.unwrap_or_else(|| Err(shutting_down()))
         };
         self.connection.settle(result, Effect::Write)
@@ -68,7 +70,8 @@ impl Executor {
             let get = Command::Get(key);
             self.send_with(client, in_flight.is_only, began, get).await
         } else {
-            match self.queues.gets.submit((client.clone(), key)).await {
+            let get = Waiting::new(client.clone(), began, key);
+            match self.queues.gets.submit(get).await {
                 Some(Ok(Found::Reply(value))) => Ok(value),
                 Some(Ok(Found::NothingOrOtherType(key))) => {
                     let client = Arc::new(with_remaining_timeout(&client, began));
@@ -102,8 +105,9 @@ impl Executor {
             let reply = command.send(client.clone());
             (command, reply)
         } else {
-            let sent = self.queues.commands.submit((client.clone(), command)).await;
-            sent.ok_or_else(shutting_down)?
+            let waiting = Waiting::new(client.clone(), began, command);
+            let sent = self.queues.commands.submit(waiting).await;
+            sent.unwrap_or_else(|| Err(shutting_down()))?
         };
         match reply.await {
             Err(error) if is_moved(&error) => {

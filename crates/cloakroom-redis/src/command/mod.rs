@@ -9,6 +9,7 @@
 //! tasks of their own: `connection::recovery` (`PING`), `bus` and `near::invalidation`.
 
 mod args;
+mod batch;
 mod eval;
 mod executor;
 pub(crate) mod index;

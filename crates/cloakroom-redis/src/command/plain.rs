@@ -70,15 +70,15 @@ impl Command {
 /// A command that was sent, and the future of its reply.
 pub(super) type Sent = (Command, BoxFuture<Result<Value, FredError>>);
 
-/// Sends the commands of a batch together.
-pub(super) fn send_together(batch: Vec<(CommandClient, Command)>) -> BoxFuture<Vec<Sent>> {
+/// Sends commands together.
+pub(super) fn send_together(
+    client: CommandClient,
+    commands: Vec<Command>,
+) -> BoxFuture<Vec<Result<Sent, FredError>>> {
     Box::pin(async move {
-        let futures = batch
-            .iter()
-            .map(|(client, command)| command.send(client.clone()));
+        let futures = commands.iter().map(|command| command.send(client.clone()));
         let replies = start_all(futures.collect()).await;
-        let commands = batch.into_iter().map(|(_, command)| command);
-        commands.zip(replies).collect()
+        commands.into_iter().zip(replies).map(Ok).collect()
     })
 }
 
@@ -101,21 +101,20 @@ pub(super) enum Found {
     NothingOrOtherType(String),
 }
 
-/// Reads the keys of a batch with one `MGET`; a single one with `GET`.
+/// Reads keys with one `MGET`; a single one with `GET`.
 pub(super) fn get_merged(
-    mut batch: Vec<(CommandClient, String)>,
+    client: CommandClient,
+    mut keys: Vec<String>,
 ) -> BoxFuture<Vec<Result<Found, FredError>>> {
     Box::pin(async move {
-        let count = batch.len();
-        let Some((client, key)) = batch.pop() else {
-            return Vec::new();
-        };
-        if batch.is_empty() {
+        let count = keys.len();
+        if count < 2 {
+            let Some(key) = keys.pop() else {
+                return Vec::new();
+            };
             let reply: Result<Value, FredError> = client.get(key).await;
             return vec![reply.map(Found::Reply)];
         }
-        let mut keys: Vec<_> = batch.into_iter().map(|(_, key)| key).collect();
-        keys.push(key);
         let mut args = Args::with_keys(&[], keys.iter().map(String::len).sum());
         for key in &keys {
             args.push(key);

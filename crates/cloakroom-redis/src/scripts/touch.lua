@@ -6,7 +6,7 @@
 -- ARGV[2]  the new last-seen, twelve hexadecimal digits
 -- ARGV[3]  the new time to live in milliseconds
 -- Returns 1 (touched) or 0 (there is something else, or nothing).
-local head = redis.call('GETRANGE', KEYS[1], 0, 105)
+local head = redis.call('GETRANGE', KEYS[1], '0', '105')
 if string.sub(head, 1, #ARGV[1]) ~= ARGV[1] or string.sub(head, 106) ~= '{' then
   return 0
 end
@@ -18,7 +18,7 @@ if not seen then
 end
 -- The clocks of servers may differ by 5000 ms.
 if seen < now or seen > now + 5000 then
-  local moved = redis.pcall('SETRANGE', KEYS[1], 20, ARGV[2])
+  local moved = redis.pcall('SETRANGE', KEYS[1], '20', ARGV[2])
   if type(moved) == 'table' and moved.err and not string.find(moved.err, 'OOM', 1, true) then
     return moved
   end

@@ -1,15 +1,13 @@
 -- Replaces a record, if it has the expected revision.
 -- KEYS[1]  the session's key
--- ARGV[1]  the text with which the record must start: format, revision and the space after it
+-- ARGV[1]  the text with which the record must start, 20 bytes: format, revision and the space after it
 -- ARGV[2]  the new record
 -- ARGV[3]  its time to live in milliseconds
 -- Returns 1 (replaced), 0 (there is nothing), or the value that was found instead.
-local there = redis.call('GET', KEYS[1])
-if not there then
-  return 0
-end
-if string.sub(there, 1, #ARGV[1]) ~= ARGV[1] then
-  return there
+-- Only the start of the old record is copied into Lua. Numbers are strings, as converting them costs more
+-- than the command.
+if redis.call('GETRANGE', KEYS[1], '0', '19') ~= ARGV[1] then
+  return redis.call('GET', KEYS[1]) or 0
 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1

@@ -1,0 +1,139 @@
+//! Commands that wait until a batch is executed. Their time limit counts from when they were submitted.
+
+use std::time::Duration;
+
+use fred::error::{Error as FredError, ErrorKind as FredErrorKind};
+use tokio::time::Instant;
+
+use crate::coalesce::BoxFuture;
+use crate::connection::{CommandClient, with_timeout};
+
+/// A wait that is too short to be subtracted from a timeout.
+const SHORT: Duration = Duration::from_millis(1);
+
+/// A command that waits, and the client to send it with.
+pub(super) struct Waiting<T> {
+    client: CommandClient,
+    began: Instant,
+    command: T,
+}
+
+/// Sends the commands of a batch. Returns one result per command, in their order.
+pub(super) type SendAll<T, R> = fn(CommandClient, Vec<T>) -> BoxFuture<Vec<Result<R, FredError>>>;
+
+impl<T> Waiting<T> {
+    pub(super) fn new(client: CommandClient, began: Instant, command: T) -> Self {
+        Self {
+            client,
+            began,
+            command,
+        }
+    }
+
+    fn remaining(&self, now: Instant) -> Duration {
+        let timeout = self.client.options().timeout.unwrap_or_default();
+        timeout.saturating_sub(now.saturating_duration_since(self.began))
+    }
+}
+
+/// Sends the commands of a batch with what remains of their timeout. Those that have no time left fail
+/// without being sent.
+pub(super) async fn send_in_time<T, R>(
+    batch: Vec<Waiting<T>>,
+    send_all: SendAll<T, R>,
+) -> Vec<Result<R, FredError>> {
+    let now = Instant::now();
+    let Some(client) = batch.last().map(|newest| newest.client.clone()) else {
+        return Vec::new();
+    };
+    let waited = batch
+        .iter()
+        .map(|one| now.saturating_duration_since(one.began));
+    if waited.max().unwrap_or_default() < SHORT {
+        let commands = batch.into_iter().map(|one| one.command).collect();
+        return send_all(client, commands).await;
+    }
+    let remaining: Vec<_> = batch.iter().map(|one| one.remaining(now)).collect();
+    let in_time = batch.into_iter().zip(&remaining);
+    let in_time = in_time.filter(|(_, remaining)| !remaining.is_zero());
+    let commands = in_time.map(|(one, _)| one.command).collect();
+    let left = remaining.iter().filter(|remaining| !remaining.is_zero());
+    let left = left.min().copied().unwrap_or_default();
+    let client = CommandClient::new(with_timeout(&client, left));
+    let mut results = send_all(client, commands).await.into_iter();
+    let result = |remaining: &Duration| {
+        let result = if remaining.is_zero() {
+            None
+        } else {
+            results.next()
+        };
+        result.unwrap_or_else(|| Err(too_late()))
+    };
+    remaining.iter().map(result).collect()
+}
+
+/// A kind of error that says that the command was not sent.
+fn too_late() -> FredError {
+    let text = "The command waited until its timeout had passed, and was not sent.";
+    FredError::new(FredErrorKind::Backpressure, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use fred::clients::Client;
+    use fred::interfaces::ClientLike;
+    use fred::types::config::Options;
+
+    use super::*;
+    use crate::classify::ErrorClass;
+
+    const TIMEOUT: Duration = Duration::from_secs(20);
+
+    /// Returns each item and the timeout with which it is sent.
+    fn with_timeouts(
+        client: CommandClient,
+        items: Vec<u8>,
+    ) -> BoxFuture<Vec<Result<(u8, Duration), FredError>>> {
+        let timeout = client.options().timeout.expect("there is one");
+        Box::pin(async move { items.into_iter().map(|item| Ok((item, timeout))).collect() })
+    }
+
+    fn batch(waited: &[Duration]) -> Vec<Waiting<u8>> {
+        let options = Options {
+            timeout: Some(TIMEOUT),
+            ..Options::default()
+        };
+        let client = Arc::new(Client::default().with_options(&options));
+        let now = Instant::now();
+        let waiting = (0..).zip(waited).map(|(item, waited)| {
+            let began = now.checked_sub(*waited).expect("the clock runs for longer");
+            Waiting::new(client.clone(), began, item)
+        });
+        waiting.collect()
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_did_not_wait_has_the_whole_timeout() {
+        let results = send_in_time(batch(&[Duration::ZERO; 2]), with_timeouts).await;
+        let results: Vec<_> = results.into_iter().map(Result::unwrap).collect();
+        assert!(results.iter().map(|(item, _)| *item).eq(0..2));
+        assert!(results.iter().all(|(_, timeout)| *timeout <= TIMEOUT));
+        assert!(results.iter().all(|(_, timeout)| *timeout > TIMEOUT / 2));
+    }
+
+    #[tokio::test]
+    async fn a_timeout_counts_from_the_submission_and_later_nothing_is_sent() {
+        let waited = [TIMEOUT * 2, TIMEOUT / 2, TIMEOUT, Duration::ZERO];
+        let results = send_in_time(batch(&waited), with_timeouts).await;
+        let [Err(first), Ok(second), Err(third), Ok(fourth)] = results.as_slice() else {
+            panic!("{results:?}");
+        };
+        assert_eq!((second.0, fourth.0), (1, 3));
+        assert!(second.1 <= TIMEOUT / 2 && fourth.1 <= TIMEOUT / 2);
+        for error in [first, third] {
+            assert_eq!(ErrorClass::of(error), ErrorClass::NeverSent);
+        }
+    }
+}
