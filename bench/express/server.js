@@ -64,6 +64,31 @@ app.get("/hold", async (request, response) => {
   read(request, response);
 });
 
+app.get("/race/edit/:key/:millis", (request, response) => {
+  setTimeout(() => {
+    request.session[request.params.key] = 1;
+    response.send("edited");
+  }, Number(request.params.millis));
+});
+// A new id for the session; the app keeps the entries itself.
+const renew = (key, text) => (request, response, next) => {
+  const { cookie, ...entries } = request.session;
+  request.session.regenerate((error) => {
+    if (error) return next(error);
+    Object.assign(request.session, entries, { [key ?? request.params.key]: 1 });
+    response.send(text);
+  });
+};
+app.get("/race/renew/:key", renew(undefined, "renewed"));
+app.get("/race/sign-in", renew("user", "welcome"));
+app.get("/race/sign-out", (request, response, next) => {
+  request.session.destroy((error) => (error ? next(error) : response.send("goodbye")));
+});
+app.get("/race/show", (request, response) => {
+  const keys = ["cart", "a", "b", "user"];
+  response.send(keys.filter((key) => key in request.session).join(" "));
+});
+
 const commands = {
   memory() {
     globalThis.gc();

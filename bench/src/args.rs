@@ -57,6 +57,12 @@ pub(crate) struct Options {
     /// Measure nothing, and report the results in this file, which --json or --docs has written.
     #[arg(long, value_name = "FILE", conflicts_with = "check")]
     pub(crate) from: Option<PathBuf>,
+    /// Run the races between two requests of one session, print their table, and rewrite the README's.
+    #[arg(long, conflicts_with_all = ["docs", "check", "from"])]
+    pub(crate) races: bool,
+    /// How often each race is run.
+    #[arg(long, default_value_t = 200, value_name = "NUMBER", value_parser = positive)]
+    pub(crate) trials: usize,
     /// Only check, in about a minute, that every subject runs and stores what it should.
     #[arg(long)]
     pub(crate) check: bool,

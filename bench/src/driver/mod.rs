@@ -6,6 +6,7 @@ mod http;
 mod memory;
 mod nodes;
 mod process;
+mod races;
 mod rounds;
 mod testbed;
 mod traffic;
@@ -26,6 +27,12 @@ use crate::subject::{Route, Subject};
 const CHECK_SECONDS: f64 = 0.4;
 
 pub(crate) fn run(options: &Options) -> Result<(), BoxError> {
+    if options.races {
+        kill_servers_on_signal()?;
+        let table = races::run(options)?;
+        io::stdout().write_all(table.as_bytes())?;
+        return races::rewrite_readme(&table);
+    }
     let results = match &options.from {
         Some(file) => report::read_json(file)?,
         None => measure_all(options)?,
@@ -102,7 +109,7 @@ fn report(options: &Options, results: &[Results]) -> Result<(), BoxError> {
         let docs = process::package_folder().join("../docs");
         report::write_json(results, &docs.join("bench/results.json"))?;
         report::write_plots(results, &docs.join("bench"))?;
-        report::rewrite_page(&docs.join("performance.md"), &tables)?;
+        report::rewrite_page(&docs.join("performance.md"), "--docs", &tables)?;
     }
     Ok(())
 }

@@ -14,9 +14,6 @@ pub(crate) use self::results::{Axis, Metric, Results, Samples};
 pub(crate) use self::table::tables;
 use crate::BoxError;
 
-const BEGIN: &str = "<!-- begin: written by scripts/bench --docs -->";
-const END: &str = "<!-- end: written by scripts/bench --docs -->";
-
 pub(crate) fn write_json(results: &[Results], file: &Path) -> Result<(), BoxError> {
     let mut text = serde_json::to_string_pretty(results)?;
     text.push('\n');
@@ -27,17 +24,19 @@ pub(crate) fn read_json(file: &Path) -> Result<Vec<Results>, BoxError> {
     Ok(serde_json::from_slice(&fs::read(file)?)?)
 }
 
-/// Replaces the text between the two comments of a page.
-pub(crate) fn rewrite_page(page: &Path, text: &str) -> Result<(), BoxError> {
+/// Replaces the text between the two comments of a page that name the option.
+pub(crate) fn rewrite_page(page: &Path, option: &str, text: &str) -> Result<(), BoxError> {
     let old = fs::read_to_string(page)?;
-    let new = replace(&old, text).ok_or("the page has no place for the figures")?;
+    let new = replace(&old, option, text).ok_or("the page has no place for the figures")?;
     Ok(fs::write(page, new)?)
 }
 
-fn replace(page: &str, text: &str) -> Option<String> {
-    let (before, rest) = page.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n\n{text}\n{END}{after}"))
+fn replace(page: &str, option: &str, text: &str) -> Option<String> {
+    let begin = format!("<!-- begin: written by scripts/bench {option} -->");
+    let end = format!("<!-- end: written by scripts/bench {option} -->");
+    let (before, rest) = page.split_once(&begin)?;
+    let (_, after) = rest.split_once(&end)?;
+    Some(format!("{before}{begin}\n\n{text}\n{end}{after}"))
 }
 
 #[cfg(test)]
@@ -46,10 +45,14 @@ mod tests {
 
     #[test]
     fn only_the_text_between_the_comments_is_replaced() {
-        let page = format!("before\n{BEGIN}\nold\n{END}\nafter\n");
-        let new = replace(&page, "new\n").expect("there is a place");
-        assert_eq!(new, format!("before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"));
-        assert_eq!(replace(&new, "new\n").expect("there is a place"), new);
-        assert!(replace("a page without a place", "new").is_none());
+        let begin = "<!-- begin: written by scripts/bench --docs -->";
+        let end = "<!-- end: written by scripts/bench --docs -->";
+        let replaced = |page: &str| replace(page, "--docs", "new\n");
+        let new = replaced(&format!("before\n{begin}\nold\n{end}\nafter\n"));
+        let expected = format!("before\n{begin}\n\nnew\n\n{end}\nafter\n");
+        assert_eq!(new.as_ref(), Some(&expected));
+        assert_eq!(replaced(&expected), Some(expected.clone()));
+        assert!(replaced("a page without a place").is_none());
+        assert!(replace(&expected, "--races", "new").is_none());
     }
 }

@@ -7,7 +7,7 @@ use actix_web::cookie::Key;
 use actix_web::cookie::time::Duration;
 use actix_web::error::ErrorNotFound;
 use actix_web::rt::System;
-use actix_web::web::{self, Data};
+use actix_web::web::{self, Data, Path};
 use actix_web::{App, Error, HttpServer};
 
 use super::common::{self, Entries, IDLE, page};
@@ -36,7 +36,12 @@ async fn serve(args: ServeArgs) -> Result<(), BoxError> {
                     .route("/read", web::get().to(read))
                     .route("/write", web::get().to(write))
                     .route("/sign-in", web::get().to(sign_in))
-                    .route("/hold", web::get().to(hold)),
+                    .route("/hold", web::get().to(hold))
+                    .route("/race/edit/{key}/{millis}", web::get().to(race_edit))
+                    .route("/race/renew/{key}", web::get().to(race_renew))
+                    .route("/race/sign-in", web::get().to(race_sign_in))
+                    .route("/race/sign-out", web::get().to(race_sign_out))
+                    .route("/race/show", web::get().to(race_show)),
             )
     });
     let server = match args.setting.workers {
@@ -95,4 +100,34 @@ async fn hold(session: Session) -> Result<String, Error> {
     let page = read(session).await;
     common::hold().await;
     page
+}
+
+async fn race_edit(path: Path<(String, u64)>, session: Session) -> Result<&'static str, Error> {
+    let (key, millis) = path.into_inner();
+    common::pause(millis).await;
+    session.insert(key, 1)?;
+    Ok("edited")
+}
+
+async fn race_renew(key: Path<String>, session: Session) -> Result<&'static str, Error> {
+    session.renew();
+    session.insert(key.into_inner(), 1)?;
+    Ok("renewed")
+}
+
+async fn race_sign_in(session: Session) -> Result<&'static str, Error> {
+    session.renew();
+    session.insert("user", 1)?;
+    Ok("welcome")
+}
+
+async fn race_sign_out(session: Session) -> &'static str {
+    session.purge();
+    "goodbye"
+}
+
+async fn race_show(session: Session) -> String {
+    common::shown(session.contains_key("user"), |key| {
+        session.contains_key(key)
+    })
 }

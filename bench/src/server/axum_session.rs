@@ -2,7 +2,7 @@
 //! see each other's changes. Its expiry always slides.
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::routing::get;
 use axum_session::{SessionConfig, SessionLayer, SessionStore};
 use axum_session_redispool::SessionRedisPool;
@@ -39,6 +39,11 @@ pub(super) async fn app(args: ServeArgs, cache: Cache) -> Result<Router, BoxErro
         .route("/write", get(write))
         .route("/sign-in", get(sign_in))
         .route("/hold", get(hold))
+        .route("/race/edit/{key}/{millis}", get(race_edit))
+        .route("/race/renew/{key}", get(race_renew))
+        .route("/race/sign-in", get(race_sign_in))
+        .route("/race/sign-out", get(race_sign_out))
+        .route("/race/show", get(race_show))
         .layer(SessionLayer::new(sessions))
         .with_state(args))
 }
@@ -71,4 +76,32 @@ async fn hold(session: Session) -> Result<String, Failed> {
     let page = read(session).await;
     common::hold().await;
     page
+}
+
+async fn race_edit(Path((key, millis)): Path<(String, u64)>, session: Session) -> &'static str {
+    common::pause(millis).await;
+    session.set(&key, 1);
+    "edited"
+}
+
+async fn race_renew(Path(key): Path<String>, session: Session) -> &'static str {
+    session.renew();
+    session.set(&key, 1);
+    "renewed"
+}
+
+async fn race_sign_in(session: Session) -> &'static str {
+    session.renew();
+    session.set("user", 1);
+    "welcome"
+}
+
+async fn race_sign_out(session: Session) -> &'static str {
+    session.destroy();
+    "goodbye"
+}
+
+async fn race_show(session: Session) -> String {
+    let has = |key: &str| session.get::<u8>(key).is_some();
+    common::shown(has("user"), has)
 }

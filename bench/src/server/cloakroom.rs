@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::routing::get;
 use cloakroom::{
     Clock, Expiry, LazySession, ManualClock, Session, SessionLayer, SessionLayerBuilder, Store,
@@ -68,6 +68,11 @@ fn router() -> Router<ServeArgs> {
         .route("/write", get(write))
         .route("/sign-in", get(sign_in))
         .route("/hold", get(hold))
+        .route("/race/edit/{key}/{millis}", get(race_edit))
+        .route("/race/renew/{key}", get(race_renew))
+        .route("/race/sign-in", get(race_sign_in))
+        .route("/race/sign-out", get(race_sign_out))
+        .route("/race/show", get(race_show))
 }
 
 async fn read(session: Session) -> Result<String, Failed> {
@@ -100,4 +105,34 @@ async fn hold(session: Session) -> Result<String, Failed> {
     let page = read(session).await;
     common::hold().await;
     page
+}
+
+async fn race_edit(
+    Path((key, millis)): Path<(String, u64)>,
+    session: Session,
+) -> Result<&'static str, Failed> {
+    common::pause(millis).await;
+    session.insert(key, 1)?;
+    Ok("edited")
+}
+
+async fn race_renew(Path(key): Path<String>, session: Session) -> Result<&'static str, Failed> {
+    session.renew()?;
+    session.insert(key, 1)?;
+    Ok("renewed")
+}
+
+async fn race_sign_in(session: Session) -> Result<&'static str, Failed> {
+    session.sign_in("ada").await?;
+    Ok("welcome")
+}
+
+async fn race_sign_out(session: Session) -> Result<&'static str, Failed> {
+    session.sign_out().await?;
+    Ok("goodbye")
+}
+
+async fn race_show(session: Session) -> String {
+    let has = |key: &str| matches!(session.get::<u8>(key), Ok(Some(_)));
+    common::shown(session.user().is_some(), has)
 }

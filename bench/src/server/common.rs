@@ -62,3 +62,18 @@ pub(super) fn held() -> usize {
 pub(super) fn release() {
     RELEASED.close();
 }
+
+/// The entries that the races write. Each is the number 1.
+const RACE_KEYS: [&str; 3] = ["cart", "a", "b"];
+
+/// Waits, as a handler that has loaded its session and does some work.
+pub(super) async fn pause(millis: u64) {
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+}
+
+/// Returns the names of the entries that a session has, and `user` if somebody is signed in.
+pub(super) fn shown(is_signed_in: bool, has: impl Fn(&str) -> bool) -> String {
+    let keys = RACE_KEYS.into_iter().filter(|key| has(key));
+    let user = is_signed_in.then_some("user");
+    keys.chain(user).collect::<Vec<_>>().join(" ")
+}

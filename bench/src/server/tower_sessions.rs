@@ -1,7 +1,7 @@
 //! tower-sessions with its own store, which uses fred too, with one connection.
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::routing::get;
 use time::Duration;
 use tower_sessions::{Expiry, Session, SessionManagerLayer};
@@ -33,6 +33,11 @@ pub(super) async fn app(args: ServeArgs) -> Result<Router, BoxError> {
         .route("/write", get(write))
         .route("/sign-in", get(sign_in))
         .route("/hold", get(hold))
+        .route("/race/edit/{key}/{millis}", get(race_edit))
+        .route("/race/renew/{key}", get(race_renew))
+        .route("/race/sign-in", get(race_sign_in))
+        .route("/race/sign-out", get(race_sign_out))
+        .route("/race/show", get(race_show))
         .layer(sessions)
         .merge(rolling)
         .with_state(args))
@@ -67,4 +72,43 @@ async fn hold(session: Session) -> Result<String, Failed> {
     let page = read(session).await;
     common::hold().await;
     page
+}
+
+async fn race_edit(
+    Path((key, millis)): Path<(String, u64)>,
+    session: Session,
+) -> Result<&'static str, Failed> {
+    // It is loaded when it is first read.
+    session.get::<u8>(&key).await?;
+    common::pause(millis).await;
+    session.insert(&key, 1).await?;
+    Ok("edited")
+}
+
+async fn race_renew(Path(key): Path<String>, session: Session) -> Result<&'static str, Failed> {
+    session.cycle_id().await?;
+    session.insert(&key, 1).await?;
+    Ok("renewed")
+}
+
+async fn race_sign_in(session: Session) -> Result<&'static str, Failed> {
+    session.cycle_id().await?;
+    session.insert("user", 1).await?;
+    Ok("welcome")
+}
+
+async fn race_sign_out(session: Session) -> Result<&'static str, Failed> {
+    session.flush().await?;
+    Ok("goodbye")
+}
+
+async fn race_show(session: Session) -> Result<String, Failed> {
+    let mut found = Vec::new();
+    for key in ["cart", "a", "b", "user"] {
+        if session.get::<u8>(key).await?.is_some() {
+            found.push(key);
+        }
+    }
+    let has = |key: &str| found.contains(&key);
+    Ok(common::shown(has("user"), has))
 }

@@ -61,7 +61,8 @@ mod tests {
             jar.take(&response(set)).expect("cookies");
         }
         assert_eq!(jar.header(), "id=3; other=2");
-        jar.take(&response("id=; Path=/; Max-Age=0")).expect("cookies");
+        jar.take(&response("id=; Path=/; Max-Age=0"))
+            .expect("cookies");
         assert_eq!(jar.header(), "other=2");
     }
 }

@@ -13,7 +13,9 @@ impl Race {
         match self {
             Self::Edits => "lost update: two requests write different keys",
             Self::SignOut => "signed in again: a slow request writes while the user signs out",
-            Self::SignIn => "signed out, or the cart lost: a slow request writes while the visitor signs in",
+            Self::SignIn => {
+                "signed out, or the cart lost: a slow request writes while the visitor signs in"
+            }
             Self::TwoRenewals => "signed out, or the cart lost: two requests renew the session",
             Self::TwoSignIns => "signed out, or the cart lost: two requests sign the visitor in",
         }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use http::header::COOKIE;
 use http::Request;
+use http::header::COOKIE;
 use test_support::http::{Response, exchange};
 use tokio::time::{sleep, timeout};
 
@@ -52,13 +52,17 @@ pub(super) async fn run(race: Race, ports: Ports, number: usize) -> Result<Outco
     let found = browser.show(here).await?;
     let has_failed = match race {
         Race::Edits => !has_all(&found, &["cart", "a", "b"]),
-        Race::SignOut => has_all(&found, &["user"]) || has_all(&before.show(here).await?, &["user"]),
+        Race::SignOut => {
+            has_all(&found, &["user"]) || has_all(&before.show(here).await?, &["user"])
+        }
         Race::SignIn => !has_all(&found, &["cart", "user"]),
         Race::TwoRenewals | Race::TwoSignIns => !has_all(&found, &["cart", "user"]),
     };
     Ok(Outcome {
         has_failed,
-        is_refused: responses.iter().any(|response| !response.status.is_success()),
+        is_refused: responses
+            .iter()
+            .any(|response| !response.status.is_success()),
     })
 }
 
@@ -112,10 +116,10 @@ impl Browser {
     /// The entries of the session that the cookies lead to. A response other than a success shows none.
     async fn show(&self, port: u16) -> Result<String, BoxError> {
         let response = send(port, "/race/show", self.jar.header()).await?;
-        Ok(match response.status.is_success() {
-            true => response.body,
-            false => String::new(),
-        })
+        if response.status.is_success() {
+            return Ok(response.body);
+        }
+        Ok(String::new())
     }
 }
 
@@ -125,7 +129,7 @@ async fn send(port: u16, path: &str, cookies: String) -> Result<Response, BoxErr
         request = request.header(COOKIE, cookies);
     }
     let request = request.body(String::new())?;
-    let response = exchange(&format!("127.0.0.1:{port}"), request);
-    let response = timeout(REQUEST_TIMEOUT, response).await;
+    let authority = format!("127.0.0.1:{port}");
+    let response = timeout(REQUEST_TIMEOUT, exchange(&authority, request)).await;
     response.map_err(|_| format!("{path}: no response in time"))?
 }
