@@ -5,11 +5,12 @@
 //! test compares this file with `docs/observability.md`.
 
 use std::collections::HashSet;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use cloakroom_core::{EndReason, SessionId, StoreError};
+use cloakroom_core::{EndReason, EntryError, SessionId, StoreError};
 use tracing::{Span, debug, debug_span, error, field, info, warn};
 
 use crate::error::{SessionError, SessionErrorKind};
@@ -71,6 +72,11 @@ pub(crate) fn joined(from: SessionId, id: SessionId) {
 pub(crate) fn too_many_sessions(count: usize) {
     metrics::failed("sign_in", "too_many_sessions");
     info!(target: TARGET, count, "sign-in refused; the user has reached the session limit");
+}
+
+pub(crate) fn too_many_writers(id: SessionId) {
+    metrics::failed("save", "too_many_writers");
+    info!(target: TARGET, session = %id, "too many concurrent writers of one session; the changes of a request are not saved");
 }
 
 pub(crate) fn revoked_during_sign_in(id: SessionId) {
@@ -190,6 +196,13 @@ pub(crate) fn end_failed(id: SessionId, error: &StoreError) {
     error!(target: TARGET, session = %id, error = display_chain(error), "failed to end the session; it may still be alive");
 }
 
+pub(crate) fn failed_end_ignored(error: &SessionError) {
+    error!(
+        target: TARGET, error = display_chain(error),
+        "handler ignored that the session could not be ended; its response is replaced by an error"
+    );
+}
+
 pub(crate) fn rollback_failed(id: SessionId, error: &StoreError) {
     metrics::failed("rollback", label(&error.clone().into()));
     warn!(
@@ -261,12 +274,14 @@ pub(crate) struct Once {
     mounted_twice: AtomicBool,
     not_published: AtomicBool,
     outside_cookie_path: AtomicBool,
+    /// Entries that were not of the requested type, and have been logged: their keys and the types.
+    mismatches: Mutex<HashSet<(Box<str>, &'static str)>>,
     /// Sessions that could not be read or migrated, and have been logged.
     logged: Mutex<HashSet<SessionId>>,
 }
 
 impl Once {
-    /// Upper bound of `logged`; when it is reached, the set is emptied.
+    /// Upper bound of each set; when it is reached, the set is emptied.
     const MAX_LOGGED: usize = 1024;
 
     pub(crate) fn mounted_twice(&self, cookie: &str) {
@@ -317,13 +332,29 @@ impl Once {
         }
     }
 
-    fn is_first(&self, id: SessionId) -> bool {
-        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
-        if logged.len() >= Self::MAX_LOGGED {
-            logged.clear();
+    pub(crate) fn mismatch(&self, error: &EntryError, is_absent: bool) {
+        let (key, type_name) = (error.key(), error.type_name());
+        if !insert_bounded(&self.mismatches, (key.into(), type_name)) {
+            return;
         }
-        logged.insert(id)
+        warn!(
+            target: TARGET, key, type_name, is_absent, error = display_chain(error),
+            "stored value is not of the requested type; logged once"
+        );
     }
+
+    fn is_first(&self, id: SessionId) -> bool {
+        insert_bounded(&self.logged, id)
+    }
+}
+
+/// Inserts a member into a set of bounded size. Returns whether it was not there yet.
+fn insert_bounded<T: Eq + Hash>(set: &Mutex<HashSet<T>>, member: T) -> bool {
+    let mut set = set.lock().unwrap_or_else(PoisonError::into_inner);
+    if set.len() >= Once::MAX_LOGGED {
+        set.clear();
+    }
+    set.insert(member)
 }
 
 /// The metric label of an error's kind. Errors of the app itself share one label; the log has the details.
@@ -335,6 +366,7 @@ fn label(error: &SessionError) -> &'static str {
         SessionErrorKind::Ended => "ended",
         SessionErrorKind::Conflict => "conflict",
         SessionErrorKind::TooManySessions => "too_many_sessions",
+        SessionErrorKind::TooManyWriters => "too_many_writers",
         SessionErrorKind::TooLarge => "too_large",
         SessionErrorKind::RngFailed => "rng_failed",
         _ => "other",
