@@ -131,7 +131,9 @@ impl Changes {
         T: Serialize + DeserializeOwned,
         F: Fn(Option<T>) -> T + Send + Sync + 'static,
     {
-        let update = Update::new(key, move |value| Ok(f(value)));
+        let update = Update::new(key, move |entry: Option<&Entry>| {
+            Ok(f(entry.map_or(Ok(None), Entry::decode)?))
+        });
         let (value, entry) = update.run(entries.entry(key))?;
         self.log_update(entries, update, entry);
         Ok(value)
@@ -140,8 +142,8 @@ impl Changes {
     /// Logs an update that was run already, and sets its result in `entries`.
     pub fn log_update<T, F>(&mut self, entries: &mut Entries, update: Update<F>, result: Entry)
     where
-        T: Serialize + DeserializeOwned,
-        F: Fn(Option<T>) -> Result<T, EntryError> + Send + Sync + 'static,
+        T: Serialize,
+        F: Fn(Option<&Entry>) -> Result<T, EntryError> + Send + Sync + 'static,
     {
         let key = Arc::clone(&update.key);
         entries.put(result);
@@ -218,18 +220,26 @@ impl Changes {
         entries
     }
 
-    /// Drops all but the first `count` edits.
-    pub fn truncate(&mut self, count: usize) {
-        self.log.truncate(count);
+    /// Removes all but the first `count` edits, and returns them. What their closures have captured is dropped
+    /// with the result, which the caller must not do under a lock.
+    #[must_use = "what closures have captured is dropped with it"]
+    pub fn split_off(&mut self, count: usize) -> Self {
+        Self {
+            log: self.log.split_off(count.min(self.log.len())),
+        }
     }
 
-    /// Drops the first `count` edits, which have been stored.
+    /// Removes the first `count` edits, which have been stored, and returns them, as
+    /// [`split_off`](Self::split_off) does.
     ///
     /// # Panics
     ///
     /// If there are fewer.
-    pub fn drop_first(&mut self, count: usize) {
-        self.log.drain(..count);
+    #[must_use = "what closures have captured is dropped with it"]
+    pub fn take_first(&mut self, count: usize) -> Self {
+        Self {
+            log: self.log.drain(..count).collect(),
+        }
     }
 }
 
@@ -255,23 +265,21 @@ pub struct Update<F> {
 }
 
 impl<F> Update<F> {
-    /// Creates an update of `key` with `f`.
+    /// Creates an update of `key` with `f`, which gets the current entry, if there is one.
     pub fn new(key: &str, f: F) -> Self {
         Self { key: key.into(), f }
     }
 
-    /// Runs the closure on the current value. Returns the new value and its entry.
+    /// Runs the closure on the current entry. Returns the new value and its entry.
     ///
     /// # Errors
     ///
-    /// The closure's own error; or the current value is not a `T`, or the new one cannot be written as
-    /// JSON.
+    /// The closure's own error; or the new value cannot be kept as JSON, as [`Entry::encode`].
     pub fn run<T>(&self, current: Option<&Entry>) -> Result<(T, Entry), EntryError>
     where
-        T: Serialize + DeserializeOwned,
-        F: Fn(Option<T>) -> Result<T, EntryError>,
+        T: Serialize,
+        F: Fn(Option<&Entry>) -> Result<T, EntryError>,
     {
-        let current = current.map(Entry::decode).transpose()?;
         let value = (self.f)(current)?;
         let entry = Entry::encode(&self.key, &value)?;
         Ok((value, entry))

@@ -194,8 +194,8 @@ proptest! {
         let mut whole = base.clone();
         let mut rest = apply(&mut whole, &edits);
         let mut first = rest.clone();
-        first.truncate(at);
-        rest.drop_first(at);
+        prop_assert_eq!(first.split_off(at).len(), edits.len() - at);
+        prop_assert_eq!(rest.take_first(at).len(), at);
 
         let stored = first.replay(&base, &base).expect("every entry is a number").entries;
         let merged = rest.replay(&stored, &stored).expect("every entry is a number").entries;

@@ -4,18 +4,22 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cloakroom_core::entries::Entry;
 use cloakroom_core::index::STALE_AFTER;
 use cloakroom_core::migration::MigrationMark;
 use cloakroom_core::rotation::Rotation;
 use cloakroom_core::{
-    Authentication, Clock, Entries, Expiry, Realm, Rng, SessionId, Store, StoreError, SystemClock,
-    SystemRng, Timestamp, UserId, UserKey, codec,
+    Authentication, Clock, Entries, EntryError, Expiry, Realm, Rng, SessionId, Store, StoreError,
+    SystemClock, SystemRng, Timestamp, UserId, UserKey, codec,
 };
+
+use serde::de::DeserializeOwned;
 
 use crate::budget::Budget;
 use crate::cookie::{CookieConfig, TokenHeader};
 use crate::device::DeviceTracking;
 use crate::end_notifier::EndNotifier;
+use crate::error::SessionError;
 use crate::key_lock::KeyLocks;
 use crate::migration::Migration;
 use crate::revocation::RevokedBefore;
@@ -49,6 +53,7 @@ pub(crate) struct Context {
     pub(crate) max_session_size: usize,
     pub(crate) error_policy: ErrorPolicy,
     pub(crate) conflict_policy: ConflictPolicy,
+    pub(crate) mismatch_policy: MismatchPolicy,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) key_locks: Arc<KeyLocks>,
@@ -84,6 +89,20 @@ pub enum ConflictPolicy {
     Reject,
 }
 
+/// What happens when a stored value is not of the type that is requested, as after a deploy that has added a
+/// required field to the type. In any case a warning is logged, once for each key and type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MismatchPolicy {
+    /// The call fails with [`SessionErrorKind::Entry`](crate::SessionErrorKind::Entry), until the entry is
+    /// replaced or removed; the default.
+    #[default]
+    Reject,
+    /// The entry counts as absent: reading returns `None`, taking it removes it, and an update starts without
+    /// it and replaces it.
+    TreatAsAbsent,
+}
+
 impl Context {
     /// 64 KiB: every request that uses its session moves the whole record, so a larger one costs
     /// more than the query that it spares.
@@ -108,6 +127,7 @@ impl Context {
             max_session_size: Self::MAX_RECORD_SIZE.min(codec::MAX_LEN),
             error_policy: ErrorPolicy::default(),
             conflict_policy: ConflictPolicy::default(),
+            mismatch_policy: MismatchPolicy::default(),
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
             key_locks: Arc::new(KeyLocks::new()),
@@ -117,6 +137,29 @@ impl Context {
             revoked_before: Arc::default(),
             end_notifier: Arc::default(),
         }
+    }
+
+    /// Decodes an entry. One that is not a `T` is logged once, and is an error or counts as absent.
+    pub(crate) fn decode<T: DeserializeOwned>(
+        &self,
+        entry: Option<&Entry>,
+    ) -> Result<Option<T>, SessionError> {
+        Ok(self.decode_entry(entry)?)
+    }
+
+    /// The same, in the closure of an update.
+    pub(crate) fn decode_entry<T: DeserializeOwned>(
+        &self,
+        entry: Option<&Entry>,
+    ) -> Result<Option<T>, EntryError> {
+        let Some(entry) = entry else {
+            return Ok(None);
+        };
+        entry.decode().or_else(|error| {
+            let is_absent = self.mismatch_policy == MismatchPolicy::TreatAsAbsent;
+            self.once.mismatch(&error, is_absent);
+            if is_absent { Ok(None) } else { Err(error) }
+        })
     }
 
     /// The layer's expiry for a session with these entries.

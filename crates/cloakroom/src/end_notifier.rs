@@ -1,6 +1,7 @@
 //! Notifies watchers of ended sessions: one subscription to the store's events for the whole process.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,11 +21,20 @@ pub(crate) struct EndNotifier {
     task: Mutex<Option<AbortHandle>>,
 }
 
+/// There is an entry for each session that is watched, so there are at most as many as watchers.
 #[derive(Debug, Default)]
 struct Watchers {
-    sessions: HashMap<SessionId, watch::Sender<Option<EndReason>>>,
+    sessions: HashMap<SessionId, Watched>,
     /// How often events may have been missed.
     missed: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Watched {
+    ended: watch::Sender<Option<EndReason>>,
+    /// The number of registrations. The channel's own count of receivers does not do: several registrations that are
+    /// dropped at once would all be counted still, and none of them would remove the entry.
+    registrations: usize,
 }
 
 /// One watcher of one session. Dropping it removes it.
@@ -44,7 +54,9 @@ impl EndNotifier {
     pub(crate) fn register(&self, store: &dyn DynStore, id: SessionId) -> Registration {
         self.ensure_subscribed(store);
         let mut watchers = lock(&self.watchers);
-        let ended = watchers.sessions.entry(id).or_default().subscribe();
+        let watched = watchers.sessions.entry(id).or_default();
+        watched.registrations += 1;
+        let ended = watched.ended.subscribe();
         let missed = watchers.missed.subscribe();
         drop(watchers);
         Registration {
@@ -55,20 +67,36 @@ impl EndNotifier {
         }
     }
 
-    fn ensure_subscribed(&self, store: &dyn DynStore) {
-        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
-        if task.as_ref().is_none_or(AbortHandle::is_finished)
-            && let Some(events) = store.subscribe()
-        {
+    /// Subscribes, unless a task does so. Where that task has ended with its runtime, another one takes over.
+    pub(crate) fn ensure_subscribed(&self, store: &dyn DynStore) {
+        if self.is_subscribed() {
+            return;
+        }
+        // The store may be the app's, so it is not called under the lock.
+        let Some(events) = store.subscribe() else {
+            return;
+        };
+        let mut task = self.lock_task();
+        // Another registration may have been faster.
+        if task.as_ref().is_none_or(AbortHandle::is_finished) {
             let notifying = tokio::spawn(notify(events, Arc::clone(&self.watchers)));
             *task = Some(notifying.abort_handle());
         }
+    }
+
+    fn is_subscribed(&self) -> bool {
+        let task = self.lock_task();
+        task.as_ref().is_some_and(|task| !task.is_finished())
+    }
+
+    fn lock_task(&self) -> MutexGuard<'_, Option<AbortHandle>> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for EndNotifier {
     fn drop(&mut self) {
-        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        let task = self.lock_task();
         if let Some(task) = &*task {
             task.abort();
         }
@@ -95,29 +123,144 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         let mut watchers = lock(&self.watchers);
-        if let Some(sender) = watchers.sessions.get(&self.id)
-            // The receiver of this registration still exists.
-            && sender.receiver_count() <= 1
-        {
-            watchers.sessions.remove(&self.id);
+        if let Entry::Occupied(mut watched) = watchers.sessions.entry(self.id) {
+            watched.get_mut().registrations -= 1;
+            if watched.get().registrations == 0 {
+                watched.remove();
+            }
         }
     }
 }
 
 async fn notify(mut events: Subscription, watchers: Arc<Mutex<Watchers>>) {
     while let Some(event) = events.next().await {
-        let watchers = lock(&watchers);
+        // Wakers run after the lock is released: they may be the app's.
         if event == SessionEvent::Missed {
-            watchers.missed.send_modify(|count| *count += 1);
+            let missed = lock(&watchers).missed.clone();
+            missed.send_modify(|count| *count += 1);
         }
-        if let Some((id, reason)) = event.ended()
-            && let Some(sender) = watchers.sessions.get(&id)
-        {
-            sender.send_replace(Some(reason));
+        if let Some((id, reason)) = event.ended() {
+            let watched = lock(&watchers).sessions.get(&id).map(|it| it.ended.clone());
+            if let Some(ended) = watched {
+                ended.send_replace(Some(reason));
+            }
         }
     }
 }
 
 fn lock(watchers: &Mutex<Watchers>) -> MutexGuard<'_, Watchers> {
     watchers.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use cloakroom_core::{EventBus, MemoryStore, Store, SystemRng, Timestamp, Token, UserId};
+
+    use super::*;
+
+    fn new_id() -> SessionId {
+        let issued = Token::issue(Timestamp::from_millis(1_764_374_400_000), &SystemRng);
+        issued.expect("randomness").id()
+    }
+
+    fn count(notifier: &EndNotifier) -> usize {
+        lock(&notifier.watchers).sessions.len()
+    }
+
+    #[tokio::test]
+    async fn watchers_that_are_dropped_at_once_leave_nothing_behind() {
+        const WATCHERS: usize = 4;
+        const ROUNDS: usize = 5000;
+        let (notifier, store) = (EndNotifier::default(), MemoryStore::new());
+        let barrier = Barrier::new(WATCHERS + 1);
+        let next: [Mutex<Option<Registration>>; WATCHERS] = Default::default();
+        std::thread::scope(|scope| {
+            for registration in &next {
+                scope.spawn(|| {
+                    for _ in 0..ROUNDS {
+                        barrier.wait();
+                        let taken = registration.lock().unwrap().take();
+                        drop(taken);
+                        barrier.wait();
+                    }
+                });
+            }
+            for _ in 0..ROUNDS {
+                let id = new_id();
+                for registration in &next {
+                    *registration.lock().unwrap() = Some(notifier.register(&store, id));
+                }
+                barrier.wait();
+                barrier.wait();
+                assert_eq!(count(&notifier), 0);
+            }
+        });
+    }
+
+    #[tokio::test]
+    async fn a_watcher_that_stays_is_notified_after_others_were_dropped() {
+        let (notifier, store) = (EndNotifier::default(), MemoryStore::new());
+        let id = new_id();
+        let mut stays = notifier.register(&store, id);
+        drop([(); 3].map(|()| notifier.register(&store, id)));
+        assert_eq!(count(&notifier), 1);
+        publish(&store, id).await;
+        assert_eq!(stays.wait().await, Some(EndReason::SignedOut));
+        drop(stays);
+        assert_eq!(count(&notifier), 0);
+    }
+
+    /// The task that reads the events belongs to the runtime of the first watcher, which may be gone.
+    #[test]
+    fn a_watcher_in_another_runtime_is_notified_after_the_first_runtime_is_gone() {
+        let (notifier, store) = (EndNotifier::default(), MemoryStore::new());
+        let runtime = || {
+            let builder = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build();
+            builder.expect("a runtime starts")
+        };
+        let first = runtime();
+        let mut registration = first.block_on(async { notifier.register(&store, new_id()) });
+        drop(first);
+        runtime().block_on(async {
+            let id = new_id();
+            let mut second = notifier.register(&store, id);
+            publish(&store, id).await;
+            assert_eq!(second.wait().await, Some(EndReason::SignedOut));
+        });
+        // Without a further registration, a watcher that goes on waiting subscribes again.
+        runtime().block_on(async {
+            notifier.ensure_subscribed(&store);
+            publish(&store, registration.id).await;
+            assert_eq!(registration.wait().await, Some(EndReason::SignedOut));
+        });
+    }
+
+    #[tokio::test]
+    async fn a_panic_under_the_lock_does_not_stop_later_watchers() {
+        let (notifier, store) = (EndNotifier::default(), MemoryStore::new());
+        let watchers = Arc::clone(&notifier.watchers);
+        let poisoned = std::thread::spawn(move || {
+            let _locked = watchers.lock();
+            panic!("while the watchers are locked");
+        });
+        assert!(poisoned.join().is_err() && notifier.watchers.is_poisoned());
+        let id = new_id();
+        let mut registration = notifier.register(&store, id);
+        publish(&store, id).await;
+        assert_eq!(registration.wait().await, Some(EndReason::SignedOut));
+    }
+
+    async fn publish(store: &MemoryStore, id: SessionId) {
+        let bus = store.bus().expect("it has one");
+        let event = SessionEvent::Ended {
+            id,
+            reason: EndReason::SignedOut,
+            user: Some(UserId::from("ada")),
+        };
+        bus.publish(&event).await.expect("it is in memory");
+    }
 }

@@ -49,6 +49,7 @@
 //! | count, append, merge without losing concurrent edits | [`Session::increment`], [`push`](Session::push), [`merge`](Session::merge), [`update`](Session::update) |
 //! | sign in and out | [`Session::sign_in`], [`Session::sign_out`], [`Session::user_id`] |
 //! | require a recent sign-in | [`RecentSignIn`], [`Session::require_recent_sign_in`] |
+//! | keep bytes; change a stored type | [`Base64`], [`SessionLayerBuilder::with_mismatch_policy`] |
 //! | list, limit and end a user's sessions | [`Sessions`], [`SessionLimit`], [`SessionLayerBuilder::with_device_tracking`] |
 //! | subscribe to session events, end live connections | [`Sessions::events`], [`Session::watch`] |
 //! | detect stolen cookies | [`SessionLayerBuilder::with_rotation`] |
@@ -94,6 +95,8 @@
 //! | edits, and the session has expired meanwhile, or its record is gone | nothing: the response is a 409 | nothing |
 //! | takes longer than half of the idle timeout | in the background, last-seen is updated once in that time | nothing |
 //! | edits, and the store fails | unknown: the response is a 503 | nothing |
+//! | edits, and 1,024 others on this server are writing the session | nothing: the response is a 429 | nothing |
+//! | ignores that [`destroy`](Session::destroy) has failed | the session may be alive: the response is an error | nothing |
 //! | ends in a 5xx | edits are discarded ([`ErrorPolicy`]), a sign-out stands | as for the steps that have succeeded |
 //! | panics or is cancelled | what was awaited stands, the rest is discarded | nothing |
 //!
@@ -160,6 +163,7 @@ pub mod testing;
 mod users;
 mod watch;
 
+pub use cloakroom_core::entries::Base64;
 pub use cloakroom_core::rotation::Rotation;
 pub use cloakroom_core::{
     Clock, EndReason, Entries, EntryError, Expiry, ManualClock, MemoryStore, Rng, RngError,
@@ -167,7 +171,7 @@ pub use cloakroom_core::{
     Timestamp, UserId,
 };
 
-pub use self::context::{ConflictPolicy, ErrorPolicy};
+pub use self::context::{ConflictPolicy, ErrorPolicy, MismatchPolicy};
 #[cfg(feature = "sealed-cookies")]
 pub use self::cookie::CookieKey;
 pub use self::cookie::{CookieConfig, CookieLifetime, EditsDiscarded, SameSite, TokenHeader};

@@ -114,13 +114,8 @@ impl TestSession {
         let mut headers = http::HeaderMap::new();
         headers.insert(http::header::COOKIE, self.cookie());
         let context = Arc::clone(&self.handle.context);
-        load(SharedSession::new(
-            context,
-            Credentials::of(&headers, None),
-            None,
-            None,
-        ))
-        .await
+        let credentials = Credentials::of(&headers, &context.cookie, None);
+        load(SharedSession::new(context, credentials, None, None)).await
     }
 }
 

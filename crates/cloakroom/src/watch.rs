@@ -133,6 +133,8 @@ async fn watch(context: Arc<Context>, mut live: Live, keeps_alive: bool) -> EndR
         if event.is_some() {
             next = next.min(RETRY);
         }
+        // The task that reads the events may have ended with the runtime of the watcher that has started it.
+        context.end_notifier.ensure_subscribed(&*context.store);
         // On a timeout, and after events, the session is read again.
         if let Ok(Some(reason)) = timeout(next, registration.wait()).await {
             event = Some(reason);

@@ -24,7 +24,7 @@ const ENCRYPTED: &str = include_str!("../../../fuzz/seeds/cookie_header/encrypte
 const CANDIDATES: usize = 8;
 
 /// How many of the right length are examined at most.
-const EXAMINED: usize = 64;
+const EXAMINED: usize = 16;
 
 /// How the cookie is sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -196,3 +196,144 @@ async fn insert_n(browser: &Browser, value: u32) {
     let handler = move |session: Session| async move { session.insert("n", value) };
     assert!(tab.request(handler).await.status.is_success());
 }
+
+/// Returns a browser with another session whose id ends with the same byte: what is spread over a fixed number of
+/// locks by the id would have both under one.
+async fn neighbour_of(fixture: &Fixture, browser: &mut Browser) -> Browser {
+    async fn last_byte(browser: &mut Browser) -> String {
+        let id = |session: Session| async move {
+            let id = session.id().expect("it is stored");
+            Ok(id.as_bytes()[15].to_string())
+        };
+        browser.request(id).await.text().to_owned()
+    }
+    let wanted = last_byte(browser).await;
+    for _ in 0..10_000 {
+        let mut other = fixture.browser_with_session().await;
+        if last_byte(&mut other).await == wanted {
+            return other;
+        }
+    }
+    unreachable!("one in 256 is such a session");
+}
+
+/// The one that holds the lock of a contended session waits for the store, and many wait for the lock.
+#[tokio::test]
+async fn a_contended_session_does_not_delay_another_one() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
+    let mut stranger = neighbour_of(&fixture, &mut browser).await;
+    let (store, mut other) = (fixture.store.clone(), browser.clone());
+    let [refused, held] = [Gate::new(), Gate::new()];
+    let gates = [refused.clone(), held.clone()];
+    let mut holder = browser.clone();
+    let holds = tokio::spawn(async move {
+        let handler = move |session: Session| async move {
+            add(&session)?;
+            let add_too = |session: Session| async move { add(&session).map(drop) };
+            other.request(add_too).await;
+            for gate in gates {
+                store.next(Update, Before(gate));
+            }
+            Ok(())
+        };
+        holder.request(handler).await.status
+    });
+    // The first attempt conflicts. Then it waits for the store while it holds the lock.
+    refused.reached().await;
+    refused.open();
+    held.reached().await;
+    let mut waiting = JoinSet::new();
+    for _ in 0..100 {
+        let mut browser = browser.clone();
+        waiting.spawn(async move {
+            let handler = |session: Session| async move { add(&session).map(drop) };
+            browser.request(handler).await.status
+        });
+    }
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    fixture.clear_verbs();
+    let response = stranger
+        .request(|session| async move { add(&session).map(drop) })
+        .await;
+    fixture.assert_response(&response, 200, &[Load, Update], CookieChange::Nothing);
+    held.open();
+    assert_eq!(holds.await.expect("no panic"), 200);
+    for status in waiting.join_all().await {
+        assert_eq!(status, 200);
+    }
+    assert_eq!(browser.read().await, Some(1 + 2 + 100));
+}
+
+/// Beyond the bound, a request is answered at once, and may try again.
+#[tokio::test]
+async fn too_many_writers_of_one_session_are_refused_at_once() {
+    const BOUND: usize = 1024;
+    let log = Log::capture();
+    let fixture = Fixture::memory();
+    let layer = fixture.builder().with_store_timeout(cloakroom::minutes(5));
+    let layer = layer.build().expect("it is valid");
+    let mut browser = fixture.with_session(fixture.browser_of(layer)).await;
+    let (store, mut other) = (fixture.store.clone(), browser.clone());
+    let [refused, held] = [Gate::new(), Gate::new()];
+    let gates = [refused.clone(), held.clone()];
+    let mut holder = browser.clone();
+    let holds = tokio::spawn(async move {
+        let handler = move |session: Session| async move {
+            add(&session)?;
+            let add_too = |session: Session| async move { add(&session).map(drop) };
+            other.request(add_too).await;
+            for gate in gates {
+                store.next(Update, Before(gate));
+            }
+            Ok(())
+        };
+        holder.request(handler).await.status
+    });
+    refused.reached().await;
+    refused.open();
+    held.reached().await;
+    let mut waiting = JoinSet::new();
+    for _ in 0..BOUND - 1 {
+        let mut browser = browser.clone();
+        waiting.spawn(async move {
+            let handler = |session: Session| async move { add(&session).map(drop) };
+            browser.request(handler).await.status
+        });
+    }
+    // All of them have loaded the session, and wait.
+    let loaded = async {
+        let mut loads = 0;
+        while loads < BOUND - 1 {
+            loads += fixture.store.take_verbs().len();
+            tokio::task::yield_now().await;
+        }
+    };
+    let loaded = tokio::time::timeout(std::time::Duration::from_secs(60), loaded).await;
+    loaded.expect("all of them load the session");
+    tokio::task::yield_now().await;
+    let response = browser
+        .request(|session| async move { add(&session).map(drop) })
+        .await;
+    assert_eq!(response.status, 429);
+    assert_eq!(response.headers[http::header::RETRY_AFTER], "1");
+    let error = response
+        .extension::<SessionError>()
+        .expect("it is an error response");
+    assert_eq!(error.kind(), SessionErrorKind::TooManyWriters);
+    assert_eq!(log.count("too many concurrent writers of one session"), 1);
+    assert_eq!(log.count("failed to save the session"), 0);
+    held.open();
+    assert_eq!(holds.await.expect("no panic"), 200);
+    for status in waiting.join_all().await {
+        assert_eq!(status, 200);
+    }
+    let expected = u32::try_from(BOUND).expect("it is small") + 2;
+    assert_eq!(
+        browser.read().await,
+        Some(expected),
+        "each write counts once"
+    );
+}

@@ -2,6 +2,8 @@
 //! an attacker cannot do.
 
 #[cfg(test)]
+mod app_code;
+#[cfg(test)]
 mod concurrent;
 #[cfg(test)]
 mod cookies;
@@ -12,6 +14,8 @@ mod edge_cases;
 #[cfg(test)]
 mod errors;
 mod expiry;
+#[cfg(test)]
+mod failed_end;
 mod fuzz_targets;
 #[cfg(test)]
 mod immediate;
@@ -24,6 +28,8 @@ mod long_request;
 mod observability;
 #[cfg(test)]
 mod request_matrix;
+#[cfg(test)]
+mod round_trip;
 #[cfg(test)]
 mod secrets;
 mod security;

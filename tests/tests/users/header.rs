@@ -17,6 +17,7 @@ on_every_store!(
     without_the_header_the_cookie_is_used,
     a_header_only_layer_ignores_cookies,
     the_token_can_be_a_bearer_token,
+    a_foreign_bearer_token_does_not_hide_the_cookie,
 );
 
 const NAME: &str = "session-token";
@@ -188,4 +189,29 @@ async fn the_token_can_be_a_bearer_token(backend: Backend) {
     client.add_cookie(CookieConfig::DEFAULT_NAME, token_value.clone());
     let response = send(&mut client, ("authorization", "Basic YTpi"), user_of).await;
     assert_eq!(response.text(), "ada", "the cookie counts");
+}
+
+/// A proxy that authenticates its users by itself adds a JWT to each request.
+async fn a_foreign_bearer_token_does_not_hide_the_cookie(backend: Backend) {
+    const JWT: &str = "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl";
+    let bearer = ("authorization", JWT);
+    let layer = backend
+        .builder()
+        .await
+        .with_token_header(TokenHeader::bearer())
+        .build()
+        .expect("it is valid");
+    let mut browser = Browser::new(app(layer));
+    let response = send(&mut browser, bearer, sign_in_now).await;
+    assert_eq!(response.cookie_change(), CookieChange::Set);
+    assert_eq!(token(&response), None, "a browser cannot read it there");
+    let response = send(&mut browser, bearer, user_of).await;
+    assert_eq!(response.text(), "ada");
+    let response = send(&mut browser, bearer, sign_out).await;
+    assert_eq!(response.cookie_change(), CookieChange::Removed);
+    // What could be one of ours counts, although it is not.
+    let unknown = format!("Bearer {}", "A".repeat(43));
+    sign_in(&mut browser, "ada").await;
+    let response = send(&mut browser, ("authorization", &unknown), user_of).await;
+    assert_eq!(response.text(), "");
 }

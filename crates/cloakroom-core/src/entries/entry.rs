@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::error::{Direction, EntryError};
+use super::checked;
+use super::error::EntryError;
 
 /// The capacity reserved for a value, in bytes: enough for most, so that few are reallocated.
 const VALUE_CAPACITY: usize = 96;
@@ -28,25 +29,30 @@ impl Entry {
     ///
     /// # Errors
     ///
-    /// If the value cannot be written as JSON, such as a map whose keys are not strings.
+    /// If the value cannot be written as JSON, such as a map whose keys are lists; or would not come back when it
+    /// is read, because JSON writes it as `null` (a float that is not finite, `Some(None)`), or because it has
+    /// more than 127 levels of lists, maps and enum variants.
     #[allow(clippy::missing_panics_doc, reason = "JSON is text")]
     pub fn encode<T: Serialize + ?Sized>(key: &str, value: &T) -> Result<Self, EntryError> {
         let mut text = Vec::with_capacity(key.len() + VALUE_CAPACITY);
         text.extend_from_slice(key.as_bytes());
-        match serde_json::to_writer(&mut text, value) {
+        match checked::write(&mut text, value) {
             Ok(()) => Ok(Self::of(key, str::from_utf8(&text).expect("JSON is text"))),
-            Err(error) => Err(EntryError::new::<T>(key, Direction::Encode, &error)),
+            Err(refusal) => Err(EntryError::encode::<T>(key, refusal)),
         }
     }
 
-    /// Decodes the value.
+    /// Decodes the value. Returns `None` if it is `null` and a `T` is never written as that.
     ///
     /// # Errors
     ///
     /// If the JSON is not that of a `T`.
-    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, EntryError> {
-        serde_json::from_str(self.json())
-            .map_err(|error| EntryError::new::<T>(self.key(), Direction::Decode, &error))
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<Option<T>, EntryError> {
+        match serde_json::from_str(self.json()) {
+            Ok(value) => Ok(Some(value)),
+            Err(_) if self.json() == "null" => Ok(None),
+            Err(error) => Err(EntryError::decode::<T>(self.key(), &error)),
+        }
     }
 
     /// Creates an entry whose key and JSON are slices of `text`, and which refers to `copy`, a copy of

@@ -4,8 +4,12 @@ use std::any::type_name;
 use std::error::Error;
 use std::fmt;
 
-/// A value could not be written as JSON, a stored value is not of the requested type, or a counter left
-/// the range of its type.
+use serde_json::error::Category;
+
+use super::checked::Refusal;
+
+/// A value cannot be kept as JSON, a stored value is not of the requested type, or a counter left the range of
+/// its type.
 ///
 /// The error names the key and the type, and never the value, which may be personal data. For the same
 /// reason it has no source: the JSON parser's message quotes what it found.
@@ -18,43 +22,51 @@ pub struct EntryError {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reason {
-    Json(Direction, &'static str),
+    Encode(&'static str),
+    Decode(&'static str),
     Overflow,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Direction {
-    Encode,
-    Decode,
-}
-
 impl EntryError {
-    pub(super) fn new<T: ?Sized>(
-        key: &str,
-        direction: Direction,
-        error: &serde_json::Error,
-    ) -> Self {
-        use serde_json::error::Category;
-        let category = match (error.classify(), direction) {
-            (_, Direction::Encode) => "its Serialize failed, or gave map keys that are no text",
-            (Category::Data, _) => "the JSON is of another shape",
-            (Category::Syntax | Category::Eof | Category::Io, _) => "the JSON is broken",
-        };
+    pub(super) fn encode<T: ?Sized>(key: &str, refusal: Option<Refusal>) -> Self {
+        let reason = Reason::Encode(match refusal {
+            None => "its Serialize failed, or gave map keys that are not text",
+            Some(Refusal::NotFinite) => {
+                "it contains a float that is NaN or infinite, which JSON cannot hold"
+            }
+            Some(Refusal::SomeOfNull) => {
+                "it contains `Some` of a value that JSON writes as null, and that would be read as `None`"
+            }
+            Some(Refusal::TooDeep) => {
+                "it has more than 127 levels of lists, maps and enum variants"
+            }
+        });
+        Self::new::<T>(key, reason)
+    }
+
+    pub(super) fn decode<T: ?Sized>(key: &str, error: &serde_json::Error) -> Self {
+        let reason = Reason::Decode(match error.classify() {
+            Category::Data if error.to_string().starts_with("missing field") => {
+                "the JSON lacks a required field"
+            }
+            Category::Data => "the JSON is of another shape",
+            Category::Syntax | Category::Eof | Category::Io => "the JSON is broken",
+        });
+        Self::new::<T>(key, reason)
+    }
+
+    fn new<T: ?Sized>(key: &str, reason: Reason) -> Self {
         Self {
             key: key.into(),
             type_name: type_name::<T>(),
-            reason: Reason::Json(direction, category),
+            reason,
         }
     }
 
     /// The error of a counter of type `T` that would leave the range of its type.
     #[must_use]
     pub fn overflow<T>(key: &str) -> Self {
-        Self {
-            key: key.into(),
-            type_name: type_name::<T>(),
-            reason: Reason::Overflow,
-        }
+        Self::new::<T>(key, Reason::Overflow)
     }
 
     /// Returns the key of the entry.
@@ -63,10 +75,22 @@ impl EntryError {
         &self.key
     }
 
+    /// Returns the name of the type that the value was to be written from, or read as.
+    #[must_use]
+    pub const fn type_name(&self) -> &'static str {
+        self.type_name
+    }
+
     /// Returns whether writing a value failed, rather than reading one.
     #[must_use]
     pub const fn is_encode(&self) -> bool {
-        matches!(self.reason, Reason::Json(Direction::Encode, _))
+        matches!(self.reason, Reason::Encode(_))
+    }
+
+    /// Returns whether a stored value is not of the requested type.
+    #[must_use]
+    pub const fn is_decode(&self) -> bool {
+        matches!(self.reason, Reason::Decode(_))
     }
 
     /// Whether a counter would have left the range of its type.
@@ -80,11 +104,11 @@ impl fmt::Display for EntryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (key, type_name) = (&self.key, self.type_name);
         match self.reason {
-            Reason::Json(Direction::Encode, category) => write!(
+            Reason::Encode(category) => write!(
                 f,
                 "the session entry `{key}` cannot be written from `{type_name}`: {category}"
             ),
-            Reason::Json(Direction::Decode, category) => write!(
+            Reason::Decode(category) => write!(
                 f,
                 "the session entry `{key}` cannot be read as `{type_name}`: {category}"
             ),

@@ -1,5 +1,7 @@
 //! A session's data: keys and values, each value kept as raw JSON until it is read.
 
+mod bytes;
+mod checked;
 mod entry;
 mod error;
 mod json;
@@ -11,6 +13,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use self::bytes::Base64;
 pub use self::entry::Entry;
 pub use self::error::EntryError;
 use self::json::member_len;
@@ -76,13 +79,19 @@ impl Entries {
     /// If the text is not a JSON object.
     pub fn from_json(json: &str) -> Result<Self, serde_json::Error> {
         let mut list = Vec::with_capacity((json.len() / TYPICAL_ENTRY_LEN).min(MAX_CAPACITY));
-        let mut entries = Self::new();
+        let mut is_sorted = true;
         json::read(json, |entry| {
-            entries.len += member_len(&entry);
-            if let Some(old) = put_into(&mut list, entry) {
-                entries.subtract(&old);
-            }
+            is_sorted &= list
+                .last()
+                .is_none_or(|last: &Entry| last.key() < entry.key());
+            list.push(entry);
         })?;
+        let mut entries = Self::new();
+        // Other writers may have another order, or repeat a key. Sorting once keeps this from being quadratic.
+        if !is_sorted {
+            entries.stale = sort(&mut list);
+        }
+        entries.len = list.iter().map(member_len).sum();
         entries.list = Some(Arc::new(list));
         entries.compact();
         Ok(entries)
@@ -120,13 +129,14 @@ impl Entries {
         2 + (self.len - reserved).saturating_sub(1)
     }
 
-    /// Returns the value of `key`, decoded; `None` if there is no such entry.
+    /// Returns the value of `key`, decoded; `None` if there is no such entry, or it is `null` and a `T` is never
+    /// written as that.
     ///
     /// # Errors
     ///
     /// If the value is not a `T`.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, EntryError> {
-        self.entry(key).map(Entry::decode).transpose()
+        self.entry(key).map_or(Ok(None), Entry::decode)
     }
 
     /// Returns the entry of `key`.
@@ -140,7 +150,7 @@ impl Entries {
     ///
     /// # Errors
     ///
-    /// If the value cannot be written as JSON.
+    /// If the value cannot be kept as JSON, as [`Entry::encode`].
     pub fn set<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), EntryError> {
         self.put(Entry::encode(key, value)?);
         Ok(())
@@ -249,9 +259,26 @@ fn find(list: &[Entry], key: &str) -> Result<usize, usize> {
     list.binary_search_by(|entry| entry.key().cmp(key))
 }
 
+/// Sorts a list by key, and removes all but the last entry of each key. Returns how much of the shared text the
+/// removed values have, in bytes.
+fn sort(list: &mut Vec<Entry>) -> usize {
+    let mut stale = 0;
+    // A stable sort: of entries with one key, the last in the text stays last.
+    list.sort_by(|a, b| a.key().cmp(b.key()));
+    list.dedup_by(|later, kept| {
+        let is_repeated = later.key() == kept.key();
+        if is_repeated {
+            mem::swap(later, kept);
+            stale += later.len_in_shared_text();
+        }
+        is_repeated
+    });
+    stale
+}
+
 /// Inserts an entry into a list. Returns the entry that it replaces.
 fn put_into(list: &mut Vec<Entry>, entry: Entry) -> Option<Entry> {
-    // Stored entries are read in sorted order.
+    // Reserved entries that `clear` keeps come in sorted order.
     if list.last().is_none_or(|last| last.key() < entry.key()) {
         list.push(entry);
         return None;
@@ -292,6 +319,49 @@ mod tests {
     fn text_in_memory(entries: &Entries) -> usize {
         let texts = entries.list().iter().map(Entry::text_len);
         texts.max().unwrap_or_default()
+    }
+
+    #[test]
+    fn keys_in_any_order_are_sorted_and_the_last_value_of_each_counts() {
+        let read = |json: &str| {
+            let entries = Entries::from_json(json).unwrap();
+            let mut written = String::new();
+            entries.write_json(&mut written);
+            assert_eq!(entries.json_len(), written.len());
+            written
+        };
+        assert_eq!(read(r#"{"c":1,"b":2,"a":3}"#), r#"{"a":3,"b":2,"c":1}"#);
+        assert_eq!(
+            read(r#"{"b":1,"a":1,"b":2,"a":2,"b":3,"c":1}"#),
+            r#"{"a":2,"b":3,"c":1}"#
+        );
+        assert_eq!(read(r#"{"a":1,"a":2}"#), r#"{"a":2}"#);
+        assert_eq!(read("{}"), "{}");
+    }
+
+    /// The largest record with the shortest entries, its keys in falling order.
+    #[test]
+    fn a_large_text_in_falling_order_is_read_in_about_the_time_of_a_sorted_one() {
+        let count = 80_000;
+        let text = |keys: &mut dyn Iterator<Item = u32>| {
+            let members: Vec<_> = keys.map(|n| format!("\"{n:06}\":1")).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        let rising = text(&mut (0..count));
+        let falling = text(&mut (0..count).rev());
+        assert!(Entries::from_json(&falling).unwrap() == Entries::from_json(&rising).unwrap());
+        // The best of three, since other programs may run.
+        let time = |json: &str| {
+            let times = [(); 3].map(|()| {
+                let began = std::time::Instant::now();
+                drop(Entries::from_json(json));
+                began.elapsed()
+            });
+            times.into_iter().min().unwrap()
+        };
+        let (usual, taken) = (time(&rising), time(&falling));
+        // Insertion one by one, each moving all that were read before, takes thirty times as long.
+        assert!(taken < usual * 10, "{taken:?}, and {usual:?} if sorted");
     }
 
     #[test]

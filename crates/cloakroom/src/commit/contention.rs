@@ -5,19 +5,26 @@ use std::time::Duration;
 use cloakroom_core::{Revision, SessionId, StoreError, StoreErrorKind};
 
 use super::context::CommitContext;
-use crate::error::SessionError;
-use crate::key_lock::KeyLock;
+use crate::error::{Cause, SessionError};
+use crate::key_lock::{KeyLock, TooManyWriters};
+use crate::telemetry::log;
 
 /// From this number of conflicts in a row on, a commit backs off before it tries again.
 const CONFLICTS_BEFORE_BACKOFF: u32 = 16;
 
-/// Waits for the lock of a session.
+/// Waits for the lock of a session, unless too many requests wait for it already: that is an error at once.
 pub(super) async fn lock_key<'a>(
     cx: &CommitContext<'a>,
     id: SessionId,
 ) -> Result<KeyLock<'a>, SessionError> {
-    let lock = cx.budget.wait(cx.context.key_locks.lock(id)).await;
-    lock.ok_or_else(timed_out)
+    match cx.budget.wait(cx.context.key_locks.lock(id)).await {
+        Some(Ok(lock)) => Ok(lock),
+        Some(Err(TooManyWriters)) => {
+            log::too_many_writers(id);
+            Err(Cause::TooManyWriters.into())
+        }
+        None => Err(timed_out()),
+    }
 }
 
 /// After many conflicts, waits for a random time that grows with their number, so that another server

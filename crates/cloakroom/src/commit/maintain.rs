@@ -1,5 +1,6 @@
 //! Maintenance: what the library itself has to write for a live session that a request has used.
 
+use cloakroom_core::Timestamp;
 use cloakroom_core::rotation::{SecretStatus, Secrets};
 use cloakroom_core::store::Loaded;
 
@@ -15,9 +16,14 @@ use crate::plan::{Due, Step};
 use crate::state::{Draft, Live};
 
 /// Returns the maintenance that a live session needs.
-pub(crate) fn due(context: &Context, client: Option<&ClientInfo>, live: &Live) -> Due {
-    let (now, record) = (context.clock.now(), &live.record);
-    let rotates = is_rotation_due(context, live);
+pub(crate) fn due(
+    context: &Context,
+    client: Option<&ClientInfo>,
+    live: &Live,
+    now: Timestamp,
+) -> Due {
+    let record = &live.record;
+    let rotates = is_rotation_due(context, live, now);
     let digest = context.realm.digest(&live.token);
     if rotates && Secrets::status(record, &digest, now) == SecretStatus::Next {
         return Due::PromoteSecret;
@@ -42,7 +48,7 @@ pub(crate) async fn maintain(
     live: &Live,
     draft: &Draft,
 ) -> Result<Committed, SessionError> {
-    let due = due(cx.context, cx.client, live);
+    let due = due(cx.context, cx.client, live, cx.now());
     if step == Step::Verify {
         // Some clients never accept the cookie, and use the session all the same.
         if due != Due::Nothing {
@@ -51,7 +57,7 @@ pub(crate) async fn maintain(
         return verify(cx, live).await;
     }
     // The successor of the presented token exists already, and only has to be sent.
-    if due == Due::OfferSecret && !is_rotation_due(cx.context, live) {
+    if due == Due::OfferSecret && !is_rotation_due(cx.context, live, cx.now()) {
         return verify(cx, live).await;
     }
     update(cx, live, draft).await

@@ -1,7 +1,7 @@
 //! The library's own entries of a live session: token rotation, and the device.
 
 use cloakroom_core::rotation::Secrets;
-use cloakroom_core::{Digest, Entries, Record, Token};
+use cloakroom_core::{Digest, Entries, Record, Timestamp, Token};
 
 use super::context::CommitContext;
 use crate::context::Context;
@@ -10,8 +10,8 @@ use crate::state::Live;
 
 /// Whether the presented token is due for rotation, or is the one that was offered and now becomes the
 /// current one.
-pub(super) fn is_rotation_due(context: &Context, live: &Live) -> bool {
-    let (record, now) = (&live.record, context.clock.now());
+pub(super) fn is_rotation_due(context: &Context, live: &Live, now: Timestamp) -> bool {
+    let record = &live.record;
     match context.rotation(record.entries()) {
         Some(rotation) => Secrets::are_due(record, &live.token, &context.realm, now, rotation),
         None => false,

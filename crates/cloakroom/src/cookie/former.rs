@@ -98,6 +98,14 @@ impl CookieConfig {
         once(written).chain(all.filter(move |cookie| !ptr::eq(*cookie, written)))
     }
 
+    /// Whether a text has the form of a token of this cookie or a former one.
+    pub(crate) fn may_be_token(&self, text: &[u8]) -> bool {
+        let former = self.former.iter().map(|former| &former.cookie);
+        once(self)
+            .chain(former)
+            .any(|cookie| cookie.seal.has_form(text))
+    }
+
     /// Whether the browser keeps this cookie apart from another: one does not replace the other.
     pub(crate) fn is_apart_from(&self, other: &Self) -> bool {
         (&self.name, &self.path, &self.domain) != (&other.name, &other.path, &other.domain)

@@ -21,8 +21,13 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
-    pub(crate) fn of(headers: &HeaderMap, header: Option<&TokenHeader>) -> Self {
-        let header = header.map(|header| header.in_request(headers));
+    pub(crate) fn of(
+        headers: &HeaderMap,
+        cookie: &CookieConfig,
+        header: Option<&TokenHeader>,
+    ) -> Self {
+        let is_token = |text: &[u8]| cookie.may_be_token(text);
+        let header = header.map(|header| header.in_request(headers, is_token));
         if matches!(header, Some(InHeader::Present(_))) {
             return Self {
                 header,

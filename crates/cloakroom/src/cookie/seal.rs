@@ -41,6 +41,12 @@ impl Seal {
         }
     }
 
+    /// Whether a text has the form of a sealed token: its length, and characters of base64. No cryptography.
+    pub(super) fn has_form(&self, text: &[u8]) -> bool {
+        let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_+/=".contains(byte);
+        text.len() == self.sealed_len() && text.iter().all(is_base64)
+    }
+
     #[cfg_attr(
         not(feature = "sealed-cookies"),
         expect(unused_variables, reason = "only sealed values depend on the name")

@@ -7,8 +7,9 @@ use crate::error::{ConfigError, ConfigErrorKind};
 
 /// A header that carries the token, for native apps and for APIs.
 ///
-/// If a request has the header, with any value, its cookies are ignored, and the response sets none. A
-/// new token is returned in the response header of the same name ([`bearer`](Self::bearer): in
+/// If a request has the header, with any value, its cookies are ignored, and the response sets none.
+/// (Of [`bearer`](Self::bearer) tokens only those count that have the form of this layer's: a token of
+/// somebody else, such as the JWT of a proxy, does not hide the cookie.) A new token is returned in the response header of the same name ([`bearer`](Self::bearer): in
 /// `session-token`); an empty value says that the session has ended. To get its first token, a client
 /// sends the header with an empty value.
 ///
@@ -71,7 +72,9 @@ impl TokenHeader {
     }
 
     /// Uses `Authorization: Bearer …` in requests (RFC 6750, section 2.1), and `session-token` in
-    /// responses. Other schemes of `Authorization` are ignored.
+    /// responses. Other schemes of `Authorization` are ignored, and so are tokens that do not have the form of
+    /// this layer's: of the right length and alphabet, or empty. A client whose token has another form, since the
+    /// layer now signs or encrypts it, counts as one without a token.
     pub fn bearer() -> Self {
         Self {
             request: AUTHORIZATION,
@@ -98,10 +101,15 @@ impl TokenHeader {
         }
     }
 
-    pub(crate) fn in_request(&self, headers: &HeaderMap) -> InHeader {
-        let mut values = headers.get_all(&self.request).iter();
-        let first = values.next().and_then(|value| self.token_in(value));
-        match (first, values.next()) {
+    /// Reads the header of a request. `is_token` says whether a text has the form of a token.
+    pub(crate) fn in_request(
+        &self,
+        headers: &HeaderMap,
+        is_token: impl Fn(&[u8]) -> bool,
+    ) -> InHeader {
+        let values = headers.get_all(&self.request).iter();
+        let mut tokens = values.filter_map(|value| self.token_in(value, &is_token));
+        match (tokens.next(), tokens.next()) {
             (Some(value), None) => InHeader::Present(Some(value)),
             // Two tokens: neither is used.
             (Some(_), Some(_)) => InHeader::Present(None),
@@ -110,18 +118,24 @@ impl TokenHeader {
         }
     }
 
-    /// Returns the token in a header's value: all of it, or what follows `Bearer`.
-    fn token_in(&self, value: &HeaderValue) -> Option<HeaderValue> {
+    /// Returns the token in a header's value: all of it, or what follows `Bearer`. Others use `Bearer` as well,
+    /// so there it counts only if it is empty or has the form of a token.
+    fn token_in(
+        &self,
+        value: &HeaderValue,
+        is_token: impl Fn(&[u8]) -> bool,
+    ) -> Option<HeaderValue> {
         if self.request != AUTHORIZATION {
             return Some(value.clone());
         }
         let (scheme, token) = value.as_bytes().split_at_checked("bearer".len())?;
         let is_bearer =
             scheme.eq_ignore_ascii_case(b"bearer") && matches!(token.first(), None | Some(b' '));
-        if !is_bearer {
+        let token = token.trim_ascii();
+        if !is_bearer || !(token.is_empty() || is_token(token)) {
             return None;
         }
-        HeaderValue::from_bytes(token.trim_ascii_start()).ok()
+        HeaderValue::from_bytes(token).ok()
     }
 
     /// Whether no cookies are read or set.
@@ -149,7 +163,7 @@ mod tests {
         for (name, value) in lines {
             headers.append(*name, value.parse().unwrap());
         }
-        match header.in_request(&headers) {
+        match header.in_request(&headers, |text| text.starts_with(b"abc")) {
             InHeader::Absent => "absent".to_owned(),
             InHeader::Present(None) => "nothing".to_owned(),
             InHeader::Present(Some(value)) => format!("<{}>", value.to_str().unwrap()),
@@ -179,6 +193,8 @@ mod tests {
             ("Bearerabc", "absent"),
             ("Basic abc", "absent"),
             ("Bea", "absent"),
+            // A token of somebody else.
+            ("Bearer eyJhbGciOiJIUzI1NiJ9.e30.c2ln", "absent"),
         ] {
             assert_eq!(
                 read(&header, &[("authorization", value)]),
@@ -186,6 +202,25 @@ mod tests {
                 "{value}"
             );
         }
+    }
+
+    #[test]
+    fn a_foreign_bearer_token_beside_ours_does_not_count() {
+        let header = TokenHeader::bearer();
+        let ours = ("authorization", "Bearer abc");
+        for other in ["Bearer eyJ.e30.c2ln", "Basic abc"] {
+            let other = ("authorization", other);
+            assert_eq!(read(&header, &[ours, other]), "<abc>");
+            assert_eq!(read(&header, &[other, ours]), "<abc>");
+        }
+        assert_eq!(
+            read(&header, &[ours, ("authorization", "Bearer abcd")]),
+            "nothing"
+        );
+        assert_eq!(
+            read(&header.header_only(), &[("authorization", "Bearer eyJ")]),
+            "nothing"
+        );
     }
 
     #[test]

@@ -13,8 +13,9 @@ use super::headers::Credentials;
 /// malformed does not count, so up to seven cookies of ended or unknown sessions do not hide a live one.
 pub(crate) const MAX_TOKENS: usize = 8;
 
-/// How many values of one name are unsealed, if cookies are signed or encrypted. Each costs cryptography.
-const MAX_VALUES: usize = 64;
+/// How many values of one name are examined that have the length of a token. If cookies are signed or encrypted,
+/// each costs cryptography, for each of the keys.
+pub(crate) const MAX_VALUES: usize = 16;
 
 /// A token of a request.
 #[derive(Debug)]
@@ -102,7 +103,11 @@ mod tests {
         for text in headers {
             map.append(COOKIE, HeaderValue::from_bytes(text.as_bytes()).unwrap());
         }
-        let tokens = PresentedTokens::of(&Credentials::of(&map, None), config, SystemClock.now());
+        let tokens = PresentedTokens::of(
+            &Credentials::of(&map, config, None),
+            config,
+            SystemClock.now(),
+        );
         let tokens = tokens.first.iter().chain(&tokens.others);
         tokens.map(|presented| presented.token.encode()).collect()
     }
@@ -160,6 +165,26 @@ mod tests {
         // What is malformed does not count.
         let broken = "id=broken; ".repeat(100);
         assert_eq!(read(&config, &[&broken, &header]), texts[..8]);
+    }
+
+    /// A header of 64 KiB with values of the right length does not cost a verification for each of them.
+    #[cfg(feature = "sealed-cookies")]
+    #[test]
+    fn sixteen_sealed_values_are_examined_at_most() {
+        use super::super::CookieKey;
+        let key = CookieKey::generate().unwrap();
+        let named = CookieConfig::new("id");
+        for config in [named.clone().signed([key.clone()]), named.encrypted([key])] {
+            let token = token();
+            let sealed = config.seal.close("id", &token);
+            let forged = format!("id={}; ", "A".repeat(sealed.len()));
+            let header = |count: usize| format!("{}id={sealed}", forged.repeat(count));
+            assert_eq!(read(&config, &[&header(MAX_VALUES - 1)]), [token.encode()]);
+            assert!(read(&config, &[&header(MAX_VALUES)]).is_empty());
+            // What has another length costs nothing, and does not count.
+            let others = "id=forged; ".repeat(1000);
+            assert_eq!(read(&config, &[&others, &header(0)]), [token.encode()]);
+        }
     }
 
     #[cfg(feature = "sealed-cookies")]

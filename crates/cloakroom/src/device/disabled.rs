@@ -1,5 +1,7 @@
 //! Without the feature `devices`, no devices are recorded.
 
+use std::sync::Arc;
+
 use cloakroom_core::Entries;
 use http::{Extensions, HeaderMap};
 
@@ -16,8 +18,8 @@ impl DeviceTracking {
         match *self {}
     }
 
-    pub(crate) fn client_info(&self, _: &HeaderMap, _: &Extensions) -> ClientInfo {
-        match *self {}
+    pub(crate) fn client_info(tracking: &Arc<Self>, _: &HeaderMap, _: &Extensions) -> ClientInfo {
+        match **tracking {}
     }
 }
 

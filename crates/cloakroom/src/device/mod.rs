@@ -18,6 +18,7 @@ use woothee::parser::Parser;
 
 use crate::error::{ConfigError, ConfigErrorKind};
 
+use self::address::Chain;
 pub use self::address::ProxyHeader;
 
 /// The longest user agent that is recorded, in bytes.
@@ -32,7 +33,7 @@ type PeerAddress = Arc<dyn Fn(&Extensions) -> Option<IpAddr> + Send + Sync>;
 ///
 /// The client's address is the peer address of the connection. Behind proxies, that is the address of the
 /// proxy: if the app trusts it, the address in its header is used instead, and so on through the chain, from
-/// the right. So clients cannot forge an address.
+/// the right, for 16 addresses at most. So clients cannot forge an address.
 ///
 /// ```
 /// use std::net::SocketAddr;
@@ -109,20 +110,26 @@ impl DeviceTracking {
         Ok(())
     }
 
-    /// Returns what a request shows of its client.
-    pub(crate) fn client_info(&self, headers: &HeaderMap, extensions: &Extensions) -> ClientInfo {
+    /// Returns what a request shows of its client. Its headers are parsed only when it is compared or recorded,
+    /// which few requests do.
+    pub(crate) fn client_info(
+        tracking: &Arc<Self>,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> ClientInfo {
         ClientInfo {
             agent: headers.get(USER_AGENT).cloned(),
-            address: self.client_address(headers, extensions),
+            chain: tracking.chain(headers, extensions),
+            tracking: Arc::clone(tracking),
         }
     }
 
-    fn client_address(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<IpAddr> {
+    fn chain(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<Chain> {
         if !self.records_addresses {
             return None;
         }
         let peer = self.peer.as_ref()?(extensions)?;
-        Some(address::client(peer, headers, self.header, &self.trusted))
+        Some(Chain::of(peer, headers, self.header, &self.trusted))
     }
 }
 
@@ -142,22 +149,26 @@ impl fmt::Debug for DeviceTracking {
     }
 }
 
-/// The client of a request.
+/// The client of a request, not parsed yet.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientInfo {
     agent: Option<HeaderValue>,
-    address: Option<IpAddr>,
+    chain: Option<Chain>,
+    tracking: Arc<DeviceTracking>,
 }
 
 impl ClientInfo {
     fn observation(&self) -> Observation {
         let agent = self.agent.as_ref().map(|agent| {
-            let agent = String::from_utf8_lossy(agent.as_bytes());
+            // A part of it is enough, and most of it may be invalid: each such byte becomes three.
+            let bytes = agent.as_bytes();
+            let agent = String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_AGENT_LEN + 4)]);
             truncate(&agent, MAX_AGENT_LEN).to_owned()
         });
+        let trusted = &self.tracking.trusted;
         Observation {
             agent,
-            address: self.address,
+            address: self.chain.as_ref().map(|chain| chain.client(trusted)),
         }
     }
 
@@ -290,7 +301,7 @@ mod tests {
             USER_AGENT,
             HeaderValue::from_bytes(agent.as_bytes()).unwrap(),
         );
-        DeviceTracking::new().client_info(&headers, &Extensions::new())
+        DeviceTracking::client_info(&Arc::default(), &headers, &Extensions::new())
     }
 
     fn device(agent: &str) -> Device {
@@ -335,9 +346,13 @@ mod tests {
     #[test]
     fn the_latest_address_is_kept_in_addition_to_the_one_at_sign_in() {
         let mut entries = Entries::new();
-        let at = |last: u8| ClientInfo {
-            agent: None,
-            address: Some(IpAddr::from([192, 0, 2, last])),
+        let tracking = DeviceTracking::new().with_peer_address(|at| at.get().copied());
+        let tracking = Arc::new(tracking);
+        let address = |last: u8| IpAddr::from([192, 0, 2, last]);
+        let at = |last: u8| {
+            let mut extensions = Extensions::new();
+            extensions.insert(address(last));
+            DeviceTracking::client_info(&tracking, &HeaderMap::new(), &extensions)
         };
         at(1).refresh(&mut entries);
         assert!(
@@ -348,8 +363,8 @@ mod tests {
         assert!(!at(1).differs_from(&entries) && at(2).differs_from(&entries));
         at(2).refresh(&mut entries);
         let device = Device::of(&entries).unwrap();
-        assert_eq!(device.address(), at(2).address);
-        assert_eq!(device.address_at_sign_in(), at(1).address);
+        assert_eq!(device.address(), Some(address(2)));
+        assert_eq!(device.address_at_sign_in(), Some(address(1)));
         at(1).refresh(&mut entries);
         assert_eq!(Device::of(&entries).unwrap().seen, None);
     }

@@ -44,7 +44,8 @@ pub enum SessionErrorKind {
     Conflict,
     /// The record would be larger than the layer allows. Nothing was changed.
     TooLarge,
-    /// A value cannot be serialized as JSON, or the stored value has another type.
+    /// A value cannot be kept as JSON, or the stored value has another type; or the closure of an update changes
+    /// the session each time it runs, so that its result is never final.
     Entry,
     /// [`Session::increment`](crate::Session::increment) would leave the range of the counter's type.
     Overflow,
@@ -63,6 +64,8 @@ pub enum SessionErrorKind {
     /// [`SessionLayerBuilder::with_session_limit`](crate::SessionLayerBuilder::with_session_limit)
     /// allows. Nobody was signed in.
     TooManySessions,
+    /// More than 1,024 requests on this server were writing the session at the same moment. Nothing was saved.
+    TooManyWriters,
     /// No user is signed in, and the handler requires one.
     NotSignedIn,
     /// The last sign-in is too long ago for what the handler does: the user has to sign in again.
@@ -93,6 +96,9 @@ pub(crate) enum Cause {
     Detached,
     Rng(RngError),
     TooManySessions,
+    TooManyWriters,
+    /// The app's code edits what it computes a value from.
+    NeverFinal,
     /// The session was revoked before it was stored.
     Undone,
     NotSignedIn,
@@ -121,12 +127,13 @@ impl SessionError {
             Cause::Conflict(_) => SessionErrorKind::Conflict,
             Cause::TooLarge { .. } => SessionErrorKind::TooLarge,
             Cause::Entry(error) if error.is_overflow() => SessionErrorKind::Overflow,
-            Cause::Entry(_) => SessionErrorKind::Entry,
+            Cause::Entry(_) | Cause::NeverFinal => SessionErrorKind::Entry,
             Cause::ReservedKey(_) => SessionErrorKind::ReservedKey,
             Cause::Expiry(_) | Cause::LongestExpiry => SessionErrorKind::InvalidExpiry,
             Cause::ResponseSent | Cause::Detached => SessionErrorKind::ResponseSent,
             Cause::Rng(_) => SessionErrorKind::RngFailed,
             Cause::TooManySessions => SessionErrorKind::TooManySessions,
+            Cause::TooManyWriters => SessionErrorKind::TooManyWriters,
             Cause::NotSignedIn => SessionErrorKind::NotSignedIn,
             Cause::UserId(_) => SessionErrorKind::UserId,
             Cause::ReauthenticationRequired => SessionErrorKind::ReauthenticationRequired,
@@ -134,8 +141,9 @@ impl SessionError {
         }
     }
 
-    /// Returns the status of a response for this error: 503 if the store fails, 409 for a conflict, if the
-    /// session has ended or expired or may not be created, or if the session limit is reached, 401 if the user has to sign in (again), otherwise 500.
+    /// Returns the status of a response for this error: 503 if the store fails, 429 if too many requests write
+    /// the session at once, 409 for a conflict, if the session has ended or expired or may not be created, or
+    /// if the session limit is reached, 401 if the user has to sign in (again), otherwise 500.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self.kind() {
@@ -147,6 +155,7 @@ impl SessionError {
             | SessionErrorKind::Expired
             | SessionErrorKind::NotCreated
             | SessionErrorKind::TooManySessions => StatusCode::CONFLICT,
+            SessionErrorKind::TooManyWriters => StatusCode::TOO_MANY_REQUESTS,
             SessionErrorKind::NotSignedIn | SessionErrorKind::ReauthenticationRequired => {
                 StatusCode::UNAUTHORIZED
             }
@@ -155,7 +164,7 @@ impl SessionError {
     }
 
     /// Inserts the headers that belong to a response of [`status`](Self::status): `Retry-After: 1` with
-    /// a 503, `WWW-Authenticate: Session` with a 401. For an app's own error type that makes its
+    /// a 503 or a 429, `WWW-Authenticate: Session` with a 401. For an app's own error type that makes its
     /// responses by itself; [`SessionError::into_response`](Self#impl-IntoResponse-for-SessionError)
     /// and the layer's error responses have them.
     ///
@@ -192,7 +201,7 @@ impl SessionError {
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(
             &*self.0,
-            Cause::TooManySessions | Cause::Undone | Cause::Expired
+            Cause::TooManySessions | Cause::TooManyWriters | Cause::Undone | Cause::Expired
         )
     }
 
@@ -205,7 +214,7 @@ impl SessionError {
 /// 10.2.3), or how to authenticate (section 11.6.1, which requires it with every 401).
 pub(crate) fn required_header(status: StatusCode) -> Option<(HeaderName, HeaderValue)> {
     let (name, value) = match status {
-        StatusCode::SERVICE_UNAVAILABLE => (RETRY_AFTER, "1"),
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => (RETRY_AFTER, "1"),
         StatusCode::UNAUTHORIZED => (WWW_AUTHENTICATE, "Session"),
         _ => return None,
     };
@@ -259,6 +268,12 @@ impl fmt::Display for SessionError {
             Cause::Rng(error) => error.fmt(f),
             Cause::TooManySessions => f.write_str(
                 "the user has as many sessions as allowed; one of them has to end first",
+            ),
+            Cause::TooManyWriters => f.write_str(
+                "too many requests are writing this session at the same moment; nothing was saved",
+            ),
+            Cause::NeverFinal => f.write_str(
+                "a closure or a `Deserialize` changes the session each time it runs, so its result is never final",
             ),
             Cause::Undone => f.write_str(
                 "the session was revoked during sign-in",

@@ -13,7 +13,7 @@ use super::error_response::{
 };
 use super::layer::SessionLayer;
 use super::validate::validate;
-use crate::context::{ConflictPolicy, Context, ErrorPolicy};
+use crate::context::{ConflictPolicy, Context, ErrorPolicy, MismatchPolicy};
 use crate::cookie::{CookieConfig, TokenHeader};
 #[cfg(feature = "devices")]
 use crate::device::DeviceTracking;
@@ -277,6 +277,25 @@ impl<E> SessionLayerBuilder<E> {
     /// Default: the later edit wins, and is logged.
     pub fn with_conflict_policy(mut self, policy: ConflictPolicy) -> Self {
         self.context.conflict_policy = policy;
+        self
+    }
+
+    /// Sets what happens when a stored value is not of the type that is requested. Default: the call fails.
+    ///
+    /// The right way to add a field to a stored type is `#[serde(default)]`: values of the previous version can be
+    /// read then. With [`MismatchPolicy::TreatAsAbsent`] they are lost when the entry is next written, and in a
+    /// rolling deploy each version may overwrite what the other has stored.
+    ///
+    /// ```
+    /// use cloakroom::{MemoryStore, MismatchPolicy, SessionLayer};
+    ///
+    /// let layer = SessionLayer::builder(MemoryStore::new())
+    ///     .with_mismatch_policy(MismatchPolicy::TreatAsAbsent)
+    ///     .build()?;
+    /// # Ok::<(), cloakroom::ConfigError>(())
+    /// ```
+    pub fn with_mismatch_policy(mut self, policy: MismatchPolicy) -> Self {
+        self.context.mismatch_policy = policy;
         self
     }
 

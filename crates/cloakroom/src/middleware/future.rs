@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -138,19 +138,28 @@ fn keep_alive_while_pending(
 fn begin_commit(session: &Arc<SharedSession>, status: StatusCode) -> Option<Commit> {
     // A 408 comes from an inner timeout layer, which has cancelled the handler.
     let failed = status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT;
+    let discards = failed && session.context.error_policy == ErrorPolicy::Discard;
+    let now = session.now();
     let mut state = session.state();
     state.close();
-    if failed && session.context.error_policy == ErrorPolicy::Discard && state.discard_edits() {
-        log::edits_dropped(status);
-    }
+    let are_dropped = discards && state.discard_edits();
+    // A handler that tells its client of the failure is free to choose an error of its own.
+    let ignored = state.unfinished_end().filter(|_| !failed).cloned();
     let is_idle = if state.uncertain {
         // A step was cancelled, or its outcome is unknown: the commit returns that as an error, unless
         // the response is an error already.
         failed
     } else {
-        session.plan_of(&state).step == Step::Nothing
+        session.plan_of(&state, now).step == Step::Nothing
     };
     drop(state);
+    if are_dropped {
+        log::edits_dropped(status);
+    }
+    if let Some(error) = ignored {
+        log::failed_end_ignored(&error);
+        return Some(Box::pin(ready(Err(error))));
+    }
     if is_idle {
         return None;
     }

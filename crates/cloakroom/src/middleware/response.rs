@@ -1,7 +1,7 @@
 //! Finishes the response of a request that has used its session: `Set-Cookie`, `Vary` and `Cache-Control`.
 
-use cloakroom_core::Token;
 use cloakroom_core::rotation::{SecretStatus, Secrets};
+use cloakroom_core::{Timestamp, Token};
 use http::header::{CACHE_CONTROL, COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, VARY};
 use http::{Response, header::Entry};
 
@@ -21,11 +21,12 @@ pub struct EndedConcurrently;
 /// Adds what the session requires of the response.
 pub(super) fn finish<B>(session: &SharedSession, response: &mut Response<B>) {
     let context = &*session.context;
+    let now = session.now();
     let (header, removed, lost_edits, discarded) = {
         let state = session.state();
-        let header = session_header(session, &state);
+        let header = session_header(session, &state, now);
         let removed = match &header {
-            Some((name, _)) if name == SET_COOKIE => removed_cookies(session, &state),
+            Some((name, _)) if name == SET_COOKIE => removed_cookies(session, &state, now),
             _ => Vec::new(),
         };
         (header, removed, state.lost_edits(), state.discarded())
@@ -68,20 +69,24 @@ fn report_discarded(session: &SharedSession, reason: EditsDiscarded) {
 
 /// Returns the header that sets or removes the session cookie, or does the same for a client that uses the
 /// token header.
-fn session_header(session: &SharedSession, state: &State) -> Option<(HeaderName, HeaderValue)> {
-    let config = session.context.cookie.written(session.now());
+fn session_header(
+    session: &SharedSession,
+    state: &State,
+    now: Timestamp,
+) -> Option<(HeaderName, HeaderValue)> {
+    let config = session.context.cookie.written(now);
     let header = match &session.context.token_header {
         Some(header) if session.credentials.are_in_header() => Some(header.response_header()),
         _ => None,
     };
     match (state.pending_cookie, state.live()) {
         (CookiePlan::Set, Some(live)) => {
-            let token = token_to_send(session, live)?;
+            let token = token_to_send(session, live, now)?;
             if let Some(header) = header {
                 return Some((header.clone(), token_header(config, &token)));
             }
             let limits = live.record.limits();
-            let left = limits.deadline().since(session.now());
+            let left = limits.deadline().since(now);
             let cookie = set_cookie(config, &token, left, limits.is_chosen());
             Some((SET_COOKIE, cookie))
         }
@@ -96,12 +101,12 @@ fn session_header(session: &SharedSession, state: &State) -> Option<(HeaderName,
 /// Returns the headers that remove the session's other cookies, when its own is set or removed: former ones
 /// that the request has presented; and if sessions of several cookies have ended, that of the host itself,
 /// wherever the configured path and domain are. The cookie of another live session stays.
-fn removed_cookies(session: &SharedSession, state: &State) -> Vec<HeaderValue> {
+fn removed_cookies(session: &SharedSession, state: &State, now: Timestamp) -> Vec<HeaderValue> {
     let mut removed = Vec::new();
     if !state.others().is_empty() {
         return removed;
     }
-    let (cookie, now) = (&session.context.cookie, session.now());
+    let cookie = &session.context.cookie;
     let written = cookie.written(now);
     for other in cookie.accepted(now) {
         if other.is_apart_from(written) && session.credentials.has_cookie(other.name()) {
@@ -122,12 +127,12 @@ fn removed_cookies(session: &SharedSession, state: &State) -> Vec<HeaderValue> {
 
 /// Returns the token that the client should use from now on: the successor of the presented one, or the
 /// presented one while it is current. One that was replaced meanwhile is not sent again.
-fn token_to_send(session: &SharedSession, live: &Live) -> Option<Token> {
+fn token_to_send(session: &SharedSession, live: &Live, now: Timestamp) -> Option<Token> {
     let realm = &session.context.realm;
     if let Some(newer) = Secrets::successor(&live.record, &live.token, realm) {
         return Some(newer);
     }
-    let status = Secrets::status(&live.record, &realm.digest(&live.token), session.now());
+    let status = Secrets::status(&live.record, &realm.digest(&live.token), now);
     (status == SecretStatus::Current).then(|| live.token.clone())
 }
 

@@ -13,6 +13,7 @@ use super::future::ResponseFuture;
 use crate::context::Context;
 use crate::cookie::headers::Credentials;
 use crate::cookie::withheld::{EditsDiscarded, withheld};
+use crate::device::DeviceTracking;
 use crate::session::LazySession;
 use crate::session::shared::SharedSession;
 
@@ -70,9 +71,11 @@ impl<S, E> SessionService<S, E> {
         }
         let outer = outer.map(|outer| Arc::clone(&outer.handle));
         let (headers, extensions) = (request.headers(), request.extensions());
-        let credentials = Credentials::of(headers, self.context.token_header.as_ref());
+        let header = self.context.token_header.as_ref();
+        let credentials = Credentials::of(headers, &self.context.cookie, header);
         let devices = self.context.devices.as_ref();
-        let client = devices.map(|devices| devices.client_info(headers, extensions));
+        let client =
+            devices.map(|devices| DeviceTracking::client_info(devices, headers, extensions));
         let context = Arc::clone(&self.context);
         let withheld = self.withheld(request, &credentials);
         let handle = SharedSession::new(context, credentials, client, outer);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::config::Migration;
 use super::legacy::LegacyId;
 use crate::cookie::headers::Credentials;
-use crate::cookie::tokens::MAX_TOKENS;
+use crate::cookie::tokens::{MAX_TOKENS, MAX_VALUES};
 
 /// The legacy cookies of a request, and whether the response removes them.
 #[derive(Debug)]
@@ -15,10 +15,12 @@ pub(crate) struct LegacyCookies {
 }
 
 impl LegacyCookies {
-    /// Parses the cookies of the legacy name: [`MAX_TOKENS`] different ids at most.
+    /// Parses the cookies of the legacy name: [`MAX_VALUES`] values and [`MAX_TOKENS`] different ids at most.
+    /// Each value may cost cryptography.
     pub(crate) fn parse(migration: &Migration, credentials: &Credentials) -> Self {
         let mut ids = Vec::new();
-        for value in credentials.values_of(migration.cookie().name()) {
+        let values = credentials.values_of(migration.cookie().name());
+        for value in values.take(MAX_VALUES) {
             if ids.len() == MAX_TOKENS {
                 break;
             }

@@ -9,9 +9,10 @@ use tracing::Instrument;
 use super::outcome::Reloaded;
 use super::shared::SharedSession;
 use super::uncancellable::Uncancellable;
+use super::values::MAX_RUNS;
 use crate::commit::{self, Committed};
 use crate::cookie::tokens::PresentedTokens;
-use crate::error::{SessionError, SessionErrorKind};
+use crate::error::{Cause, SessionError, SessionErrorKind};
 use crate::load;
 use crate::plan::{Lookup, Plan, Step};
 use crate::state::{Draft, Live, State};
@@ -91,12 +92,13 @@ impl SharedSession {
 
     /// Plans, and runs the step that is planned. The caller holds the lock of commits.
     async fn run_locked(&self) -> Result<Committed, SessionError> {
+        let now = self.now();
         let (plan, mut draft, live) = {
             let mut state = self.state();
             if state.uncertain {
                 return Err(StoreError::new(StoreErrorKind::OutcomeUnknown).into());
             }
-            let plan = self.plan_of(&state);
+            let plan = self.plan_of(&state, now);
             if plan.step.stores_edits() {
                 state.check_not_finished()?;
                 // Until the outcome is known. If this future is dropped, it stays so.
@@ -259,9 +261,9 @@ impl SharedSession {
     }
 
     /// Replays the edits that are not stored on a fresher record. If that fails, they are discarded. The
-    /// app's closures run outside the lock.
+    /// app's closures run outside the lock, and are tried [`MAX_RUNS`] times if there are further edits each time.
     fn rebase(&self, live: &Live) -> Result<(), SessionError> {
-        loop {
+        for _ in 0..MAX_RUNS {
             let (changes, base) = self.state().unstored();
             let mut entries = live.record.entries().clone();
             if !changes.is_empty() {
@@ -277,6 +279,8 @@ impl SharedSession {
                 return Ok(());
             }
         }
+        self.state().reset_to(live.clone());
+        Err(Cause::NeverFinal.into())
     }
 }
 

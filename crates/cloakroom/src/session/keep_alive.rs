@@ -44,6 +44,7 @@ pub(crate) async fn keep_alive(session: Arc<SharedSession>) -> Infallible {
 /// Returns the time until the next touch.
 fn pause(session: &SharedSession, known: &Known) -> Duration {
     let context = &session.context;
+    let now = session.now();
     let state = session.state();
     let live = match known {
         Known::Fresher(live) => Some(live),
@@ -54,7 +55,7 @@ fn pause(session: &SharedSession, known: &Known) -> Duration {
     };
     let limits = live.limits(context.rule(live.record.entries()));
     let expires_at = limits.expires_at(live.record.last_seen());
-    let left = expires_at.since(context.clock.now());
+    let left = expires_at.since(now);
     // Use does not move the deadline, and does not bring back what is gone.
     let is_final = left.is_zero() || expires_at == limits.deadline();
     if is_final || matches!(known, Known::Gone(_)) {

@@ -131,11 +131,24 @@ impl Session {
     /// Fails if the store fails: the session may still be live, and the cookie is kept. With
     /// [`NotReplicated`](crate::SessionErrorKind::NotReplicated) the session has ended and the cookie is
     /// removed, but a failover could bring the session back.
+    ///
+    /// A handler that ignores such an error would tell users that they have signed out, although they have not.
+    /// So if the session may still be live when the handler has finished, and its response is not a 5xx, the
+    /// layer replaces that by the [error response](crate::SessionLayerBuilder::with_error_response). The same
+    /// applies if this future was dropped before it has completed.
     pub async fn destroy(&self) -> Result<Destroyed, SessionError> {
         self.end(EndReason::Destroyed).await
     }
 
     pub(super) async fn end(&self, reason: EndReason) -> Result<Destroyed, SessionError> {
+        self.handle.state().end_begins();
+        let ended = self.end_all_presented(reason).await;
+        self.handle.state().end_completes(ended.as_ref().err());
+        ended
+    }
+
+    /// Ends the session, and the other ones that the request has presented.
+    async fn end_all_presented(&self, reason: EndReason) -> Result<Destroyed, SessionError> {
         let _lock = self.handle.lock_commits().await?;
         let others = self.handle.destroy_others(reason).await;
         let live = self.handle.state().live().cloned();
@@ -248,9 +261,10 @@ impl Session {
     ///
     /// Fails if the response has been sent.
     pub fn reset_expiry(&self) -> Result<(), SessionError> {
+        let now = self.handle.now();
         let mut state = self.handle.state();
         let rule = self.handle.context.rule(state.entries());
-        state.choose(Limits::begin(rule, self.handle.now()))
+        state.choose(Limits::begin(rule, now))
     }
 
     fn limits_of(&self, state: &State) -> Option<Limits> {

@@ -30,8 +30,9 @@ impl Session {
     ///   only the concurrent increments together do not fit, the commit fails with it.
     /// - As [`get`](Self::get) and [`insert`](Self::insert).
     pub fn increment<T: Counter>(&self, key: impl EntryKey<T>, by: T) -> Result<T, SessionError> {
-        let name: Box<str> = key.name().into();
-        self.try_update(key.name(), move |count: Option<T>| {
+        let key = key.name();
+        let name: Box<str> = key.into();
+        self.try_update(key, move |count: Option<T>| {
             let sum = count.unwrap_or_default().checked_add(by);
             sum.ok_or_else(|| EntryError::overflow::<T>(&name))
         })

@@ -1,6 +1,7 @@
 //! What all clones of a request's session share, and how it is loaded. `commit` is how it is committed.
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -107,9 +108,13 @@ impl SharedSession {
         )
     }
 
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        // The app's closures never run under the lock, and no change of the state stops halfway.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Locks the state. None of the app's code may run before the result is dropped: no closure, no `Serialize`
+    /// or `Deserialize`, no key's `AsRef`, no clock, no subscriber of log events, no destructor.
+    pub(crate) fn state(&self) -> StateGuard<'_> {
+        // No change of the state stops halfway.
+        StateGuard(Some(
+            self.state.lock().unwrap_or_else(PoisonError::into_inner),
+        ))
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -125,17 +130,43 @@ impl SharedSession {
         }
     }
 
-    /// Returns what has to happen, by the state of the session.
-    pub(crate) fn plan_of(&self, state: &State) -> Plan {
-        plan(&state.situation(|live| self.due(live, state.is_detached())))
+    /// Returns what has to happen, by the state of the session at this time.
+    pub(crate) fn plan_of(&self, state: &State, now: Timestamp) -> Plan {
+        plan(&state.situation(|live| self.due(live, now, state.is_detached())))
     }
 
-    fn due(&self, live: &Live, is_detached: bool) -> Due {
-        match commit::due(&self.context, self.client.as_ref(), live) {
+    fn due(&self, live: &Live, now: Timestamp, is_detached: bool) -> Due {
+        match commit::due(&self.context, self.client.as_ref(), live, now) {
             // A detached session cannot set the cookie, so its token does not change.
             Due::PromoteSecret | Due::OfferSecret if is_detached => Due::Touch,
             due => due,
         }
+    }
+}
+
+/// The locked state. Edits that its holder has removed are dropped after the lock is released: what the closures
+/// of updates have captured may use the session when it is dropped.
+pub(crate) struct StateGuard<'a>(Option<MutexGuard<'a, State>>);
+
+impl Deref for StateGuard<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        self.0.as_ref().expect("it is locked until this is dropped")
+    }
+}
+
+impl DerefMut for StateGuard<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        self.0.as_mut().expect("it is locked until this is dropped")
+    }
+}
+
+impl Drop for StateGuard<'_> {
+    fn drop(&mut self) {
+        let removed = self.0.as_mut().map(|state| state.take_removed());
+        self.0 = None;
+        drop(removed);
     }
 }
 

@@ -229,7 +229,7 @@ impl SignIn {
     ///
     /// # Errors
     ///
-    /// When the value cannot be written as JSON, the entries given so far are larger than a session
+    /// When the value cannot be kept as JSON ([`Session::insert`]), the entries given so far are larger than a session
     /// may be, or the key is reserved. Together with what carries over, they may still be too large
     /// when the sign-in is awaited.
     pub fn insert<T: Serialize>(
@@ -237,8 +237,9 @@ impl SignIn {
         key: impl EntryKey<T>,
         value: T,
     ) -> Result<Self, SessionError> {
-        check_key(key.name())?;
-        self.inserted.set(key.name(), &value)?;
+        let name = key.name();
+        check_key(name)?;
+        self.inserted.set(name, &value)?;
         let limit = self.session.handle.context.max_session_size;
         let size = codec::HEAD_LEN + self.inserted.json_len();
         if size > limit {

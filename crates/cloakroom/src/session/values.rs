@@ -1,5 +1,7 @@
 //! Reading and editing entries, in memory.
 
+use std::sync::Arc;
+
 use cloakroom_core::EntryError;
 use cloakroom_core::change::Update;
 use cloakroom_core::entries::{Entry, is_reserved};
@@ -12,38 +14,51 @@ use crate::commit::Committed;
 use crate::error::{Cause, SessionError};
 use crate::state::{State, check_key};
 
+/// How often the closure of an update runs at most, or a value is decoded to be taken, if the entry has changed each
+/// time. Other tasks of the request do not do that so often, but the app's code that runs may.
+pub(super) const MAX_RUNS: usize = 1000;
+
 impl Session {
-    /// Returns the value of an entry.
+    /// Returns the value of an entry; `None` if there is none. A `null`, as of an `Option`, counts as none if a
+    /// `T` is never `null`.
     ///
     /// # Errors
     ///
-    /// Fails if the value is not a `T`, or the key is reserved.
+    /// Fails if the value is not a `T`, or the key is reserved. After a deploy that adds a field to a type, give
+    /// the field a `#[serde(default)]`, or let the layer treat such values as absent
+    /// ([`with_mismatch_policy`](crate::SessionLayerBuilder::with_mismatch_policy)). A warning is logged, once
+    /// for each key and type.
     pub fn get<T: DeserializeOwned>(
         &self,
         key: impl EntryKey<T>,
     ) -> Result<Option<T>, SessionError> {
-        let entry = self.handle.state().entry(key.name())?;
-        Ok(entry.as_ref().map(Entry::decode).transpose()?)
+        let name = key.name();
+        let entry = self.handle.state().entry(name)?;
+        self.handle.context.decode(entry.as_ref())
     }
 
     /// Sets an entry. Of two requests that insert under one key, the later wins; use
     /// [`update`](Self::update), [`increment`](Self::increment), [`push`](Self::push) or
     /// [`merge`](Self::merge) where the new value depends on the old.
     ///
-    /// A value whose JSON is already stored is not saved again.
+    /// A value whose JSON is already stored is not saved again. A `Vec<u8>` takes three to four times its
+    /// length; wrap bytes in [`Base64`](crate::Base64).
     ///
     /// # Errors
     ///
-    /// Fails if the value cannot be serialized as JSON, the session would grow over its limit, the key is
-    /// reserved, or the response has been sent.
+    /// Fails if the value cannot be kept as JSON, the session would grow over its limit, the key is reserved, or
+    /// the response has been sent. What JSON would not give back is refused: a float that is NaN or infinite,
+    /// anywhere in the value; `Some` of a value that is itself written as `null`, such as `Some(None)`; maps
+    /// whose keys are not text, numbers or unit variants; and more than 127 levels of nesting.
     pub fn insert<T: Serialize>(
         &self,
         key: impl EntryKey<T>,
         value: T,
     ) -> Result<(), SessionError> {
-        check_key(key.name())?;
+        let name = key.name();
+        check_key(name)?;
         // The app's `Serialize` runs outside the lock: it may use the session itself.
-        let entry = Entry::encode(key.name(), &value)?;
+        let entry = Entry::encode(name, &value)?;
         let limit = self.handle.context.max_session_size;
         self.handle.state().insert(entry, limit)
     }
@@ -54,7 +69,8 @@ impl Session {
     ///
     /// Fails if the key is reserved, or the response has been sent.
     pub fn remove(&self, key: impl EntryName) -> Result<(), SessionError> {
-        self.handle.state().remove(key.name()).map(|_| ())
+        let name = key.name();
+        self.handle.state().remove(name).map(|_| ())
     }
 
     /// Removes an entry and returns its value: flash messages, for instance. Best effort: two concurrent
@@ -62,20 +78,23 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get) and [`remove`](Self::remove). What cannot be read stays.
+    /// As [`get`](Self::get) and [`remove`](Self::remove). What cannot be read stays, unless it is treated as
+    /// absent.
     pub fn take<T: DeserializeOwned>(
         &self,
         key: impl EntryKey<T>,
     ) -> Result<Option<T>, SessionError> {
-        loop {
-            let Some(entry) = self.handle.state().entry(key.name())? else {
+        let name = key.name();
+        for _ in 0..MAX_RUNS {
+            let Some(entry) = self.handle.state().entry(name)? else {
                 return Ok(None);
             };
-            let value = entry.decode()?;
+            let value = self.handle.context.decode(Some(&entry))?;
             if self.handle.state().remove_if_unchanged(&entry)? {
-                return Ok(Some(value));
+                return Ok(value);
             }
         }
+        Err(Cause::NeverFinal.into())
     }
 
     /// Sets an entry to what `f` makes of its value, and returns the new value. No concurrent edit is
@@ -103,6 +122,10 @@ impl Session {
     /// }
     /// ```
     ///
+    /// The closure may read and edit the session, but not the entry that it is about: it would run again, and
+    /// after a thousand times the update fails. It must not block on a future of the session, which may wait for
+    /// the very commit that runs the closure.
+    ///
     /// For counters, lists and maps, [`increment`](Self::increment), [`push`](Self::push) and
     /// [`merge`](Self::merge) are shorter.
     ///
@@ -124,20 +147,23 @@ impl Session {
         F: Fn(Option<T>) -> Result<T, EntryError> + Send + Sync + 'static,
     {
         let limit = self.handle.context.max_session_size;
-        let mut update = Update::new(key, f);
-        loop {
+        let context = Arc::clone(&self.handle.context);
+        let update = Update::new(key, move |entry: Option<&Entry>| {
+            f(context.decode_entry(entry)?)
+        });
+        let mut update = Some(update);
+        for _ in 0..MAX_RUNS {
+            let peeked = self.handle.state().peek(key)?;
+            let Some(running) = &update else { break };
             // The app's closure runs outside the lock: it may use the session itself.
-            let glance = self.handle.state().peek(key)?;
-            let (value, raw) = update.run(glance.as_ref())?;
-            let taken =
-                self.handle
-                    .state()
-                    .update::<T, F>(key, glance.as_ref(), update, raw, limit)?;
-            match taken {
-                Ok(()) => return Ok(value),
-                Err(again) => update = again,
+            let (value, raw) = running.run(peeked.as_ref())?;
+            let peeked = peeked.as_ref();
+            let mut state = self.handle.state();
+            if state.update(key, peeked, &mut update, raw, limit)? {
+                return Ok(value);
             }
         }
+        Err(Cause::NeverFinal.into())
     }
 
     /// Like [`update`](Self::update), and saved at once, with all other edits so far. Returns the
@@ -155,8 +181,10 @@ impl Session {
         let value = self.update(&*key, f)?;
         match self.handle.commit().await? {
             Committed::Stored(stored) | Committed::Maintained(stored) => {
-                let value = stored.live.record.entries().get(&key)?;
-                value.ok_or_else(|| Cause::Ended.into())
+                let Some(entry) = stored.live.record.entries().entry(&key) else {
+                    return Err(Cause::Ended.into());
+                };
+                Ok(self.handle.context.decode(Some(entry))?.unwrap_or(value))
             }
             // The stored value is the same.
             Committed::Unchanged if self.handle.state().live().is_some() => Ok(value),
@@ -193,7 +221,7 @@ impl Session {
             Committed::Unchanged => Some(seen),
             Committed::Ended => None,
         };
-        Ok(taken.map(|entry| entry.decode()).transpose()?)
+        self.handle.context.decode(taken.as_ref())
     }
 
     /// Removes all entries. The session itself goes on; [`destroy`](Self::destroy) ends it.

@@ -5,7 +5,6 @@ use cloakroom_core::change::Update;
 use cloakroom_core::entries::{Entry, is_reserved};
 use cloakroom_core::{Changes, Entries, EntryError, codec};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use super::State;
 use crate::error::{Cause, SessionError};
@@ -66,25 +65,29 @@ impl State {
         Ok(self.entries.entry(key).cloned())
     }
 
-    /// Stores the result of an update, or returns the update if the entry has changed since `peeked`.
+    /// Stores the result of an update, which it takes. Returns `false`, and leaves the update to the caller, if
+    /// the entry has changed since `peeked`; so does an error: what the update's closure has captured must not
+    /// be dropped while the state is locked.
     pub(crate) fn update<T, F>(
         &mut self,
         key: &str,
         peeked: Option<&Entry>,
-        update: Update<F>,
+        update: &mut Option<Update<F>>,
         result: Entry,
         limit: usize,
-    ) -> Result<Result<(), Update<F>>, SessionError>
+    ) -> Result<bool, SessionError>
     where
-        T: Serialize + DeserializeOwned,
-        F: Fn(Option<T>) -> Result<T, EntryError> + Send + Sync + 'static,
+        T: Serialize,
+        F: Fn(Option<&Entry>) -> Result<T, EntryError> + Send + Sync + 'static,
     {
         if self.entries.entry(key) != peeked {
-            return Ok(Err(update));
+            return Ok(false);
         }
         self.edit(key, limit, |changes, entries| {
-            changes.log_update(entries, update, result);
-            Ok(Ok(()))
+            if let Some(update) = update.take() {
+                changes.log_update(entries, update, result);
+            }
+            Ok(true)
         })
     }
 
@@ -106,7 +109,8 @@ impl State {
                 Some(entry) => self.entries.put(entry),
                 None => drop(self.entries.remove(key)),
             }
-            self.changes.truncate(logged);
+            let refused = self.changes.split_off(logged);
+            self.keep_until_unlocked(refused);
             return Err(Cause::TooLarge { size, limit }.into());
         }
         Ok(result)

@@ -4,10 +4,12 @@ mod draft;
 mod edits;
 pub(crate) mod found;
 
-use cloakroom_core::{Authentication, Changes, Entries, Limits, Timestamp, Token};
+use cloakroom_core::{
+    Authentication, Changes, Entries, Limits, StoreError, StoreErrorKind, Timestamp, Token,
+};
 
 use crate::cookie::withheld::EditsDiscarded;
-use crate::error::{Cause, SessionError};
+use crate::error::{Cause, SessionError, SessionErrorKind};
 use crate::plan::{CookiePlan, Due, Lookup, Situation};
 
 pub(crate) use self::draft::{CarryOver, Draft, Savepoint, SigningIn};
@@ -44,7 +46,12 @@ pub(crate) struct State {
     /// No session was found, and the browser may hold a cookie that it did not send: only a sign-in creates
     /// a session.
     pub(crate) withheld: Option<EditsDiscarded>,
+    /// The app has tried to end the session, and that has failed or is not complete.
+    unfinished_end: Option<SessionError>,
     phase: Phase,
+    /// Edits that were removed. What the closures of updates have captured is the app's, and is not dropped
+    /// while the state is locked: [`take_removed`](Self::take_removed).
+    removed: Vec<Changes>,
     /// This copy outlives its request: no cookie can be set, so no session can be created.
     detached: bool,
 }
@@ -83,11 +90,13 @@ impl State {
         let withheld = self
             .withheld
             .filter(|_| matches!(found.lookup, Lookup::Absent));
+        self.remove_changes();
         *self = Self {
             phase: self.phase,
             needs_cookie: found.needs_cookie,
             others: found.others,
             withheld,
+            removed: std::mem::take(&mut self.removed),
             ..Self::new(found.lookup)
         };
     }
@@ -181,9 +190,12 @@ impl State {
         self.phase = Phase::Committing;
     }
 
-    /// Makes saving an error as well: the response was returned, so no cookie can be set.
+    /// Makes saving an error as well: the response was returned, so no cookie can be set. Edits that were not
+    /// saved are not needed any more; the closure of one may have captured the session, which would keep itself in
+    /// memory.
     pub(crate) fn finish(&mut self) {
         self.phase = Phase::Finished;
+        self.remove_changes();
     }
 
     pub(crate) fn check_not_finished(&self) -> Result<(), SessionError> {
@@ -196,7 +208,10 @@ impl State {
     /// Discards everything that is not stored. Returns whether there was anything.
     pub(crate) fn discard_edits(&mut self) -> bool {
         let had_any = !self.changes.is_empty() || self.renewing || self.chosen.is_some();
+        self.remove_changes();
         *self = Self {
+            unfinished_end: self.unfinished_end.take(),
+            removed: std::mem::take(&mut self.removed),
             pending_cookie: self.pending_cookie,
             uncertain: self.uncertain,
             ended_concurrently: self.ended_concurrently,
@@ -267,7 +282,8 @@ impl State {
     pub(crate) fn stored(&mut self, draft: &Draft) {
         // There are fewer changes than in the draft if an error response has discarded them meanwhile.
         let stored = draft.edits.min(self.changes.len());
-        self.changes.drop_first(stored);
+        let stored = self.changes.take_first(stored);
+        self.keep_until_unlocked(stored);
         if self.chosen == draft.chosen {
             self.chosen = None;
         }
@@ -325,7 +341,8 @@ impl State {
             (self.chosen, self.renewing) = (savepoint.chosen, savepoint.renewing);
         }
         if self.changes.len() == savepoint.edits + 1 {
-            self.changes.truncate(savepoint.edits);
+            let undone = self.changes.split_off(savepoint.edits);
+            self.keep_until_unlocked(undone);
             self.entries = savepoint.entries;
         }
     }
@@ -383,6 +400,41 @@ impl State {
     /// The token of the session that was ended by someone else during this request.
     pub(crate) fn ended_token(&self) -> Option<&Token> {
         self.ended.as_ref()
+    }
+
+    /// Records that the app ends the session. If that fails, or is cancelled, a response that does not say so
+    /// would be wrong.
+    pub(crate) fn end_begins(&mut self) {
+        let unknown = StoreError::new(StoreErrorKind::OutcomeUnknown);
+        self.unfinished_end = Some(unknown.into());
+    }
+
+    /// Records the result of ending the session. With fewer replicas than required it has ended.
+    pub(crate) fn end_completes(&mut self, error: Option<&SessionError>) {
+        self.unfinished_end = error
+            .filter(|error| error.kind() != SessionErrorKind::NotReplicated)
+            .cloned();
+    }
+
+    /// Why the session could not be ended, if the app has tried.
+    pub(crate) fn unfinished_end(&self) -> Option<&SessionError> {
+        self.unfinished_end.as_ref()
+    }
+
+    /// Returns the edits that were removed, to be dropped when the state is not locked.
+    pub(crate) fn take_removed(&mut self) -> Vec<Changes> {
+        std::mem::take(&mut self.removed)
+    }
+
+    fn keep_until_unlocked(&mut self, changes: Changes) {
+        if !changes.is_empty() {
+            self.removed.push(changes);
+        }
+    }
+
+    fn remove_changes(&mut self) {
+        let changes = std::mem::take(&mut self.changes);
+        self.keep_until_unlocked(changes);
     }
 
     fn check_attached(&self) -> Result<(), SessionError> {

@@ -1,11 +1,12 @@
 //! Log events that are not logged for every request that meets a problem.
 
 use std::collections::HashSet;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use cloakroom_core::{SessionId, StoreError};
+use cloakroom_core::{EntryError, SessionId, StoreError};
 use tracing::{error, warn};
 
 use super::log::{TARGET, display_chain, label};
@@ -18,12 +19,14 @@ pub(crate) struct Once {
     mounted_twice: AtomicBool,
     not_published: AtomicBool,
     outside_cookie_path: AtomicBool,
+    /// Entries that were not of the requested type, and have been logged: their keys and the types.
+    mismatches: Mutex<HashSet<(Box<str>, &'static str)>>,
     /// Sessions that could not be read or migrated, and have been logged.
     logged: Mutex<HashSet<SessionId>>,
 }
 
 impl Once {
-    /// Upper bound of `logged`; when it is reached, the set is emptied.
+    /// Upper bound of each set; when it is reached, the set is emptied.
     const MAX_LOGGED: usize = 1024;
 
     pub(crate) fn mounted_twice(&self, cookie: &str) {
@@ -74,13 +77,29 @@ impl Once {
         }
     }
 
-    fn is_first(&self, id: SessionId) -> bool {
-        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
-        if logged.len() >= Self::MAX_LOGGED {
-            logged.clear();
+    pub(crate) fn mismatch(&self, error: &EntryError, is_absent: bool) {
+        let (key, type_name) = (error.key(), error.type_name());
+        if !insert_bounded(&self.mismatches, (key.into(), type_name)) {
+            return;
         }
-        logged.insert(id)
+        warn!(
+            target: TARGET, key, type_name, is_absent, error = display_chain(error),
+            "stored value is not of the requested type; logged once"
+        );
     }
+
+    fn is_first(&self, id: SessionId) -> bool {
+        insert_bounded(&self.logged, id)
+    }
+}
+
+/// Inserts a member into a set of bounded size. Returns whether it was not there yet.
+fn insert_bounded<T: Eq + Hash>(set: &Mutex<HashSet<T>>, member: T) -> bool {
+    let mut set = set.lock().unwrap_or_else(PoisonError::into_inner);
+    if set.len() >= Once::MAX_LOGGED {
+        set.clear();
+    }
+    set.insert(member)
 }
 
 /// Failures of requests. Those that an outage of the store causes are logged once in ten seconds, with the

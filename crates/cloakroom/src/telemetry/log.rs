@@ -74,6 +74,11 @@ pub(crate) fn too_many_sessions(count: usize) {
     info!(target: TARGET, count, "sign-in refused; the user has reached the session limit");
 }
 
+pub(crate) fn too_many_writers(id: SessionId) {
+    metrics::failed("save", "too_many_writers");
+    info!(target: TARGET, session = %id, "too many concurrent writers of one session; the changes of a request are not saved");
+}
+
 pub(crate) fn revoked_during_sign_in(id: SessionId) {
     metrics::failed("sign_in", "ended");
     info!(target: TARGET, session = %id, "sign-in refused; the session was revoked during sign-in");
@@ -178,6 +183,13 @@ pub(crate) fn end_failed(id: SessionId, error: &StoreError) {
     error!(target: TARGET, session = %id, error = display_chain(error), "failed to end the session; it may still be alive");
 }
 
+pub(crate) fn failed_end_ignored(error: &SessionError) {
+    error!(
+        target: TARGET, error = display_chain(error),
+        "handler ignored that the session could not be ended; its response is replaced by an error"
+    );
+}
+
 pub(crate) fn rollback_failed(id: SessionId, error: &StoreError) {
     metrics::failed("rollback", label(&error.clone().into()));
     warn!(
@@ -252,6 +264,7 @@ pub(super) fn label(error: &SessionError) -> &'static str {
         SessionErrorKind::Ended => "ended",
         SessionErrorKind::Conflict => "conflict",
         SessionErrorKind::TooManySessions => "too_many_sessions",
+        SessionErrorKind::TooManyWriters => "too_many_writers",
         SessionErrorKind::TooLarge => "too_large",
         SessionErrorKind::RngFailed => "rng_failed",
         _ => "other",

@@ -1,0 +1,119 @@
+//! A handler that ignores that the session could not be ended does not get away with a success.
+
+use axum::response::IntoResponse;
+use cloakroom::{Session, SessionError, SessionErrorKind, StoreErrorKind};
+use futures_util::FutureExt;
+use http::StatusCode;
+use tests::app::Fixture;
+use tests::browser::CookieChange;
+use tests::faulty_store::Fault::{Hang, LoseCommand, Refuse};
+use tests::faulty_store::Verb::{End, Load};
+use tests::log::Log;
+
+const IGNORED: &str = "handler ignored that the session could not be ended";
+
+/// Signs out, and writes; whether that has worked does not matter to it.
+async fn sign_out_carelessly(session: Session) -> Result<&'static str, SessionError> {
+    drop(session.sign_out().await);
+    session.insert("n", 2)?;
+    Ok("you have signed out")
+}
+
+#[tokio::test]
+async fn an_ignored_failure_is_an_error_response() {
+    for (fault, kind) in [
+        (
+            Refuse(StoreErrorKind::Unavailable),
+            SessionErrorKind::Unavailable,
+        ),
+        (LoseCommand, SessionErrorKind::OutcomeUnknown),
+    ] {
+        let log = Log::capture();
+        let fixture = Fixture::memory();
+        let mut browser = fixture.browser_with_session().await;
+        fixture.store.next(End, fault);
+        let response = browser.request(sign_out_carelessly).await;
+        assert_eq!(response.status, 503);
+        let error = response
+            .extension::<SessionError>()
+            .expect("it is replaced");
+        assert_eq!(error.kind(), kind);
+        assert_eq!(response.cookie_change(), CookieChange::Nothing);
+        assert_eq!(log.count(IGNORED), 1, "{}", log.text());
+        fixture.clear_verbs();
+        assert_eq!(
+            browser.read().await,
+            Some(1),
+            "it is alive, and nothing is saved"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_response_that_says_so_is_the_handlers() {
+    let log = Log::capture();
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
+    fixture.store.next(End, Refuse(StoreErrorKind::Unavailable));
+    let response = browser
+        .request(|session| async move {
+            assert!(session.destroy().await.is_err());
+            Ok((StatusCode::BAD_GATEWAY, "not signed out").into_response())
+        })
+        .await;
+    assert_eq!(
+        (response.status.as_u16(), response.text()),
+        (502, "not signed out")
+    );
+    assert_eq!(log.count(IGNORED), 0);
+}
+
+#[tokio::test]
+async fn a_second_attempt_that_succeeds_is_a_success() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
+    fixture.store.next(End, Refuse(StoreErrorKind::Unavailable));
+    let response = browser
+        .request(|session| async move {
+            assert!(session.destroy().await.is_err());
+            session.destroy().await.map(drop)
+        })
+        .await;
+    fixture.assert_response(&response, 200, &[Load, End, End], CookieChange::Removed);
+}
+
+#[tokio::test]
+async fn an_end_that_was_dropped_before_it_has_completed_is_an_error_response() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
+    fixture.store.next(End, Hang);
+    let response = browser
+        .request(|session| async move {
+            // As in a `select!` with a timeout.
+            assert!(session.destroy().now_or_never().is_none());
+            Ok("you have signed out")
+        })
+        .await;
+    assert_eq!(response.status, 503);
+    let error = response
+        .extension::<SessionError>()
+        .expect("it is replaced");
+    assert_eq!(error.kind(), SessionErrorKind::OutcomeUnknown);
+}
+
+/// The session has ended. That it is on too few replicas is logged, and the cookie is removed.
+#[tokio::test]
+async fn a_session_that_has_ended_on_too_few_replicas_is_not_alive() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
+    fixture
+        .store
+        .next(End, Refuse(StoreErrorKind::NotReplicated));
+    let response = browser
+        .request(|session| async move {
+            drop(session.destroy().await);
+            Ok(())
+        })
+        .await;
+    fixture.assert_response(&response, 200, &[Load, End], CookieChange::Removed);
+}
