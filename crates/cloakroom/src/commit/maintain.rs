@@ -18,9 +18,11 @@ use crate::state::{Draft, Live};
 pub(crate) fn due(context: &Context, client: Option<&ClientInfo>, live: &Live) -> Due {
     let (now, record) = (context.clock.now(), &live.record);
     let rotates = is_rotation_due(context, live);
-    let digest = context.realm.digest(&live.token);
-    if rotates && Secrets::status(record, &digest, now) == SecretStatus::Next {
-        return Due::PromoteSecret;
+    if rotates {
+        let digest = context.realm.digest(&live.token);
+        if Secrets::status(record, &digest, now) == SecretStatus::Next {
+            return Due::PromoteSecret;
+        }
     }
     if rotates || Secrets::successor(record, &live.token, &context.realm).is_some() {
         return Due::OfferSecret;
