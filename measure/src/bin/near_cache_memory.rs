@@ -35,6 +35,9 @@ const TTL: Duration = Duration::from_secs(3600);
 /// How many sessions fill a near cache of the default size, three times over.
 const MORE_THAN_FIT: u64 = 250_000;
 
+/// How long a command may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// How long a near cache is idle before its memory is read: several of its heartbeats.
 const IDLE: Duration = Duration::from_secs(3);
 
@@ -67,13 +70,16 @@ fn table() -> Result<String> {
     );
     for topology in ["one", "cluster"] {
         let row = Command::new(env::current_exe()?).arg(topology).output()?;
+        if !row.status.success() {
+            return Err(String::from_utf8_lossy(&row.stderr).into());
+        }
         table.push_str(str::from_utf8(&row.stdout)?);
     }
     Ok(table)
 }
 
 async fn row(topology: &str, url: &str) -> Result<String> {
-    let store = RedisStore::connect(url, "cloakroom").await?;
+    let store = connect(url).await?;
     // What is allocated once.
     begin_many(&store, 10 * AT_ONCE).await;
     let without = resident()?;
@@ -90,6 +96,12 @@ async fn row(topology: &str, url: &str) -> Result<String> {
         megabytes(full.saturating_sub(without)),
         megabytes(counted),
     ))
+}
+
+/// With a long timeout, so that a busy machine does not matter.
+async fn connect(url: &str) -> Result<RedisStore> {
+    let store = RedisStore::builder(url, "cloakroom").with_command_timeout(PATIENCE);
+    Ok(store.connect().await?)
 }
 
 /// The resident memory of this process, in bytes.
@@ -115,7 +127,7 @@ async fn until_coherent(near: &NearCache) {
 
 async fn of_a_session() -> Result<String> {
     let redis = RedisServer::start();
-    let store = RedisStore::connect(redis.url(), "cloakroom").await?;
+    let store = connect(&redis.url()).await?;
     let near = NearCache::builder(store).with_max_bytes(4 << 30).build()?;
     until_coherent(&near).await;
     // What is allocated once, independent of the number of sessions.

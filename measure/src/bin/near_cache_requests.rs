@@ -37,6 +37,9 @@ const WARM_UP: u64 = 2000;
 /// How many requests are sent at once, each of another session.
 const AT_ONCE: usize = 64;
 
+/// How long a command may take, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// The unit of CPU times in `/proc`, as Linux has it on all usual machines.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -81,7 +84,8 @@ fn profiled(app: &Router, route: &str, times: u64) -> Result<()> {
 }
 
 async fn app(redis: &RedisServer, with_near_cache: bool) -> Result<Router> {
-    let store = RedisStore::connect(redis.url(), "cloakroom").await?;
+    let store = RedisStore::builder(redis.url(), "cloakroom").with_command_timeout(PATIENCE);
+    let store = store.connect().await?;
     if !with_near_cache {
         return Ok(router(store));
     }
@@ -93,12 +97,13 @@ async fn app(redis: &RedisServer, with_near_cache: bool) -> Result<Router> {
 }
 
 fn router(store: impl Store) -> Router {
+    let layer = SessionLayer::builder(store).with_store_timeout(PATIENCE);
     Router::new()
         .route("/none", get(async || "hello"))
         .route("/read", get(read))
         .route("/write", get(write))
         .route("/sign-in", get(sign_in))
-        .layer(SessionLayer::new(store))
+        .layer(layer.build().expect("it is valid"))
         .route("/bare", get(async || "hello"))
 }
 
