@@ -34,7 +34,8 @@ const ROUND: Duration = Duration::from_millis(20);
 /// The number of steps in a full cycle of disruptions.
 const DISRUPTIONS: u64 = 60;
 
-/// The pause after a failed read. Without it, other tasks would starve.
+/// The pause after a read that has failed, or has found no live session. Without it, other tasks would
+/// starve.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// How much longer than the planned operations the test may run until the caches have served enough reads: on
@@ -49,6 +50,7 @@ struct Setup {
     servers: [NearCache; 2],
     history: History,
     planned: i64,
+    /// The remaining operations on live sessions.
     left: AtomicI64,
     /// When the planned operations were finished.
     finished_at: OnceLock<Instant>,
@@ -107,8 +109,7 @@ impl Setup {
     /// Whether to run another operation. At least the planned number is run, and more while a cache has
     /// served too few reads for the test to be meaningful.
     fn continues(&self) -> bool {
-        let left = self.left.fetch_sub(1, Ordering::Relaxed);
-        if left > 0 {
+        if self.left.load(Ordering::Relaxed) > 0 {
             return true;
         }
         let stats = self.servers.each_ref().map(NearCache::stats);
@@ -148,10 +149,16 @@ impl Setup {
             return None;
         };
         self.history.check(slot, id, server, began, &saw);
-        if !matches!(saw, Loaded::Record(_)) && self.history.claim(slot, id) {
+        if let Loaded::Record(_) = saw {
+            // What is done to an ended session does not count: there would soon be hardly anything else.
+            self.left.fetch_sub(1, Ordering::Relaxed);
+            return Some((id, saw));
+        }
+        if self.history.claim(slot, id) {
             tokio::spawn(Arc::clone(self).replace_later(server, slot));
         }
-        Some((id, saw))
+        sleep(PAUSE).await;
+        None
     }
 
     async fn write(self: &Arc<Self>, server: usize, slot: usize) {
