@@ -14,6 +14,21 @@ use crate::records::number;
 pub struct History {
     window: Duration,
     sessions: Vec<Mutex<Tracked>>,
+    flush: Mutex<LastFlush>,
+}
+
+/// The last flush of all sessions. A slot is locked before this.
+#[derive(Debug, Default)]
+struct LastFlush {
+    is_running: bool,
+    finished: Option<Instant>,
+}
+
+impl LastFlush {
+    /// Whether it may have removed a session whose creation was started at this time.
+    fn may_have_removed(&self, created: Instant) -> bool {
+        self.is_running || self.finished.is_some_and(|finished| created <= finished)
+    }
 }
 
 /// One session.
@@ -54,6 +69,7 @@ impl History {
         Self {
             window,
             sessions: ids.iter().map(slot).collect(),
+            flush: Mutex::default(),
         }
     }
 
@@ -82,9 +98,14 @@ impl History {
         slot.id == id && !std::mem::replace(&mut slot.claimed, true)
     }
 
-    /// Replaces an ended session by a new one.
-    pub fn replace(&self, slot: usize, new: SessionId) {
-        *self.slot(slot) = Tracked::new(new);
+    /// Replaces an ended session by a new one, whose creation was started at `created`. A flush since then
+    /// may have removed it.
+    pub fn replace(&self, slot: usize, new: SessionId, created: Instant) {
+        let mut slot = self.slot(slot);
+        *slot = Tracked::new(new);
+        if self.flush().may_have_removed(created) {
+            slot.may_be_gone = Some(created);
+        }
     }
 
     /// Records an acknowledged write.
@@ -119,6 +140,8 @@ impl History {
     /// Records that all sessions are about to be flushed, and returns the time.
     #[must_use]
     pub fn record_flush_started(&self) -> Instant {
+        // First: a session that is put into a slot from here on may be gone.
+        self.flush().is_running = true;
         for slot in 0..self.sessions.len() {
             self.slot(slot).may_be_gone.get_or_insert_with(Instant::now);
         }
@@ -127,6 +150,10 @@ impl History {
 
     /// Records a flush: older sessions are gone, and those created during the flush may be.
     pub fn record_flush(&self, since: Instant) {
+        *self.flush() = LastFlush {
+            is_running: false,
+            finished: Some(Instant::now()),
+        };
         for slot in 0..self.sessions.len() {
             let mut slot = self.slot(slot);
             if slot.began < since {
@@ -183,6 +210,10 @@ impl History {
         (slot.id, slot.numbers.clone(), there)
     }
 
+    fn flush(&self) -> MutexGuard<'_, LastFlush> {
+        self.flush.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn slot(&self, slot: usize) -> MutexGuard<'_, Tracked> {
         let slot = self.sessions[slot].lock();
         slot.unwrap_or_else(PoisonError::into_inner)
@@ -191,4 +222,50 @@ impl History {
 
 fn since(gone: Option<(Instant, Option<usize>)>) -> Option<Duration> {
     gone.map(|(at, _)| at.elapsed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::session;
+
+    const WINDOW: Duration = Duration::from_secs(1);
+
+    fn history() -> (History, SessionId) {
+        let (id, _) = session(1);
+        (History::new(&[id], WINDOW), id)
+    }
+
+    /// Whether the history allows that a session is gone.
+    fn may_be_gone(history: &History, id: SessionId) -> bool {
+        let check = || history.check(0, id, 0, Instant::now(), &Loaded::Nothing);
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).is_ok()
+    }
+
+    #[test]
+    fn a_session_that_is_replaced_during_a_flush_may_be_gone() {
+        let (history, id) = history();
+        assert!(!may_be_gone(&history, id));
+        let since = history.record_flush_started();
+        assert!(may_be_gone(&history, id));
+        let (new, _) = session(1);
+        history.replace(0, new, Instant::now());
+        assert!(may_be_gone(&history, new));
+        history.record_flush(since);
+        assert!(may_be_gone(&history, new));
+    }
+
+    #[test]
+    fn a_session_that_was_created_before_a_flush_and_recorded_after_it_may_be_gone() {
+        let (history, _) = history();
+        let (new, _) = session(1);
+        let created = Instant::now();
+        let since = history.record_flush_started();
+        history.record_flush(since);
+        history.replace(0, new, created);
+        assert!(may_be_gone(&history, new));
+        let (newer, _) = session(1);
+        history.replace(0, newer, Instant::now());
+        assert!(!may_be_gone(&history, newer));
+    }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
@@ -37,6 +38,8 @@ pub struct Proxy {
 #[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
+    /// Held replies were released.
+    released: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +50,8 @@ struct State {
     recorded: Vec<Vec<u8>>,
     recording: bool,
     open: Vec<AbortHandle>,
+    /// The connection whose replies are held back.
+    held: Option<usize>,
 }
 
 impl Proxy {
@@ -93,6 +98,18 @@ impl Proxy {
         }
     }
 
+    /// Holds back what the server sends on the newest connection, until [`release`](Self::release).
+    pub fn hold_newest(&self) {
+        let mut state = self.shared.state();
+        state.held = state.recorded.len().checked_sub(1);
+    }
+
+    /// Forwards what was held back.
+    pub fn release(&self) {
+        self.shared.state().held = None;
+        self.shared.released.notify_waiters();
+    }
+
     /// Starts recording what clients send.
     pub fn record(&self) {
         self.shared.state().recording = true;
@@ -117,6 +134,17 @@ impl Drop for Proxy {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn wait_while_held(&self, connection: usize) {
+        loop {
+            let released = self.released.notified();
+            if self.state().held != Some(connection) {
+                return;
+            }
+            // Counts releases since it was created.
+            released.await;
+        }
     }
 }
 
@@ -143,7 +171,7 @@ async fn forward(client: TcpStream, shared: Arc<Shared>) {
     let (from_server, to_server) = server.into_split();
     tokio::select! {
         () = commands(from_client, to_server, &shared, number) => {}
-        () = replies(from_server, to_client, &shared) => {}
+        () = replies(from_server, to_client, &shared, number) => {}
     }
 }
 
@@ -175,9 +203,15 @@ async fn commands(
     }
 }
 
-async fn replies(mut server: OwnedReadHalf, mut client: OwnedWriteHalf, shared: &Shared) {
+async fn replies(
+    mut server: OwnedReadHalf,
+    mut client: OwnedWriteHalf,
+    shared: &Shared,
+    number: usize,
+) {
     let mut bytes = [0; 16 * 1024];
     while let Ok(count @ 1..) = server.read(&mut bytes).await {
+        shared.wait_while_held(number).await;
         let network = shared.state().network;
         let part = match network {
             Network::Blackholed => continue,

@@ -13,6 +13,7 @@ mod near_cache;
 mod old_cookies;
 mod setup;
 mod several_cookies;
+mod stale_record;
 mod two_at_once;
 #[allow(clippy::duplicate_mod, reason = "one app for both versions")]
 mod v0_14;

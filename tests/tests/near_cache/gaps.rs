@@ -1,11 +1,14 @@
 //! While it receives no invalidations, it serves nothing from the cache.
 
+use std::pin::pin;
 use std::time::Duration;
 
-use cloakroom_core::store::Loaded;
+use cloakroom_core::Store;
+use cloakroom_core::store::{Loaded, Touched};
 use cloakroom_redis::{NearCache, RedisStore};
+use futures_util::poll;
 use tests::proxy::{Network, Proxy};
-use tests::records::recent;
+use tests::records::{MINUTE, recent};
 use tests::redis::RedisServer;
 use tests::wait::within;
 
@@ -41,6 +44,76 @@ async fn a_silent_connection_is_detected_within_the_window() {
     })
     .await;
     assert_eq!(seen(&here, id).await, Loaded::Record(record));
+}
+
+/// Keys that one command changes: Redis sends one message for them.
+const KEYS_AT_ONCE: usize = 500;
+
+/// The runtime has one thread, which the test keeps: neither fred's task nor the listener is polled.
+#[tokio::test]
+async fn a_burst_of_changes_is_not_missed_by_a_listener_that_is_not_polled() {
+    let redis = RedisServer::start();
+    let here = near(&redis.url()).await;
+    let elsewhere = RedisStore::connect(redis.url(), "cloakroom")
+        .await
+        .expect("the server is running");
+    let (id, record) = begin(&elsewhere).await;
+    let expected = Some(Loaded::Record(record));
+    within("it is cached", PATIENCE, async || {
+        cached(&here, id).await == expected
+    })
+    .await;
+    tokio::time::pause();
+    redis.command(&["DEL", &format!("cloakroom:{id}")]);
+    let script = "for number = ARGV[1], ARGV[1] + ARGV[2] - 1 do
+        redis.call('SET', 'cloakroom:0191e0c4-8f2a-7c3e-9b1d-' .. string.format('%012x', number), '', 'PX', 60000)
+    end";
+    let at_once = KEYS_AT_ONCE.to_string();
+    for first in (0..200_000).step_by(KEYS_AT_ONCE) {
+        redis.command(&["EVAL", script, "0", &first.to_string(), &at_once]);
+    }
+    // Polled once, it moves the clock, and no other task has run yet.
+    let mut advance = pin!(tokio::time::advance(WINDOW));
+    assert!(poll!(&mut advance).is_pending());
+    assert_eq!(here.peek_cached(id), None, "nothing is trusted any longer");
+    tokio::time::resume();
+    advance.await;
+    coherent(&here).await;
+    assert_eq!(seen(&here, id).await, Loaded::Nothing);
+    assert_eq!(cached(&here, id).await, None);
+}
+
+/// The message about the newer record is held up, so that the cache has an older one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stale_record_is_not_cached_again_by_a_touch() {
+    let redis = RedisServer::start();
+    let proxy = Proxy::start(redis.port()).await;
+    let [store, elsewhere] = [proxy.url(), redis.url()].map(|url| async move {
+        let store = RedisStore::connect(url, "cloakroom").await;
+        store.expect("the server is running")
+    });
+    let (store, elsewhere) = tokio::join!(store, elsewhere);
+    let here = NearCache::builder(store)
+        .with_max_staleness(Duration::from_secs(5))
+        .build()
+        .expect("it is valid");
+    coherent(&here).await;
+    let (id, old) = begin(&elsewhere).await;
+    let expected = Some(Loaded::Record(old.clone()));
+    within("it is cached", PATIENCE, async || {
+        cached(&here, id).await == expected
+    })
+    .await;
+    // The connection of the near cache, which was opened last.
+    proxy.hold_newest();
+    let new = write(&elsewhere, id, &old).await;
+    assert_eq!(here.peek_cached(id), expected, "it is behind");
+    let at = new.last_seen().plus(Duration::from_secs(1));
+    let touched = here.touch(id, new.revision(), at, MINUTE).await;
+    assert_eq!(touched.expect("the command succeeds"), Touched::Touched);
+    assert_ne!(here.peek_cached(id), Some(Loaded::Record(old.touched(at))));
+    assert_eq!(seen(&here, id).await, Loaded::Record(new.touched(at)));
+    proxy.release();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -54,9 +54,7 @@ impl InvalidationConnection {
                 }
             };
             // Messages that arrived before the reply must take effect before the cache is declared valid.
-            while let Some(message) = try_next(&mut messages) {
-                self.cache.on_invalidation(message);
-            }
+            apply_received(&mut messages, &self.cache);
             let pause = if checked.is_ok() {
                 self.cache.heartbeat()
             } else {
@@ -98,6 +96,13 @@ impl InvalidationConnection {
                 }
             }
         }
+    }
+}
+
+/// Applies the messages that have arrived. If there were more than the buffer holds, the cache is cleared.
+fn apply_received(messages: &mut Receiver<Invalidation>, cache: &SharedCache) {
+    while let Some(message) = try_next(messages) {
+        cache.on_invalidation(message);
     }
 }
 
@@ -184,7 +189,92 @@ fn unusable(why: &'static str) -> FredError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
+    use cloakroom_core::store::Loaded;
+    use cloakroom_core::{EndReason, SessionId, Timestamp, Tombstone};
+    use fred::types::config::Server;
+    use tokio::sync::broadcast;
+
+    use super::super::supervisor::buffered_messages;
     use super::*;
+    use crate::store::RedisStore;
+
+    fn id(number: u128) -> SessionId {
+        let bytes = 0x0191_e0c4_8f2a_7c3e_9b1d_u128 << 48 | number;
+        SessionId::from_bytes(bytes.to_be_bytes()).unwrap()
+    }
+
+    fn message(id: SessionId) -> Invalidation {
+        Invalidation {
+            keys: vec![format!("cloakroom:{id}").into()],
+            server: Server::new("127.0.0.1", 1),
+        }
+    }
+
+    fn cache() -> SharedCache {
+        let store = RedisStore::builder("redis://127.0.0.1:1", "cloakroom").connect_lazy();
+        SharedCache::new(
+            store.expect("it is valid"),
+            64 << 20,
+            Duration::from_secs(1),
+        )
+    }
+
+    /// The task of the connection is not polled meanwhile, so that the buffer overflows.
+    #[tokio::test]
+    async fn a_burst_of_changes_that_overflows_the_buffer_clears_the_cache() {
+        let cache = cache();
+        let (sender, mut receiver) = broadcast::channel(buffered_messages(1));
+        let (changed, unchanged) = (id(0), id(1_000_000));
+        let until = Instant::now() + Duration::from_secs(60);
+        let session = || {
+            let tombstone = Tombstone::new(None, Timestamp::from_millis(1), EndReason::Destroyed);
+            Loaded::Tombstone(tombstone)
+        };
+        for id in [changed, unchanged] {
+            let version = cache.sessions.version(id);
+            cache.sessions.insert_read(id, version, session(), until);
+        }
+        // A read in flight that has found the state before the burst.
+        let in_flight = cache.sessions.version(changed);
+        for number in 0..200_000 {
+            sender.send(message(id(number))).unwrap();
+        }
+        apply_received(&mut receiver, &cache);
+        cache
+            .sessions
+            .insert_read(changed, in_flight, session(), until);
+        let now = Instant::now();
+        assert_eq!(
+            cache.sessions.get(changed, now),
+            None,
+            "its message is lost"
+        );
+        assert_eq!(cache.sessions.get(unchanged, now), None);
+        assert_eq!(cache.counters.cleared.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn changes_that_fit_into_the_buffer_remove_only_what_has_changed() {
+        let cache = cache();
+        let (sender, mut receiver) = broadcast::channel(buffered_messages(1));
+        let until = Instant::now() + Duration::from_secs(60);
+        let count = buffered_messages(1) as u128;
+        for id in [id(0), id(count)] {
+            let tombstone = Tombstone::new(None, Timestamp::from_millis(1), EndReason::Destroyed);
+            let (session, version) = (Loaded::Tombstone(tombstone), cache.sessions.version(id));
+            cache.sessions.insert_read(id, version, session, until);
+        }
+        for number in 0..count {
+            sender.send(message(id(number))).unwrap();
+        }
+        apply_received(&mut receiver, &cache);
+        let now = Instant::now();
+        assert_eq!(cache.sessions.get(id(0), now), None);
+        assert!(cache.sessions.get(id(count), now).is_some());
+        assert_eq!(cache.counters.cleared.load(Ordering::Relaxed), 0);
+    }
 
     #[test]
     fn only_flushes_are_counted() {

@@ -24,9 +24,11 @@ pub(crate) fn due(
 ) -> Due {
     let record = &live.record;
     let rotates = is_rotation_due(context, live, now);
-    let digest = context.realm.digest(&live.token);
-    if rotates && Secrets::status(record, &digest, now) == SecretStatus::Next {
-        return Due::PromoteSecret;
+    if rotates {
+        let digest = context.realm.digest(&live.token);
+        if Secrets::status(record, &digest, now) == SecretStatus::Next {
+            return Due::PromoteSecret;
+        }
     }
     if rotates || Secrets::successor(record, &live.token, &context.realm).is_some() {
         return Due::OfferSecret;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cloakroom_core::rotation::{SecretStatus, Secrets};
 use cloakroom_core::store::Loaded;
-use cloakroom_core::{EndReason, Token};
+use cloakroom_core::{EndReason, Timestamp, Token};
 
 use super::cached::accept_cached;
 use super::check::lookup;
@@ -26,19 +26,19 @@ pub(super) enum Authenticated {
     Absent,
 }
 
-/// Finds the session of a token.
+/// Finds the session of a token, which a request presents at `now`.
 pub(super) async fn authenticate(
     context: &Arc<Context>,
     token: Token,
+    now: Timestamp,
     budget: &Budget,
 ) -> Result<Authenticated, SessionError> {
     let id = token.id();
-    let now = context.clock.now();
     if now.since(id.created_at()) > context.longest_life() {
         log::unknown_token(id);
         return Ok(Authenticated::Absent);
     }
-    if let Some(live) = accept_cached(context, &token, budget).await? {
+    if let Some(live) = accept_cached(context, &token, now, budget).await? {
         return Ok(Authenticated::Live(live));
     }
     let Some(loaded) = read(context, id, budget).await? else {

@@ -6,11 +6,11 @@
 
 use std::sync::Arc;
 
-use cloakroom_core::Token;
 use cloakroom_core::rotation::{SecretStatus, Secrets};
 use cloakroom_core::store::Loaded;
+use cloakroom_core::{Timestamp, Token};
 
-use super::check::{Liveness, check_and_sync};
+use super::check::{Liveness, check_and_sync_at};
 use crate::budget::Budget;
 use crate::context::Context;
 use crate::error::SessionError;
@@ -18,10 +18,12 @@ use crate::state::Live;
 use crate::telemetry::metrics;
 
 /// Returns the session of a token if a cached record of it is live and has this secret; `None` if the store
-/// has to be read. Nothing is logged then: the result of that read is.
+/// has to be read. Nothing is logged then: the result of that read is. `now` is when the caller has
+/// begun, without waiting since.
 pub(super) async fn accept_cached(
     context: &Arc<Context>,
     token: &Token,
+    now: Timestamp,
     budget: &Budget,
 ) -> Result<Option<Live>, SessionError> {
     let id = token.id();
@@ -29,11 +31,11 @@ pub(super) async fn accept_cached(
         return Ok(None);
     };
     let digest = context.realm.digest(token);
-    match Secrets::status(&record, &digest, context.clock.now()) {
+    match Secrets::status(&record, &digest, now) {
         SecretStatus::Current | SecretStatus::Next | SecretStatus::Previous => {}
         SecretStatus::Retired | SecretStatus::Wrong => return Ok(None),
     }
-    let liveness = check_and_sync(context, id, record, budget).await;
+    let liveness = check_and_sync_at(context, id, record, now, budget).await;
     match liveness.inspect_err(|_| metrics::load("error"))? {
         Liveness::Live { record, .. } => {
             metrics::load("hit");

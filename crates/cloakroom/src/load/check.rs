@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use cloakroom_core::{EndReason, Record, SessionId};
+use cloakroom_core::{EndReason, Record, SessionId, Timestamp};
 
 use super::linked::{Link, legacy_id_of, read_link};
 use crate::budget::Budget;
@@ -68,7 +68,18 @@ pub(crate) async fn check_and_sync(
     record: Record,
     budget: &Budget,
 ) -> Result<Liveness, SessionError> {
-    match check(context, id, record, budget).await? {
+    check_and_sync_at(context, id, record, context.clock.now(), budget).await
+}
+
+/// The same for a record that was found at `now`, without another look at the clock.
+pub(super) async fn check_and_sync_at(
+    context: &Arc<Context>,
+    id: SessionId,
+    record: Record,
+    now: Timestamp,
+    budget: &Budget,
+) -> Result<Liveness, SessionError> {
+    match check_at(context, id, record, now, budget).await? {
         Liveness::Live {
             record,
             linked: Some(legacy),
@@ -109,8 +120,18 @@ pub(crate) async fn check(
     record: Record,
     budget: &Budget,
 ) -> Result<Liveness, SessionError> {
+    check_at(context, id, record, context.clock.now(), budget).await
+}
+
+async fn check_at(
+    context: &Context,
+    id: SessionId,
+    record: Record,
+    now: Timestamp,
+    budget: &Budget,
+) -> Result<Liveness, SessionError> {
     let rule = context.rule(record.entries());
-    if limits_of(id, &record, rule).is_expired(context.clock.now(), record.last_seen()) {
+    if limits_of(id, &record, rule).is_expired(now, record.last_seen()) {
         return Ok(Liveness::Expired);
     }
     if id.created_at() < context.revoked_before(budget).await? {

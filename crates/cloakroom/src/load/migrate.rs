@@ -105,10 +105,11 @@ async fn find_or_migrate(step: MigrationStep<'_>) -> Result<Migrated, SessionErr
         budget,
     } = step;
     let id = token.id();
-    if context.clock.now().since(id.created_at()) > context.longest_life() {
+    let now = context.clock.now();
+    if now.since(id.created_at()) > context.longest_life() {
         return Ok(Migrated::Absent);
     }
-    if let Some(live) = accept_cached(context, token, budget).await? {
+    if let Some(live) = accept_cached(context, token, now, budget).await? {
         return Ok(Migrated::Live(live));
     }
     let stored = read(context, id, budget).await?;

@@ -54,7 +54,8 @@ async fn find_by_tokens(
     credentials: &Credentials,
     budget: &Budget,
 ) -> Result<Found, SessionError> {
-    let tokens = PresentedTokens::of(credentials, &context.cookie, context.clock.now());
+    let now = context.clock.now();
+    let tokens = PresentedTokens::of(credentials, &context.cookie, now);
     if !tokens.others.is_empty() {
         return Box::pin(several::find(context, tokens, budget)).await;
     }
@@ -62,7 +63,7 @@ async fn find_by_tokens(
         metrics::load("none");
         return Ok(Found::by_token(Lookup::Absent));
     };
-    let lookup = match authenticate(context, token, budget).await? {
+    let lookup = match authenticate(context, token, now, budget).await? {
         Authenticated::Live(live) if is_written => Lookup::Live(live),
         Authenticated::Live(live) => return Ok(Found::by_other_cookie(live)),
         Authenticated::Reused(live) => {

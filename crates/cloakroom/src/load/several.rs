@@ -44,7 +44,7 @@ pub(super) async fn find(
     let mut candidates = Candidates::default();
     for token in tokens {
         let is_written = token.is_written;
-        match authenticate(context, token.token, budget).await? {
+        match authenticate(context, token.token, context.clock.now(), budget).await? {
             Authenticated::Live(live) => candidates.add(context, live, is_written),
             Authenticated::Reused(live) => candidates.reused.push(live),
             Authenticated::Ended => {
