@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use http::HeaderMap;
 use http::header::FORWARDED;
 use ipnet::IpNet;
-use rfc7239::{NodeIdentifier, NodeName};
+
+use super::forwarded;
 
 /// The header in which proxies report the client's address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,15 +58,7 @@ fn hops(headers: &HeaderMap, header: ProxyHeader) -> Vec<Option<IpAddr>> {
         ProxyHeader::Forwarded => {
             for value in headers.get_all(FORWARDED) {
                 let list = value.to_str().unwrap_or_default();
-                hops.extend(
-                    rfc7239::parse(list).map(|hop| match hop.ok()?.forwarded_for? {
-                        NodeIdentifier {
-                            name: NodeName::Ip(address),
-                            ..
-                        } => Some(address),
-                        NodeIdentifier { .. } => None,
-                    }),
-                );
+                hops.extend(forwarded::addresses(list));
             }
         }
     }
