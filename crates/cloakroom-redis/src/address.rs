@@ -110,21 +110,17 @@ fn problem_of(topology: Topology, url: &Url) -> Option<String> {
 /// The error for a query parameter that this topology does not have. It names the parameter, unless that may
 /// be a part of the password: one that contains a `?` is followed by the `@` before the host.
 fn unknown_parameter(topology: Topology, url: &Url) -> Option<String> {
-    let allowed: Vec<_> = PARAMETERS
+    let known = PARAMETERS
         .iter()
-        .filter(|(_, topologies)| topologies.contains(&topology))
-        .map(|(name, _)| format!("`{name}`"))
-        .collect();
-    let allowed = match allowed.len() {
+        .filter(|(_, topologies)| topologies.contains(&topology));
+    let known: Vec<_> = known.map(|(name, _)| *name).collect();
+    let (key, _) = url
+        .query_pairs()
+        .find(|(key, _)| !known.contains(&&**key))?;
+    let allowed = match known.len() {
         0 => "none is allowed with this scheme".to_owned(),
-        _ => format!("with this scheme it can have {}", allowed.join(", ")),
+        _ => format!("with this scheme it can have `{}`", known.join("`, `")),
     };
-    let is_known = |key: &str| {
-        PARAMETERS
-            .iter()
-            .any(|(name, topologies)| *name == key && topologies.contains(&topology))
-    };
-    let (key, _) = url.query_pairs().find(|(key, _)| !is_known(key))?;
     let may_be_secret = url.query().is_some_and(|query| query.contains('@'));
     let is_word = |key: &str| key.len() <= 32 && key.bytes().all(|b| b.is_ascii_alphanumeric());
     let named = if may_be_secret || key.is_empty() || !is_word(&key) {

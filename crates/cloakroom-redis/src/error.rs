@@ -9,7 +9,7 @@ use cloakroom_core::{StoreError, StoreErrorKind};
 use fred::error::{Error as FredError, ErrorKind as FredErrorKind};
 
 use crate::classify::{Effect, ErrorClass, is_unknown_command};
-use crate::wording::{certificate_problem, is_about_client_certificate, plain, speaks_no_tls};
+use crate::wording::{is_about_client_certificate, plain, speaks_no_tls};
 
 /// A store could not be opened.
 ///
@@ -104,49 +104,52 @@ impl ConnectError {
 
 /// The kind of an error of fred's, and what to tell the operator. `tls` says whether the URL asks for TLS.
 fn explain(error: &FredError, tls: bool) -> (ConnectErrorKind, String) {
-    use ConnectErrorKind::{Configuration, Refused, Unreachable};
-    let text = error.details();
-    let why = safe_details(error);
-    match error.kind() {
-        FredErrorKind::Auth if text.contains("NOAUTH") => (
-            Refused,
-            "the server requires a password, and none is configured".to_owned(),
-        ),
-        FredErrorKind::Auth => (
-            Refused,
-            "the server rejects the user name or the password".to_owned(),
-        ),
-        _ if text.starts_with("DENIED ") => (
-            Refused,
-            "the server is in protected mode, and accepts clients of its own machine only: set a password \
-             or `protected-mode no`"
-                .to_owned(),
-        ),
-        _ if text.starts_with("NOPERM ") => (Refused, why),
-        _ if is_about_client_certificate(text) => (Refused, why),
-        _ if certificate_problem(text).is_some() => (Unreachable, why),
-        _ if speaks_no_tls(text) => (
-            Unreachable,
-            format!("{why}: for a server without TLS, use a `redis` URL"),
-        ),
-        FredErrorKind::Config => (Configuration, why),
-        // A server without TLS may wait for the end of a line.
-        FredErrorKind::Timeout if tls => (
-            Unreachable,
-            "no response in time: for a server without TLS, use a `redis` URL".to_owned(),
-        ),
-        FredErrorKind::Timeout => (Unreachable, "no response in time".to_owned()),
-        // What is sent to a port for TLS without TLS is answered with an alert, or with nothing.
-        FredErrorKind::Protocol if !tls => (Unreachable, format!("{why}: {TLS_ADVICE}")),
-        _ if !tls && is_closed(error) => (
-            Unreachable,
-            format!("the server closed the connection: {TLS_ADVICE}"),
-        ),
-        _ => (Unreachable, why),
+    if let Some(why) = refusal(error) {
+        return (ConnectErrorKind::Refused, why);
     }
+    let why = match error.kind() {
+        FredErrorKind::Config => return (ConnectErrorKind::Configuration, safe_details(error)),
+        FredErrorKind::Timeout => "no response in time".to_owned(),
+        _ if is_closed(error) => "the server closed the connection".to_owned(),
+        _ => safe_details(error),
+    };
+    let why = match advice(error, tls) {
+        Some(advice) => format!("{why}: {advice}"),
+        None => why,
+    };
+    (ConnectErrorKind::Unreachable, why)
 }
 
-const TLS_ADVICE: &str = "if it expects TLS, use a `rediss` URL";
+/// Why the server refuses this client, if it does.
+fn refusal(error: &FredError) -> Option<String> {
+    let text = error.details();
+    let why = match error.kind() {
+        FredErrorKind::Auth if text.contains("NOAUTH") => {
+            "the server requires a password, and none is configured"
+        }
+        FredErrorKind::Auth => "the server rejects the user name or the password",
+        _ if text.starts_with("DENIED ") => {
+            "the server is in protected mode, and accepts clients of its own machine only: set a password \
+             or `protected-mode no`"
+        }
+        _ if text.starts_with("NOPERM ") || is_about_client_certificate(text) => {
+            return Some(safe_details(error));
+        }
+        _ => return None,
+    };
+    Some(why.to_owned())
+}
+
+/// What to change if only one side speaks TLS. A server that does sends an alert to one that does not, or closes the
+/// connection; a server without TLS may wait for the end of a line.
+fn advice(error: &FredError, tls: bool) -> Option<&'static str> {
+    let is_plain_reply = speaks_no_tls(error.details()) || *error.kind() == FredErrorKind::Timeout;
+    if tls {
+        return is_plain_reply.then_some("for a server without TLS, use a `redis` URL");
+    }
+    let is_tls_reply = *error.kind() == FredErrorKind::Protocol || is_closed(error);
+    is_tls_reply.then_some("if it expects TLS, use a `rediss` URL")
+}
 
 /// Whether the server accepted the connection and closed it.
 fn is_closed(error: &FredError) -> bool {

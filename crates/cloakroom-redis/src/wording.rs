@@ -36,7 +36,7 @@ pub(crate) fn plain(text: &str) -> String {
 }
 
 /// What is wrong with the server's certificate, and what to do about it, if rustls rejected it.
-pub(crate) fn certificate_problem(text: &str) -> Option<&'static str> {
+fn certificate_problem(text: &str) -> Option<&'static str> {
     const NOT_ISSUED: &str = "no trusted authority has issued it; trust its authority with `with_tls_ca`, or the \
                               certificate itself with `with_tls_pin`";
     // The names of rustls' `CertificateError` and of webpki's `Error`. A few have fields, and a variant with
