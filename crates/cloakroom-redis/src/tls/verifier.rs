@@ -192,4 +192,32 @@ mod tests {
             assert_eq!(Pin::parse(text), None, "{text}");
         }
     }
+
+    /// fred connects to the other nodes of a cluster by their addresses.
+    #[test]
+    fn a_certificate_is_verified_for_the_configured_name_and_not_for_the_address() {
+        use fred::rustls::crypto::ring;
+        use rcgen::{CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
+        let key = || KeyPair::generate().unwrap();
+        let mut authority = CertificateParams::default();
+        authority.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(authority, key()).unwrap();
+        let mut params = CertificateParams::new(["redis.internal".to_owned()]).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        let certificate = params.signed_by(&key(), &authority).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.der().clone()).unwrap();
+        let provider = Arc::new(ring::default_provider());
+        let verify = |name: &'static str| {
+            let name = ServerName::try_from(name).unwrap();
+            let verifier = NamedVerifier::new(name, roots.clone(), Arc::clone(&provider)).unwrap();
+            let connected_to = ServerName::try_from("127.0.0.1").unwrap();
+            let now = UnixTime::now();
+            verifier.verify_server_cert(certificate.der(), &[], &connected_to, &[], now)
+        };
+        assert!(verify("redis.internal").is_ok());
+        assert!(verify("127.0.0.1").is_err());
+        assert!(verify("other.internal").is_err());
+    }
 }
