@@ -37,7 +37,8 @@ impl Expiry {
     pub const MAX: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
     /// Sets the idle timeout: a session expires when it has not been used for this long. The absolute
-    /// timeout is thirty days; change it with [`absolute`](Self::absolute).
+    /// timeout is thirty days; change it with [`absolute`](Self::absolute), which is necessary for a longer
+    /// idle timeout: one that never takes effect is refused.
     #[must_use]
     pub const fn idle(idle: Duration) -> Self {
         Self {
@@ -86,15 +87,25 @@ impl Expiry {
         self.absolute
     }
 
-    /// Checks that these timeouts are within the limits.
+    /// Checks that these timeouts are within the limits, and that both can take effect.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use cloakroom_core::Expiry;
+    ///
+    /// let days = |days: u64| Duration::from_secs(days * 24 * 60 * 60);
+    /// // The session would end on day 30, so an idle timeout of 90 days cannot be meant.
+    /// assert!(Expiry::idle(days(90)).validate().is_err());
+    /// assert!(Expiry::idle(days(90)).absolute(days(90)).validate().is_ok());
+    /// ```
     ///
     /// # Errors
     ///
-    /// If one is under a second ([`MIN`](Self::MIN)), or the absolute one over 400 days
-    /// ([`MAX`](Self::MAX)).
+    /// If one is under a second ([`MIN`](Self::MIN)), the absolute one over 400 days ([`MAX`](Self::MAX)), or
+    /// the idle one longer than the absolute one.
     pub fn validate(&self) -> Result<(), ExpiryError> {
         let too_short = self.idle < Self::MIN || self.absolute < Self::MIN;
-        if too_short || self.absolute > Self::MAX {
+        if too_short || self.absolute > Self::MAX || self.idle > self.absolute {
             return Err(ExpiryError { expiry: *self });
         }
         Ok(())
@@ -107,7 +118,7 @@ impl Default for Expiry {
     }
 }
 
-/// Timeouts that are too short or too long.
+/// Timeouts that are too short or too long, or an idle timeout that is longer than the absolute one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpiryError {
     expiry: Expiry,
@@ -115,12 +126,19 @@ pub struct ExpiryError {
 
 impl fmt::Display for ExpiryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Expiry { idle, absolute } = self.expiry;
         write!(
             f,
-            "invalid session timeouts (idle {:?}, absolute {:?}): \
-             both must be at least 1s, and the absolute one at most 400 days",
-            self.expiry.idle, self.expiry.absolute
-        )
+            "invalid session timeouts (idle {idle:?}, absolute {absolute:?}): "
+        )?;
+        f.write_str(if idle < Expiry::MIN || absolute < Expiry::MIN {
+            "both must be at least 1s"
+        } else if absolute > Expiry::MAX {
+            "the absolute one must be at most 400 days"
+        } else {
+            "the idle one is longer than the absolute one, so it would never take effect: set the absolute \
+             one with `Expiry::absolute`"
+        })
     }
 }
 

@@ -27,7 +27,8 @@ enum Topology {
 }
 
 /// The query parameters that are allowed, and for which topologies.
-const PARAMETERS: [(&str, &[Topology]); 4] = [
+const PARAMETERS: [(&str, &[Topology]); 5] = [
+    ("db", &[Topology::Unix]),
     ("node", &[Topology::Cluster, Topology::Sentinel]),
     ("sentinelServiceName", &[Topology::Sentinel]),
     ("sentinelUsername", &[Topology::Sentinel]),
@@ -50,8 +51,13 @@ impl Address {
                 "a `rediss` URL requires TLS, but cloakroom-redis was built without its feature `tls`",
             ));
         }
+        if topology == Topology::Unix && !cfg!(unix) {
+            return Err(ConnectError::configuration(
+                "this system has no Unix sockets: use a `redis` URL with host and port",
+            ));
+        }
         if let Some(why) = problem_of(topology, &url) {
-            return Err(invalid(why));
+            return Err(invalid(&why));
         }
         // With TLS, fred would load the system's certificates here, even if others are to be trusted.
         let plain = if tls {
@@ -59,8 +65,11 @@ impl Address {
         } else {
             url.as_str().to_owned()
         };
-        let config =
+        let mut config =
             Config::from_url(&plain).map_err(|_| invalid("its server or nodes are invalid"))?;
+        if topology == Topology::Unix {
+            config.database = database_of(&url).map_err(invalid)?;
+        }
         Ok(Self {
             config,
             #[cfg(feature = "tls")]
@@ -78,31 +87,65 @@ fn invalid(why: &str) -> ConnectError {
 }
 
 /// Why a URL cannot be used with this topology.
-fn problem_of(topology: Topology, url: &Url) -> Option<&'static str> {
+fn problem_of(topology: Topology, url: &Url) -> Option<String> {
     if url.fragment().is_some() {
-        return Some("it has a fragment");
+        return Some("it has a fragment".to_owned());
     }
     if topology != Topology::Unix && url.host_str().unwrap_or_default().is_empty() {
-        return Some("it has no host");
+        return Some("it has no host".to_owned());
     }
     if !is_valid_path(topology, url.path()) {
-        return Some(match topology {
+        let why = match topology {
             Topology::Single | Topology::Sentinel => {
                 "its path is not a database number from 0 to 255"
             }
             Topology::Cluster => "a cluster has no databases, so it must not have a path",
             Topology::Unix => "it has no path to a socket",
-        });
+        };
+        return Some(why.to_owned());
     }
-    let is_known = |key: &str| {
-        PARAMETERS
-            .iter()
-            .any(|(name, topologies)| *name == key && topologies.contains(&topology))
+    unknown_parameter(topology, url)
+}
+
+/// The error for a query parameter that this topology does not have. It names the parameter, unless that may
+/// be a part of the password: one that contains a `?` is followed by the `@` before the host.
+fn unknown_parameter(topology: Topology, url: &Url) -> Option<String> {
+    let known = PARAMETERS
+        .iter()
+        .filter(|(_, topologies)| topologies.contains(&topology));
+    let known: Vec<_> = known.map(|(name, _)| *name).collect();
+    let (key, _) = url
+        .query_pairs()
+        .find(|(key, _)| !known.contains(&&**key))?;
+    let allowed = match known.len() {
+        0 => "none is allowed with this scheme".to_owned(),
+        _ => format!("with this scheme it can have `{}`", known.join("`, `")),
     };
-    if !url.query_pairs().all(|(key, _)| is_known(&key)) {
-        return Some("it has an unknown query parameter");
+    let may_be_secret = url.query().is_some_and(|query| query.contains('@'));
+    let is_word = |key: &str| key.len() <= 32 && key.bytes().all(|b| b.is_ascii_alphanumeric());
+    let named = if may_be_secret || key.is_empty() || !is_word(&key) {
+        String::new()
+    } else {
+        format!(" `{key}`")
+    };
+    Some(format!(
+        "it has an unknown query parameter{named}; {allowed}"
+    ))
+}
+
+/// The database in the query of a socket's URL, whose path is the socket.
+fn database_of(url: &Url) -> Result<Option<u8>, &'static str> {
+    let mut databases = url.query_pairs().filter(|(key, _)| key == "db");
+    let first = databases.next();
+    match (first, databases.next()) {
+        (None, _) => Ok(None),
+        (Some((_, db)), None) if db.bytes().all(|byte| byte.is_ascii_digit()) => db
+            .parse()
+            .map(Some)
+            .map_err(|_| "`db` is not a database number from 0 to 255"),
+        (Some(_), None) => Err("`db` is not a database number from 0 to 255"),
+        (Some(_), Some(_)) => Err("it has `db` more than once"),
     }
-    None
 }
 
 fn scheme(scheme: &str) -> Option<(Topology, bool)> {
@@ -155,7 +198,7 @@ fn redact(url: &Url) -> String {
     shown.push_str(url.path());
     let mut separator = '?';
     for (key, value) in url.query_pairs() {
-        if matches!(&*key, "node" | "sentinelServiceName") {
+        if matches!(&*key, "db" | "node" | "sentinelServiceName") {
             shown.push_str(&format!("{separator}{key}={value}"));
             separator = '&';
         }
@@ -168,7 +211,7 @@ mod tests {
     use super::*;
 
     fn shown(url: &str) -> String {
-        Address::parse(url).unwrap().shown
+        redact(&Url::parse(url).unwrap())
     }
 
     #[test]
@@ -184,8 +227,8 @@ mod tests {
                 "redis+unix:///run/redis.sock",
             ),
             (
-                "redis+unix://me:hunter2@x/run/redis.sock",
-                "redis+unix:///run/redis.sock",
+                "redis+unix://me:hunter2@x/run/redis.sock?db=2",
+                "redis+unix:///run/redis.sock?db=2",
             ),
             (
                 "redis-cluster://:hunter2@a:1?node=b:2&node=c:3",
@@ -228,6 +271,55 @@ mod tests {
             };
             assert!(!error.to_string().contains("hunter2"), "{url}: {error}");
         }
+    }
+
+    #[test]
+    fn an_unknown_parameter_is_named_unless_it_may_be_a_password() {
+        for (url, expected) in [
+            (
+                "redis://host?db=2",
+                "unknown query parameter `db`; none is allowed",
+            ),
+            (
+                "redis://host?sslmode=x",
+                "unknown query parameter `sslmode`;",
+            ),
+            (
+                "redis+unix:///s.sock?database=2",
+                "parameter `database`; with this scheme it can have `db`",
+            ),
+            ("redis-cluster://host?db=2", "it can have `node`"),
+            (
+                "redis://me?hunter2=1@host",
+                "unknown query parameter; none is allowed",
+            ),
+            ("redis://host?=1", "unknown query parameter; none"),
+        ] {
+            let error = Address::parse(url).err().expect("it is refused");
+            assert!(error.to_string().contains(expected), "{url}: {error}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_url_of_a_socket_chooses_the_database() {
+        let database = |url: &str| Address::parse(url).map(|address| address.config.database);
+        assert_eq!(database("redis+unix:///s.sock").unwrap(), None);
+        assert_eq!(database("redis+unix:///s.sock?db=0").unwrap(), Some(0));
+        assert_eq!(database("valkey+unix:///s.sock?db=2").unwrap(), Some(2));
+        for query in ["db=", "db=256", "db=+1", "db=one", "db=1&db=2"] {
+            let error = database(&format!("redis+unix:///s.sock?{query}")).unwrap_err();
+            assert!(error.to_string().contains("`db`"), "{query}: {error}");
+        }
+    }
+
+    #[cfg(not(unix))]
+    #[test]
+    fn a_socket_needs_a_system_that_has_them() {
+        let error = Address::parse("redis+unix:///s.sock")
+            .err()
+            .expect("it is refused");
+        assert!(error.to_string().contains("no Unix sockets"), "{error}");
     }
 
     #[test]

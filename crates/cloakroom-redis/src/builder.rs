@@ -4,16 +4,19 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::address::Address;
+use crate::command::permissions::Names;
 use crate::connection::{Connection, Timeouts};
 use crate::error::ConnectError;
 use crate::key::KeyPrefix;
+use crate::probe;
 use crate::replication::{Acks, Replication};
 use crate::store::RedisStore;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
 
-/// The longest time to wait for replicas: longer than any request should wait.
-const MAX_ACK_WAIT: Duration = Duration::from_secs(60);
+/// The longest time that a command, a connection or the wait for replicas may take: longer than any request
+/// should wait.
+const MAX_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl RedisStore {
     /// Connects to the server at `url`, and keeps the sessions of the app named `app`.
@@ -22,18 +25,17 @@ impl RedisStore {
     /// users, and revoking everyone's sessions in one does not affect the other. Servers of one app have
     /// the same name; give every environment its own, such as `shop-staging`. A change ends all sessions.
     ///
-    /// The name has 1 to 64 bytes of printable ASCII without spaces, braces and pattern characters
-    /// (`* ? [ ] \`).
+    /// The name has 1 to 64 bytes of printable ASCII without spaces, colons, braces and pattern characters
+    /// (`* ? [ ] \`). So no app's keys are among those of another, or within the rights of its user.
     ///
     /// Examples of `url` are `redis://127.0.0.1` (port 6379 by default),
     /// `redis://user:password@host:6379/1`, `rediss://…` for TLS (with the feature `tls`),
     /// `redis-cluster://…?node=host:port`, `redis-sentinel://…?sentinelServiceName=name` and
-    /// `redis+unix:///path`. The scheme may start with `valkey` instead of `redis`.
+    /// `redis+unix:///path?db=1` (not on Windows). The scheme may start with `valkey` instead of `redis`.
     ///
     /// # Errors
     ///
-    /// When the URL or the name is invalid, and when the server is unreachable, rejects the credentials or is not
-    /// ready: within about a second for each server in the URL, and one more. Use
+    /// As [`RedisStoreBuilder::connect`]: within about a second for each server in the URL, and one more. Use
     /// [`RedisStoreBuilder::connect_lazy`] to start without the server.
     pub async fn connect(url: impl AsRef<str>, app: impl AsRef<str>) -> Result<Self, ConnectError> {
         Self::builder(url.as_ref(), app.as_ref()).connect().await
@@ -72,7 +74,7 @@ pub struct RedisStoreBuilder {
     timeouts: Timeouts,
     acks: Option<Acks>,
     #[cfg(feature = "tls")]
-    tls: Tls,
+    pub(crate) tls: Tls,
 }
 
 impl RedisStoreBuilder {
@@ -102,15 +104,15 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Sets the timeout of a command, from the call to the reply. The default is 250 ms; zero is an
-    /// error when connecting.
+    /// Sets the timeout of a command, from the call to the reply. The default is 250 ms; zero and more than a
+    /// minute are errors when connecting.
     pub fn with_command_timeout(mut self, limit: Duration) -> Self {
         self.timeouts.command = limit;
         self
     }
 
     /// Sets the timeout for opening a connection, which also applies to its handshake (`AUTH`,
-    /// `SELECT`). The default is 500 ms; zero is an error when connecting.
+    /// `SELECT`). The default is 500 ms; zero and more than a minute are errors when connecting.
     pub fn with_connect_timeout(mut self, limit: Duration) -> Self {
         self.timeouts.connect = limit;
         self
@@ -149,67 +151,27 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Trusts the certificate authorities in `pem` instead of the system's. Requires a URL with TLS
-    /// (`rediss://…`); a text that is not PEM is an error when connecting.
+    /// Connects to the server, and finds out whether it can keep sessions.
     ///
-    /// The server's certificate must be for the host in the URL. Certificates of a cluster's nodes, and
-    /// of servers behind sentinels, must be for the host or address that these announce.
-    ///
-    /// ```no_run
-    /// use cloakroom_redis::RedisStore;
-    ///
-    /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
-    /// let store = RedisStore::builder("rediss://cache.internal", "shop")
-    ///     .with_tls_ca(std::fs::read("/etc/redis/ca.pem")?)
-    ///     .connect()
-    ///     .await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[cfg(feature = "tls")]
-    pub fn with_tls_ca(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.tls.set_authorities(pem.into());
-        self
-    }
-
-    /// Sets the client's certificate, followed by any intermediate certificates, and its private key,
-    /// both as PEM. Requires a URL with TLS; a key that does not match is an error when connecting.
-    ///
-    /// ```no_run
-    /// use cloakroom_redis::RedisStore;
-    ///
-    /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
-    /// let (certificate, key) = (std::fs::read("shop.pem")?, std::fs::read("shop.key")?);
-    /// let store = RedisStore::builder("rediss://cache.internal", "shop")
-    ///     .with_tls_client_certificate(certificate, key)
-    ///     .connect()
-    ///     .await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[cfg(feature = "tls")]
-    pub fn with_tls_client_certificate(
-        mut self,
-        certificate_pem: impl Into<Vec<u8>>,
-        key_pem: impl Into<Vec<u8>>,
-    ) -> Self {
-        self.tls
-            .set_client_certificate(certificate_pem.into(), key_pem.into());
-        self
-    }
-
-    /// Connects to the server.
+    /// A server in cluster mode behind a URL that is not that of a cluster, a replica, and missing rights without
+    /// which sessions can be kept (for events, or for revoking all sessions) are logged as warnings, with the
+    /// target `cloakroom_redis`.
     ///
     /// # Errors
     ///
     /// When the configuration is invalid, and when the server is unreachable, rejects the credentials
-    /// or is not ready. A server that does not respond at all is given up after twice the connect
+    /// or is not ready; when it does not have the commands that the store needs, or the user may not send them
+    /// on the store's keys; and when it is one of several shards of a cluster, and the URL is not that of a
+    /// cluster. A server that does not respond at all is given up after twice the connect
     /// timeout for each server in the URL and once more, plus 200 ms: 2.2 s by default for a single
     /// server. Most errors are returned after one connect timeout or less.
     pub async fn connect(self) -> Result<RedisStore, ConnectError> {
         let acks = self.acks;
         let (address, timeouts, prefix) = self.validate()?;
         let connection = Connection::open(address.clone(), timeouts).await?;
+        let (key, channel) = (prefix.unused_key(), prefix.channel());
+        let names = names(&key, &channel, acks);
+        Box::pin(probe::check(&connection, names, timeouts.connect)).await?;
         let replication = match acks {
             Some(acks) => {
                 let connection = Connection::open(address, timeouts).await?;
@@ -223,8 +185,8 @@ impl RedisStoreBuilder {
     /// Connects in the background, so that an app can start before its Redis does.
     ///
     /// Until there is a connection, every command fails at once with `Unavailable`. Attempts continue as
-    /// long as the store lives, 50 ms to 1 s apart, even when the server rejects the credentials: call
-    /// [`RedisStore::ping`] to find out.
+    /// long as the store lives, 50 ms to 1 s apart, even when the server rejects the credentials, which makes
+    /// the error `Refused`. What [`connect`](Self::connect) would find out is logged after the first connection.
     ///
     /// # Errors
     ///
@@ -238,6 +200,12 @@ impl RedisStoreBuilder {
             ));
         }
         let connection = Connection::open_lazily(address.clone(), timeouts);
+        let (key, channel) = (prefix.unused_key(), prefix.channel());
+        let first_connection = connection.first_connection();
+        tokio::spawn(async move {
+            let names = names(&key, &channel, acks);
+            probe::check_later(first_connection, names, timeouts.connect).await;
+        });
         let replication = acks.map(|acks| {
             let connection = Connection::open_lazily(address, timeouts);
             Replication::new(connection, acks)
@@ -252,20 +220,15 @@ impl RedisStoreBuilder {
             ));
         }
         let prefix = KeyPrefix::new(&self.prefix).map_err(ConnectError::configuration)?;
-        if self.timeouts.command.is_zero() || self.timeouts.connect.is_zero() {
-            return Err(ConnectError::configuration("a timeout must not be zero"));
-        }
-        if let Some(Acks { replicas, within }) = self.acks
-            && (replicas == 0 || within.is_zero())
-        {
-            return Err(ConnectError::configuration(
-                "waiting for replicas requires at least one replica and a duration above zero",
-            ));
-        }
-        if self.acks.is_some_and(|acks| acks.within > MAX_ACK_WAIT) {
-            return Err(ConnectError::configuration(
-                "waiting for replicas must not take more than a minute",
-            ));
+        validate_timeout("with_command_timeout", self.timeouts.command)?;
+        validate_timeout("with_connect_timeout", self.timeouts.connect)?;
+        if let Some(Acks { replicas, within }) = self.acks {
+            if replicas == 0 {
+                return Err(ConnectError::configuration(
+                    "`with_replica_acks`: at least one replica has to acknowledge a write",
+                ));
+            }
+            validate_timeout("with_replica_acks", within)?;
         }
         let mut address = Address::parse(&self.url)?;
         #[cfg(feature = "tls")]
@@ -275,12 +238,35 @@ impl RedisStoreBuilder {
         config.password = self.password.or_else(|| config.password.take());
         if config.username.is_some() && config.password.is_none() {
             return Err(ConnectError::configuration(
-                "a user name for Redis is configured, but no password (write a password without a \
+                "`with_username`: a user name for Redis is configured, but no password (write a password without a \
                  user name as `redis://:password@host`)",
             ));
         }
         Ok((address, self.timeouts, prefix))
     }
+}
+
+/// What to ask the server about when connecting.
+fn names<'a>(key: &'a str, channel: &'a str, acks: Option<Acks>) -> Names<'a> {
+    let further: &[_] = match acks {
+        Some(_) => &["wait"],
+        None => &[],
+    };
+    Names {
+        key,
+        channel,
+        further,
+    }
+}
+
+fn validate_timeout(option: &str, timeout: Duration) -> Result<(), ConnectError> {
+    if timeout.is_zero() || timeout > MAX_TIMEOUT {
+        return Err(ConnectError::configuration(format!(
+            "`{option}`: a timeout of {timeout:?} cannot be kept; it must be above zero, and at most \
+             {MAX_TIMEOUT:?}"
+        )));
+    }
+    Ok(())
 }
 
 impl fmt::Debug for RedisStoreBuilder {
@@ -306,45 +292,35 @@ mod tests {
     fn an_invalid_configuration_is_an_error() {
         let builder = || RedisStore::builder("redis://127.0.0.1", "shop");
         let named = |app| error(RedisStore::builder("redis://127.0.0.1", app));
-        assert!(named("a b").contains("prefix"));
-        assert!(named("").contains("prefix"));
+        assert!(named("a b").contains("the app's name"));
+        assert!(named("").contains("the app's name"));
+        assert!(named("shop:user").contains("colons"));
         let swapped = error(RedisStore::builder("shop", "redis://127.0.0.1"));
         assert!(swapped.contains("name"), "{swapped}");
-        assert!(error(builder().with_command_timeout(Duration::ZERO)).contains("zero"));
-        assert!(error(builder().with_connect_timeout(Duration::ZERO)).contains("zero"));
-        let wait = |replicas, within| error(builder().with_replica_acks(replicas, within));
-        assert!(wait(0, Duration::from_secs(1)).contains("at least one"));
-        assert!(wait(1, Duration::ZERO).contains("at least one"));
-        for long in [MAX_ACK_WAIT + Duration::from_nanos(1), Duration::MAX] {
-            assert!(wait(1, long).contains("more than a minute"));
+        let wait = |replicas, within| builder().with_replica_acks(replicas, within);
+        let second = Duration::from_secs(1);
+        assert!(error(wait(0, second)).contains("`with_replica_acks`: at least one"));
+        for bad in [
+            Duration::ZERO,
+            MAX_TIMEOUT + Duration::from_nanos(1),
+            Duration::MAX,
+        ] {
+            for (option, builder) in [
+                ("with_command_timeout", builder().with_command_timeout(bad)),
+                ("with_connect_timeout", builder().with_connect_timeout(bad)),
+                ("with_replica_acks", wait(1, bad)),
+            ] {
+                let error = error(builder);
+                assert!(
+                    error.contains(&format!("`{option}`: a timeout of")),
+                    "{error}"
+                );
+            }
         }
-        assert!(wait(1, MAX_ACK_WAIT).contains("Tokio runtime"));
+        assert!(error(wait(1, MAX_TIMEOUT)).contains("Tokio runtime"));
         assert!(error(builder().with_username("me")).contains("no password"));
         assert!(error(RedisStore::builder("redis://secret@host", "shop")).contains("no password"));
         assert!(error(builder()).contains("Tokio runtime"));
-    }
-
-    #[cfg(feature = "tls")]
-    #[test]
-    fn an_error_about_certificates_does_not_quote_them() {
-        let builder = || RedisStore::builder("rediss://host", "shop");
-        for (builder, expected) in [
-            (builder().with_tls_ca("hunter2"), "authority's"),
-            (builder().with_tls_ca(""), "authority's"),
-            (
-                RedisStore::builder("redis://host", "shop").with_tls_ca("hunter2"),
-                "`rediss`",
-            ),
-            (
-                builder().with_tls_client_certificate("hunter2", "hunter2"),
-                "client's",
-            ),
-        ] {
-            let debug = format!("{builder:?}");
-            let error = error(builder);
-            assert!(error.contains(expected), "{error}");
-            assert!(!error.contains("hunter2") && !debug.contains("hunter2"));
-        }
     }
 
     #[test]

@@ -34,12 +34,14 @@ pub(crate) enum ErrorClass {
 }
 
 /// The error codes of Redis and Valkey that are treated specially.
-const CODES: [(&str, ErrorClass); 16] = [
+const CODES: [(&str, ErrorClass); 18] = [
     ("WRONGTYPE", ErrorClass::Final(StoreErrorKind::Unreadable)),
     ("OOM", ErrorClass::Final(StoreErrorKind::OutOfMemory)),
     ("NOAUTH", ErrorClass::Final(StoreErrorKind::Refused)),
     ("WRONGPASS", ErrorClass::Final(StoreErrorKind::Refused)),
     ("NOPERM", ErrorClass::Final(StoreErrorKind::Refused)),
+    ("DENIED", ErrorClass::Final(StoreErrorKind::Refused)),
+    ("CROSSSLOT", ErrorClass::Final(StoreErrorKind::Refused)),
     ("READONLY", ErrorClass::NoPrimary),
     ("MASTERDOWN", ErrorClass::NoPrimary),
     ("LOADING", ErrorClass::NotReady),
@@ -54,8 +56,13 @@ const CODES: [(&str, ErrorClass); 16] = [
 ];
 
 /// The texts after `ERR` of errors that a server sends before it has executed anything.
-const REJECTIONS: [&str; 7] = [
+const REJECTIONS: [&str; 11] = [
     "unknown command",
+    "unknown subcommand",
+    "Unknown subcommand",
+    // By a script, which stops there.
+    "Unknown Redis command",
+    "This Redis command is not allowed from",
     "wrong number of arguments",
     "syntax error",
     "invalid expire time",
@@ -74,6 +81,24 @@ const NEVER_SENT: [&str; 4] = [
 
 /// The text of fred 10.1 for `MOVED`, when no redirections are allowed.
 const MOVED: &str = "Too many redirections.";
+
+/// Whether the server replied that it does not have the command.
+pub(crate) fn is_unknown_command(error: &FredError) -> bool {
+    error.details().starts_with("ERR unknown command")
+}
+
+/// Whether the server replied that the keys of a command are in several slots: it is in cluster mode. The
+/// command was not executed.
+pub(crate) fn is_cross_slot(error: &FredError) -> bool {
+    error.details().starts_with("CROSSSLOT")
+}
+
+/// Whether the server referred a client that does not know clusters to another node. fred has another text for
+/// clients that do: see [`is_moved`].
+pub(crate) fn is_referral(error: &FredError) -> bool {
+    let text = error.details();
+    text.starts_with("MOVED ") || text.starts_with("ASK ")
+}
 
 /// Whether a node of a cluster replied that another node has the key. The command was not carried
 /// out, and fred has refreshed its slot map since.
@@ -224,6 +249,30 @@ mod tests {
                 Kind::Refused,
             ),
             (Unknown, "NOPERM this user", Kind::Refused, Kind::Refused),
+            (
+                Unknown,
+                "CROSSSLOT Keys in request don't hash to the same slot",
+                Kind::Refused,
+                Kind::Refused,
+            ),
+            (
+                Unknown,
+                "DENIED Redis is running in protected mode",
+                Kind::Refused,
+                Kind::Refused,
+            ),
+            (
+                Unknown,
+                "ERR unknown subcommand 'ID'",
+                Kind::Refused,
+                Kind::Refused,
+            ),
+            (
+                Unknown,
+                "ERR Unknown Redis command called from script script: f_1, on @user_script:1.",
+                Kind::Refused,
+                Kind::Refused,
+            ),
             (
                 Unknown,
                 "READONLY You can't",

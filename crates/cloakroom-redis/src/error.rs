@@ -8,7 +8,8 @@ use std::time::Duration;
 use cloakroom_core::{StoreError, StoreErrorKind};
 use fred::error::{Error as FredError, ErrorKind as FredErrorKind};
 
-use crate::classify::{Effect, ErrorClass};
+use crate::classify::{Effect, ErrorClass, is_unknown_command};
+use crate::wording::{is_about_client_certificate, plain, speaks_no_tls};
 
 /// A store could not be opened.
 ///
@@ -28,8 +29,12 @@ pub enum ConnectErrorKind {
     Configuration,
     /// The server does not respond, or is not ready yet: it may be worth another attempt.
     Unreachable,
-    /// The server rejects the credentials or the client's certificate, or requires some.
+    /// The server rejects the credentials or the client's certificate, or requires some; or the user may not
+    /// send the commands that the store needs. It stays so until someone changes it.
     Refused,
+    /// The server does not have a command that the store needs, because it was renamed or removed, or because
+    /// the server is not Redis or Valkey.
+    Unsupported,
 }
 
 impl ConnectError {
@@ -49,12 +54,41 @@ impl ConnectError {
 
     /// There is no connection to the server at `address`, a URL without credentials.
     pub(crate) fn no_connection(address: &str, error: &FredError) -> Self {
-        let cause = Cause::of(error);
-        let (kind, why) = explain(error.kind(), &cause.text);
+        let (kind, why) = explain(error, is_tls(address));
         Self {
             kind,
             text: format!("cannot connect to Redis at {address}: {why}"),
-            source: Some(cause),
+            source: Some(Cause::of(error)),
+        }
+    }
+
+    /// The server at `address` can be reached, but cannot keep sessions.
+    pub(crate) fn unusable(kind: ConnectErrorKind, address: &str, why: &str) -> Self {
+        Self {
+            kind,
+            text: format!("cannot use Redis at {address}: {why}"),
+            source: None,
+        }
+    }
+
+    /// The server at `address` rejected the first script, for a reason that does not pass by itself.
+    pub(crate) fn script_rejected(address: &str, error: &FredError) -> Self {
+        let (kind, why) = if is_unknown_command(error) {
+            (
+                ConnectErrorKind::Unsupported,
+                "the server does not have the command `EVAL`, which the store needs".to_owned(),
+            )
+        } else {
+            let why = format!(
+                "the user may not send `EVAL` on the store's keys, which the store needs: grant it the rights \
+                 listed in the documentation of cloakroom-redis ({})",
+                safe_details(error)
+            );
+            (ConnectErrorKind::Refused, why)
+        };
+        Self {
+            source: Some(Cause::of(error)),
+            ..Self::unusable(kind, address, &why)
         }
     }
 
@@ -68,32 +102,66 @@ impl ConnectError {
     }
 }
 
-/// The kind of an error of fred's with this text, and what to tell the operator.
-fn explain(kind: &FredErrorKind, text: &str) -> (ConnectErrorKind, String) {
-    match kind {
-        FredErrorKind::Auth if text.contains("NOAUTH") => (
-            ConnectErrorKind::Refused,
-            "the server requires a password, and none is configured".to_owned(),
-        ),
-        FredErrorKind::Auth => (
-            ConnectErrorKind::Refused,
-            "the server rejects the user name or the password".to_owned(),
-        ),
-        _ if is_about_client_certificate(text) => (
-            ConnectErrorKind::Refused,
-            "the server rejects the client's certificate, or requires one".to_owned(),
-        ),
-        _ if text.contains("InvalidCertificate(") => (
-            ConnectErrorKind::Unreachable,
-            format!("the server's certificate is not trusted ({text})"),
-        ),
-        _ if text.contains("ConnectionRefused") => (
-            ConnectErrorKind::Unreachable,
-            "connection refused".to_owned(),
-        ),
-        FredErrorKind::Config => (ConnectErrorKind::Configuration, text.to_owned()),
-        _ => (ConnectErrorKind::Unreachable, text.to_owned()),
+/// The kind of an error of fred's, and what to tell the operator. `tls` says whether the URL asks for TLS.
+fn explain(error: &FredError, tls: bool) -> (ConnectErrorKind, String) {
+    if let Some(why) = refusal(error) {
+        return (ConnectErrorKind::Refused, why);
     }
+    let why = match error.kind() {
+        FredErrorKind::Config => return (ConnectErrorKind::Configuration, safe_details(error)),
+        FredErrorKind::Timeout => "no response in time".to_owned(),
+        _ if is_closed(error) => "the server closed the connection".to_owned(),
+        _ => safe_details(error),
+    };
+    let why = match advice(error, tls) {
+        Some(advice) => format!("{why}: {advice}"),
+        None => why,
+    };
+    (ConnectErrorKind::Unreachable, why)
+}
+
+/// Why the server refuses this client, if it does.
+fn refusal(error: &FredError) -> Option<String> {
+    let text = error.details();
+    let why = match error.kind() {
+        FredErrorKind::Auth if text.contains("NOAUTH") => {
+            "the server requires a password, and none is configured"
+        }
+        FredErrorKind::Auth => "the server rejects the user name or the password",
+        _ if text.starts_with("DENIED ") => {
+            "the server is in protected mode, and accepts clients of its own machine only: set a password \
+             or `protected-mode no`"
+        }
+        _ if text.starts_with("NOPERM ") || is_about_client_certificate(text) => {
+            return Some(safe_details(error));
+        }
+        _ => return None,
+    };
+    Some(why.to_owned())
+}
+
+/// What to change if only one side speaks TLS. A server that does sends an alert to one that does not, or closes the
+/// connection; a server without TLS may wait for the end of a line.
+fn advice(error: &FredError, tls: bool) -> Option<&'static str> {
+    let is_plain_reply = speaks_no_tls(error.details()) || *error.kind() == FredErrorKind::Timeout;
+    if tls {
+        return is_plain_reply.then_some("for a server without TLS, use a `redis` URL");
+    }
+    let is_tls_reply = *error.kind() == FredErrorKind::Protocol || is_closed(error);
+    is_tls_reply.then_some("if it expects TLS, use a `rediss` URL")
+}
+
+/// Whether the server accepted the connection and closed it.
+fn is_closed(error: &FredError) -> bool {
+    let text = error.details();
+    let closed = ["UnexpectedEof", "ConnectionReset", "BrokenPipe"];
+    closed.iter().any(|kind| text.contains(kind))
+        || matches!(error.kind(), FredErrorKind::IO) && text.contains("closed")
+}
+
+/// Whether a URL, in the form without credentials, asks for TLS.
+fn is_tls(address: &str) -> bool {
+    address.starts_with("rediss") || address.starts_with("valkeys")
 }
 
 impl fmt::Display for ConnectError {
@@ -108,10 +176,15 @@ impl Error for ConnectError {
     }
 }
 
-/// Converts fred's error for a command with this effect. For `shared` see [`ErrorClass::kind`].
-pub(crate) fn store_error(error: &FredError, effect: Effect, shared: bool) -> StoreError {
-    let kind = ErrorClass::of(error).kind(effect, shared);
-    StoreError::with_source(kind, Cause::of(error))
+/// Converts fred's error of this class for a command with this effect. For `shared` see
+/// [`ErrorClass::kind`].
+pub(crate) fn store_error(
+    error: &FredError,
+    class: ErrorClass,
+    effect: Effect,
+    shared: bool,
+) -> StoreError {
+    StoreError::with_source(class.kind(effect, shared), Cause::of(error))
 }
 
 /// The error for a reply of a type that the command never has.
@@ -139,20 +212,23 @@ impl Cause {
     const MAX_LEN: usize = 200;
 
     fn of(error: &FredError) -> Self {
-        let kind = error.kind();
-        // These may quote what could not be parsed, which can be a stored value.
-        if matches!(kind, FredErrorKind::Protocol | FredErrorKind::Parse) {
-            return Self {
-                text: kind.to_str().to_owned(),
-            };
-        }
-        // `ERR unknown command 'AUTH', with args beginning with: ` would go on with the arguments.
-        let details = error.details();
-        let safe = details.split(", with args").next().unwrap_or_default();
+        let (kind, details) = (error.kind().to_str(), safe_details(error));
         Self {
-            text: format!("{}: {}", kind.to_str(), truncate(safe, Self::MAX_LEN)),
+            text: format!("{kind}: {details}"),
         }
     }
+}
+
+/// The text of an error, in plain words, and without what may be secret.
+fn safe_details(error: &FredError) -> String {
+    // These may quote what could not be parsed, which can be a stored value.
+    if matches!(error.kind(), FredErrorKind::Protocol | FredErrorKind::Parse) {
+        return "the server's reply is not one of Redis".to_owned();
+    }
+    // `ERR unknown command 'AUTH', with args beginning with: ` would go on with the arguments.
+    let details = error.details();
+    let safe = details.split(", with args").next().unwrap_or_default();
+    truncate(&plain(safe), Cause::MAX_LEN).to_owned()
 }
 
 impl fmt::Display for Cause {
@@ -162,15 +238,6 @@ impl fmt::Display for Cause {
 }
 
 impl Error for Cause {}
-
-/// Whether the server closed the TLS connection because of the client's certificate: rustls quotes the
-/// server's alert in its error.
-fn is_about_client_certificate(text: &str) -> bool {
-    // `DecryptError` is sent for a certificate that claims an authority which did not sign it.
-    const ALERTS: [&str; 3] = ["UnknownCA", "Certificate", "DecryptError"];
-    let alert = text.split_once("AlertReceived(").map(|(_, alert)| alert);
-    alert.is_some_and(|alert| ALERTS.iter().any(|about| alert.contains(about)))
-}
 
 /// The longest prefix of `text` with at most `max_len` bytes.
 fn truncate(text: &str, max_len: usize) -> &str {
@@ -185,7 +252,7 @@ fn truncate(text: &str, max_len: usize) -> &str {
 mod tests {
     use super::*;
 
-    use FredErrorKind::{Protocol, Unknown};
+    use FredErrorKind::{Auth, IO, Protocol, Unknown};
 
     #[test]
     fn a_cause_quotes_no_arguments() {
@@ -196,5 +263,67 @@ mod tests {
         assert!(!cause.contains("hunter2"));
         let long = "ä".repeat(500);
         assert!(Cause::of(&FredError::new(Unknown, long)).text.len() < 300);
+    }
+
+    #[test]
+    fn an_error_of_a_connection_says_what_to_do() {
+        use ConnectErrorKind::{Refused, Unreachable};
+        let eof = "Kind(UnexpectedEof)";
+        let alert = "Custom { kind: InvalidData, error: InvalidMessage(InvalidContentType) }";
+        for (url, kind, text, expected, says) in [
+            (
+                "redis://a",
+                Auth,
+                "NOAUTH x",
+                Refused,
+                "requires a password",
+            ),
+            (
+                "redis://a",
+                Auth,
+                "WRONGPASS x",
+                Refused,
+                "rejects the user",
+            ),
+            (
+                "redis://a",
+                Unknown,
+                "DENIED Redis is running in protected mode",
+                Refused,
+                "protected mode",
+            ),
+            (
+                "redis://a",
+                Unknown,
+                "ERR unknown command 'AUTH', with args beginning with: 'hunter2'",
+                Unreachable,
+                "unknown command 'AUTH'",
+            ),
+            ("redis://a", IO, eof, Unreachable, "use a `rediss` URL"),
+            (
+                "redis://a",
+                Protocol,
+                "?",
+                Unreachable,
+                "use a `rediss` URL",
+            ),
+            ("rediss://a", IO, alert, Unreachable, "use a `redis` URL"),
+            (
+                "rediss://a",
+                IO,
+                eof,
+                Unreachable,
+                "a: the server closed the connection",
+            ),
+        ] {
+            let error = ConnectError::no_connection(url, &FredError::new(kind, text));
+            assert_eq!(error.kind(), expected, "{error}");
+            assert!(error.to_string().contains(says), "{error}");
+            let text = error.to_string();
+            assert!(
+                !text.contains(['{', '(']) && !text.contains("hunter2"),
+                "{error}"
+            );
+        }
     }
 }

@@ -6,8 +6,9 @@ use cloakroom_core::StoreError;
 
 use crate::classify::Effect;
 use crate::command::info::{self, ServerInfo};
+use crate::command::permissions::Names;
 use crate::error::unexpected_reply;
-use crate::health::Health;
+use crate::health::{Health, ServerMode, Warning};
 use crate::store::RedisStore;
 
 impl RedisStore {
@@ -47,15 +48,25 @@ impl RedisStore {
             None => &[],
         };
         let key = self.prefix().unused_key();
-        let names = (&*key, self.event_bus().channel());
-        let infos = info::info(self.connection(), names, further).await?;
+        let names = Names {
+            key: &key,
+            channel: self.event_bus().channel(),
+            further,
+        };
+        let infos = info::info(self.connection(), names).await?;
         let healths: Option<Vec<_>> = infos.into_iter().map(health_of).collect();
         let worst = healths.and_then(|healths| healths.into_iter().reduce(Health::merge));
-        worst.ok_or_else(|| unexpected_reply(Effect::Read))
+        let health = worst.ok_or_else(|| unexpected_reply(Effect::Read))?;
+        if health.mode() == ServerMode::Cluster && !self.connection().knows_clusters() {
+            self.connection().found_cluster_mode();
+            return Ok(health.with_warning(Warning::ClusterMode));
+        }
+        Ok(health)
     }
 }
 
 fn health_of(info: ServerInfo) -> Option<Health> {
     let health = Health::parse(&info.text)?;
-    Some(health.with_findings(info.latency, info.forbidden))
+    let missing = info.missing;
+    Some(health.with_findings(info.latency, missing.forbidden, missing.unknown))
 }

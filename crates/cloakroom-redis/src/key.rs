@@ -16,18 +16,18 @@ impl KeyPrefix {
     /// Validates a prefix. The error says what is wrong with it.
     pub(crate) fn new(prefix: &str) -> Result<Self, String> {
         if prefix.is_empty() {
-            return Err("the key prefix is empty".to_owned());
+            return Err("the app's name, with which its keys begin, is empty".to_owned());
         }
         if prefix.len() > MAX_PREFIX_LEN {
             return Err(format!(
-                "the key prefix has {} bytes, the maximum is {MAX_PREFIX_LEN}",
+                "the app's name has {} bytes, the maximum is {MAX_PREFIX_LEN}",
                 prefix.len()
             ));
         }
         match prefix.chars().find(|&sign| !is_allowed(sign)) {
             None => Ok(Self(prefix.into())),
             Some(sign) => Err(format!(
-                "the key prefix {prefix:?} contains {sign:?}; use printable ASCII without spaces, \
+                "the app's name {prefix:?} contains {sign:?}; use printable ASCII without spaces, colons, \
                  braces and pattern characters (* ? [ ] \\)"
             )),
         }
@@ -90,9 +90,10 @@ impl fmt::Debug for KeyPrefix {
 }
 
 /// Whether a character has no special meaning: in a pattern of `SCAN` or of an ACL rule, in a cluster
-/// (which hashes the text between braces), or in a terminal.
+/// (which hashes the text between braces), or in a terminal. A colon ends the name in a key: with colons in names,
+/// the keys of an app `shop:user` would be among those of an app `shop`, and within its rights.
 fn is_allowed(sign: char) -> bool {
-    sign.is_ascii_graphic() && !matches!(sign, '*' | '?' | '[' | ']' | '\\' | '{' | '}')
+    sign.is_ascii_graphic() && !matches!(sign, '*' | '?' | '[' | ']' | '\\' | '{' | '}' | ':')
 }
 
 #[cfg(test)]
@@ -102,10 +103,10 @@ mod tests {
     #[test]
     fn a_key_is_the_prefix_and_the_id() {
         let id: SessionId = "0191e0c4-8f2a-7c3e-9b1d-2f6a7e5c4d3b".parse().unwrap();
-        let prefix = KeyPrefix::new("shop:sessions").unwrap();
+        let prefix = KeyPrefix::new("shop-sessions").unwrap();
         assert_eq!(
             prefix.key(id),
-            "shop:sessions:0191e0c4-8f2a-7c3e-9b1d-2f6a7e5c4d3b"
+            "shop-sessions:0191e0c4-8f2a-7c3e-9b1d-2f6a7e5c4d3b"
         );
     }
 
@@ -113,12 +114,36 @@ mod tests {
     fn invalid_prefixes_are_rejected() {
         let long = "x".repeat(MAX_PREFIX_LEN + 1);
         for prefix in [
-            "", " ", "a b", "a\n", "a*", "a?", "[a]", "a\\", "{a}", "a}", "ä", "\u{7f}", &long,
+            "", " ", "a b", "a\n", "a*", "a?", "[a]", "a\\", "{a}", "a}", "ä", "\u{7f}", "a:user",
+            "a:", ":a", &long,
         ] {
             assert!(KeyPrefix::new(prefix).is_err(), "{prefix:?}");
         }
-        for prefix in ["a", "shop:sessions", "A-1_.~/", &long[1..]] {
+        for prefix in ["a", "shop-sessions", "A-1_.~/", &long[1..]] {
             assert!(KeyPrefix::new(prefix).is_ok(), "{prefix:?}");
+        }
+    }
+
+    #[test]
+    fn no_key_of_one_app_is_among_the_keys_of_another() {
+        let id: SessionId = "0191e0c4-8f2a-7c3e-9b1d-2f6a7e5c4d3b".parse().unwrap();
+        let names = ["a", "b", "aa", "a-user", "a.user", "user", "events"];
+        for (one, other) in names
+            .iter()
+            .flat_map(|one| names.map(|other| (*one, other)))
+        {
+            let (one_app, other_app) =
+                (KeyPrefix::new(one).unwrap(), KeyPrefix::new(other).unwrap());
+            let all = one_app.pattern();
+            let start = all.strip_suffix('*').expect("it matches a prefix");
+            for key in [
+                other_app.key(id),
+                other_app.revoked_before(),
+                other_app.channel(),
+                other_app.unused_key(),
+            ] {
+                assert_eq!(key.starts_with(start), one == other, "{one}: {key}");
+            }
         }
     }
 }

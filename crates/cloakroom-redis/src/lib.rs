@@ -46,6 +46,7 @@
 //! | [`RawKeys`] | `GET` or `GETEX`, `DEL` | 1 |
 //! | [`RedisStore::ping`] | `PING` | 1 |
 //! | [`RedisStore::health`] | `INFO`, `EVAL permissions.lua 0 key channel` | 1 per primary |
+//! | [`RedisStore::connect`] | `EVAL permissions.lua 1 key key channel`, `INFO`; if the server is in cluster mode and the URL is not, 16 times `GET key` | 2 |
 //!
 //! While commands are in flight, requests that are ready at the same moment share one: their loads become
 //! one `MGET key …`, their scripts one `EVALSHA batch.lua n key … calls`, with the calls in `MessagePack`
@@ -72,6 +73,11 @@
 //!
 //! # Clusters and sentinels
 //!
+//! A server in cluster mode is found out when the store connects, also behind a URL without `-cluster`: one
+//! shard, or a proxy in front of several. Then every command has one key, nothing is merged, and log and
+//! [`RedisStore::health`] warn. One of several shards without a proxy is an error when connecting. A store
+//! [`from_client`](RedisStore::from_client) learns it from `health`, or from the first `CROSSSLOT`.
+//!
 //! In a cluster, sessions are spread over all primaries. After a slot has moved, the first command for it
 //! is sent again to the new owner, within its timeout. While a slot is being migrated, its sessions that
 //! have already moved are `Unavailable`. While a primary is down and has no successor, every session may be
@@ -92,7 +98,8 @@
 //! # Failure modes
 //!
 //! [`RedisStore::health`] warns before something fails: about a policy that evicts sessions, missing or
-//! failing persistence, a replica, an old server, missing rights. Each [`Warning`] says what to do.
+//! failing persistence, a replica, an old server, missing rights or commands, cluster mode. Each [`Warning`] says
+//! what to do. Missing rights and commands without which no session can be kept are errors when connecting.
 //!
 //! Every command returns within its timeout. It is sent once; only if a node of a cluster replies that it
 //! does not have the key, it is sent again, to another node.
@@ -106,7 +113,7 @@
 //! | `LOADING`, `READONLY`, `MASTERDOWN`, `MISCONF`, `NOREPLICAS`, `BUSY` | `Unavailable` |
 //! | `CLUSTERDOWN` | as for a lost connection |
 //! | out of memory | `create`, `update`: [`OutOfMemory`](StoreErrorKind::OutOfMemory). `load` works; `end` removes the session without leaving a tombstone; `touch` extends the TTL but not last-seen |
-//! | wrong credentials, missing rights, unknown commands | [`Refused`](StoreErrorKind::Refused) |
+//! | wrong credentials, missing rights, unknown commands, `CROSSSLOT`; `MOVED` without the URL of a cluster | [`Refused`](StoreErrorKind::Refused): it does not pass by itself |
 //! | the value has another type, or cannot be decoded | [`Unreadable`](StoreErrorKind::Unreadable), and it is not changed; an `end` of any revision replaces it |
 //! | the record has a newer format | [`NewerFormat`](StoreErrorKind::NewerFormat), likewise |
 //!
@@ -121,12 +128,14 @@
 //! | feature | adds |
 //! |---|---|
 //! | `near-cache` | [`NearCache`]: serves recently used sessions from an in-process cache |
-//! | `tls` | TLS (`rediss://`) with rustls, ring and the system's certificates; in the builder `with_tls_ca` for a custom CA, and `with_tls_client_certificate` |
+//! | `tls` | TLS (`rediss://`) with rustls, ring and the system's certificates; in the builder `with_tls_ca` for a custom CA, `with_tls_pin` for a self-signed certificate, `with_tls_server_name` for another host, and `with_tls_client_certificate` |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod address;
 mod builder;
+#[cfg(feature = "tls")]
+mod builder_tls;
 mod bus;
 mod classify;
 mod coalesce;
@@ -139,6 +148,7 @@ mod key;
 mod log;
 #[cfg(feature = "near-cache")]
 mod near;
+mod probe;
 mod push_connection;
 mod raw_keys;
 mod replication;
@@ -146,6 +156,7 @@ mod store;
 #[cfg(feature = "tls")]
 mod tls;
 mod watchdog;
+mod wording;
 
 pub use self::builder::RedisStoreBuilder;
 pub use self::error::{ConnectError, ConnectErrorKind};

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 const TARGET: &str = "cloakroom_redis";
 
@@ -17,6 +17,41 @@ pub(crate) fn server_down(server: &str) {
 
 pub(crate) fn server_up(server: &str, after: Duration) {
     info!(target: TARGET, server, ?after, "Redis is responding again");
+}
+
+pub(crate) fn credentials_rejected(server: Option<String>) {
+    error!(
+        target: TARGET, server,
+        "Redis rejects the user name or the password: commands are refused until it accepts them"
+    );
+}
+
+pub(crate) fn cluster_mode(server: &str) {
+    warn!(
+        target: TARGET, server,
+        "the server is in cluster mode: use a `redis-cluster` URL; with this one nothing is merged"
+    );
+}
+
+/// Commands that the user may not send, or that the server does not have.
+pub(crate) fn missing_commands(server: &str, commands: &[String]) {
+    let commands = commands.join(", ");
+    warn!(
+        target: TARGET, server, commands,
+        "the user may not send some commands, or the server does not have them: what needs them will fail"
+    );
+}
+
+pub(crate) fn replica(server: &str) {
+    warn!(
+        target: TARGET, server,
+        "the server is a replica and rejects writes: connect to its primary, or use sentinels"
+    );
+}
+
+/// What connecting in the foreground would have returned.
+pub(crate) fn unusable(error: &str) {
+    error!(target: TARGET, error, "the server cannot keep sessions");
 }
 
 pub(crate) fn subscribed(server: &str) {

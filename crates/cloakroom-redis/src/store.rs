@@ -13,7 +13,7 @@ use cloakroom_core::store::{
     Created, Ended, Loaded, Touched, Updated, UserCreated, add_and_create,
 };
 use cloakroom_core::{
-    Record, Revision, SessionId, Store, StoreError, Timestamp, Tombstone, UserKey,
+    Record, Revision, SessionId, Store, StoreError, StoreErrorKind, Timestamp, Tombstone, UserKey,
 };
 use fred::clients::Client;
 
@@ -73,7 +73,7 @@ impl RedisStore {
     /// let policy = ReconnectPolicy::new_exponential(0, 50, 1_000, 2);
     /// let client = Builder::from_config(config).set_policy(policy).build()?;
     /// client.init().await?;
-    /// let store = RedisStore::from_client(client, "shop:sessions")?;
+    /// let store = RedisStore::from_client(client, "shop")?;
     /// # Ok(())
     /// # }
     /// ```
@@ -163,8 +163,9 @@ impl Store for RedisStore {
         ttl: Duration,
         event: Option<&SessionEvent>,
     ) -> Result<UserCreated, StoreError> {
-        if self.replication.is_some() || self.connection().is_clustered()? {
-            return Box::pin(add_and_create(self, user, add_request, record, ttl)).await;
+        let separately = || Box::pin(add_and_create(self, user, add_request, record, ttl));
+        if self.replication.is_some() || self.connection().is_clustered() {
+            return separately().await;
         }
         let session = index::NewSession {
             index: self.prefix.user(user),
@@ -174,7 +175,16 @@ impl Store for RedisStore {
             channel: self.bus.channel(),
             event: event.map(SessionEvent::encode),
         };
-        index::create_for_user(&self.executor, add_request, session).await
+        let created = index::create_for_user(&self.executor, add_request, session).await;
+        match created {
+            // The reply has shown that the server is in cluster mode, and that nothing was executed.
+            Err(error)
+                if error.kind() == StoreErrorKind::Refused && self.connection().is_clustered() =>
+            {
+                separately().await
+            }
+            created => created,
+        }
     }
 
     async fn load(&self, id: SessionId) -> Result<Loaded, StoreError> {

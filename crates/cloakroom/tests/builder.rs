@@ -47,7 +47,7 @@ fn clock() -> ManualClock {
 }
 
 /// Every option, set to what is valid together with the others.
-const VALID: [(&str, Setter); 17] = [
+const VALID: [(&str, Setter); 18] = [
     ("with_expiry", |it| {
         it.with_expiry(Expiry::idle(minutes(30)).absolute(hours(12)))
     }),
@@ -72,6 +72,7 @@ const VALID: [(&str, Setter); 17] = [
     ("with_cookie", |it| {
         it.with_cookie(CookieConfig::new("__Host-shop"))
     }),
+    ("with_path_prefix", |it| it.with_path_prefix("/shop")),
     ("with_realm", |it| it.with_realm("shop")),
     ("with_store_timeout", |it| {
         it.with_store_timeout(Duration::from_millis(300))
@@ -89,7 +90,7 @@ const VALID: [(&str, Setter); 17] = [
 
 /// What is refused, beside the valid settings of all other options: which option is set, which one the
 /// error names, and its kind.
-const INVALID: [(&str, &str, ConfigErrorKind, Setter); 17] = [
+const INVALID: [(&str, &str, ConfigErrorKind, Setter); 26] = [
     (
         "with_expiry",
         "with_expiry",
@@ -194,6 +195,60 @@ const INVALID: [(&str, &str, ConfigErrorKind, Setter); 17] = [
         ConfigErrorKind::Limit,
         |it| it.with_max_session_size(1023),
     ),
+    (
+        "with_expiry",
+        "with_expiry",
+        ConfigErrorKind::Expiry,
+        |it| it.with_expiry(Expiry::idle(days(90))),
+    ),
+    (
+        "with_expiry",
+        "with_expiry",
+        ConfigErrorKind::Expiry,
+        |it| it.with_expiry(Expiry::idle(hours(2)).absolute(hours(1))),
+    ),
+    (
+        "with_anonymous_expiry",
+        "with_anonymous_expiry",
+        ConfigErrorKind::Expiry,
+        |it| it.with_anonymous_expiry(Expiry::idle(hours(2)).absolute(hours(1))),
+    ),
+    (
+        "with_max_expiry",
+        "with_max_expiry",
+        ConfigErrorKind::Expiry,
+        |it| it.with_max_expiry(Duration::MAX),
+    ),
+    (
+        "with_rotation",
+        "with_rotation",
+        ConfigErrorKind::Limit,
+        |it| it.with_rotation(Rotation::every(days(1))),
+    ),
+    (
+        "with_rotation",
+        "with_rotation",
+        ConfigErrorKind::Limit,
+        |it| it.with_rotation(Rotation::every(minutes(9)).grace(Duration::from_secs(4))),
+    ),
+    (
+        "with_path_prefix",
+        "with_path_prefix",
+        ConfigErrorKind::CookieText,
+        |it| it.with_path_prefix("shop"),
+    ),
+    (
+        "with_store_timeout",
+        "with_store_timeout",
+        ConfigErrorKind::Limit,
+        |it| it.with_store_timeout(Duration::MAX),
+    ),
+    (
+        "with_max_session_size",
+        "with_max_session_size",
+        ConfigErrorKind::Limit,
+        |it| it.with_max_session_size(usize::MAX),
+    ),
 ];
 
 /// The valid settings of all options but one.
@@ -246,6 +301,26 @@ fn a_mistake_is_refused_by_the_name_of_its_option() {
         let text = error.to_string();
         assert!(text.starts_with(&format!("`{named}`: ")), "{text}");
     }
+}
+
+#[test]
+fn equal_timeouts_are_valid_and_an_error_says_how_to_extend_the_absolute_one() {
+    let built = |expiry| {
+        SessionLayer::builder(MemoryStore::new())
+            .with_expiry(expiry)
+            .build()
+    };
+    for expiry in [
+        Expiry::idle(days(90)).absolute(days(90)),
+        Expiry::idle(days(30)),
+        Expiry::aal1(),
+        Expiry::aal2(),
+        Expiry::aal3(),
+    ] {
+        assert!(built(expiry).is_ok(), "{expiry:?}");
+    }
+    let error = built(Expiry::idle(days(90))).expect_err("it would end on day 30");
+    assert!(error.to_string().contains("`Expiry::absolute`"), "{error}");
 }
 
 /// A cookie that was renamed.

@@ -282,7 +282,8 @@ impl LoadClient {
         let began = Instant::now();
         let response = send_request(server.clone(), path.to_owned(), cookie).await;
         match response.status {
-            StatusCode::SERVICE_UNAVAILABLE => {
+            // While the server's memory is full, the status is 507.
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::INSUFFICIENT_STORAGE => {
                 self.observations.unavailable(began.elapsed());
                 // No user reloads faster.
                 sleep(Duration::from_millis(10)).await;

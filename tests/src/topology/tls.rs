@@ -1,6 +1,12 @@
 //! A server that speaks TLS, and the certificates for it.
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use std::fmt::Write as _;
+
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair,
+    PublicKeyData as _,
+};
+use sha2::{Digest as _, Sha256};
 
 use crate::redis::{RedisServer, free_port};
 use crate::resp::Reply;
@@ -16,6 +22,45 @@ pub struct Identity {
     pub certificate: String,
     /// Its private key.
     pub key: String,
+    /// The SHA-256 of the certificate, in hexadecimal digits.
+    pub fingerprint: String,
+    /// The SHA-256 of its public key.
+    pub public_key_fingerprint: String,
+}
+
+impl Identity {
+    /// A certificate for a host name or an address that no authority has signed.
+    ///
+    /// # Panics
+    ///
+    /// When the name cannot be in a certificate.
+    #[must_use]
+    pub fn self_signed(name: &str) -> Self {
+        let key = KeyPair::generate().expect("the system has randomness");
+        let certificate = params(name).self_signed(&key).expect("it signs");
+        Self::new(&certificate, &key)
+    }
+
+    fn new(certificate: &Certificate, key: &KeyPair) -> Self {
+        Self {
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+            fingerprint: sha256(certificate.der()),
+            public_key_fingerprint: sha256(&key.subject_public_key_info()),
+        }
+    }
+}
+
+fn params(name: &str) -> CertificateParams {
+    CertificateParams::new([name.to_owned()]).expect("the name is fit")
+}
+
+fn sha256(der: &[u8]) -> String {
+    let mut hex = String::new();
+    for byte in Sha256::digest(der) {
+        write!(hex, "{byte:02x}").expect("writing to a String does not fail");
+    }
+    hex
 }
 
 impl Authority {
@@ -49,13 +94,15 @@ impl Authority {
     /// When the name cannot be in a certificate.
     #[must_use]
     pub fn issue(&self, name: &str) -> Identity {
-        let params = CertificateParams::new([name.to_owned()]).expect("the name is fit");
         let key = KeyPair::generate().expect("the system has randomness");
-        let certificate = params.signed_by(&key, &self.0).expect("it signs");
-        Identity {
-            certificate: certificate.pem(),
-            key: key.serialize_pem(),
-        }
+        let certificate = params(name).signed_by(&key, &self.0).expect("it signs");
+        Identity::new(&certificate, &key)
+    }
+
+    /// Its own certificate and key, for a server that has no other.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        Identity::new(self.0.as_ref(), self.0.key())
     }
 }
 
@@ -82,6 +129,16 @@ impl TlsServer {
     #[must_use]
     pub fn start(authority: &Authority, clients: &str) -> Self {
         let own = authority.issue("127.0.0.1");
+        Self::start_as(&own, authority, clients)
+    }
+
+    /// The same, with this certificate.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    #[must_use]
+    pub fn start_as(own: &Identity, authority: &Authority, clients: &str) -> Self {
         let files = [
             ("ca.pem", &*authority.certificate()),
             ("server.pem", &own.certificate),

@@ -1,5 +1,6 @@
 //! Checks of the project itself: its documents, its layers, its public API and its names.
 
+mod client_texts;
 mod documents;
 mod environment;
 mod layers;

@@ -2,8 +2,11 @@
 //! the commands it sends.
 
 mod backup;
+mod certificates;
+mod cluster_mode;
 mod commands;
 mod connect;
+mod connect_checks;
 mod ending_again;
 mod health;
 mod merged_commands;

@@ -263,7 +263,11 @@ async fn waiting_for_replicas_needs_the_right_to_wait() {
     let builder = builder
         .with_password("password")
         .with_replica_acks(1, WITHIN);
+    let error = builder.clone().connect().await.unwrap_err();
+    assert!(error.to_string().contains("may not send wait"), "{error}");
+    primary.command(&["ACL", "SETUSER", "shop", "+wait"]);
     let store = builder.connect().await.unwrap();
+    primary.command(&["ACL", "SETUSER", "shop", "-wait"]);
     let (id, record) = session(1);
     let created = store.create(id, &record, MINUTE).await;
     assert!(is_not_replicated(&created), "{created:?}");

@@ -282,6 +282,7 @@ async fn an_expiry_longer_than_the_maximum_is_rejected() {
             let choose = |idle, absolute| session.set_expiry(Expiry::idle(idle).absolute(absolute));
             assert_eq!(choose(days(1), days(31)).unwrap_err().kind(), kind);
             assert_eq!(choose(Duration::ZERO, days(3)).unwrap_err().kind(), kind);
+            assert_eq!(choose(days(4), days(3)).unwrap_err().kind(), kind);
             choose(days(1), days(30))
         })
         .await;
@@ -295,7 +296,7 @@ async fn a_stricter_rule_takes_effect_at_once() {
     fixture.clock.advance(minutes(3));
     let idle = Expiry::idle(minutes(2)).absolute(hours(2));
     assert_eq!(under(&fixture, &browser, idle).read().await, None);
-    let absolute = Expiry::idle(minutes(10)).absolute(minutes(3));
+    let absolute = Expiry::idle(minutes(3)).absolute(minutes(3));
     assert_eq!(under(&fixture, &browser, absolute).read().await, None);
     let neither = Expiry::idle(minutes(4)).absolute(minutes(4));
     assert_eq!(under(&fixture, &browser, neither).read().await, Some(1));

@@ -308,12 +308,12 @@ async fn increments_of_several_stores_are_all_kept() {
 async fn prefixes_are_separate_namespaces() {
     let server = RedisServer::start();
     let (id, record) = session(1);
-    let builder = RedisStore::builder(server.url(), "shop:sessions");
+    let builder = RedisStore::builder(server.url(), "shop-sessions");
     let shop = builder.connect().await.unwrap();
     let plain = open(&server).await;
     shop.create(id, &record, MINUTE).await.unwrap();
     assert_eq!(plain.load(id).await.unwrap(), Loaded::Nothing);
-    assert_eq!(server.keys_with_ttl()[0].0, format!("shop:sessions:{id}"));
+    assert_eq!(server.keys_with_ttl()[0].0, format!("shop-sessions:{id}"));
 
     for prefix in ["", "a b", "a*", "{a}", "ä"] {
         let builder = RedisStore::builder(server.url(), prefix);

@@ -82,12 +82,12 @@ async fn a_sign_in_that_is_not_stored_is_no_event() {
     let layer = fixture.layer();
     let mut events = layer.sessions().events().expect("there is a bus");
     let mut browser = Browser::new(app(layer.clone()));
-    for fault in [
-        Fault::Refuse(StoreErrorKind::OutOfMemory),
-        Fault::Refuse(StoreErrorKind::Unavailable),
+    for (error, status) in [
+        (StoreErrorKind::OutOfMemory, 507),
+        (StoreErrorKind::Unavailable, 503),
     ] {
-        fixture.store.next(Verb::Create, fault);
-        assert_eq!(try_sign_in(&mut browser, "ada").await.status, 503);
+        fixture.store.next(Verb::Create, Fault::Refuse(error));
+        assert_eq!(try_sign_in(&mut browser, "ada").await.status, status);
     }
     let seen = events_until_now(&mut events, &mut Browser::new(app(layer))).await;
     assert!(!kinds(&seen).contains(&"signed in"), "{seen:?}");

@@ -1,6 +1,6 @@
 //! Signing in.
 
-use cloakroom::{Expiry, SessionErrorKind, UserId, days, hours, minutes};
+use cloakroom::{Expiry, SessionError, SessionErrorKind, UserId, days, hours, minutes};
 use cloakroom_core::StoreErrorKind;
 use tests::app::Fixture;
 use tests::backend::Backend;
@@ -285,11 +285,18 @@ async fn signing_in_restarts_the_expiry_and_can_choose_it(backend: Backend) {
         .request(move |session| async move { session.sign_in("ada").with_expiry(remembered).await })
         .await;
     assert_eq!(response.set_cookie().max_age(), Some(days(60).as_secs()));
-    let too_long = Expiry::idle(days(7)).absolute(days(500));
-    let response = browser
-        .request(move |session| async move { session.sign_in("ada").with_expiry(too_long).await })
-        .await;
-    assert_eq!(response.status, 500);
+    // The second would end on day 30.
+    for wrong in [
+        Expiry::idle(days(7)).absolute(days(500)),
+        Expiry::idle(days(180)),
+    ] {
+        let response = browser
+            .request(move |session| async move { session.sign_in("ada").with_expiry(wrong).await })
+            .await;
+        assert_eq!(response.status, 500, "{wrong:?}");
+        let error = response.extension::<SessionError>().expect("it has one");
+        assert_eq!(error.kind(), SessionErrorKind::InvalidExpiry);
+    }
     assert_eq!(whoami(&mut browser).await, "ada");
 }
 
@@ -340,17 +347,25 @@ async fn clearing_the_session_does_not_sign_out(backend: Backend) {
 /// Each step of signing in with a previous session fails in turn.
 #[tokio::test]
 async fn a_failed_sign_in_changes_nothing() {
-    for (verb, fault) in [
-        (Verb::Create, Fault::Refuse(StoreErrorKind::Unavailable)),
-        (Verb::Create, Fault::Refuse(StoreErrorKind::OutOfMemory)),
-        (Verb::End, Fault::Refuse(StoreErrorKind::Unavailable)),
-        (Verb::End, Fault::LoseCommand),
+    for (verb, fault, status) in [
+        (
+            Verb::Create,
+            Fault::Refuse(StoreErrorKind::Unavailable),
+            503,
+        ),
+        (
+            Verb::Create,
+            Fault::Refuse(StoreErrorKind::OutOfMemory),
+            507,
+        ),
+        (Verb::End, Fault::Refuse(StoreErrorKind::Unavailable), 503),
+        (Verb::End, Fault::LoseCommand, 503),
     ] {
         let fixture = Fixture::memory();
         let mut browser = fixture.browser_with_session().await;
         fixture.store.next(verb, fault.clone());
         let response = try_sign_in(&mut browser, "ada").await;
-        assert_eq!(response.status, 503, "{verb:?} {fault:?}");
+        assert_eq!(response.status, status, "{verb:?} {fault:?}");
         assert_eq!(response.cookie_change(), CookieChange::Nothing);
         assert_eq!(whoami(&mut browser).await, "");
         assert_eq!(browser.read().await, Some(1));

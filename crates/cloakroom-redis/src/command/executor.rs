@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cloakroom_core::StoreError;
 use fred::error::{Error as FredError, ErrorKind as FredErrorKind};
-use fred::interfaces::ClientLike;
 use fred::types::Value;
 use tokio::time::Instant;
 
@@ -52,7 +51,8 @@ impl Executor {
     /// the other requests that are ready. A cluster rejects commands whose keys are in several slots.
     pub(crate) async fn run(&self, call: ScriptCall) -> Result<Value, StoreError> {
         let (client, in_flight) = self.connection.begin()?;
-        let result = if in_flight.is_only || client.is_clustered() || !call.is_mergeable() {
+        let result = if in_flight.is_only || self.connection.is_clustered() || !call.is_mergeable()
+        {
             eval(client, call).await
         } else {
             let call = Waiting::new(client, Instant::now(), call);
@@ -66,7 +66,7 @@ impl Executor {
     pub(crate) async fn load(&self, key: String) -> Result<Option<Bytes>, StoreError> {
         let (client, in_flight) = self.connection.begin()?;
         let began = Instant::now();
-        let result = if in_flight.is_only || client.is_clustered() {
+        let result = if in_flight.is_only || self.connection.is_clustered() {
             let get = Command::Get(key);
             self.send_with(client, in_flight.is_only, began, get).await
         } else {

@@ -2,20 +2,16 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use cloakroom_core::{StoreError, StoreErrorKind};
 use fred::clients::{Client, WithOptions};
 use fred::error::Error as FredError;
 use fred::interfaces::ClientLike;
-use fred::types::{ClusterHash, CustomCommand, Value};
+use fred::types::Value;
 use tokio::time::Instant;
 
+use super::permissions::{self, Missing, Names};
 use crate::classify::{Effect, ErrorClass};
 use crate::connection::{Connection, for_node, with_remaining_timeout};
-use crate::error::unexpected_reply;
-
-/// Always sent as text, since it is used rarely.
-const PERMISSIONS: &str = include_str!("../scripts/permissions.lua");
 
 /// `PING`. Returns how long the reply took.
 pub(crate) async fn ping(connection: &Connection) -> Result<Duration, StoreError> {
@@ -31,18 +27,17 @@ pub(crate) async fn ping(connection: &Connection) -> Result<Duration, StoreError
 pub(crate) struct ServerInfo {
     /// The reply to `INFO`.
     pub(crate) text: String,
-    /// The commands that the user may not send.
-    pub(crate) forbidden: Vec<String>,
+    /// What the store cannot do.
+    pub(crate) missing: Missing,
     /// How long the replies took.
     pub(crate) latency: Duration,
 }
 
 /// `INFO` and `scripts/permissions.lua`, sent together; in a cluster to one primary after the other, all
-/// within one timeout. `further` are commands to check besides those that every store sends.
+/// within one timeout.
 pub(crate) async fn info(
     connection: &Connection,
-    (key, channel): (&str, &str),
-    further: &[&'static str],
+    names: Names<'_>,
 ) -> Result<Vec<ServerInfo>, StoreError> {
     let client = connection.client()?;
     let began = Instant::now();
@@ -55,49 +50,33 @@ pub(crate) async fn info(
     for node in nodes {
         let client = with_remaining_timeout(&client, began);
         let client = for_node(&client, node);
-        let args = permissions_args(key, channel, further);
-        infos.push(info_of(connection, &client, args).await?);
+        infos.push(info_of(connection, &client, names).await?);
     }
     Ok(infos)
-}
-
-fn permissions_args(key: &str, channel: &str, further: &[&'static str]) -> Vec<Value> {
-    let mut args: Vec<Value> = vec![
-        PERMISSIONS.into(),
-        0.into(),
-        Bytes::copy_from_slice(key.as_bytes()).into(),
-        Bytes::copy_from_slice(channel.as_bytes()).into(),
-    ];
-    args.extend(further.iter().map(|&name| Value::from_static_str(name)));
-    args
 }
 
 async fn info_of(
     connection: &Connection,
     client: &WithOptions<Client>,
-    permissions_args: Vec<Value>,
+    names: Names<'_>,
 ) -> Result<ServerInfo, StoreError> {
     let began = Instant::now();
-    let permissions = CustomCommand::new_static("EVAL", ClusterHash::Random, false);
-    let (info, forbidden) = tokio::join!(
+    let (info, missing) = tokio::join!(
         client.info::<Value>(None),
-        client.custom::<Value, _>(permissions, permissions_args)
+        permissions::missing(client, names)
     );
     let latency = began.elapsed();
     let info = connection.settle(info, Effect::Read)?;
-    let forbidden = match forbidden {
-        // The user may not even send `EVAL`; which other rights are missing is unknown.
+    let missing = match missing {
+        // The user may not even send `EVAL`; what else is missing is unknown.
         Err(error) if ErrorClass::of(&error) == ErrorClass::Final(StoreErrorKind::Refused) => {
-            vec!["eval".to_owned()]
+            permissions::without_eval(&error)
         }
-        result => {
-            let list = connection.settle(result, Effect::Read)?;
-            list.convert().map_err(|_| unexpected_reply(Effect::Read))?
-        }
+        result => connection.settle(result, Effect::Read)?,
     };
     Ok(ServerInfo {
         text: String::from_utf8_lossy(info.as_bytes().unwrap_or_default()).into_owned(),
-        forbidden,
+        missing,
         latency,
     })
 }

@@ -14,6 +14,7 @@ mod eval;
 mod executor;
 pub(crate) mod index;
 pub(crate) mod info;
+pub(crate) mod permissions;
 mod plain;
 pub(crate) mod raw;
 mod script;

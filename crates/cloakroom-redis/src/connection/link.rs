@@ -1,5 +1,6 @@
 //! The state of a connection: a client that can be replaced, and what is known about its server.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use fred::interfaces::ClientLike;
 use fred::types::ConnectHandle;
 
 use super::client::{CommandClient, max_in_flight, with_command_options};
+use super::rejection::Rejection;
 use crate::coalesce::InFlight;
 use crate::watchdog::Watchdog;
 
@@ -20,6 +22,8 @@ pub(super) struct SharedLink {
     pub(super) max_in_flight: usize,
     /// Whether fred gives the error of one command to all commands in flight.
     pub(super) shares_errors: bool,
+    /// Whether the server is in cluster mode, so that a command has one key: by the configuration, or found out.
+    pub(super) is_clustered: AtomicBool,
     pub(super) timeout: Duration,
     /// The server's URL without credentials.
     pub(super) address: String,
@@ -29,6 +33,7 @@ pub(super) struct SharedLink {
 pub(super) struct Link {
     pub(super) client: CommandClient,
     task: Option<ConnectHandle>,
+    rejection: Rejection,
 }
 
 impl SharedLink {
@@ -39,6 +44,7 @@ impl SharedLink {
             in_flight: InFlight::default(),
             max_in_flight: max_in_flight(&link.client),
             shares_errors: !config.reconnect_errors.is_empty(),
+            is_clustered: AtomicBool::new(link.client.is_clustered()),
             timeout,
             address,
             link: RwLock::new(link),
@@ -48,6 +54,12 @@ impl SharedLink {
     pub(super) fn client(&self) -> CommandClient {
         let link = self.link.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&link.client)
+    }
+
+    /// Whether the server rejected the credentials when the client last tried to connect.
+    pub(super) fn is_rejected(&self) -> bool {
+        let link = self.link.read().unwrap_or_else(PoisonError::into_inner);
+        link.rejection.is_rejected()
     }
 
     /// Whether the task that drives the client is ours, and has ended.
@@ -69,10 +81,12 @@ impl SharedLink {
 impl Link {
     /// Connects a client in the background.
     pub(super) fn connect(client: Client, timeout: Duration) -> Self {
+        let rejection = Rejection::observe(&client);
         let task = client.connect();
         Self {
             client: Arc::new(with_command_options(&client, timeout)),
             task: Some(task),
+            rejection,
         }
     }
 
@@ -81,6 +95,7 @@ impl Link {
         Self {
             client: Arc::new(with_command_options(client, timeout)),
             task: None,
+            rejection: Rejection::default(),
         }
     }
 }

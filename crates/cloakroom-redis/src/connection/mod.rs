@@ -1,14 +1,16 @@
 //! A connection to Redis that never hangs, and recovers on its own.
 //!
 //! `client` configures fred, `link` holds the client and the state of the server, `recovery`
-//! reconnects in the background. [`Connection`] is what the rest of the crate uses.
+//! reconnects in the background, `rejection` observes wrong credentials. [`Connection`] is what the rest of the crate uses.
 
 mod client;
 mod link;
 mod recovery;
+mod rejection;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cloakroom_core::{StoreError, StoreErrorKind};
@@ -16,6 +18,7 @@ use fred::clients::Client;
 use fred::error::Error as FredError;
 use fred::interfaces::{ClientLike, EventInterface};
 use fred::types::config::Server;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 
 pub(crate) use self::client::{
@@ -24,9 +27,10 @@ pub(crate) use self::client::{
 use self::client::{new_client, new_push_client, queue_len};
 use self::link::{Link, SharedLink};
 use crate::address::Address;
-use crate::classify::{Effect, ErrorClass};
+use crate::classify::{Effect, ErrorClass, is_cross_slot, is_referral};
 use crate::coalesce::InFlightGuard;
 use crate::error::{ConnectError, store_error};
+use crate::log;
 
 /// A client that replies in bounded time. Clones share it; dropping the last one disconnects.
 #[derive(Clone)]
@@ -79,6 +83,23 @@ impl Connection {
         Self(Arc::new(SharedLink::new(link, timeout, address)))
     }
 
+    /// Waits for the first connection of a client that connects in the background. Returns `None` if the
+    /// connection is dropped before. The future does not keep it open.
+    pub(crate) fn first_connection(&self) -> impl Future<Output = Option<Self>> + use<> {
+        let client = self.0.client();
+        let mut connections = client.reconnect_rx();
+        let is_connected = client.is_connected();
+        drop(client);
+        let link = Arc::downgrade(&self.0);
+        async move {
+            // Once the client is dropped, there is nothing to receive any more.
+            if !is_connected && connections.recv().await == Err(RecvError::Closed) {
+                return None;
+            }
+            link.upgrade().map(Self)
+        }
+    }
+
     /// The server's URL without credentials.
     pub(crate) fn address(&self) -> &str {
         &self.0.address
@@ -107,13 +128,22 @@ impl Connection {
         new_push_client(&self.0.client(), server, messages)
     }
 
-    /// Whether keys can be on different servers.
-    ///
-    /// # Errors
-    ///
-    /// As [`client`](Self::client).
-    pub(crate) fn is_clustered(&self) -> Result<bool, StoreError> {
-        Ok(self.client()?.is_clustered())
+    /// Whether keys can be in different slots, so that a command has one key. That is so for the client of a
+    /// cluster, and for another client once its server is found to be in cluster mode.
+    pub(crate) fn is_clustered(&self) -> bool {
+        self.0.is_clustered.load(Ordering::Relaxed)
+    }
+
+    /// Whether the client knows clusters: it connects to every primary, and follows slots that move.
+    pub(crate) fn knows_clusters(&self) -> bool {
+        self.0.client().is_clustered()
+    }
+
+    /// Records that the server is in cluster mode, although the client does not know clusters.
+    pub(crate) fn found_cluster_mode(&self) {
+        if !self.0.is_clustered.swap(true, Ordering::Relaxed) {
+            log::cluster_mode(&self.0.address);
+        }
     }
 
     /// Starts one command: returns the client to send it with, and counts it as in flight until the
@@ -131,11 +161,16 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// `Unavailable` while the server is considered down, and with too many commands in flight.
+    /// `Unavailable` while the server is considered down, and with too many commands in flight; `Refused`
+    /// while it rejects the credentials.
     pub(crate) fn client(&self) -> Result<CommandClient, StoreError> {
         let link = &*self.0;
         if link.watchdog.is_down() {
-            return Err(StoreError::new(StoreErrorKind::Unavailable));
+            return Err(StoreError::new(if link.is_rejected() {
+                StoreErrorKind::Refused
+            } else {
+                StoreErrorKind::Unavailable
+            }));
         }
         let client = link.client();
         if queue_len(&client).max(link.in_flight.count()) < link.max_in_flight {
@@ -159,8 +194,26 @@ impl Connection {
             }
             Err(error) => {
                 self.record_failure(ErrorClass::of(&error));
-                Err(store_error(&error, effect, self.0.shares_errors))
+                let class = self.classify(&error);
+                Err(store_error(&error, class, effect, self.0.shares_errors))
             }
+        }
+    }
+
+    /// The class of an error, with what is known about the connection: what only looks like an outage does not
+    /// pass by itself.
+    fn classify(&self, error: &FredError) -> ErrorClass {
+        const REFUSED: ErrorClass = ErrorClass::Final(StoreErrorKind::Refused);
+        if is_cross_slot(error) {
+            self.found_cluster_mode();
+        }
+        match ErrorClass::of(error) {
+            ErrorClass::NeverSent if self.0.is_rejected() => REFUSED,
+            ErrorClass::NotReady if is_referral(error) && !self.knows_clusters() => {
+                self.found_cluster_mode();
+                REFUSED
+            }
+            class => class,
         }
     }
 

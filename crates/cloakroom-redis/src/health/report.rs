@@ -187,12 +187,26 @@ impl Health {
         self.connected_replicas
     }
 
-    /// Adds what `INFO` does not contain: the latency, and the commands that the user may not send.
-    pub(crate) fn with_findings(mut self, latency: Duration, forbidden: Vec<String>) -> Self {
+    /// Adds what `INFO` does not contain: the latency, the commands that the user may not send, and those that
+    /// the server does not have.
+    pub(crate) fn with_findings(
+        mut self,
+        latency: Duration,
+        forbidden: Vec<String>,
+        unknown: Vec<String>,
+    ) -> Self {
         self.latency = latency;
         if !forbidden.is_empty() {
             self.warnings.push(Warning::MissingRights(forbidden));
         }
+        if !unknown.is_empty() {
+            self.warnings.push(Warning::Unsupported(unknown));
+        }
+        self
+    }
+
+    pub(crate) fn with_warning(mut self, warning: Warning) -> Self {
+        self.warnings.push(warning);
         self
     }
 

@@ -26,6 +26,12 @@ pub enum Warning {
     Replica,
     /// The user may not send these commands on keys with the store's prefix.
     MissingRights(Vec<String>),
+    /// The server does not have these commands, because they were renamed or removed; or its Lua does not have
+    /// the library `cmsgpack`.
+    Unsupported(Vec<String>),
+    /// The server is in cluster mode, and the URL is not that of a cluster. With one shard, or behind a proxy,
+    /// everything works, but nothing is merged.
+    ClusterMode,
 }
 
 impl fmt::Display for Warning {
@@ -60,6 +66,15 @@ impl fmt::Display for Warning {
                 "the user may not send {} on the store's keys: grant it the rights listed in the \
                  documentation of cloakroom-redis, for this store's prefix",
                 commands.join(", ")
+            ),
+            Self::Unsupported(names) => write!(
+                f,
+                "the server does not have {}: do not rename or remove commands, and use Redis or Valkey",
+                names.join(", ")
+            ),
+            Self::ClusterMode => f.write_str(
+                "the server is in cluster mode: use a redis-cluster URL; with this one every command has one \
+                 key, and slots that move to another node are not found",
             ),
         }
     }

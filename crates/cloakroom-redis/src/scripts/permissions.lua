@@ -1,11 +1,17 @@
--- Returns the names of the store's commands that its user may not send. It reads and writes no key.
--- ARGV[1]  a key with the store's prefix. It is not passed in KEYS, so that any node of a cluster can be
---          queried.
+-- Finds out what the store cannot do with this user on this server. It reads and writes no key.
+-- KEYS[1]  when the store connects, the key in ARGV[1], for proxies that route by it. For a health check none, so
+--          that any node of a cluster can be queried.
+-- ARGV[1]  a key with the store's prefix
 -- ARGV[2]  the channel of the store's events
 -- ARGV[3…] further commands to check, besides those that every store sends
--- Returns an empty list before Redis 7.0, where scripts cannot check permissions.
+-- Returns two lists: the commands that the user may not send, and what the server does not have: commands that
+-- were renamed or removed, and the Lua library of batch.lua. Before Redis 7.0 scripts cannot check commands.
+local forbidden, unknown = {}, {}
+if not cmsgpack then
+  unknown[1] = 'cmsgpack'
+end
 if not redis.acl_check_cmd then
-  return {}
+  return { forbidden, unknown }
 end
 local key, channel = ARGV[1], ARGV[2]
 local commands = {
@@ -19,12 +25,13 @@ local commands = {
 for index = 3, #ARGV do
   commands[#commands + 1] = { ARGV[index], '1', '1' }
 end
-local forbidden = {}
 for _, command in ipairs(commands) do
-  -- For a command that the server does not know, because it was renamed, this raises an error.
+  -- For a command that the server does not know, this raises an error.
   local known, allowed = pcall(redis.acl_check_cmd, unpack(command))
-  if not (known and allowed) then
+  if not known then
+    unknown[#unknown + 1] = command[1]
+  elseif not allowed then
     forbidden[#forbidden + 1] = command[1]
   end
 end
-return forbidden
+return { forbidden, unknown }

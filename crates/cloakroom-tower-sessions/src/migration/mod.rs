@@ -24,7 +24,9 @@ mod record;
 
 use std::time::Duration;
 
-use cloakroom::{CookieConfig, LegacyEnded, LegacyId, LegacySession, LegacyStore, SameSite};
+use cloakroom::{
+    CookieConfig, Expiry, LegacyEnded, LegacyId, LegacySession, LegacyStore, SameSite,
+};
 use cloakroom_core::{StoreError, StoreErrorKind};
 use cloakroom_redis::{RawKeys, RedisStore};
 
@@ -46,7 +48,8 @@ pub struct TowerSessionsRedis {
 
 impl TowerSessionsRedis {
     /// Reads the legacy sessions from the server and database of this store. tower-sessions keeps each under
-    /// its id, without a prefix. If they are in another Redis, pass a [`RedisStore`] that is connected to it.
+    /// its id, without a prefix. If they are in another Redis, pass a [`RedisStore`] that is connected to it: with
+    /// `connect_lazy`, if its user may send only what reading legacy sessions needs.
     pub fn new(store: &RedisStore) -> Self {
         Self {
             keys: store.foreign_keys(),
@@ -83,8 +86,11 @@ impl TowerSessionsRedis {
     /// this time; the migrated session itself has the layer's timeouts.
     ///
     /// By default, as for `Expiry::AtDateTime`, both sessions end at the time in the legacy record.
+    ///
+    /// The value is capped to what a session can have, one second to 400 days: with zero, reading a legacy session
+    /// would remove it.
     pub fn with_inactivity(mut self, idle: Duration) -> Self {
-        self.idle = Some(idle);
+        self.idle = Some(idle.clamp(Expiry::MIN, Expiry::MAX));
         self
     }
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use http::header::{FORWARDED, HeaderName};
 use http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
-use rfc7239::NodeName;
+use super::forwarded;
 
 /// How many addresses of a chain of proxies are read at most, from the right.
 const MAX_HOPS: usize = 16;
@@ -103,13 +103,7 @@ impl Chain {
         let element = str::from_utf8(element).ok()?;
         match self.header {
             ProxyHeader::XForwardedFor => parse_address(element.trim()),
-            ProxyHeader::Forwarded => {
-                let forwarded = rfc7239::parse(element).next()?.ok()?;
-                match forwarded.forwarded_for?.name {
-                    NodeName::Ip(address) => Some(address),
-                    _ => None,
-                }
-            }
+            ProxyHeader::Forwarded => forwarded::address(element),
         }
     }
 }

@@ -4,6 +4,8 @@
 //! the client's address are recorded at sign-in, and again when they change.
 
 mod address;
+mod agent;
+mod forwarded;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -14,7 +16,6 @@ use http::header::USER_AGENT;
 use http::{Extensions, HeaderMap, HeaderValue};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use woothee::parser::Parser;
 
 use crate::error::{ConfigError, ConfigErrorKind};
 
@@ -254,13 +255,13 @@ impl Device {
     /// Returns the name of the browser, if the user agent contains a known one: `Firefox`.
     #[must_use]
     pub fn browser(&self) -> Option<&str> {
-        known(Parser::new().parse(self.user_agent()?)?.name)
+        agent::browser(self.user_agent()?)
     }
 
     /// Returns the name of the operating system, if the user agent contains a known one: `Windows 10`.
     #[must_use]
     pub fn system(&self) -> Option<&str> {
-        known(Parser::new().parse(self.user_agent()?)?.os)
+        agent::system(self.user_agent()?)
     }
 
     /// Returns the client's address at sign-in.
@@ -285,10 +286,6 @@ impl fmt::Display for Device {
             (None, None) => f.write_str("Unknown device"),
         }
     }
-}
-
-fn known(name: &str) -> Option<&str> {
-    (!name.is_empty() && name != "UNKNOWN").then_some(name)
 }
 
 #[cfg(test)]

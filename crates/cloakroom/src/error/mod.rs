@@ -22,8 +22,16 @@ pub struct SessionError(Arc<Cause>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SessionErrorKind {
-    /// The store cannot be reached, or is not ready. Nothing was saved.
+    /// The store cannot be reached, or is not ready, which passes by itself. Nothing was saved.
     Unavailable,
+    /// The store refused the command, and will until someone changes its configuration: wrong credentials,
+    /// missing rights, a command that it does not have. Nothing was saved.
+    StoreRefused,
+    /// The store has no memory left for the session. Nothing was saved. Signing out still works, and so does
+    /// reading sessions.
+    StoreFull,
+    /// What is stored cannot be decoded, and is left as it is.
+    Unreadable,
     /// The reply of the store was lost or came too late: the edits may be saved or not.
     OutcomeUnknown,
     /// Fewer replicas than required have the write. A session that should end has ended, unless a failover
@@ -118,6 +126,10 @@ impl SessionError {
                 StoreErrorKind::OutcomeUnknown => SessionErrorKind::OutcomeUnknown,
                 StoreErrorKind::NotReplicated => SessionErrorKind::NotReplicated,
                 StoreErrorKind::Unsupported => SessionErrorKind::Unsupported,
+                StoreErrorKind::Refused => SessionErrorKind::StoreRefused,
+                StoreErrorKind::OutOfMemory => SessionErrorKind::StoreFull,
+                StoreErrorKind::Unreadable => SessionErrorKind::Unreadable,
+                // Also `NewerFormat`: a newer release wrote the value, and its deployment ends some time.
                 _ => SessionErrorKind::Unavailable,
             },
             Cause::Ended | Cause::Undone => SessionErrorKind::Ended,
@@ -141,15 +153,23 @@ impl SessionError {
         }
     }
 
-    /// Returns the status of a response for this error: 503 if the store fails, 429 if too many requests write
-    /// the session at once, 409 for a conflict, if the session has ended or expired or may not be created, or
-    /// if the session limit is reached, 401 if the user has to sign in (again), otherwise 500.
+    /// Returns the status of a response for this error:
+    ///
+    /// | status | kinds |
+    /// |---|---|
+    /// | 503, with `Retry-After: 1` | `Unavailable`, `OutcomeUnknown`, `NotReplicated`: it passes by itself |
+    /// | 507 | `StoreFull` |
+    /// | 429, with `Retry-After: 1` | `TooManyWriters` |
+    /// | 409 | `Conflict`, `Ended`, `Expired`, `NotCreated`, `TooManySessions` |
+    /// | 401, with `WWW-Authenticate` | `NotSignedIn`, `ReauthenticationRequired` |
+    /// | 500 | all others, which do not pass by themselves: `StoreRefused` and `Unreadable`, for instance |
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self.kind() {
             SessionErrorKind::Unavailable
             | SessionErrorKind::OutcomeUnknown
             | SessionErrorKind::NotReplicated => StatusCode::SERVICE_UNAVAILABLE,
+            SessionErrorKind::StoreFull => StatusCode::INSUFFICIENT_STORAGE,
             SessionErrorKind::Conflict
             | SessionErrorKind::Ended
             | SessionErrorKind::Expired

@@ -84,7 +84,8 @@ impl<E> SessionLayerBuilder<E> {
 
     /// Sets how long sessions live. Default: one day without use, thirty days at most.
     ///
-    /// Refused if a timeout is under a second, or the absolute one over 400 days.
+    /// Refused if a timeout is under a second, the absolute one over 400 days, or the idle one longer than the
+    /// absolute one, which is thirty days unless [`Expiry::absolute`] sets it.
     pub fn with_expiry(mut self, expiry: Expiry) -> Self {
         self.context.expiry = expiry;
         self
@@ -151,7 +152,8 @@ impl<E> SessionLayerBuilder<E> {
     /// # Ok::<(), cloakroom::ConfigError>(())
     /// ```
     ///
-    /// Refused if the grace period is zero, or not shorter than the interval.
+    /// Refused if the grace period is under five seconds, or not shorter than the interval; and if the interval
+    /// is not shorter than the longest absolute timeout ([`with_max_expiry`](Self::with_max_expiry)).
     pub fn with_rotation(mut self, rotation: Rotation) -> Self {
         self.context.rotation = Some(rotation);
         self
@@ -250,7 +252,7 @@ impl<E> SessionLayerBuilder<E> {
     /// Sets how long one request may wait for the store, in all. Default: one second. What remains of
     /// it bounds each command; the handler's own work does not count.
     ///
-    /// Refused if it is zero.
+    /// Refused if it is zero, or over five minutes.
     pub fn with_store_timeout(mut self, timeout: Duration) -> Self {
         self.context.budget = timeout;
         self

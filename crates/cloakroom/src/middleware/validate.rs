@@ -11,6 +11,9 @@ use crate::error::{ConfigError, ConfigErrorKind};
 /// The smallest limit of a session's size, in bytes.
 const SMALLEST_SESSION: usize = 1024;
 
+/// The longest time that a request may wait for the store.
+const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
+
 /// Checks everything, in a fixed order: which of several errors is reported does not depend on the
 /// order in which options were set.
 pub(super) fn validate(context: &Context, realm: Option<&str>) -> Result<(), ConfigError> {
@@ -131,6 +134,13 @@ fn validate_rotation(context: &Context) -> Result<(), ConfigError> {
              longer than zero and shorter than the interval"
         )));
     }
+    if interval >= context.longest {
+        return Err(limit(format!(
+            "tokens would never rotate: an interval of {interval:?} is not shorter than the longest absolute \
+             timeout of a session, {:?}",
+            context.longest
+        )));
+    }
     if grace < Limits::CLOCK_TOLERANCE {
         return Err(limit(format!(
             "a grace period of {grace:?} is shorter than what the clocks of servers may differ, {:?}: a \
@@ -160,6 +170,12 @@ fn validate_store_timeout(context: &Context) -> Result<(), ConfigError> {
         return Err(limit(
             "a request without any time for the store could never load its session",
         ));
+    }
+    if context.budget > LONGEST_WAIT {
+        return Err(limit(format!(
+            "a request cannot wait for the store for {:?}: at most {LONGEST_WAIT:?}",
+            context.budget
+        )));
     }
     Ok(())
 }

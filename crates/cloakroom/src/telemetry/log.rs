@@ -259,6 +259,9 @@ impl Drop for Command {
 pub(super) fn label(error: &SessionError) -> &'static str {
     match error.kind() {
         SessionErrorKind::Unavailable => "unavailable",
+        SessionErrorKind::StoreRefused => "store_refused",
+        SessionErrorKind::StoreFull => "store_full",
+        SessionErrorKind::Unreadable => "unreadable",
         SessionErrorKind::OutcomeUnknown => "outcome_unknown",
         SessionErrorKind::NotReplicated => "not_replicated",
         SessionErrorKind::Ended => "ended",

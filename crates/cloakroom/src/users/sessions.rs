@@ -240,6 +240,9 @@ impl Sessions {
     /// keep records of your own. The end of an expired session is published when it is noticed: by a list
     /// or a limit of its user's sessions.
     ///
+    /// An event is a hint and no proof: in Redis, every user with the right to publish on the app's channel can send one.
+    /// Before acting on it, read the session. [`Session::watch`](crate::Session::watch) does.
+    ///
     /// ```
     /// use cloakroom::{SessionError, SessionEvent, Sessions};
     ///

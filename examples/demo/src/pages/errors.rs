@@ -73,6 +73,15 @@ fn description(kind: SessionErrorKind) -> (&'static str, &'static str) {
             "The session store stopped responding before it confirmed the change. Please check whether it \
              was made before you try again.",
         ),
+        SessionErrorKind::StoreRefused => (
+            "The session store is not set up",
+            "It refuses what this app needs, and will until someone changes its configuration: the log and \
+             /healthz say what. Nothing was changed.",
+        ),
+        SessionErrorKind::StoreFull => (
+            "The session store is full",
+            "It has no memory left. Nothing was changed. Signing out still works.",
+        ),
         SessionErrorKind::TooLarge => (
             "The session is full",
             "Two tabs filled the session at the same time. Remove a note and try again.",

@@ -15,7 +15,7 @@ pub(crate) const RULE: Expiry = Expiry::idle(minutes(60)).absolute(hours(5));
 /// Expiries that a session can choose.
 pub(crate) const CHOICES: [Expiry; 2] = [
     Expiry::idle(minutes(20)).absolute(hours(30)),
-    Expiry::idle(hours(9)).absolute(hours(2)),
+    Expiry::idle(hours(2)).absolute(hours(2)),
 ];
 
 /// Pauses. They hit idle timeouts, their tolerance, and deadlines exactly.

@@ -130,7 +130,9 @@ async fn waiting_for_replicas_without_the_right_is_a_warning() {
     let builder = RedisStore::builder(primary.url(), "cloakroom").with_username("shop");
     let builder = builder.with_password("password");
     let builder = builder.with_replica_acks(1, Duration::from_millis(100));
-    let store = builder.connect().await.unwrap();
+    // Connecting in the foreground would be an error.
+    let store = builder.connect_lazy().unwrap();
+    wait_until_healthy(&store).await;
     let expected = [Warning::MissingRights(vec!["wait".to_owned()])];
     assert_eq!(check(&store).await.warnings(), expected);
     primary.command(&["ACL", "SETUSER", "shop", "+wait"]);

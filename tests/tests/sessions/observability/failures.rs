@@ -40,7 +40,7 @@ async fn errors_are_counted_by_operation_and_kind() {
     assert_recorded(
         &recorder,
         &[
-            "errors_total{kind=\"unavailable\",operation=\"load\"} 1",
+            "errors_total{kind=\"store_full\",operation=\"load\"} 1",
             "loads_total{result=\"error\"} 1",
             "store_commands_total{outcome=\"out_of_memory\",verb=\"load\"} 1",
         ],
@@ -92,7 +92,7 @@ async fn a_failed_load_of_a_detached_session_is_logged_and_counted() {
     assert_recorded(
         &recorder,
         &[
-            "errors_total{kind=\"unavailable\",operation=\"load\"} 1",
+            "errors_total{kind=\"store_full\",operation=\"load\"} 1",
             "loads_total{result=\"error\"} 1",
             "store_commands_total{outcome=\"out_of_memory\",verb=\"load\"} 1",
         ],

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use cloakroom::{SessionError, SessionErrorKind, Store};
-use cloakroom_core::StoreErrorKind::{OutOfMemory, Refused, Unavailable};
+use cloakroom_core::StoreErrorKind;
+use cloakroom_core::StoreErrorKind::{OutOfMemory, Unavailable, Unreadable};
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 use tests::app::Fixture;
@@ -23,6 +24,57 @@ super::rows! {
     ending_the_session_fails,
     a_touch_fails,
     a_custom_error_response_when_the_store_fails,
+}
+
+/// The kind and the status of what a store refuses with this error. Only what passes by itself is called
+/// unavailable.
+const REFUSALS: [(StoreErrorKind, SessionErrorKind, u16); 7] = [
+    (
+        StoreErrorKind::Unavailable,
+        SessionErrorKind::Unavailable,
+        503,
+    ),
+    (
+        StoreErrorKind::NewerFormat,
+        SessionErrorKind::Unavailable,
+        503,
+    ),
+    (
+        StoreErrorKind::NotReplicated,
+        SessionErrorKind::NotReplicated,
+        503,
+    ),
+    (
+        StoreErrorKind::OutOfMemory,
+        SessionErrorKind::StoreFull,
+        507,
+    ),
+    (StoreErrorKind::Refused, SessionErrorKind::StoreRefused, 500),
+    (
+        StoreErrorKind::Unreadable,
+        SessionErrorKind::Unreadable,
+        500,
+    ),
+    (
+        StoreErrorKind::Unsupported,
+        SessionErrorKind::Unsupported,
+        500,
+    ),
+];
+
+fn refused(response: &TestResponse, kind: SessionErrorKind, status: u16) {
+    assert_eq!(response.status.as_u16(), status, "{kind:?}");
+    let passes = status == 503;
+    assert_eq!(
+        response.headers.contains_key(RETRY_AFTER),
+        passes,
+        "{kind:?}"
+    );
+    assert_eq!(response.cookie_change(), CookieChange::Nothing);
+    let error = response.extension::<SessionError>().unwrap();
+    assert_eq!(error.kind(), kind);
+    // The text that asks to wait is for what passes.
+    assert!(passes || !error.to_string().contains("reached"), "{error}");
 }
 
 fn unavailable(response: &TestResponse, kind: SessionErrorKind) {
@@ -45,10 +97,11 @@ async fn write(browser: &mut Browser) -> TestResponse {
 
 async fn the_session_cannot_be_loaded<S: Store + Clone>(fixture: Fixture<S>) {
     let mut browser = fixture.browser_with_session().await;
-    for kind in [Unavailable, OutOfMemory, Refused] {
-        fixture.store.next(Load, Refuse(kind));
+    // A session that cannot be read counts as missing.
+    for (error, kind, status) in REFUSALS.into_iter().filter(|row| row.0 != Unreadable) {
+        fixture.store.next(Load, Refuse(error));
         let response = write(&mut browser).await;
-        unavailable(&response, SessionErrorKind::Unavailable);
+        refused(&response, kind, status);
         assert_eq!(fixture.store.take_verbs(), [Load]);
     }
     assert_eq!(browser.read().await, Some(1), "the cookie is still valid");
@@ -56,16 +109,16 @@ async fn the_session_cannot_be_loaded<S: Store + Clone>(fixture: Fixture<S>) {
 
 async fn the_store_refuses_an_edit<S: Store + Clone>(fixture: Fixture<S>) {
     let mut browser = fixture.browser_with_session().await;
-    for kind in [Unavailable, OutOfMemory, Refused] {
-        fixture.store.next(Update, Refuse(kind));
+    for (error, kind, status) in REFUSALS {
+        fixture.store.next(Update, Refuse(error));
         let response = write(&mut browser).await;
-        unavailable(&response, SessionErrorKind::Unavailable);
+        refused(&response, kind, status);
         assert_eq!(fixture.store.take_verbs(), [Load, Update]);
         assert!(!response.text().contains("done"));
     }
     fixture.store.next(Create, Refuse(OutOfMemory));
     let mut new = fixture.browser();
-    unavailable(&write(&mut new).await, SessionErrorKind::Unavailable);
+    refused(&write(&mut new).await, SessionErrorKind::StoreFull, 507);
     assert_eq!(fixture.store.take_verbs(), [Create]);
     assert_eq!(new.cookie(), None);
     assert_eq!(browser.read().await, Some(1));

@@ -1,0 +1,135 @@
+//! `scripts/permissions.lua`: what the store cannot do with its user on its server.
+
+use bytes::Bytes;
+use fred::clients::{Client, WithOptions};
+use fred::error::Error as FredError;
+use fred::interfaces::ClientLike;
+use fred::types::{ClusterHash, CustomCommand, Value};
+
+use super::args::slot_of;
+use super::eval::unexpected_merged_reply;
+use crate::classify::is_unknown_command;
+
+/// Always sent as text, since it is used rarely.
+const PERMISSIONS: &str = include_str!("../scripts/permissions.lua");
+
+/// Commands without which sessions can be kept: others see no events, or cannot revoke all sessions.
+const OPTIONAL: [&str; 6] = ["scan", "publish", "subscribe", "ping", "info", "client"];
+
+/// What the store cannot do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Missing {
+    /// The commands that the user may not send.
+    pub(crate) forbidden: Vec<String>,
+    /// The commands that the server does not have, and `cmsgpack`, if its Lua does not have that library.
+    pub(crate) unknown: Vec<String>,
+}
+
+impl Missing {
+    /// Removes what is not necessary for keeping sessions, and returns it.
+    pub(crate) fn take_optional(&mut self) -> Vec<String> {
+        let is_optional = |name: &mut String| OPTIONAL.contains(&name.as_str());
+        let mut optional: Vec<_> = self.forbidden.extract_if(.., is_optional).collect();
+        optional.extend(self.unknown.extract_if(.., is_optional));
+        optional
+    }
+}
+
+/// The names that the script is called with.
+#[derive(Clone, Copy)]
+pub(crate) struct Names<'a> {
+    /// A key with the store's prefix that is never used.
+    pub(crate) key: &'a str,
+    /// The channel for events.
+    pub(crate) channel: &'a str,
+    /// Commands to check, besides those that every store sends.
+    pub(crate) further: &'a [&'static str],
+}
+
+/// Runs the script on any node.
+pub(crate) async fn missing(
+    client: &WithOptions<Client>,
+    names: Names<'_>,
+) -> Result<Missing, FredError> {
+    run(client, ClusterHash::Random, &[], names).await
+}
+
+/// Runs the script as the store runs its own: with a key, on the node that has it.
+pub(crate) async fn missing_for_key(
+    client: &WithOptions<Client>,
+    names: Names<'_>,
+) -> Result<Missing, FredError> {
+    run(client, slot_of(names.key), &[names.key], names).await
+}
+
+async fn run(
+    client: &WithOptions<Client>,
+    slot: ClusterHash,
+    keys: &[&str],
+    names: Names<'_>,
+) -> Result<Missing, FredError> {
+    let bytes = |text: &str| Value::from(Bytes::copy_from_slice(text.as_bytes()));
+    let mut args = vec![
+        Value::from_static_str(PERMISSIONS),
+        keys.len().to_string().into(),
+    ];
+    args.extend(keys.iter().map(|key| bytes(key)));
+    args.extend([bytes(names.key), bytes(names.channel)]);
+    args.extend(
+        names
+            .further
+            .iter()
+            .map(|&name| Value::from_static_str(name)),
+    );
+    let eval = CustomCommand::new_static("EVAL", slot, false);
+    let reply: Value = client.custom(eval, args).await?;
+    read(reply).ok_or_else(unexpected_merged_reply)
+}
+
+/// What is missing if the script cannot be run for this error, as far as is known.
+pub(crate) fn without_eval(error: &FredError) -> Missing {
+    let mut missing = Missing::default();
+    let list = if is_unknown_command(error) {
+        &mut missing.unknown
+    } else {
+        &mut missing.forbidden
+    };
+    list.push("eval".to_owned());
+    missing
+}
+
+fn read(reply: Value) -> Option<Missing> {
+    let Value::Array(lists) = reply else {
+        return None;
+    };
+    let [forbidden, unknown] = lists.try_into().ok()?;
+    Some(Missing {
+        forbidden: forbidden.convert().ok()?,
+        unknown: unknown.convert().ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reply_is_two_lists() {
+        let list = |names: &[&'static str]| {
+            Value::Array(
+                names
+                    .iter()
+                    .map(|name| Value::from_static_str(name))
+                    .collect(),
+            )
+        };
+        let mut missing = read(Value::Array(vec![list(&["get", "scan"]), list(&[])])).unwrap();
+        assert_eq!(missing.forbidden, ["get", "scan"]);
+        assert_eq!(missing.take_optional(), ["scan"]);
+        assert_eq!(missing.forbidden, ["get"]);
+        assert_eq!(missing.unknown, Vec::<String>::new());
+        for strange in [Value::Null, list(&["get"]), Value::Integer(1)] {
+            assert_eq!(read(strange), None);
+        }
+    }
+}
