@@ -44,6 +44,7 @@
 //! | `publish` | `PUBLISH` | 1 |
 //! | `subscribe` | `SUBSCRIBE` and `CLIENT ID` once a second, on a connection of its own | none |
 //! | [`RawKeys`] | `GET` or `GETEX`, `DEL` | 1 |
+//! | [`AppScripts`] (scripts of other crates) | `EVALSHA` | 1 |
 //! | [`RedisStore::ping`] | `PING` | 1 |
 //! | [`RedisStore::health`] | `INFO`, `EVAL permissions.lua 0 key channel` | 1 per primary |
 //!
@@ -124,6 +125,7 @@
 //! | `tls` | TLS (`rediss://`) with rustls, ring and the system's certificates; in the builder `with_tls_ca` for a custom CA, and `with_tls_client_certificate` |
 
 mod address;
+mod app_script;
 mod builder;
 mod bus;
 mod classify;
@@ -145,6 +147,7 @@ mod store;
 mod tls;
 mod watchdog;
 
+pub use self::app_script::{AppScript, AppScripts, ScriptReply};
 pub use self::builder::RedisStoreBuilder;
 pub use self::error::{ConnectError, ConnectErrorKind};
 pub use self::health::{Health, Role, ServerKind, ServerMode, Warning};

@@ -3,8 +3,6 @@
 //! By default nothing is recorded. If device tracking is configured, the truncated `User-Agent` header and
 //! the client's address are recorded at sign-in, and again when they change.
 
-mod address;
-
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,17 +14,14 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use woothee::parser::Parser;
 
+use crate::address::{self, PeerAddress, ProxyHeader};
 use crate::error::{ConfigError, ConfigErrorKind};
-
-pub use self::address::ProxyHeader;
 
 /// The longest user agent that is recorded, in bytes.
 const MAX_AGENT_LEN: usize = 256;
 
 /// The key of the device among the entries.
 const KEY: &str = "$device";
-
-type PeerAddress = Arc<dyn Fn(&Extensions) -> Option<IpAddr> + Send + Sync>;
 
 /// Configures what is recorded of the devices of sessions. By default, a layer records nothing.
 ///

@@ -1,11 +1,82 @@
 //! The client's address behind trusted proxies.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
-use http::HeaderMap;
 use http::header::FORWARDED;
+use http::{Extensions, HeaderMap};
 use ipnet::IpNet;
 use rfc7239::{NodeIdentifier, NodeName};
+
+/// Finds the peer address of the connection in the extensions of a request.
+pub(crate) type PeerAddress = Arc<dyn Fn(&Extensions) -> Option<IpAddr> + Send + Sync>;
+
+/// Finds the client's address of a request.
+///
+/// It is the peer address of the connection. Behind proxies, that is the address of the proxy: if the app
+/// trusts it, the address in its header is used instead, and so on through the chain, from the right. So
+/// clients cannot forge an address.
+///
+/// ```
+/// use std::net::SocketAddr;
+/// use axum::extract::ConnectInfo;
+/// use cloakroom::{ClientAddress, ProxyHeader};
+///
+/// let address = ClientAddress::new(|extensions| {
+///     extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip())
+/// })
+/// .trusting_proxies(["10.0.0.0/8".parse()?], ProxyHeader::XForwardedFor);
+/// # let request = http::Request::new(());
+/// assert_eq!(address.of(request.headers(), request.extensions()), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct ClientAddress {
+    peer: PeerAddress,
+    trusted: Arc<[IpNet]>,
+    header: ProxyHeader,
+}
+
+impl ClientAddress {
+    /// Finds the peer address of the connection in the extensions of a request, and trusts no proxy.
+    pub fn new(peer: impl Fn(&Extensions) -> Option<IpAddr> + Send + Sync + 'static) -> Self {
+        Self {
+            peer: Arc::new(peer),
+            trusted: Arc::default(),
+            header: ProxyHeader::XForwardedFor,
+        }
+    }
+
+    /// Sets the addresses of trusted proxies, and the header in which all of them report the client's
+    /// address. Other headers are ignored: a client could have sent them.
+    pub fn trusting_proxies(
+        mut self,
+        trusted: impl IntoIterator<Item = IpNet>,
+        header: ProxyHeader,
+    ) -> Self {
+        self.trusted = trusted.into_iter().collect();
+        self.header = header;
+        self
+    }
+
+    /// Returns the client's address; `None` if the extensions do not contain the peer's.
+    #[must_use]
+    pub fn of(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<IpAddr> {
+        let peer = (self.peer)(extensions)?;
+        Some(client(peer, headers, self.header, &self.trusted))
+    }
+}
+
+impl fmt::Debug for ClientAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientAddress")
+            .field("trusted", &self.trusted)
+            .field("header", &self.header)
+            .finish_non_exhaustive()
+    }
+}
 
 /// The header in which proxies report the client's address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +91,7 @@ pub enum ProxyHeader {
 /// Returns the address of the client: from the right of the chain, the first that is not a trusted proxy.
 /// Everything to the left of it may be forged. If an element of the chain is not an address, the result is
 /// the last address before it that a trusted proxy has reported.
-pub(super) fn client(
+pub(crate) fn client(
     peer: IpAddr,
     headers: &HeaderMap,
     header: ProxyHeader,
