@@ -217,6 +217,10 @@ mod tests {
         assert_eq!((later.level, later.streak), (0, 60));
         let sooner = state.at(&POLICY, 999 + POLICY.forget_ms);
         assert_eq!(sooner, state);
-        assert_eq!(state.at(&POLICY, 10).last_ms, 10, "a clock that was set back");
+        assert_eq!(
+            state.at(&POLICY, 10).last_ms,
+            10,
+            "a clock that was set back"
+        );
     }
 }

@@ -42,7 +42,9 @@ impl Algorithm {
     /// By how much a request of this cost raises the level: at most to the highest one, since more could
     /// never be allowed.
     pub(crate) fn increment(self, cost: u32) -> u64 {
-        self.step().saturating_mul(u64::from(cost)).min(self.capacity())
+        self.step()
+            .saturating_mul(u64::from(cost))
+            .min(self.capacity())
     }
 
     /// The level after the increment, or `None` if it is refused.
@@ -121,7 +123,10 @@ mod tests {
         match algorithm {
             Algorithm::Gcra { .. } => {
                 let used = level.used.saturating_sub(us);
-                Level { used, ttl_ms: used.div_ceil(1000) }
+                Level {
+                    used,
+                    ttl_ms: used.div_ceil(1000),
+                }
             }
             Algorithm::FixedWindow { .. } if level.ttl_ms > ms => Level {
                 ttl_ms: level.ttl_ms - ms,
@@ -163,7 +168,10 @@ mod tests {
         assert_eq!(share.increment(1), 4 * GCRA.increment(1));
         let share = GCRA.divided(100);
         assert_eq!(share.capacity(), share.increment(1));
-        let window = Algorithm::FixedWindow { window_ms: 1000, quota: 10 };
+        let window = Algorithm::FixedWindow {
+            window_ms: 1000,
+            quota: 10,
+        };
         assert_eq!(window.divided(3).capacity(), 3);
         assert_eq!(window.divided(30).capacity(), 1);
     }

@@ -45,7 +45,8 @@ impl<V> BoundedMap<V> {
         if self.entries.len() >= self.max_len {
             self.evict(now);
         }
-        self.entries.insert(key.to_owned(), Entry { value, expires });
+        self.entries
+            .insert(key.to_owned(), Entry { value, expires });
     }
 
     pub(crate) fn remove(&mut self, key: &str) {
@@ -92,7 +93,10 @@ mod tests {
             map.insert(&number.to_string(), number, 10, number);
             assert!(map.len() <= 10);
         }
-        assert!(map.get("long", 1000).is_some(), "others expired or expire earlier");
+        assert!(
+            map.get("long", 1000).is_some(),
+            "others expired or expire earlier"
+        );
         assert_eq!(map.get("999", 999), Some((&999, 10)));
     }
 }

@@ -73,7 +73,10 @@ impl Decision {
             DecisionOutcome::Unavailable => Duration::from_secs(1),
             DecisionOutcome::Refused => {
                 let refusing = self.limits.iter().filter(|limit| limit.refuses());
-                refusing.map(|limit| limit.retry_after).max().unwrap_or_default()
+                refusing
+                    .map(|limit| limit.retry_after)
+                    .max()
+                    .unwrap_or_default()
             }
         }
     }

@@ -188,7 +188,11 @@ impl Limits {
             let readings = memory.check(checks);
             return Decided::Counted(readings.into_iter().map(Some).collect());
         };
-        for (index, check) in checks.iter().enumerate().filter(|(_, check)| check.is_enforced) {
+        for (index, check) in checks
+            .iter()
+            .enumerate()
+            .filter(|(_, check)| check.is_enforced)
+        {
             if let Some(wait) = refusals.find(&check.key, check.increment) {
                 return Decided::Remembered(index, wait);
             }
@@ -204,7 +208,11 @@ impl Limits {
                     {
                         let wait = check.algorithm.retry_after(reading.level, check.increment);
                         // In a cluster, limits of other subjects may give back what they have charged.
-                        let wait = if is_single { wait } else { wait.min(SHORT_MEMORY) };
+                        let wait = if is_single {
+                            wait
+                        } else {
+                            wait.min(SHORT_MEMORY)
+                        };
                         refusals.remember(&check.key, check.increment, began, wait);
                     }
                 }
@@ -266,12 +274,18 @@ impl Limits {
         let memory = &self.shared.memory;
         let Some(redis) = &self.config.redis else {
             let result = memory.take(account, device, policy);
-            return Ok(TakeReply { result, is_local: true });
+            return Ok(TakeReply {
+                result,
+                is_local: true,
+            });
         };
         let key = device.map_or(account, |check| &check.key);
         if let Some(denial) = self.shared.refusals.find_denial(key) {
             let result = Err((denial, AccountState::default()));
-            return Ok(TakeReply { result, is_local: false });
+            return Ok(TakeReply {
+                result,
+                is_local: false,
+            });
         }
         let began = Instant::now();
         match self.observe(redis.take(account, device, policy).await) {
@@ -283,13 +297,19 @@ impl Limits {
                         self.shared.refusals.remember_denial(key, denial, began);
                     }
                 }
-                Ok(TakeReply { result, is_local: false })
+                Ok(TakeReply {
+                    result,
+                    is_local: false,
+                })
             }
             Err(error) => match fallback {
                 Fallback::Local { servers } => {
                     telemetry::fallback("local");
                     let result = memory.take(account, device, &policy.divided(servers));
-                    Ok(TakeReply { result, is_local: true })
+                    Ok(TakeReply {
+                        result,
+                        is_local: true,
+                    })
                 }
                 Fallback::Allow | Fallback::Deny => {
                     telemetry::fallback("deny");
@@ -311,7 +331,9 @@ impl Limits {
     ) -> Result<u32, StoreError> {
         let shared = &*self.shared;
         let here = shared.memory.settle(account, device, settlement, policy);
-        shared.refusals.forget(device.map_or(account, |check| &check.key));
+        shared
+            .refusals
+            .forget(device.map_or(account, |check| &check.key));
         match &self.config.redis {
             None => Ok(here),
             // The store knows nothing of the attempt.

@@ -89,10 +89,15 @@ impl Rate {
     pub(crate) fn plan(&self, option: &'static str) -> Result<Plan, ConfigError> {
         let problem = |message: String| {
             let name = &self.name;
-            Err(ConfigError::new(option, format!("limit {name:?}: {message}")))
+            Err(ConfigError::new(
+                option,
+                format!("limit {name:?}: {message}"),
+            ))
         };
         let is_allowed = |sign: char| sign.is_ascii_alphanumeric() || "-_.".contains(sign);
-        if self.name.is_empty() || self.name.len() > MAX_NAME_LEN || !self.name.chars().all(is_allowed)
+        if self.name.is_empty()
+            || self.name.len() > MAX_NAME_LEN
+            || !self.name.chars().all(is_allowed)
         {
             return problem(format!(
                 "a name has 1 to {MAX_NAME_LEN} bytes of letters, digits, `-`, `_` and `.`"
@@ -181,9 +186,17 @@ mod tests {
 
     #[test]
     fn quota_and_window_become_interval_and_policy() {
-        let plan = Rate::new("api", 7, Duration::from_secs(60)).plan("").unwrap();
+        let plan = Rate::new("api", 7, Duration::from_secs(60))
+            .plan("")
+            .unwrap();
         let interval_us = 8_571_429;
-        assert_eq!(plan.algorithm, Algorithm::Gcra { interval_us, burst: 7 });
+        assert_eq!(
+            plan.algorithm,
+            Algorithm::Gcra {
+                interval_us,
+                burst: 7
+            }
+        );
         assert_eq!(plan.policy, "\"api\";q=7;w=60");
     }
 }

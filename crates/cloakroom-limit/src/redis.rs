@@ -41,9 +41,8 @@ impl Redis {
         let mut groups: Vec<Vec<usize>> = Vec::new();
         let is_clustered = self.scripts.is_clustered()?;
         for (index, check) in checks.iter().enumerate() {
-            let with_same = |group: &&mut Vec<usize>| {
-                !is_clustered || checks[group[0]].tag() == check.tag()
-            };
+            let with_same =
+                |group: &&mut Vec<usize>| !is_clustered || checks[group[0]].tag() == check.tag();
             match groups.iter_mut().find(with_same) {
                 Some(group) => group.push(index),
                 None => groups.push(vec![index]),
@@ -55,9 +54,8 @@ impl Redis {
             let began = Instant::now();
             let asked: Vec<&Check> = group.iter().map(|&index| &checks[index]).collect();
             let found = self.check_group(&asked).await?;
-            let refuses = |(check, reading): (&&Check, &Reading)| {
-                check.is_enforced && !reading.is_allowed
-            };
+            let refuses =
+                |(check, reading): (&&Check, &Reading)| check.is_enforced && !reading.is_allowed;
             let is_refused = asked.iter().zip(&found).any(refuses);
             for (&index, reading) in group.iter().zip(found) {
                 readings[index] = Some(reading);

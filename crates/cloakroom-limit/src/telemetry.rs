@@ -107,7 +107,10 @@ mod metrics {
     /// without it, too.
     pub fn describe_metrics() {
         for (name, meaning) in [
-            (super::REQUESTS, "requests that a limit has seen, by outcome"),
+            (
+                super::REQUESTS,
+                "requests that a limit has seen, by outcome",
+            ),
             (super::FALLBACKS, "decisions without the store, by fallback"),
             (super::ATTEMPTS, "attempts to sign in, by outcome"),
         ] {

@@ -239,19 +239,31 @@ mod tests {
             (builder().with_max_failures(1), "with_max_failures"),
             (builder().with_max_failures(101), "with_max_failures"),
             (builder().with_device_limit(0, day), "with_device_limit"),
-            (builder().with_address_limit(1, Duration::ZERO), "with_address_limit"),
+            (
+                builder().with_address_limit(1, Duration::ZERO),
+                "with_address_limit",
+            ),
             (builder().with_site_threshold(0), "with_site_threshold"),
             (builder().with_fallback(Fallback::Allow), "with_fallback"),
-            (builder().with_fallback(Fallback::Local { servers: 0 }), "with_fallback"),
+            (
+                builder().with_fallback(Fallback::Local { servers: 0 }),
+                "with_fallback",
+            ),
             (builder().with_cookie_name("a;b"), "with_cookie_name"),
-            (builder().with_cookie_lifetime_days(0), "with_cookie_lifetime_days"),
+            (
+                builder().with_cookie_lifetime_days(0),
+                "with_cookie_lifetime_days",
+            ),
             (builder().insecure_over_http(), "insecure_over_http"),
         ] {
             let error = builder.build().unwrap_err();
             assert_eq!(error.option(), option);
             assert!(error.to_string().starts_with(&format!("`{option}`: ")));
         }
-        let guard = builder().with_delays(second, day).with_max_failures(2).build();
+        let guard = builder()
+            .with_delays(second, day)
+            .with_max_failures(2)
+            .build();
         assert_eq!(guard.unwrap().0.policy.unknown_stop, 1);
     }
 }

@@ -53,7 +53,9 @@ impl DeviceKey {
                 format!("the secret must have at least {MIN_SECRET_LEN} bytes"),
             ));
         }
-        Ok(Self(mac(secret, &[b"cloakroom-limit/device-key/1"]).to_vec()))
+        Ok(Self(
+            mac(secret, &[b"cloakroom-limit/device-key/1"]).to_vec(),
+        ))
     }
 
     /// Generates a random key. It is lost when the process ends, and all browsers become unknown: for tests and
@@ -98,7 +100,12 @@ struct Presented<'a> {
 
 impl DeviceCookies {
     /// Returns the id of the browser, if it has signed in to the account before.
-    pub(super) fn known(&self, headers: &HeaderMap, account: &str, now: Timestamp) -> Option<String> {
+    pub(super) fn known(
+        &self,
+        headers: &HeaderMap,
+        account: &str,
+        now: Timestamp,
+    ) -> Option<String> {
         let values = self.values(headers);
         let known = values.iter().find(|cookie| {
             let mut entries = cookie.entries.iter();
@@ -116,18 +123,22 @@ impl DeviceCookies {
         now: Timestamp,
     ) -> Option<HeaderValue> {
         let values = self.values(headers);
-        let old = values
-            .iter()
-            .find(|cookie| cookie.entries.iter().any(|entry| self.is_recent(entry, now)));
+        let old = values.iter().find(|cookie| {
+            cookie
+                .entries
+                .iter()
+                .any(|entry| self.is_recent(entry, now))
+        });
         let id = match old {
             Some(cookie) => cookie.id.to_owned(),
             None => new_id()?,
         };
         let day = format!("{:04x}", day(now));
         let mut value = format!("{id}.{day}{}", self.keys[0].mac(account, &id, &day));
-        let others = old.iter().flat_map(|cookie| &cookie.entries).filter(|entry| {
-            self.is_recent(entry, now) && !self.is_valid(entry, &id, account, now)
-        });
+        let others = old
+            .iter()
+            .flat_map(|cookie| &cookie.entries)
+            .filter(|entry| self.is_recent(entry, now) && !self.is_valid(entry, &id, account, now));
         for entry in others.take(MAX_ACCOUNTS - 1) {
             value.push('.');
             value.push_str(entry);
@@ -277,8 +288,17 @@ mod tests {
         let mut flipped = good.clone().into_bytes();
         flipped[8] ^= 1;
         let flipped = String::from_utf8_lossy(&flipped).into_owned();
-        for text in ["device=", "device=.", "device=ä", &long, &cut, &flipped, &good[1..]] {
-            let headers = HeaderMap::from_iter([(COOKIE, HeaderValue::from_bytes(text.as_bytes()).unwrap())]);
+        for text in [
+            "device=",
+            "device=.",
+            "device=ä",
+            &long,
+            &cut,
+            &flipped,
+            &good[1..],
+        ] {
+            let headers =
+                HeaderMap::from_iter([(COOKIE, HeaderValue::from_bytes(text.as_bytes()).unwrap())]);
             assert_eq!(cookies.known(&headers, "ada", at(100)), None, "{text}");
         }
     }
@@ -286,7 +306,10 @@ mod tests {
     #[test]
     fn a_short_secret_is_refused() {
         let error = DeviceKey::derived_from("hunter2").unwrap_err().to_string();
-        assert!(error.contains("32") && !error.contains("hunter2"), "{error}");
+        assert!(
+            error.contains("32") && !error.contains("hunter2"),
+            "{error}"
+        );
         assert!(!format!("{:?}", DeviceKey::generate().unwrap()).contains(char::is_numeric));
     }
 }

@@ -149,7 +149,9 @@ impl LoginGuard {
     ) -> Result<Attempt, LoginRefused> {
         let guard = &self.0;
         let account = guard.account(account);
-        let known = guard.devices.known(headers, &account.hash, SystemClock.now());
+        let known = guard
+            .devices
+            .known(headers, &account.hash, SystemClock.now());
         let candidate = Candidate {
             device: known.map(|id| guard.device(&account, &id)),
             account,
@@ -162,7 +164,14 @@ impl LoginGuard {
         let cookie = guard
             .devices
             .remember(headers, &candidate.account.hash, SystemClock.now());
-        Ok(Attempt::new(Arc::clone(guard), candidate, state, charges, is_local, cookie))
+        Ok(Attempt::new(
+            Arc::clone(guard),
+            candidate,
+            state,
+            charges,
+            is_local,
+            cookie,
+        ))
     }
 
     /// Lifts delays and the stop of an account, after the user has proved who they are in another way: with a
@@ -174,13 +183,10 @@ impl LoginGuard {
     pub async fn lift(&self, account: &str) -> Result<(), StoreError> {
         let guard = &self.0;
         let account = guard.account(account);
-        let settled = guard.limits.settle(
-            &account.key,
-            None,
-            Settlement::Lifted,
-            &guard.policy,
-            false,
-        );
+        let settled =
+            guard
+                .limits
+                .settle(&account.key, None, Settlement::Lifted, &guard.policy, false);
         settled.await?;
         telemetry::lifted(&account.hash);
         Ok(())
@@ -274,7 +280,8 @@ impl Guard {
             self.log_site();
         }
         let charged = asked.iter().filter(|(_, reading)| reading.is_allowed);
-        let charge = |(check, reading): &(Check, Reading)| Charge::of(check, *reading, began, is_local);
+        let charge =
+            |(check, reading): &(Check, Reading)| Charge::of(check, *reading, began, is_local);
         Ok(charged.map(charge).collect())
     }
 
@@ -291,8 +298,12 @@ impl LoginRefused {
     fn denied(denial: Denial) -> Self {
         use std::time::Duration;
         match denial {
-            Denial::Delayed(wait) => Self::new(RefusalReason::Delayed, Some(Duration::from_millis(wait))),
-            Denial::Device(wait) => Self::new(RefusalReason::Device, Some(Duration::from_millis(wait))),
+            Denial::Delayed(wait) => {
+                Self::new(RefusalReason::Delayed, Some(Duration::from_millis(wait)))
+            }
+            Denial::Device(wait) => {
+                Self::new(RefusalReason::Device, Some(Duration::from_millis(wait)))
+            }
             Denial::Stopped => Self::new(RefusalReason::Stopped, None),
         }
     }

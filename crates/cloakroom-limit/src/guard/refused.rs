@@ -94,7 +94,13 @@ impl LoginRefused {
             RefusalReason::Unavailable => "temporary-reduced-capacity",
             _ => "quota-exceeded",
         };
-        problem(self.status(), kind, &self.to_string(), &["sign-in"], self.retry_after)
+        problem(
+            self.status(),
+            kind,
+            &self.to_string(),
+            &["sign-in"],
+            self.retry_after,
+        )
     }
 }
 

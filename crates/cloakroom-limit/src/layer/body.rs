@@ -49,7 +49,9 @@ impl<B: Body<Data = Bytes>> Body for LimitBody<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         match self.project().kind.project() {
             Projected::Inner { body } => body.poll_frame(cx),
-            Projected::Refusal { text } => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Projected::Refusal { text } => {
+                Poll::Ready(text.take().map(|text| Ok(Frame::data(text))))
+            }
         }
     }
 

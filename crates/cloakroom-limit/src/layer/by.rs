@@ -96,7 +96,12 @@ impl By {
                 Source::Session => session(parts).await.map(|id| ("session", id)),
                 Source::Header(name) => {
                     let value = parts.headers.get(name);
-                    value.map(|value| ("header", [name.as_str().as_bytes(), value.as_bytes()].join(&b':')))
+                    value.map(|value| {
+                        (
+                            "header",
+                            [name.as_str().as_bytes(), value.as_bytes()].join(&b':'),
+                        )
+                    })
                 }
                 Source::Request(key) => key(parts).map(|key| ("request", key.into_bytes())),
                 Source::Everyone => Some(("everyone", Vec::new())),
