@@ -119,7 +119,8 @@ mod tests {
 
     /// The level after some time.
     fn later(algorithm: Algorithm, level: Level, by: Duration) -> Level {
-        let (ms, us) = (by.as_millis() as u64, by.as_micros() as u64);
+        let whole = |time: u128| u64::try_from(time).expect("a short time");
+        let (ms, us) = (whole(by.as_millis()), whole(by.as_micros()));
         match algorithm {
             Algorithm::Gcra { .. } => {
                 let used = level.used.saturating_sub(us);

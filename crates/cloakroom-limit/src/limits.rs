@@ -159,7 +159,7 @@ impl Limits {
     }
 
     /// Sets how many keys are kept in memory at most, for each purpose: counters, accounts, and remembered
-    /// refusals. The default is 100,000, which takes up to about 60 MB; at least 16 are kept.
+    /// refusals. The default is 100,000; at least 16 are kept. A full memory forgets keys that expire early.
     pub fn with_max_keys(self, max_keys: usize) -> Self {
         Self::with(Config {
             max_keys: max_keys.max(16),

@@ -10,7 +10,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
 
-use crate::decision::{Decision, DecisionOutcome};
+use crate::decision::{Decision, DecisionOutcome, LimitStatus};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -40,7 +40,7 @@ pub(crate) fn append_headers(headers: &mut HeaderMap, decision: &Decision) {
 /// The response to a request that was not allowed: 429, or 503 without the store.
 pub(crate) fn refusal(decision: &Decision) -> Response<Bytes> {
     let refusing = decision.limits().iter().filter(|limit| limit.refuses());
-    let names: Vec<_> = refusing.map(|limit| limit.name()).collect();
+    let names: Vec<_> = refusing.map(LimitStatus::name).collect();
     let retry_after = decision.retry_after();
     if decision.outcome() == DecisionOutcome::Unavailable {
         problem(

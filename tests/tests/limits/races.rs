@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
-use cloakroom_limit::{Rate, RateLimiter};
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use cloakroom_limit::{By, Limits, Rate, RateLimitLayer, RateLimiter};
 use futures_util::future::join_all;
+use http::{HeaderName, Request, StatusCode};
 use tests::iterations;
+use tower::ServiceExt;
 
 use crate::setup::{LONG, Setup, limiter};
 
@@ -81,4 +86,71 @@ async fn an_even_rate_is_kept_over_time_by_two_servers() {
     let possible = 5.0 + elapsed * 50.0 + 1.0;
     assert!(count as f64 <= possible, "{count} in {elapsed} s");
     assert!(count as f64 >= possible * 0.3, "{count} in {elapsed} s");
+}
+
+/// An app whose requests cost one unit of the limit of everyone, and one of that of their API key.
+fn app_with_two_keys(limits: &Limits, trial: usize) -> Router {
+    let by_key = By::header(HeaderName::from_static("x-api-key"));
+    let all = Rate::fixed_window(format!("all-{trial}"), 7, LONG);
+    let layer = RateLimitLayer::builder(limits)
+        .with_limit(Rate::new(format!("key-{trial}"), 2, LONG), by_key)
+        .with_limit(all, By::everyone())
+        .build()
+        .expect("a valid configuration");
+    Router::new().route("/", get(|| async {})).layer(layer)
+}
+
+async fn is_admitted(app: Router, key: usize) -> bool {
+    let request = Request::get("/").header("x-api-key", key.to_string());
+    let request = request.body(Body::empty()).expect("a request");
+    let response = app.oneshot(request).await.expect("infallible");
+    response.status() == StatusCode::OK
+}
+
+async fn race_with_two_keys(setup: Setup, trials: usize) {
+    let servers = [setup.server().await, setup.server().await];
+    for trial in 0..trials {
+        let apps = servers
+            .each_ref()
+            .map(|limits| app_with_two_keys(limits, trial));
+        let tasks = (0..40).map(|number| {
+            let admitted = is_admitted(apps[number % 2].clone(), number % 10);
+            tokio::spawn(async move { (number % 10, admitted.await) })
+        });
+        let mut admitted = [0; 10];
+        for one in join_all(tasks).await {
+            let (key, is_admitted) = one.expect("no panic");
+            admitted[key] += u32::from(is_admitted);
+        }
+        let total: u32 = admitted.iter().sum();
+        assert!(total <= 7, "{admitted:?}");
+        assert!(admitted.iter().all(|&count| count <= 2), "{admitted:?}");
+
+        // What was given back is there, for a server that remembers no refusal.
+        let fresh = servers[0].clone().with_max_keys(1000);
+        let app = app_with_two_keys(&fresh, trial);
+        let mut keys = vec![];
+        for key in (0..10).flat_map(|key| [key, key]) {
+            if is_admitted(app.clone(), key).await {
+                admitted[key] += 1;
+                keys.push(key);
+            }
+        }
+        let total: u32 = admitted.iter().sum();
+        assert_eq!(
+            total, 7,
+            "trial {trial}: {admitted:?}, of which {keys:?} later"
+        );
+        assert!(admitted.iter().all(|&count| count <= 2), "{admitted:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_keys_are_limited_exactly_on_redis() {
+    race_with_two_keys(Setup::redis(), iterations::times(50, 500)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_keys_are_limited_on_a_cluster_and_charges_are_given_back() {
+    race_with_two_keys(Setup::cluster(), iterations::times(50, 500)).await;
 }

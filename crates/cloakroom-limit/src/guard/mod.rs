@@ -157,9 +157,8 @@ impl LoginGuard {
             account,
         };
         let taken = guard.take(&candidate, address).await;
-        let (state, charges, is_local) = taken.map_err(|refused| {
+        let (state, charges, is_local) = taken.inspect_err(|refused| {
             telemetry::attempt_refused(&candidate.account.hash, refused.reason().as_str());
-            refused
         })?;
         let cookie = guard
             .devices
