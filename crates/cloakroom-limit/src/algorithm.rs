@@ -182,11 +182,11 @@ mod tests {
         /// becomes available meanwhile; and what was refused is allowed after the time that was given.
         #[test]
         fn no_more_than_capacity_and_rate_is_allowed(
-            arrivals in prop::collection::vec((0_u64..2000, 1_u32..5), 1..200)
+            requests in prop::collection::vec((0_u64..2000, 1_u32..5), 1..200)
         ) {
             for algorithm in [GCRA, Algorithm::FixedWindow { window_ms: 9_000, quota: 20 }] {
                 let (mut level, mut allowed, mut elapsed) = (Level::default(), 0_u64, 0_u64);
-                for &(pause, cost) in &arrivals {
+                for &(pause, cost) in &requests {
                     elapsed += pause;
                     level = later(algorithm, level, Duration::from_millis(pause));
                     let increment = algorithm.increment(cost);

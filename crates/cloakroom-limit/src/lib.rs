@@ -20,19 +20,19 @@
 //! let address = ClientAddress::new(|extensions| {
 //!     extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip())
 //! });
-//! let by_address = RateLimitLayer::builder(&limits)
+//! let per_address = RateLimitLayer::builder(&limits)
 //!     .with_limit(Rate::new("address", 600, Duration::from_secs(60)), By::address(address))
 //!     .build()?;
-//! let by_user = RateLimitLayer::builder(&limits)
+//! let per_user = RateLimitLayer::builder(&limits)
 //!     .with_limit(Rate::new("api", 100, Duration::from_secs(60)).with_burst(20), By::user())
 //!     .build()?;
 //!
 //! // The last layer that is added is the outermost: address, session, user.
 //! let app: Router = Router::new()
 //!     .route("/", get(|| async { "Hello" }))
-//!     .layer(by_user)
+//!     .layer(per_user)
 //!     .layer(SessionLayer::new(store))
-//!     .layer(by_address);
+//!     .layer(per_address);
 //! # Ok(())
 //! # }
 //! ```
@@ -62,6 +62,7 @@ mod memory;
 mod network;
 mod rate;
 mod redis;
+mod refusals;
 mod response;
 mod telemetry;
 

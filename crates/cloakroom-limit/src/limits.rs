@@ -1,19 +1,19 @@
 //! Where limits are counted, and what happens while the store is away.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use cloakroom_core::{Clock, StoreError, SystemClock};
 use cloakroom_redis::RedisStore;
 
 use crate::account::{AccountPolicy, AccountState, Denial, Settlement};
-use crate::bounded::BoundedMap;
 use crate::check::{Charge, Check, Reading};
 use crate::error::ConfigError;
 use crate::hash::Hasher;
 use crate::memory::Memory;
 use crate::redis::Redis;
+use crate::refusals::{Refusals, SHORT_MEMORY};
 use crate::telemetry;
 
 /// By default, how many keys are kept in memory.
@@ -21,9 +21,6 @@ const DEFAULT_MAX_KEYS: usize = 100_000;
 
 /// The minimum length of a hash key, in bytes.
 const MIN_HASH_KEY_LEN: usize = 32;
-
-/// Refusals that something else than time can lift are remembered no longer than this.
-const SHORT_MEMORY: Duration = Duration::from_secs(1);
 
 /// What decides while the store cannot be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -368,92 +365,4 @@ pub(crate) struct TakeReply {
     pub(crate) result: Result<AccountState, (Denial, AccountState)>,
     /// Whether it was taken in memory only.
     pub(crate) is_local: bool,
-}
-
-/// Keys that the store has refused, until it would allow them: an attack does not reach it.
-#[derive(Debug)]
-struct Refusals {
-    began: Instant,
-    map: Mutex<BoundedMap<Refusal>>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Refusal {
-    /// A request that raises the level by this, or by more.
-    Request(u64),
-    /// An attempt to sign in, and when that was.
-    Attempt { denial: Denial, at_ms: u64 },
-}
-
-impl Refusals {
-    fn new(max_keys: usize) -> Self {
-        Self {
-            began: Instant::now(),
-            map: Mutex::new(BoundedMap::new(max_keys)),
-        }
-    }
-
-    fn find(&self, key: &str, increment: u64) -> Option<Duration> {
-        match self.get(key)? {
-            (Refusal::Request(refused), wait) if refused <= increment => Some(wait),
-            _ => None,
-        }
-    }
-
-    fn find_denial(&self, key: &str) -> Option<Denial> {
-        match self.get(key)? {
-            (Refusal::Attempt { denial, at_ms }, _) => {
-                let now = self.since_start(Instant::now());
-                Some(denial.after(now.saturating_sub(at_ms)))
-            }
-            (Refusal::Request(_), _) => None,
-        }
-    }
-
-    fn remember(&self, key: &str, increment: u64, began: Instant, wait: Duration) {
-        self.insert(key, Refusal::Request(increment), began, wait);
-    }
-
-    fn remember_denial(&self, key: &str, denial: Denial, began: Instant) {
-        let wait = match denial {
-            Denial::Delayed(wait) | Denial::Device(wait) => Duration::from_millis(wait),
-            Denial::Stopped => SHORT_MEMORY,
-        };
-        let at_ms = self.since_start(began);
-        // A success on another server may lift it.
-        let wait = wait.min(SHORT_MEMORY);
-        self.insert(key, Refusal::Attempt { denial, at_ms }, began, wait);
-    }
-
-    fn forget(&self, key: &str) {
-        self.lock().remove(key);
-    }
-
-    fn get(&self, key: &str) -> Option<(Refusal, Duration)> {
-        let now = self.since_start(Instant::now());
-        let map = self.lock();
-        let (refusal, ttl) = map.get(key, now)?;
-        Some((*refusal, Duration::from_millis(ttl)))
-    }
-
-    /// Remembers a refusal until `wait` after `began`, a moment before the store has refused.
-    fn insert(&self, key: &str, refusal: Refusal, began: Instant, wait: Duration) {
-        let now = self.since_start(Instant::now());
-        let until = self.since_start(began).saturating_add(millis(wait));
-        if until > now {
-            self.lock().insert(key, refusal, until - now, now);
-        }
-    }
-
-    fn since_start(&self, instant: Instant) -> u64 {
-        millis(instant.saturating_duration_since(self.began))
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, BoundedMap<Refusal>> {
-        self.map.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -216,20 +216,20 @@ async fn sign_in(app: &Router) -> String {
 
 #[tokio::test]
 async fn a_user_has_one_limit_in_all_sessions_and_a_session_one_of_its_own() {
-    let by_user = app_with_sessions(By::user().or(By::address(address())));
-    let cookies = [sign_in(&by_user).await, sign_in(&by_user).await];
+    let per_user = app_with_sessions(By::user().or(By::address(address())));
+    let cookies = [sign_in(&per_user).await, sign_in(&per_user).await];
     let at = |cookie: &str| request("192.0.2.1", &[(COOKIE, cookie)]);
     for (cookie, expected) in [(0, 200), (1, 200), (0, 429), (1, 429)] {
-        let response = send(&by_user, at(&cookies[cookie])).await;
+        let response = send(&per_user, at(&cookies[cookie])).await;
         assert_eq!(response.status(), expected);
     }
     // Nobody is signed in: by address.
-    assert_eq!(status(&by_user, "192.0.2.1", &[]).await, 200);
+    assert_eq!(status(&per_user, "192.0.2.1", &[]).await, 200);
 
-    let by_session = app_with_sessions(By::session().or(By::address(address())));
-    let cookies = [sign_in(&by_session).await, sign_in(&by_session).await];
+    let per_session = app_with_sessions(By::session().or(By::address(address())));
+    let cookies = [sign_in(&per_session).await, sign_in(&per_session).await];
     for (cookie, expected) in [(0, 200), (1, 200), (0, 200), (1, 200), (0, 429), (1, 429)] {
-        let response = send(&by_session, at(&cookies[cookie])).await;
+        let response = send(&per_session, at(&cookies[cookie])).await;
         assert_eq!(response.status(), expected);
     }
     // Made-up cookies do not give new limits.
@@ -237,7 +237,7 @@ async fn a_user_has_one_limit_in_all_sessions_and_a_session_one_of_its_own() {
     for number in 0..6 {
         let (name, value) = cookies[0].split_once('=').expect("a pair");
         let forged = format!("{name}={}{number}", &value[..value.len() - 1]);
-        count += u32::from(send(&by_session, at(&forged)).await.status() == 200);
+        count += u32::from(send(&per_session, at(&forged)).await.status() == 200);
     }
     assert!(count <= 2, "{count} of two for the address");
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-use super::{Candidate, Guard};
+use super::state::{Candidate, Guard};
 use crate::account::{AccountState, Settlement};
 use crate::check::{Charge, Check};
 use crate::telemetry;

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use super::device::{DeviceCookies, DeviceKey};
-use super::{Guard, LoginGuard};
+use super::state::Guard;
 use crate::account::AccountPolicy;
 use crate::error::ConfigError;
 use crate::limits::{Fallback, Limits};
@@ -23,6 +23,73 @@ const FORGET: Duration = Duration::from_secs(24 * 60 * 60);
 /// NIST SP 800-63B-4, section 3.2.2.
 const MAX_FAILURES: u32 = 100;
 
+/// Protects sign-ins against guessing.
+///
+/// An attempt is taken before the password is checked, and counts as a failure until it has succeeded. So of any
+/// number of parallel guesses exactly as many reach the password as are left. Attempts are counted
+///
+/// - for each browser that has signed in to the account before (a *known* browser, recognized by a signed
+///   cookie): 10 in 15 minutes by default;
+/// - for the account, all other browsers together: 10 without delay, then with delays that double from 30
+///   seconds to 15 minutes;
+/// - for the account, failures in a row: after 90 only known browsers may try, and after 100 none (NIST SP
+///   800-63B), until a known browser signs in or [`lift`](Self::lift) is called;
+/// - for each address, by all unknown browsers and over all accounts: 50 an hour;
+/// - for the whole site: above 1000 failures in a minute, a warning is logged.
+///
+/// So nobody can lock a user out of the browsers that the user knows. Accounts that do not exist are treated like
+/// others. While the store is away, each server counts in memory; see
+/// [`with_fallback`](LoginGuardBuilder::with_fallback).
+///
+/// ```
+/// use std::net::IpAddr;
+/// use cloakroom_limit::{Limits, LoginGuard, LoginRefused};
+/// use http::{HeaderMap, HeaderValue};
+///
+/// # async fn verify(_: &str, _: &str) -> Result<bool, std::io::Error> { Ok(true) }
+/// enum Answer {
+///     SignedIn { failures: u32, set_cookie: Option<HeaderValue> },
+///     WrongPassword,
+///     TryLater(LoginRefused),
+/// }
+///
+/// async fn sign_in(
+///     guard: &LoginGuard,
+///     (account, password): (&str, &str),
+///     headers: &HeaderMap,
+///     address: Option<IpAddr>,
+/// ) -> Result<Answer, std::io::Error> {
+///     let attempt = match guard.attempt(account, headers, address).await {
+///         Ok(attempt) => attempt,
+///         Err(refused) => return Ok(Answer::TryLater(refused)),
+///     };
+///     match verify(account, password).await {
+///         Ok(true) => {
+///             let signed_in = attempt.succeeded().await;
+///             Ok(Answer::SignedIn {
+///                 failures: signed_in.failures(),
+///                 set_cookie: signed_in.into_set_cookie(),
+///             })
+///         }
+///         Ok(false) => Ok(Answer::WrongPassword), // the attempt is dropped: it has failed
+///         Err(error) => {
+///             attempt.cancelled().await; // the password was not checked
+///             Err(error)
+///         }
+///     }
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let key = cloakroom_limit::DeviceKey::generate()?;
+/// # let guard = LoginGuard::builder(&Limits::in_memory(), [key]).build()?;
+/// # let answer = sign_in(&guard, ("ada", "secret"), &HeaderMap::new(), None).await?;
+/// # assert!(matches!(answer, Answer::SignedIn { failures: 0, .. }));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct LoginGuard(pub(super) Arc<Guard>);
+
 /// Configures a [`LoginGuard`].
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it is built"]
@@ -38,8 +105,18 @@ pub struct LoginGuardBuilder {
     fallback: Fallback,
 }
 
+impl LoginGuard {
+    /// Returns a builder. The first key signs device cookies; those of the others are accepted as well.
+    pub fn builder(
+        limits: &Limits,
+        keys: impl IntoIterator<Item = DeviceKey>,
+    ) -> LoginGuardBuilder {
+        LoginGuardBuilder::new(limits.clone(), keys.into_iter().collect())
+    }
+}
+
 impl LoginGuardBuilder {
-    pub(super) fn new(limits: Limits, keys: Vec<DeviceKey>) -> Self {
+    fn new(limits: Limits, keys: Vec<DeviceKey>) -> Self {
         Self {
             limits,
             devices: DeviceCookies {

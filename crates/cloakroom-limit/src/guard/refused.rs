@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 
+use crate::account::Denial;
 use crate::response::problem;
 
 /// An attempt to sign in is not allowed now. Do not check the password.
@@ -51,10 +52,22 @@ impl RefusalReason {
 }
 
 impl LoginRefused {
-    pub(super) const fn new(reason: RefusalReason, retry_after: Option<Duration>) -> Self {
+    const fn new(reason: RefusalReason, retry_after: Option<Duration>) -> Self {
         Self {
             reason,
             retry_after,
+        }
+    }
+
+    pub(super) const fn denied(denial: Denial) -> Self {
+        match denial {
+            Denial::Delayed(wait) => {
+                Self::new(RefusalReason::Delayed, Some(Duration::from_millis(wait)))
+            }
+            Denial::Device(wait) => {
+                Self::new(RefusalReason::Device, Some(Duration::from_millis(wait)))
+            }
+            Denial::Stopped => Self::new(RefusalReason::Stopped, None),
         }
     }
 

@@ -9,15 +9,13 @@ use http::request::Parts;
 use tower_layer::Layer;
 
 use super::by::By;
+use super::config::{CostOf, LayerConfig, ResponseOf};
 use super::service::RateLimitService;
 use crate::decision::Decision;
 use crate::error::ConfigError;
 use crate::limiter::Plans;
 use crate::limits::{Fallback, Limits};
 use crate::rate::Rate;
-
-type CostOf = Arc<dyn Fn(&Parts) -> u32 + Send + Sync>;
-type ResponseOf = Arc<dyn Fn(&Decision, &Parts) -> Response<Bytes> + Send + Sync>;
 
 /// Limits requests. A request that a limit refuses gets a 429 and does not reach the inner service.
 ///
@@ -53,14 +51,6 @@ type ResponseOf = Arc<dyn Fn(&Decision, &Parts) -> Response<Bytes> + Send + Sync
 /// session.
 #[derive(Clone, Debug)]
 pub struct RateLimitLayer(Arc<LayerConfig>);
-
-pub(super) struct LayerConfig {
-    pub(super) plans: Plans,
-    pub(super) keys: Vec<By>,
-    pub(super) cost: Option<CostOf>,
-    pub(super) response: Option<ResponseOf>,
-    pub(super) has_headers: bool,
-}
 
 /// Configures a [`RateLimitLayer`].
 #[derive(Clone)]
@@ -162,15 +152,6 @@ impl<S> Layer<S> for RateLimitLayer {
 
     fn layer(&self, inner: S) -> Self::Service {
         RateLimitService::new(inner, Arc::clone(&self.0))
-    }
-}
-
-impl fmt::Debug for LayerConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LayerConfig")
-            .field("plans", &self.plans)
-            .field("keys", &self.keys)
-            .finish_non_exhaustive()
     }
 }
 

@@ -3,6 +3,7 @@
 mod body;
 mod builder;
 mod by;
+mod config;
 mod service;
 
 pub use self::body::LimitBody;

@@ -6,15 +6,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::RETRY_AFTER;
-use http::request::Parts;
 use http::{Request, Response};
 use tower_service::Service;
 
 use super::body::LimitBody;
-use super::builder::LayerConfig;
-use crate::decision::Decision;
-use crate::response::{append_headers, insert_retry_after, refusal};
+use super::config::LayerConfig;
+use crate::response::append_headers;
 
 /// Limits the requests of an inner service. [`RateLimitLayer`](crate::RateLimitLayer) creates it.
 #[derive(Clone, Debug)]
@@ -66,36 +63,6 @@ where
             }
             Ok(response)
         }))
-    }
-}
-
-impl LayerConfig {
-    async fn decide(&self, parts: &Parts) -> Decision {
-        let cost = self.cost.as_ref().map_or(1, |cost| cost(parts));
-        let mut subjects = Vec::with_capacity(self.keys.len());
-        // A request that costs nothing needs no keys, for which the session may have to be loaded.
-        if cost > 0 {
-            for by in &self.keys {
-                let (kind, key) = by.key(parts).await;
-                subjects.push(self.plans.limits().hash(kind, &key));
-            }
-        }
-        self.plans.apply(&subjects, cost).await
-    }
-
-    fn refuse<B>(&self, decision: &Decision, parts: &Parts) -> Response<LimitBody<B>> {
-        let mut response = match &self.response {
-            None => refusal(decision),
-            Some(response) => response(decision, parts),
-        };
-        let headers = response.headers_mut();
-        if !headers.contains_key(RETRY_AFTER) {
-            insert_retry_after(headers, Some(decision.retry_after()));
-        }
-        if self.has_headers {
-            append_headers(headers, decision);
-        }
-        response.map(LimitBody::refusal)
     }
 }
 
