@@ -240,8 +240,8 @@ impl Limits {
 
     /// Gives back what was charged. If that fails, it becomes available with time.
     pub(crate) async fn refund(&self, charges: &[Charge]) {
+        let charges = charges.iter().filter(|charge| !charge.has_expired());
         let (local, stored): (Vec<_>, Vec<_>) = charges
-            .iter()
             .cloned()
             .partition(|charge| charge.is_local || self.config.redis.is_none());
         self.shared.memory.refund(&local);
