@@ -93,8 +93,8 @@ fn app_with_two_keys(limits: &Limits, trial: usize) -> Router {
     let by_key = By::header(HeaderName::from_static("x-api-key"));
     let all = Rate::fixed_window(format!("all-{trial}"), 7, LONG);
     let layer = RateLimitLayer::builder(limits)
-        .with_limit(Rate::new(format!("key-{trial}"), 2, LONG), by_key)
         .with_limit(all, By::everyone())
+        .with_limit(Rate::new(format!("key-{trial}"), 2, LONG), by_key)
         .build()
         .expect("a valid configuration");
     Router::new().route("/", get(|| async {})).layer(layer)
@@ -113,9 +113,11 @@ async fn race_with_two_keys(setup: Setup, trials: usize) {
         let apps = servers
             .each_ref()
             .map(|limits| app_with_two_keys(limits, trial));
-        let tasks = (0..40).map(|number| {
-            let admitted = is_admitted(apps[number % 2].clone(), number % 10);
-            tokio::spawn(async move { (number % 10, admitted.await) })
+        // Two keys first, whose requests are refused after they were charged to the limit of everyone.
+        let tasks = (0..40_usize).map(|number| {
+            let key = number.saturating_sub(20).max(number % 2) % 10;
+            let admitted = is_admitted(apps[number % 2].clone(), key);
+            tokio::spawn(async move { (key, admitted.await) })
         });
         let mut admitted = [0; 10];
         for one in join_all(tasks).await {
