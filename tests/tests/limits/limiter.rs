@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use cloakroom_limit::{DecisionOutcome, Limits, Rate};
+use cloakroom_limit::{DecisionOutcome, Fallback, Limits, Rate, RateLimiter};
+use cloakroom_redis::RedisStore;
 use tests::redis::RedisServer;
 use tests::wait::within;
 
+use crate::guard::Browser;
 use crate::on_every_backend;
-use crate::setup::{LONG, Setup, limiter, limits};
+use crate::setup::{LONG, Setup, guard_builder, limiter, limits};
 
 on_every_backend!(
     a_burst_is_allowed_and_then_nothing_until_time_has_passed,
@@ -225,4 +227,34 @@ async fn a_counter_without_a_ttl_or_with_another_value_heals() {
     }
     assert!(limiter.check("ada", 1).await.is_allowed());
     assert!(server.keys_with_ttl().iter().all(|(_, ttl)| ttl.is_some()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rights_of_the_store_suffice() {
+    let server = RedisServer::start();
+    server.add_user(&[]);
+    let builder = RedisStore::builder(server.url(), "cloakroom")
+        .with_username("shop")
+        .with_password("password");
+    let limits = Limits::new(&builder.connect().await.expect("the user may connect"));
+    let builder = RateLimiter::builder(&limits)
+        .with_limit(Rate::new("gcra", 2, LONG))
+        .with_limit(Rate::fixed_window("window", 2, LONG))
+        .with_fallback(Fallback::Deny);
+    let limiter = builder.build().expect("a valid configuration");
+    for expected in [true, true, false] {
+        let decision = limiter.check("ada", 1).await;
+        assert_ne!(decision.outcome(), DecisionOutcome::Unavailable);
+        assert_eq!(decision.is_allowed(), expected);
+    }
+    let guard = guard_builder(&limits).with_fallback(Fallback::Deny).build();
+    let guard = guard.expect("a valid configuration");
+    let mut owner = Browser::default();
+    for _ in 0..2 {
+        let _ = owner.signs_in(&guard, "ada").await;
+        assert!(owner.fails(&guard, "ada").await);
+        let attempt = Browser::default().attempt(&guard, "ada").await;
+        attempt.expect("it is free").cancelled().await;
+    }
+    guard.lift("ada").await.expect("it may");
 }

@@ -173,3 +173,14 @@ async fn a_sign_in_succeeds_although_redis_was_lost_during_it() {
     assert_eq!(signed_in.failures(), 1);
     assert!(signed_in.into_set_cookie().is_some());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_redis_is_full_the_fallback_decides() {
+    let server = RedisServer::start();
+    let limits = impatient(&server).await;
+    server.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    each_fallback_decides(&limits).await;
+    server.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    let closed = with_fallback(&limits, Fallback::Deny);
+    assert_eq!(allowed(&closed, "after").await, 10);
+}

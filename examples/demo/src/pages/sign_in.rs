@@ -99,7 +99,7 @@ pub(crate) async fn sign_in(
         0 => {}
         1 => message += " There was a failed attempt since your last sign-in.",
         count => {
-            message += &format!(" There were {count} failed attempts since your last sign-in.")
+            message += &format!(" There were {count} failed attempts since your last sign-in.");
         }
     }
     flash::set(&session, Kind::Success, message)?;
