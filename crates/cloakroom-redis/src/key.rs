@@ -72,6 +72,11 @@ impl KeyPrefix {
         format!("{}:revoked-before", self.0)
     }
 
+    /// Returns the key with this name, for what is kept besides sessions.
+    pub(crate) fn named(&self, name: &str) -> String {
+        format!("{}:{name}", self.0)
+    }
+
     /// Returns the channel for events.
     pub(crate) fn channel(&self) -> String {
         format!("{}:events", self.0)

@@ -44,6 +44,7 @@
 //! | `publish` | `PUBLISH` | 1 |
 //! | `subscribe` | `SUBSCRIBE` and `CLIENT ID` once a second, on a connection of its own | none |
 //! | [`RawKeys`] | `GET` or `GETEX`, `DEL` | 1 |
+//! | [`AppScripts`] (scripts of other crates) | `EVALSHA` | 1 |
 //! | [`RedisStore::ping`] | `PING` | 1 |
 //! | [`RedisStore::health`] | `INFO`, `EVAL permissions.lua 0 key channel` | 1 per primary |
 //! | [`RedisStore::connect`] | `EVAL permissions.lua 1 key key channel`, `INFO`; if the server is in cluster mode and the URL is not, 16 times `GET key` | 2 |
@@ -133,6 +134,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod address;
+mod app_script;
 mod builder;
 #[cfg(feature = "tls")]
 mod builder_tls;
@@ -158,6 +160,7 @@ mod tls;
 mod watchdog;
 mod wording;
 
+pub use self::app_script::{AppScript, AppScripts, ScriptReply};
 pub use self::builder::RedisStoreBuilder;
 pub use self::error::{ConnectError, ConnectErrorKind};
 pub use self::health::{Health, Role, ServerKind, ServerMode, Warning};

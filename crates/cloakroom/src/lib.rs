@@ -127,12 +127,15 @@
 //! |---|---|
 //! | `axum` (default) | the extractors |
 //! | `sealed-cookies` | signed and encrypted cookies |
-//! | `devices` | recording of user agent and address |
+//! | `client-address` | [`ClientAddress`]: the client's address behind trusted proxies, for layers such as rate limits |
+//! | `devices` | recording of user agent and address; includes `client-address` |
 //! | `metrics` | counters and the latency of the store, through the `metrics` facade |
 //! | `testing` | helpers for the tests of apps |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "client-address")]
+mod address;
 mod budget;
 mod commit;
 mod context;
@@ -171,12 +174,14 @@ pub use cloakroom_core::{
     Timestamp, UserId,
 };
 
+#[cfg(feature = "client-address")]
+pub use self::address::{ClientAddress, ProxyHeader};
 pub use self::context::{ConflictPolicy, ErrorPolicy, MismatchPolicy};
 #[cfg(feature = "sealed-cookies")]
 pub use self::cookie::CookieKey;
 pub use self::cookie::{CookieConfig, CookieLifetime, EditsDiscarded, SameSite, TokenHeader};
 #[cfg(feature = "devices")]
-pub use self::device::{Device, DeviceTracking, ProxyHeader};
+pub use self::device::{Device, DeviceTracking};
 pub use self::duration::{days, hours, minutes};
 pub use self::error::{ConfigError, ConfigErrorKind, SessionError, SessionErrorKind};
 #[cfg(feature = "axum")]

@@ -11,9 +11,10 @@ use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::{get, post};
 use cloakroom::{
-    ConfigError, CookieConfig, DeviceTracking, ErrorResponseForRequest, RequestHead, SessionError,
-    SessionLayer, SessionLimit,
+    ClientAddress, ConfigError, CookieConfig, DeviceTracking, ErrorResponseForRequest, RequestHead,
+    SessionError, SessionLayer, SessionLimit,
 };
+use cloakroom_limit::{By, DeviceKey, Limits, LoginGuard, Rate, RateLimitLayer};
 use tokio::sync::watch;
 use tower_http::csrf::CsrfLayer;
 
@@ -29,6 +30,8 @@ use crate::users::Users;
 pub(crate) struct App {
     pub(crate) storage: Storage,
     pub(crate) users: Users,
+    /// Decides whether a password may be checked.
+    pub(crate) guard: LoginGuard,
     pub(crate) cookie_is_secure: bool,
     /// How long a sign-in counts as recent.
     pub(crate) recent_sign_in: Duration,
@@ -65,6 +68,33 @@ pub(crate) fn sessions(storage: &Storage, options: &Options) -> Result<Sessions,
         .build()
 }
 
+/// The layer that limits requests by address: 300 at once, then ten a second. Two servers of the demo on one
+/// Redis share the counters.
+pub(crate) fn request_limit(
+    limits: &Limits,
+) -> Result<RateLimitLayer, cloakroom_limit::ConfigError> {
+    let rate = Rate::new("requests", 600, Duration::from_secs(60)).with_burst(300);
+    RateLimitLayer::builder(limits)
+        .with_limit(rate, By::address(ClientAddress::new(peer_address)))
+        .with_response(|decision, _| errors::too_many_requests(decision.retry_after()))
+        .build()
+}
+
+/// The guard for sign-ins. Its key is new in each run, so browsers are unknown after a restart: an app has a
+/// secret of its own.
+pub(crate) fn guard(
+    limits: &Limits,
+    options: &Options,
+) -> Result<LoginGuard, cloakroom_limit::ConfigError> {
+    let builder = LoginGuard::builder(limits, [DeviceKey::generate()?]);
+    if options.insecure_http {
+        let builder = builder.with_cookie_name("cloakroom-demo-device");
+        builder.insecure_over_http().build()
+    } else {
+        builder.build()
+    }
+}
+
 /// The peer address of the connection. The demo does not run behind a proxy.
 fn peer_address(extensions: &Extensions) -> Option<IpAddr> {
     let info: &ConnectInfo<SocketAddr> = extensions.get()?;
@@ -72,7 +102,7 @@ fn peer_address(extensions: &Extensions) -> Option<IpAddr> {
 }
 
 /// The whole app.
-pub(crate) fn router(app: App, sessions: Sessions) -> Router {
+pub(crate) fn router(app: App, sessions: Sessions, request_limit: RateLimitLayer) -> Router {
     let with_session = Router::new()
         .route("/", get(home::show))
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
@@ -95,6 +125,7 @@ pub(crate) fn router(app: App, sessions: Sessions) -> Router {
     Router::new()
         .merge(with_session)
         .merge(assets::routes())
+        .layer(request_limit)
         .route("/healthz", get(health::check))
         .layer(CsrfLayer::new().with_rejection_response(errors::cross_site))
         .layer(map_response(add_security_headers))

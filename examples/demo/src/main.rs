@@ -44,6 +44,9 @@ async fn main() -> ExitCode {
 async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let storage = Storage::open(options.redis()).await?;
     let sessions = app::sessions(&storage, &options)?;
+    let limits = storage.limits();
+    let request_limit = app::request_limit(&limits)?;
+    let guard = app::guard(&limits, &options)?;
     let listener = server::listen(options.listen).await?;
     let users = Users::hash().await?;
     let closing = watch::Sender::new(false);
@@ -54,11 +57,12 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let app = App {
         storage,
         users,
+        guard,
         cookie_is_secure: !options.insecure_http,
         recent_sign_in: options.recent_sign_in,
         closing: closing.subscribe(),
     };
-    server::serve(listener, app::router(app, sessions), closing).await?;
+    server::serve(listener, app::router(app, sessions, request_limit), closing).await?;
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The session store: memory or Redis.
 
 use cloakroom::{MemoryStore, SessionLayer, SessionLayerBuilder, StoreError};
+use cloakroom_limit::Limits;
 use cloakroom_redis::{ConnectError, Health, RedisStore};
 
 /// The session store.
@@ -24,6 +25,14 @@ impl Storage {
         match self {
             Self::Memory(store) => SessionLayer::builder(store.clone()),
             Self::Redis(store) => SessionLayer::builder(store.clone()),
+        }
+    }
+
+    /// Returns counters for limits: in the same Redis, or in memory.
+    pub(crate) fn limits(&self) -> Limits {
+        match self {
+            Self::Memory(_) => Limits::in_memory(),
+            Self::Redis(store) => Limits::new(store),
         }
     }
 

@@ -158,7 +158,8 @@ impl Client {
         }
         let response = exchange(&self.authority, request).await;
         let response = response.expect("the server responds");
-        if let Some(set) = response.headers.get(SET_COOKIE) {
+        // The session's cookie: the layer adds it after those of the handler.
+        if let Some(set) = response.headers.get_all(SET_COOKIE).iter().next_back() {
             let set = set.to_str().expect("a cookie is ASCII");
             let pair = set.split(';').next().unwrap_or_default();
             self.cookie = (!set.contains("Max-Age=0")).then(|| pair.to_owned());

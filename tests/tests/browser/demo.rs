@@ -404,3 +404,54 @@ async fn a_request_in_progress_is_finished_before_shutdown() {
 async fn until(condition: impl AsyncFnMut() -> bool) {
     within("the condition holds", Duration::from_secs(10), condition).await;
 }
+
+#[tokio::test]
+async fn guesses_are_stopped_and_the_user_learns_of_them_in_the_browser_they_know() {
+    let demo = Demo::start();
+    let guess = [("name", "Ada"), ("password", "wrong"), ("next", "/")];
+    let right = [("name", "Ada"), ("password", "ada-password"), ("next", "/")];
+
+    let mut owner = demo.client();
+    let response = owner.post("/sign-in", &right).await;
+    let cookies = response.headers.get_all("set-cookie").iter();
+    let cookies: Vec<_> = cookies.filter_map(|cookie| cookie.to_str().ok()).collect();
+    let pair = |cookie: &&str| cookie.split(';').next().map(str::to_owned);
+    let cookies: Vec<_> = cookies.iter().filter_map(pair).collect();
+    assert_eq!(cookies.len(), 2, "session and device: {cookies:?}");
+
+    let mut stranger = demo.client();
+    for _ in 0..10 {
+        let response = stranger.post("/sign-in", &guess).await;
+        assert_eq!(response.status, StatusCode::UNAUTHORIZED);
+    }
+    // Not even with the right password.
+    let response = stranger.post("/sign-in", &right).await;
+    assert_eq!(response.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(response.body.contains("Try again in"), "{}", response.body);
+
+    let mut owner = demo.client().with_cookie(cookies.join("; "));
+    let response = owner.post("/sign-in", &right).await;
+    assert_eq!(response.status, StatusCode::SEE_OTHER);
+    let page = owner.get("/").await;
+    assert!(page.body.contains("10 failed attempts"), "{}", page.body);
+    assert_eq!(page.header("ratelimit-policy"), "\"requests\";q=600;w=60");
+}
+
+#[tokio::test]
+async fn the_page_that_asks_for_the_password_again_is_guarded_as_well() {
+    let demo = Demo::start_with(&["--recent-sign-in", "1s"]);
+    let mut client = demo.client();
+    client
+        .post("/sign-in", &[("name", "Ada"), ("password", "ada-password")])
+        .await;
+    let mut statuses = Vec::new();
+    for _ in 0..12 {
+        let response = client.post("/security", &[("password", "wrong")]).await;
+        statuses.push(response.status);
+    }
+    let wrong = statuses
+        .iter()
+        .filter(|&&status| status == StatusCode::UNAUTHORIZED);
+    assert_eq!(wrong.count(), 10, "{statuses:?}");
+    assert_eq!(statuses[11], StatusCode::TOO_MANY_REQUESTS);
+}

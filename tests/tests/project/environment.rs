@@ -128,6 +128,10 @@ fn the_crates_depend_on_each_other_in_one_direction() {
     assert_eq!(ours("cloakroom-core"), [""; 0]);
     assert_eq!(ours("cloakroom"), ["cloakroom-core"]);
     assert_eq!(ours("cloakroom-redis"), ["cloakroom-core"]);
+    assert_eq!(
+        ours("cloakroom-limit"),
+        ["cloakroom", "cloakroom-core", "cloakroom-redis"]
+    );
 }
 
 #[test]

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The crates that are published, which lie in `crates`.
-pub(crate) const LIBRARIES: [&str; 4] = [
+pub(crate) const LIBRARIES: [&str; 5] = [
     "cloakroom",
     "cloakroom-core",
+    "cloakroom-limit",
     "cloakroom-redis",
     "cloakroom-tower-sessions",
 ];

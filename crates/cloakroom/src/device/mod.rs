@@ -3,9 +3,7 @@
 //! By default nothing is recorded. If device tracking is configured, the truncated `User-Agent` header and
 //! the client's address are recorded at sign-in, and again when they change.
 
-mod address;
 mod agent;
-mod forwarded;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -17,18 +15,14 @@ use http::{Extensions, HeaderMap, HeaderValue};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::address::{Chain, PeerAddress, ProxyHeader};
 use crate::error::{ConfigError, ConfigErrorKind};
-
-use self::address::Chain;
-pub use self::address::ProxyHeader;
 
 /// The longest user agent that is recorded, in bytes.
 const MAX_AGENT_LEN: usize = 256;
 
 /// The key of the device among the entries.
 const KEY: &str = "$device";
-
-type PeerAddress = Arc<dyn Fn(&Extensions) -> Option<IpAddr> + Send + Sync>;
 
 /// Configures what is recorded of the devices of sessions. By default, a layer records nothing.
 ///

@@ -1,6 +1,9 @@
 //! Error pages.
 
-use axum::http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use cloakroom::{LazySession, RequestHead, Session, SessionError, SessionErrorKind};
@@ -37,6 +40,25 @@ pub(crate) fn cross_site(_: ProtectionError) -> Response {
     );
     let page = layout::page_without_session("Request rejected", html! {}, body);
     with_headers((StatusCode::FORBIDDEN, page).into_response())
+}
+
+/// The client has sent too many requests.
+pub(crate) fn too_many_requests(wait: Duration) -> axum::http::Response<Bytes> {
+    let seconds = wait.as_secs() + 1;
+    let text =
+        format!("You have opened many pages in a short time. Try again in {seconds} seconds.");
+    let body = content(
+        StatusCode::TOO_MANY_REQUESTS,
+        "Too many requests",
+        &text,
+        start_link(),
+    );
+    let page = layout::page_without_session("Too many requests", html! {}, body);
+    let mut response = axum::http::Response::new(Bytes::from(page.into_string()));
+    *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    let html = HeaderValue::from_static("text/html; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, html);
+    response
 }
 
 /// The user is not an administrator.

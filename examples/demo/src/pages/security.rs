@@ -1,14 +1,16 @@
 //! "Security": a page that needs a recent sign-in, and asks for the password otherwise.
 
+use std::net::SocketAddr;
+
 use axum::Form;
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use cloakroom::{Session, SessionError};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::sign_in::{REMEMBER, REMEMBERED};
+use super::sign_in::{REMEMBER, REMEMBERED, too_many_failures, with_device_cookie};
 use super::{errors, layout};
 use crate::app::App;
 use crate::flash;
@@ -30,27 +32,39 @@ pub(crate) async fn show(
     session.require_user()?;
     match session.require_recent_sign_in(app.recent_sign_in) {
         Ok(_) => render(StatusCode::OK, &session, codes()),
-        Err(error) => render(error.status(), &session, password_form(false)),
+        Err(error) => render(error.status(), &session, password_form(None)),
     }
 }
 
-/// Signs the same user in again, if the password is right: the session gets a new id and keeps its data.
+/// Signs the same user in again, if the password is right: the session gets a new id and keeps its data. The
+/// guard counts these attempts as well: a stolen session must not help to guess the password.
 pub(crate) async fn confirm(
     State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     session: Session,
+    headers: HeaderMap,
     Form(form): Form<Confirmation>,
 ) -> Result<Response, SessionError> {
     let user = session.require_user()?;
     let name = user.as_str().unwrap_or_default();
+    let attempt = match app.guard.attempt(name, &headers, Some(peer.ip())).await {
+        Ok(attempt) => attempt,
+        Err(refused) => {
+            let problem = too_many_failures(&refused);
+            return render(refused.status(), &session, password_form(Some(&problem)));
+        }
+    };
     if app.users.check(name, form.password).await.is_none() {
-        return render(StatusCode::UNAUTHORIZED, &session, password_form(true));
+        let form = password_form(Some("The password is wrong."));
+        return render(StatusCode::UNAUTHORIZED, &session, form);
     }
     let again = session.sign_in(user.clone());
     match session.get(REMEMBER)? {
         Some(true) => again.with_expiry(REMEMBERED).await?,
         _ => again.await?,
     }
-    Ok(Redirect::to("/security").into_response())
+    let response = Redirect::to("/security").into_response();
+    Ok(with_device_cookie(response, attempt.succeeded().await))
 }
 
 fn render(
@@ -84,15 +98,15 @@ fn codes() -> Markup {
     }
 }
 
-fn password_form(is_wrong: bool) -> Markup {
-    let error = is_wrong.then_some("password-error");
-    let invalid = is_wrong.then_some("true");
+fn password_form(problem: Option<&str>) -> Markup {
+    let error = problem.map(|_| "password-error");
+    let invalid = problem.map(|_| "true");
     html! {
         p.lede { "You signed in a while ago. Please confirm your password to see this page." }
         section.card {
             form #confirm method="post" action="/security" {
-                @if let Some(id) = error {
-                    p.form-error id=(id) role="alert" { "The password is wrong." }
+                @if let Some(problem) = problem {
+                    p.form-error id=[error] role="alert" { (problem) }
                 }
                 div.field {
                     label for="password" { "Password" }

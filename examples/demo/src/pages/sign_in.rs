@@ -1,11 +1,14 @@
 //! Signing in.
 
+use std::net::SocketAddr;
+
 use axum::Form;
-use axum::extract::{Query, State};
-use axum::http::StatusCode;
-use axum::http::header::CACHE_CONTROL;
+use axum::extract::{ConnectInfo, Query, State};
+use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use cloakroom::{Expiry, Key, Session, SessionError, days};
+use cloakroom_limit::{LoginRefused, SignedIn};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -54,15 +57,33 @@ pub(crate) async fn show(
     Ok(([(CACHE_CONTROL, "no-store")], page))
 }
 
-/// Signs in, if the password is right.
+/// Signs in, if the guard lets the password be checked, and it is right.
 pub(crate) async fn sign_in(
     State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     session: Session,
+    headers: HeaderMap,
     Form(form): Form<Credentials>,
 ) -> Result<Response, SessionError> {
     let next = local_path(form.next.as_deref());
+    let attempt = app.guard.attempt(&form.name, &headers, Some(peer.ip()));
+    let attempt = match attempt.await {
+        Ok(attempt) => attempt,
+        Err(refused) => {
+            let problem = too_many_failures(&refused);
+            return Ok(form_again(
+                &session,
+                &form.name,
+                next,
+                refused.status(),
+                &problem,
+            ));
+        }
+    };
     let Some(name) = app.users.check(&form.name, form.password).await else {
-        return Ok(wrong_password(&session, &form.name, next));
+        let problem = "The name or the password is wrong.";
+        let status = StatusCode::UNAUTHORIZED;
+        return Ok(form_again(&session, &form.name, next, status, problem));
     };
     // Signing in always creates a new session, so an attacker cannot plant one (session fixation). The data
     // is kept, unless it belongs to another user.
@@ -72,20 +93,53 @@ pub(crate) async fn sign_in(
     } else {
         sign_in.await?;
     }
-    flash::set(
-        &session,
-        Kind::Success,
-        format!("You are signed in as {name}."),
-    )?;
-    Ok(Redirect::to(next).into_response())
+    let signed_in = attempt.succeeded().await;
+    let mut message = format!("You are signed in as {name}.");
+    match signed_in.failures() {
+        0 => {}
+        1 => message += " There was a failed attempt since your last sign-in.",
+        count => {
+            message += &format!(" There were {count} failed attempts since your last sign-in.");
+        }
+    }
+    flash::set(&session, Kind::Success, message)?;
+    Ok(with_device_cookie(
+        Redirect::to(next).into_response(),
+        signed_in,
+    ))
+}
+
+/// Adds the cookie by which the guard knows the browser from now on.
+pub(super) fn with_device_cookie(mut response: Response, signed_in: SignedIn) -> Response {
+    if let Some(cookie) = signed_in.into_set_cookie() {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// What to tell a user whose password is not checked.
+pub(super) fn too_many_failures(refused: &LoginRefused) -> String {
+    match refused.retry_after() {
+        Some(wait) => {
+            let seconds = wait.as_secs() + 1;
+            format!("There were too many failed attempts. Try again in {seconds} seconds.")
+        }
+        None => "There were too many failed attempts. Use a browser that you have signed in with before.".to_owned(),
+    }
 }
 
 /// Shows the form again, with the error beside it. The session is not changed.
-fn wrong_password(session: &Session, name: &str, next: &str) -> Response {
+fn form_again(
+    session: &Session,
+    name: &str,
+    next: &str,
+    status: StatusCode,
+    problem: &str,
+) -> Response {
     let form = SignInForm {
         name,
         next,
-        is_wrong: true,
+        problem: Some(problem),
     };
     let page = layout::page(
         "Sign in",
@@ -93,7 +147,7 @@ fn wrong_password(session: &Session, name: &str, next: &str) -> Response {
         session,
         form.page_body("Sign in", html! {}),
     );
-    errors::with_headers((StatusCode::UNAUTHORIZED, page).into_response())
+    errors::with_headers((status, page).into_response())
 }
 
 /// Returns where to go after signing in: a path of this site, `/` by default. A URL of another site would
@@ -115,8 +169,8 @@ pub(super) struct SignInForm<'a> {
     pub(super) name: &'a str,
     /// Where to go after signing in.
     pub(super) next: &'a str,
-    /// Whether the password was wrong.
-    pub(super) is_wrong: bool,
+    /// Why the last attempt has failed.
+    pub(super) problem: Option<&'a str>,
 }
 
 impl Default for SignInForm<'_> {
@@ -124,7 +178,7 @@ impl Default for SignInForm<'_> {
         Self {
             name: "",
             next: "/",
-            is_wrong: false,
+            problem: None,
         }
     }
 }
@@ -142,12 +196,12 @@ impl SignInForm<'_> {
     }
 
     fn render(&self) -> Markup {
-        let error = self.is_wrong.then_some("sign-in-error");
-        let invalid = self.is_wrong.then_some("true");
+        let error = self.problem.map(|_| "sign-in-error");
+        let invalid = self.problem.map(|_| "true");
         html! {
             form method="post" action="/sign-in" {
-                @if let Some(id) = error {
-                    p.form-error id=(id) role="alert" { "The name or the password is wrong." }
+                @if let Some(problem) = self.problem {
+                    p.form-error id=[error] role="alert" { (problem) }
                 }
                 input type="hidden" name="next" value=(self.next);
                 div.fields {
@@ -160,7 +214,7 @@ impl SignInForm<'_> {
                     div.field {
                         label for="password" { "Password" }
                         input #password name="password" type="password" autocomplete="current-password"
-                            required autofocus[self.is_wrong] aria-invalid=[invalid] aria-describedby=[error];
+                            required autofocus[self.problem.is_some()] aria-invalid=[invalid] aria-describedby=[error];
                     }
                 }
                 div.submit {

@@ -1,4 +1,4 @@
-//! The client's address behind trusted proxies.
+//! The chain of proxies that a request names, read from the right.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -30,7 +30,7 @@ pub enum ProxyHeader {
 
 /// What the headers of a request say of the chain of proxies, not parsed yet.
 #[derive(Clone, Debug)]
-pub(super) struct Chain {
+pub(crate) struct Chain {
     peer: IpAddr,
     header: ProxyHeader,
     /// The header's values, from the last: the one that the nearest proxy has written.
@@ -40,7 +40,7 @@ pub(super) struct Chain {
 impl Chain {
     /// Keeps what is needed of a request. Only a trusted proxy is believed, so for any other peer that is nothing
     /// but its address.
-    pub(super) fn of(
+    pub(crate) fn of(
         peer: IpAddr,
         headers: &HeaderMap,
         header: ProxyHeader,
@@ -68,7 +68,7 @@ impl Chain {
     /// Everything to the left of it may be forged, and is not read. If an element of the chain is not an address,
     /// or there are more than [`MAX_HOPS`] proxies, the result is the last address before it that a trusted proxy
     /// has reported.
-    pub(super) fn client(&self, trusted: &[IpNet]) -> IpAddr {
+    pub(crate) fn client(&self, trusted: &[IpNet]) -> IpAddr {
         let mut address = self.peer;
         let elements = self.lines.iter().flat_map(|line| self.elements(line));
         for element in elements.take(MAX_HOPS) {
