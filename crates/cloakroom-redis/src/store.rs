@@ -178,8 +178,9 @@ impl Store for RedisStore {
     }
 
     async fn load(&self, id: SessionId) -> Result<Loaded, StoreError> {
-        let value = self.executor.load(self.prefix.key(id)).await?;
-        let Some(value) = value else {
+        self.bus.resume(self.connection());
+        let read = || self.executor.load(self.prefix.key(id));
+        let Some(value) = self.connection().read(read).await? else {
             return Ok(Loaded::Nothing);
         };
         Ok(match codec::decode(&value)? {
@@ -271,7 +272,8 @@ impl UserIndex for RedisStore {
     }
 
     async fn list(&self, user: &UserKey) -> Result<Vec<SessionId>, StoreError> {
-        index::list(&self.executor, self.prefix.user(user)).await
+        let read = || index::list(&self.executor, self.prefix.user(user));
+        self.connection().read(read).await
     }
 
     async fn remove(&self, user: &UserKey, ids: &[SessionId]) -> Result<(), StoreError> {
@@ -281,12 +283,14 @@ impl UserIndex for RedisStore {
 
 impl StoreAdmin for RedisStore {
     async fn scan_ids(&self) -> Result<Vec<SessionId>, StoreError> {
+        self.connection().attach().await;
         let id_of = |key: &str| self.prefix.id_in(key);
         index::scan_ids(&self.executor, &self.prefix.pattern(), id_of).await
     }
 
     async fn revoked_before(&self) -> Result<Timestamp, StoreError> {
-        index::revoked_before(&self.executor, self.prefix.revoked_before()).await
+        let read = || index::revoked_before(&self.executor, self.prefix.revoked_before());
+        self.connection().read(read).await
     }
 
     async fn set_revoked_before(

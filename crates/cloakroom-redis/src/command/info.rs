@@ -19,6 +19,7 @@ const PERMISSIONS: &str = include_str!("../scripts/permissions.lua");
 
 /// `PING`. Returns how long the reply took.
 pub(crate) async fn ping(connection: &Connection) -> Result<Duration, StoreError> {
+    connection.attach().await;
     let client = connection.client()?;
     let began = Instant::now();
     let pong: Result<Value, FredError> = client.ping(None).await;
@@ -44,6 +45,7 @@ pub(crate) async fn info(
     (key, channel): (&str, &str),
     further: &[&'static str],
 ) -> Result<Vec<ServerInfo>, StoreError> {
+    connection.attach().await;
     let client = connection.client()?;
     let began = Instant::now();
     let mut nodes = connection.nodes();
