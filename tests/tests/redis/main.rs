@@ -9,4 +9,6 @@ mod health;
 mod merged_commands;
 mod outages;
 mod replicas;
+mod runtimes;
+mod silence;
 mod topologies;
