@@ -60,6 +60,9 @@ struct Connection {
     network: Option<Network>,
     last_byte: Instant,
     is_forgotten: bool,
+    /// Bytes were dropped, which TCP never does in the middle of a stream: so all later ones are, too.
+    commands_lost: bool,
+    replies_lost: bool,
     /// The recorded bytes of the client.
     recorded: Vec<u8>,
 }
@@ -88,6 +91,12 @@ impl Proxy {
     #[must_use]
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// The port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Changes the behaviour, for all connections.
@@ -168,12 +177,36 @@ impl Shared {
 }
 
 impl State {
-    /// Notes that bytes have arrived on a connection, and returns what to do with them.
+    /// Notes that commands have arrived on a connection, and returns what to do with them.
+    fn commands_arrived(&mut self, number: usize) -> Network {
+        let network = self.arrived(number);
+        let connection = &mut self.connections[number];
+        connection.commands_lost |= matches!(
+            network,
+            Network::Blackholed | Network::Held | Network::CommandsDropped
+        );
+        match network {
+            Network::Held => Network::Held,
+            _ if connection.commands_lost => Network::CommandsDropped,
+            network => network,
+        }
+    }
+
+    /// The same for replies.
+    fn replies_arrived(&mut self, number: usize) -> Network {
+        let network = self.arrived(number);
+        let connection = &mut self.connections[number];
+        connection.replies_lost |= matches!(network, Network::Blackholed | Network::RepliesDropped);
+        if connection.replies_lost {
+            Network::RepliesDropped
+        } else {
+            network
+        }
+    }
+
     fn arrived(&mut self, number: usize) -> Network {
         let (memory, network) = (self.memory, self.network);
-        let Some(connection) = self.connections.get_mut(number) else {
-            return network;
-        };
+        let connection = &mut self.connections[number];
         let silence = connection.last_byte.elapsed();
         connection.last_byte = Instant::now();
         connection.is_forgotten |= memory.is_some_and(|memory| silence >= memory);
@@ -194,6 +227,8 @@ async fn listen(listener: TcpListener, shared: Arc<Shared>) {
             network: None,
             last_byte: Instant::now(),
             is_forgotten: false,
+            commands_lost: false,
+            replies_lost: false,
             recorded: Vec::new(),
         });
     }
@@ -224,18 +259,17 @@ async fn commands(
     while let Ok(count @ 1..) = client.read(&mut bytes).await {
         let network = {
             let mut state = shared.state();
-            let network = state.arrived(number);
-            if (state.recording || network == Network::Held)
-                && let Some(connection) = state.connections.get_mut(number)
-            {
-                connection.recorded.extend_from_slice(&bytes[..count]);
+            let network = state.commands_arrived(number);
+            if state.recording || network == Network::Held {
+                let recorded = &mut state.connections[number].recorded;
+                recorded.extend_from_slice(&bytes[..count]);
             }
             network
         };
         match network {
-            Network::Blackholed | Network::Held | Network::CommandsDropped => continue,
+            Network::Held | Network::CommandsDropped => continue,
             Network::Slow(delay) => sleep(delay).await,
-            Network::Normal | Network::TruncateReplies | Network::RepliesDropped => {}
+            _ => {}
         }
         if server.write_all(&bytes[..count]).await.is_err() {
             return;
@@ -251,9 +285,9 @@ async fn replies(
 ) {
     let mut bytes = [0; 16 * 1024];
     while let Ok(count @ 1..) = server.read(&mut bytes).await {
-        let network = shared.state().arrived(number);
+        let network = shared.state().replies_arrived(number);
         let part = match network {
-            Network::Blackholed | Network::RepliesDropped => continue,
+            Network::RepliesDropped => continue,
             Network::TruncateReplies => &bytes[..count.div_ceil(2)],
             _ => &bytes[..count],
         };
