@@ -103,7 +103,8 @@ impl RedisStoreBuilder {
     }
 
     /// Sets the timeout of a command, from the call to the reply. The default is 250 ms; zero is an
-    /// error when connecting.
+    /// error when connecting. A read whose connection is lost is sent once more on a new one, and takes up to
+    /// three times as long.
     pub fn with_command_timeout(mut self, limit: Duration) -> Self {
         self.timeouts.command = limit;
         self

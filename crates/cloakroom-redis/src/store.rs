@@ -29,8 +29,8 @@ use crate::replication::Replication;
 ///
 /// Clones are cheap and share one connection; dropping the last one disconnects. Use one store per app.
 ///
-/// Every verb returns within the command timeout (250 ms by default), whatever happens to the server,
-/// and works again as soon as the server does. The [crate's documentation](crate) lists the keys,
+/// Every verb returns within the command timeout (250 ms by default), and one that only reads within three,
+/// whatever happens to the server, and works again as soon as the server does. The [crate's documentation](crate) lists the keys,
 /// the commands and the errors.
 ///
 /// ```no_run
@@ -55,8 +55,9 @@ impl RedisStore {
     ///
     /// The app connects the client, gives it a reconnect policy, and closes it. Commands are sent once,
     /// with a timeout of 250 ms, and fail at once while there is no connection, whatever the defaults of
-    /// the client are. After consecutive timeouts the client is instructed to reconnect; a client whose task
-    /// has ended or hangs is not replaced. Three more settings of the client matter:
+    /// the client are. It is probed every two seconds. If it is silent, it is instructed to reconnect, which
+    /// leaves the outcome of writes in flight unknown; a client whose task has ended or hangs is not
+    /// replaced. Three more settings of the client matter:
     ///
     /// - `internal_command_timeout` and `connection_timeout`: 500 ms rather than the default of 10 s.
     /// - `reconnect_errors`: preferably empty. fred gives such an error to every command in flight, so the

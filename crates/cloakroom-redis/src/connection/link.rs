@@ -14,17 +14,20 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use super::client::{CommandClient, max_in_flight, with_command_options};
-use super::probe;
 use super::timeouts::Timeouts;
-use crate::coalesce::InFlight;
+use crate::coalesce::{BoxFuture, InFlight};
 use crate::watchdog::Watchdog;
 
 /// How long a recovery may go without being extended, in addition to two replies.
 const LEASE: Duration = Duration::from_secs(2);
 
+/// The task that probes a link.
+pub(super) type Probe = fn(Attached) -> BoxFuture<()>;
+
 /// What the clones of a connection share.
 pub(super) struct SharedLink {
     link: RwLock<Link>,
+    probe: Probe,
     /// Whether no task probes the link: none was started yet, or its runtime has ended. The task that
     /// drives the client has then ended as well, if it is ours.
     detached: AtomicBool,
@@ -63,10 +66,11 @@ pub(super) struct Attached {
 }
 
 impl SharedLink {
-    pub(super) fn new(link: Link, timeouts: Timeouts, address: String) -> Arc<Self> {
+    pub(super) fn new(link: Link, probe: Probe, timeouts: Timeouts, address: String) -> Arc<Self> {
         let config = link.client.connection_config();
         let lease = LEASE.saturating_add(timeouts.reply().saturating_mul(2));
         let shared = Arc::new(Self {
+            probe,
             detached: AtomicBool::new(true),
             recoveries: AtomicU64::new(0),
             progress: Notify::new(),
@@ -155,7 +159,7 @@ impl SharedLink {
             link: Arc::downgrade(self),
             generation,
         };
-        let probe = runtime.spawn(probe::run(attached)).abort_handle();
+        let probe = runtime.spawn((self.probe)(attached)).abort_handle();
         let mut link = self.write();
         if link.generation == generation {
             link.probe = Some(probe);

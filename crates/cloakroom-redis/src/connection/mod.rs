@@ -1,11 +1,12 @@
 //! A connection to Redis that never hangs, and recovers on its own.
 //!
 //! `client` configures fred, `link` holds the client and the state of the server, `probe` finds out that
-//! a connection is dead, and `recovery` replaces it, both in the background. `retry` repeats a read whose
-//! connection was lost. [`Connection`] is what the rest of the crate uses.
+//! a connection is dead, and `recovery` replaces it, both with the `ping` of every node and in the
+//! background. `retry` repeats a read whose connection was lost. [`Connection`] is what the rest of the crate uses.
 
 mod client;
 mod link;
+mod ping;
 mod probe;
 mod recovery;
 mod retry;
@@ -28,7 +29,7 @@ use self::link::{Link, SharedLink};
 pub(crate) use self::timeouts::Timeouts;
 use crate::address::Address;
 use crate::classify::{Effect, ErrorClass};
-use crate::coalesce::InFlightGuard;
+use crate::coalesce::{BoxFuture, InFlightGuard};
 use crate::error::{ConnectError, store_error};
 
 /// A client that replies in bounded time. Clones share it; dropping the last one disconnects.
@@ -79,7 +80,8 @@ impl Connection {
     }
 
     fn new(link: Link, timeouts: Timeouts, address: String) -> Self {
-        Self(SharedLink::new(link, timeouts, address))
+        let probe = |attached| -> BoxFuture<()> { Box::pin(probe::run(attached)) };
+        Self(SharedLink::new(link, probe, timeouts, address))
     }
 
     /// The server's URL without credentials.

@@ -12,7 +12,7 @@ use fred::interfaces::ClientLike;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::link::{Link, SharedLink};
-use super::probe::{Replies, ping_all};
+use super::ping::{Replies, ping_all};
 use crate::log;
 use crate::watchdog::{Lease, Recovery};
 
