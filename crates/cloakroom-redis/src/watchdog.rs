@@ -80,9 +80,8 @@ impl Watchdog {
             // After a failover that left the connection open, a new one may reach the new primary.
             ErrorClass::NoPrimary => Some(Recovery::Replace),
             ErrorClass::NeverSent => is_stopped().then_some(Recovery::Revive),
-            // fred reconnects on its own.
-            ErrorClass::ClusterDown => None,
-            ErrorClass::NotReady | ErrorClass::Final(_) => None,
+            // After `CLUSTERDOWN` fred reconnects on its own. All others are replies of a server that works.
+            ErrorClass::ClusterDown | ErrorClass::NotReady | ErrorClass::Final(_) => None,
         }
     }
 

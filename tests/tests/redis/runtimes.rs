@@ -163,6 +163,8 @@ fn subscriptions_and_the_near_cache_continue_in_another_runtime() {
         near.create(id, &record, MINUTE)
             .await
             .expect("it is connected");
+        let is_invalid = async || !near.stats().coherent;
+        within("nothing keeps it valid", PATIENCE, is_invalid).await;
         within("it is coherent again", PATIENCE, async || {
             near.load(id).await.expect("it is connected");
             near.stats().coherent

@@ -55,8 +55,8 @@ pub(super) struct Link {
     probe: Option<AbortHandle>,
     /// How many links there were before.
     generation: u64,
-    /// When the link was made.
-    since: Instant,
+    /// When it replaced another one, or was reconnected; `None` at first.
+    since: Option<Instant>,
 }
 
 /// Exists as long as the task that probes a link. Its runtime drops it, which detaches the link.
@@ -116,10 +116,14 @@ impl SharedLink {
         self.detached.load(Ordering::Relaxed)
     }
 
-    /// How long ago the link replaced another; `None` for the first one.
+    /// How long ago the link replaced another one, or was reconnected; `None` at first.
     pub(super) fn age(&self) -> Option<Duration> {
-        let link = self.read();
-        (link.generation > 0).then(|| link.since.elapsed())
+        self.read().since.map(|since| since.elapsed())
+    }
+
+    /// Records that the client was reconnected.
+    pub(super) fn reconnected(&self) {
+        self.write().since = Some(Instant::now());
     }
 
     /// Connects a new client with the same configuration, in the background, in the current runtime.
@@ -138,7 +142,7 @@ impl SharedLink {
         let old = {
             let mut link = self.write();
             new.generation = link.generation + 1;
-            new.since = Instant::now();
+            new.since = Some(Instant::now());
             std::mem::replace(&mut *link, new)
         };
         let replies = self.timeouts.reply();
@@ -236,7 +240,7 @@ impl Link {
             task,
             probe: None,
             generation: 0,
-            since: Instant::now(),
+            since: None,
         }
     }
 }

@@ -155,6 +155,7 @@ fn needs_new(link: &SharedLink, recovery: Recovery) -> bool {
 async fn reconnect_of_app(link: &SharedLink) -> bool {
     let client = link.client();
     let reconnected = timeout(RECONNECT_TIMEOUT, client.force_reconnection()).await;
+    link.reconnected();
     matches!(reconnected, Ok(Ok(())))
 }
 

@@ -15,8 +15,8 @@ const MEMORY: Duration = Duration::from_secs(3);
 /// For how long the clients are quiet.
 const PAUSES: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(8)];
 
-/// The number of single requests, and the pause before each.
-const VISITS: (u32, Duration) = (4, Duration::from_secs(4));
+/// The pause before a single request.
+const VISIT_PAUSE: Duration = Duration::from_secs(4);
 
 /// Pauses, and requests of many clients after each.
 pub async fn quiet_then_silent() -> Outcome {
@@ -34,8 +34,7 @@ pub async fn one_request_per_idle_period() -> Outcome {
     let mut load = Load::start_quiet(&proxy.url()).await;
     proxy.forget_after(MEMORY);
     load.fault_starts();
-    let (count, pause) = VISITS;
-    load.visits(count, pause).await;
+    load.visits(4, VISIT_PAUSE).await;
     load.fault_ends("one request every 4 s", Loss::Nothing)
         .await
         .unnoticed()
@@ -54,7 +53,7 @@ pub async fn sentinel_quiet_then_silent() -> Outcome {
 /// The same with every node of a cluster.
 pub async fn cluster_quiet_then_silent() -> Outcome {
     let cluster = block_in_place(Cluster::start);
-    let proxies = behind_proxies(&cluster).await;
+    let proxies = with_proxies(&cluster).await;
     let load = Load::start(&Cluster::url_of(proxies[0].port())).await;
     for proxy in &proxies {
         proxy.forget_after(MEMORY);
@@ -63,7 +62,7 @@ pub async fn cluster_quiet_then_silent() -> Outcome {
 }
 
 /// A proxy in front of each primary of a cluster, which announces the proxy's port.
-pub(super) async fn behind_proxies(cluster: &Cluster) -> Vec<Proxy> {
+pub(super) async fn with_proxies(cluster: &Cluster) -> Vec<Proxy> {
     let mut proxies = Vec::new();
     for primary in cluster.primaries() {
         proxies.push(Proxy::start(primary.port()).await);
@@ -78,7 +77,6 @@ async fn quiet(mut load: Load, name: &'static str) -> Outcome {
     for pause in PAUSES {
         load.pause(pause).await;
     }
-    let (count, pause) = VISITS;
-    load.visits(count, pause).await;
+    load.visits(2, VISIT_PAUSE).await;
     load.fault_ends(name, Loss::Nothing).await.unnoticed()
 }

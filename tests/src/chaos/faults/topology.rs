@@ -1,6 +1,6 @@
 //! Failovers.
 
-use super::quiet::behind_proxies;
+use super::quiet::with_proxies;
 use super::{FAULT_DURATION, Load, Loss, Outcome, block_in_place, sleep};
 use crate::proxy::Network;
 use crate::topology::{Cluster, Sentinel, wait_for};
@@ -41,7 +41,7 @@ pub async fn sentinel_failover_frozen() -> Outcome {
 /// it; nor what it sends.
 pub async fn cluster_node_silent() -> Outcome {
     let cluster = block_in_place(Cluster::start);
-    let proxies = behind_proxies(&cluster).await;
+    let proxies = with_proxies(&cluster).await;
     let load = Load::start(&Cluster::url_of(proxies[0].port())).await;
     load.fault_starts();
     proxies[1].set(Network::Blackholed);
