@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -21,6 +21,10 @@ pub enum Network {
     Slow(Duration),
     /// Drops them; connections stay open.
     Blackholed,
+    /// Drops commands, and forwards replies.
+    CommandsDropped,
+    /// Drops replies, and forwards commands.
+    RepliesDropped,
     /// Holds commands back, and records them.
     Held,
     /// Forwards half of a reply, then closes the connection.
@@ -46,12 +50,26 @@ struct Shared {
 struct State {
     network: Network,
     target: u16,
-    /// The recorded bytes of clients, by connection.
-    recorded: Vec<Vec<u8>>,
+    /// After this time without a byte, a connection is forgotten: its bytes are dropped from then on.
+    memory: Option<Duration>,
+    connections: Vec<Connection>,
     recording: bool,
-    open: Vec<AbortHandle>,
     /// The connection whose replies are held back.
     held: Option<usize>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    task: Option<AbortHandle>,
+    /// Applies instead of the network of all connections.
+    network: Option<Network>,
+    last_byte: Instant,
+    is_forgotten: bool,
+    /// Bytes were dropped, which TCP never does in the middle of a stream: so all later ones are, too.
+    commands_lost: bool,
+    replies_lost: bool,
+    /// The recorded bytes of the client.
+    recorded: Vec<u8>,
 }
 
 impl Proxy {
@@ -80,9 +98,42 @@ impl Proxy {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    /// The port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Changes the behaviour, for all connections.
     pub fn set(&self, network: Network) {
         self.shared.state().network = network;
+    }
+
+    /// Changes the behaviour of the connections that there are, and not of later ones.
+    pub fn set_open(&self, network: Network) {
+        for connection in &mut self.shared.state().connections {
+            connection.network = Some(network);
+        }
+    }
+
+    /// Forgets connections on which no byte was sent for this time, as a load balancer does: they stay open,
+    /// and all their bytes are dropped from then on.
+    pub fn forget_after(&self, silence: Duration) {
+        self.shared.state().memory = Some(silence);
+    }
+
+    /// The number of connections that were forgotten, and whose client has tried to use them since.
+    #[must_use]
+    pub fn forgotten(&self) -> usize {
+        let state = self.shared.state();
+        let connections = state.connections.iter();
+        connections.filter(|one| one.is_forgotten).count()
+    }
+
+    /// The number of connections so far.
+    #[must_use]
+    pub fn accepted(&self) -> usize {
+        self.shared.state().connections.len()
     }
 
     /// Forwards new connections to another server, and closes the existing ones.
@@ -93,15 +144,17 @@ impl Proxy {
 
     /// Closes all connections.
     pub fn disconnect(&self) {
-        for connection in self.shared.state().open.drain(..) {
-            connection.abort();
+        for connection in &mut self.shared.state().connections {
+            if let Some(task) = connection.task.take() {
+                task.abort();
+            }
         }
     }
 
     /// Holds back what the server sends on the newest connection, until [`release`](Self::release).
     pub fn hold_newest(&self) {
         let mut state = self.shared.state();
-        state.held = state.recorded.len().checked_sub(1);
+        state.held = state.connections.len().checked_sub(1);
     }
 
     /// Forwards what was held back.
@@ -120,7 +173,10 @@ impl Proxy {
     pub fn take_recorded(&self) -> Vec<Vec<u8>> {
         let mut state = self.shared.state();
         state.recording = false;
-        std::mem::take(&mut state.recorded)
+        let connections = state.connections.iter_mut();
+        connections
+            .map(|connection| std::mem::take(&mut connection.recorded))
+            .collect()
     }
 }
 
@@ -148,25 +204,71 @@ impl Shared {
     }
 }
 
+impl State {
+    /// Notes that commands have arrived on a connection, and returns what to do with them.
+    fn commands_arrived(&mut self, number: usize) -> Network {
+        let network = self.arrived(number);
+        let connection = &mut self.connections[number];
+        connection.commands_lost |= matches!(
+            network,
+            Network::Blackholed | Network::Held | Network::CommandsDropped
+        );
+        match network {
+            Network::Held => Network::Held,
+            _ if connection.commands_lost => Network::CommandsDropped,
+            network => network,
+        }
+    }
+
+    /// The same for replies.
+    fn replies_arrived(&mut self, number: usize) -> Network {
+        let network = self.arrived(number);
+        let connection = &mut self.connections[number];
+        connection.replies_lost |= matches!(network, Network::Blackholed | Network::RepliesDropped);
+        if connection.replies_lost {
+            Network::RepliesDropped
+        } else {
+            network
+        }
+    }
+
+    fn arrived(&mut self, number: usize) -> Network {
+        let (memory, network) = (self.memory, self.network);
+        let connection = &mut self.connections[number];
+        let silence = connection.last_byte.elapsed();
+        connection.last_byte = Instant::now();
+        connection.is_forgotten |= memory.is_some_and(|memory| silence >= memory);
+        if connection.is_forgotten {
+            return Network::Blackholed;
+        }
+        connection.network.unwrap_or(network)
+    }
+}
+
 async fn listen(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((client, _)) = listener.accept().await {
-        let connection = tokio::spawn(forward(client, Arc::clone(&shared)));
-        shared.state().open.push(connection.abort_handle());
+        let mut state = shared.state();
+        let number = state.connections.len();
+        let task = tokio::spawn(forward(client, Arc::clone(&shared), number));
+        state.connections.push(Connection {
+            task: Some(task.abort_handle()),
+            network: None,
+            last_byte: Instant::now(),
+            is_forgotten: false,
+            commands_lost: false,
+            replies_lost: false,
+            recorded: Vec::new(),
+        });
     }
 }
 
 /// Forwards one connection, until it is closed.
-async fn forward(client: TcpStream, shared: Arc<Shared>) {
+async fn forward(client: TcpStream, shared: Arc<Shared>, number: usize) {
     let target = SocketAddr::from(([127, 0, 0, 1], shared.state().target));
     let Ok(server) = TcpStream::connect(target).await else {
         return;
     };
     drop((client.set_nodelay(true), server.set_nodelay(true)));
-    let number = {
-        let mut state = shared.state();
-        state.recorded.push(Vec::new());
-        state.recorded.len() - 1
-    };
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     tokio::select! {
@@ -185,17 +287,17 @@ async fn commands(
     while let Ok(count @ 1..) = client.read(&mut bytes).await {
         let network = {
             let mut state = shared.state();
-            if (state.recording || state.network == Network::Held)
-                && let Some(recorded) = state.recorded.get_mut(number)
-            {
+            let network = state.commands_arrived(number);
+            if state.recording || network == Network::Held {
+                let recorded = &mut state.connections[number].recorded;
                 recorded.extend_from_slice(&bytes[..count]);
             }
-            state.network
+            network
         };
         match network {
-            Network::Blackholed | Network::Held => continue,
+            Network::Held | Network::CommandsDropped => continue,
             Network::Slow(delay) => sleep(delay).await,
-            Network::Normal | Network::TruncateReplies => {}
+            _ => {}
         }
         if server.write_all(&bytes[..count]).await.is_err() {
             return;
@@ -212,9 +314,9 @@ async fn replies(
     let mut bytes = [0; 16 * 1024];
     while let Ok(count @ 1..) = server.read(&mut bytes).await {
         shared.wait_while_held(number).await;
-        let network = shared.state().network;
+        let network = shared.state().replies_arrived(number);
         let part = match network {
-            Network::Blackholed => continue,
+            Network::RepliesDropped => continue,
             Network::TruncateReplies => &bytes[..count.div_ceil(2)],
             _ => &bytes[..count],
         };

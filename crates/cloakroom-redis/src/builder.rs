@@ -105,7 +105,8 @@ impl RedisStoreBuilder {
     }
 
     /// Sets the timeout of a command, from the call to the reply. The default is 250 ms; zero and more than a
-    /// minute are errors when connecting.
+    /// minute are errors when connecting. A read whose connection is lost is sent once more on a new one, and
+    /// takes up to three times as long.
     pub fn with_command_timeout(mut self, limit: Duration) -> Self {
         self.timeouts.command = limit;
         self
@@ -115,6 +116,51 @@ impl RedisStoreBuilder {
     /// `SELECT`). The default is 500 ms; zero and more than a minute are errors when connecting.
     pub fn with_connect_timeout(mut self, limit: Duration) -> Self {
         self.timeouts.connect = limit;
+        self
+    }
+
+    /// Sets how often each connection is probed with a `PING`, also when the app sends nothing. The default
+    /// is two seconds; less than 100 ms and more than an hour are errors when connecting.
+    ///
+    /// A load balancer, a firewall or NAT may forget an idle connection without closing it. Choose an
+    /// interval that is shorter than their idle timeout, and they have no reason to. If a connection dies
+    /// nevertheless, a probe that gets no reply within the command timeout has it replaced: after the
+    /// interval, and one and a quarter command timeouts. In a cluster, every node is probed. The connection for
+    /// events is always checked once a second, and those of a near cache four times per window.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use cloakroom_redis::RedisStore;
+    ///
+    /// # async fn start() -> Result<(), cloakroom_redis::ConnectError> {
+    /// let store = RedisStore::builder("redis://cache.internal", "shop")
+    ///     .with_probe_interval(Duration::from_secs(30))
+    ///     .with_tcp_user_timeout(Duration::from_secs(5))
+    ///     .connect()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_probe_interval(mut self, interval: Duration) -> Self {
+        self.timeouts.probe = interval;
+        self
+    }
+
+    /// Has TCP check connections that have been idle for this time (`SO_KEEPALIVE`), in whole seconds. By
+    /// default it does not: probes keep connections busy. Useful with a long
+    /// [`with_probe_interval`](Self::with_probe_interval). Less than a second and more than a day are
+    /// errors when connecting.
+    pub fn with_tcp_keepalive(mut self, idle: Duration) -> Self {
+        self.timeouts.tcp_keepalive = Some(idle);
+        self
+    }
+
+    /// Has TCP close a connection on which sent bytes remain unacknowledged for this time
+    /// (`TCP_USER_TIMEOUT`). The default is the system's, often a quarter of an hour; the store replaces a
+    /// connection without replies long before that. It applies on Linux and Android, and has no effect on
+    /// other systems. Less than a second and more than a day are errors when connecting.
+    pub fn with_tcp_user_timeout(mut self, limit: Duration) -> Self {
+        self.timeouts.tcp_user = Some(limit);
         self
     }
 
@@ -174,6 +220,7 @@ impl RedisStoreBuilder {
         Box::pin(probe::check(&connection, names, timeouts.connect)).await?;
         let replication = match acks {
             Some(acks) => {
+                let timeouts = timeouts.with_acks(acks.within);
                 let connection = Connection::open(address, timeouts).await?;
                 Some(Replication::new(connection, acks))
             }
@@ -207,7 +254,7 @@ impl RedisStoreBuilder {
             probe::check_later(first_connection, names, timeouts.connect).await;
         });
         let replication = acks.map(|acks| {
-            let connection = Connection::open_lazily(address, timeouts);
+            let connection = Connection::open_lazily(address, timeouts.with_acks(acks.within));
             Replication::new(connection, acks)
         });
         Ok(RedisStore::new(connection, replication, prefix))
@@ -220,6 +267,8 @@ impl RedisStoreBuilder {
             ));
         }
         let prefix = KeyPrefix::new(&self.prefix).map_err(ConnectError::configuration)?;
+        let timeouts = self.timeouts;
+        timeouts.validate().map_err(ConnectError::configuration)?;
         validate_timeout("with_command_timeout", self.timeouts.command)?;
         validate_timeout("with_connect_timeout", self.timeouts.connect)?;
         if let Some(Acks { replicas, within }) = self.acks {
@@ -242,7 +291,7 @@ impl RedisStoreBuilder {
                  user name as `redis://:password@host`)",
             ));
         }
-        Ok((address, self.timeouts, prefix))
+        Ok((address, timeouts, prefix))
     }
 }
 
@@ -321,6 +370,26 @@ mod tests {
         assert!(error(builder().with_username("me")).contains("no password"));
         assert!(error(RedisStore::builder("redis://secret@host", "shop")).contains("no password"));
         assert!(error(builder()).contains("Tokio runtime"));
+    }
+
+    #[test]
+    fn intervals_and_times_for_tcp_are_bounded() {
+        let builder = || RedisStore::builder("redis://127.0.0.1", "shop");
+        let (short, long) = (Duration::from_millis(99), Duration::MAX);
+        for time in [Duration::ZERO, short, long] {
+            let text = error(builder().with_probe_interval(time));
+            assert!(text.contains("with_probe_interval"), "{text}");
+            let text = error(builder().with_tcp_keepalive(time));
+            assert!(text.contains("with_tcp_keepalive"), "{text}");
+            let text = error(builder().with_tcp_user_timeout(time));
+            assert!(text.contains("with_tcp_user_timeout"), "{text}");
+        }
+        let second = Duration::from_secs(1);
+        let valid = builder()
+            .with_probe_interval(Duration::from_millis(100))
+            .with_tcp_keepalive(second)
+            .with_tcp_user_timeout(second);
+        assert!(error(valid).contains("Tokio runtime"));
     }
 
     #[test]

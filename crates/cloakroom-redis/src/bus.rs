@@ -7,7 +7,8 @@
 //! subscription active; if the id has changed, there was a gap.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use cloakroom_core::bus::{LocalBus, Subscription};
@@ -37,6 +38,8 @@ struct SharedBus {
     local: LocalBus,
     channel: String,
     task: Mutex<Option<AbortHandle>>,
+    /// Whether the task has ended, because its runtime has.
+    is_lost: AtomicBool,
 }
 
 impl Bus {
@@ -45,6 +48,7 @@ impl Bus {
             local: LocalBus::new(),
             channel,
             task: Mutex::default(),
+            is_lost: AtomicBool::new(false),
         }))
     }
 
@@ -55,19 +59,41 @@ impl Bus {
     /// Subscribes. The first call opens a connection with the configuration of `connection`.
     pub(crate) fn subscribe(&self, connection: &Connection) -> Subscription {
         let subscription = self.0.local.subscribe();
-        let mut task = self.0.task.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut task = self.task();
         if task.as_ref().is_none_or(AbortHandle::is_finished) {
-            let client = connection.push_client(None, BUFFERED_MESSAGES);
-            let subscriber = Subscriber {
-                local: self.0.local.clone(),
-                channel: self.0.channel.clone(),
-                server: connection.address().to_owned(),
-                connection: PushConnection::open(client, connection.timeout()),
-                subscribed: None,
-            };
-            *task = Some(tokio::spawn(subscriber.run()).abort_handle());
+            *task = Some(self.start(connection));
         }
         subscription
+    }
+
+    /// Starts the task again in the current runtime, if it has ended with another one and there are still
+    /// subscriptions. They are informed that events were missed.
+    pub(crate) fn resume(&self, connection: &Connection) {
+        if !self.0.is_lost.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut task = self.task();
+        if task.as_ref().is_some_and(AbortHandle::is_finished) && self.0.local.has_subscribers() {
+            *task = Some(self.start(connection));
+        }
+    }
+
+    fn start(&self, connection: &Connection) -> AbortHandle {
+        let client = connection.push_client(None, BUFFERED_MESSAGES);
+        let subscriber = Subscriber {
+            bus: Arc::downgrade(&self.0),
+            local: self.0.local.clone(),
+            channel: self.0.channel.clone(),
+            server: connection.address().to_owned(),
+            connection: PushConnection::open(client, connection.timeout()),
+            subscribed: None,
+        };
+        self.0.is_lost.store(false, Ordering::Relaxed);
+        tokio::spawn(subscriber.run()).abort_handle()
+    }
+
+    fn task(&self) -> MutexGuard<'_, Option<AbortHandle>> {
+        self.0.task.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -90,12 +116,21 @@ impl fmt::Debug for Bus {
 
 /// The task that receives messages, as long as the store lives.
 struct Subscriber {
+    bus: Weak<SharedBus>,
     local: LocalBus,
     channel: String,
     server: String,
     connection: PushConnection,
     /// The id of the connection that is subscribed.
     subscribed: Option<i64>,
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        if let Some(bus) = self.bus.upgrade() {
+            bus.is_lost.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Subscriber {
@@ -107,7 +142,9 @@ impl Subscriber {
         loop {
             tokio::select! {
                 message = next(&mut messages) => self.forward(message),
-                _ = checks.tick() => self.check().await,
+                _ = checks.tick() => if self.check().await {
+                    messages = self.connection.client.message_rx();
+                },
             }
         }
     }
@@ -123,20 +160,22 @@ impl Subscriber {
         }
     }
 
-    async fn check(&mut self) {
+    /// Checks the subscription. Returns whether the client was replaced.
+    async fn check(&mut self) -> bool {
         match self.subscribe().await {
-            Ok(id) if self.subscribed == Some(id) => {}
+            Ok(id) if self.subscribed == Some(id) => false,
             Ok(id) => {
                 if self.subscribed.replace(id).is_none() {
                     log::subscribed(&self.server);
                 }
                 self.local.send(SessionEvent::Missed);
+                false
             }
             Err(error) => {
                 if self.subscribed.take().is_some() {
                     log::subscription_lost(&self.server, error.details());
                 }
-                self.connection.reconnect().await;
+                self.connection.reconnect().await
             }
         }
     }

@@ -94,7 +94,7 @@
 //!
 //! The first subscription opens a connection that all subscriptions of the store share. When it is
 //! established, and after every interruption, subscribers are informed that events may have been missed. A
-//! connection that fails silently is detected within two seconds.
+//! connection that fails silently is detected within a second and the command timeout.
 //!
 //! # Failure modes
 //!
@@ -103,12 +103,13 @@
 //! what to do. Missing rights and commands without which no session can be kept are errors when connecting.
 //!
 //! Every command returns within its timeout. It is sent once; only if a node of a cluster replies that it
-//! does not have the key, it is sent again, to another node.
+//! does not have the key, it is sent again, to another node. A read whose connection is lost waits for a new
+//! one, for the time of another timeout, and is sent once more: it returns within three timeouts.
 //!
 //! | what happens | kind of the error |
 //! |---|---|
 //! | no connection, or too many commands in flight | [`Unavailable`](StoreErrorKind::Unavailable), at once |
-//! | timeout, or connection lost before the reply: `load`, `ping` | `Unavailable` |
+//! | timeout, or connection lost before the reply: `load`, `list` (also at the second attempt), `ping` | `Unavailable` |
 //! | the same: `create`, `update`, `touch`, `end` | [`OutcomeUnknown`](StoreErrorKind::OutcomeUnknown) |
 //! | too few replicas acknowledge in time: `create`, `end` | [`NotReplicated`](StoreErrorKind::NotReplicated), and the write is kept |
 //! | `LOADING`, `READONLY`, `MASTERDOWN`, `MISCONF`, `NOREPLICAS`, `BUSY` | `Unavailable` |
@@ -118,11 +119,19 @@
 //! | the value has another type, or cannot be decoded | [`Unreadable`](StoreErrorKind::Unreadable), and it is not changed; an `end` of any revision replaces it |
 //! | the record has a newer format | [`NewerFormat`](StoreErrorKind::NewerFormat), likewise |
 //!
-//! The store reconnects by itself, 50 ms to 1 s after the server is back. After three consecutive timeouts,
-//! or a reply from a server that is not a primary any more, it replaces the connection, at most once a
-//! second, in the background. After timeouts the server is also considered down: every command fails at
-//! once, without being sent, until a `PING` in the background gets a reply. Both moments are logged with the
-//! target `cloakroom_redis`.
+//! The store reconnects by itself, 50 ms to 1 s after the server is back. Every connection is probed with a
+//! `PING` every two seconds, also when nothing else is sent, so that no load balancer forgets it
+//! ([`with_probe_interval`](RedisStoreBuilder::with_probe_interval)). A connection that is silent, with or without
+//! requests, is noticed within that interval and one and a quarter command timeouts (2.3 s by default), and
+//! replaced in the background, at most once a second; so is one to a server that is not a primary any more.
+//! Commands in flight still get their replies.
+//!
+//! If a new connection gets no reply within the command timeout either, the server is considered down:
+//! every command fails at once, without being sent, until there is a reply. Both moments are logged with
+//! the target `cloakroom_redis`.
+//!
+//! A store works in several Tokio runtimes. When the one ends in which it was connected, the next command
+//! connects it in its own.
 //!
 //! # Features
 //!

@@ -53,11 +53,17 @@ impl PushConnection {
         timeout(self.timeout, commands).await.map_err(late)?
     }
 
-    /// Reconnects, unless fred has already noticed that the connection is lost.
-    pub(crate) async fn reconnect(&self) {
-        if self.client.is_connected() {
-            drop(timeout(CONNECT_TIMEOUT, self.client.force_reconnection()).await);
+    /// Replaces the client by a new one, and waits for its connection, for a bounded time. An order to
+    /// reconnect could get stuck: fred does not read it while it waits for the socket. While fred is
+    /// reconnecting on its own, nothing happens. Returns whether the client is a new one, whose messages the
+    /// caller has to receive.
+    pub(crate) async fn reconnect(&mut self) -> bool {
+        if !self.client.is_connected() && !self.task.is_finished() {
+            return false;
         }
+        *self = Self::open(self.client.clone_new(), self.timeout);
+        self.first_connection().await;
+        true
     }
 }
 

@@ -49,7 +49,8 @@ impl RawKeys {
     ///
     /// As the store's `load`; also when the value is not a string.
     pub async fn read(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
-        raw::get(&self.executor, key).await
+        let read = || raw::get(&self.executor, key);
+        self.executor.connection().read(read).await
     }
 
     /// Returns the value of a key, and sets its time to live (`GETEX`, from Redis 6.2 on).
@@ -62,7 +63,8 @@ impl RawKeys {
         key: &str,
         ttl: Duration,
     ) -> Result<Option<Bytes>, StoreError> {
-        raw::get_and_expire(&self.executor, key, ttl).await
+        let read = || raw::get_and_expire(&self.executor, key, ttl);
+        self.executor.connection().read(read).await
     }
 
     /// Removes a key (`DEL`), and waits for replicas if the store does. Returns whether the key existed.

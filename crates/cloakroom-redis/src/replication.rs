@@ -1,9 +1,12 @@
 //! Writes that wait for replicas: each is sent together with `WAIT`, on a connection for such pairs.
 //!
 //! `WAIT` counts the writes of its own connection, and blocks it. So the connection has no other
-//! commands, and one pair at a time: a caller that waits in vain for its turn knows that its write was
-//! not sent. In a cluster, a client has one connection per node, and `WAIT` is sent to the node of the
-//! key.
+//! commands but the probe's, and one pair at a time: a caller that waits in vain for its turn knows that
+//! its write was not sent. In a cluster, a client has one connection per node, and `WAIT` is sent to the
+//! node of the key.
+//!
+//! Each pair waits and is sent in a task of its own. A caller's future may be held without being polled (as
+//! in a `select!`); if it held the turn, or were the next to get it, all others would wait for it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +15,8 @@ use cloakroom_core::{StoreError, StoreErrorKind};
 use fred::error::Error as FredError;
 use fred::interfaces::ClientLike;
 use fred::types::{ClusterHash, CustomCommand, Value};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use crate::classify::{Effect, is_moved};
@@ -34,14 +38,30 @@ pub(crate) struct Replication {
     turn: Arc<Mutex<()>>,
 }
 
-/// The turn of one write.
+/// One write.
 pub(crate) struct ReplicatedWrite<'a> {
     replication: &'a Replication,
     client: CommandClient,
     began: Instant,
     /// The reply to `WAIT`.
     count: Option<Result<Value, FredError>>,
-    _turn: MutexGuard<'a, ()>,
+}
+
+/// A write and its `WAIT`, to be sent.
+struct Pair {
+    client: CommandClient,
+    name: &'static str,
+    slot: ClusterHash,
+    args: Vec<Value>,
+    acks: Acks,
+    /// When its last reply must be there.
+    until: Instant,
+}
+
+/// The replies to a pair.
+struct Replies {
+    written: Result<Value, FredError>,
+    count: Option<Result<Value, FredError>>,
 }
 
 impl Replication {
@@ -53,61 +73,70 @@ impl Replication {
         }
     }
 
-    /// Waits for a turn, up to half of a command's timeout. The other half is for the command, and for
-    /// the server, which checks ten times a second whether a `WAIT` is complete.
+    /// Begins a write. Nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` while the server counts as down, and with too many commands in flight.
     pub(crate) async fn begin(&self) -> Result<ReplicatedWrite<'_>, StoreError> {
-        let began = Instant::now();
-        let client = self.connection.client()?;
-        let latest = began + self.connection.timeout() / 2;
-        let turn = timeout_at(latest, self.turn.lock()).await;
+        self.connection.attach().await;
         Ok(ReplicatedWrite {
             replication: self,
-            client,
-            began,
+            client: self.connection.client()?,
+            began: Instant::now(),
             count: None,
-            _turn: turn.map_err(|_| StoreError::new(StoreErrorKind::Unavailable))?,
         })
     }
 }
 
 impl ReplicatedWrite<'_> {
-    /// Sends a write and its `WAIT` to the node of `slot`, and again if another node has the slot.
+    /// Sends a write and its `WAIT` to the node of `slot`, and again if another node has the slot. Waits
+    /// for a turn before, up to half of a command's timeout: the other half is for the command, and for
+    /// the server, which checks ten times a second whether a `WAIT` is complete.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` without a turn; otherwise those of the command.
     pub(crate) async fn send(
         &mut self,
         name: &'static str,
         slot: ClusterHash,
         args: Vec<Value>,
     ) -> Result<Value, StoreError> {
-        let again = (slot.clone(), args.clone());
-        let mut result = self.write_and_wait(name, slot, args).await;
-        if matches!(&result, Err(error) if is_moved(error)) {
-            result = self.write_and_wait(name, again.0, again.1).await;
+        let Replication {
+            connection,
+            acks,
+            turn,
+        } = self.replication;
+        let latest = self.began + connection.timeout() / 2;
+        let timeout = connection.timeout().saturating_add(acks.within);
+        let pair = Pair {
+            client: Arc::clone(&self.client),
+            name,
+            slot,
+            args,
+            acks: *acks,
+            until: self.began + timeout,
+        };
+        let turn = Arc::clone(turn);
+        // The set aborts the task when this future is dropped.
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let turn = timeout_at(latest, turn.lock_owned()).await.ok()?;
+            let replies = pair.send_and_follow().await;
+            drop(turn);
+            Some(replies)
+        });
+        match task.join_next().await {
+            Some(Ok(Some(replies))) => {
+                self.count = replies.count;
+                connection.settle(replies.written, Effect::Write)
+            }
+            // There was no turn.
+            Some(Ok(None)) => Err(StoreError::new(StoreErrorKind::Unavailable)),
+            // The runtime is shutting down.
+            Some(Err(_)) | None => Err(StoreError::new(StoreErrorKind::OutcomeUnknown)),
         }
-        self.replication.connection.settle(result, Effect::Write)
-    }
-
-    async fn write_and_wait(
-        &mut self,
-        name: &'static str,
-        slot: ClusterHash,
-        args: Vec<Value>,
-    ) -> Result<Value, FredError> {
-        let Acks { replicas, within } = self.replication.acks;
-        let timeout = self.replication.connection.timeout().saturating_add(within);
-        let remaining = timeout.saturating_sub(self.began.elapsed());
-        let client = with_timeout(&self.client, remaining);
-        let within = i64::try_from(within.as_millis()).unwrap_or(i64::MAX).max(1);
-        let pipeline = client.pipeline().with_options(client.options());
-        let write = CustomCommand::new_static(name, slot.clone(), false);
-        let wait = CustomCommand::new_static("WAIT", slot, false);
-        let _queued: Value = pipeline.custom(write, args).await?;
-        let _queued: Value = pipeline
-            .custom(wait, vec![i64::from(replicas), within])
-            .await?;
-        let mut replies = pipeline.try_all::<Value>().await.into_iter();
-        let written = replies.next();
-        self.count = replies.next();
-        written.unwrap_or_else(|| Ok(Value::Null))
     }
 
     /// Checks that enough replicas have the write, which was carried out.
@@ -121,5 +150,42 @@ impl ReplicatedWrite<'_> {
             Some(Err(error)) => Err(not_replicated(error.details())),
             Some(Ok(_)) | None => Err(unexpected_reply(Effect::Write)),
         }
+    }
+}
+
+impl Pair {
+    async fn send_and_follow(self) -> Replies {
+        let replies = self.send().await;
+        match &replies.written {
+            Err(error) if is_moved(error) => self.send().await,
+            _ => replies,
+        }
+    }
+
+    async fn send(&self) -> Replies {
+        match self.try_send().await {
+            Ok(replies) => replies,
+            Err(error) => Replies {
+                written: Err(error),
+                count: None,
+            },
+        }
+    }
+
+    async fn try_send(&self) -> Result<Replies, FredError> {
+        let remaining = self.until.saturating_duration_since(Instant::now());
+        let client = with_timeout(&self.client, remaining);
+        let within = i64::try_from(self.acks.within.as_millis()).unwrap_or(i64::MAX);
+        let pipeline = client.pipeline().with_options(client.options());
+        let write = CustomCommand::new_static(self.name, self.slot.clone(), false);
+        let wait = CustomCommand::new_static("WAIT", self.slot.clone(), false);
+        let _queued: Value = pipeline.custom(write, self.args.clone()).await?;
+        let _queued: Value = pipeline
+            .custom(wait, vec![i64::from(self.acks.replicas), within.max(1)])
+            .await?;
+        let mut replies = pipeline.try_all::<Value>().await.into_iter();
+        let written = replies.next().unwrap_or(Ok(Value::Null));
+        let count = replies.next();
+        Ok(Replies { written, count })
     }
 }

@@ -29,8 +29,8 @@ use crate::replication::Replication;
 ///
 /// Clones are cheap and share one connection; dropping the last one disconnects. Use one store per app.
 ///
-/// Every verb returns within the command timeout (250 ms by default), whatever happens to the server,
-/// and works again as soon as the server does. The [crate's documentation](crate) lists the keys,
+/// Every verb returns within the command timeout (250 ms by default), and one that only reads within three,
+/// whatever happens to the server, and works again as soon as the server does. The [crate's documentation](crate) lists the keys,
 /// the commands and the errors.
 ///
 /// ```no_run
@@ -55,8 +55,9 @@ impl RedisStore {
     ///
     /// The app connects the client, gives it a reconnect policy, and closes it. Commands are sent once,
     /// with a timeout of 250 ms, and fail at once while there is no connection, whatever the defaults of
-    /// the client are. After consecutive timeouts the client is instructed to reconnect; a client whose task
-    /// has ended or hangs is not replaced. Three more settings of the client matter:
+    /// the client are. It is probed every two seconds. If it is silent, it is instructed to reconnect, which
+    /// leaves the outcome of writes in flight unknown; a client whose task has ended or hangs is not
+    /// replaced. Three more settings of the client matter:
     ///
     /// - `internal_command_timeout` and `connection_timeout`: 500 ms rather than the default of 10 s.
     /// - `reconnect_errors`: preferably empty. fred gives such an error to every command in flight, so the
@@ -188,8 +189,9 @@ impl Store for RedisStore {
     }
 
     async fn load(&self, id: SessionId) -> Result<Loaded, StoreError> {
-        let value = self.executor.load(self.prefix.key(id)).await?;
-        let Some(value) = value else {
+        self.bus.resume(self.connection());
+        let read = || self.executor.load(self.prefix.key(id));
+        let Some(value) = self.connection().read(read).await? else {
             return Ok(Loaded::Nothing);
         };
         Ok(match codec::decode(&value)? {
@@ -281,7 +283,8 @@ impl UserIndex for RedisStore {
     }
 
     async fn list(&self, user: &UserKey) -> Result<Vec<SessionId>, StoreError> {
-        index::list(&self.executor, self.prefix.user(user)).await
+        let read = || index::list(&self.executor, self.prefix.user(user));
+        self.connection().read(read).await
     }
 
     async fn remove(&self, user: &UserKey, ids: &[SessionId]) -> Result<(), StoreError> {
@@ -291,12 +294,14 @@ impl UserIndex for RedisStore {
 
 impl StoreAdmin for RedisStore {
     async fn scan_ids(&self) -> Result<Vec<SessionId>, StoreError> {
+        self.connection().attach().await;
         let id_of = |key: &str| self.prefix.id_in(key);
         index::scan_ids(&self.executor, &self.prefix.pattern(), id_of).await
     }
 
     async fn revoked_before(&self) -> Result<Timestamp, StoreError> {
-        index::revoked_before(&self.executor, self.prefix.revoked_before()).await
+        let read = || index::revoked_before(&self.executor, self.prefix.revoked_before());
+        self.connection().read(read).await
     }
 
     async fn set_revoked_before(

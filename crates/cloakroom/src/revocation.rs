@@ -114,22 +114,47 @@ impl RevokedBefore {
         if self.refreshing.swap(true, Ordering::AcqRel) {
             return;
         }
-        let (this, store, clock) = (Arc::clone(self), Arc::clone(store), Arc::clone(clock));
+        // Made before the task, which may be dropped before it is ever polled.
+        let refreshing = Refreshing(Arc::clone(self));
+        let (store, clock) = (Arc::clone(store), Arc::clone(clock));
         let refresh = async move {
-            let _done = Refreshing(&this.refreshing);
             let budget = Budget::new(store_timeout);
             // If it fails, the next request tries again; from `MAX_AGE` on, requests wait for the read.
-            drop(this.read(&*store, &*clock, &budget).await);
+            drop(refreshing.0.read(&*store, &*clock, &budget).await);
         };
         tokio::spawn(refresh.in_current_span());
     }
 }
 
 /// Clears the flag when the task ends, also if it panics or is aborted.
-struct Refreshing<'a>(&'a AtomicBool);
+struct Refreshing(Arc<RevokedBefore>);
 
-impl Drop for Refreshing<'_> {
+impl Drop for Refreshing {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
+        self.0.refreshing.store(false, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cloakroom_core::{MemoryStore, SystemClock};
+    use tokio::runtime::Builder;
+
+    use super::*;
+
+    #[test]
+    fn a_refresh_that_is_lost_with_its_runtime_can_be_started_again() {
+        let revoked_before = Arc::<RevokedBefore>::default();
+        let store: Arc<dyn DynStore> = Arc::new(MemoryStore::new());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let limit = Duration::from_secs(1);
+        runtime.block_on(async {
+            revoked_before.refresh_in_background(&store, &clock, limit);
+        });
+        let is_refreshing = || revoked_before.refreshing.load(Ordering::Acquire);
+        assert!(is_refreshing(), "its task is not polled yet");
+        drop(runtime);
+        assert!(!is_refreshing());
     }
 }

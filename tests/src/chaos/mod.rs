@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -35,6 +36,10 @@ pub struct Load {
     observations: Arc<Observations>,
     stop: Arc<AtomicBool>,
     clients: JoinSet<LoadClient>,
+    /// Each request is sent under a read lock, so that a write lock keeps the clients quiet.
+    requests: Arc<RwLock<()>>,
+    /// A client that sends requests only on demand.
+    visitor: LoadClient,
 }
 
 impl Load {
@@ -44,27 +49,61 @@ impl Load {
     ///
     /// When that Redis does not work.
     pub async fn start(url: &str) -> Self {
+        let load = Self::start_clients(url, CLIENTS).await;
+        load.wait_for_success(Instant::now()).await;
+        load
+    }
+
+    /// Starts two servers, and a visitor that sends a request on demand.
+    ///
+    /// # Panics
+    ///
+    /// When that Redis does not work.
+    pub async fn start_quiet(url: &str) -> Self {
+        Self::start_clients(url, 0).await
+    }
+
+    async fn start_clients(url: &str, count: u64) -> Self {
         let servers = [app::start(url).await, app::start(url).await];
         let observations = Arc::<Observations>::default();
         let stop = Arc::<AtomicBool>::default();
         let mut clients = JoinSet::new();
-        for number in 0..CLIENTS {
-            let mut client = LoadClient::new(number, servers.clone(), Arc::clone(&observations));
-            let stop = Arc::clone(&stop);
+        let requests = Arc::<RwLock<()>>::default();
+        let client = |number| LoadClient::new(number, servers.clone(), Arc::clone(&observations));
+        for number in 0..count {
+            let mut client = client(number);
+            let (stop, requests) = (Arc::clone(&stop), Arc::clone(&requests));
             clients.spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
+                    let _request = requests.read().await;
                     client.step().await;
                 }
                 client
             });
         }
-        let load = Self {
+        let visitor = client(count);
+        Self {
             observations,
             stop,
             clients,
-        };
-        load.wait_for_success(Instant::now()).await;
-        load
+            requests,
+            visitor,
+        }
+    }
+
+    /// Keeps all clients quiet for a while.
+    pub async fn pause(&self, duration: Duration) {
+        let _quiet = self.requests.write().await;
+        sleep(duration).await;
+    }
+
+    /// Has the visitor send these numbers of requests, each after a pause for all clients.
+    pub async fn visits(&mut self, count: u32, pause: Duration) {
+        let _quiet = self.requests.write().await;
+        for _ in 0..count {
+            sleep(pause).await;
+            self.visitor.step().await;
+        }
     }
 
     /// Marks the start of the fault: earlier failures are not counted.
@@ -80,7 +119,9 @@ impl Load {
     /// When it does not recover.
     pub async fn fault_ends(mut self, name: &'static str, loss: Loss) -> Outcome {
         let ended = Instant::now();
-        self.wait_for_success(ended).await;
+        if !self.clients.is_empty() {
+            self.wait_for_success(ended).await;
+        }
         let recovery = self
             .observations
             .last_failure()
@@ -89,6 +130,7 @@ impl Load {
         while let Some(client) = self.clients.join_next().await {
             client.expect("no client panics").finish().await;
         }
+        self.visitor.finish().await;
         self.observations.close(name, loss, recovery)
     }
 

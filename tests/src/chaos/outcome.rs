@@ -29,6 +29,8 @@ pub struct Outcome {
     counts: Counts,
     recovery: Duration,
     unnoticed: bool,
+    /// For how long the app itself was stopped.
+    stopped: Duration,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -108,6 +110,7 @@ impl Observations {
             counts: self.counts().clone(),
             recovery,
             unnoticed: false,
+            stopped: Duration::ZERO,
         }
     }
 
@@ -118,8 +121,8 @@ impl Observations {
 
 impl Outcome {
     /// The header of a table of outcomes.
-    pub const HEAD: &str = "| fault | answered | 503 | longest | back after | acknowledged and lost | \
-                            ended and back | else wrong |\n|---|---|---|---|---|---|---|---|";
+    pub const HEAD: &str = "| fault | succeeded | 503 | slowest | recovered after | lost writes | \
+                            resurrected | other violations |\n|---|---|---|---|---|---|---|---|";
 
     /// A row of the table.
     #[must_use]
@@ -132,8 +135,8 @@ impl Outcome {
         } = self;
         let allowed = match self.loss {
             Loss::Nothing => "",
-            Loss::All => " (taken away)",
-            Loss::Unreplicated => " (not handed on)",
+            Loss::All => " (data deleted)",
+            Loss::Unreplicated => " (not replicated)",
         };
         format!(
             "| {name} | {} | {} | {} ms | {} ms | {}{allowed} | {} | {} |",
@@ -156,7 +159,7 @@ impl Outcome {
         let counts = &self.counts;
         let mut violations = counts.violations.clone();
         violations.truncate(10);
-        if counts.longest > LONGEST {
+        if counts.longest > LONGEST + self.stopped {
             violations.push(format!("a request took {:?}", counts.longest));
         }
         if counts.lost > 0 && self.loss == Loss::Nothing {
@@ -180,6 +183,13 @@ impl Outcome {
     #[must_use]
     pub const fn unnoticed(mut self) -> Self {
         self.unnoticed = true;
+        self
+    }
+
+    /// Declares for how long the app itself was stopped: its requests may take so much longer.
+    #[must_use]
+    pub const fn stopped_for(mut self, duration: Duration) -> Self {
+        self.stopped = duration;
         self
     }
 

@@ -43,6 +43,30 @@ impl Cluster {
         format!("redis-cluster://127.0.0.1:{first}?node=127.0.0.1:{second}")
     }
 
+    /// The URL that names one node, by a port through which it is reached.
+    #[must_use]
+    pub fn url_of(port: u16) -> String {
+        format!("redis-cluster://127.0.0.1:{port}")
+    }
+
+    /// Has the primaries announce these ports instead of their own, and waits until all nodes know.
+    ///
+    /// # Panics
+    ///
+    /// When a node refuses it.
+    pub fn announce(&self, ports: &[u16]) {
+        for (primary, port) in self.primaries().iter().zip(ports) {
+            let port = port.to_string();
+            ok(primary.command(&["CONFIG", "SET", "cluster-announce-port", &port]));
+        }
+        for node in &self.nodes {
+            wait_for("a port that all know", || {
+                let slots = node.command(&["CLUSTER", "SLOTS"]).list();
+                slots.into_iter().all(|slot| ports.contains(&range(slot).2))
+            });
+        }
+    }
+
     /// The nodes that were primaries when it started.
     #[must_use]
     pub fn primaries(&self) -> &[RedisServer] {

@@ -24,6 +24,18 @@ impl Sentinel {
     /// When they do not connect to each other.
     #[must_use]
     pub fn start() -> Self {
+        let servers = Self::start_servers();
+        let port = servers[0].port();
+        Self::monitor(servers, port)
+    }
+
+    /// Starts a primary and its replicas.
+    ///
+    /// # Panics
+    ///
+    /// When they do not connect to each other.
+    #[must_use]
+    pub fn start_servers() -> Vec<RedisServer> {
         let servers: Vec<_> = (0..3)
             .map(|_| RedisServer::start_from(&[], with_immediate_sync))
             .collect();
@@ -36,7 +48,18 @@ impl Sentinel {
                 info_has(replica, "replication", "master_link_status:up")
             });
         }
-        let sentinels = (0..SENTINELS).map(|_| start_sentinel(&primary)).collect();
+        servers
+    }
+
+    /// Starts sentinels that reach the primary through a port, which they tell their clients.
+    ///
+    /// # Panics
+    ///
+    /// When they do not find all servers.
+    #[must_use]
+    pub fn monitor(servers: Vec<RedisServer>, port: u16) -> Self {
+        let port = port.to_string();
+        let sentinels = (0..SENTINELS).map(|_| start_sentinel(&port)).collect();
         let all = Self { sentinels, servers };
         all.wait_until_known();
         all

@@ -72,7 +72,10 @@ impl Monitor {
             if line.ends_with(&end) {
                 return lines;
             }
-            lines.push(line);
+            // Probes of connections come at any time.
+            if !line.contains(r#""PING" "probe "#) {
+                lines.push(line);
+            }
         }
     }
 }

@@ -12,4 +12,6 @@ mod health;
 mod merged_commands;
 mod outages;
 mod replicas;
+mod runtimes;
+mod silence;
 mod topologies;

@@ -10,8 +10,9 @@ use tests::log::Log;
 use tests::records::{MINUTE, next, revision, session, tombstone};
 use tests::redis::RedisServer;
 
-/// The timeout of a command, with slack for a busy machine.
-const BOUND: Duration = Duration::from_millis(250 + 250);
+/// The timeout of a command, of the wait for a connection after it, and of a second attempt of a read, with
+/// slack for a busy machine.
+const BOUND: Duration = Duration::from_millis(3 * 250 + 250);
 
 /// Awaits a result, which must come in time.
 async fn in_time<T>(result: impl Future<Output = T>) -> T {
@@ -199,7 +200,7 @@ async fn the_store_recovers_without_the_right_to_ping() {
 }
 
 #[tokio::test]
-async fn a_dead_idle_connection_is_abandoned_too() {
+async fn a_dead_idle_connection_is_noticed_too() {
     let server = RedisServer::start();
     let store = RedisStore::connect(server.url(), "cloakroom")
         .await
@@ -207,10 +208,10 @@ async fn a_dead_idle_connection_is_abandoned_too() {
     server.freeze();
     in_time(store.ping()).await.unwrap_err();
     let began = Instant::now();
-    while format!("{store:?}").contains("state: Connected") {
+    while !format!("{store:?}").contains("is_down: true") {
         assert!(
             began.elapsed() < Duration::from_secs(5),
-            "it is not abandoned"
+            "it is not noticed"
         );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -50,6 +50,7 @@ impl Executor {
     /// Runs a script: by itself if no other command is in flight, otherwise in one command with those of
     /// the other requests that are ready. A cluster rejects commands whose keys are in several slots.
     pub(crate) async fn run(&self, call: ScriptCall) -> Result<Value, StoreError> {
+        self.connection.attach().await;
         let (client, in_flight) = self.connection.begin()?;
         let result = if in_flight.is_only || self.connection.is_clustered() || !call.is_mergeable()
         {
@@ -64,6 +65,7 @@ impl Executor {
 
     /// Reads a value: with `MGET` under the same conditions, otherwise with `GET`.
     pub(crate) async fn load(&self, key: String) -> Result<Option<Bytes>, StoreError> {
+        self.connection.attach().await;
         let (client, in_flight) = self.connection.begin()?;
         let began = Instant::now();
         let result = if in_flight.is_only || self.connection.is_clustered() {
@@ -86,6 +88,7 @@ impl Executor {
 
     /// Sends a command that is not merged.
     pub(crate) async fn send(&self, effect: Effect, command: Command) -> Result<Value, StoreError> {
+        self.connection.attach().await;
         let (client, in_flight) = self.connection.begin()?;
         let began = Instant::now();
         let result = self.send_with(client, in_flight.is_only, began, command);

@@ -15,6 +15,7 @@ use crate::connection::{Connection, for_node, with_remaining_timeout};
 
 /// `PING`. Returns how long the reply took.
 pub(crate) async fn ping(connection: &Connection) -> Result<Duration, StoreError> {
+    connection.attach().await;
     let client = connection.client()?;
     let began = Instant::now();
     let pong: Result<Value, FredError> = client.ping(None).await;
@@ -39,6 +40,7 @@ pub(crate) async fn info(
     connection: &Connection,
     names: Names<'_>,
 ) -> Result<Vec<ServerInfo>, StoreError> {
+    connection.attach().await;
     let client = connection.client()?;
     let began = Instant::now();
     let mut nodes = connection.nodes();

@@ -10,8 +10,10 @@ use fred::types::config::{
     ConnectionConfig, Options, PerformanceConfig, ReconnectPolicy, Server, ServerConfig, TcpConfig,
     UnresponsiveConfig,
 };
+use socket2::TcpKeepalive;
 use tokio::time::Instant;
 
+use super::timeouts::Timeouts;
 use crate::address::Address;
 
 /// The maximum number of commands in flight; one more is rejected at once.
@@ -22,24 +24,6 @@ use crate::address::Address;
 /// connection is lost while the queue is full, there is no room for the order to reconnect, which ends
 /// fred's task.
 const MAX_IN_FLIGHT: usize = 10_000;
-
-/// Timeouts of a connection.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Timeouts {
-    /// For a command, from the call to the reply.
-    pub(crate) command: Duration,
-    /// For opening a connection, and again for its handshake.
-    pub(crate) connect: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            command: Duration::from_millis(250),
-            connect: Duration::from_millis(500),
-        }
-    }
-}
 
 /// A client with the options for one command: it is sent once, with a timeout.
 pub(crate) type CommandClient = Arc<WithOptions<Client>>;
@@ -62,13 +46,10 @@ pub(super) fn new_client(address: Address, timeouts: Timeouts) -> Client {
         max_redirections: 0,
         max_command_buffer_len: 2 * MAX_IN_FLIGHT,
         unresponsive: UnresponsiveConfig {
-            max_timeout: Some(Duration::from_secs(1).max(timeouts.command.saturating_mul(4))),
+            max_timeout: Some(Duration::from_secs(1).max(timeouts.reply().saturating_mul(4))),
             interval: Duration::from_millis(250),
         },
-        tcp: TcpConfig {
-            nodelay: Some(true),
-            ..TcpConfig::default()
-        },
+        tcp: tcp_config(timeouts),
         // fred would give the error of one command to all commands in flight, and reconnect each time.
         // The watchdog reconnects instead, at most once a second.
         reconnect_errors: Vec::new(),
@@ -76,6 +57,18 @@ pub(super) fn new_client(address: Address, timeouts: Timeouts) -> Client {
     };
     let policy = reconnect_policy();
     Client::new(config, Some(performance), Some(connection), Some(policy))
+}
+
+fn tcp_config(timeouts: Timeouts) -> TcpConfig {
+    TcpConfig {
+        nodelay: Some(true),
+        keepalive: timeouts
+            .tcp_keepalive
+            .map(|idle| TcpKeepalive::new().with_time(idle)),
+        #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+        user_timeout: timeouts.tcp_user,
+        ..TcpConfig::default()
+    }
 }
 
 /// A further client for the same server, not connected yet, for a connection on which the server pushes

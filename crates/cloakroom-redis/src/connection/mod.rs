@@ -1,12 +1,18 @@
 //! A connection to Redis that never hangs, and recovers on its own.
 //!
-//! `client` configures fred, `link` holds the client and the state of the server, `recovery`
-//! reconnects in the background, `rejection` observes wrong credentials. [`Connection`] is what the rest of the crate uses.
+//! `client` configures fred, `link` holds the client and the state of the server, `probe` finds out that
+//! a connection is dead, and `recovery` replaces it, both with the `ping` of every node and in the
+//! background. `retry` repeats a read whose connection was lost, `rejection` observes
+//! wrong credentials. [`Connection`] is what the rest of the crate uses.
 
 mod client;
 mod link;
+mod ping;
+mod probe;
 mod recovery;
 mod rejection;
+mod retry;
+mod timeouts;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,14 +27,13 @@ use fred::types::config::Server;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 
-pub(crate) use self::client::{
-    CommandClient, Timeouts, for_node, with_remaining_timeout, with_timeout,
-};
+pub(crate) use self::client::{CommandClient, for_node, with_remaining_timeout, with_timeout};
 use self::client::{new_client, new_push_client, queue_len};
 use self::link::{Link, SharedLink};
+pub(crate) use self::timeouts::Timeouts;
 use crate::address::Address;
 use crate::classify::{Effect, ErrorClass, is_cross_slot, is_referral};
-use crate::coalesce::InFlightGuard;
+use crate::coalesce::{BoxFuture, InFlightGuard};
 use crate::error::{ConnectError, store_error};
 use crate::log;
 
@@ -62,25 +67,26 @@ impl Connection {
             Ok(connected) => connected?,
             Err(_) => return Err(ConnectError::timed_out(&shown, limit)),
         }
-        Ok(Self::new(link, timeouts.command, shown))
+        Ok(Self::new(link, timeouts, shown))
     }
 
     /// Connects in the background, for as long as it takes.
     pub(crate) fn open_lazily(address: Address, timeouts: Timeouts) -> Self {
         let shown = address.shown.clone();
         let link = Link::connect(new_client(address, timeouts), timeouts.command);
-        Self::new(link, timeouts.command, shown)
+        Self::new(link, timeouts, shown)
     }
 
     /// Uses a client that the app connects and closes.
     pub(crate) fn from_client(client: &Client) -> Self {
-        let timeout = Timeouts::default().command;
-        let link = Link::of_app(client, timeout);
-        Self::new(link, timeout, "a client of the app's".to_owned())
+        let timeouts = Timeouts::default();
+        let link = Link::of_app(client, timeouts.command);
+        Self::new(link, timeouts, "a client of the app's".to_owned())
     }
 
-    fn new(link: Link, timeout: Duration, address: String) -> Self {
-        Self(Arc::new(SharedLink::new(link, timeout, address)))
+    fn new(link: Link, timeouts: Timeouts, address: String) -> Self {
+        let probe = |attached| -> BoxFuture<()> { Box::pin(probe::run(attached)) };
+        Self(SharedLink::new(link, probe, timeouts, address))
     }
 
     /// Waits for the first connection of a client that connects in the background. Returns `None` if the
@@ -107,18 +113,13 @@ impl Connection {
 
     /// The timeout of a command.
     pub(crate) fn timeout(&self) -> Duration {
-        self.0.timeout
+        self.0.timeouts.command
     }
 
     /// The nodes that hold sessions. In a cluster, the primaries that the client is connected to;
     /// otherwise one, which needs no name.
     pub(crate) fn nodes(&self) -> Vec<Option<Server>> {
-        let client = self.0.client();
-        if client.is_clustered() {
-            client.active_connections().into_iter().map(Some).collect()
-        } else {
-            vec![None]
-        }
+        self.0.nodes()
     }
 
     /// A further client with the same configuration, not connected yet, for a connection on which the
@@ -176,7 +177,7 @@ impl Connection {
         if queue_len(&client).max(link.in_flight.count()) < link.max_in_flight {
             Ok(client)
         } else {
-            self.record_failure(ErrorClass::TimedOut);
+            // This says nothing about the server: it may just be less fast than the app.
             Err(StoreError::new(StoreErrorKind::Unavailable))
         }
     }
@@ -188,10 +189,7 @@ impl Connection {
         effect: Effect,
     ) -> Result<T, StoreError> {
         match result {
-            Ok(reply) => {
-                self.0.watchdog.record_success();
-                Ok(reply)
-            }
+            Ok(reply) => Ok(reply),
             Err(error) => {
                 self.record_failure(ErrorClass::of(&error));
                 let class = self.classify(&error);
@@ -220,7 +218,7 @@ impl Connection {
     fn record_failure(&self, class: ErrorClass) {
         let is_stopped = || self.0.is_stopped();
         if let Some(recovery) = self.0.watchdog.record_failure(class, is_stopped) {
-            tokio::spawn(recovery::run(recovery, Arc::downgrade(&self.0)));
+            recovery::start(&self.0, recovery);
         }
     }
 }
@@ -230,7 +228,8 @@ impl fmt::Debug for Connection {
         f.debug_struct("Connection")
             .field("server", &self.0.address)
             .field("state", &self.0.client().state())
-            .field("command_timeout", &self.0.timeout)
+            .field("is_down", &self.0.watchdog.is_down())
+            .field("command_timeout", &self.0.timeouts.command)
             .finish()
     }
 }

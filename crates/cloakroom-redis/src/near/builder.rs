@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::shared::{MAX_AGE, SharedCache};
 use super::store::NearCache;
-use super::supervisor;
+use super::supervisor::Supervisor;
 use crate::store::RedisStore;
 
 impl NearCache {
@@ -97,7 +97,7 @@ impl NearCacheBuilder {
             self.max_bytes,
             self.max_staleness,
         ));
-        let supervisor = tokio::spawn(supervisor::run(Arc::clone(&cache)));
-        Ok(NearCache::from_parts(cache, supervisor.abort_handle()))
+        let supervisor = Supervisor::start(&cache);
+        Ok(NearCache::from_parts(cache, supervisor))
     }
 }

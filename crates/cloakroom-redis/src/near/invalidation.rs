@@ -60,7 +60,9 @@ impl InvalidationConnection {
             } else {
                 RETRY_INTERVAL
             };
-            self.apply(checked, began).await;
+            if self.apply(checked, began).await {
+                messages = self.connection.client.invalidation_rx();
+            }
             loop {
                 tokio::select! {
                     message = next(&mut messages) => self.cache.on_invalidation(message),
@@ -70,8 +72,9 @@ impl InvalidationConnection {
         }
     }
 
-    /// Extends the validity of the cache after a successful check, or invalidates it.
-    async fn apply(&mut self, checked: Result<Tracking, FredError>, began: Instant) {
+    /// Extends the validity of the cache after a successful check, or invalidates it. Returns whether the
+    /// client was replaced.
+    async fn apply(&mut self, checked: Result<Tracking, FredError>, began: Instant) -> bool {
         let name = self.cache.store.redacted_url();
         match checked {
             Ok(Tracking { is_new, flushes }) => {
@@ -83,6 +86,7 @@ impl InvalidationConnection {
                     log::invalidation_started(name);
                 }
                 self.cache.extend_validity(&self.node, began);
+                false
             }
             Err(error) => {
                 self.cache.validity.extend_until(&self.node, None);
@@ -91,9 +95,8 @@ impl InvalidationConnection {
                     log::invalidation_lost(name, error.details());
                 }
                 // A new connection may reach another server; it does not help against missing rights.
-                if matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Protocol) {
-                    self.connection.reconnect().await;
-                }
+                matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Protocol)
+                    && self.connection.reconnect().await
             }
         }
     }

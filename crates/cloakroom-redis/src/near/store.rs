@@ -13,11 +13,11 @@ use cloakroom_core::store::{Created, Ended, Loaded, Touched, Updated, UserCreate
 use cloakroom_core::{
     Record, Revision, SessionId, Store, StoreError, Timestamp, Tombstone, UserKey,
 };
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::shared::{MAX_AGE, SharedCache};
 use super::stats::{NearCacheStats, increment};
+use super::supervisor::Supervisor;
 use crate::store::RedisStore;
 
 /// Serves recently used sessions from an in-process cache, without a command to Redis.
@@ -57,11 +57,11 @@ pub struct NearCache(Arc<Inner>);
 /// What the clones share. Dropping it ends the task that keeps the connections.
 struct Inner {
     cache: Arc<SharedCache>,
-    supervisor: AbortHandle,
+    supervisor: Supervisor,
 }
 
 impl NearCache {
-    pub(super) fn from_parts(cache: Arc<SharedCache>, supervisor: AbortHandle) -> Self {
+    pub(super) fn from_parts(cache: Arc<SharedCache>, supervisor: Supervisor) -> Self {
         Self(Arc::new(Inner { cache, supervisor }))
     }
 
@@ -90,12 +90,6 @@ impl NearCache {
 
     fn cache(&self) -> &SharedCache {
         &self.0.cache
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.supervisor.abort();
     }
 }
 
@@ -147,6 +141,8 @@ impl Store for NearCache {
             self.cache()
                 .sessions
                 .insert_read(id, version, session, until);
+        } else {
+            self.0.supervisor.resume(&self.0.cache);
         }
         Ok(loaded)
     }

@@ -1,8 +1,8 @@
 //! The task that keeps an invalidation connection to every primary.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::interval;
 
 use super::invalidation::InvalidationConnection;
@@ -19,15 +19,48 @@ const BUFFERED_MESSAGES: usize = 2048;
 /// The least number of messages that are buffered of one primary.
 const MIN_BUFFERED_MESSAGES: usize = 64;
 
+/// The supervising task. Dropping this ends it.
+pub(super) struct Supervisor(Mutex<AbortHandle>);
+
+impl Supervisor {
+    /// Starts the task in the current runtime.
+    pub(super) fn start(cache: &Arc<SharedCache>) -> Self {
+        Self(Mutex::new(spawn(cache)))
+    }
+
+    /// Starts the task again in the current runtime, if it has ended with another one.
+    pub(super) fn resume(&self, cache: &Arc<SharedCache>) {
+        let mut task = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if task.is_finished() {
+            *task = spawn(cache);
+        }
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        let task = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        task.abort();
+    }
+}
+
+fn spawn(cache: &Arc<SharedCache>) -> AbortHandle {
+    tokio::spawn(run(Arc::clone(cache))).abort_handle()
+}
+
 /// Checks at each heartbeat which primaries there are, and reconnects if they have changed.
-pub(super) async fn run(cache: Arc<SharedCache>) {
+async fn run(cache: Arc<SharedCache>) {
+    // An earlier task may have left primaries to which nothing is connected any more.
+    cache.validity.set_nodes(&[]);
     let mut connections = JoinSet::new();
     let mut heartbeat = interval(cache.heartbeat());
     loop {
         heartbeat.tick().await;
         let connection = cache.store.connection();
         let nodes = connection.nodes();
-        if !cache.validity.set_nodes(&nodes) {
+        // None of these tasks ends by itself; one that has panicked leaves a primary without a connection.
+        let is_lost = connections.try_join_next().is_some();
+        if !cache.validity.set_nodes(&nodes) && !is_lost {
             continue;
         }
         // Sessions that were read from a primary without a connection may have changed.

@@ -2,7 +2,9 @@
 //!
 //! They need a multi-threaded runtime: a fault blocks its thread while the load continues.
 
+mod app;
 mod network;
+mod quiet;
 mod server;
 mod topology;
 
@@ -14,15 +16,22 @@ use tokio::task::block_in_place;
 use tokio::time::sleep;
 
 use super::{Load, Loss, Outcome};
+pub use app::stopped_and_continued;
 pub use network::{
-    address_changes, commands_delayed_and_duplicated, half_open, replies_truncated, slow,
+    accepted_without_replies, address_changes, commands_delayed_and_duplicated, commands_lost,
+    half_open, replies_lost, replies_truncated, slow,
+};
+pub use quiet::{
+    cluster_quiet_then_silent, one_request_per_idle_period, quiet_then_silent,
+    sentinel_quiet_then_silent,
 };
 pub use server::{
-    clients_killed, frozen, keys_deleted, killed_and_empty, killed_with_data, loading, memory_full,
-    read_only, scripts_flushed,
+    clients_killed, cluster_mode_behind_plain_url, frozen, keys_deleted, killed_and_empty,
+    killed_with_data, loading, memory_full, read_only, scripts_flushed, scripts_forbidden,
 };
 pub use topology::{
-    cluster_primary_killed, cluster_slots_migrated, sentinel_failover, sentinel_failover_frozen,
+    cluster_node_silent, cluster_primary_killed, cluster_slots_migrated, sentinel_failover,
+    sentinel_failover_frozen,
 };
 
 /// How long a fault lasts, where the test controls that.
@@ -40,17 +49,28 @@ macro_rules! every_fault {
             frozen,
             clients_killed,
             scripts_flushed,
+            scripts_forbidden,
             keys_deleted,
             memory_full,
             read_only,
             loading,
+            cluster_mode_behind_plain_url,
+            stopped_and_continued,
             slow,
             replies_truncated,
             half_open,
+            commands_lost,
+            replies_lost,
+            accepted_without_replies,
+            quiet_then_silent,
+            one_request_per_idle_period,
             commands_delayed_and_duplicated,
             address_changes,
+            sentinel_quiet_then_silent,
             sentinel_failover,
             sentinel_failover_frozen,
+            cluster_quiet_then_silent,
+            cluster_node_silent,
             cluster_primary_killed,
             cluster_slots_migrated,
         }

@@ -39,18 +39,43 @@ pub async fn replies_truncated() -> Outcome {
         proxy.set(Network::Normal);
         sleep(FAULT_DURATION / 20).await;
     }
-    load.fault_ends("cut in the middle of answers", Loss::Nothing)
+    load.fault_ends("connections cut in the middle of replies", Loss::Nothing)
         .await
 }
 
 /// Connections stay open, and nothing arrives.
 pub async fn half_open() -> Outcome {
+    silent(Network::Blackholed, "half-open connections").await
+}
+
+/// Connections stay open, and no command arrives.
+pub async fn commands_lost() -> Outcome {
+    silent(Network::CommandsDropped, "no command arrives").await
+}
+
+/// Connections stay open, and no reply arrives: commands are executed.
+pub async fn replies_lost() -> Outcome {
+    silent(Network::RepliesDropped, "no reply arrives").await
+}
+
+async fn silent(network: Network, name: &'static str) -> Outcome {
+    let (_server, proxy, load) = server_behind_proxy().await;
+    load.fault_starts();
+    proxy.set(network);
+    sleep(FAULT_DURATION * 2).await;
+    proxy.set(Network::Normal);
+    load.fault_ends(name, Loss::Nothing).await
+}
+
+/// Connections are closed, and new ones are accepted and get no reply.
+pub async fn accepted_without_replies() -> Outcome {
     let (_server, proxy, load) = server_behind_proxy().await;
     load.fault_starts();
     proxy.set(Network::Blackholed);
+    proxy.disconnect();
     sleep(FAULT_DURATION * 2).await;
     proxy.set(Network::Normal);
-    load.fault_ends("half-open connections", Loss::Nothing)
+    load.fault_ends("connections are accepted and get no reply", Loss::Nothing)
         .await
 }
 
@@ -70,7 +95,7 @@ pub async fn commands_delayed_and_duplicated() -> Outcome {
     sleep(FAULT_DURATION).await;
     deliver(server.port(), &sent).await;
     deliver(server.port(), &sent).await;
-    load.fault_ends("commands late, and twice", Loss::Nothing)
+    load.fault_ends("commands delayed and duplicated", Loss::Nothing)
         .await
 }
 
@@ -84,6 +109,6 @@ pub async fn address_changes() -> Outcome {
     block_in_place(|| successor.command(&["REPLICAOF", "NO", "ONE"]));
     sleep(FAULT_DURATION / 3).await;
     proxy.redirect_to(successor.port());
-    load.fault_ends("the address leads elsewhere", Loss::Unreplicated)
+    load.fault_ends("the address points to another server", Loss::Unreplicated)
         .await
 }

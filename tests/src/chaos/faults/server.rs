@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{FAULT_DURATION, Load, Loss, Outcome, block_in_place, sleep};
-use crate::redis::RedisServer;
+use crate::redis::{RedisServer, free_port};
 use crate::resp::Reply;
 use crate::topology::{info_has, wait_for};
 
@@ -18,7 +18,7 @@ pub async fn killed_with_data() -> Outcome {
     block_in_place(|| server.kill());
     sleep(FAULT_DURATION).await;
     block_in_place(|| server.start_again());
-    load.fault_ends("killed, back with its data", Loss::Nothing)
+    load.fault_ends("killed, restarted with its data", Loss::Nothing)
         .await
 }
 
@@ -30,7 +30,7 @@ pub async fn killed_and_empty() -> Outcome {
     block_in_place(|| server.kill());
     sleep(FAULT_DURATION).await;
     block_in_place(|| server.restart());
-    load.fault_ends("killed, back empty", Loss::All).await
+    load.fault_ends("killed, restarted empty", Loss::All).await
 }
 
 /// Stopped and continued: it then executes what it was sent meanwhile.
@@ -41,7 +41,7 @@ pub async fn frozen() -> Outcome {
     block_in_place(|| server.freeze());
     sleep(FAULT_DURATION * 2).await;
     block_in_place(|| server.thaw());
-    load.fault_ends("frozen and thawed", Loss::Nothing).await
+    load.fault_ends("hung, then continued", Loss::Nothing).await
 }
 
 /// All connections closed by the server, again and again.
@@ -67,9 +67,56 @@ pub async fn scripts_flushed() -> Outcome {
         block_in_place(|| server.command(&["SCRIPT", "FLUSH"]));
         sleep(Duration::from_millis(2)).await;
     }
-    load.fault_ends("SCRIPT FLUSH, all the time", Loss::Nothing)
+    load.fault_ends("SCRIPT FLUSH, continuously", Loss::Nothing)
         .await
         .unnoticed()
+}
+
+/// The right to run scripts is withdrawn, and given back. Reads and sign-outs without a change still work.
+pub async fn scripts_forbidden() -> Outcome {
+    let server = block_in_place(RedisServer::start);
+    let load = Load::start(&server.url()).await;
+    let set = |rights: &[&str]| {
+        let words = [&["ACL", "SETUSER", "default"], rights].concat();
+        block_in_place(|| server.command(&words));
+    };
+    load.fault_starts();
+    set(&["-eval", "-evalsha"]);
+    sleep(FAULT_DURATION).await;
+    set(&["+eval", "+evalsha"]);
+    load.fault_ends("no right to run scripts", Loss::Nothing)
+        .await
+}
+
+/// A server in cluster mode that has all slots, behind a plain URL. One request at a time works; what
+/// concurrent requests merge has keys in several slots.
+///
+/// # Panics
+///
+/// When it does not become a cluster.
+pub async fn cluster_mode_behind_plain_url() -> Outcome {
+    let server = block_in_place(|| {
+        let server = RedisServer::start_from(&[], || {
+            let bus = free_port().to_string();
+            let options = ["--cluster-enabled", "yes", "--cluster-port", &bus];
+            options.map(str::to_owned).into()
+        });
+        server.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+        wait_for("a complete cluster", || {
+            let info = server.command(&["CLUSTER", "INFO"]).text();
+            info.contains("cluster_state:ok")
+        });
+        server
+    });
+    let mut load = Load::start_quiet(&server.url()).await;
+    load.fault_starts();
+    load.visits(300, Duration::from_millis(1)).await;
+    load.fault_ends(
+        "cluster mode behind a plain URL, one request at a time",
+        Loss::Nothing,
+    )
+    .await
+    .unnoticed()
 }
 
 /// Every session deleted directly in Redis.
@@ -110,7 +157,7 @@ pub async fn read_only() -> Outcome {
     block_in_place(|| server.command(&["REPLICAOF", "127.0.0.1", "1"]));
     sleep(FAULT_DURATION).await;
     block_in_place(|| server.command(&["REPLICAOF", "NO", "ONE"]));
-    load.fault_ends("a replica for a while (READONLY)", Loss::Nothing)
+    load.fault_ends("temporarily a replica (READONLY)", Loss::Nothing)
         .await
 }
 
@@ -120,10 +167,10 @@ pub async fn read_only() -> Outcome {
 ///
 /// When it has loaded the file at once.
 pub async fn loading() -> Outcome {
-    // It responds while loading; each key takes 2000 µs to load.
+    // It responds while loading, after every 1024 commands; each takes 700 µs to load.
     let delay = [
         "--key-load-delay",
-        "2000",
+        "700",
         "--loading-process-events-interval-bytes",
         "1024",
     ];
@@ -131,10 +178,10 @@ pub async fn loading() -> Outcome {
     let mut server = block_in_place(|| RedisServer::start_with(&options));
     let load = Load::start(&server.url()).await;
     block_in_place(|| {
-        for number in 0..1000 {
-            let key = format!("other:{number}");
-            server.command(&["SET", &key, &"x".repeat(100), "PX", "60000"]);
-        }
+        let script = "for i = 1, 4000 do
+            redis.call('SET', 'other:' .. i, string.rep('x', 100), 'PX', 60000)
+        end";
+        server.command(&["EVAL", script, "0"]);
     });
     load.fault_starts();
     block_in_place(|| {
@@ -148,6 +195,6 @@ pub async fn loading() -> Outcome {
             info_has(&server, "persistence", "loading:0")
         });
     });
-    load.fault_ends("restarted, LOADING for long", Loss::Nothing)
+    load.fault_ends("restarted, LOADING for a long time", Loss::Nothing)
         .await
 }

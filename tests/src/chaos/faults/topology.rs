@@ -1,6 +1,8 @@
 //! Failovers.
 
-use super::{Load, Loss, Outcome, block_in_place};
+use super::quiet::with_proxies;
+use super::{FAULT_DURATION, Load, Loss, Outcome, block_in_place, sleep};
+use crate::proxy::Network;
 use crate::topology::{Cluster, Sentinel, wait_for};
 
 /// The primary is killed, and the sentinels elect another one.
@@ -29,10 +31,24 @@ pub async fn sentinel_failover_frozen() -> Outcome {
         sentinel.servers()[0].thaw();
     });
     load.fault_ends(
-        "Sentinel: the primary frozen, then thawed",
+        "Sentinel: the primary hung, then continued",
         Loss::Unreplicated,
     )
     .await
+}
+
+/// Nothing that is sent to one of the primaries arrives, for a shorter time than the cluster needs to notice
+/// it; nor what it sends.
+pub async fn cluster_node_silent() -> Outcome {
+    let cluster = block_in_place(Cluster::start);
+    let proxies = with_proxies(&cluster).await;
+    let load = Load::start(&Cluster::url_of(proxies[0].port())).await;
+    load.fault_starts();
+    proxies[1].set(Network::Blackholed);
+    sleep(FAULT_DURATION * 2).await;
+    proxies[1].set(Network::Normal);
+    load.fault_ends("Cluster: one node silent", Loss::Nothing)
+        .await
 }
 
 /// A primary is killed, and the cluster promotes its replica.
@@ -54,7 +70,7 @@ pub async fn cluster_slots_migrated() -> Outcome {
     let load = Load::start(&cluster.url()).await;
     load.fault_starts();
     block_in_place(|| cluster.move_slots(0, 1, 100));
-    load.fault_ends("Cluster: 100 slots move", Loss::Nothing)
+    load.fault_ends("Cluster: 100 slots migrated", Loss::Nothing)
         .await
         .unnoticed()
 }
