@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cloakroom_core::admin::StoreAdmin;
+use cloakroom_core::admin::{ScanCursor, ScanPage, StoreAdmin};
 use cloakroom_core::bus::{EventBus, Subscription};
 use cloakroom_core::codec::{self, Stored};
 use cloakroom_core::event::SessionEvent;
@@ -19,6 +19,7 @@ use fred::clients::Client;
 
 use crate::bus::Bus;
 use crate::classify::Effect;
+use crate::coalesce::{BoxFuture, start_all};
 use crate::command::{Command, Executor, Reply, index, session};
 use crate::connection::Connection;
 use crate::error::{ConnectError, unexpected_reply};
@@ -178,14 +179,21 @@ impl Store for RedisStore {
     }
 
     async fn load(&self, id: SessionId) -> Result<Loaded, StoreError> {
-        let value = self.executor.load(self.prefix.key(id)).await?;
-        let Some(value) = value else {
-            return Ok(Loaded::Nothing);
-        };
-        Ok(match codec::decode(&value)? {
-            Stored::Record(record) => Loaded::Record(record),
-            Stored::Tombstone(tombstone) => Loaded::Tombstone(tombstone),
-        })
+        loaded(self.executor.load(self.prefix.key(id)).await?)
+    }
+
+    /// The commands are sent at the same moment, so they are merged.
+    async fn load_many(&self, ids: &[SessionId]) -> Vec<Result<Loaded, StoreError>> {
+        let loads = ids.iter().map(|id| {
+            let (executor, key) = (self.executor.clone(), self.prefix.key(*id));
+            let load: BoxFuture<_> = Box::pin(async move { executor.load(key).await });
+            load
+        });
+        let mut results = Vec::with_capacity(ids.len());
+        for load in start_all(loads.collect()).await {
+            results.push(load.await.and_then(loaded));
+        }
+        results
     }
 
     async fn update(
@@ -270,8 +278,25 @@ impl UserIndex for RedisStore {
         index::add(&self.executor, &self.prefix.user(user), add_request).await
     }
 
-    async fn list(&self, user: &UserKey) -> Result<Vec<SessionId>, StoreError> {
-        index::list(&self.executor, self.prefix.user(user)).await
+    async fn evict(
+        &self,
+        user: &UserKey,
+        now: Timestamp,
+        most: u32,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        index::evict(&self.executor, &self.prefix.user(user), now, most).await
+    }
+
+    async fn list(
+        &self,
+        user: &UserKey,
+        after: Option<SessionId>,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        index::list(&self.executor, self.prefix.user(user), after).await
+    }
+
+    async fn contains(&self, user: &UserKey, id: SessionId) -> Result<bool, StoreError> {
+        index::contains(&self.executor, self.prefix.user(user), id).await
     }
 
     async fn remove(&self, user: &UserKey, ids: &[SessionId]) -> Result<(), StoreError> {
@@ -280,9 +305,9 @@ impl UserIndex for RedisStore {
 }
 
 impl StoreAdmin for RedisStore {
-    async fn scan_ids(&self) -> Result<Vec<SessionId>, StoreError> {
+    async fn scan_ids(&self, from: Option<&ScanCursor>) -> Result<ScanPage, StoreError> {
         let id_of = |key: &str| self.prefix.id_in(key);
-        index::scan_ids(&self.executor, &self.prefix.pattern(), id_of).await
+        index::scan_ids(&self.executor, &self.prefix.pattern(), id_of, from).await
     }
 
     async fn revoked_before(&self) -> Result<Timestamp, StoreError> {
@@ -311,6 +336,17 @@ impl EventBus for RedisStore {
     fn subscribe(&self) -> Subscription {
         self.bus.subscribe(self.connection())
     }
+}
+
+/// What a `load` has found.
+fn loaded(value: Option<Bytes>) -> Result<Loaded, StoreError> {
+    let Some(value) = value else {
+        return Ok(Loaded::Nothing);
+    };
+    Ok(match codec::decode(&value)? {
+        Stored::Record(record) => Loaded::Record(record),
+        Stored::Tombstone(tombstone) => Loaded::Tombstone(tombstone),
+    })
 }
 
 /// The outcome of an `end` that found another value than expected.

@@ -18,7 +18,7 @@ use crate::end_notifier::EndNotifier;
 use crate::key_lock::KeyLocks;
 use crate::migration::Migration;
 use crate::revocation::RevokedBefore;
-use crate::session_limit::SessionLimit;
+use crate::session_limit::{Evictions, SessionLimit};
 use crate::store::DynStore;
 use crate::telemetry::log::Once;
 
@@ -42,6 +42,7 @@ pub(crate) struct Context {
     /// Migration from a legacy store.
     pub(crate) migration: Option<Arc<Migration>>,
     pub(crate) session_limit: Option<SessionLimit>,
+    pub(crate) evictions: Arc<Evictions>,
     pub(crate) devices: Option<Arc<DeviceTracking>>,
     pub(crate) publishes_events: bool,
     pub(crate) budget: Duration,
@@ -97,6 +98,7 @@ impl Context {
             rotation: None,
             migration: None,
             session_limit: None,
+            evictions: Arc::default(),
             devices: None,
             publishes_events: true,
             longest: Expiry::MAX,

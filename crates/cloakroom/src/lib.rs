@@ -186,7 +186,7 @@ pub use self::session::{
 pub use self::session_limit::SessionLimit;
 #[cfg(feature = "metrics")]
 pub use self::telemetry::metrics::describe_metrics;
-pub use self::users::{RevokedBy, SessionInfo, Sessions};
+pub use self::users::{RevokedBy, SessionInfo, SessionPage, Sessions};
 pub use self::watch::SessionWatch;
 
 /// The guides, whose examples are tests.

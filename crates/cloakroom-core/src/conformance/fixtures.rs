@@ -9,7 +9,7 @@ use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::entries::Entries;
 use crate::expiry::{Expiry, Limits};
 use crate::id::{Revision, SessionId};
-use crate::index::{AddRequest, UserIndex};
+use crate::index::{AddRequest, MAX_PAGE, UserIndex};
 use crate::record::{EndReason, Record, Tombstone};
 use crate::rng::SystemRng;
 use crate::store::{Created, Loaded, Store, Updated};
@@ -120,12 +120,27 @@ pub(super) async fn update(
     updated.expect("update succeeds")
 }
 
-/// Returns the ids in a user's index.
+/// Returns the ids in a user's index, of all pages.
 pub(super) async fn listed(index: &impl UserIndex, user: &UserKey) -> HashSet<SessionId> {
-    let listed = index.list(user).await.expect("listed succeeds");
-    let set: HashSet<_> = listed.iter().copied().collect();
-    assert_eq!(set.len(), listed.len(), "each id once");
+    let pages = pages(index, user).await;
+    let set: HashSet<_> = pages.iter().flatten().copied().collect();
+    assert_eq!(set.len(), pages.iter().flatten().count(), "each id once");
     set
+}
+
+/// Returns the pages of a user's index.
+pub(super) async fn pages(index: &impl UserIndex, user: &UserKey) -> Vec<Vec<SessionId>> {
+    let mut pages = Vec::new();
+    let mut after = None;
+    loop {
+        let page = index.list(user, after).await.expect("list succeeds");
+        after = page.last().copied();
+        let is_last = page.len() < MAX_PAGE;
+        pages.push(page);
+        if is_last {
+            return pages;
+        }
+    }
 }
 
 /// Runs futures concurrently, and returns their results in order.

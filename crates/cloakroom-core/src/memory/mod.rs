@@ -2,13 +2,14 @@
 
 mod index;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use self::index::MemoryIndex;
-use crate::admin::{StoreAdmin, next_revoked_before};
+use crate::admin::{ScanCursor, ScanPage, StoreAdmin, next_revoked_before};
 use crate::bus::{EventBus, LocalBus, Subscription};
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::codec::Stored;
@@ -23,10 +24,14 @@ use crate::user::UserKey;
 /// How many expired sessions one write removes at most, which bounds the time of a request.
 const SWEEP: usize = 8;
 
+/// How many ids [`StoreAdmin::scan_ids`] returns at most.
+const SCAN_PAGE: usize = 512;
+
 /// Keeps sessions in memory: for development, tests, and apps with a single process that may lose its
 /// sessions at a restart.
 ///
-/// Clones share their sessions. Expired sessions are removed by later writes, a few at a time.
+/// Clones share their sessions. Expired sessions are removed by later writes, a few at a time. There is no other
+/// bound on their number.
 ///
 /// ```
 /// use cloakroom_core::MemoryStore;
@@ -219,8 +224,25 @@ impl UserIndex for MemoryStore {
         Ok(self.lock_index().add(user, add_request))
     }
 
-    async fn list(&self, user: &UserKey) -> Result<Vec<SessionId>, StoreError> {
-        Ok(self.lock_index().list(user))
+    async fn evict(
+        &self,
+        user: &UserKey,
+        now: Timestamp,
+        most: u32,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        Ok(self.lock_index().evict(user, now, most))
+    }
+
+    async fn list(
+        &self,
+        user: &UserKey,
+        after: Option<SessionId>,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        Ok(self.lock_index().list(user, after))
+    }
+
+    async fn contains(&self, user: &UserKey, id: SessionId) -> Result<bool, StoreError> {
+        Ok(self.lock_index().contains(user, id))
     }
 
     async fn remove(&self, user: &UserKey, ids: &[SessionId]) -> Result<(), StoreError> {
@@ -230,8 +252,17 @@ impl UserIndex for MemoryStore {
 }
 
 impl StoreAdmin for MemoryStore {
-    async fn scan_ids(&self) -> Result<Vec<SessionId>, StoreError> {
-        Ok(self.lock().slots.keys().copied().collect())
+    async fn scan_ids(&self, from: Option<&ScanCursor>) -> Result<ScanPage, StoreError> {
+        let after: Option<SessionId> = from.map(ScanCursor::parse).transpose()?;
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let sessions = self.lock();
+        let following = sessions.slots.range((start, Bound::Unbounded));
+        let ids: Vec<_> = following.map(|(id, _)| *id).take(SCAN_PAGE).collect();
+        let next = (ids.len() == SCAN_PAGE).then(|| ids.last().map(ScanCursor::new));
+        Ok(ScanPage {
+            ids,
+            next: next.flatten(),
+        })
     }
 
     async fn revoked_before(&self) -> Result<Timestamp, StoreError> {
@@ -271,7 +302,7 @@ impl EventBus for MemoryStore {
 /// The stored records and tombstones.
 #[derive(Default)]
 struct Sessions {
-    slots: HashMap<SessionId, Slot>,
+    slots: BTreeMap<SessionId, Slot>,
     /// The ids by the time at which they expire.
     expiries: BTreeSet<(Timestamp, SessionId)>,
 }

@@ -1,13 +1,14 @@
 //! The commands on a user's index, and on the store as a whole.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
-use cloakroom_core::admin::{MAX_AHEAD, next_revoked_before};
+use cloakroom_core::admin::{MAX_AHEAD, ScanCursor, ScanPage, next_revoked_before};
 use cloakroom_core::codec;
-use cloakroom_core::index::{AddOutcome, AddRequest, LEASE, STALE_AFTER};
+use cloakroom_core::index::{
+    AddOutcome, AddRequest, LEASE, MAX_COUNTED, MAX_EVICTED, MAX_PAGE, MAX_SAMPLE, STALE_AFTER,
+};
 use cloakroom_core::store::UserCreated;
-use cloakroom_core::{Record, SessionId, StoreError, Timestamp};
+use cloakroom_core::{Record, SessionId, StoreError, StoreErrorKind, Timestamp};
 use fred::error::Error as FredError;
 use fred::interfaces::ClientLike;
 use fred::types::config::Server;
@@ -17,11 +18,14 @@ use super::args::{Args, millis, slot_of};
 use super::eval::ScriptCall;
 use super::executor::Executor;
 use super::plain::Command;
-use super::script::{CREATE_FOR_USER, INDEX_ADD, SET_REVOKED_BEFORE};
+use super::script::{CREATE_FOR_USER, INDEX_ADD, INDEX_LIST, SET_REVOKED_BEFORE};
 use crate::classify::Effect;
 use crate::connection::for_node;
 use crate::error::unexpected_reply;
 use crate::replication::Replication;
+
+// The scripts contain these as numbers.
+const _: () = assert!(MAX_EVICTED == 64 && MAX_SAMPLE == 32 && MAX_COUNTED == 128);
 
 /// How many keys one `SCAN` examines.
 const PAGE: i64 = 500;
@@ -56,8 +60,34 @@ fn push_request(args: &mut Args, request: &AddRequest) {
     }
     args.push_display(millis(STALE_AFTER));
     args.push_display(millis(LEASE));
+    args.push_display(request.dead.len());
     for dead in &request.dead {
         args.push_id(*dead);
+    }
+}
+
+/// `scripts/index_add.lua`, without an id to add.
+pub(crate) async fn evict(
+    executor: &Executor,
+    key: &str,
+    now: Timestamp,
+    most: u32,
+) -> Result<Vec<SessionId>, StoreError> {
+    let mut args = Args::with_keys(&[key], ADD_LEN);
+    args.push_display(now.as_millis());
+    args.push("");
+    args.push("0");
+    args.push_display(most);
+    args.push("1");
+    args.push("");
+    args.push_display(millis(STALE_AFTER));
+    args.push_display(millis(LEASE));
+    args.push("0");
+    let script = &INDEX_ADD;
+    let reply = executor.run(ScriptCall { script, args }).await?;
+    match added(reply) {
+        Some(AddOutcome::Added { over, .. }) => Ok(over),
+        Some(AddOutcome::LimitReached(_)) | None => Err(unexpected_reply(Effect::Write)),
     }
 }
 
@@ -80,11 +110,11 @@ pub(crate) async fn create_for_user(
     let event = session.event.unwrap_or_default();
     let length = codec::encoded_len(session.record.entries()) + session.channel.len() + event.len();
     let mut args = Args::with_keys(&[&session.index, &session.key], length + ADD_LEN);
+    push_request(&mut args, request);
     args.push_with(|text| codec::encode_into(session.record, text));
     args.push_display(millis(session.ttl));
     args.push(session.channel);
     args.push(&event);
-    push_request(&mut args, request);
     let script = &CREATE_FOR_USER;
     let reply = executor.run(ScriptCall { script, args }).await?;
     created(reply).ok_or_else(|| unexpected_reply(Effect::Write))
@@ -141,15 +171,59 @@ fn ids(list: Value) -> Option<Vec<SessionId>> {
     Some(texts.iter().filter_map(|text| text.parse().ok()).collect())
 }
 
-/// `ZRANGE key 0 -1`.
-pub(crate) async fn list(executor: &Executor, key: String) -> Result<Vec<SessionId>, StoreError> {
-    let zrange = Command::Custom {
-        name: "ZRANGE",
-        key,
-        args: vec![0.into(), (-1).into()],
+/// `ZRANGE key -page -1`, or `scripts/index_list.lua` for the pages that follow.
+pub(crate) async fn list(
+    executor: &Executor,
+    key: String,
+    after: Option<SessionId>,
+) -> Result<Vec<SessionId>, StoreError> {
+    let reply = match after {
+        None => {
+            let page = i64::try_from(MAX_PAGE).unwrap_or(i64::MAX);
+            let zrange = Command::Custom {
+                name: "ZRANGE",
+                key,
+                args: vec![(-page).into(), (-1).into()],
+            };
+            executor.send(Effect::Read, zrange).await?
+        }
+        Some(after) => {
+            let mut args = Args::with_keys(&[&key], 64);
+            args.push_id(after);
+            args.push_display(MAX_PAGE);
+            let script = &INDEX_LIST;
+            let reply = executor.run(ScriptCall { script, args }).await;
+            reply.map_err(nothing_written)?
+        }
     };
-    let reply = executor.send(Effect::Read, zrange).await?;
-    ids(reply).ok_or_else(|| unexpected_reply(Effect::Read))
+    let mut ids = ids(reply).ok_or_else(|| unexpected_reply(Effect::Read))?;
+    ids.reverse();
+    Ok(ids)
+}
+
+/// The error of a script that only reads: it does not matter whether it was run.
+fn nothing_written(error: StoreError) -> StoreError {
+    match error.kind() {
+        StoreErrorKind::OutcomeUnknown => {
+            StoreError::with_source(StoreErrorKind::Unavailable, error)
+        }
+        _ => error,
+    }
+}
+
+/// `ZSCORE key id`.
+pub(crate) async fn contains(
+    executor: &Executor,
+    key: String,
+    id: SessionId,
+) -> Result<bool, StoreError> {
+    let zscore = Command::Custom {
+        name: "ZSCORE",
+        key,
+        args: vec![id.to_string().into()],
+    };
+    let reply = executor.send(Effect::Read, zscore).await?;
+    Ok(!reply.is_null())
 }
 
 /// `ZREM key id …`.
@@ -214,29 +288,45 @@ pub(crate) async fn set_revoked_before(
     Ok(Timestamp::from_millis(millis))
 }
 
-/// `SCAN` on all primaries. Returns the ids that `id_of` finds in the keys. Each page has the timeout of
-/// a command.
+/// One `SCAN` on one primary. Returns the ids that `id_of` finds in the keys. The text of the cursor is that of
+/// `SCAN` and the primary, in the order of whose names they are scanned.
 pub(crate) async fn scan_ids(
     executor: &Executor,
     pattern: &str,
     id_of: impl Fn(&str) -> Option<SessionId>,
-) -> Result<Vec<SessionId>, StoreError> {
+    from: Option<&ScanCursor>,
+) -> Result<ScanPage, StoreError> {
     // Fails while the server is down, even if there is no node to scan.
     executor.connection().client()?;
-    // `SCAN` can return a key twice, and while slots move two nodes can return it.
-    let mut found = HashSet::new();
-    for node in executor.connection().nodes() {
-        let mut cursor = "0".to_owned();
-        loop {
-            let (next, keys) = scan_page(executor, node.clone(), cursor, pattern).await?;
-            found.extend(keys.iter().filter_map(|key| id_of(key)));
-            if next == "0" {
-                break;
-            }
-            cursor = next;
-        }
-    }
-    Ok(found.into_iter().collect())
+    let nodes = executor.connection().nodes().into_iter();
+    let mut nodes: Vec<_> = nodes.map(|node| (name_of(node.as_ref()), node)).collect();
+    nodes.sort_by(|one, two| one.0.cmp(&two.0));
+    let (cursor, name) = match from {
+        Some(from) => from.as_str().split_once(' ').unwrap_or((from.as_str(), "")),
+        None => ("0", nodes.first().map_or("", |(name, _)| name)),
+    };
+    let Some(place) = nodes.iter().position(|(other, _)| other == name) else {
+        let text = "the primary that was scanned has left the cluster: start again";
+        return Err(StoreError::with_source(StoreErrorKind::Unavailable, text));
+    };
+    let node = nodes[place].1.clone();
+    let (next, keys) = scan_page(executor, node, cursor.to_owned(), pattern).await?;
+    let next = if next == "0" {
+        nodes.get(place + 1).map(|(name, _)| ("0".to_owned(), name))
+    } else {
+        Some((next, &nodes[place].0))
+    };
+    Ok(ScanPage {
+        ids: keys.iter().filter_map(|key| id_of(key)).collect(),
+        next: next.map(|(cursor, name)| ScanCursor::new(format_args!("{cursor} {name}"))),
+    })
+}
+
+/// The name of a node of a cluster; empty for a server that is not in a cluster.
+fn name_of(node: Option<&Server>) -> String {
+    node.map_or_else(String::new, |server| {
+        format!("{}:{}", server.host, server.port)
+    })
 }
 
 async fn scan_page(
