@@ -35,7 +35,7 @@ pub const MAX_EVICTED: usize = 64;
 pub const MAX_COUNTED: usize = 128;
 
 /// How many ids the sample of [`AddOutcome::Added`] contains at most.
-pub const MAX_SAMPLE: usize = 32;
+pub const MAX_SAMPLE: usize = 16;
 
 /// A session that is to be added to the index.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,12 +102,14 @@ pub trait UserIndex: Send + Sync {
     ) -> impl Future<Output = Result<AddOutcome, StoreError>> + Send;
 
     /// Returns the oldest sessions above the limit `most`, at most [`MAX_EVICTED`], to be ended by the caller as those
-    /// of [`AddOutcome::Added`]. It adds nothing. None is left if the result is empty.
+    /// of [`AddOutcome::Added`]. It adds nothing. `replaces` is a session that the caller is replacing, which does
+    /// not count. None is left if the result is empty.
     fn evict(
         &self,
         user: &UserKey,
         now: Timestamp,
         most: u32,
+        replaces: Option<SessionId>,
     ) -> impl Future<Output = Result<Vec<SessionId>, StoreError>> + Send;
 
     /// Returns ids in a user's index, including those to be ended for the limit: the first ones, or those that
@@ -151,8 +153,9 @@ impl<I: UserIndex> UserIndex for &I {
         user: &UserKey,
         now: Timestamp,
         most: u32,
+        replaces: Option<SessionId>,
     ) -> impl Future<Output = Result<Vec<SessionId>, StoreError>> + Send {
-        (**self).evict(user, now, most)
+        (**self).evict(user, now, most, replaces)
     }
 
     fn list(

@@ -40,7 +40,7 @@
 //! | `index_add`, `evict` (add an index entry, or change its deadline; mark sessions to be ended) | `EVALSHA index_add.lua 1 key …` | 1 |
 //! | `list` | `ZRANGE`, then `EVALSHA index_list.lua 1 key id 256` | 1 per page of 256 |
 //! | `contains`, `remove` | `ZSCORE`, `ZREM` | 1 |
-//! | `load_many` | as concurrent loads: `MGET` of up to 64 keys | 1 |
+//! | `load_many` | `MGET` of up to 64 keys; in a cluster a `GET` for each, sent together | 1 |
 //! | `scan_ids` | `SCAN`, on every primary | 1 per about 500 keys |
 //! | `revoked_before`, `set_revoked_before` | `GET`, `EVALSHA set_revoked_before.lua 1 key …` | 1 |
 //! | `publish` | `PUBLISH` | 1 |

@@ -19,7 +19,6 @@ use fred::clients::Client;
 
 use crate::bus::Bus;
 use crate::classify::Effect;
-use crate::coalesce::{BoxFuture, start_all};
 use crate::command::{Command, Executor, Reply, index, session};
 use crate::connection::Connection;
 use crate::error::{ConnectError, unexpected_reply};
@@ -182,18 +181,10 @@ impl Store for RedisStore {
         loaded(self.executor.load(self.prefix.key(id)).await?)
     }
 
-    /// The commands are sent at the same moment, so they are merged.
     async fn load_many(&self, ids: &[SessionId]) -> Vec<Result<Loaded, StoreError>> {
-        let loads = ids.iter().map(|id| {
-            let (executor, key) = (self.executor.clone(), self.prefix.key(*id));
-            let load: BoxFuture<_> = Box::pin(async move { executor.load(key).await });
-            load
-        });
-        let mut results = Vec::with_capacity(ids.len());
-        for load in start_all(loads.collect()).await {
-            results.push(load.await.and_then(loaded));
-        }
-        results
+        let keys = ids.iter().map(|id| self.prefix.key(*id)).collect();
+        let values = session::load_many(&self.executor, keys).await;
+        values.into_iter().map(|value| loaded(value?)).collect()
     }
 
     async fn update(
@@ -283,8 +274,10 @@ impl UserIndex for RedisStore {
         user: &UserKey,
         now: Timestamp,
         most: u32,
+        replaces: Option<SessionId>,
     ) -> Result<Vec<SessionId>, StoreError> {
-        index::evict(&self.executor, &self.prefix.user(user), now, most).await
+        let key = self.prefix.user(user);
+        index::evict(&self.executor, &key, now, most, replaces).await
     }
 
     async fn list(

@@ -152,6 +152,7 @@ mod store;
 mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod uncancellable;
 mod users;
 mod watch;
 

@@ -32,11 +32,12 @@ impl UserIndex for FileStore {
         user: &UserKey,
         now: Timestamp,
         most: u32,
+        replaces: Option<SessionId>,
     ) -> Result<Vec<SessionId>, StoreError> {
         let user = *user;
         self.write(move |files| {
             let mut sessions = UserSessions::read(files, &user)?;
-            let over = sessions.evict_above(most as usize, now, &[]);
+            let over = sessions.evict_above(most as usize, now, replaces.as_slice());
             sessions.write(files, &user)?;
             Ok(over)
         })

@@ -92,7 +92,7 @@ async fn the_oldest_are_evicted_in_groups(
     assert_eq!(first, ids[..MAX_EVICTED], "the oldest");
     let mut evicted: HashSet<_> = first.into_iter().collect();
     let evict = async |now| {
-        let ids = index.evict(user, now, 5).await;
+        let ids = index.evict(user, now, 5, None).await;
         ids.expect("evict succeeds")
     };
     loop {
@@ -126,4 +126,10 @@ async fn the_oldest_are_evicted_in_groups(
     }
     assert_eq!(listed(index, user).await, left);
     assert_eq!(evict(late).await, []);
+    // The oldest that is left is being replaced by one more.
+    let replaced = ids[MANY - 4];
+    over(index, user, &add_request(late)).await;
+    let over = index.evict(user, late, 5, Some(replaced)).await;
+    assert_eq!(over.expect("evict succeeds"), []);
+    assert_eq!(evict(late).await, [replaced]);
 }

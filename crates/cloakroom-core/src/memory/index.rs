@@ -71,12 +71,20 @@ impl MemoryIndex {
         added
     }
 
-    pub(super) fn evict(&mut self, key: &UserKey, now: Timestamp, most: u32) -> Vec<SessionId> {
+    pub(super) fn evict(
+        &mut self,
+        key: &UserKey,
+        now: Timestamp,
+        most: u32,
+        replaces: Option<SessionId>,
+    ) -> Vec<SessionId> {
         let Some(user) = self.users.get_mut(key) else {
             return Vec::new();
         };
-        let excess = user.counted.len().saturating_sub(most as usize);
-        user.evict(excess, now, |_| true)
+        let own = replaces.is_some_and(|id| user.counted.contains(&id));
+        let others = user.counted.len() - usize::from(own);
+        let excess = others.saturating_sub(most as usize);
+        user.evict(excess, now, |id| Some(id) != replaces)
     }
 
     pub(super) fn list(&self, key: &UserKey, after: Option<SessionId>) -> Vec<SessionId> {

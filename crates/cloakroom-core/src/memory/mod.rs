@@ -229,8 +229,9 @@ impl UserIndex for MemoryStore {
         user: &UserKey,
         now: Timestamp,
         most: u32,
+        replaces: Option<SessionId>,
     ) -> Result<Vec<SessionId>, StoreError> {
-        Ok(self.lock_index().evict(user, now, most))
+        Ok(self.lock_index().evict(user, now, most, replaces))
     }
 
     async fn list(

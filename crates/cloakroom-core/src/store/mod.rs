@@ -75,8 +75,9 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     fn load(&self, id: SessionId) -> impl Future<Output = Result<Loaded, StoreError>> + Send;
 
     /// Returns what is stored under each of these ids, in their order. There are at most [`MAX_LOADED`]. Each is as
-    /// [`load`](Self::load) returns it: a record that cannot be decoded does not fail the others. If the store cannot
-    /// be reached, all of them fail.
+    /// [`load`](Self::load) returns it, but a value that is no text at all may be reported as
+    /// [`Nothing`](Loaded::Nothing). A record that cannot be decoded does not fail the others. If the store
+    /// cannot be reached, all of them fail.
     ///
     /// By default it loads one after the other. A store that can read several at once should, since lists and
     /// limits of users with many sessions use it. It need not be atomic.

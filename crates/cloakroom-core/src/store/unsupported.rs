@@ -20,7 +20,13 @@ impl UserIndex for Unsupported {
         match *self {}
     }
 
-    async fn evict(&self, _: &UserKey, _: Timestamp, _: u32) -> Result<Vec<SessionId>, StoreError> {
+    async fn evict(
+        &self,
+        _: &UserKey,
+        _: Timestamp,
+        _: u32,
+        _: Option<SessionId>,
+    ) -> Result<Vec<SessionId>, StoreError> {
         match *self {}
     }
 

@@ -25,7 +25,7 @@ use crate::error::unexpected_reply;
 use crate::replication::Replication;
 
 // The scripts contain these as numbers.
-const _: () = assert!(MAX_EVICTED == 64 && MAX_SAMPLE == 32 && MAX_COUNTED == 128);
+const _: () = assert!(MAX_EVICTED == 64 && MAX_SAMPLE == 16 && MAX_COUNTED == 128);
 
 /// How many keys one `SCAN` examines.
 const PAGE: i64 = 500;
@@ -72,6 +72,7 @@ pub(crate) async fn evict(
     key: &str,
     now: Timestamp,
     most: u32,
+    replaces: Option<SessionId>,
 ) -> Result<Vec<SessionId>, StoreError> {
     let mut args = Args::with_keys(&[key], ADD_LEN);
     args.push_display(now.as_millis());
@@ -79,7 +80,10 @@ pub(crate) async fn evict(
     args.push("0");
     args.push_display(most);
     args.push("1");
-    args.push("");
+    match replaces {
+        Some(id) => args.push_id(id),
+        None => args.push(""),
+    }
     args.push_display(millis(STALE_AFTER));
     args.push_display(millis(LEASE));
     args.push("0");

@@ -15,7 +15,7 @@
 -- ARGV[8]  how long a sign-in may take to end the sessions it evicts
 -- ARGV[9]  how many ids follow
 -- ARGV[10…] ids of entries to remove, whose sessions have ended
--- Returns {1, up to 64 ids to end, up to 32 old ids to check}; or {0, up to 128 of the ids that count} if the
+-- Returns {1, up to 64 ids to end, up to 16 old ids to check}; or {0, up to 128 of the ids that count} if the
 -- index is full.
 local key, id, replaces = KEYS[1], ARGV[2], ARGV[6]
 local now, deadline, limit = tonumber(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -129,7 +129,7 @@ end
 local sample = {}
 if string.byte(id, 36) % 8 == 0 then
   convert()
-  local found = redis.call('ZRANDMEMBER', key, 32, 'WITHSCORES')
+  local found = redis.call('ZRANDMEMBER', key, 16, 'WITHSCORES')
   for index = 1, #found, 2 do
     local other, there = found[index], tonumber(found[index + 1])
     if other ~= id and created(other) < now - stale then

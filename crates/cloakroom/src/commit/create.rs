@@ -206,7 +206,7 @@ async fn create_for_user(
             }
             Ok(UserCreated::Collision) => return Ok(Attempt::Collision),
             Ok(UserCreated::LimitExceeded { over, sample }) => {
-                return Box::pin(evict_and_create(cx, live, user, &over, sample)).await;
+                return Box::pin(evict_and_create(cx, live, user, &over, sample, options)).await;
             }
             Ok(UserCreated::LimitReached(ids)) => {
                 let dead = Box::pin(dead_among(cx, &ids)).await?;
@@ -261,13 +261,14 @@ async fn evict_and_create(
     user: &UserId,
     evicted: &[SessionId],
     sample: Vec<SessionId>,
+    options: CreateOptions,
 ) -> Result<Attempt, SessionError> {
     if let Err(error) = evict(cx, user, evicted).await {
         drop(roll_back(cx, live.clone()));
         return Err(error);
     }
     let attempt = create_record(cx, live).await;
-    evict_others(cx.context, user, evicted.len());
+    evict_others(cx.context, user, evicted.len(), options.replaces);
     Ok(match attempt? {
         Attempt::Created(index) => Attempt::Created(IndexFollowUp { sample, ..index }),
         other => other,

@@ -37,7 +37,13 @@ pub(super) async fn evict(
 }
 
 /// After a sign-in that had to end as many sessions as it may: ends the others in the background.
-pub(super) fn evict_others(context: &Arc<Context>, user: &UserId, evicted: usize) {
+/// `replaces` is the session that the sign-in is about to replace.
+pub(super) fn evict_others(
+    context: &Arc<Context>,
+    user: &UserId,
+    evicted: usize,
+    replaces: Option<SessionId>,
+) {
     if evicted < MAX_EVICTED {
         return;
     }
@@ -50,18 +56,24 @@ pub(super) fn evict_others(context: &Arc<Context>, user: &UserId, evicted: usize
     let (context, user) = (Arc::clone(context), user.clone());
     let task = async move {
         let _eviction = eviction;
-        if let Err(error) = evict_all(&context, &user, limit.0.most).await {
+        if let Err(error) = evict_all(&context, &user, limit.0.most, replaces).await {
             log::eviction_failed(&error);
         }
     };
     tokio::spawn(task.in_current_span());
 }
 
-async fn evict_all(context: &Arc<Context>, user: &UserId, most: u32) -> Result<(), SessionError> {
+async fn evict_all(
+    context: &Arc<Context>,
+    user: &UserId,
+    most: u32,
+    replaces: Option<SessionId>,
+) -> Result<(), SessionError> {
     let key = context.user_key(user);
     for _ in 0..MAX_GROUPS {
         let budget = Budget::new(context.budget);
-        let excess = context.store.index_evict(key, context.clock.now(), most);
+        let now = context.clock.now();
+        let excess = context.store.index_evict(key, now, most, replaces);
         let ids = budget.write(excess).await?;
         if ids.is_empty() {
             break;

@@ -13,6 +13,7 @@ use crate::budget::Budget;
 use crate::context::{Context, TOMBSTONE_TTL};
 use crate::store::load_many;
 use crate::telemetry::log;
+use crate::uncancellable::Uncancellable;
 
 /// Work for which no request waits. A task runs it, with a time limit for each command. Its lists have as many
 /// elements as its creator has looked at: at most a few pages of an index. If it fails, an index entry
@@ -79,12 +80,11 @@ impl FollowUp {
         }
     }
 
-    /// Starts the task, and waits until it has ended: so a caller that does much in groups does not get ahead of
-    /// what follows. The task runs to its end even if the caller is dropped.
+    /// Does the work, and waits for it: so a caller that does much in groups does not get ahead of what follows. Only
+    /// if it is dropped, a task does the rest.
     pub(crate) async fn finish(self) {
         if !self.is_empty() {
-            // It fails if the runtime is shutting down.
-            drop(tokio::spawn(self.run().in_current_span()).await);
+            Uncancellable::new(self.run()).await;
         }
     }
 

@@ -36,7 +36,7 @@ impl EndedGroup {
     }
 }
 
-/// Ends sessions concurrently, at most [`MAX_GROUP`](super::MAX_GROUP), each with the layer's time limit for itself. One that cannot be
+/// Ends sessions, some of them concurrently, at most [`MAX_GROUP`](super::MAX_GROUP), each with the layer's time limit for itself. One that cannot be
 /// ended does not keep the others alive.
 pub(crate) async fn end_group(
     context: &Arc<Context>,

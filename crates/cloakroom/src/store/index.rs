@@ -40,6 +40,7 @@ pub(crate) trait DynUserIndex {
         user: UserKey,
         now: Timestamp,
         most: u32,
+        replaces: Option<SessionId>,
     ) -> BoxFuture<'_, Vec<SessionId>>;
 
     fn index_list(&self, user: UserKey, after: Option<SessionId>) -> BoxFuture<'_, Vec<SessionId>>;
@@ -100,8 +101,9 @@ impl<S: Store> DynUserIndex for S {
         user: UserKey,
         now: Timestamp,
         most: u32,
+        replaces: Option<SessionId>,
     ) -> BoxFuture<'_, Vec<SessionId>> {
-        Box::pin(async move { index(self)?.evict(&user, now, most).await })
+        Box::pin(async move { index(self)?.evict(&user, now, most, replaces).await })
     }
 
     fn index_list(&self, user: UserKey, after: Option<SessionId>) -> BoxFuture<'_, Vec<SessionId>> {

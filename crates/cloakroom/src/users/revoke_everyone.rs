@@ -36,7 +36,7 @@ impl Sessions {
     /// until then, and an error is logged. Calling this again repairs it: a time more than a minute later than
     /// it should be is replaced.
     ///
-    /// It runs to its end even if the future is dropped. It holds one page of ids at a time, and ends at most 64 sessions
+    /// It runs to its end even if the future is dropped. It holds one page of ids at a time, and ends a few sessions
     /// concurrently.
     ///
     /// # Errors
