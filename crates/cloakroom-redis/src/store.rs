@@ -19,7 +19,7 @@ use fred::clients::Client;
 
 use crate::bus::Bus;
 use crate::classify::Effect;
-use crate::command::{Command, Executor, Reply, index, session};
+use crate::command::{Command, Executor, Reply, admin, index, session};
 use crate::connection::Connection;
 use crate::error::{ConnectError, unexpected_reply};
 use crate::key::KeyPrefix;
@@ -300,11 +300,11 @@ impl UserIndex for RedisStore {
 impl StoreAdmin for RedisStore {
     async fn scan_ids(&self, from: Option<&ScanCursor>) -> Result<ScanPage, StoreError> {
         let id_of = |key: &str| self.prefix.id_in(key);
-        index::scan_ids(&self.executor, &self.prefix.pattern(), id_of, from).await
+        admin::scan_ids(&self.executor, &self.prefix.pattern(), id_of, from).await
     }
 
     async fn revoked_before(&self) -> Result<Timestamp, StoreError> {
-        index::revoked_before(&self.executor, self.prefix.revoked_before()).await
+        admin::revoked_before(&self.executor, self.prefix.revoked_before()).await
     }
 
     async fn set_revoked_before(
@@ -313,7 +313,7 @@ impl StoreAdmin for RedisStore {
         keep: Duration,
     ) -> Result<Timestamp, StoreError> {
         let (replication, key) = (self.replication(), self.prefix.revoked_before());
-        index::set_revoked_before(&self.executor, replication, &key, delay, keep).await
+        admin::set_revoked_before(&self.executor, replication, &key, delay, keep).await
     }
 }
 

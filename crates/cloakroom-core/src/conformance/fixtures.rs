@@ -9,7 +9,7 @@ use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::entries::Entries;
 use crate::expiry::{Expiry, Limits};
 use crate::id::{Revision, SessionId};
-use crate::index::{AddRequest, MAX_PAGE, UserIndex};
+use crate::index::{AddOutcome, AddRequest, Limit, MAX_PAGE, UserIndex};
 use crate::record::{EndReason, Record, Tombstone};
 use crate::rng::SystemRng;
 use crate::store::{Created, Loaded, Store, Updated};
@@ -98,6 +98,42 @@ pub(super) fn add_request(now: Timestamp) -> AddRequest {
         limit: None,
         replaces: None,
         dead: Vec::new(),
+    }
+}
+
+/// Returns the same, with a limit.
+pub(super) fn limited(now: Timestamp, most: u32, evict_oldest: bool) -> AddRequest {
+    AddRequest {
+        limit: Some(Limit { most, evict_oldest }),
+        ..add_request(now)
+    }
+}
+
+/// Adds a session to an index.
+pub(super) async fn add(
+    index: &impl UserIndex,
+    user: &UserKey,
+    add_request: &AddRequest,
+) -> AddOutcome {
+    let added = index.add(user, add_request).await;
+    added.expect("admit succeeds")
+}
+
+/// Adds a session to an index, and returns the sessions that the caller must end.
+pub(super) async fn over(
+    index: &impl UserIndex,
+    user: &UserKey,
+    add_request: &AddRequest,
+) -> Vec<SessionId> {
+    match add(index, user, add_request).await {
+        AddOutcome::Added { over, sample } => {
+            assert!(
+                !sample.contains(&add_request.id),
+                "a sample contains other ids only"
+            );
+            over
+        }
+        AddOutcome::LimitReached(there) => panic!("the index is full: {there:?}"),
     }
 }
 

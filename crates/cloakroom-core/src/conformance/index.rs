@@ -3,13 +3,11 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::fixtures::{Subject, add_request, join_all, listed, new_user};
+use super::fixtures::{Subject, add, add_request, join_all, limited, listed, new_user, over};
 use super::{large_index, sign_in};
-use crate::clock::{Clock, SystemClock, Timestamp};
-use crate::id::SessionId;
-use crate::index::{AddOutcome, AddRequest, LEASE, Limit, STALE_AFTER, UserIndex};
+use crate::clock::{Clock, SystemClock};
+use crate::index::{AddOutcome, AddRequest, LEASE, STALE_AFTER, UserIndex};
 use crate::store::Store;
-use crate::user::UserKey;
 
 /// Runs the suite for a store's user index.
 ///
@@ -36,40 +34,6 @@ pub async fn all(subject: &impl Subject) {
 
 /// How late an index may remove an id whose deadline was an hour after its creation.
 const ROUNDING: Duration = Duration::from_secs(120);
-
-pub(super) fn limited(now: Timestamp, most: u32, evict_oldest: bool) -> AddRequest {
-    AddRequest {
-        limit: Some(Limit { most, evict_oldest }),
-        ..add_request(now)
-    }
-}
-
-pub(super) async fn add(
-    index: &impl UserIndex,
-    user: &UserKey,
-    add_request: &AddRequest,
-) -> AddOutcome {
-    let added = index.add(user, add_request).await;
-    added.expect("admit succeeds")
-}
-
-/// Returns the sessions that the caller must end.
-pub(super) async fn over(
-    index: &impl UserIndex,
-    user: &UserKey,
-    add_request: &AddRequest,
-) -> Vec<SessionId> {
-    match add(index, user, add_request).await {
-        AddOutcome::Added { over, sample } => {
-            assert!(
-                !sample.contains(&add_request.id),
-                "a sample contains other ids only"
-            );
-            over
-        }
-        AddOutcome::LimitReached(there) => panic!("the index is full: {there:?}"),
-    }
-}
 
 async fn an_id_is_listed_until_it_is_removed(index: &impl UserIndex) {
     let (one, two, now) = (new_user(), new_user(), SystemClock.now());

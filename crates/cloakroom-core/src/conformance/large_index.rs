@@ -3,8 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::fixtures::{add_request, listed, new_user, pages};
-use super::index::{add, limited, over};
+use super::fixtures::{add, add_request, limited, listed, new_user, over, pages};
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::id::SessionId;
 use crate::index::{AddOutcome, LEASE, MAX_COUNTED, MAX_EVICTED, MAX_PAGE, UserIndex};

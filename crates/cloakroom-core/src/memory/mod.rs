@@ -1,31 +1,26 @@
 //! A store in the memory of the process.
 
 mod index;
+mod parts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use self::index::MemoryIndex;
-use crate::admin::{ScanCursor, ScanPage, StoreAdmin, next_revoked_before};
-use crate::bus::{EventBus, LocalBus, Subscription};
+use crate::admin::StoreAdmin;
+use crate::bus::{EventBus, LocalBus};
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::codec::Stored;
 use crate::error::StoreError;
-use crate::event::SessionEvent;
 use crate::id::{Revision, SessionId};
-use crate::index::{AddOutcome, AddRequest, UserIndex};
+use crate::index::UserIndex;
 use crate::record::{Record, Tombstone};
 use crate::store::{Created, Ended, Loaded, Store, Touched, Updated};
-use crate::user::UserKey;
 
 /// How many expired sessions one write removes at most, which bounds the time of a request.
 const SWEEP: usize = 8;
-
-/// How many ids [`StoreAdmin::scan_ids`] returns at most.
-const SCAN_PAGE: usize = 512;
 
 /// Keeps sessions in memory: for development, tests, and apps with a single process that may lose its
 /// sessions at a restart.
@@ -212,91 +207,6 @@ impl Store for MemoryStore {
 
     fn bus(&self) -> Option<impl EventBus> {
         Some(self)
-    }
-}
-
-impl UserIndex for MemoryStore {
-    async fn add(
-        &self,
-        user: &UserKey,
-        add_request: &AddRequest,
-    ) -> Result<AddOutcome, StoreError> {
-        Ok(self.lock_index().add(user, add_request))
-    }
-
-    async fn evict(
-        &self,
-        user: &UserKey,
-        now: Timestamp,
-        most: u32,
-        replaces: Option<SessionId>,
-    ) -> Result<Vec<SessionId>, StoreError> {
-        Ok(self.lock_index().evict(user, now, most, replaces))
-    }
-
-    async fn list(
-        &self,
-        user: &UserKey,
-        after: Option<SessionId>,
-    ) -> Result<Vec<SessionId>, StoreError> {
-        Ok(self.lock_index().list(user, after))
-    }
-
-    async fn contains(&self, user: &UserKey, id: SessionId) -> Result<bool, StoreError> {
-        Ok(self.lock_index().contains(user, id))
-    }
-
-    async fn remove(&self, user: &UserKey, ids: &[SessionId]) -> Result<(), StoreError> {
-        self.lock_index().remove(user, ids);
-        Ok(())
-    }
-}
-
-impl StoreAdmin for MemoryStore {
-    async fn scan_ids(&self, from: Option<&ScanCursor>) -> Result<ScanPage, StoreError> {
-        let after: Option<SessionId> = from.map(ScanCursor::parse).transpose()?;
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let sessions = self.lock();
-        let following = sessions.slots.range((start, Bound::Unbounded));
-        let ids: Vec<_> = following.map(|(id, _)| *id).take(SCAN_PAGE).collect();
-        let next = (ids.len() == SCAN_PAGE).then(|| ids.last().map(ScanCursor::new));
-        Ok(ScanPage {
-            ids,
-            next: next.flatten(),
-        })
-    }
-
-    async fn revoked_before(&self) -> Result<Timestamp, StoreError> {
-        let now = self.clock.now();
-        let revoked = self.lock_index().revoked_before;
-        let revoked = revoked.filter(|(_, until)| now < *until);
-        Ok(revoked.map_or(Timestamp::from_millis(0), |(at, _)| at))
-    }
-
-    async fn set_revoked_before(
-        &self,
-        delay: Duration,
-        keep: Duration,
-    ) -> Result<Timestamp, StoreError> {
-        let now = self.clock.now();
-        let mut index = self.lock_index();
-        let previous = index.revoked_before.filter(|(_, until)| now < *until);
-        let at = next_revoked_before(now, delay, previous.map(|(at, _)| at))?;
-        if previous.is_none_or(|(previous, _)| previous != at) {
-            index.revoked_before = Some((at, now.plus(keep)));
-        }
-        Ok(at)
-    }
-}
-
-impl EventBus for MemoryStore {
-    async fn publish(&self, event: &SessionEvent) -> Result<(), StoreError> {
-        self.bus.send(event.clone());
-        Ok(())
-    }
-
-    fn subscribe(&self) -> Subscription {
-        self.bus.subscribe()
     }
 }
 
