@@ -136,7 +136,7 @@ impl Backend {
         published.expect("it is published");
     }
 
-    /// The session ids in the index of a user.
+    /// The session ids in the index of a user: the first page.
     ///
     /// # Panics
     ///
@@ -161,7 +161,7 @@ async fn connect(url: &str) -> RedisStore {
 
 async fn entered(store: &impl Store, key: &UserKey) -> Result<Vec<SessionId>, StoreError> {
     let index = store.index().expect("the store keeps an index");
-    index.list(key).await
+    index.list(key, None).await
 }
 
 /// Runs each of the tests on a memory store and on Redis.

@@ -25,6 +25,8 @@ pub enum Verb {
     Create,
     /// `load`
     Load,
+    /// `load_many`
+    LoadMany,
     /// `update`
     Update,
     /// `touch`
@@ -203,6 +205,15 @@ impl<S: Store> Store for CountingStore<S> {
 
     async fn load(&self, id: SessionId) -> Result<Loaded, StoreError> {
         self.run(Verb::Load, self.inner.load(id)).await
+    }
+
+    async fn load_many(&self, ids: &[SessionId]) -> Vec<Result<Loaded, StoreError>> {
+        // One verb, however many sessions: as one command that succeeds or fails.
+        let command = async { Ok(self.inner.load_many(ids).await) };
+        match self.run(Verb::LoadMany, command).await {
+            Ok(loaded) => loaded,
+            Err(error) => vec![Err(error); ids.len()],
+        }
     }
 
     fn peek_cached(&self, id: SessionId) -> Option<Loaded> {

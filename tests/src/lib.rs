@@ -15,6 +15,7 @@ pub mod faulty_store;
 pub mod fuzz;
 pub mod history;
 pub mod iterations;
+pub mod large_user;
 pub mod log;
 pub mod program;
 pub mod proxy;

@@ -1,12 +1,13 @@
 //! Sample records.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use cloakroom_core::index::AddRequest;
 use cloakroom_core::store::Loaded;
 use cloakroom_core::{
     Clock, EndReason, Entries, Expiry, Limits, Realm, Record, Revision, SessionId, Store,
-    StoreError, SystemClock, SystemRng, Token, Tombstone,
+    StoreAdmin, StoreError, SystemClock, SystemRng, Token, Tombstone,
 };
 
 /// A minute: a TTL that outlives a test.
@@ -37,6 +38,24 @@ pub fn add_request(id: SessionId, record: &Record) -> AddRequest {
         limit: None,
         replaces: None,
         dead: Vec::new(),
+    }
+}
+
+/// The ids of all sessions and tombstones in a store.
+///
+/// # Panics
+///
+/// When the store fails.
+pub async fn all_ids(admin: &impl StoreAdmin) -> HashSet<SessionId> {
+    let (mut ids, mut from) = (HashSet::new(), None);
+    loop {
+        let page = admin.scan_ids(from.as_ref()).await;
+        let page = page.expect("the store responds");
+        ids.extend(page.ids);
+        from = page.next;
+        if from.is_none() {
+            return ids;
+        }
     }
 }
 

@@ -149,6 +149,11 @@ impl<S: Store> Store for ScheduledStore<S> {
         self.inner.load(id).await
     }
 
+    async fn load_many(&self, ids: &[SessionId]) -> Vec<Result<Loaded, StoreError>> {
+        self.schedule.turn("load_many").await;
+        self.inner.load_many(ids).await
+    }
+
     async fn update(
         &self,
         id: SessionId,

@@ -100,6 +100,10 @@ impl<S: Store> Store for StaleCache<S> {
         Ok(loaded)
     }
 
+    async fn load_many(&self, ids: &[SessionId]) -> Vec<Result<Loaded, StoreError>> {
+        self.inner.load_many(ids).await
+    }
+
     fn peek_cached(&self, id: SessionId) -> Option<Loaded> {
         if self.denies.load(Ordering::Relaxed) {
             return Some(Loaded::Nothing);

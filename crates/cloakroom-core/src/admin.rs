@@ -1,6 +1,8 @@
 //! Operations on all sessions of a store: the contract of an administration interface.
 
+use std::fmt;
 use std::future::Future;
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
@@ -13,9 +15,16 @@ use crate::id::SessionId;
 /// effect at once and also applies to sessions that a backup restores, and the ids of all sessions, to remove
 /// them. The suite `cloakroom_core::conformance::admin` tests an implementation.
 pub trait StoreAdmin: Send + Sync {
-    /// Returns the ids of all sessions and tombstones in the store, each once and in no particular order.
-    /// Those that are created or removed during the call may be missing. It may take long.
-    fn scan_ids(&self) -> impl Future<Output = Result<Vec<SessionId>, StoreError>> + Send;
+    /// Returns the ids of some sessions and tombstones in the store, in no particular order, and where the next page
+    /// starts: with `None`, the first ones. Over all pages, each one that is in the store all the time is returned at least
+    /// once. A page has about a thousand ids at most, and may have none and still a next page.
+    ///
+    /// It fails with [`Unavailable`](StoreErrorKind::Unavailable) if the store has changed so that the scan cannot be
+    /// continued: start again.
+    fn scan_ids(
+        &self,
+        from: Option<&ScanCursor>,
+    ) -> impl Future<Output = Result<ScanPage, StoreError>> + Send;
 
     /// Returns the time before which all sessions are revoked: sessions created earlier are invalid. The Unix
     /// epoch, if it was never set.
@@ -35,6 +44,45 @@ pub trait StoreAdmin: Send + Sync {
         delay: Duration,
         keep: Duration,
     ) -> impl Future<Output = Result<Timestamp, StoreError>> + Send;
+}
+
+/// A page of [`StoreAdmin::scan_ids`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScanPage {
+    /// Ids of sessions and tombstones.
+    pub ids: Vec<SessionId>,
+    /// Where the next page starts; `None` if this is the last one.
+    pub next: Option<ScanCursor>,
+}
+
+/// Where a page of [`StoreAdmin::scan_ids`] starts. Only the store that returned it knows what its text means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScanCursor(String);
+
+impl ScanCursor {
+    /// Creates a cursor, for the implementations.
+    pub fn new(text: impl fmt::Display) -> Self {
+        Self(text.to_string())
+    }
+
+    /// Returns the text of the cursor.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Parses the text of the cursor, for the implementations.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`](StoreErrorKind::Refused), if the text is of another form: the cursor is one of another store.
+    pub fn parse<T: FromStr>(&self) -> Result<T, StoreError> {
+        let parsed = self.0.parse();
+        parsed.map_err(|_| {
+            let text = "the cursor of the scan is not one of this store";
+            StoreError::with_source(StoreErrorKind::Refused, text)
+        })
+    }
 }
 
 /// How far in the future the time before which sessions are revoked may be. A later one was set by a clock that
@@ -64,8 +112,11 @@ pub fn next_revoked_before(
 }
 
 impl<A: StoreAdmin> StoreAdmin for &A {
-    fn scan_ids(&self) -> impl Future<Output = Result<Vec<SessionId>, StoreError>> + Send {
-        (**self).scan_ids()
+    fn scan_ids(
+        &self,
+        from: Option<&ScanCursor>,
+    ) -> impl Future<Output = Result<ScanPage, StoreError>> + Send {
+        (**self).scan_ids(from)
     }
 
     fn revoked_before(&self) -> impl Future<Output = Result<Timestamp, StoreError>> + Send {

@@ -20,7 +20,7 @@
 //! |---|---|---|
 //! | `cloakroom:0191e0c4-8f2a-…` | a session: `c1`, revision, last seen, limits, digest of the secret, then its entries as JSON | the shorter of the idle timeout and the time to the absolute deadline |
 //! | the same | an ended session: `t1`, time, digest, reason | about a minute |
-//! | `cloakroom:user:` and a hash | the sessions of a user: a sorted set of ids by absolute deadline | to the last deadline, plus five minutes |
+//! | `cloakroom:user:` and a hash | the sessions of a user: a sorted set of ids in the order of their creation, which also has their deadlines | to the last deadline, plus five minutes |
 //! | `cloakroom:revoked-before` | sessions created before this time are revoked; only after all sessions were ended at once | 400 days |
 //!
 //! The hash is the SHA-256 of realm and user, in base64url. Events are published on the channel
@@ -37,8 +37,10 @@
 //! | `touch` | `EVALSHA touch.lua 1 key revision seen ttl` | 1, rare |
 //! | `end` | `EVALSHA end.lua 1 key revision tombstone ttl` | 1 |
 //! | `create_for_user` (creates a session for a user: index entry, record and event) | `EVALSHA create_for_user.lua 2 key key …`; in a cluster and with replicas `index_add`, `create` and `publish` | 1; 2 if a limit is reached |
-//! | `index_add` (adds an index entry, or changes its deadline) | `EVALSHA index_add.lua 1 key …` | 1 |
-//! | `list`, `remove` | `ZRANGE`, `ZREM` | 1 |
+//! | `index_add`, `evict` (add an index entry, or change its deadline; mark sessions to be ended) | `EVALSHA index_add.lua 1 key …` | 1 |
+//! | `list` | `ZRANGE`, then `EVALSHA index_list.lua 1 key id 256` | 1 per page of 256 |
+//! | `contains`, `remove` | `ZSCORE`, `ZREM` | 1 |
+//! | `load_many` | `MGET` of up to 64 keys; in a cluster a `GET` for each, sent together | 1 |
 //! | `scan_ids` | `SCAN`, on every primary | 1 per about 500 keys |
 //! | `revoked_before`, `set_revoked_before` | `GET`, `EVALSHA set_revoked_before.lua 1 key …` | 1 |
 //! | `publish` | `PUBLISH` | 1 |
@@ -61,7 +63,7 @@
 //! A Redis user for the store needs only these rights. Replace `cloakroom` by the app's name:
 //!
 //! ```text
-//! ACL SETUSER shop on >password ~cloakroom:* &cloakroom:* +get +mget +set +evalsha +eval +getrange +setrange +pexpire +pttl +del +zadd +zrem +zscore +zrange +zrangebyscore +zrandmember +zremrangebyscore +scan +publish +subscribe +time +ping +auth +hello +select +info +client|id
+//! ACL SETUSER shop on >password ~cloakroom:* &cloakroom:* +get +mget +set +evalsha +eval +getrange +setrange +pexpire +pttl +del +zadd +zrem +zscore +zrange +zrangebyscore +zrandmember +zcard +zcount +zrank +scan +publish +subscribe +time +ping +auth +hello +select +info +client|id
 //! ```
 //!
 //! In a cluster it also needs `+cluster|slots +cluster|info`, behind sentinels `+role`, to wait for replicas

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cloakroom_core::admin::StoreAdmin;
+use cloakroom_core::admin::{ScanCursor, ScanPage, StoreAdmin};
 use cloakroom_core::bus::{EventBus, Subscription};
 use cloakroom_core::codec::{self, Stored};
 use cloakroom_core::event::SessionEvent;
@@ -19,7 +19,7 @@ use fred::clients::Client;
 
 use crate::bus::Bus;
 use crate::classify::Effect;
-use crate::command::{Command, Executor, Reply, index, session};
+use crate::command::{Command, Executor, Reply, admin, index, session};
 use crate::connection::Connection;
 use crate::error::{ConnectError, unexpected_reply};
 use crate::key::KeyPrefix;
@@ -191,13 +191,18 @@ impl Store for RedisStore {
     async fn load(&self, id: SessionId) -> Result<Loaded, StoreError> {
         self.bus.resume(self.connection());
         let read = || self.executor.load(self.prefix.key(id));
-        let Some(value) = self.connection().read(read).await? else {
-            return Ok(Loaded::Nothing);
+        loaded(self.connection().read(read).await?)
+    }
+
+    async fn load_many(&self, ids: &[SessionId]) -> Vec<Result<Loaded, StoreError>> {
+        let read = || async {
+            let keys = ids.iter().map(|id| self.prefix.key(*id)).collect();
+            all_or_error(session::load_many(&self.executor, keys).await)
         };
-        Ok(match codec::decode(&value)? {
-            Stored::Record(record) => Loaded::Record(record),
-            Stored::Tombstone(tombstone) => Loaded::Tombstone(tombstone),
-        })
+        match self.connection().read(read).await {
+            Ok(values) => values.into_iter().map(|value| loaded(value?)).collect(),
+            Err(error) => vec![Err(error); ids.len()],
+        }
     }
 
     async fn update(
@@ -273,6 +278,17 @@ impl Store for RedisStore {
     }
 }
 
+/// Returns the values, or the error if the connection was lost to all of them.
+fn all_or_error<T>(values: Vec<Result<T, StoreError>>) -> Result<Vec<Result<T, StoreError>>, StoreError> {
+    let is_lost = |value: &Result<T, StoreError>| {
+        matches!(value, Err(error) if error.kind() == StoreErrorKind::Unavailable)
+    };
+    match values.first() {
+        Some(Err(error)) if values.iter().all(is_lost) => Err(error.clone()),
+        _ => Ok(values),
+    }
+}
+
 impl UserIndex for RedisStore {
     async fn add(
         &self,
@@ -282,8 +298,28 @@ impl UserIndex for RedisStore {
         index::add(&self.executor, &self.prefix.user(user), add_request).await
     }
 
-    async fn list(&self, user: &UserKey) -> Result<Vec<SessionId>, StoreError> {
-        let read = || index::list(&self.executor, self.prefix.user(user));
+    async fn evict(
+        &self,
+        user: &UserKey,
+        now: Timestamp,
+        most: u32,
+        replaces: Option<SessionId>,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let key = self.prefix.user(user);
+        index::evict(&self.executor, &key, now, most, replaces).await
+    }
+
+    async fn list(
+        &self,
+        user: &UserKey,
+        after: Option<SessionId>,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let read = || index::list(&self.executor, self.prefix.user(user), after);
+        self.connection().read(read).await
+    }
+
+    async fn contains(&self, user: &UserKey, id: SessionId) -> Result<bool, StoreError> {
+        let read = || index::contains(&self.executor, self.prefix.user(user), id);
         self.connection().read(read).await
     }
 
@@ -293,14 +329,14 @@ impl UserIndex for RedisStore {
 }
 
 impl StoreAdmin for RedisStore {
-    async fn scan_ids(&self) -> Result<Vec<SessionId>, StoreError> {
+    async fn scan_ids(&self, from: Option<&ScanCursor>) -> Result<ScanPage, StoreError> {
         self.connection().attach().await;
         let id_of = |key: &str| self.prefix.id_in(key);
-        index::scan_ids(&self.executor, &self.prefix.pattern(), id_of).await
+        admin::scan_ids(&self.executor, &self.prefix.pattern(), id_of, from).await
     }
 
     async fn revoked_before(&self) -> Result<Timestamp, StoreError> {
-        let read = || index::revoked_before(&self.executor, self.prefix.revoked_before());
+        let read = || admin::revoked_before(&self.executor, self.prefix.revoked_before());
         self.connection().read(read).await
     }
 
@@ -310,7 +346,7 @@ impl StoreAdmin for RedisStore {
         keep: Duration,
     ) -> Result<Timestamp, StoreError> {
         let (replication, key) = (self.replication(), self.prefix.revoked_before());
-        index::set_revoked_before(&self.executor, replication, &key, delay, keep).await
+        admin::set_revoked_before(&self.executor, replication, &key, delay, keep).await
     }
 }
 
@@ -326,6 +362,17 @@ impl EventBus for RedisStore {
     fn subscribe(&self) -> Subscription {
         self.bus.subscribe(self.connection())
     }
+}
+
+/// What a `load` has found.
+fn loaded(value: Option<Bytes>) -> Result<Loaded, StoreError> {
+    let Some(value) = value else {
+        return Ok(Loaded::Nothing);
+    };
+    Ok(match codec::decode(&value)? {
+        Stored::Record(record) => Loaded::Record(record),
+        Stored::Tombstone(tombstone) => Loaded::Tombstone(tombstone),
+    })
 }
 
 /// The outcome of an `end` that found another value than expected.

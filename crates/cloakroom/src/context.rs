@@ -23,7 +23,7 @@ use crate::error::SessionError;
 use crate::key_lock::KeyLocks;
 use crate::migration::Migration;
 use crate::revocation::RevokedBefore;
-use crate::session_limit::SessionLimit;
+use crate::session_limit::{Evictions, SessionLimit};
 use crate::store::DynStore;
 use crate::telemetry::limited::{Failures, Once};
 
@@ -47,6 +47,7 @@ pub(crate) struct Context {
     /// Migration from a legacy store.
     pub(crate) migration: Option<Arc<Migration>>,
     pub(crate) session_limit: Option<SessionLimit>,
+    pub(crate) evictions: Arc<Evictions>,
     pub(crate) devices: Option<Arc<DeviceTracking>>,
     pub(crate) publishes_events: bool,
     pub(crate) budget: Duration,
@@ -120,6 +121,7 @@ impl Context {
             rotation: None,
             migration: None,
             session_limit: None,
+            evictions: Arc::default(),
             devices: None,
             publishes_events: true,
             longest: Expiry::MAX,

@@ -163,6 +163,7 @@ mod store;
 mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod uncancellable;
 mod users;
 mod watch;
 
@@ -200,7 +201,7 @@ pub use self::session::{
 pub use self::session_limit::SessionLimit;
 #[cfg(feature = "metrics")]
 pub use self::telemetry::metrics::describe_metrics;
-pub use self::users::{RevokedBy, SessionInfo, Sessions};
+pub use self::users::{RevokedBy, SessionInfo, SessionPage, Sessions};
 pub use self::watch::SessionWatch;
 
 /// Guides for common tasks. Their examples are tests.

@@ -2,20 +2,31 @@
 
 use std::time::Duration;
 
-use cloakroom_core::admin::next_revoked_before;
+use cloakroom_core::admin::{ScanCursor, ScanPage, next_revoked_before};
 use cloakroom_core::{SessionId, StoreAdmin, StoreError, StoreErrorKind, Timestamp};
 
 use crate::FileStore;
 use crate::files::{Files, names};
 
+/// How many ids a page has at most.
+const SCAN_PAGE: usize = 1000;
+
 const REVOKED_BEFORE: &str = "revoked-before";
 
 impl StoreAdmin for FileStore {
-    async fn scan_ids(&self) -> Result<Vec<SessionId>, StoreError> {
+    async fn scan_ids(&self, from: Option<&ScanCursor>) -> Result<ScanPage, StoreError> {
+        let after: Option<SessionId> = from.map(ScanCursor::parse).transpose()?;
         let names = self.read(names).await?;
         // Files with other names are not sessions.
         let ids = names.iter().filter_map(|name| name.parse().ok());
-        Ok(ids.collect())
+        let mut ids: Vec<_> = ids
+            .filter(|id| after.is_none_or(|after| *id > after))
+            .collect();
+        ids.sort();
+        let is_last = ids.len() <= SCAN_PAGE;
+        ids.truncate(SCAN_PAGE);
+        let next = ids.last().filter(|_| !is_last).map(ScanCursor::new);
+        Ok(ScanPage { ids, next })
     }
 
     async fn revoked_before(&self) -> Result<Timestamp, StoreError> {

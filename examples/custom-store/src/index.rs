@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use cloakroom_core::index::{AddOutcome, AddRequest, LEASE, STALE_AFTER};
+use cloakroom_core::index::{
+    AddOutcome, AddRequest, LEASE, MAX_COUNTED, MAX_EVICTED, MAX_PAGE, STALE_AFTER,
+};
 use cloakroom_core::{SessionId, StoreError, StoreErrorKind, Timestamp, UserIndex, UserKey};
 
 use crate::FileStore;
@@ -25,11 +27,43 @@ impl UserIndex for FileStore {
         .await
     }
 
-    async fn list(&self, user: &UserKey) -> Result<Vec<SessionId>, StoreError> {
+    async fn evict(
+        &self,
+        user: &UserKey,
+        now: Timestamp,
+        most: u32,
+        replaces: Option<SessionId>,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let user = *user;
+        self.write(move |files| {
+            let mut sessions = UserSessions::read(files, &user)?;
+            let over = sessions.evict_above(most as usize, now, replaces.as_slice());
+            sessions.write(files, &user)?;
+            Ok(over)
+        })
+        .await
+    }
+
+    async fn list(
+        &self,
+        user: &UserKey,
+        after: Option<SessionId>,
+    ) -> Result<Vec<SessionId>, StoreError> {
         let user = *user;
         self.read(move |files| {
             let sessions = UserSessions::read(files, &user)?;
-            Ok(sessions.0.into_keys().collect())
+            let newest_first = sessions.0.into_keys().rev();
+            let following = newest_first.filter(|id| after.is_none_or(|after| *id < after));
+            Ok(following.take(MAX_PAGE).collect())
+        })
+        .await
+    }
+
+    async fn contains(&self, user: &UserKey, id: SessionId) -> Result<bool, StoreError> {
+        let user = *user;
+        self.read(move |files| {
+            let sessions = UserSessions::read(files, &user)?;
+            Ok(sessions.0.contains_key(&id))
         })
         .await
     }
@@ -71,12 +105,14 @@ impl UserSessions {
         });
         let mut over = Vec::new();
         if let Some(limit) = add_request.limit {
-            let counted = self.counted(add_request);
-            let excess = (counted.len() + 1).saturating_sub(limit.most as usize);
-            if excess > 0 && !limit.evict_oldest {
-                return AddOutcome::LimitReached(counted);
+            let own = [Some(id), add_request.replaces];
+            let own: Vec<_> = own.into_iter().flatten().collect();
+            let counted = self.counted(&own);
+            if counted.len() >= limit.most as usize && !limit.evict_oldest {
+                return AddOutcome::LimitReached(some_of(counted, id));
             }
-            over = self.evict(&counted[..excess.min(counted.len())], now);
+            // One place is for the new session.
+            over = self.evict_above(limit.most as usize - 1, now, &own);
         }
         let known = self.0.get(&id).map(|session| session.deadline);
         let session = Indexed {
@@ -92,37 +128,44 @@ impl UserSessions {
         }
     }
 
-    /// Returns the other sessions that count towards the limit, the oldest first.
-    fn counted(&self, add_request: &AddRequest) -> Vec<SessionId> {
-        let counts = |id: SessionId, session: &Indexed| {
-            id != add_request.id && Some(id) != add_request.replaces && !session.is_evicted()
-        };
+    /// Returns the sessions that count towards the limit except these, the oldest first.
+    fn counted(&self, except: &[SessionId]) -> Vec<SessionId> {
         let sessions = self.0.iter();
-        let counted = sessions.filter(|(id, session)| counts(**id, session));
+        let counted =
+            sessions.filter(|(id, session)| !session.is_evicted() && !except.contains(id));
         counted.map(|(id, _)| *id).collect()
     }
 
-    /// Evicts the oldest sessions, and once more those that another caller should have ended by now.
-    /// Returns all that this caller must end.
-    fn evict(&mut self, oldest: &[SessionId], now: Timestamp) -> Vec<SessionId> {
-        let mut over = Vec::new();
-        for (id, session) in &mut self.0 {
+    /// Evicts the oldest sessions above a limit, and once more those that another caller should have ended by
+    /// now. Returns all that this caller must end.
+    fn evict_above(&mut self, most: usize, now: Timestamp, except: &[SessionId]) -> Vec<SessionId> {
+        let mut over = self.counted(except);
+        over.truncate(over.len().saturating_sub(most).min(MAX_EVICTED));
+        for (id, session) in &self.0 {
             let is_overdue = session.is_evicted() && now.since(session.evicted) >= LEASE;
-            if oldest.contains(id) || is_overdue {
-                session.evicted = now;
+            if is_overdue && over.len() < MAX_EVICTED {
                 over.push(*id);
+            }
+        }
+        for id in &over {
+            if let Some(session) = self.0.get_mut(id) {
+                session.evicted = now;
             }
         }
         over
     }
 
-    /// Returns one old id of another session, chosen by the random end of the new id.
+    /// Returns two old ids of other sessions, chosen by the random end of the new id.
     fn sample(&self, new: SessionId, now: Timestamp) -> Vec<SessionId> {
         let is_old = |id: &&SessionId| **id != new && now.since(id.created_at()) > STALE_AFTER;
-        let old: Vec<_> = self.0.keys().filter(is_old).collect();
-        let [.., high, low] = *new.as_bytes();
-        let chosen = usize::from(u16::from_be_bytes([high, low])).checked_rem(old.len());
-        chosen.map(|chosen| *old[chosen]).into_iter().collect()
+        let old: Vec<_> = self.0.keys().filter(is_old).copied().collect();
+        let start = random_end(new) % old.len().max(1);
+        old.iter()
+            .cycle()
+            .skip(start)
+            .take(old.len().min(2))
+            .copied()
+            .collect()
     }
 
     fn read(files: &Files<'_>, user: &UserKey) -> Result<Self, StoreError> {
@@ -146,6 +189,23 @@ impl UserSessions {
             .map_or(files.now, |last| last.plus(STALE_AFTER));
         files.write(&file_name(user), &text, expires)
     }
+}
+
+/// The oldest of many ids, and some of the others, chosen by the random end of the new id.
+fn some_of(mut counted: Vec<SessionId>, new: SessionId) -> Vec<SessionId> {
+    if counted.len() <= MAX_COUNTED {
+        return counted;
+    }
+    let mut others = counted.split_off(MAX_COUNTED / 2);
+    let start = random_end(new) % others.len();
+    others.rotate_left(start);
+    counted.extend(others.into_iter().take(MAX_COUNTED / 2));
+    counted
+}
+
+fn random_end(id: SessionId) -> usize {
+    let [.., high, low] = *id.as_bytes();
+    usize::from(u16::from_be_bytes([high, low]))
 }
 
 fn file_name(user: &UserKey) -> String {

@@ -75,8 +75,8 @@ async fn nothing_expired_is_left() {
     files.clock.advance(Duration::from_secs(60 * 24 * 60 * 60));
     let deleted = files.store.delete_expired().await;
     deleted.expect("the files can be deleted");
-    let ids = files.store.scan_ids().await;
-    assert_eq!(ids.expect("the directory is there"), []);
+    let page = files.store.scan_ids(None).await;
+    assert_eq!(page.expect("the directory is there").ids, []);
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("expired");
     assert_eq!(
         fs::read_dir(path).expect("it is there").count(),

@@ -8,13 +8,18 @@ use std::time::{Duration, Instant};
 
 /// A port that forwards to another one with a delay, as long as the process runs.
 #[derive(Debug)]
-pub(crate) struct DelayedPort {
+pub struct DelayedPort {
     port: u16,
 }
 
 impl DelayedPort {
     /// Starts a port in front of `port`, which delays every byte by `delay`.
-    pub(crate) fn start(port: u16, delay: Duration) -> Self {
+    ///
+    /// # Panics
+    ///
+    /// When no port is free.
+    #[must_use]
+    pub fn start(port: u16, delay: Duration) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
         let address = listener.local_addr().expect("it listens");
         thread::spawn(move || {
@@ -31,7 +36,8 @@ impl DelayedPort {
     }
 
     /// The port to connect to.
-    pub(crate) fn port(&self) -> u16 {
+    #[must_use]
+    pub fn port(&self) -> u16 {
         self.port
     }
 }

@@ -10,6 +10,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 pub use self::cluster::Cluster;
+pub use self::delay::DelayedPort;
 pub use self::replicated::Replicated;
 pub use self::sentinel::Sentinel;
 pub use self::tls::{Authority, Identity, TlsServer};

@@ -8,7 +8,6 @@ use cloakroom::{
     CookieConfig, CookieKey, DeviceTracking, MemoryStore, Migration, MigrationKey, Rotation,
     SessionLayer, SessionLimit, Store, TokenHeader, minutes,
 };
-use cloakroom_core::admin::StoreAdmin;
 use cloakroom_core::{ManualClock, codec, store::Loaded};
 use cloakroom_redis::{NearCache, RedisStore};
 use cloakroom_tower_sessions::migration::TowerSessionsRedis;
@@ -141,7 +140,7 @@ impl Storage {
 async fn in_memory(store: &MemoryStore) -> Vec<String> {
     let admin = store.admin().expect("it has store-wide operations");
     let mut values = Vec::new();
-    for id in admin.scan_ids().await.expect("it responds") {
+    for id in tests::records::all_ids(&admin).await {
         if let Ok(Loaded::Record(record)) = store.load(id).await {
             values.push(codec::encode(&record));
         }

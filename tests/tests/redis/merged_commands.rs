@@ -467,6 +467,6 @@ async fn merged_sign_ins_are_each_indexed_stored_and_published() {
     for (place, (id, record)) in sign_ins.iter().enumerate() {
         let there = store.load(*id).await.unwrap();
         assert_eq!(there == Loaded::Record(record.clone()), *id != taken.0);
-        assert!(store.list(&user(place)).await.unwrap().contains(id));
+        assert!(store.list(&user(place), None).await.unwrap().contains(id));
     }
 }

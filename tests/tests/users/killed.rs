@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cloakroom::{CookieConfig, SessionId, SessionLayer, Store, UserId, minutes};
 use cloakroom_core::store::Loaded;
-use cloakroom_core::{Authentication, ManualClock, Realm, StoreAdmin, UserIndex, UserKey};
+use cloakroom_core::{Authentication, ManualClock, Realm, UserIndex, UserKey};
 use cloakroom_redis::RedisStore;
 use tests::redis::RedisServer;
 
@@ -68,7 +68,7 @@ fn start_and_kill(url: &str, seed: u64) {
 async fn live(store: &RedisStore) -> HashMap<UserId, Vec<SessionId>> {
     let admin = store.admin().expect("it has store-wide operations");
     let mut live: HashMap<UserId, Vec<SessionId>> = HashMap::new();
-    for id in admin.scan_ids().await.expect("the store responds") {
+    for id in tests::records::all_ids(&admin).await {
         if let Loaded::Record(record) = store.load(id).await.expect("the store responds")
             && let Some(user) = Authentication::of(record.entries())
         {
@@ -81,7 +81,7 @@ async fn live(store: &RedisStore) -> HashMap<UserId, Vec<SessionId>> {
 async fn entered(store: &RedisStore, user: &UserId) -> Vec<SessionId> {
     let key = UserKey::new(&Realm::new(CookieConfig::DEFAULT_NAME), user);
     let index = store.index().expect("it has an index");
-    index.list(&key).await.expect("the index responds")
+    index.list(&key, None).await.expect("the index responds")
 }
 
 async fn check(redis: &RedisServer) {

@@ -5,6 +5,7 @@ mod devices;
 mod event_counts;
 mod header;
 mod killed;
+mod large;
 mod limits;
 mod linked;
 mod listing;

@@ -70,7 +70,7 @@ async fn all_ids_are_found(subject: &impl Subject) {
     let store = subject.store().await;
     let admin = store.admin().expect("the store has store-wide operations");
     let mut ids = HashSet::new();
-    for number in 0..20 {
+    for number in 0..1100 {
         let (id, record) = sample(numbered(number));
         create(&store, id, &record, LONG).await;
         if number % 2 == 0 {
@@ -84,9 +84,17 @@ async fn all_ids_are_found(subject: &impl Subject) {
         let added = index.add(&new_user(), &missing).await;
         added.expect("admit succeeds");
     }
-    let found = admin.scan_ids().await.expect("scan_ids succeeds");
-    let set: HashSet<_> = found.iter().copied().collect();
-    assert_eq!(set.len(), found.len(), "each id once");
-    assert!(set.is_superset(&ids));
-    assert!(!set.contains(&missing.id), "only the index has it");
+    let (mut found, mut from) = (HashSet::new(), None);
+    loop {
+        let page = admin.scan_ids(from.as_ref()).await;
+        let page = page.expect("scan_ids succeeds");
+        assert!(page.ids.len() < 2000, "a page is limited");
+        found.extend(page.ids);
+        from = page.next;
+        if from.is_none() {
+            break;
+        }
+    }
+    assert!(found.is_superset(&ids));
+    assert!(!found.contains(&missing.id), "only the index has it");
 }

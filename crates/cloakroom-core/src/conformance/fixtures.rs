@@ -9,7 +9,7 @@ use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::entries::Entries;
 use crate::expiry::{Expiry, Limits};
 use crate::id::{Revision, SessionId};
-use crate::index::{AddRequest, UserIndex};
+use crate::index::{AddOutcome, AddRequest, Limit, MAX_PAGE, UserIndex};
 use crate::record::{EndReason, Record, Tombstone};
 use crate::rng::SystemRng;
 use crate::store::{Created, Loaded, Store, Updated};
@@ -101,6 +101,42 @@ pub(super) fn add_request(now: Timestamp) -> AddRequest {
     }
 }
 
+/// Returns the same, with a limit.
+pub(super) fn limited(now: Timestamp, most: u32, evict_oldest: bool) -> AddRequest {
+    AddRequest {
+        limit: Some(Limit { most, evict_oldest }),
+        ..add_request(now)
+    }
+}
+
+/// Adds a session to an index.
+pub(super) async fn add(
+    index: &impl UserIndex,
+    user: &UserKey,
+    add_request: &AddRequest,
+) -> AddOutcome {
+    let added = index.add(user, add_request).await;
+    added.expect("admit succeeds")
+}
+
+/// Adds a session to an index, and returns the sessions that the caller must end.
+pub(super) async fn over(
+    index: &impl UserIndex,
+    user: &UserKey,
+    add_request: &AddRequest,
+) -> Vec<SessionId> {
+    match add(index, user, add_request).await {
+        AddOutcome::Added { over, sample } => {
+            assert!(
+                !sample.contains(&add_request.id),
+                "a sample contains other ids only"
+            );
+            over
+        }
+        AddOutcome::LimitReached(there) => panic!("the index is full: {there:?}"),
+    }
+}
+
 pub(super) async fn create(store: &impl Store, id: SessionId, record: &Record, ttl: Duration) {
     let created = store.create(id, record, ttl).await;
     assert_eq!(created.expect("create succeeds"), Created::Created);
@@ -120,12 +156,27 @@ pub(super) async fn update(
     updated.expect("update succeeds")
 }
 
-/// Returns the ids in a user's index.
+/// Returns the ids in a user's index, of all pages.
 pub(super) async fn listed(index: &impl UserIndex, user: &UserKey) -> HashSet<SessionId> {
-    let listed = index.list(user).await.expect("listed succeeds");
-    let set: HashSet<_> = listed.iter().copied().collect();
-    assert_eq!(set.len(), listed.len(), "each id once");
+    let pages = pages(index, user).await;
+    let set: HashSet<_> = pages.iter().flatten().copied().collect();
+    assert_eq!(set.len(), pages.iter().flatten().count(), "each id once");
     set
+}
+
+/// Returns the pages of a user's index.
+pub(super) async fn pages(index: &impl UserIndex, user: &UserKey) -> Vec<Vec<SessionId>> {
+    let mut pages = Vec::new();
+    let mut after = None;
+    loop {
+        let page = index.list(user, after).await.expect("list succeeds");
+        after = page.last().copied();
+        let is_last = page.len() < MAX_PAGE;
+        pages.push(page);
+        if is_last {
+            return pages;
+        }
+    }
 }
 
 /// Runs futures concurrently, and returns their results in order.

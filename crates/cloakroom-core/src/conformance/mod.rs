@@ -35,6 +35,8 @@ pub mod bus;
 mod concurrency;
 mod fixtures;
 pub mod index;
+mod large_index;
+mod load_many;
 mod sign_in;
 mod ttl;
 
@@ -58,6 +60,7 @@ pub use self::fixtures::Subject;
 pub async fn all(subject: &impl Subject) {
     what_is_created_is_loaded(subject).await;
     create_never_replaces(subject).await;
+    load_many::each_is_loaded_in_order(subject).await;
     update_wants_the_revision(subject).await;
     update_never_creates(subject).await;
     touch_moves_last_seen_alone(subject).await;

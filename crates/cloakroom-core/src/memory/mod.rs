@@ -1,24 +1,23 @@
 //! A store in the memory of the process.
 
 mod index;
+mod parts;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use self::index::MemoryIndex;
-use crate::admin::{StoreAdmin, next_revoked_before};
-use crate::bus::{EventBus, LocalBus, Subscription};
+use crate::admin::StoreAdmin;
+use crate::bus::{EventBus, LocalBus};
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::codec::Stored;
 use crate::error::StoreError;
-use crate::event::SessionEvent;
 use crate::id::{Revision, SessionId};
-use crate::index::{AddOutcome, AddRequest, UserIndex};
+use crate::index::UserIndex;
 use crate::record::{Record, Tombstone};
 use crate::store::{Created, Ended, Loaded, Store, Touched, Updated};
-use crate::user::UserKey;
 
 /// How many expired sessions one write removes at most, which bounds the time of a request.
 const SWEEP: usize = 8;
@@ -26,7 +25,8 @@ const SWEEP: usize = 8;
 /// Keeps sessions in memory: for development, tests, and apps with a single process that may lose its
 /// sessions at a restart.
 ///
-/// Clones share their sessions. Expired sessions are removed by later writes, a few at a time.
+/// Clones share their sessions. Expired sessions are removed by later writes, a few at a time. There is no other
+/// bound on their number.
 ///
 /// ```
 /// use cloakroom_core::MemoryStore;
@@ -210,68 +210,10 @@ impl Store for MemoryStore {
     }
 }
 
-impl UserIndex for MemoryStore {
-    async fn add(
-        &self,
-        user: &UserKey,
-        add_request: &AddRequest,
-    ) -> Result<AddOutcome, StoreError> {
-        Ok(self.lock_index().add(user, add_request))
-    }
-
-    async fn list(&self, user: &UserKey) -> Result<Vec<SessionId>, StoreError> {
-        Ok(self.lock_index().list(user))
-    }
-
-    async fn remove(&self, user: &UserKey, ids: &[SessionId]) -> Result<(), StoreError> {
-        self.lock_index().remove(user, ids);
-        Ok(())
-    }
-}
-
-impl StoreAdmin for MemoryStore {
-    async fn scan_ids(&self) -> Result<Vec<SessionId>, StoreError> {
-        Ok(self.lock().slots.keys().copied().collect())
-    }
-
-    async fn revoked_before(&self) -> Result<Timestamp, StoreError> {
-        let now = self.clock.now();
-        let revoked = self.lock_index().revoked_before;
-        let revoked = revoked.filter(|(_, until)| now < *until);
-        Ok(revoked.map_or(Timestamp::from_millis(0), |(at, _)| at))
-    }
-
-    async fn set_revoked_before(
-        &self,
-        delay: Duration,
-        keep: Duration,
-    ) -> Result<Timestamp, StoreError> {
-        let now = self.clock.now();
-        let mut index = self.lock_index();
-        let previous = index.revoked_before.filter(|(_, until)| now < *until);
-        let at = next_revoked_before(now, delay, previous.map(|(at, _)| at))?;
-        if previous.is_none_or(|(previous, _)| previous != at) {
-            index.revoked_before = Some((at, now.plus(keep)));
-        }
-        Ok(at)
-    }
-}
-
-impl EventBus for MemoryStore {
-    async fn publish(&self, event: &SessionEvent) -> Result<(), StoreError> {
-        self.bus.send(event.clone());
-        Ok(())
-    }
-
-    fn subscribe(&self) -> Subscription {
-        self.bus.subscribe()
-    }
-}
-
 /// The stored records and tombstones.
 #[derive(Default)]
 struct Sessions {
-    slots: HashMap<SessionId, Slot>,
+    slots: BTreeMap<SessionId, Slot>,
     /// The ids by the time at which they expire.
     expiries: BTreeSet<(Timestamp, SessionId)>,
 }

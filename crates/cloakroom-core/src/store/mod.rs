@@ -24,6 +24,9 @@ use crate::user::UserKey;
 pub use self::outcome::{Created, Ended, Loaded, Touched, Updated, UserCreated};
 pub use self::unsupported::Unsupported;
 
+/// How many sessions [`Store::load_many`] loads at most.
+pub const MAX_LOADED: usize = 64;
+
 /// Keeps the records of sessions.
 ///
 /// An implementation has these duties:
@@ -70,6 +73,26 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 
     /// Returns what is stored under `id`, never from a cache.
     fn load(&self, id: SessionId) -> impl Future<Output = Result<Loaded, StoreError>> + Send;
+
+    /// Returns what is stored under each of these ids, in their order. There are at most [`MAX_LOADED`]. Each is as
+    /// [`load`](Self::load) returns it, but a value that is no text at all may be reported as
+    /// [`Nothing`](Loaded::Nothing). A record that cannot be decoded does not fail the others. If the store
+    /// cannot be reached, all of them fail.
+    ///
+    /// By default it loads one after the other. A store that can read several at once should, since lists and
+    /// limits of users with many sessions use it. It need not be atomic.
+    fn load_many(
+        &self,
+        ids: &[SessionId],
+    ) -> impl Future<Output = Vec<Result<Loaded, StoreError>>> + Send {
+        async move {
+            let mut loaded = Vec::with_capacity(ids.len());
+            for id in ids {
+                loaded.push(self.load(*id).await);
+            }
+            loaded
+        }
+    }
 
     /// Returns what a cache in front of the store holds for `id`, not older than the cache's maximum
     /// staleness. It must not do I/O or block. The default is `None`.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::admin::StoreAdmin;
+use crate::admin::{ScanCursor, ScanPage, StoreAdmin};
 use crate::bus::{EventBus, Subscription};
 use crate::clock::Timestamp;
 use crate::error::StoreError;
@@ -20,7 +20,21 @@ impl UserIndex for Unsupported {
         match *self {}
     }
 
-    async fn list(&self, _: &UserKey) -> Result<Vec<SessionId>, StoreError> {
+    async fn evict(
+        &self,
+        _: &UserKey,
+        _: Timestamp,
+        _: u32,
+        _: Option<SessionId>,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        match *self {}
+    }
+
+    async fn list(&self, _: &UserKey, _: Option<SessionId>) -> Result<Vec<SessionId>, StoreError> {
+        match *self {}
+    }
+
+    async fn contains(&self, _: &UserKey, _: SessionId) -> Result<bool, StoreError> {
         match *self {}
     }
 
@@ -30,7 +44,7 @@ impl UserIndex for Unsupported {
 }
 
 impl StoreAdmin for Unsupported {
-    async fn scan_ids(&self) -> Result<Vec<SessionId>, StoreError> {
+    async fn scan_ids(&self, _: Option<&ScanCursor>) -> Result<ScanPage, StoreError> {
         match *self {}
     }
 

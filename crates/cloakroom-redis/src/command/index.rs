@@ -1,30 +1,25 @@
-//! The commands on a user's index, and on the store as a whole.
+//! The commands on a user's index.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
-use cloakroom_core::admin::{MAX_AHEAD, next_revoked_before};
 use cloakroom_core::codec;
-use cloakroom_core::index::{AddOutcome, AddRequest, LEASE, STALE_AFTER};
+use cloakroom_core::index::{
+    AddOutcome, AddRequest, LEASE, MAX_COUNTED, MAX_EVICTED, MAX_PAGE, MAX_SAMPLE, STALE_AFTER,
+};
 use cloakroom_core::store::UserCreated;
-use cloakroom_core::{Record, SessionId, StoreError, Timestamp};
-use fred::error::Error as FredError;
-use fred::interfaces::ClientLike;
-use fred::types::config::Server;
-use fred::types::{ClusterHash, CustomCommand, Value};
+use cloakroom_core::{Record, SessionId, StoreError, StoreErrorKind, Timestamp};
+use fred::types::Value;
 
-use super::args::{Args, millis, slot_of};
+use super::args::{Args, millis};
 use super::eval::ScriptCall;
 use super::executor::Executor;
 use super::plain::Command;
-use super::script::{CREATE_FOR_USER, INDEX_ADD, SET_REVOKED_BEFORE};
+use super::script::{CREATE_FOR_USER, INDEX_ADD, INDEX_LIST};
 use crate::classify::Effect;
-use crate::connection::for_node;
 use crate::error::unexpected_reply;
-use crate::replication::Replication;
 
-/// How many keys one `SCAN` examines.
-const PAGE: i64 = 500;
+// The scripts contain these as numbers.
+const _: () = assert!(MAX_EVICTED == 64 && MAX_SAMPLE == 16 && MAX_COUNTED == 128);
 
 /// Bytes for the arguments of `index_add.lua`.
 const ADD_LEN: usize = 160;
@@ -56,8 +51,38 @@ fn push_request(args: &mut Args, request: &AddRequest) {
     }
     args.push_display(millis(STALE_AFTER));
     args.push_display(millis(LEASE));
+    args.push_display(request.dead.len());
     for dead in &request.dead {
         args.push_id(*dead);
+    }
+}
+
+/// `scripts/index_add.lua`, without an id to add.
+pub(crate) async fn evict(
+    executor: &Executor,
+    key: &str,
+    now: Timestamp,
+    most: u32,
+    replaces: Option<SessionId>,
+) -> Result<Vec<SessionId>, StoreError> {
+    let mut args = Args::with_keys(&[key], ADD_LEN);
+    args.push_display(now.as_millis());
+    args.push("");
+    args.push("0");
+    args.push_display(most);
+    args.push("1");
+    match replaces {
+        Some(id) => args.push_id(id),
+        None => args.push(""),
+    }
+    args.push_display(millis(STALE_AFTER));
+    args.push_display(millis(LEASE));
+    args.push("0");
+    let script = &INDEX_ADD;
+    let reply = executor.run(ScriptCall { script, args }).await?;
+    match added(reply) {
+        Some(AddOutcome::Added { over, .. }) => Ok(over),
+        Some(AddOutcome::LimitReached(_)) | None => Err(unexpected_reply(Effect::Write)),
     }
 }
 
@@ -80,11 +105,11 @@ pub(crate) async fn create_for_user(
     let event = session.event.unwrap_or_default();
     let length = codec::encoded_len(session.record.entries()) + session.channel.len() + event.len();
     let mut args = Args::with_keys(&[&session.index, &session.key], length + ADD_LEN);
+    push_request(&mut args, request);
     args.push_with(|text| codec::encode_into(session.record, text));
     args.push_display(millis(session.ttl));
     args.push(session.channel);
     args.push(&event);
-    push_request(&mut args, request);
     let script = &CREATE_FOR_USER;
     let reply = executor.run(ScriptCall { script, args }).await?;
     created(reply).ok_or_else(|| unexpected_reply(Effect::Write))
@@ -141,15 +166,59 @@ fn ids(list: Value) -> Option<Vec<SessionId>> {
     Some(texts.iter().filter_map(|text| text.parse().ok()).collect())
 }
 
-/// `ZRANGE key 0 -1`.
-pub(crate) async fn list(executor: &Executor, key: String) -> Result<Vec<SessionId>, StoreError> {
-    let zrange = Command::Custom {
-        name: "ZRANGE",
-        key,
-        args: vec![0.into(), (-1).into()],
+/// `ZRANGE key -page -1`, or `scripts/index_list.lua` for the pages that follow.
+pub(crate) async fn list(
+    executor: &Executor,
+    key: String,
+    after: Option<SessionId>,
+) -> Result<Vec<SessionId>, StoreError> {
+    let reply = match after {
+        None => {
+            let page = i64::try_from(MAX_PAGE).unwrap_or(i64::MAX);
+            let zrange = Command::Custom {
+                name: "ZRANGE",
+                key,
+                args: vec![(-page).into(), (-1).into()],
+            };
+            executor.send(Effect::Read, zrange).await?
+        }
+        Some(after) => {
+            let mut args = Args::with_keys(&[&key], 64);
+            args.push_id(after);
+            args.push_display(MAX_PAGE);
+            let script = &INDEX_LIST;
+            let reply = executor.run(ScriptCall { script, args }).await;
+            reply.map_err(nothing_written)?
+        }
     };
-    let reply = executor.send(Effect::Read, zrange).await?;
-    ids(reply).ok_or_else(|| unexpected_reply(Effect::Read))
+    let mut ids = ids(reply).ok_or_else(|| unexpected_reply(Effect::Read))?;
+    ids.reverse();
+    Ok(ids)
+}
+
+/// The error of a script that only reads: it does not matter whether it was run.
+fn nothing_written(error: StoreError) -> StoreError {
+    match error.kind() {
+        StoreErrorKind::OutcomeUnknown => {
+            StoreError::with_source(StoreErrorKind::Unavailable, error)
+        }
+        _ => error,
+    }
+}
+
+/// `ZSCORE key id`.
+pub(crate) async fn contains(
+    executor: &Executor,
+    key: String,
+    id: SessionId,
+) -> Result<bool, StoreError> {
+    let zscore = Command::Custom {
+        name: "ZSCORE",
+        key,
+        args: vec![id.to_string().into()],
+    };
+    let reply = executor.send(Effect::Read, zscore).await?;
+    Ok(!reply.is_null())
 }
 
 /// `ZREM key id …`.
@@ -167,94 +236,4 @@ pub(crate) async fn remove(
         args: ids.iter().map(|id| id.to_string().into()).collect(),
     };
     executor.send(Effect::Write, zrem).await.map(|_| ())
-}
-
-/// `GET` of the time before which sessions are revoked.
-pub(crate) async fn revoked_before(
-    executor: &Executor,
-    key: String,
-) -> Result<Timestamp, StoreError> {
-    let reply = executor.send(Effect::Read, Command::Get(key)).await?;
-    let text: Option<String> = reply
-        .convert()
-        .map_err(|_| unexpected_reply(Effect::Read))?;
-    let millis = text.map_or(Ok(0), |text| text.parse());
-    let millis = millis.map_err(|_| unexpected_reply(Effect::Read))?;
-    Ok(Timestamp::from_millis(millis))
-}
-
-/// `scripts/set_revoked_before.lua`, with `WAIT` if replicas are waited for.
-pub(crate) async fn set_revoked_before(
-    executor: &Executor,
-    replication: Option<&Replication>,
-    key: &str,
-    delay: Duration,
-    keep: Duration,
-) -> Result<Timestamp, StoreError> {
-    if delay > MAX_AHEAD {
-        return next_revoked_before(Timestamp::from_millis(0), delay, None);
-    }
-    let mut args = Args::with_keys(&[key], 64);
-    args.push_display(delay.as_millis());
-    args.push_display(millis(keep));
-    args.push_display(millis(MAX_AHEAD));
-    let script = &SET_REVOKED_BEFORE;
-    let reply = match replication {
-        None => executor.run(ScriptCall { script, args }).await?,
-        Some(replication) => {
-            let mut write = replication.begin().await?;
-            let args = script.eval_args(1, args.into_values());
-            let reply = write.send("EVAL", slot_of(key), args).await?;
-            write.acknowledged()?;
-            reply
-        }
-    };
-    let millis = reply.as_u64();
-    let millis = millis.ok_or_else(|| unexpected_reply(Effect::Write))?;
-    Ok(Timestamp::from_millis(millis))
-}
-
-/// `SCAN` on all primaries. Returns the ids that `id_of` finds in the keys. Each page has the timeout of
-/// a command.
-pub(crate) async fn scan_ids(
-    executor: &Executor,
-    pattern: &str,
-    id_of: impl Fn(&str) -> Option<SessionId>,
-) -> Result<Vec<SessionId>, StoreError> {
-    // Fails while the server is down, even if there is no node to scan.
-    executor.connection().client()?;
-    // `SCAN` can return a key twice, and while slots move two nodes can return it.
-    let mut found = HashSet::new();
-    for node in executor.connection().nodes() {
-        let mut cursor = "0".to_owned();
-        loop {
-            let (next, keys) = scan_page(executor, node.clone(), cursor, pattern).await?;
-            found.extend(keys.iter().filter_map(|key| id_of(key)));
-            if next == "0" {
-                break;
-            }
-            cursor = next;
-        }
-    }
-    Ok(found.into_iter().collect())
-}
-
-async fn scan_page(
-    executor: &Executor,
-    node: Option<Server>,
-    cursor: String,
-    pattern: &str,
-) -> Result<(String, Vec<String>), StoreError> {
-    let client = for_node(&*executor.connection().client()?, node);
-    let command = CustomCommand::new_static("SCAN", ClusterHash::Random, false);
-    let args: Vec<Value> = vec![
-        cursor.into(),
-        Value::from_static_str("MATCH"),
-        pattern.into(),
-        Value::from_static_str("COUNT"),
-        PAGE.into(),
-    ];
-    let reply: Result<Value, FredError> = client.custom(command, args).await;
-    let reply = executor.connection().settle(reply, Effect::Read)?;
-    reply.convert().map_err(|_| unexpected_reply(Effect::Read))
 }

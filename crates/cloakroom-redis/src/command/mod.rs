@@ -1,6 +1,6 @@
 //! The commands of the store.
 //!
-//! One file per subject: `session`, `index` (a user's index, and the store as a whole), `raw` (keys that
+//! One file per subject: `session`, `index` (a user's index), `admin` (the store as a whole), `raw` (keys that
 //! are not the store's own) and `info`. Commands are values, a `ScriptCall` or a [`Command`]; the
 //! [`Executor`] sends them, and merges those that come at the same moment. `replication` sends the writes
 //! that wait for replicas.
@@ -8,6 +8,7 @@
 //! Every command for which a request waits is defined here. The other users of fred have connections or
 //! tasks of their own: `connection::recovery` (`PING`), `bus` and `near::invalidation`.
 
+pub(crate) mod admin;
 mod args;
 mod batch;
 mod eval;

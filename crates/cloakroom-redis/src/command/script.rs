@@ -19,6 +19,8 @@ pub(super) static END: LazyLock<Script> =
     LazyLock::new(|| Script::new("end", include_str!("../scripts/end.lua")));
 pub(super) static INDEX_ADD: LazyLock<Script> =
     LazyLock::new(|| Script::new("index_add", include_str!("../scripts/index_add.lua")));
+pub(super) static INDEX_LIST: LazyLock<Script> =
+    LazyLock::new(|| Script::new("index_list", include_str!("../scripts/index_list.lua")));
 pub(super) static SET_REVOKED_BEFORE: LazyLock<Script> = LazyLock::new(|| {
     let text = include_str!("../scripts/set_revoked_before.lua");
     Script::new("set_revoked_before", text)
@@ -40,6 +42,7 @@ pub(super) static BATCH: LazyLock<Script> = LazyLock::new(|| {
         &TOUCH,
         &END,
         &INDEX_ADD,
+        &INDEX_LIST,
         &SET_REVOKED_BEFORE,
         &CREATE_FOR_USER,
     ] {

@@ -5,12 +5,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use cloakroom_core::codec::{self, HEAD_LEN, REVISION, SEEN, Stored};
 use cloakroom_core::{Limits, Record, Revision, StoreError, Timestamp, Tombstone};
+use fred::error::Error as FredError;
+use fred::interfaces::KeysInterface;
 use fred::types::Value;
 
 use super::args::{Args, millis, slot_of};
 use super::eval::ScriptCall;
-use super::plain::Command;
+use super::executor::Executor;
+use super::plain::{Command, value_of};
 use super::script::{END, Reply, TOUCH, UPDATE};
+use crate::classify::Effect;
+use crate::coalesce::{BoxFuture, start_all};
+use crate::error::unexpected_reply;
 use crate::replication::Replication;
 
 /// Bytes for the head of a record and a few numbers.
@@ -20,6 +26,51 @@ const SMALL: usize = 64;
 const _: () = assert!(Limits::CLOCK_TOLERANCE.as_millis() == 5000);
 const _: () = assert!(REVISION.start == 3 && REVISION.end == 19);
 const _: () = assert!(SEEN.start == 20 && SEEN.end == 32 && HEAD_LEN == 105);
+
+/// `MGET key …`; in a cluster a `GET` for each, sent together. A value that is not a string counts as missing:
+/// `MGET` does not tell these apart.
+pub(crate) async fn load_many(
+    executor: &Executor,
+    keys: Vec<String>,
+) -> Vec<Result<Option<Bytes>, StoreError>> {
+    let count = keys.len();
+    match executor.connection().is_clustered() {
+        Ok(false) => {}
+        Ok(true) => return load_each(executor, keys).await,
+        Err(error) => return vec![Err(error); count],
+    }
+    let values = match mget(executor, keys).await {
+        Ok(Value::Array(values)) if values.len() == count => values,
+        Ok(_) => return vec![Err(unexpected_reply(Effect::Read)); count],
+        Err(error) => return vec![Err(error); count],
+    };
+    values.into_iter().map(value_of).collect()
+}
+
+async fn mget(executor: &Executor, keys: Vec<String>) -> Result<Value, StoreError> {
+    if keys.is_empty() {
+        return Ok(Value::Array(Vec::new()));
+    }
+    let (client, _in_flight) = executor.connection().begin()?;
+    let values: Result<Value, FredError> = client.mget(keys).await;
+    executor.connection().settle(values, Effect::Read)
+}
+
+async fn load_each(
+    executor: &Executor,
+    keys: Vec<String>,
+) -> Vec<Result<Option<Bytes>, StoreError>> {
+    let loads = keys.into_iter().map(|key| {
+        let executor = executor.clone();
+        let load: BoxFuture<_> = Box::pin(async move { executor.load(key).await });
+        load
+    });
+    let mut values = Vec::new();
+    for load in start_all(loads.collect()).await {
+        values.push(load.await);
+    }
+    values
+}
 
 /// `SET key record NX PX ttl`. The reply is nil if the key exists.
 pub(crate) fn create(key: String, record: &Record, ttl: Duration) -> Command {

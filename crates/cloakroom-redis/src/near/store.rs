@@ -147,6 +147,11 @@ impl Store for NearCache {
         Ok(loaded)
     }
 
+    /// Neither uses nor fills the cache: lists of a user's sessions would fill it with sessions that no request uses.
+    async fn load_many(&self, ids: &[SessionId]) -> Vec<Result<Loaded, StoreError>> {
+        self.cache().store.load_many(ids).await
+    }
+
     fn peek_cached(&self, id: SessionId) -> Option<Loaded> {
         let (cache, now) = (self.cache(), Instant::now());
         let found = if cache.validity.is_valid(now) {

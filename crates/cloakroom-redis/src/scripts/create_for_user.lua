@@ -3,28 +3,25 @@
 -- two keys, so it cannot be used in a cluster.
 -- KEYS[1]  the user's index
 -- KEYS[2]  the session's key
--- ARGV[1]  its record
--- ARGV[2]  its time to live in milliseconds
--- ARGV[3]  the channel for events
--- ARGV[4]  the event, or '' to publish none
--- ARGV[5…] the arguments of index_add.lua
+-- ARGV[1…n] the arguments of index_add.lua
+-- ARGV[n+1] its record
+-- ARGV[n+2] its time to live in milliseconds
+-- ARGV[n+3] the channel for events
+-- ARGV[n+4] the event, or '' to publish none
 -- Returns 1 if everything was done and there are no old ids to check, which is the usual case. Otherwise
 -- the reply of index_add.lua; if that allows the session, it is followed by 1 if the session was stored or
 -- 0 if the key exists, and by 1 if the event was published or 0 if not.
-local args = {}
-for place = 5, #ARGV do
-  args[#args + 1] = ARGV[place]
-end
-local reply = index_add({ KEYS[1] }, args)
+local reply = index_add(KEYS, ARGV)
 if reply[1] == 0 or #reply[2] > 0 then
   return reply
 end
+local count = 9 + tonumber(ARGV[9])
 reply[4], reply[5] = 0, 0
-if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then
+if redis.call('SET', KEYS[2], ARGV[count + 1], 'NX', 'PX', ARGV[count + 2]) then
   reply[4] = 1
-  if ARGV[4] ~= '' then
+  if ARGV[count + 4] ~= '' then
     -- Events are optional: a missing right to publish does not undo the sign-in.
-    local receivers = redis.pcall('PUBLISH', ARGV[3], ARGV[4])
+    local receivers = redis.pcall('PUBLISH', ARGV[count + 3], ARGV[count + 4])
     reply[5] = type(receivers) == 'number' and 1 or 0
   end
 end

@@ -19,7 +19,7 @@ local commands = {
   { 'getrange', key, '0', '0' }, { 'setrange', key, '0', '' }, { 'pexpire', key, '1' },
   { 'del', key }, { 'zadd', key, '0', '' }, { 'zrem', key, '' }, { 'zscore', key, '' },
   { 'zrange', key, '0', '0' }, { 'zrangebyscore', key, '0', '0' }, { 'zrandmember', key, '1' },
-  { 'zremrangebyscore', key, '0', '0' }, { 'pttl', key }, { 'scan', '0' },
+  { 'zcard', key }, { 'zcount', key, '0', '0' }, { 'zrank', key, '' }, { 'pttl', key }, { 'scan', '0' },
   { 'time' }, { 'publish', channel, '' }, { 'subscribe', channel }, { 'ping' }, { 'info' }, { 'client', 'id' },
 }
 for index = 3, #ARGV do

@@ -4,13 +4,13 @@ use cloakroom_core::event::SessionEvent;
 use cloakroom_core::index::{AddRequest, Limit};
 use cloakroom_core::store::{Created, UserCreated};
 use cloakroom_core::{
-    Authentication, EndReason, Entries, Limits, Record, SessionId, StoreError, StoreErrorKind,
-    Token, UserId,
+    Authentication, Entries, Limits, Record, SessionId, StoreError, StoreErrorKind, Token, UserId,
 };
 
 use super::context::CommitContext;
-use super::end::{end_by_id, remove_from_index, roll_back};
+use super::end::{remove_from_index, roll_back};
 use super::end_legacy::end_legacy;
+use super::evict::{evict, evict_others};
 use super::follow_up::FollowUp;
 use super::index::dead_among;
 use super::join::join_ended;
@@ -23,7 +23,8 @@ use crate::telemetry::log;
 /// How many ids a creation tries.
 const MAX_IDS: usize = 3;
 
-/// How often a full index is checked for entries without a session before the sign-in is refused.
+/// How often a full index is checked for entries without a session before the sign-in is refused. Each
+/// check looks at a limited number of entries.
 const MAX_INDEX_CHECKS: usize = 3;
 
 /// How a session is added to its user's index.
@@ -205,7 +206,7 @@ async fn create_for_user(
             }
             Ok(UserCreated::Collision) => return Ok(Attempt::Collision),
             Ok(UserCreated::LimitExceeded { over, sample }) => {
-                return Box::pin(evict_and_create(cx, live, user, &over, sample)).await;
+                return Box::pin(evict_and_create(cx, live, user, &over, sample, options)).await;
             }
             Ok(UserCreated::LimitReached(ids)) => {
                 let dead = Box::pin(dead_among(cx, &ids)).await?;
@@ -260,14 +261,15 @@ async fn evict_and_create(
     user: &UserId,
     evicted: &[SessionId],
     sample: Vec<SessionId>,
+    options: CreateOptions,
 ) -> Result<Attempt, SessionError> {
-    for id in evicted {
-        if let Err(error) = end_by_id(cx, *id, Some(user), EndReason::LimitExceeded).await {
-            drop(roll_back(cx, live.clone()));
-            return Err(error);
-        }
+    if let Err(error) = evict(cx, user, evicted).await {
+        drop(roll_back(cx, live.clone()));
+        return Err(error);
     }
-    Ok(match create_record(cx, live).await? {
+    let attempt = create_record(cx, live).await;
+    evict_others(cx.context, user, evicted.len(), options.replaces);
+    Ok(match attempt? {
         Attempt::Created(index) => Attempt::Created(IndexFollowUp { sample, ..index }),
         other => other,
     })

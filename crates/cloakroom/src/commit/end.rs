@@ -17,8 +17,9 @@ use super::end_legacy::{combine, end_linked_by_id};
 use super::follow_up::FollowUp;
 use super::index::user_key_of;
 use crate::budget::Budget;
-use crate::context::TOMBSTONE_TTL;
+use crate::context::{Context, TOMBSTONE_TTL};
 use crate::error::SessionError;
+use crate::migration::LegacyEnded;
 use crate::state::Live;
 use crate::store::has_ended;
 use crate::telemetry::log;
@@ -34,7 +35,8 @@ pub(crate) async fn end(
     if has_ended(&ended) {
         let user = Authentication::of(record.entries());
         let user = user.as_ref().map(Authentication::user);
-        report_end(cx, id, user, reason, ended.is_ok());
+        let follow_up = FollowUp::new(cx.context);
+        report_end(cx.context, follow_up, id, user, reason, ended.is_ok()).start();
     }
     if let Err(error) = &ended {
         log::end_failed(id, error);
@@ -50,22 +52,57 @@ pub(crate) async fn end_by_id(
     user: Option<&UserId>,
     reason: EndReason,
 ) -> Result<Ended, SessionError> {
+    let ended = end_without_report(cx, id, reason).await?;
+    let follow_up = FollowUp::new(cx.context);
+    report_end_by_id(cx.context, follow_up, id, user, reason, &ended).start();
+    ended.into_result()
+}
+
+/// The end of a session of which only the id is known.
+pub(super) struct EndedById {
+    legacy: LegacyEnded,
+    ended: Result<Ended, StoreError>,
+}
+
+impl EndedById {
+    pub(super) fn into_result(self) -> Result<Ended, SessionError> {
+        Ok(combine(self.legacy, self.ended?))
+    }
+}
+
+/// As [`end_by_id`], without what follows from it.
+pub(super) async fn end_without_report(
+    cx: &CommitContext<'_>,
+    id: SessionId,
+    reason: EndReason,
+) -> Result<EndedById, SessionError> {
     let legacy = end_linked_by_id(cx, id).await?;
     let tombstone = Tombstone::new(None, cx.now(), reason);
     let end = cx.store().end(id, None, &tombstone, TOMBSTONE_TTL);
     let ended = cx.budget.write(end).await;
-    if has_ended(&ended) {
-        report_end(cx, id, user, reason, ended.is_ok());
-    } else if let (Ok(_), Some(user)) = (&ended, user) {
-        // There was no session, and while the tombstone is kept none can be created under this id.
-        FollowUp::new(cx.context)
-            .remove_from_index(cx.context.user_key(user), id)
-            .start();
-    }
-    if let Err(error) = &ended {
+    Ok(EndedById { legacy, ended })
+}
+
+/// Logs the end of a session, and adds what follows from it.
+pub(super) fn report_end_by_id(
+    context: &Context,
+    follow_up: FollowUp,
+    id: SessionId,
+    user: Option<&UserId>,
+    reason: EndReason,
+    ended: &EndedById,
+) -> FollowUp {
+    if let Err(error) = &ended.ended {
         log::end_failed(id, error);
     }
-    Ok(combine(legacy, ended?))
+    if has_ended(&ended.ended) {
+        return report_end(context, follow_up, id, user, reason, ended.ended.is_ok());
+    }
+    match (&ended.ended, user) {
+        // There was no session, and while the tombstone is kept none can be created under this id.
+        (Ok(_), Some(user)) => follow_up.remove_from_index(context.user_key(user), id),
+        _ => follow_up,
+    }
 }
 
 /// Why a session ends.
@@ -133,26 +170,25 @@ pub(super) fn remove_from_index(cx: &CommitContext<'_>, live: &Live) {
     }
 }
 
-/// Logs and publishes that a session has ended, and removes it from its user's index. An end that is not
+/// Logs that a session has ended, and adds its event and the removal from its user's index. An end that is not
 /// confirmed, because too few replicas have it, leaves the entry: a failover can bring the session back, so
 /// it must be found when the app ends the user's sessions again.
 fn report_end(
-    cx: &CommitContext<'_>,
+    context: &Context,
+    follow_up: FollowUp,
     id: SessionId,
     user: Option<&UserId>,
     reason: EndReason,
     is_confirmed: bool,
-) {
+) -> FollowUp {
     log::ended(id, reason);
-    let mut follow_up = FollowUp::new(cx.context).publish(SessionEvent::Ended {
+    let follow_up = follow_up.publish(SessionEvent::Ended {
         id,
         user: user.cloned(),
         reason,
     });
-    if let Some(user) = user
-        && is_confirmed
-    {
-        follow_up = follow_up.remove_from_index(cx.context.user_key(user), id);
+    match user {
+        Some(user) if is_confirmed => follow_up.remove_from_index(context.user_key(user), id),
+        _ => follow_up,
     }
-    follow_up.start();
 }

@@ -7,12 +7,16 @@ use cloakroom_core::store::Loaded;
 use cloakroom_core::{EndReason, SessionId, Tombstone, UserId, UserKey};
 use tracing::Instrument;
 
+use super::concurrent::{MAX_GROUP, run_concurrently};
 use super::index::is_dead;
 use crate::budget::Budget;
 use crate::context::{Context, TOMBSTONE_TTL};
+use crate::store::load_many;
 use crate::telemetry::log;
+use crate::uncancellable::Uncancellable;
 
-/// Work for which no request waits. A task runs it, with a budget of its own. If it fails, an index entry
+/// Work for which no request waits. A task runs it, with a time limit for each command. Its lists have as many
+/// elements as its creator has looked at: at most a few pages of an index. If it fails, an index entry
 /// without a session remains, which a later sign-in removes, or an event is lost; nothing depends on
 /// events for correctness.
 #[must_use]
@@ -71,42 +75,46 @@ impl FollowUp {
 
     /// Starts the task, if there is anything to do.
     pub(crate) fn start(self) {
-        let is_empty = self.removed.is_empty() && self.ended.is_empty() && self.sample.is_none();
-        if !is_empty || !self.events.is_empty() {
+        if !self.is_empty() {
             tokio::spawn(self.run().in_current_span());
         }
     }
 
-    async fn run(mut self) {
-        let context = Arc::clone(&self.context);
-        let budget = Budget::new(context.budget);
-        // First what someone waits for: open pages that show "signed out".
-        publish(&context, &budget, &self.events).await;
-        self.events.clear();
-        self.find_dead(&budget).await;
-        self.confirm_ends(&budget).await;
-        for (user, id) in &self.removed {
-            let removed = budget
-                .write(context.store.index_remove(*user, &[*id]))
-                .await;
-            if let Err(error) = removed {
-                log::not_removed_from_index(*id, &error);
-            }
+    /// Does the work, and waits for it: so a caller that does much in groups does not get ahead of what follows. Only
+    /// if it is dropped, a task does the rest.
+    pub(crate) async fn finish(self) {
+        if !self.is_empty() {
+            Uncancellable::new(self.run()).await;
         }
-        publish(&context, &budget, &self.events).await;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.removed.is_empty()
+            && self.ended.is_empty()
+            && self.sample.is_none()
+            && self.events.is_empty()
+    }
+
+    async fn run(mut self) {
+        // First what someone waits for: open pages that show "signed out".
+        self.publish_events().await;
+        self.find_dead().await;
+        self.confirm_ends().await;
+        self.remove().await;
+        self.publish_events().await;
     }
 
     /// Checks the sample. The end of an expired session is published here: no request has ended it.
-    async fn find_dead(&mut self, budget: &Budget) {
+    async fn find_dead(&mut self) {
         let Some((user, ids)) = self.sample.take() else {
             return;
         };
         let key = self.context.user_key(&user);
-        for id in ids {
+        let budget = Budget::new(self.context.budget);
+        for (id, loaded) in load_many(&*self.context.store, &budget, &ids).await {
             if self.removed.contains(&(key, id)) {
                 continue;
             }
-            let loaded = budget.read(self.context.store.load(id)).await;
             if let Ok(Loaded::Tombstone(tombstone)) = loaded {
                 self.ended.push((key, id, tombstone));
                 continue;
@@ -127,22 +135,61 @@ impl FollowUp {
 
     /// Ends what has ended once more, which costs one command and changes nothing. If it succeeds, enough
     /// replicas have the tombstone.
-    async fn confirm_ends(&mut self, budget: &Budget) {
-        for (user, id, tombstone) in std::mem::take(&mut self.ended) {
-            let end = self.context.store.end(id, None, &tombstone, TOMBSTONE_TTL);
-            match budget.write(end).await {
-                Ok(_) => self.removed.push((user, id)),
-                Err(error) => log::not_removed_from_index(id, &error),
+    async fn confirm_ends(&mut self) {
+        let mut ended = std::mem::take(&mut self.ended).into_iter().peekable();
+        while ended.peek().is_some() {
+            let ends = ended.by_ref().take(MAX_GROUP).map(|(user, id, tombstone)| {
+                let context = Arc::clone(&self.context);
+                async move {
+                    let end = context.store.end(id, None, &tombstone, TOMBSTONE_TTL);
+                    (user, id, Budget::new(context.budget).write(end).await)
+                }
+            });
+            for (user, id, confirmed) in run_concurrently(ends).await {
+                match confirmed {
+                    Ok(_) => self.removed.push((user, id)),
+                    Err(error) => log::not_removed_from_index(id, &error),
+                }
             }
+        }
+    }
+
+    /// Removes index entries, those of one user with one command for each group.
+    async fn remove(&mut self) {
+        self.removed.sort();
+        let removed = std::mem::take(&mut self.removed);
+        for of_user in removed.chunk_by(|one, two| one.0 == two.0) {
+            let user = of_user[0].0;
+            let ids: Vec<_> = of_user.iter().map(|(_, id)| *id).collect();
+            for ids in ids.chunks(MAX_GROUP) {
+                let remove = self.context.store.index_remove(user, ids);
+                if let Err(error) = Budget::new(self.context.budget).write(remove).await {
+                    log::not_removed_from_index(ids[0], &error);
+                }
+            }
+        }
+    }
+
+    /// Publishes the events, in groups.
+    async fn publish_events(&mut self) {
+        let mut events = std::mem::take(&mut self.events);
+        if let [event] = &events[..] {
+            publish(&self.context, event).await;
+            return;
+        }
+        while !events.is_empty() {
+            let group = events.drain(..events.len().min(MAX_GROUP)).map(|event| {
+                let context = Arc::clone(&self.context);
+                async move { publish(&context, &event).await }
+            });
+            run_concurrently(group).await;
         }
     }
 }
 
-async fn publish(context: &Context, budget: &Budget, events: &[SessionEvent]) {
-    for event in events {
-        let published = budget.write(context.store.publish(event)).await;
-        if let Err(error) = published {
-            context.once.not_published(&error);
-        }
+async fn publish(context: &Context, event: &SessionEvent) {
+    let publish = context.store.publish(event);
+    if let Err(error) = Budget::new(context.budget).write(publish).await {
+        context.once.not_published(&error);
     }
 }

@@ -1,5 +1,8 @@
 //! The index of a user's sessions, as commits use it.
 
+use std::future::Future;
+use std::sync::Arc;
+
 use cloakroom_core::index::AddRequest;
 use cloakroom_core::store::{Ended, Loaded};
 use cloakroom_core::{
@@ -7,10 +10,13 @@ use cloakroom_core::{
     UserKey,
 };
 
+use super::concurrent::run_concurrently;
 use super::context::CommitContext;
+use crate::budget::Budget;
 use crate::context::{Context, TOMBSTONE_TTL};
 use crate::error::SessionError;
 use crate::state::{Live, limits_of};
+use crate::store::load_many;
 
 /// Returns the index key of a session's user; `None` for an anonymous session, or a store without an
 /// index.
@@ -46,49 +52,64 @@ pub(super) async fn reindex(
     Ok(())
 }
 
-/// Returns those of the indexed ids that have no session. One that has ended is ended again, which fails if
+/// Returns those of the indexed ids that have no session. There are at most
+/// [`MAX_COUNTED`](cloakroom_core::index::MAX_COUNTED). One that has ended is ended again, which fails if
 /// too few replicas have the tombstone. One that has expired by the current rule, which may be stricter than its
 /// TTL in the store, is ended.
 pub(super) async fn dead_among(
     cx: &CommitContext<'_>,
     ids: &[SessionId],
 ) -> Result<Vec<SessionId>, SessionError> {
-    let mut dead = Vec::new();
-    for &id in ids {
-        let loaded = cx.budget.read(cx.store().load(id)).await;
-        let is_dead = match &loaded {
-            Ok(Loaded::Tombstone(tombstone)) => {
-                let end = cx.store().end(id, None, tombstone, TOMBSTONE_TTL);
-                cx.budget.write(end).await?;
-                true
+    let (mut dead, mut ends) = (Vec::new(), Vec::new());
+    for (id, loaded) in load_many(cx.store(), cx.budget, ids).await {
+        match loaded {
+            Ok(Loaded::Nothing) if cx.context.is_old(id) => dead.push(id),
+            Ok(Loaded::Nothing) => {}
+            Ok(found @ (Loaded::Record(_) | Loaded::Tombstone(_))) => {
+                ends.extend(end_of_dead(cx, id, found));
             }
-            Ok(Loaded::Record(record)) => end_if_expired(cx, id, record).await?,
-            Ok(Loaded::Nothing) => is_dead(cx.context, id, &loaded),
-            Err(error) if error.kind() == StoreErrorKind::Unreadable => false,
-            Err(error) => return Err(error.clone().into()),
-        };
-        if is_dead {
+            Err(error) if error.kind() == StoreErrorKind::Unreadable => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if ends.is_empty() {
+        return Ok(dead);
+    }
+    let Some(ended) = cx.budget.wait(run_concurrently(ends)).await else {
+        return Err(StoreError::new(StoreErrorKind::OutcomeUnknown).into());
+    };
+    for (id, ended) in ended {
+        // A session that is used at the same time has another revision.
+        if !matches!(ended?, Ended::Conflict(_)) {
             dead.push(id);
         }
     }
     Ok(dead)
 }
 
-/// Ends a session that has expired by the current rule, unless it is used at the same time. Returns whether it
-/// has ended.
-async fn end_if_expired(
+/// How a session ends, once more, that has ended or has expired by the current rule; `None` for a live one.
+fn end_of_dead(
     cx: &CommitContext<'_>,
     id: SessionId,
-    record: &Record,
-) -> Result<bool, SessionError> {
-    let rule = cx.context.rule(record.entries());
-    if !limits_of(id, record, rule).is_expired(cx.now(), record.last_seen()) {
-        return Ok(false);
-    }
-    let tombstone = Tombstone::new(Some(*record.digest()), cx.now(), EndReason::Expired);
-    let expected = Some(record.revision());
-    let end = cx.store().end(id, expected, &tombstone, TOMBSTONE_TTL);
-    Ok(!matches!(cx.budget.write(end).await?, Ended::Conflict(_)))
+    found: Loaded,
+) -> Option<impl Future<Output = (SessionId, Result<Ended, StoreError>)> + Send + 'static> {
+    let (tombstone, expected) = match found {
+        Loaded::Tombstone(tombstone) => (tombstone, None),
+        Loaded::Record(record) => {
+            let rule = cx.context.rule(record.entries());
+            if !limits_of(id, &record, rule).is_expired(cx.now(), record.last_seen()) {
+                return None;
+            }
+            let tombstone = Tombstone::new(Some(*record.digest()), cx.now(), EndReason::Expired);
+            (tombstone, Some(record.revision()))
+        }
+        Loaded::Nothing => return None,
+    };
+    let context = Arc::clone(cx.context);
+    Some(async move {
+        let end = context.store.end(id, expected, &tombstone, TOMBSTONE_TTL);
+        (id, Budget::new(context.budget).write(end).await)
+    })
 }
 
 /// Whether an indexed id has no session, and will never have one. An id without a record may belong to a

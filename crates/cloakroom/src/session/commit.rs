@@ -8,7 +8,6 @@ use tracing::Instrument;
 
 use super::outcome::Reloaded;
 use super::shared::SharedSession;
-use super::uncancellable::Uncancellable;
 use super::values::MAX_RUNS;
 use crate::commit::{self, Committed};
 use crate::cookie::tokens::PresentedTokens;
@@ -17,6 +16,7 @@ use crate::load;
 use crate::plan::{Lookup, Plan, Step};
 use crate::state::{Draft, Live, State};
 use crate::telemetry::log;
+use crate::uncancellable::Uncancellable;
 
 impl SharedSession {
     /// Commits the edits so far. A renewal, once begun, runs to its end even if this is dropped.

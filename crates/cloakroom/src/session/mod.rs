@@ -3,7 +3,7 @@
 //! [`shared`] is the state that all clones of a request's session share, [`commit`] how it is saved; [`lazy`] is the session before it
 //! is loaded; [`values`] and [`merge`] read and edit; [`lifecycle`] saves, renews and ends; [`sign_in`] signs users in
 //! and out; [`detached`] is a session that outlives its request; [`keep_alive`] keeps a session from expiring
-//! during its request; [`uncancellable`] runs commits of several steps to their end.
+//! during its request.
 
 mod commit;
 pub(crate) mod detached;
@@ -16,7 +16,6 @@ mod others;
 pub(crate) mod outcome;
 pub(crate) mod shared;
 pub(crate) mod sign_in;
-mod uncancellable;
 pub(crate) mod values;
 
 use std::fmt;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloakroom_core::admin::StoreAdmin;
+use cloakroom_core::admin::{ScanCursor, ScanPage, StoreAdmin};
 use cloakroom_core::bus::{EventBus, Subscription};
 use cloakroom_core::event::SessionEvent;
 use cloakroom_core::index::{AddOutcome, AddRequest, UserIndex};
@@ -35,11 +35,21 @@ pub(crate) trait DynUserIndex {
         add_request: &'a AddRequest,
     ) -> BoxFuture<'a, AddOutcome>;
 
-    fn index_list(&self, user: UserKey) -> BoxFuture<'_, Vec<SessionId>>;
+    fn index_evict(
+        &self,
+        user: UserKey,
+        now: Timestamp,
+        most: u32,
+        replaces: Option<SessionId>,
+    ) -> BoxFuture<'_, Vec<SessionId>>;
+
+    fn index_list(&self, user: UserKey, after: Option<SessionId>) -> BoxFuture<'_, Vec<SessionId>>;
+
+    fn index_contains(&self, user: UserKey, id: SessionId) -> BoxFuture<'_, bool>;
 
     fn index_remove<'a>(&'a self, user: UserKey, ids: &'a [SessionId]) -> BoxFuture<'a, ()>;
 
-    fn scan_ids(&self) -> BoxFuture<'_, Vec<SessionId>>;
+    fn scan_ids<'a>(&'a self, from: Option<&'a ScanCursor>) -> BoxFuture<'a, ScanPage>;
 
     fn revoked_before(&self) -> BoxFuture<'_, Timestamp>;
 
@@ -86,16 +96,30 @@ impl<S: Store> DynUserIndex for S {
         Box::pin(Instrumented::new("index_add", add_request.id, admit))
     }
 
-    fn index_list(&self, user: UserKey) -> BoxFuture<'_, Vec<SessionId>> {
-        Box::pin(async move { index(self)?.list(&user).await })
+    fn index_evict(
+        &self,
+        user: UserKey,
+        now: Timestamp,
+        most: u32,
+        replaces: Option<SessionId>,
+    ) -> BoxFuture<'_, Vec<SessionId>> {
+        Box::pin(async move { index(self)?.evict(&user, now, most, replaces).await })
+    }
+
+    fn index_list(&self, user: UserKey, after: Option<SessionId>) -> BoxFuture<'_, Vec<SessionId>> {
+        Box::pin(async move { index(self)?.list(&user, after).await })
+    }
+
+    fn index_contains(&self, user: UserKey, id: SessionId) -> BoxFuture<'_, bool> {
+        Box::pin(async move { index(self)?.contains(&user, id).await })
     }
 
     fn index_remove<'a>(&'a self, user: UserKey, ids: &'a [SessionId]) -> BoxFuture<'a, ()> {
         Box::pin(async move { index(self)?.remove(&user, ids).await })
     }
 
-    fn scan_ids(&self) -> BoxFuture<'_, Vec<SessionId>> {
-        Box::pin(async move { admin(self)?.scan_ids().await })
+    fn scan_ids<'a>(&'a self, from: Option<&'a ScanCursor>) -> BoxFuture<'a, ScanPage> {
+        Box::pin(async move { admin(self)?.scan_ids(from).await })
     }
 
     fn revoked_before(&self) -> BoxFuture<'_, Timestamp> {

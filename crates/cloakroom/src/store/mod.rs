@@ -5,16 +5,18 @@
 
 mod index;
 mod instrumented;
+mod load_many;
 mod outcome;
 
 use std::fmt;
 use std::time::Duration;
 
 use cloakroom_core::store::{Created, Ended, Loaded, Store, Touched, Updated};
-use cloakroom_core::{Record, Revision, SessionId, Timestamp, Tombstone};
+use cloakroom_core::{Record, Revision, SessionId, StoreError, Timestamp, Tombstone};
 
 pub(crate) use self::index::DynUserIndex;
 use self::instrumented::{BoxFuture, Instrumented};
+pub(crate) use self::load_many::load_many;
 pub(crate) use self::outcome::has_ended;
 use crate::telemetry::metrics;
 
@@ -28,6 +30,12 @@ pub(crate) trait DynStore: DynUserIndex + Send + Sync + fmt::Debug + 'static {
     ) -> BoxFuture<'a, Created>;
 
     fn load(&self, id: SessionId) -> BoxFuture<'_, Loaded>;
+
+    /// Loads at most [`MAX_LOADED`](cloakroom_core::store::MAX_LOADED) sessions; logged under the id of the first.
+    fn load_many<'a>(
+        &'a self,
+        ids: &'a [SessionId],
+    ) -> BoxFuture<'a, Vec<Result<Loaded, StoreError>>>;
 
     fn peek_cached(&self, id: SessionId) -> Option<Loaded>;
 
@@ -72,6 +80,17 @@ impl<S: Store> DynStore for S {
 
     fn load(&self, id: SessionId) -> BoxFuture<'_, Loaded> {
         Box::pin(Instrumented::new("load", id, Store::load(self, id)))
+    }
+
+    fn load_many<'a>(
+        &'a self,
+        ids: &'a [SessionId],
+    ) -> BoxFuture<'a, Vec<Result<Loaded, StoreError>>> {
+        let Some(first) = ids.first() else {
+            return Box::pin(async { Ok(Vec::new()) });
+        };
+        let load = async move { Ok(Store::load_many(self, ids).await) };
+        Box::pin(Instrumented::new("load_many", *first, load))
     }
 
     fn peek_cached(&self, id: SessionId) -> Option<Loaded> {

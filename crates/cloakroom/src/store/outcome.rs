@@ -28,6 +28,16 @@ impl Outcome for Loaded {
     }
 }
 
+/// Several sessions: each is a record, a tombstone, nothing, or an error.
+impl Outcome for Vec<Result<Loaded, StoreError>> {
+    fn label(&self) -> &'static str {
+        match self.iter().find_map(|loaded| loaded.as_ref().err()) {
+            Some(error) => failure(error.kind()),
+            None => "loaded",
+        }
+    }
+}
+
 impl Outcome for Updated {
     fn label(&self) -> &'static str {
         match self {

@@ -105,6 +105,14 @@ pub(crate) fn not_removed_from_index(id: SessionId, error: &StoreError) {
     );
 }
 
+pub(crate) fn eviction_failed(error: &SessionError) {
+    metrics::failed("evict", label(error));
+    warn!(
+        target: TARGET, error = display_chain(error),
+        "failed to end sessions above the session limit; the next sign-in of the user continues"
+    );
+}
+
 pub(crate) fn maintenance_failed(id: SessionId, error: &SessionError) {
     metrics::failed("maintain", label(error));
     warn!(

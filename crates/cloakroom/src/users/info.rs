@@ -92,3 +92,13 @@ impl SessionInfo {
         self.device.as_ref()
     }
 }
+
+/// A page of the sessions of a user, as [`Sessions::list_page`](crate::Sessions::list_page) returns it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SessionPage {
+    /// The live sessions of this page, the most recently created first.
+    pub sessions: Vec<SessionInfo>,
+    /// What to pass to get the next page; `None` if this is the last one.
+    pub next: Option<SessionId>,
+}

@@ -1,11 +1,13 @@
 //! The sessions of users, from the outside: listed, counted and ended, with or without a request.
 //!
-//! [`sessions`] is what handlers, administrators and jobs use; [`info`] is what they see of one session;
-//! [`revoke_everyone`] ends all sessions of the store.
+//! [`sessions`] and [`revoke`] are what handlers, administrators and jobs use; [`info`] is what they see of one session;
+//! [`pages`] reads the index of a user; [`revoke_everyone`] ends all sessions of the store.
 
 mod info;
+mod pages;
+mod revoke;
 mod revoke_everyone;
 mod sessions;
 
-pub use self::info::SessionInfo;
+pub use self::info::{SessionInfo, SessionPage};
 pub use self::sessions::{RevokedBy, Sessions};

@@ -4,15 +4,12 @@ use std::time::Duration;
 
 use cloakroom_core::store::Loaded;
 use cloakroom_core::{Authentication, Expiry, Limits, SessionId, Timestamp};
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::sessions::{RevokedBy, Sessions};
+use crate::commit::{MAX_GROUP, end_group};
 use crate::error::SessionError;
 use crate::revocation::MAX_AGE;
-
-/// How many sessions are ended concurrently.
-const CONCURRENCY: usize = 64;
 
 /// How much the clocks of servers may differ.
 const MARGIN: Duration = Duration::from_secs(1);
@@ -39,7 +36,8 @@ impl Sessions {
     /// until then, and an error is logged. Calling this again repairs it: a time more than a minute later than
     /// it should be is replaced.
     ///
-    /// It runs to its end even if the future is dropped.
+    /// It runs to its end even if the future is dropped. It holds one page of ids at a time, and ends a few sessions
+    /// concurrently.
     ///
     /// # Errors
     ///
@@ -69,41 +67,55 @@ impl Sessions {
         known.read(&**store, clock, &self.budget()).await?;
         let written = Instant::now();
         sleep(MAX_AGE + MARGIN).await;
-        // Without a budget: the scan takes as long as it takes, and the store limits each of its commands.
-        let ids = store.scan_ids().await?;
         let (mut count, mut failed) = (0, None);
-        for chunk in ids.chunks(CONCURRENCY) {
-            let mut tasks = JoinSet::new();
-            for &id in chunk {
-                let sessions = self.clone();
+        let mut from = None;
+        loop {
+            // Without a budget: the store limits the time of each page.
+            let page = store.scan_ids(from.as_ref()).await?;
+            for ids in page.ids.chunks(MAX_GROUP) {
                 // A session with a later id was created by a clock that is ahead.
                 let since_then = written.elapsed().saturating_sub(MAX_AGE + MARGIN);
                 let latest = revoked_before.plus(since_then + Limits::CLOCK_TOLERANCE);
-                tasks.spawn(async move { sessions.end_if_alive(id, latest).await });
-            }
-            for ended in tasks.join_all().await {
-                match ended {
-                    Ok(ended) => count += usize::from(ended),
+                match self.end_created_before(ids, revoked_before, latest).await {
+                    Ok(ended) => count += ended,
                     Err(error) => failed = Some(error),
                 }
+            }
+            from = page.next;
+            if from.is_none() {
+                break;
             }
         }
         failed.map_or(Ok(count), Err)
     }
 
-    /// Ends a session, unless it was created since: after "revoked before", and not after `latest`, which is
-    /// in the future.
-    async fn end_if_alive(&self, id: SessionId, latest: Timestamp) -> Result<bool, SessionError> {
-        let Loaded::Record(record) = self.load(id).await? else {
-            return Ok(false);
-        };
-        let created = id.created_at();
-        let revoked_before = self.context.revoked_before(&self.budget()).await?;
-        if (revoked_before..=latest).contains(&created) {
-            return Ok(false);
+    /// Ends those sessions that were not created since: after "revoked before", and not after `latest`, which is
+    /// in the future. Returns how many have ended. One that fails does not keep the others alive.
+    async fn end_created_before(
+        &self,
+        ids: &[SessionId],
+        revoked_before: Timestamp,
+        latest: Timestamp,
+    ) -> Result<usize, SessionError> {
+        // It may have been set to a later time meanwhile.
+        let known = self.context.revoked_before(&self.budget()).await?;
+        let revoked_before = revoked_before.max(known);
+        let (mut sessions, mut failed) = (Vec::new(), None);
+        for (id, loaded) in self.load_many(ids).await {
+            match loaded {
+                Ok(Loaded::Record(record)) => {
+                    if !(revoked_before..=latest).contains(&id.created_at()) {
+                        let user = Authentication::of(record.entries());
+                        sessions.push((id, user.map(|user| user.user().clone())));
+                    }
+                }
+                Ok(Loaded::Tombstone(_) | Loaded::Nothing) => {}
+                Err(error) => failed = Some(error.into()),
+            }
         }
-        let user = Authentication::of(record.entries());
-        let user = user.as_ref().map(Authentication::user);
-        self.end_one(id, user, RevokedBy::Admin.reason()).await
+        let group = end_group(&self.context, sessions, RevokedBy::Admin.reason()).await;
+        let (ended, error) = (group.count(), group.error());
+        group.follow_up.finish().await;
+        error.or(failed).map_or(Ok(ended), Err)
     }
 }

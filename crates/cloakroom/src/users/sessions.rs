@@ -1,33 +1,24 @@
 //! Lists, counts and ends the sessions of users.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use cloakroom_core::bus::Subscription;
-use cloakroom_core::event::SessionEvent;
-use cloakroom_core::renewal::RenewalMark;
-use cloakroom_core::store::{Ended, Loaded};
-use cloakroom_core::{
-    Authentication, EndReason, Record, SessionId, StoreError, StoreErrorKind, UserId,
-};
+use cloakroom_core::index::MAX_PAGE;
+use cloakroom_core::store::Loaded;
+use cloakroom_core::{EndReason, Record, SessionId, StoreError, StoreErrorKind, UserId};
 
-use super::info::SessionInfo;
+use super::info::{SessionInfo, SessionPage};
 use crate::budget::Budget;
-use crate::commit::{CommitContext, FollowUp, MAX_RENEWALS, end_by_id};
 use crate::context::Context;
-use crate::error::{Cause, SessionError};
+use crate::error::SessionError;
 use crate::load::{Liveness, check};
-use crate::session::{LazySession, Session};
+use crate::session::LazySession;
 use crate::state::limits_of;
-
-/// How often the index of a user is read at most while all sessions of the user are ended, because sessions
-/// were renewed or created meanwhile. One client can renew its session once in each pass.
-const MAX_PASSES: usize = 64;
 
 /// The sessions of all users: for handlers, which take it as an argument, and for jobs, which get it from
 /// [`SessionLayer::sessions`](crate::SessionLayer::sessions).
 ///
-/// Each store command has the layer's time limit for itself. Each session that is read costs one command,
+/// Each store command has the layer's time limit for itself. Up to 64 sessions are read with one command,
 /// and one that is linked with a legacy session ([`Migration::side_by_side`](crate::Migration::side_by_side)) a read of
 /// the legacy store as well.
 ///
@@ -90,11 +81,17 @@ impl LazySession {
 }
 
 impl Sessions {
+    /// How many sessions of one user [`list`](Self::list) considers.
+    pub const MAX_LISTED: usize = 1024;
+
     pub(crate) const fn new(context: Arc<Context>) -> Self {
         Self { context }
     }
 
     /// Returns the live sessions of a user, the most recently used first.
+    ///
+    /// It considers the [`MAX_LISTED`](Self::MAX_LISTED) sessions that were created last. Of a user with more than
+    /// that, [`list_page`](Self::list_page) returns all, and [`count`](Self::count) their number.
     ///
     /// # Errors
     ///
@@ -102,41 +99,71 @@ impl Sessions {
     /// session.
     pub async fn list(&self, user: impl Into<UserId>) -> Result<Vec<SessionInfo>, SessionError> {
         let user = user.into();
-        let key = self.context.user_key(&user);
         let mut found = Vec::new();
-        let mut follow_up = FollowUp::new(&self.context);
-        for id in self.indexed(&user).await? {
-            match self.load(id).await? {
-                Loaded::Record(record) if is_of(&record, &user) => {
-                    found.extend(self.info_if_live(id, record).await?);
-                }
-                Loaded::Tombstone(tombstone) => {
-                    follow_up = follow_up.end_again(key, id, tombstone);
-                }
-                Loaded::Nothing if self.context.is_old(id) => {
-                    follow_up = follow_up.remove_from_index(key, id);
-                    follow_up = follow_up.publish(SessionEvent::Ended {
-                        id,
-                        user: Some(user.clone()),
-                        reason: EndReason::Expired,
-                    });
-                }
-                // Of another user, or about to be created.
-                Loaded::Record(_) | Loaded::Nothing => {}
-            }
+        let mut pages = self.pages(&user, None);
+        for _ in 0..Self::MAX_LISTED / MAX_PAGE {
+            let Some(ids) = pages.next().await? else {
+                break;
+            };
+            found.extend(self.live_among(&user, &ids).await?);
         }
-        follow_up.start();
         found.sort_by_key(|info| std::cmp::Reverse((info.last_seen(), info.id())));
         Ok(found)
     }
 
-    /// Returns the number of live sessions of a user.
+    /// Returns a page of the live sessions of a user, at most 256, the most recently created first: the first page,
+    /// or the one after a session that an earlier page named as its [`next`](SessionPage::next). A page may be empty
+    /// and not the last one.
+    ///
+    /// ```
+    /// use cloakroom::{SessionError, SessionInfo, Sessions};
+    ///
+    /// /// A job that looks at all sessions of a user, however many there are.
+    /// async fn inspect(sessions: Sessions) -> Result<(), SessionError> {
+    ///     let mut after = None;
+    ///     loop {
+    ///         let page = sessions.list_page("ada", after).await?;
+    ///         println!("{:?}", page.sessions.iter().map(SessionInfo::created_at).max());
+    ///         after = page.next;
+    ///         if after.is_none() {
+    ///             return Ok(());
+    ///         }
+    ///     }
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
-    /// As for [`of`](Self::list).
+    /// As for [`list`](Self::list).
+    pub async fn list_page(
+        &self,
+        user: impl Into<UserId>,
+        after: Option<SessionId>,
+    ) -> Result<SessionPage, SessionError> {
+        let user = user.into();
+        let mut pages = self.pages(&user, after);
+        let ids = pages.next().await?.unwrap_or_default();
+        Ok(SessionPage {
+            sessions: self.live_among(&user, &ids).await?,
+            next: pages.next_after(),
+        })
+    }
+
+    /// Returns the number of live sessions of a user.
+    ///
+    /// It reads all of them, page by page: of a user with very many, it takes long.
+    ///
+    /// # Errors
+    ///
+    /// As for [`list`](Self::list).
     pub async fn count(&self, user: impl Into<UserId>) -> Result<usize, SessionError> {
-        Ok(self.list(user).await?.len())
+        let user = user.into();
+        let mut count = 0;
+        let mut pages = self.pages(&user, None);
+        while let Some(ids) = pages.next().await? {
+            count += self.live_among(&user, &ids).await?.len();
+        }
+        Ok(count)
     }
 
     /// Returns a live session by its id, of a user or anonymous; also one of another layer that shares the
@@ -150,87 +177,6 @@ impl Sessions {
             Loaded::Record(record) => self.info_if_live(id, record).await,
             Loaded::Tombstone(_) | Loaded::Nothing => Ok(None),
         }
-    }
-
-    /// Ends any session: for administrators. Returns whether it was live. It may belong to any layer that
-    /// shares the store's key prefix.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the store fails: the session may still be live.
-    pub async fn revoke_any(&self, id: SessionId) -> Result<bool, SessionError> {
-        let user = match self.load(id).await? {
-            Loaded::Record(record) => Authentication::of(record.entries()),
-            // It is ended again: the replicas may not have the tombstone.
-            Loaded::Tombstone(_) => None,
-            Loaded::Nothing => return Ok(false),
-        };
-        let user = user.as_ref().map(Authentication::user);
-        self.end_one(id, user, RevokedBy::Admin.reason()).await
-    }
-
-    /// Ends one of a user's own sessions: for "sign out this device". A session of another user is not
-    /// ended, whatever id the browser sends. Returns whether the session has ended.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the store fails: the session may still be live.
-    pub async fn revoke(
-        &self,
-        user: impl Into<UserId>,
-        id: SessionId,
-    ) -> Result<bool, SessionError> {
-        let user = user.into();
-        let reason = RevokedBy::User.reason();
-        let mut id = id;
-        // It may have been renewed since the user saw it in a list, and again while this ends it.
-        for _ in 0..MAX_PASSES {
-            // The index decides whose session it is, in this realm.
-            let is_own = self.indexed(&user).await?.contains(&id);
-            if is_own && self.end_one(id, Some(&user), reason).await? {
-                return Ok(true);
-            }
-            let chain = self.chain_from(id).await?;
-            let last = chain[chain.len() - 1];
-            if last == id {
-                break;
-            }
-            id = last;
-        }
-        Ok(false)
-    }
-
-    /// Ends all sessions of a user except this one (ASVS 5.0, 7.4.3 and 7.5.2): after a change of the
-    /// password, for instance. Returns how many have ended. See [`revoke_all`](Self::revoke_all).
-    ///
-    /// If a concurrent request has renewed this session, the session in which it continues is kept.
-    ///
-    /// # Errors
-    ///
-    /// Fails with [`NotSignedIn`](crate::SessionErrorKind::NotSignedIn), and as for
-    /// [`revoke_all`](Self::revoke_all).
-    pub async fn revoke_others(&self, session: &Session) -> Result<usize, SessionError> {
-        let user = session.require_user()?;
-        let id = session.id().ok_or(Cause::NotSignedIn)?;
-        self.end_all_but(&user, Some(id), RevokedBy::User).await
-    }
-
-    /// Ends all sessions of a user. Returns how many have ended.
-    ///
-    /// When it returns, the sessions that were signed in before the call have ended on every server, also
-    /// if they were renewed meanwhile. A sign-in during the call is refused, or its session ends, or it
-    /// counts as later than the call: change the password first, then call this.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the store fails, or keeps no index of users. All sessions that could be ended have ended
-    /// then; call it again.
-    pub async fn revoke_all(
-        &self,
-        user: impl Into<UserId>,
-        by: RevokedBy,
-    ) -> Result<usize, SessionError> {
-        self.end_all_but(&user.into(), None, by).await
     }
 
     /// Subscribes to the session events of all servers, from now on.
@@ -267,95 +213,6 @@ impl Sessions {
         }
     }
 
-    async fn end_all_but(
-        &self,
-        user: &UserId,
-        kept: Option<SessionId>,
-        by: RevokedBy,
-    ) -> Result<usize, SessionError> {
-        let mut done = HashSet::new();
-        let (mut count, mut failed) = (0, None);
-        for _ in 0..MAX_PASSES {
-            let mut new = self.indexed(user).await?;
-            if let Some(kept) = kept {
-                new = self.without_continuations(new, kept).await?;
-            }
-            new.retain(|id| done.insert(*id));
-            // A session that had ended before this could end it may have been renewed: its successor was
-            // added to the index before, so another pass finds it.
-            if new.is_empty() {
-                break;
-            }
-            for id in new {
-                // One that cannot be ended must not keep the others alive.
-                match self.end_one(id, Some(user), by.reason()).await {
-                    Ok(ended) => count += usize::from(ended),
-                    Err(error) => failed = Some(error),
-                }
-            }
-        }
-        failed.map_or(Ok(count), Err)
-    }
-
-    /// Removes a session from a list of ids, and those in which it continues: the chain of its renewals, and a
-    /// session that a renewal which is in progress has created.
-    async fn without_continuations(
-        &self,
-        mut ids: Vec<SessionId>,
-        kept: SessionId,
-    ) -> Result<Vec<SessionId>, SessionError> {
-        ids.retain(|id| *id != kept);
-        if ids.is_empty() {
-            return Ok(ids);
-        }
-        let chain = self.chain_from(kept).await?;
-        let mut others = Vec::new();
-        for id in ids {
-            if chain.contains(&id) {
-                continue;
-            }
-            let from = match self.load(id).await? {
-                Loaded::Record(record) => RenewalMark::of(record.entries()),
-                Loaded::Tombstone(_) | Loaded::Nothing => None,
-            };
-            if !from.is_some_and(|mark| chain.contains(&mark.from())) {
-                others.push(id);
-            }
-        }
-        Ok(others)
-    }
-
-    /// Returns a session, and those that its tombstone and theirs name.
-    async fn chain_from(&self, id: SessionId) -> Result<Vec<SessionId>, SessionError> {
-        let mut chain = vec![id];
-        while let Loaded::Tombstone(tombstone) = self.load(chain[chain.len() - 1]).await?
-            && let Some(successor) = tombstone.successor()
-            && chain.len() <= MAX_RENEWALS
-        {
-            chain.push(successor);
-        }
-        Ok(chain)
-    }
-
-    /// Ends one session, and returns whether it was live.
-    pub(super) async fn end_one(
-        &self,
-        id: SessionId,
-        user: Option<&UserId>,
-        reason: EndReason,
-    ) -> Result<bool, SessionError> {
-        let budget = self.budget();
-        let cx = CommitContext::without_request(&self.context, &budget);
-        let ended = end_by_id(&cx, id, user, reason).await?;
-        Ok(ended == Ended::Ended)
-    }
-
-    /// The ids in a user's index.
-    async fn indexed(&self, user: &UserId) -> Result<Vec<SessionId>, SessionError> {
-        let ids = self.context.store.index_list(self.context.user_key(user));
-        Ok(self.budget().read(ids).await?)
-    }
-
     /// Reads a session. A record that cannot be decoded counts as missing.
     pub(super) async fn load(&self, id: SessionId) -> Result<Loaded, SessionError> {
         match self.budget().read(self.context.store.load(id)).await {
@@ -364,7 +221,7 @@ impl Sessions {
         }
     }
 
-    async fn info_if_live(
+    pub(super) async fn info_if_live(
         &self,
         id: SessionId,
         record: Record,
@@ -380,8 +237,4 @@ impl Sessions {
     pub(super) fn budget(&self) -> Budget {
         Budget::new(self.context.budget)
     }
-}
-
-fn is_of(record: &Record, user: &UserId) -> bool {
-    Authentication::of(record.entries()).is_some_and(|found| found.user() == user)
 }

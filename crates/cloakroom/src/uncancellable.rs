@@ -8,7 +8,7 @@ use tokio::runtime::Handle as Runtime;
 
 /// Runs where it is awaited. Only if it is dropped before its end, a task runs the rest.
 #[must_use = "nothing is done until this is awaited"]
-pub(super) struct Uncancellable<T: Send + 'static> {
+pub(crate) struct Uncancellable<T: Send + 'static> {
     /// `None` once the work has finished or panicked.
     work: Option<Work<T>>,
     is_started: bool,
@@ -18,7 +18,7 @@ pub(super) struct Uncancellable<T: Send + 'static> {
 type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 impl<T: Send + 'static> Uncancellable<T> {
-    pub(super) fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
+    pub(crate) fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
         Self {
             work: Some(Box::pin(work)),
             is_started: false,

@@ -1,0 +1,93 @@
+//! Evict: ends the oldest sessions of a user who has more than the limit allows.
+//!
+//! A sign-in ends those that the index has given to it, which are few, before its own session is stored. If there
+//! are more, because the limit is new or was lowered, a task in the background ends the others, group by
+//! group. Each group has made progress when it is done: if the server stops in between, the next sign-in
+//! goes on.
+
+use std::sync::Arc;
+
+use cloakroom_core::index::MAX_EVICTED;
+use cloakroom_core::{EndReason, SessionId, StoreError, StoreErrorKind, UserId};
+use tracing::Instrument;
+
+use super::context::CommitContext;
+use super::group::end_group;
+use crate::budget::Budget;
+use crate::context::Context;
+use crate::error::SessionError;
+use crate::telemetry::log;
+
+/// How many groups one task ends at most: 65,536 sessions.
+const MAX_GROUPS: usize = 1024;
+
+/// Ends sessions that exceed the limit, at most [`MAX_EVICTED`], within the time of the request.
+pub(super) async fn evict(
+    cx: &CommitContext<'_>,
+    user: &UserId,
+    ids: &[SessionId],
+) -> Result<(), SessionError> {
+    let ends = end_group(cx.context, of_user(user, ids), EndReason::LimitExceeded);
+    let Some(group) = cx.budget.wait(ends).await else {
+        return Err(StoreError::new(StoreErrorKind::OutcomeUnknown).into());
+    };
+    let error = group.error();
+    group.follow_up.start();
+    error.map_or(Ok(()), Err)
+}
+
+/// After a sign-in that had to end as many sessions as it may: ends the others in the background.
+/// `replaces` is the session that the sign-in is about to replace.
+pub(super) fn evict_others(
+    context: &Arc<Context>,
+    user: &UserId,
+    evicted: usize,
+    replaces: Option<SessionId>,
+) {
+    if evicted < MAX_EVICTED {
+        return;
+    }
+    let (Some(limit), Some(eviction)) = (
+        context.session_limit,
+        context.evictions.begin(context.user_key(user)),
+    ) else {
+        return;
+    };
+    let (context, user) = (Arc::clone(context), user.clone());
+    let task = async move {
+        let _eviction = eviction;
+        if let Err(error) = evict_all(&context, &user, limit.0.most, replaces).await {
+            log::eviction_failed(&error);
+        }
+    };
+    tokio::spawn(task.in_current_span());
+}
+
+async fn evict_all(
+    context: &Arc<Context>,
+    user: &UserId,
+    most: u32,
+    replaces: Option<SessionId>,
+) -> Result<(), SessionError> {
+    let key = context.user_key(user);
+    for _ in 0..MAX_GROUPS {
+        let budget = Budget::new(context.budget);
+        let now = context.clock.now();
+        let excess = context.store.index_evict(key, now, most, replaces);
+        let ids = budget.write(excess).await?;
+        if ids.is_empty() {
+            break;
+        }
+        let group = end_group(context, of_user(user, &ids), EndReason::LimitExceeded).await;
+        let error = group.error();
+        group.follow_up.finish().await;
+        if let Some(error) = error {
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+fn of_user(user: &UserId, ids: &[SessionId]) -> Vec<(SessionId, Option<UserId>)> {
+    ids.iter().map(|id| (*id, Some(user.clone()))).collect()
+}

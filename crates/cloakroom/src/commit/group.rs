@@ -1,0 +1,67 @@
+//! Ends many sessions of users, in groups.
+
+use std::sync::Arc;
+
+use cloakroom_core::store::Ended;
+use cloakroom_core::{EndReason, SessionId, UserId};
+
+use super::concurrent::run_concurrently;
+use super::context::CommitContext;
+use super::end::{end_without_report, report_end_by_id};
+use super::follow_up::FollowUp;
+use crate::budget::Budget;
+use crate::context::Context;
+use crate::error::SessionError;
+
+/// Sessions that were to be ended.
+pub(crate) struct EndedGroup {
+    /// One result for each, in no particular order.
+    pub(crate) results: Vec<(SessionId, Result<Ended, SessionError>)>,
+    /// Events to publish, and index entries to remove.
+    pub(crate) follow_up: FollowUp,
+}
+
+impl EndedGroup {
+    /// Returns how many live sessions have ended.
+    pub(crate) fn count(&self) -> usize {
+        let results = self.results.iter();
+        let ended = results.filter(|(_, result)| matches!(result, Ok(Ended::Ended)));
+        ended.count()
+    }
+
+    /// Returns the error of a session that may not have ended.
+    pub(crate) fn error(&self) -> Option<SessionError> {
+        let mut results = self.results.iter();
+        results.find_map(|(_, result)| result.as_ref().err().cloned())
+    }
+}
+
+/// Ends sessions, some of them concurrently, at most [`MAX_GROUP`](super::MAX_GROUP), each with the layer's time limit for itself. One that cannot be
+/// ended does not keep the others alive.
+pub(crate) async fn end_group(
+    context: &Arc<Context>,
+    sessions: Vec<(SessionId, Option<UserId>)>,
+    reason: EndReason,
+) -> EndedGroup {
+    let ends = sessions.into_iter().map(|(id, user)| {
+        let context = Arc::clone(context);
+        async move {
+            let budget = Budget::new(context.budget);
+            let cx = CommitContext::without_request(&context, &budget);
+            (id, user, end_without_report(&cx, id, reason).await)
+        }
+    });
+    let mut follow_up = FollowUp::new(context);
+    let mut results = Vec::new();
+    for (id, user, ended) in run_concurrently(ends).await {
+        let result = match ended {
+            Ok(ended) => {
+                follow_up = report_end_by_id(context, follow_up, id, user.as_ref(), reason, &ended);
+                ended.into_result()
+            }
+            Err(error) => Err(error),
+        };
+        results.push((id, result));
+    }
+    EndedGroup { results, follow_up }
+}

@@ -1,0 +1,243 @@
+//! Ends sessions of users.
+
+use std::collections::HashSet;
+
+use cloakroom_core::renewal::RenewalMark;
+use cloakroom_core::store::{Ended, Loaded};
+use cloakroom_core::{Authentication, EndReason, SessionId, UserId};
+
+use super::sessions::{RevokedBy, Sessions};
+use crate::commit::{CommitContext, EndedGroup, MAX_GROUP, MAX_RENEWALS, end_by_id, end_group};
+use crate::error::{Cause, SessionError};
+use crate::session::Session;
+
+/// How often the index of a user is read at most while all sessions of the user are ended, because sessions
+/// were renewed or created meanwhile. One client can renew its session once in each pass.
+const MAX_PASSES: usize = 64;
+
+/// How many sessions may fail to end before this stops.
+const MAX_FAILED: usize = 1024;
+
+/// What has been done to end all sessions of a user.
+#[derive(Default)]
+struct Progress {
+    /// How many live sessions have ended.
+    ended: usize,
+    /// Whether there may be further sessions: one that had ended before this could end it may have been renewed. Its
+    /// successor was added to the index before, so another pass finds it.
+    may_have_more: bool,
+    /// The sessions that could not be ended, which are not tried again: at most [`MAX_FAILED`] and a group.
+    failed: HashSet<SessionId>,
+    error: Option<SessionError>,
+}
+
+impl Progress {
+    fn record(&mut self, group: &EndedGroup) {
+        self.ended += group.count();
+        for (id, result) in &group.results {
+            self.may_have_more |= may_have_successor(result);
+            if result.is_err() {
+                self.failed.insert(*id);
+            }
+        }
+        self.error = group.error().or(self.error.take());
+    }
+}
+
+impl Sessions {
+    /// Ends any session: for administrators. Returns whether it was live. It may belong to any layer that
+    /// shares the store's key prefix.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store fails: the session may still be live.
+    pub async fn revoke_any(&self, id: SessionId) -> Result<bool, SessionError> {
+        let user = match self.load(id).await? {
+            Loaded::Record(record) => Authentication::of(record.entries()),
+            // It is ended again: the replicas may not have the tombstone.
+            Loaded::Tombstone(_) => None,
+            Loaded::Nothing => return Ok(false),
+        };
+        let user = user.as_ref().map(Authentication::user);
+        self.end_one(id, user, RevokedBy::Admin.reason()).await
+    }
+
+    /// Ends one of a user's own sessions: for "sign out this device". A session of another user is not
+    /// ended, whatever id the browser sends. Returns whether the session has ended.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store fails: the session may still be live.
+    pub async fn revoke(
+        &self,
+        user: impl Into<UserId>,
+        id: SessionId,
+    ) -> Result<bool, SessionError> {
+        let user = user.into();
+        let reason = RevokedBy::User.reason();
+        let mut id = id;
+        // It may have been renewed since the user saw it in a list, and again while this ends it.
+        for _ in 0..MAX_PASSES {
+            // The index decides whose session it is, in this realm.
+            let contains = self
+                .context
+                .store
+                .index_contains(self.context.user_key(&user), id);
+            let is_own = self.budget().read(contains).await?;
+            if is_own && self.end_one(id, Some(&user), reason).await? {
+                return Ok(true);
+            }
+            let chain = self.chain_from(id).await?;
+            let last = chain[chain.len() - 1];
+            if last == id {
+                break;
+            }
+            id = last;
+        }
+        Ok(false)
+    }
+
+    /// Ends all sessions of a user except this one (ASVS 5.0, 7.4.3 and 7.5.2): after a change of the
+    /// password, for instance. Returns how many have ended. See [`revoke_all`](Self::revoke_all).
+    ///
+    /// If a concurrent request has renewed this session, the session in which it continues is kept.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`NotSignedIn`](crate::SessionErrorKind::NotSignedIn), and as for
+    /// [`revoke_all`](Self::revoke_all).
+    pub async fn revoke_others(&self, session: &Session) -> Result<usize, SessionError> {
+        let user = session.require_user()?;
+        let id = session.id().ok_or(Cause::NotSignedIn)?;
+        self.end_all_but(&user, Some(id), RevokedBy::User).await
+    }
+
+    /// Ends all sessions of a user. Returns how many have ended.
+    ///
+    /// When it returns, the sessions that were signed in before the call have ended on every server, also
+    /// if they were renewed meanwhile. A sign-in during the call is refused, or its session ends, or it
+    /// counts as later than the call: change the password first, then call this.
+    ///
+    /// Sessions are ended in groups of 64, and their number is not limited: of a user with very many, it takes
+    /// long. If the future is dropped, those that have ended stay ended. It stops when about a
+    /// thousand could not be ended.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store fails, or keeps no index of users. All sessions that could be ended have ended
+    /// then; call it again.
+    pub async fn revoke_all(
+        &self,
+        user: impl Into<UserId>,
+        by: RevokedBy,
+    ) -> Result<usize, SessionError> {
+        self.end_all_but(&user.into(), None, by).await
+    }
+
+    async fn end_all_but(
+        &self,
+        user: &UserId,
+        kept: Option<SessionId>,
+        by: RevokedBy,
+    ) -> Result<usize, SessionError> {
+        let mut progress = Progress::default();
+        for _ in 0..MAX_PASSES {
+            progress.may_have_more = false;
+            self.end_all_once(user, kept, by, &mut progress).await?;
+            if !progress.may_have_more {
+                break;
+            }
+        }
+        progress.error.map_or(Ok(progress.ended), Err)
+    }
+
+    /// Ends the sessions in a user's index, group by group, and removes them from it.
+    async fn end_all_once(
+        &self,
+        user: &UserId,
+        kept: Option<SessionId>,
+        by: RevokedBy,
+        progress: &mut Progress,
+    ) -> Result<(), SessionError> {
+        let mut pages = self.pages(user, None);
+        while let Some(mut ids) = pages.next().await? {
+            ids.retain(|id| !progress.failed.contains(id));
+            if let Some(kept) = kept {
+                ids = self.without_continuations(ids, kept).await?;
+            }
+            for ids in ids.chunks(MAX_GROUP) {
+                let sessions = ids.iter().map(|id| (*id, Some(user.clone()))).collect();
+                let group = end_group(&self.context, sessions, by.reason()).await;
+                progress.record(&group);
+                group.follow_up.finish().await;
+                if progress.failed.len() >= MAX_FAILED
+                    && let Some(error) = progress.error.take()
+                {
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a session from a list of ids, and those in which it continues: the chain of its renewals, and a
+    /// session that a renewal which is in progress has created.
+    async fn without_continuations(
+        &self,
+        mut ids: Vec<SessionId>,
+        kept: SessionId,
+    ) -> Result<Vec<SessionId>, SessionError> {
+        ids.retain(|id| *id != kept);
+        if ids.is_empty() {
+            return Ok(ids);
+        }
+        let chain = self.chain_from(kept).await?;
+        ids.retain(|id| !chain.contains(id));
+        let mut others = Vec::new();
+        for (id, loaded) in self.load_many(&ids).await {
+            let from = match loaded? {
+                Loaded::Record(record) => RenewalMark::of(record.entries()),
+                Loaded::Tombstone(_) | Loaded::Nothing => None,
+            };
+            if !from.is_some_and(|mark| chain.contains(&mark.from())) {
+                others.push(id);
+            }
+        }
+        Ok(others)
+    }
+
+    /// Returns a session, and those that its tombstone and theirs name.
+    async fn chain_from(&self, id: SessionId) -> Result<Vec<SessionId>, SessionError> {
+        let mut chain = vec![id];
+        while let Loaded::Tombstone(tombstone) = self.load(chain[chain.len() - 1]).await?
+            && let Some(successor) = tombstone.successor()
+            && chain.len() <= MAX_RENEWALS
+        {
+            chain.push(successor);
+        }
+        Ok(chain)
+    }
+
+    /// Ends one session, and returns whether it was live.
+    pub(super) async fn end_one(
+        &self,
+        id: SessionId,
+        user: Option<&UserId>,
+        reason: EndReason,
+    ) -> Result<bool, SessionError> {
+        let budget = self.budget();
+        let cx = CommitContext::without_request(&self.context, &budget);
+        let ended = end_by_id(&cx, id, user, reason).await?;
+        Ok(ended == Ended::Ended)
+    }
+}
+
+/// Whether a session that was to be ended may go on under another id. One that has ended for another reason than a
+/// renewal does not; it is still in the index, if it could not be removed.
+fn may_have_successor(ended: &Result<Ended, SessionError>) -> bool {
+    match ended {
+        Ok(Ended::AlreadyEnded(tombstone)) => tombstone.reason() == EndReason::Renewed,
+        Ok(Ended::Ended | Ended::Missing | Ended::Conflict(_)) => true,
+        Err(_) => false,
+    }
+}
