@@ -313,7 +313,10 @@ impl Sessions {
             }
             let from = match self.load(id).await? {
                 Loaded::Record(record) => RenewalMark::of(record.entries()),
-                Loaded::Tombstone(_) | Loaded::Nothing => None,
+                Loaded::Tombstone(_) => None,
+                // About to be stored, perhaps by a renewal of the kept session. If by a sign-in, that counts as
+                // one after this.
+                Loaded::Nothing => continue,
             };
             if !from.is_some_and(|mark| chain.contains(&mark.from())) {
                 others.push(id);
