@@ -16,8 +16,8 @@ pub(crate) mod app;
 pub(crate) async fn on_their_store(app: Router, url: &str) -> Router {
     let config = Config::from_url(url).expect("the URL is valid");
     let pool = Pool::new(config, None, None, None, 2).expect("two clients");
-    pool.connect();
-    let connected = timeout(PATIENCE, pool.wait_for_connect()).await;
+    // Not `connect` and `wait_for_connect`, which waits forever if the connection is there in between.
+    let connected = timeout(PATIENCE, pool.init()).await;
     let connected = connected.expect("their client connects in time");
     connected.expect("Redis runs");
     let store = TheirStore::new(pool);
