@@ -143,7 +143,7 @@ async fn a_sign_in_that_joins_renews_the_lifetime_and_the_time_of_the_sign_in() 
     let fixture = Fixture::memory();
     let layer = fixture.builder().build().expect("it is valid");
     let sessions = layer.sessions();
-    let mut browser = fixture.with_session(fixture.browser_of(layer)).await;
+    let mut browser = fixture.with_session(fixture.browser_of(layer.clone())).await;
     browser
         .request(|session| async move {
             let short = Expiry::idle(days(1)).absolute(days(1));
@@ -177,6 +177,9 @@ async fn a_sign_in_that_joins_renews_the_lifetime_and_the_time_of_the_sign_in() 
             .await;
     }
     assert_eq!(sessions.count("ada").await.unwrap(), 1);
+    // A further sign-in removes what has expired by the deadlines in the index.
+    fixture.browser_of(layer).request(sign_in).await;
+    assert_eq!(sessions.count("ada").await.unwrap(), 2);
 }
 
 const fn minutes_before_the_next_sign_in() -> Duration {
