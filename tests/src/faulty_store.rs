@@ -9,11 +9,12 @@ use std::time::Duration;
 use cloakroom::{MemoryStore, Store};
 use cloakroom_core::store::{Created, Ended, Loaded, Touched, Updated};
 use cloakroom_core::{
-    EventBus, Record, Revision, Rng, RngError, SessionId, StoreAdmin, StoreError, StoreErrorKind,
-    Timestamp, Tombstone, UserIndex,
+    Record, Revision, Rng, RngError, SessionId, StoreError, StoreErrorKind, Timestamp, Tombstone,
 };
 use tokio::sync::Notify;
 use tokio::time::timeout;
+
+use crate::forward::forward_optional_parts;
 
 /// How long a test waits for what must happen, before it fails.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -96,9 +97,14 @@ impl Gate {
     }
 
     /// Passes the gate, once it is open.
+    ///
+    /// # Panics
+    ///
+    /// When nobody opens it.
     pub async fn pass(&self) {
         self.0.reached.notify_one();
-        self.0.open.notified().await;
+        let opened = timeout(4 * PATIENCE, self.0.open.notified()).await;
+        assert!(opened.is_ok(), "nobody opens the gate");
     }
 }
 
@@ -253,15 +259,5 @@ impl<S: Store> Store for CountingStore<S> {
         self.run(Verb::End, command).await
     }
 
-    fn index(&self) -> Option<impl UserIndex> {
-        self.inner.index()
-    }
-
-    fn admin(&self) -> Option<impl StoreAdmin> {
-        self.inner.admin()
-    }
-
-    fn bus(&self) -> Option<impl EventBus> {
-        self.inner.bus()
-    }
+    forward_optional_parts!();
 }

@@ -12,6 +12,7 @@ pub mod cookie_jar;
 pub mod demo;
 pub mod device_scenarios;
 pub mod faulty_store;
+mod forward;
 pub mod fuzz;
 pub mod history;
 pub mod iterations;

@@ -3,18 +3,19 @@
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cloakroom::Store;
-use cloakroom_core::admin::StoreAdmin;
 use cloakroom_core::store::{Created, Ended, Loaded, Touched, Updated};
-use cloakroom_core::{
-    EventBus, Record, Revision, SessionId, StoreError, Timestamp, Tombstone, UserIndex,
-};
+use cloakroom_core::{Record, Revision, SessionId, StoreError, Timestamp, Tombstone};
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
 
+use crate::forward::forward_optional_parts;
 use crate::rng::Rng;
+
+/// How long the commands of a run may take.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// After so many turns of the runtime without a new command, every task waits for one.
 const QUIET: u32 = 40;
@@ -45,7 +46,7 @@ impl Schedule {
     ///
     /// # Panics
     ///
-    /// When a task does.
+    /// When a task does, or one is not finished after two minutes.
     pub async fn run<T: Send + 'static>(
         &self,
         rng: &mut Rng,
@@ -53,7 +54,10 @@ impl Schedule {
     ) -> Vec<T> {
         self.state().holding = true;
         let tasks: Vec<_> = tasks.into_iter().map(tokio::spawn).collect();
+        let began = Instant::now();
         while tasks.iter().any(|task| !task.is_finished()) {
+            let trace = || self.state().trace.join(" ");
+            assert!(began.elapsed() < PATIENCE, "a task never ends: {}", trace());
             self.settle().await;
             self.pass_one(rng);
         }
@@ -187,15 +191,5 @@ impl<S: Store> Store for ScheduledStore<S> {
         self.inner.end(id, expected, tombstone, keep).await
     }
 
-    fn index(&self) -> Option<impl UserIndex> {
-        self.inner.index()
-    }
-
-    fn admin(&self) -> Option<impl StoreAdmin> {
-        self.inner.admin()
-    }
-
-    fn bus(&self) -> Option<impl EventBus> {
-        self.inner.bus()
-    }
+    forward_optional_parts!();
 }

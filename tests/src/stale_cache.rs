@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cloakroom::Store;
-use cloakroom_core::admin::StoreAdmin;
 use cloakroom_core::index::AddRequest;
 use cloakroom_core::store::{Created, Ended, Loaded, Touched, Updated, UserCreated};
 use cloakroom_core::{
-    EventBus, Record, Revision, SessionEvent, SessionId, StoreError, Timestamp, Tombstone,
-    UserIndex, UserKey,
+    Record, Revision, SessionEvent, SessionId, StoreError, Timestamp, Tombstone, UserKey,
 };
+
+use crate::forward::forward_optional_parts;
 
 /// A cache of live sessions in front of a store. Clones share it.
 #[derive(Clone, Debug)]
@@ -146,15 +146,5 @@ impl<S: Store> Store for StaleCache<S> {
         ended
     }
 
-    fn index(&self) -> Option<impl UserIndex> {
-        self.inner.index()
-    }
-
-    fn admin(&self) -> Option<impl StoreAdmin> {
-        self.inner.admin()
-    }
-
-    fn bus(&self) -> Option<impl EventBus> {
-        self.inner.bus()
-    }
+    forward_optional_parts!();
 }

@@ -1,6 +1,8 @@
 //! A browser with a cookie jar whose requests can overlap: a test decides which cookies a request starts
 //! with, and in which order the responses arrive, or that one never does.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -8,10 +10,14 @@ use bytes::Bytes;
 use http::header::{COOKIE, HOST, HeaderMap, SET_COOKIE};
 use http::{Extensions, Method, StatusCode};
 use http_body_util::BodyExt;
+use tokio::time::timeout;
 use tower::ServiceExt;
 
 use crate::app::infallible;
 use crate::cookie_jar::{CookieJar, Target};
+
+/// How long a request may take.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The host of every app.
 pub const DEFAULT_HOST: &str = "www.shop.example";
@@ -141,10 +147,20 @@ impl UserAgent {
 
 impl Outgoing {
     /// Sends the request, and returns the response, not received yet.
+    ///
+    /// # Panics
+    ///
+    /// When there is none within two minutes.
     pub async fn send(self, app: &Router) -> Incoming {
-        let response = infallible(app.clone().oneshot(self.request).await);
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await;
+        let what = format!("{} {}", self.request.method(), self.request.uri());
+        let exchange = async {
+            let response = infallible(app.clone().oneshot(self.request).await);
+            let (parts, body) = response.into_parts();
+            (parts, body.collect().await)
+        };
+        let Ok((parts, body)) = timeout(PATIENCE, exchange).await else {
+            panic!("{what}: no response within {PATIENCE:?}");
+        };
         Incoming {
             target: self.target,
             status: parts.status,

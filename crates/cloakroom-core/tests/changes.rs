@@ -187,6 +187,20 @@ proptest! {
         prop_assert_eq!(stored.get::<i64>(&name(0)).expect("the entry is a number"), Some(sum));
     }
 
+    /// Also what was removed, taken or cleared again: it must not come back in the session of a sign-in.
+    #[test]
+    fn own_edits_are_what_the_edits_leave_without_the_session(base in model(), edits in edits()) {
+        let changes = apply(&mut entries(&base), &edits);
+        let mut alone = Model::new();
+        for edit in edits {
+            // What an update has computed may come from the session.
+            if !matches!(edit, Edit::Add(..)) {
+                apply_to_model(&mut alone, &[edit]);
+            }
+        }
+        prop_assert_eq!(changes.own(), entries(&alone));
+    }
+
     #[test]
     fn stored_edits_need_not_be_replayed(base in model(), edits in edits(), at in 0..8_usize) {
         let at = at.min(edits.len());

@@ -40,7 +40,7 @@
 //! | the end of the request | changed entries are written to the Cloakroom session, one by one, and saved with it |
 //! | `cycle_id` | renews the session: it gets a new id and secret, and the old one ends when the new one is stored |
 //! | `flush`, `delete` | ends the session immediately |
-//! | `id` | the public id, which is not a credential; `None` until the session is stored |
+//! | `id` | the public id, which is not a credential; `None` until the session is stored. After the load of a session that ended a short while ago, its id |
 //! | `set_expiry(OnInactivity)` | [`Session::set_expiry`](cloakroom::Session::set_expiry) with that idle timeout, and an absolute timeout of thirty days, or of the idle timeout if that is longer |
 //! | `set_expiry(AtDateTime)` | the session ends at that time; a time in the past ends it immediately |
 //! | `set_expiry(OnSessionEnd)`, or `None` after another | [`Session::reset_expiry`](cloakroom::Session::reset_expiry): the timeouts of the layer |
@@ -54,9 +54,13 @@
 //! **Failures.** With a 5xx response, edits are discarded. If the session was ended concurrently, edits do not
 //! create it again, and the request does not fail. The same holds for `cycle_id`: if the session was renewed or
 //! ended concurrently, or less than about a minute ago, nothing is stored and no cookie is set, since the browser
-//! may have a better one. That concerns a sign-in, too, as axum-login does it, with the cookie of a session that
-//! was just revoked; [`Session::sign_in`](cloakroom::Session::sign_in) always signs in. Edits that cannot be taken over (the session is too large,
-//! the layer does not allow the expiry, or a key begins with `$`) produce an error response.
+//! may have a better one. Without [`with_user`](v0_15::BridgeLayer::with_user) that concerns a sign-in, too, as
+//! axum-login does it, with the cookie of a session that was just revoked: a warning is logged once. Edits that
+//! cannot be taken over (the session is too large, the layer does not allow the expiry, or a key begins with `$`)
+//! produce an error response.
+//!
+//! **Users.** With [`with_user`](v0_15::BridgeLayer::with_user), the bridge finds the user in the data, so that a
+//! sign-in through tower-sessions is one for Cloakroom, too: always configure it with axum-login.
 //!
 //! **Both kinds of extractor in one request** use the same session. A `tower_sessions::Session` copies the
 //! session's data on first use, and writes its edits back at `save` and at the end of the request. So it sees
@@ -113,6 +117,8 @@ mod expiry;
 mod identity;
 #[cfg(feature = "migration")]
 pub mod migration;
+#[cfg(any(feature = "v0_14", feature = "v0_15"))]
+mod user;
 #[cfg(feature = "v0_14")]
 #[allow(clippy::duplicate_mod, reason = "one source for both versions")]
 pub mod v0_14;

@@ -44,13 +44,21 @@ pub(crate) struct Situation {
     pub(crate) renewing: bool,
     /// The app has signed a user in, which renews as well.
     pub(crate) signing_in: bool,
-    /// Whether a session may be created: a user signs in, or the browser has no cookie that it could lose.
-    pub(crate) may_create: bool,
+    /// No token was presented, but the browser may hold a cookie that it did not send.
+    pub(crate) withheld: bool,
     pub(crate) expiry_chosen: bool,
     /// The maintenance that is due.
     pub(crate) due: Due,
     /// What the response has to do to the cookie because of earlier steps of this request.
     pub(crate) pending: CookiePlan,
+}
+
+impl Situation {
+    /// Whether a request without a session may create one: a user signs in, or the browser has no cookie that
+    /// it could lose.
+    const fn may_create(&self) -> bool {
+        self.signing_in || !self.withheld
+    }
 }
 
 /// The maintenance of a live session, the most urgent last.
@@ -111,7 +119,7 @@ pub(crate) enum CookiePlan {
 /// Returns the plan for a situation.
 pub(crate) fn plan(situation: &Situation) -> Plan {
     let step = match situation.lookup {
-        Lookup::Absent if situation.changed && situation.may_create => Step::Create,
+        Lookup::Absent if situation.changed && situation.may_create() => Step::Create,
         // A stale request creates no session, unless the app has just identified the user.
         Lookup::Ended if situation.changed && situation.signing_in => Step::Create,
         Lookup::Live(()) if situation.renewing => Step::Renew,
@@ -156,7 +164,7 @@ mod tests {
         for lookup in LOOKUPS {
             for pending in COOKIES {
                 for bits in 0..32_u8 {
-                    let [changed, renewing, expiry_chosen, signing_in, may_create] =
+                    let [changed, renewing, expiry_chosen, signing_in, withheld] =
                         [1, 2, 4, 8, 16].map(|bit| bits & bit != 0);
                     for due in DUES {
                         let situation = Situation {
@@ -164,7 +172,7 @@ mod tests {
                             changed,
                             renewing,
                             signing_in,
-                            may_create,
+                            withheld,
                             expiry_chosen,
                             due,
                             pending,
@@ -183,7 +191,7 @@ mod tests {
     fn each_step_has_exactly_one_reason() {
         for (now, plan) in all() {
             let creates = match now.lookup {
-                Lookup::Absent => now.changed && now.may_create,
+                Lookup::Absent => now.changed && (now.signing_in || !now.withheld),
                 Lookup::Ended => now.changed && now.signing_in,
                 Lookup::Live(()) => false,
             };
@@ -250,7 +258,7 @@ mod tests {
     #[test]
     fn a_request_that_may_not_create_a_session_sets_no_cookie_without_one() {
         for (now, plan) in all() {
-            if now.lookup == Lookup::Absent && !now.may_create {
+            if now.lookup == Lookup::Absent && now.withheld && !now.signing_in {
                 assert_eq!(plan.step, Step::Nothing, "{now:?}");
                 assert_eq!(plan.cookie, now.pending, "{now:?}");
             }
@@ -282,7 +290,7 @@ mod tests {
                     changed: false,
                     renewing: renewing && lookup != Lookup::Live(()),
                     signing_in: false,
-                    may_create: true,
+                    withheld: false,
                     expiry_chosen: renewing && lookup != Lookup::Live(()),
                     due: Due::Nothing,
                     pending: CookiePlan::Leave,

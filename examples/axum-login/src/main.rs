@@ -3,7 +3,7 @@
 
 mod users;
 
-use std::{env, error::Error};
+use std::{collections::HashMap, env, error::Error};
 
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Redirect, Response};
@@ -11,15 +11,19 @@ use axum::routing::{get, post};
 use axum::{Form, Router};
 use axum_login::{AuthManager, AuthSession, login_required};
 use axum_messages::{Messages, MessagesManagerLayer};
-use cloakroom::{Expiry, SessionLayer, hours, minutes};
+use cloakroom::{Expiry, SessionLayer, UserId, hours, minutes};
 use cloakroom_redis::RedisStore;
 use cloakroom_tower_sessions::v0_14::BridgeLayer;
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tower::layer::layer_fn;
 
 use self::users::{Credentials, Users};
 
 type Auth = AuthSession<Users>;
+
+/// The key of axum-login's entry in the session.
+const DATA_KEY: &str = "axum-login.data";
 
 async fn protected(auth: Auth, messages: Messages) -> Html<String> {
     let who = auth.user.map(|user| user.name).unwrap_or_default();
@@ -62,6 +66,12 @@ async fn sign_out(mut auth: Auth) -> Response {
     }
 }
 
+/// Finds axum-login's user in the session's data, so that Cloakroom knows who is signed in.
+fn user_of(data: &HashMap<String, Value>) -> Option<UserId> {
+    let id = data.get(DATA_KEY)?.get("user_id")?;
+    Some(id.as_str()?.into())
+}
+
 fn render(messages: Messages) -> String {
     let messages = messages.into_iter();
     messages
@@ -86,11 +96,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/login", get(sign_in_page).post(sign_in))
         .route("/logout", post(sign_out))
         // From the inside out: authentication, messages, the tower-sessions bridge, sessions.
-        .layer(layer_fn(|inner| {
-            AuthManager::new(inner, Users, "axum-login.data")
-        }))
+        .layer(layer_fn(|inner| AuthManager::new(inner, Users, DATA_KEY)))
         .layer(MessagesManagerLayer)
-        .layer(BridgeLayer::new())
+        .layer(BridgeLayer::new().with_user(user_of))
         .layer(sessions);
 
     let address = env::var("LISTEN").unwrap_or("127.0.0.1:3000".into());

@@ -1,5 +1,7 @@
 //! A plain HTTP client, for programs that listen on a port.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderValue, SET_COOKIE};
 use http::{Request, StatusCode};
@@ -8,6 +10,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 /// An error of any kind.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -83,13 +86,21 @@ impl Drop for Connection {
     }
 }
 
-/// Sends one request on a connection of its own, to `host:port`.
+/// How long [`exchange`] waits for a response.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Sends one request on a connection of its own, to `host:port`, and waits at most two minutes for the response.
 ///
 /// # Errors
 ///
-/// Fails if there is no response, or its body is not text.
+/// Fails if there is no response in time, or its body is not text.
 pub async fn exchange(authority: &str, request: Request<String>) -> Result<Response, BoxError> {
-    Connection::open(authority).await?.send(request).await
+    let what = format!("{} {}{}", request.method(), authority, request.uri());
+    let exchange = async { Connection::open(authority).await?.send(request).await };
+    match timeout(PATIENCE, exchange).await {
+        Ok(response) => response,
+        Err(_) => Err(format!("{what}: no response within {PATIENCE:?}").into()),
+    }
 }
 
 /// Sends requests to one server, and keeps the cookie that it sets. It follows no redirects.

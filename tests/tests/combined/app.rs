@@ -6,7 +6,9 @@ use std::time::Duration;
 use axum::extract::{Extension, Path};
 use axum::routing::{get, post};
 use axum::{Router, response::IntoResponse};
-use cloakroom::{Destroyed, EndedConcurrently, Expiry, RevokedBy, Session, SessionError, Sessions};
+use cloakroom::{
+    Destroyed, EndedConcurrently, Expiry, RevokedBy, Session, SessionError, Sessions, hours,
+};
 use tests::user_agent::Incoming;
 use tokio::sync::Barrier;
 use tokio::time::timeout;
@@ -98,6 +100,8 @@ pub(crate) fn users() -> Router {
         .route("/app/me", get(me))
         .route("/sign-in/{user}/{mark}", post(sign_in))
         .route("/app/sign-in/{user}/{mark}", post(sign_in))
+        .route("/idle-for/{seconds}", post(idle_for))
+        .route("/slow/{millis}", post(slow))
         .route("/sign-out", post(sign_out))
         .route("/app/sign-out", post(sign_out))
         .route("/app/destroy", post(destroy))
@@ -164,6 +168,18 @@ async fn renew(
 async fn live_for(session: Session, Path(seconds): Path<u64>) -> Result<(), SessionError> {
     let life = Duration::from_secs(seconds);
     session.set_expiry(Expiry::idle(life).absolute(life))
+}
+
+/// With the absolute timeout of an hour.
+async fn idle_for(session: Session, Path(seconds): Path<u64>) -> Result<(), SessionError> {
+    let idle = Duration::from_secs(seconds);
+    session.set_expiry(Expiry::idle(idle).absolute(hours(1)))
+}
+
+/// Takes a while after it has loaded the session.
+async fn slow(session: Session, Path(millis): Path<u64>) -> Result<String, SessionError> {
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+    Ok(session.require_user()?.to_string())
 }
 
 async fn save(session: Session, Path(mark): Path<String>) -> Result<String, SessionError> {

@@ -13,10 +13,12 @@ use crate::{app, v0_14, v0_15};
 pub(crate) enum Kind {
     /// The native session.
     Native,
-    /// tower-sessions' `Session` on our layer.
+    /// tower-sessions' `Session` on our layer, which knows who is signed in.
     Bridge014,
     /// The same, with the next version.
     Bridge015,
+    /// tower-sessions' `Session` on our layer, which does not know it.
+    BareBridge,
     /// tower-sessions' layer on our store.
     Store014,
     /// The same, with the next version.
@@ -26,10 +28,11 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Native,
         Self::Bridge014,
         Self::Bridge015,
+        Self::BareBridge,
         Self::Store014,
         Self::Store015,
         Self::Theirs,
@@ -40,9 +43,14 @@ impl Kind {
         matches!(self, Self::Native)
     }
 
+    /// Whether our layer knows who is signed in.
+    pub(crate) const fn knows_users(self) -> bool {
+        matches!(self, Self::Native | Self::Bridge014 | Self::Bridge015)
+    }
+
     /// Whether the session and its cookie are ours.
     pub(crate) const fn is_our_layer(self) -> bool {
-        matches!(self, Self::Native | Self::Bridge014 | Self::Bridge015)
+        self.knows_users() || matches!(self, Self::BareBridge)
     }
 }
 
@@ -52,6 +60,7 @@ impl fmt::Display for Kind {
             Self::Native => "native",
             Self::Bridge014 => "bridge 0.14",
             Self::Bridge015 => "bridge 0.15",
+            Self::BareBridge => "bridge 0.14 without users",
             Self::Store014 => "our store, their layer 0.14",
             Self::Store015 => "our store, their layer 0.15",
             Self::Theirs => "tower-sessions 0.14 + fred store",
@@ -87,12 +96,13 @@ impl Shop {
 
 async fn apps(kind: Kind, storage: &Storage) -> [Router; 2] {
     match kind {
-        Kind::Native | Kind::Bridge014 | Kind::Bridge015 => {
+        Kind::Native | Kind::Bridge014 | Kind::Bridge015 | Kind::BareBridge => {
             let clock = ManualClock::default();
             let servers = servers(storage, &clock, &Features::default()).await;
             servers.layers.map(|layer| match kind {
-                Kind::Bridge014 => v0_14::app::bridged(v0_14::app::whole()).layer(layer),
-                Kind::Bridge015 => v0_15::app::bridged(v0_15::app::whole()).layer(layer),
+                Kind::Bridge014 => v0_14::app::bridged_with_users(v0_14::app::whole()).layer(layer),
+                Kind::Bridge015 => v0_15::app::bridged_with_users(v0_15::app::whole()).layer(layer),
+                Kind::BareBridge => v0_14::app::bridged(v0_14::app::whole()).layer(layer),
                 _ => app::whole().layer(layer),
             })
         }

@@ -2,15 +2,18 @@
 //! by a browser with a real cookie jar.
 
 mod app;
+mod bridged_users;
 mod chromium;
 mod concurrent_model;
 mod cross_site;
+mod ended_sessions;
 mod former_cookies;
 mod joined;
 mod kinds;
 mod matrix;
 mod near_cache;
 mod old_cookies;
+mod refused_cookies;
 mod setup;
 mod several_cookies;
 mod stale_record;

@@ -1,10 +1,13 @@
 //! The same shop on `tower_sessions::Session`, and the layers under it that are ours.
 
+use std::collections::HashMap;
+
 use axum::Router;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use cloakroom::Store;
+use serde_json::Value;
 
 use super::bridge::{BridgeLayer, TowerSessionsStore};
 use super::tower_sessions::{Session, SessionManagerLayer, session::Error};
@@ -17,9 +20,15 @@ pub(crate) fn on_store(app: Router, store: impl Store) -> Router {
     app.layer(SessionManagerLayer::new(TowerSessionsStore::new(store)))
 }
 
-/// Their sessions on a Cloakroom layer, which the caller adds.
+/// Their sessions on a Cloakroom layer, which the caller adds. Cloakroom does not know who is signed in.
 pub(crate) fn bridged(app: Router) -> Router {
     app.layer(BridgeLayer::new())
+}
+
+/// The same, and Cloakroom knows who is signed in.
+pub(crate) fn bridged_with_users(app: Router) -> Router {
+    let user = |data: &HashMap<String, Value>| Some(data.get("user")?.as_str()?.into());
+    app.layer(BridgeLayer::new().with_user(user))
 }
 
 /// All pages.
@@ -38,6 +47,9 @@ pub(crate) fn edits() -> Router {
         .route("/renew/{mark}", post(renew))
         .route("/flush/{mark}", post(flush))
         .route("/save/{mark}", post(save))
+        .route("/sign-in-saved/{user}/{mark}", post(sign_in_saved))
+        .route("/sign-in-failing/{user}", post(sign_in_failing))
+        .route("/forget-user", post(forget_user))
 }
 
 fn failed(error: Error) -> StatusCode {
@@ -111,6 +123,26 @@ async fn sign_in(
     session.cycle_id().await.map_err(failed)?;
     session.insert("user", user).await.map_err(failed)?;
     leave(&session, &mark).await
+}
+
+/// Saves at once, and edits again.
+async fn sign_in_saved(session: Session, Path((user, mark)): Path<(String, String)>) -> Page {
+    session.cycle_id().await.map_err(failed)?;
+    session.insert("user", user).await.map_err(failed)?;
+    session.save().await.map_err(failed)?;
+    leave(&session, &mark).await
+}
+
+async fn sign_in_failing(session: Session, Path(user): Path<String>) -> Page {
+    session.cycle_id().await.map_err(failed)?;
+    session.insert("user", user).await.map_err(failed)?;
+    Err(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// Signs out without ending the session.
+async fn forget_user(session: Session) -> Page {
+    let _: Option<Value> = session.remove_value("user").await.map_err(failed)?;
+    Ok(())
 }
 
 async fn sign_out(session: Session, meeting: Meet) -> Page<&'static str> {

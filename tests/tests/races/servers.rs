@@ -17,7 +17,11 @@ use cloakroom_redis::RedisStore;
 use tests::redis::RedisServer;
 use tokio::sync::Notify;
 use tokio::task::{JoinSet, yield_now};
+use tokio::time::timeout;
 use tower::ServiceExt;
+
+/// How long a test waits for what must happen, before it fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Interleavings of each race.
 pub(crate) const TRIALS: u32 = 200;
@@ -140,7 +144,8 @@ async fn set_slowly(
     session: Session,
 ) -> Result<(), SessionError> {
     gate.arrived.notify_one();
-    gate.open.notified().await;
+    let opened = timeout(PATIENCE, gate.open.notified()).await;
+    assert!(opened.is_ok(), "nobody opens the gate");
     session.insert(&key, value)
 }
 

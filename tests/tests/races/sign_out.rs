@@ -4,8 +4,9 @@ use std::ops::AddAssign;
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use tokio::time::timeout;
 
-use super::servers::{Servers, TRIALS, send};
+use super::servers::{PATIENCE, Servers, TRIALS, send};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_edit_that_finishes_after_a_sign_out_leaves_no_record() {
@@ -16,7 +17,8 @@ async fn a_slow_edit_that_finishes_after_a_sign_out_leaves_no_record() {
             let app = servers.apps[0].clone();
             tokio::spawn(send(app, "/slow/late/1".to_owned(), Some(cookie.clone())))
         };
-        servers.gate.arrived.notified().await;
+        let arrived = timeout(PATIENCE, servers.gate.arrived.notified()).await;
+        assert!(arrived.is_ok(), "the slow request does not arrive");
         let sign_out = servers.send(1, "/logout", Some(&cookie)).await;
         assert_eq!(sign_out.body, "ended");
         servers.gate.open.notify_one();

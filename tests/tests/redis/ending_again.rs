@@ -259,3 +259,48 @@ async fn an_evicted_session_is_confirmed_again() {
     let revoke = async || sessions.revoke_all("ada", RevokedBy::Admin).await;
     setup.every_call_confirms(id, revoke).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn destroying_a_detached_session_again_confirms_again() {
+    let setup = Setup::start().await;
+    let (mut browser, id) = setup.signed_in().await;
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    browser
+        .request(|session| async move {
+            drop(sender.send(session.detach()?));
+            Ok(())
+        })
+        .await;
+    let mut detached = receiver.await.expect("it was detached");
+    setup
+        .every_call_confirms(id, async || detached.destroy().await)
+        .await;
+}
+
+/// A sign-out with the cookie from before a renewal ends the session that continues it.
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_out_again_with_an_old_cookie_confirms_again() {
+    let setup = Setup::start().await;
+    let (mut browser, _) = setup.signed_in().await;
+    let old = browser.clone();
+    let response = browser
+        .request(|session| async move {
+            session.renew()?;
+            session.save().await?;
+            Ok(session.id().map(|id| id.to_string()).unwrap_or_default())
+        })
+        .await;
+    assert_eq!(response.status, 200, "{}", response.text());
+    let successor = response.text().parse().expect("an id");
+    let sign_out = async || {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        old.clone()
+            .request(|session| async move {
+                drop(sender.send(session.sign_out().await));
+                Ok(())
+            })
+            .await;
+        receiver.await.expect("the handler runs")
+    };
+    setup.every_call_confirms(successor, sign_out).await;
+}

@@ -19,8 +19,7 @@ mod ours;
 async fn their_store(redis: &Redis, app: Router) -> Router {
     let config = Config::from_url(&redis.url()).expect("Redis is running");
     let pool = Pool::new(config, None, None, None, 2).expect("Redis is running");
-    pool.connect();
-    pool.wait_for_connect().await.expect("Redis is running");
+    pool.init().await.expect("Redis is running");
     let store = TheirStore::new(pool);
     app.layer(tower_sessions::SessionManagerLayer::new(store))
 }

@@ -1,19 +1,22 @@
 //! `tower_sessions::Session` on Cloakroom's layer.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use cloakroom::LazySession;
+use cloakroom::{LazySession, UserId};
 use http::{Request, Response, StatusCode};
 use pin_project_lite::pin_project;
+use serde_json::Value;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::request::{RequestStore, public_id};
 use super::ts;
+use crate::user::UserFinder;
 
 /// Provides a `tower_sessions::Session` for the request's Cloakroom session.
 ///
@@ -30,15 +33,55 @@ use super::ts;
 ///     .layer(BridgeLayer::new())
 ///     .layer(SessionLayer::new(MemoryStore::new()));
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct BridgeLayer;
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct BridgeLayer {
+    user: UserFinder,
+}
 
 impl BridgeLayer {
-    /// Creates the layer. All options are those of the session layer around it.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self
+    /// Creates the layer. The options for cookies, timeouts and the store are those of the session layer around it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets how to find the signed-in user in the data of a session. Without it, Cloakroom does not know who is
+    /// signed in. With it:
+    ///
+    /// - A request that puts a user into the data signs them in, as
+    ///   [`Session::sign_in`](cloakroom::Session::sign_in) does: at `save`, or with the response unless that
+    ///   discards edits. The session gets a new id and token, is in the list of the user's sessions, and counts
+    ///   for a session limit. Two sign-ins at once end in one session, which either response's cookie opens. One
+    ///   with the cookie of a session that has ended signs in all the same.
+    /// - A user put in the place of another one gets only what this request has changed, and nothing of the
+    ///   other's data.
+    /// - A request that removes the user from the data, and nothing else of it, signs them out: the session ends
+    ///   as soon as that is written, and the rest of the data is in a new one.
+    /// - [`Session::user`](cloakroom::Session::user), [`Sessions`](cloakroom::Sessions), the devices and
+    ///   [`RecentSignIn`](cloakroom::RecentSignIn) work for these users.
+    ///
+    /// `cycle_id` with the same user before and after is a renewal and no sign-in, since the bridge cannot tell
+    /// it from one after a second factor. Sessions in which a user was signed in before this was configured are
+    /// known from the user's next sign-in on.
+    ///
+    /// With axum-login, the data key is the one that `AuthManager` was given:
+    ///
+    /// ```
+    /// use cloakroom_tower_sessions::v0_15::BridgeLayer;
+    ///
+    /// // `User::Id` is a `String`; for an integer, `as_i64`.
+    /// let bridge = BridgeLayer::new().with_user(|data| {
+    ///     let id = data.get("axum-login.data")?.get("user_id")?;
+    ///     Some(id.as_str()?.into())
+    /// });
+    /// ```
+    pub fn with_user(
+        self,
+        find: impl Fn(&HashMap<String, Value>) -> Option<UserId> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            user: UserFinder::new(find),
+        }
     }
 }
 
@@ -46,7 +89,10 @@ impl<S> Layer<S> for BridgeLayer {
     type Service = BridgeService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        BridgeService { inner }
+        BridgeService {
+            inner,
+            user: self.user.clone(),
+        }
     }
 }
 
@@ -54,6 +100,7 @@ impl<S> Layer<S> for BridgeLayer {
 #[derive(Clone, Debug)]
 pub struct BridgeService<S> {
     inner: S,
+    user: UserFinder,
 }
 
 impl<S, RequestBody, ResponseBody> Service<Request<RequestBody>> for BridgeService<S>
@@ -70,7 +117,8 @@ where
     }
 
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
-        let bridged = request.extensions().get().map(Bridged::new);
+        let lazy = request.extensions().get();
+        let bridged = lazy.map(|lazy| Bridged::new(lazy, self.user.clone()));
         match &bridged {
             Some(bridged) => drop(request.extensions_mut().insert(bridged.session.clone())),
             None => tracing::error!("BridgeLayer is not inside a SessionLayer"),
@@ -91,8 +139,8 @@ struct Bridged {
 }
 
 impl Bridged {
-    fn new(lazy: &LazySession) -> Self {
-        let store = Arc::new(RequestStore::new(lazy.clone()));
+    fn new(lazy: &LazySession, user: UserFinder) -> Self {
+        let store = Arc::new(RequestStore::new(lazy.clone(), user));
         // Without an id nothing is loaded, as with `SessionManagerLayer` if there is no cookie.
         let id = lazy.presented_id().map(public_id);
         let session = ts::Session::new(id, Arc::clone(&store), None);

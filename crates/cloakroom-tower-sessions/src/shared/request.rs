@@ -4,19 +4,21 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use cloakroom::{DetachedSession, LazySession, Session, SessionError, SessionId, UserId};
+use cloakroom::{DetachedSession, LazySession, Saved, Session, SessionError, SessionId, UserId};
 use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::ts;
 use crate::diff::{Data, Difference};
 use crate::expiry;
+use crate::user::{UserChange, UserFinder};
 use ts::session::{Id, Record};
 use ts::session_store::{Error, Result};
 
 /// A store with one record: the request's Cloakroom session.
 pub(super) struct RequestStore {
     lazy: LazySession,
+    user: UserFinder,
     state: Mutex<State>,
 }
 
@@ -30,6 +32,8 @@ struct State {
     base: Option<Data>,
     /// Whose data `base` is.
     owner: Owner,
+    /// `cycle_id` was called.
+    is_renewed: bool,
     /// The expiry that was set on the Cloakroom session last.
     expiry: Option<ts::Expiry>,
     /// The error of the last failed operation. The error of tower-sessions keeps only its text.
@@ -59,6 +63,15 @@ enum Owner {
     Live(Option<UserId>),
 }
 
+/// What a write does.
+struct Edits {
+    difference: Difference,
+    user: UserChange,
+    /// The session whose data this was is gone.
+    was_ended: bool,
+    is_after_response: bool,
+}
+
 impl Owner {
     fn of(session: &Session) -> Self {
         match session.id() {
@@ -69,9 +82,10 @@ impl Owner {
 }
 
 impl RequestStore {
-    pub(super) fn new(lazy: LazySession) -> Self {
+    pub(super) fn new(lazy: LazySession, user: UserFinder) -> Self {
         Self {
             lazy,
+            user,
             state: Mutex::default(),
         }
     }
@@ -118,31 +132,14 @@ impl RequestStore {
     /// saved.
     async fn write(&self, data: &Data, is_new: bool) -> Result<Option<Session>> {
         let session = self.session().await?;
-        let (difference, is_after_response, was_ended, ts_session) = {
-            let mut state = self.lock();
-            let nothing = Data::new();
-            let base = state.base.as_ref().or(is_new.then_some(&nothing));
-            let difference = Difference::between(base, data);
-            let was_ended = match (&state.owner, Owner::of(&session)) {
-                (Owner::Nobody, _) => false,
-                (Owner::Live(_), Owner::Nobody) => true,
-                (Owner::Live(before), Owner::Live(now)) => before.is_some() && *before != now,
-            };
-            state.base = Some(data.clone());
-            let is_after_response = state.phase == RequestPhase::Finished;
-            (
-                difference,
-                is_after_response,
-                was_ended,
-                state.ts_session.clone(),
-            )
-        };
-        if was_ended {
+        let edits = self.edits(&session, data, is_new);
+        if edits.was_ended {
             return Ok(None);
         }
-        if is_after_response {
-            return self.write_after_response(&session, &difference).await;
+        if edits.is_after_response {
+            return self.write_after_response(&session, &edits).await;
         }
+        let ts_session = self.lock().ts_session.clone();
         let expiry = ts_session.and_then(|ts_session| ts_session.expiry());
         if let Some(ts::Expiry::AtDateTime(at)) = expiry
             && at <= OffsetDateTime::now_utc()
@@ -150,22 +147,85 @@ impl RequestStore {
             self.end().await?;
             return Ok(None);
         }
-        let written =
-            put_into(&mut &session, &difference).and_then(|()| self.set_expiry(&session, expiry));
+        if edits.user == UserChange::Removed && session.user().is_some() {
+            let signed_out = session.sign_out().await;
+            signed_out.map_err(|error| self.failed(error))?;
+            self.lock().expiry = None;
+        }
+        let written = put_into(&mut &session, &edits.difference)
+            .and_then(|()| self.sign_in(&session, edits.user))
+            .and_then(|()| self.set_expiry(&session, expiry));
         written.map_err(|error| self.failed(error))?;
         self.lock().owner = Owner::of(&session);
         Ok(Some(session))
     }
 
-    /// After the response: updates an existing session, and never creates one.
+    /// Computes what has to be written, and records that it was.
+    fn edits(&self, session: &Session, data: &Data, is_new: bool) -> Edits {
+        let mut state = self.lock();
+        let nothing = Data::new();
+        let base = state.base.as_ref().or(is_new.then_some(&nothing));
+        let user = match base {
+            Some(base) => self.user.change(base, data),
+            // The data was cleared without being loaded.
+            None => match (self.user.change(&nothing, data), session.user()) {
+                (UserChange::Nothing, Some(_)) => UserChange::Removed,
+                (change, _) => change,
+            },
+        };
+        let difference = match user {
+            // What is left of the data goes into a session of nobody.
+            UserChange::Removed if session.user().is_some() => {
+                Difference::between(Some(&nothing), data)
+            }
+            _ => Difference::between(base, data),
+        };
+        let was_ended = match (&state.owner, Owner::of(session)) {
+            (Owner::Nobody, _) => false,
+            // A sign-in does not need the session that has ended.
+            (Owner::Live(_), Owner::Nobody) => !matches!(user, UserChange::SignedIn(_)),
+            (Owner::Live(before), Owner::Live(now)) => before.is_some() && *before != now,
+        };
+        state.base = Some(data.clone());
+        Edits {
+            difference,
+            user,
+            was_ended,
+            is_after_response: state.phase == RequestPhase::Finished,
+        }
+    }
+
+    /// Signs in a user who was put into the data, unless native code has done so.
+    fn sign_in(
+        &self,
+        session: &Session,
+        change: UserChange,
+    ) -> std::result::Result<(), SessionError> {
+        match change {
+            UserChange::SignedIn(user) if session.user().as_ref() != Some(&user) => {
+                session.sign_in(user).on_save()?;
+                // The sign-in has the timeouts of the layer, unless others were set in this request.
+                self.lock().expiry = None;
+                Ok(())
+            }
+            UserChange::Nothing | UserChange::Removed | UserChange::SignedIn(_) => Ok(()),
+        }
+    }
+
+    /// After the response: updates an existing session, and never creates one. Nobody can be signed in any more.
     async fn write_after_response(
         &self,
         session: &Session,
-        difference: &Difference,
+        edits: &Edits,
     ) -> Result<Option<Session>> {
         let save = async {
+            self.sign_in(session, edits.user.clone())?;
+            if edits.user == UserChange::Removed && session.user().is_some() {
+                session.sign_out().await?;
+                return Ok(Saved::Ended);
+            }
             let mut detached = session.detach()?;
-            put_into(&mut detached, difference)?;
+            put_into(&mut detached, &edits.difference)?;
             detached.save().await
         };
         match save.await {
@@ -195,6 +255,7 @@ impl RequestStore {
 
     /// Saves immediately, if a handler called `save`. At the end of the request, the session layer saves.
     async fn save_now(&self, session: &Session) -> Result<()> {
+        self.report_discarded(session);
         if self.lock().phase != RequestPhase::Handling {
             return Ok(());
         }
@@ -209,7 +270,15 @@ impl RequestStore {
 
     async fn renew(&self) -> Result<()> {
         let session = self.session().await?;
+        self.lock().is_renewed = true;
         session.renew().map_err(|error| self.failed(error))
+    }
+
+    /// Logs that a renewal was discarded, if it was: the app may have signed a user in by it.
+    fn report_discarded(&self, session: &Session) {
+        if self.lock().is_renewed && session.needs_sign_in() {
+            self.user.warn_of_discarded_renewal();
+        }
     }
 
     async fn end(&self) -> Result<()> {
@@ -230,7 +299,9 @@ impl ts::SessionStore for RequestStore {
         let data = data_of(&session).map_err(|error| self.failed(error))?;
         let mut state = self.lock();
         state.owner = Owner::of(&session);
-        let is_there = state.owner != Owner::Nobody || !data.is_empty();
+        // What has ended, or is one of several, is an empty session and not a missing one: `flush` has to end what
+        // the browser has, and calls `delete` only if there is a session.
+        let is_there = state.owner != Owner::Nobody || !data.is_empty() || session.needs_sign_in();
         state.base = Some(data.clone());
         Ok(is_there.then(|| Record {
             // Not the session's public id, so that `delete` can distinguish them.

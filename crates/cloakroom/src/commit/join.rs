@@ -5,9 +5,8 @@
 //! that arrives last. So both have to open the same session: each has a secret of its own, and either is
 //! valid. Nobody gets in with the old cookie alone: only a sign-in joins.
 
-use std::time::Duration;
-
 use cloakroom_core::event::SessionEvent;
+use cloakroom_core::renewal::RenewalMark;
 use cloakroom_core::rotation::Secrets;
 use cloakroom_core::store::Updated;
 use cloakroom_core::{Authentication, EndReason, Record, SessionId, Token, Tombstone, UserId};
@@ -22,10 +21,6 @@ use super::successor::{Successor, successor_of, tombstone_of};
 use crate::error::SessionError;
 use crate::state::{Draft, Live};
 use crate::telemetry::log;
-
-/// How long after its sign-in began a session is created at most, by the sign-in itself. Steps that users take
-/// after signing in take longer.
-const SAME_SIGN_IN: Duration = Duration::from_secs(2);
 
 /// The result of an attempt to join.
 pub(super) enum Joined {
@@ -48,10 +43,12 @@ pub(super) async fn join(
     for attempt in 0_u32.. {
         let (id, record) = match successor_of(cx, &tombstone).await? {
             Successor::Live(id, record) => (id, record),
-            Successor::Ended(reason) if is_ended_for_good(reason) => return Ok(Joined::StartsOver),
-            Successor::Ended(_) => return Ok(Joined::KeepsData),
+            Successor::Ended(_, reason) if is_ended_for_good(reason) => {
+                return Ok(Joined::StartsOver);
+            }
+            Successor::Ended(..) | Successor::Unknown => return Ok(Joined::KeepsData),
         };
-        if !can_be_joined(id, &record, user) || draft.discards_data() {
+        if !can_be_joined(&record, user) || draft.discards_data() {
             return Ok(Joined::KeepsData);
         }
         let revision = record.revision();
@@ -75,7 +72,7 @@ pub(super) async fn join_live(
     user: &UserId,
     draft: &Draft,
 ) -> Result<Joined, SessionError> {
-    if !can_be_joined(id, &record, user) || draft.discards_data() {
+    if !can_be_joined(&record, user) || draft.discards_data() {
         return Ok(Joined::KeepsData);
     }
     let mut record = record;
@@ -151,6 +148,10 @@ async fn add_secret(
     let merged = merge(cx, id, draft, &record)?;
     let mut entries = with_metadata(cx, draft, merged.entries);
     secrets.put_into(&mut entries);
+    if let Some(mark) = RenewalMark::of(record.entries()) {
+        // The session is still the one that the first sign-in has created.
+        mark.put_into(&mut entries);
+    }
     let next = next_record(cx, id, &record, entries, *record.digest(), draft.chosen)?;
     let base = Live { token, record };
     reindex(cx, &base, next.limits()).await?;
@@ -179,8 +180,8 @@ const fn is_ended_for_good(reason: EndReason) -> bool {
 /// Whether a sign-in of this user may continue in a session: it is the user's, and a sign-in has created it.
 /// A session that was renewed later, because a second factor was given for instance, is not joined by who
 /// has only the password and an old cookie.
-fn can_be_joined(id: SessionId, record: &Record, user: &UserId) -> bool {
-    Authentication::of(record.entries()).is_some_and(|found| {
-        found.user() == user && id.created_at().since(found.at()) <= SAME_SIGN_IN
-    })
+fn can_be_joined(record: &Record, user: &UserId) -> bool {
+    let entries = record.entries();
+    RenewalMark::of(entries).is_some_and(|mark| mark.is_sign_in())
+        && Authentication::of(entries).is_some_and(|found| found.user() == user)
 }

@@ -96,11 +96,16 @@ pub(crate) async fn renew(
     Ok(Committed::Stored(stored))
 }
 
-/// Returns the entries of the new session. If it is a user's, they say which session it continues.
+/// Returns the entries of the new session. If it is a user's, they say which session it continues, and whether
+/// the user has signed in with it.
 fn entries_of_new(cx: &CommitContext<'_>, old: &Live, draft: &Draft, entries: Entries) -> Entries {
     let mut entries = with_metadata(cx, draft, entries);
     if entries.contains(Authentication::KEY) {
-        RenewalMark::new(old.id()).put_into(&mut entries);
+        let mark = match &draft.signing_in {
+            Some(_) => RenewalMark::sign_in(old.id()),
+            None => RenewalMark::new(old.id()),
+        };
+        mark.put_into(&mut entries);
     }
     entries
 }

@@ -4,7 +4,7 @@ use cloakroom_core::store::{Ended, Loaded};
 use cloakroom_core::{EndReason, Record, SessionId, StoreErrorKind, Token, Tombstone};
 
 use super::context::CommitContext;
-use super::end::end;
+use super::end::{end, end_by_id};
 use crate::error::SessionError;
 use crate::state::limits_of;
 
@@ -15,7 +15,9 @@ pub(crate) const MAX_RENEWALS: usize = 8;
 pub(super) enum Successor {
     Live(SessionId, Record),
     /// The last session that was found has ended for this reason. `Renewed` if its own successor is unknown.
-    Ended(EndReason),
+    Ended(SessionId, EndReason),
+    /// The tombstone names no successor, or nothing is left of it.
+    Unknown,
 }
 
 /// Follows a tombstone to the last session of a chain of renewals.
@@ -24,6 +26,7 @@ pub(super) async fn successor_of(
     tombstone: &Tombstone,
 ) -> Result<Successor, SessionError> {
     let mut tombstone = tombstone.clone();
+    let mut last = Successor::Unknown;
     for _ in 0..MAX_RENEWALS {
         let Some(id) = tombstone.successor() else {
             break;
@@ -32,15 +35,18 @@ pub(super) async fn successor_of(
             Loaded::Record(record) if is_valid(cx, id, &record).await? => {
                 return Ok(Successor::Live(id, record));
             }
-            Loaded::Record(_) | Loaded::Nothing => return Ok(Successor::Ended(EndReason::Expired)),
+            Loaded::Record(_) => return Ok(Successor::Ended(id, EndReason::Expired)),
+            Loaded::Nothing => return Ok(Successor::Unknown),
             Loaded::Tombstone(next) => tombstone = next,
         }
+        last = Successor::Ended(id, tombstone.reason());
     }
-    Ok(Successor::Ended(tombstone.reason()))
+    Ok(last)
 }
 
 /// Ends the last session of a chain of renewals, so that a sign-out also ends what the browser is about to
-/// receive. Returns whether a live session was ended.
+/// receive. Returns whether a live session was ended. One that has ended already is ended once more, since too
+/// few replicas may have its tombstone.
 pub(crate) async fn end_successor(
     cx: &CommitContext<'_>,
     tombstone: &Tombstone,
@@ -48,8 +54,13 @@ pub(crate) async fn end_successor(
 ) -> Result<bool, SessionError> {
     let mut tombstone = tombstone.clone();
     for _ in 0..MAX_RENEWALS {
-        let Successor::Live(id, record) = successor_of(cx, &tombstone).await? else {
-            return Ok(false);
+        let (id, record) = match successor_of(cx, &tombstone).await? {
+            Successor::Live(id, record) => (id, record),
+            Successor::Ended(id, reason) => {
+                Box::pin(end_by_id(cx, id, None, reason)).await?;
+                return Ok(false);
+            }
+            Successor::Unknown => return Ok(false),
         };
         match end(cx, id, &record, reason).await? {
             Ended::Ended => return Ok(true),

@@ -107,7 +107,9 @@ impl CookieConfig {
     }
 
     /// Sends the cookie to this domain and its subdomains. Default: none, only the host, which is safer. The
-    /// name must not begin with `__Host-` then.
+    /// name must not begin with `__Host-` then. Browsers refuse the cookie on hosts outside of the domain: a
+    /// warning is logged once, and changes are discarded where the request proves it
+    /// ([`EditsDiscarded::CookieRefused`](crate::EditsDiscarded::CookieRefused)).
     pub fn with_domain(mut self, domain: impl Into<String>) -> Self {
         self.domain = Some(domain.into());
         self

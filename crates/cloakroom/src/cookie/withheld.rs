@@ -1,7 +1,7 @@
-//! Requests whose browser may hold a session cookie that it did not send.
+//! Requests whose browser may hold a session cookie that it did not send, or does not accept one.
 //!
 //! For such a request, "there is no cookie" does not mean that the browser has none: a `Set-Cookie` could
-//! replace the cookie of a signed-in user.
+//! replace the cookie of a signed-in user. A browser that accepts no cookie would get a new session each time.
 
 use std::borrow::Cow;
 
@@ -9,9 +9,11 @@ use cookie::SameSite;
 use http::{HeaderMap, Method, Request};
 
 use super::config::CookieConfig;
+use super::refused::{SEC_FETCH_SITE, is_refused};
 
 /// In the extensions of a response: the edits of this request were discarded, since the browser may hold a
-/// session cookie that it did not send with the request, and a new session's cookie would replace it.
+/// session cookie that it did not send with the request, and a new session's cookie would replace it; or since
+/// the browser does not accept the cookie.
 ///
 /// Only [`Session::sign_in`](crate::Session::sign_in) creates a session in such a request. The response is
 /// the handler's. [`Session::save`](crate::Session::save) returns
@@ -26,6 +28,10 @@ pub enum EditsDiscarded {
     CrossSite,
     /// The path of the request is not within the cookie's `Path`.
     OutsideCookiePath,
+    /// The browser does not accept the cookie from this page: its `Domain` does not include the host, or it is
+    /// `Secure` and the page came over plain HTTP from another machine. Known by the header `origin` of a request to
+    /// its own page, such as a form; a warning is logged once.
+    CookieRefused,
 }
 
 impl EditsDiscarded {
@@ -34,12 +40,15 @@ impl EditsDiscarded {
         match self {
             Self::CrossSite => "cross_site",
             Self::OutsideCookiePath => "outside_cookie_path",
+            Self::CookieRefused => "cookie_refused",
         }
     }
 }
 
-/// Returns why the browser may not have sent its cookie with a request. `prefix` is the path prefix that a
-/// reverse proxy has removed.
+/// Returns why the browser may not have sent its cookie with a request, or does not accept it. `prefix` is the
+/// path prefix that a reverse proxy has removed.
+///
+/// It is computed for every request, since the headers are the handler's from then on: two look-ups.
 pub(crate) fn withheld<B>(
     config: &CookieConfig,
     request: &Request<B>,
@@ -51,14 +60,15 @@ pub(crate) fn withheld<B>(
     if config.path != "/" && !covers(&config.path, &path_of(request, prefix)) {
         return Some(EditsDiscarded::OutsideCookiePath);
     }
-    None
+    is_refused(config, request.headers()).then_some(EditsDiscarded::CookieRefused)
 }
 
 /// Whether a page of another site has caused a request, and its browser does not send a cookie with this
 /// attribute (RFC 6265bis, section 5.6.7). Requests without `Sec-Fetch-Site` come from clients that are
 /// not browsers, from old browsers, or over plain HTTP.
 fn is_withheld_cross_site(same_site: SameSite, method: &Method, headers: &HeaderMap) -> bool {
-    let is_cross_site = has(headers, "sec-fetch-site", "cross-site");
+    let site = headers.get(&SEC_FETCH_SITE);
+    let is_cross_site = site.is_some_and(|site| site == "cross-site");
     match same_site {
         SameSite::Strict => is_cross_site,
         SameSite::Lax => is_cross_site && !is_link(method, headers),
@@ -69,12 +79,8 @@ fn is_withheld_cross_site(same_site: SameSite, method: &Method, headers: &Header
 /// Whether a request navigates a tab by a safe method: a link, or a form that is sent by `GET`. What is
 /// embedded in a page has another destination.
 fn is_link(method: &Method, headers: &HeaderMap) -> bool {
-    let names_destination = headers.contains_key("sec-fetch-dest");
-    method.is_safe() && (!names_destination || has(headers, "sec-fetch-dest", "document"))
-}
-
-fn has(headers: &HeaderMap, name: &str, value: &str) -> bool {
-    headers.get(name).is_some_and(|found| found == value)
+    let destination = headers.get("sec-fetch-dest");
+    method.is_safe() && destination.is_none_or(|destination| destination == "document")
 }
 
 /// Returns the path as the browser sees it: without what a router or a reverse proxy has removed.

@@ -21,7 +21,6 @@ use self::check::lookup;
 pub(crate) use self::check::{Liveness, check, check_and_sync};
 use self::read::read;
 use crate::budget::Budget;
-use crate::commit::{CommitContext, end_by_id};
 use crate::context::Context;
 use crate::cookie::headers::Credentials;
 use crate::cookie::tokens::{PresentedToken, PresentedTokens};
@@ -74,28 +73,6 @@ async fn find_by_tokens(
         Authenticated::Absent => Lookup::Absent,
     };
     Ok(Found::by_token(lookup))
-}
-
-/// Ends again what the request's credentials belonged to and has ended already: the earlier end may have
-/// reached too few replicas.
-pub(crate) async fn end_again(
-    context: &Arc<Context>,
-    credentials: &Credentials,
-    budget: &Budget,
-) -> Result<(), SessionError> {
-    for presented in PresentedTokens::of(credentials, &context.cookie, context.clock.now()) {
-        let token = presented.token;
-        let id = token.id();
-        let Some(Loaded::Tombstone(tombstone)) = read(context, id, budget).await? else {
-            continue;
-        };
-        let digest = context.realm.digest(&token);
-        if tombstone.digest().is_none_or(|stored| *stored == digest) {
-            let cx = CommitContext::without_request(context, budget);
-            Box::pin(end_by_id(&cx, id, None, tombstone.reason())).await?;
-        }
-    }
-    Ok(())
 }
 
 /// Reads a session again whose token was authenticated before, from the store itself and not from a cache.

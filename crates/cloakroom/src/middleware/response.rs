@@ -61,9 +61,12 @@ pub(super) fn finish<B>(session: &SharedSession, response: &mut Response<B>) {
 
 fn report_discarded(session: &SharedSession, reason: EditsDiscarded) {
     log::edits_discarded(reason.label());
-    if reason == EditsDiscarded::OutsideCookiePath {
-        let context = &*session.context;
-        context.once.outside_cookie_path(context.cookie.name());
+    let context = &*session.context;
+    let name = context.cookie.name();
+    match reason {
+        EditsDiscarded::CrossSite => {}
+        EditsDiscarded::OutsideCookiePath => context.once.outside_cookie_path(name),
+        EditsDiscarded::CookieRefused => context.once.cookie_refused(name),
     }
 }
 
@@ -84,6 +87,9 @@ fn session_header(
             let token = token_to_send(session, live, now)?;
             if let Some(header) = header {
                 return Some((header.clone(), token_header(config, &token)));
+            }
+            if session.is_host_outside_domain {
+                session.context.once.outside_cookie_domain(config.name());
             }
             let limits = live.record.limits();
             let left = limits.deadline().since(now);

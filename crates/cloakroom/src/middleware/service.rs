@@ -12,7 +12,8 @@ use super::error_response::ErrorResponse;
 use super::future::ResponseFuture;
 use crate::context::Context;
 use crate::cookie::headers::Credentials;
-use crate::cookie::withheld::{EditsDiscarded, withheld};
+use crate::cookie::refused::is_host_outside_domain;
+use crate::cookie::withheld::withheld;
 use crate::device::DeviceTracking;
 use crate::session::LazySession;
 use crate::session::shared::SharedSession;
@@ -77,26 +78,16 @@ impl<S, E> SessionService<S, E> {
         let client =
             devices.map(|devices| DeviceTracking::client_info(devices, headers, extensions));
         let context = Arc::clone(&self.context);
-        let withheld = self.withheld(request, &credentials);
-        let handle = SharedSession::new(context, credentials, client, outer);
-        let handle = Arc::new(handle.with_cookie_withheld(withheld));
-        Some(LazySession { handle })
-    }
-}
-
-impl<S, E> SessionService<S, E> {
-    /// Why the browser may hold a session cookie that it did not send.
-    fn withheld<B>(
-        &self,
-        request: &Request<B>,
-        credentials: &Credentials,
-    ) -> Option<EditsDiscarded> {
-        let context = &*self.context;
-        if credentials.are_in_header() {
-            return None;
+        let is_browser = !credentials.are_in_header();
+        let mut handle = SharedSession::new(context, credentials, client, outer);
+        if is_browser {
+            let context = &*self.context;
+            let cookie = context.cookie.written(context.clock.now());
+            let withheld = withheld(cookie, request, context.path_prefix.as_deref());
+            handle = handle.with_cookie_withheld(withheld, is_host_outside_domain(cookie, headers));
         }
-        let cookie = context.cookie.written(context.clock.now());
-        withheld(cookie, request, context.path_prefix.as_deref())
+        let handle = Arc::new(handle);
+        Some(LazySession { handle })
     }
 }
 

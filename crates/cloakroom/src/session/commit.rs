@@ -19,7 +19,7 @@ use crate::telemetry::log;
 use crate::uncancellable::Uncancellable;
 
 impl SharedSession {
-    /// Commits the edits so far. A renewal, once begun, runs to its end even if this is dropped.
+    /// Commits the edits so far. A renewal or a sign-in, once begun, runs to its end even if this is dropped.
     pub(crate) async fn commit(self: &Arc<Self>) -> Result<Committed, SessionError> {
         let no_edit = |_: &mut State| Ok(Some(()));
         let (_, committed) = self.commit_with(no_edit).await?;
@@ -32,8 +32,8 @@ impl SharedSession {
         self: &Arc<Self>,
         edit: impl FnOnce(&mut State) -> Result<Option<T>, SessionError> + Send + 'static,
     ) -> Result<(Option<T>, Committed), SessionError> {
-        let renews = self.state().renews();
-        if renews {
+        let has_several_steps = self.state().commits_in_steps();
+        if has_several_steps {
             self.run_uncancellable(edit).await
         } else {
             self.run(edit).await
@@ -135,7 +135,15 @@ impl SharedSession {
             _ if replaced.is_err() => replaced.map(|()| Committed::Unchanged),
             (Step::Update, Some(live)) => commit::update(&cx, live, draft).await,
             (Step::Renew, Some(live)) => Box::pin(commit::renew(&cx, live, draft)).await,
-            (Step::Create, _) => commit::create(&cx, draft, &self.ended_tokens()).await,
+            (Step::Create, _) => {
+                let is_stale = matches!(self.state().lookup, Lookup::Ended);
+                let ended = if is_stale {
+                    self.ended_tokens()
+                } else {
+                    Vec::new()
+                };
+                commit::create(&cx, draft, &ended).await
+            }
             _ => Ok(Committed::Unchanged),
         };
         self.state().uncertain = matches!(&result, Err(error) if error.is_outcome_unknown());
@@ -148,24 +156,35 @@ impl SharedSession {
         self.apply(plan, draft, result?)
     }
 
-    /// The tokens of this request whose sessions have ended: the one that ended in the meantime, or those
+    /// The tokens of this request whose sessions have ended: the one that ended during the request, or those
     /// that the request has presented.
-    pub(super) fn ended_tokens(&self) -> Vec<Token> {
-        {
-            let state = self.state();
-            if !matches!(state.lookup, Lookup::Ended) {
-                return Vec::new();
-            }
-            if let Some(token) = state.ended_token() {
-                return vec![token.clone()];
-            }
+    fn ended_tokens(&self) -> Vec<Token> {
+        if let Some(token) = self.state().ended_token() {
+            return vec![token.clone()];
         }
+        self.presented_tokens()
+    }
+
+    /// The tokens that the request has presented, and those to which its legacy cookies lead.
+    fn presented_tokens(&self) -> Vec<Token> {
         let context = &self.context;
         let own = PresentedTokens::of(&self.credentials, &context.cookie, self.now());
         let mut tokens: Vec<_> = own.into_iter().map(|presented| presented.token).collect();
         if let (Some(migration), Some(cookies)) = (&context.migration, self.legacy_cookies()) {
             let derived = |id| migration.token(&context.realm, id);
             tokens.extend(cookies.ids().iter().map(derived));
+        }
+        tokens
+    }
+
+    /// All of these: whatever this request has ended, or has found ended.
+    pub(super) fn all_ended_tokens(&self) -> Vec<Token> {
+        let ended = self.state().ended_token().cloned();
+        let mut tokens: Vec<Token> = ended.into_iter().collect();
+        for presented in self.presented_tokens() {
+            if tokens.iter().all(|token| token.id() != presented.id()) {
+                tokens.push(presented);
+            }
         }
         tokens
     }

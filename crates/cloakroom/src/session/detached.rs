@@ -85,7 +85,8 @@ impl DetachedSession {
         self.0.save().await
     }
 
-    /// Ends the session, at once and on every server. Its cookie stays in the browser, and is useless.
+    /// Ends the session, at once and on every server. Its cookie stays in the browser, and is useless. After
+    /// [`NotReplicated`](crate::SessionErrorKind::NotReplicated), calling it again waits for the replicas again.
     ///
     /// # Errors
     ///

@@ -7,9 +7,8 @@ use cloakroom_core::{EndReason, Expiry, Limits, SessionId};
 
 use super::Session;
 use super::outcome::{Destroyed, Reloaded, Saved};
-use crate::commit::{self, Committed};
+use crate::commit::{self, CommitContext, Committed};
 use crate::error::{Cause, SessionError, SessionErrorKind};
-use crate::load;
 use crate::migration::LegacyEnded;
 use crate::plan::{CookiePlan, Lookup};
 use crate::state::{Live, State};
@@ -54,6 +53,9 @@ impl Session {
 
     /// Saves the edits so far immediately, instead of when the handler has finished.
     ///
+    /// [`Saved::Ended`] says that they were discarded, since the session has ended: during this request, or up
+    /// to about a minute before it.
+    ///
     /// # Errors
     ///
     /// Fails if the store fails, or the time limit of the request is reached. After
@@ -62,10 +64,34 @@ impl Session {
     pub async fn save(&self) -> Result<Saved, SessionError> {
         Ok(match self.handle.commit().await? {
             Committed::Stored(_) => Saved::Stored,
-            Committed::Unchanged if self.handle.state().discarded().is_some() => Saved::Discarded,
-            Committed::Unchanged | Committed::Maintained(_) => Saved::Unchanged,
+            Committed::Unchanged => self.unchanged(),
+            Committed::Maintained(_) => Saved::Unchanged,
             Committed::Ended => Saved::Ended,
         })
+    }
+
+    /// What is saved if there was nothing to store.
+    fn unchanged(&self) -> Saved {
+        let state = self.handle.state();
+        if state.discarded().is_some() {
+            Saved::Discarded
+        } else if state.lost_edits() {
+            Saved::Ended
+        } else {
+            Saved::Unchanged
+        }
+    }
+
+    /// Returns whether this request stores nothing unless it signs a user in, whatever it edits:
+    ///
+    /// - its session ended a short while ago, and the browser may have a better cookie by now;
+    /// - it has presented several live sessions, and it is unknown which is the user's;
+    /// - the browser may hold a cookie that it did not send ([`EditsDiscarded`](crate::EditsDiscarded)).
+    ///
+    /// [`destroy`](Self::destroy) may still have something to end then. It costs no store command.
+    #[must_use]
+    pub fn needs_sign_in(&self) -> bool {
+        self.handle.state().needs_sign_in()
     }
 
     /// Reads the session from the store again, and replays the edits that are not saved yet. It costs one
@@ -206,20 +232,9 @@ impl Session {
     async fn end_absent(&self, reason: EndReason) -> Result<Destroyed, SessionError> {
         let cx = self.handle.commit_context();
         let legacy = commit::end_legacy(&cx, None).await?;
-        for token in self.handle.ended_tokens() {
-            if let Some(tombstone) = commit::tombstone_of(&cx, &token).await?
-                && commit::end_successor(&cx, &tombstone, reason).await?
-            {
-                self.handle.state().destroyed();
-                return Ok(Destroyed::Ended);
-            }
-        }
-        let had_ended = {
-            let state = self.handle.state();
-            matches!(state.lookup, Lookup::Ended) || state.pending_cookie == CookiePlan::Remove
-        };
-        if had_ended {
-            load::end_again(&self.handle.context, &self.handle.credentials, cx.budget).await?;
+        if self.end_again(&cx, reason).await? {
+            self.handle.state().destroyed();
+            return Ok(Destroyed::Ended);
         }
         let mut state = self.handle.state();
         state.discard_edits();
@@ -228,6 +243,35 @@ impl Session {
             (_, Lookup::Ended) => Destroyed::AlreadyEnded,
             (_, Lookup::Absent | Lookup::Live(_)) => Destroyed::NoSession,
         })
+    }
+
+    /// Ends the successors of sessions that have ended already, and returns whether one was live; otherwise ends
+    /// the sessions once more, since the earlier end may have reached too few replicas.
+    async fn end_again(
+        &self,
+        cx: &CommitContext<'_>,
+        reason: EndReason,
+    ) -> Result<bool, SessionError> {
+        let had_ended = {
+            let state = self.handle.state();
+            matches!(state.lookup, Lookup::Ended) || state.pending_cookie == CookiePlan::Remove
+        };
+        if !had_ended {
+            return Ok(false);
+        }
+        let mut ended = Vec::new();
+        for token in self.handle.all_ended_tokens() {
+            if let Some(tombstone) = commit::tombstone_of(cx, &token).await? {
+                if commit::end_successor(cx, &tombstone, reason).await? {
+                    return Ok(true);
+                }
+                ended.push((token.id(), tombstone.reason()));
+            }
+        }
+        for (id, reason) in ended {
+            Box::pin(commit::end_by_id(cx, id, None, reason)).await?;
+        }
+        Ok(false)
     }
 
     /// Sets timeouts for this session only, counted from now: for "remember me", or for public computers.

@@ -8,7 +8,8 @@ pub enum Saved {
     Stored,
     /// There was nothing to store.
     Unchanged,
-    /// The session was ended by someone else; nothing was stored.
+    /// The session was ended by someone else, during this request or before it, or the request has presented
+    /// several live sessions; nothing was stored.
     Ended,
     /// Nothing was stored, since this request creates no session without a sign-in:
     /// [`EditsDiscarded`](crate::EditsDiscarded) has the reasons.

@@ -29,6 +29,8 @@ pub(crate) struct SharedSession {
     client: Option<ClientInfo>,
     /// The session of an outer layer.
     pub(crate) outer: Option<Arc<SharedSession>>,
+    /// The `Host` of the request is not within the cookie's `Domain`.
+    pub(crate) is_host_outside_domain: bool,
     pub(crate) budget: Budget,
     requested: AtomicBool,
     loaded: OnceCell<()>,
@@ -51,6 +53,7 @@ impl SharedSession {
             legacy_cookies: OnceLock::new(),
             client,
             outer,
+            is_host_outside_domain: false,
             requested: AtomicBool::new(false),
             loaded: OnceCell::new(),
             state: Mutex::default(),
@@ -58,8 +61,14 @@ impl SharedSession {
         }
     }
 
-    /// Sets why the browser may hold a session cookie that it did not send with the request.
-    pub(crate) fn with_cookie_withheld(mut self, withheld: Option<EditsDiscarded>) -> Self {
+    /// Sets why the browser may hold a session cookie that it did not send with the request, or does not accept
+    /// one; and whether it seems not to accept one.
+    pub(crate) fn with_cookie_withheld(
+        mut self,
+        withheld: Option<EditsDiscarded>,
+        is_host_outside_domain: bool,
+    ) -> Self {
+        self.is_host_outside_domain = is_host_outside_domain;
         let state = self.state.get_mut();
         state.unwrap_or_else(PoisonError::into_inner).withheld = withheld;
         self

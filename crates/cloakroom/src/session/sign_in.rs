@@ -212,9 +212,10 @@ impl Session {
     }
 }
 
-/// A sign-in, from [`Session::sign_in`]. Nothing happens until it is awaited.
+/// A sign-in, from [`Session::sign_in`]. Nothing happens until it is awaited, or left to the next save with
+/// [`on_save`](Self::on_save).
 #[derive(Debug)]
-#[must_use = "nobody is signed in until this is awaited"]
+#[must_use = "nobody is signed in until this is awaited, or `on_save` is called"]
 pub struct SignIn {
     session: Session,
     user: UserId,
@@ -262,8 +263,31 @@ impl SignIn {
         self
     }
 
-    async fn run(self) -> Result<(), SessionError> {
+    /// Signs the user in when the session is saved, instead of immediately: by [`Session::save`], or when the
+    /// handler has finished. So an error response discards the sign-in with the other edits
+    /// ([`ErrorPolicy`](crate::ErrorPolicy)). Until then, [`Session::user`] returns who was signed in before. If
+    /// the sign-in fails then, as awaiting it would, nothing is saved, and the response is that error.
+    ///
+    /// ```
+    /// use cloakroom::{Session, SessionError};
+    ///
+    /// fn adopt_user(session: &Session, user: &str) -> Result<(), SessionError> {
+    ///     session.insert("theme", "dark")?;
+    ///     session.sign_in(user).on_save()
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Fails if the expiry is invalid or longer than the layer allows, or the response has been sent.
+    pub fn on_save(self) -> Result<(), SessionError> {
         let handle = Arc::clone(&self.session.handle);
+        let (signing_in, limits) = self.prepare()?;
+        handle.state().sign_in(signing_in, limits)
+    }
+
+    fn prepare(self) -> Result<(SigningIn, Limits), SessionError> {
+        let handle = &self.session.handle;
         let now = handle.now();
         let limits = match self.expiry {
             Some(expiry) => self.session.choose(expiry)?,
@@ -275,6 +299,12 @@ impl SignIn {
             carry_over: self.carry_over,
             inserted: self.inserted,
         };
+        Ok((signing_in, limits))
+    }
+
+    async fn run(self) -> Result<(), SessionError> {
+        let handle = Arc::clone(&self.session.handle);
+        let (signing_in, limits) = self.prepare()?;
         let sign_in = move |state: &mut State| {
             state.sign_in(signing_in, limits)?;
             Ok(Some(()))

@@ -48,6 +48,7 @@ pub(crate) struct Savepoint {
     pub(super) entries: Entries,
     pub(super) chosen: Option<Limits>,
     pub(super) renewing: bool,
+    pub(super) signing_in: Option<SigningIn>,
 }
 
 impl Draft {

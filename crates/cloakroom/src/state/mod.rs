@@ -3,16 +3,17 @@
 mod draft;
 mod edits;
 pub(crate) mod found;
+mod outcome;
 
 use cloakroom_core::{
-    Authentication, Changes, Entries, Limits, StoreError, StoreErrorKind, Timestamp, Token,
+    Authentication, Changes, Entries, Limits, StoreError, StoreErrorKind, Token,
 };
 
 use crate::cookie::withheld::EditsDiscarded;
 use crate::error::{Cause, SessionError, SessionErrorKind};
 use crate::plan::{CookiePlan, Due, Lookup, Situation};
 
-pub(crate) use self::draft::{CarryOver, Draft, Savepoint, SigningIn};
+pub(crate) use self::draft::{CarryOver, Draft, SigningIn};
 pub(crate) use self::edits::check_key;
 pub(crate) use self::found::{Found, Live, limits_of};
 
@@ -41,7 +42,7 @@ pub(crate) struct State {
     others: Vec<Live>,
     /// Sessions of several cookies have ended, so their cookies are removed in every known scope.
     removes_all_cookies: bool,
-    /// The token of the session that was ended by someone else.
+    /// The token of the session that has ended during this request.
     ended: Option<Token>,
     /// No session was found, and the browser may hold a cookie that it did not send: only a sign-in creates
     /// a session.
@@ -157,14 +158,24 @@ impl State {
         self.chosen
     }
 
-    /// Whether the next commit renews the session.
-    pub(crate) fn renews(&self) -> bool {
-        self.renewing && self.live().is_some()
+    /// Whether the next commit has several steps: it renews the session, or signs a user in.
+    pub(crate) fn commits_in_steps(&self) -> bool {
+        self.signing_in.is_some() || (self.renewing && self.live().is_some())
+    }
+
+    /// Whether nothing is stored without a sign-in, whatever the handler edits.
+    pub(crate) fn needs_sign_in(&self) -> bool {
+        let is_withheld = matches!(self.lookup, Lookup::Absent) && self.withheld.is_some();
+        self.is_stale() || is_withheld
+    }
+
+    fn is_stale(&self) -> bool {
+        matches!(self.lookup, Lookup::Ended) || self.is_contested()
     }
 
     /// Whether edits were discarded because the session had ended.
     pub(crate) fn lost_edits(&self) -> bool {
-        let stale = matches!(self.lookup, Lookup::Ended) || self.is_contested();
+        let stale = self.is_stale();
         self.ended_concurrently || (stale && !self.changes.is_empty())
     }
 
@@ -252,7 +263,7 @@ impl State {
         Situation {
             lookup,
             changed: changed || self.signing_in.is_some(),
-            may_create: self.withheld.is_none() || self.signing_in.is_some(),
+            withheld: self.withheld.is_some(),
             renewing: self.renewing,
             signing_in: self.signing_in.is_some(),
             expiry_chosen: self.chosen.is_some(),
@@ -277,105 +288,6 @@ impl State {
         draft
     }
 
-    /// Records that a commit has stored a draft. A [`rebase`](Self::rebase) has to follow, which combines
-    /// what was stored with edits that were made during the commit.
-    pub(crate) fn stored(&mut self, draft: &Draft) {
-        // There are fewer changes than in the draft if an error response has discarded them meanwhile.
-        let stored = draft.edits.min(self.changes.len());
-        let stored = self.changes.take_first(stored);
-        self.keep_until_unlocked(stored);
-        if self.chosen == draft.chosen {
-            self.chosen = None;
-        }
-        self.renewing &= !draft.renewing;
-        if self.signing_in == draft.signing_in {
-            self.signing_in = None;
-        }
-    }
-
-    /// The edits that are not stored, and the entries on which they were made.
-    pub(crate) fn unstored(&self) -> (Changes, Entries) {
-        let base = self.live().map(|live| live.record.entries().clone());
-        (self.changes.clone(), base.unwrap_or_default())
-    }
-
-    /// Replaces the record by a fresher one, and the entries by the result of replaying the edits of
-    /// [`unstored`](Self::unstored) on it. Returns `false`, and changes nothing, if the handler has made
-    /// another edit since.
-    pub(crate) fn rebase(&mut self, unstored: &Changes, live: &Live, entries: Entries) -> bool {
-        if self.changes.len() != unstored.len() {
-            return false;
-        }
-        self.lookup = Lookup::Live(live.clone());
-        self.entries = entries;
-        true
-    }
-
-    /// Gives up on a step of unknown outcome, in a detached session: its edits may be stored, so they are
-    /// not tried again. Within a request nothing changes: the request fails.
-    pub(crate) fn resolve_uncertainty(&mut self) {
-        if self.detached && std::mem::take(&mut self.uncertain) {
-            self.discard_edits();
-        }
-    }
-
-    /// Replaces the record by a fresher one, and discards the edits, which cannot be replayed on it.
-    pub(crate) fn reset_to(&mut self, live: Live) {
-        self.lookup = Lookup::Live(live);
-        self.discard_edits();
-    }
-
-    /// A savepoint of the edits, for [`undo`](Self::undo).
-    pub(crate) fn savepoint(&self) -> Savepoint {
-        Savepoint {
-            edits: self.changes.len(),
-            entries: self.entries.clone(),
-            chosen: self.chosen,
-            renewing: self.renewing,
-        }
-    }
-
-    /// Undoes the one edit since the savepoint, unless there were more, and a sign-in since then.
-    pub(crate) fn undo(&mut self, savepoint: Savepoint) {
-        if self.signing_in.take().is_some() {
-            (self.chosen, self.renewing) = (savepoint.chosen, savepoint.renewing);
-        }
-        if self.changes.len() == savepoint.edits + 1 {
-            let undone = self.changes.split_off(savepoint.edits);
-            self.keep_until_unlocked(undone);
-            self.entries = savepoint.entries;
-        }
-    }
-
-    /// Records that last-seen was updated.
-    pub(crate) fn touched(&mut self, at: Timestamp) {
-        if let Lookup::Live(live) = &mut self.lookup {
-            live.record = live.record.clone().touched(at);
-        }
-    }
-
-    /// Records that the session was ended by someone else. The handler keeps its own edits only: if it
-    /// creates a new session, no data of the ended one is in it.
-    pub(crate) fn mark_ended(&mut self) {
-        self.entries = self.changes.own();
-        self.ended = self.live().map(|live| live.token.clone());
-        self.lookup = Lookup::Ended;
-        self.uncertain = false;
-        self.ended_concurrently = true;
-    }
-
-    /// Records that this request has ended the session. Further edits create a new one.
-    pub(crate) fn destroyed(&mut self) {
-        self.lookup = if self.detached {
-            Lookup::Ended
-        } else {
-            Lookup::Absent
-        };
-        self.uncertain = false;
-        self.discard_edits();
-        self.pending_cookie = CookiePlan::Remove;
-    }
-
     /// Whether the request has presented several live sessions, and it is unknown which is the user's.
     pub(crate) fn is_contested(&self) -> bool {
         matches!(self.lookup, Lookup::Absent) && !self.others.is_empty()
@@ -386,18 +298,12 @@ impl State {
         &self.others
     }
 
-    /// Records that the other sessions of the request have ended.
-    pub(crate) fn others_ended(&mut self) {
-        self.others.clear();
-        self.removes_all_cookies = true;
-    }
-
     /// Whether cookies of this request's sessions are removed in every known scope.
     pub(crate) fn removes_all_cookies(&self) -> bool {
         self.removes_all_cookies
     }
 
-    /// The token of the session that was ended by someone else during this request.
+    /// The token of the session that has ended during this request.
     pub(crate) fn ended_token(&self) -> Option<&Token> {
         self.ended.as_ref()
     }

@@ -19,6 +19,8 @@ pub(crate) struct Once {
     mounted_twice: AtomicBool,
     not_published: AtomicBool,
     outside_cookie_path: AtomicBool,
+    outside_cookie_domain: AtomicBool,
+    cookie_refused: AtomicBool,
     /// Entries that were not of the requested type, and have been logged: their keys and the types.
     mismatches: Mutex<HashSet<(Box<str>, &'static str)>>,
     /// Sessions that could not be read or migrated, and have been logged.
@@ -43,6 +45,24 @@ impl Once {
             warn!(
                 target: TARGET, cookie,
                 "page outside of the cookie's path; the session's changes are discarded; logged once"
+            );
+        }
+    }
+
+    pub(crate) fn outside_cookie_domain(&self, cookie: &str) {
+        if !self.outside_cookie_domain.swap(true, Ordering::Relaxed) {
+            warn!(
+                target: TARGET, cookie,
+                "host outside of the cookie's Domain; browsers refuse the cookie unless a proxy replaced Host; logged once"
+            );
+        }
+    }
+
+    pub(crate) fn cookie_refused(&self, cookie: &str) {
+        if !self.cookie_refused.swap(true, Ordering::Relaxed) {
+            warn!(
+                target: TARGET, cookie,
+                "browser refuses the cookie by its Domain or as Secure; the session's changes are discarded; logged once"
             );
         }
     }

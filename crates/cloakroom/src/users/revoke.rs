@@ -197,7 +197,10 @@ impl Sessions {
         for (id, loaded) in self.load_many(&ids).await {
             let from = match loaded? {
                 Loaded::Record(record) => RenewalMark::of(record.entries()),
-                Loaded::Tombstone(_) | Loaded::Nothing => None,
+                Loaded::Tombstone(_) => None,
+                // About to be stored, perhaps by a renewal of the kept session. If by a sign-in, that counts as
+                // one after this.
+                Loaded::Nothing => continue,
             };
             if !from.is_some_and(|mark| chain.contains(&mark.from())) {
                 others.push(id);

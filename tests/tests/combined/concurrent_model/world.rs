@@ -77,7 +77,7 @@ impl World {
         after.live -= left_over;
         let broken = round.judge(&after);
         let story = self.story(&round, &order);
-        if round.ended() || round.is_mixed() {
+        if round.ended() || round.is_mixed() || round.signs_in_beside_a_renewal() {
             self.forget().await;
         } else {
             self.old = Some(earlier);

@@ -1,13 +1,14 @@
 //! A small table of combinations in which every two settings of two features meet.
 
 use std::fmt;
+use std::time::{Duration, UNIX_EPOCH};
 
-use cloakroom::SessionLimit;
+use cloakroom::{CookieConfig, SessionLimit};
 
 use crate::setup::{Features, Near, Phase, Seal};
 
 /// What is combined, with the number of its settings.
-const FACTORS: [(&str, usize); 9] = [
+const FACTORS: [(&str, usize); 12] = [
     ("storage", 3),
     ("near cache", 3),
     ("rotation", 2),
@@ -17,6 +18,9 @@ const FACTORS: [(&str, usize); 9] = [
     ("header", 2),
     ("sealed-cookies", 3),
     ("session type", 3),
+    ("former cookie", 3),
+    ("cross-site request", 2),
+    ("long request", 2),
 ];
 
 const STORAGE: usize = 0;
@@ -40,6 +44,12 @@ pub(crate) enum Edits {
     Bridge015,
 }
 
+/// The cookie that the previous version of the app sets, where the cookie has changed.
+pub(super) const FORMER: &str = "sid";
+
+/// Years from now.
+const LATER: u64 = 4_000_000_000;
+
 /// A row of the table: a setting of each factor.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Row([usize; FACTORS.len()]);
@@ -61,6 +71,16 @@ impl Row {
         }
     }
 
+    /// Whether a page of another site causes a request.
+    pub(crate) const fn is_visited_cross_site(self) -> bool {
+        self.0[10] == 1
+    }
+
+    /// Whether a request takes longer than the idle timeout.
+    pub(crate) const fn has_long_request(self) -> bool {
+        self.0[11] == 1
+    }
+
     pub(crate) fn features(self) -> Features {
         let [
             _,
@@ -72,6 +92,8 @@ impl Row {
             header,
             seal,
             _,
+            former,
+            ..,
         ] = self.0;
         Features {
             near: [Near::Off, Near::Stale, Near::Cache][near],
@@ -85,8 +107,13 @@ impl Row {
             phase: [Phase::Off, Phase::SideBySide, Phase::Cutover][migration],
             header: header == 1,
             seal: [Seal::Off, Seal::Signed, Seal::Encrypted][seal],
-            cookie: None,
-            realm: None,
+            cookie: match former {
+                0 => None,
+                // The deploy is in progress, and: it is complete.
+                1 => Some(renamed(LATER)),
+                _ => Some(renamed(1)),
+            },
+            realm: (former > 0).then_some(FORMER),
         }
     }
 
@@ -102,7 +129,8 @@ impl fmt::Debug for Row {
         let features = self.features();
         write!(
             f,
-            "{:?}, near {:?}, rotation {}, devices {}, limit {}, migration {:?}, header {}, seal {:?}, {:?}",
+            "{:?}, near {:?}, rotation {}, devices {}, limit {}, migration {:?}, header {}, seal {:?}, {:?}, \
+             former {}, cross-site {}, long {}",
             self.on(),
             features.near,
             features.rotation,
@@ -111,9 +139,19 @@ impl fmt::Debug for Row {
             features.phase,
             features.header,
             features.seal,
-            self.edits()
+            self.edits(),
+            ["none", "set", "accepted"][self.0[9]],
+            self.is_visited_cross_site(),
+            self.has_long_request(),
         )
     }
+}
+
+/// A cookie with a new name, which is set from this time on.
+fn renamed(set_until: u64) -> CookieConfig {
+    let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+    let former = CookieConfig::new(FORMER);
+    CookieConfig::new("__Host-Http-shop").with_former(former, at(set_until), at(LATER + 1))
 }
 
 /// Two settings of two factors.

@@ -1,17 +1,21 @@
 //! The script of one row: visit, cart, sign in, use on the other server, rotate, renew, two tabs at once, a
 //! client with a token header, sign out everywhere, and nothing comes back.
 
+use std::time::Duration;
+
 use axum::Router;
+use cloakroom::CookieConfig;
 use cloakroom_core::ManualClock;
 use http::Method;
 use tests::user_agent::{Incoming, UserAgent};
 
-use super::covering::{Edits, On, Row};
+use super::covering::{Edits, FORMER, On, Row};
 use crate::app::{self, Meeting, Seen};
 use crate::setup::{EMPTY, EVERY, Features, HEADER, Near, Phase, Servers, Storage, servers};
 use crate::{v0_14, v0_15};
 
 pub(super) struct Life {
+    row: Row,
     storage: Storage,
     features: Features,
     servers: Servers,
@@ -38,12 +42,13 @@ impl Life {
         let apps = servers.layers.clone().map(|layer| {
             let app = match row.edits() {
                 Edits::Native => app::edits(),
-                Edits::Bridge014 => v0_14::app::bridged(v0_14::app::edits()),
-                Edits::Bridge015 => v0_15::app::bridged(v0_15::app::edits()),
+                Edits::Bridge014 => v0_14::app::bridged_with_users(v0_14::app::edits()),
+                Edits::Bridge015 => v0_15::app::bridged_with_users(v0_15::app::edits()),
             };
             app.merge(app::users()).layer(layer)
         });
         Self {
+            row,
             storage,
             features,
             servers,
@@ -62,6 +67,12 @@ impl Life {
             self.rotates().await;
         }
         self.renews().await;
+        if self.row.is_visited_cross_site() {
+            self.is_visited_cross_site().await;
+        }
+        if self.row.has_long_request() {
+            self.uses_long_requests().await;
+        }
         self.uses_two_tabs("two renewals", ["/renew/a", "/renew/b"])
             .await;
         let sign_ins = ["/sign-in/ada/c", "/sign-in/ada/d"];
@@ -116,7 +127,8 @@ impl Life {
 
     async fn visits(&mut self) {
         if self.features.phase == Phase::Off {
-            self.post("visit", 0, "/cart/hat").await;
+            let app = self.first_app().await;
+            self.browser.post(&app, "/cart/hat").await;
         } else {
             let url = self.storage.server().expect("it is on Redis").url();
             let legacy = v0_14::on_their_store(v0_14::app::whole(), &url).await;
@@ -126,6 +138,21 @@ impl Life {
         let seen = self.see(1).await;
         self.expect("after the first visit", &seen, "", "hat");
         self.remember("as nobody");
+    }
+
+    /// The server that has the first visit: one of the previous version, if the cookie has changed.
+    async fn first_app(&self) -> Router {
+        if self.features.cookie.is_none() {
+            return self.apps[0].clone();
+        }
+        let features = Features {
+            cookie: Some(CookieConfig::new(FORMER)),
+            realm: Some(FORMER),
+            ..Features::default()
+        };
+        let before = servers(&self.storage, &self.servers.clock, &features).await;
+        let [layer, _] = before.layers;
+        app::whole().layer(layer)
     }
 
     async fn signs_in(&mut self) {
@@ -152,6 +179,39 @@ impl Life {
         self.post("renewal", 1, "/renew/f").await;
         self.expect_signed_in("after the renewal").await;
         self.remember("after the renewal");
+    }
+
+    /// The browser does not send the cookie, and keeps it.
+    async fn is_visited_cross_site(&mut self) {
+        let before = self.storage.live().await.len();
+        let request = self.browser.start_cross_site(Method::POST, "/mark/a");
+        let response = request.send(&self.apps[0]).await;
+        self.browser.receive(&response);
+        if response.changes_cookies() || self.storage.live().await.len() != before {
+            self.wrong.push(format!("cross-site: {response:?}"));
+        }
+        self.expect_signed_in("after a request of another site")
+            .await;
+    }
+
+    /// A request in progress keeps the session alive. The clock of the servers goes on with that of Redis.
+    async fn uses_long_requests(&mut self) {
+        self.post("short idle timeout", 0, "/idle-for/5").await;
+        // Within its window, a cache may still have the longer timeout.
+        self.settle().await;
+        let clock = self.servers.clock.clone();
+        let tick = Duration::from_millis(100);
+        let time = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(tick).await;
+                clock.advance(tick);
+            }
+        });
+        self.post("a long request", 1, "/slow/6500").await;
+        time.abort();
+        self.expect_signed_in("after a long request").await;
+        // With the timeouts of the layer again.
+        self.post("after a long request", 0, "/sign-in/ada/s").await;
     }
 
     async fn uses_two_tabs(&mut self, step: &str, paths: [&'static str; 2]) {

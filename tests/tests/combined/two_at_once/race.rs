@@ -60,9 +60,21 @@ impl Figures {
         }
     }
 
-    /// The first column in which these figures are worse.
-    pub(crate) fn worse_than(&self, other: &Self) -> Option<String> {
+    /// The first column in which these figures are worse. A lost response counts where the layer knows that both
+    /// requests sign in.
+    pub(crate) fn worse_than(
+        &self,
+        other: &Self,
+        knows_users: bool,
+        script: &Script,
+    ) -> Option<String> {
+        let lost = if knows_users && script.starts_anonymous() {
+            self.lost_response
+        } else {
+            0
+        };
         let columns = [
+            ("wrong if one is lost", lost, other.lost_response),
             ("signed out", self.signed_out, other.signed_out),
             ("cart lost", self.cart_lost, other.cart_lost),
             ("extra sessions", self.extra_sessions, other.extra_sessions),

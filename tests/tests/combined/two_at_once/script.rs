@@ -31,6 +31,17 @@ pub(crate) struct Script {
 }
 
 impl Script {
+    /// Whether one request renews the session and the other signs in.
+    pub(crate) fn signs_in_beside_a_renewal(&self) -> bool {
+        let any = |what: &str| self.requests.iter().any(|path| path.starts_with(what));
+        any("/renew") && any("/sign-in")
+    }
+
+    /// Whether both requests sign somebody in where nobody is, which the bridge can tell from a renewal.
+    pub(crate) fn starts_anonymous(&self) -> bool {
+        self.signs_in() && self.before.iter().all(|path| !path.starts_with("/sign-in"))
+    }
+
     /// Whether both requests sign in, so that each one's cookie must work alone.
     pub(crate) fn signs_in(&self) -> bool {
         let signs_in = |path: &&str| path.starts_with("/sign-in");

@@ -19,6 +19,9 @@ use tokio::task::yield_now;
 use super::action::{Action, TestUser, View, look};
 use super::cut::Cut;
 
+/// How long a command may take: on a busy machine, tests that are not about time must not fail for it.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+
 /// How many other clients use the connection on which requests are cancelled.
 const BYSTANDERS: usize = 3;
 
@@ -41,7 +44,8 @@ impl Harness {
     pub(crate) async fn open() -> Self {
         let redis = RedisServer::start();
         let connect = async || {
-            let store = RedisStore::connect(redis.url(), "cloakroom").await;
+            let store = RedisStore::builder(redis.url(), "cloakroom");
+            let store = store.with_command_timeout(PATIENCE).connect().await;
             CountingStore::new(store.expect("the server is running"))
         };
         let stores = [connect().await, connect().await];
@@ -65,6 +69,7 @@ impl Harness {
     fn apps(&self, clock: &ManualClock) -> [Router; 2] {
         self.stores.each_ref().map(|store| {
             let builder = SessionLayer::builder(store.clone()).with_clock(clock.clone());
+            let builder = builder.with_store_timeout(PATIENCE);
             app(builder.build().expect("it is valid"))
         })
     }
@@ -104,7 +109,7 @@ impl Harness {
 }
 
 /// The number of tasks without any background work: the minimum over some time.
-async fn fewest_tasks() -> usize {
+pub(super) async fn fewest_tasks() -> usize {
     let began = Instant::now();
     let mut fewest = alive_tasks();
     while began.elapsed() < Duration::from_millis(200) {
@@ -114,7 +119,7 @@ async fn fewest_tasks() -> usize {
     fewest
 }
 
-fn alive_tasks() -> usize {
+pub(super) fn alive_tasks() -> usize {
     Handle::current().metrics().num_alive_tasks()
 }
 

@@ -2,6 +2,7 @@
 //! requests on the same connection never get their replies.
 
 mod action;
+mod concurrent;
 mod cut;
 mod harness;
 
@@ -77,4 +78,9 @@ async fn requests_dropped_at_random_moments() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_dropped_while_others_use_the_session_on_two_servers() {
     at_random_moments(times(20, 1500), true).await.check();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_dropped_two_and_three_at_once_with_old_cookies() {
+    concurrent::rounds(times(120, 5000)).await;
 }

@@ -47,8 +47,7 @@ pub(super) async fn legacy_app(redis: &Redis) -> Router {
 pub(super) async fn legacy_app_with(redis: &Redis, seal: &Seal, expiry: Option<Expiry>) -> Router {
     let config = Config::from_url(&redis.url()).expect("Redis is running");
     let pool = Pool::new(config, None, None, None, 2).expect("Redis is running");
-    pool.connect();
-    pool.wait_for_connect().await.expect("Redis is running");
+    pool.init().await.expect("Redis is running");
     let mut layer = SessionManagerLayer::new(TheirStore::new(pool));
     if let Some(expiry) = expiry {
         layer = layer.with_expiry(expiry);

@@ -59,8 +59,7 @@ async fn who(auth: Auth) -> String {
 async fn legacy_app(redis: &Redis) -> Router {
     let config = Config::from_url(&redis.url()).expect("Redis is running");
     let pool = Pool::new(config, None, None, None, 2).expect("Redis is running");
-    pool.connect();
-    pool.wait_for_connect().await.expect("Redis is running");
+    pool.init().await.expect("Redis is running");
     let sessions = SessionManagerLayer::new(TheirStore::new(pool));
     routes().layer(
         AuthManagerLayerBuilder::new(Users, sessions)

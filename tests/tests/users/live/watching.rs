@@ -7,11 +7,13 @@ use cloakroom::{
     SessionWatch, hours, minutes,
 };
 use cloakroom_core::store::Loaded;
-use cloakroom_core::{ManualClock, Store, StoreAdmin};
+use cloakroom_core::{EventBus, ManualClock, Store, StoreAdmin};
 use tests::app::{Fixture, app};
 use tests::backend::Backend;
 use tests::browser::Browser;
+use tests::faulty_store::Verb;
 use tests::on_every_store;
+use tests::wait::within;
 use tokio::time::{Instant, timeout};
 
 use super::{PATIENCE, from_handler, sign_in, sign_out};
@@ -284,4 +286,37 @@ async fn an_event_is_not_believed_before_the_session_was_read(backend: Backend) 
     browser.request(sign_out).await;
     assert_eq!(watching.await.expect("no panic"), EndReason::SignedOut);
     assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+/// Waits until the watch has read its session.
+async fn session_was_read(fixture: &Fixture) {
+    let read = async || fixture.store.take_verbs().contains(&Verb::Load);
+    within("the session is read", PATIENCE, read).await;
+}
+
+/// What an event claimed of a session that lives on is no reason when the session ends later.
+#[tokio::test]
+async fn an_event_that_was_not_believed_is_forgotten() {
+    let fixture = Fixture::memory();
+    let life = Expiry::idle(minutes(1)).absolute(minutes(1));
+    let layer = fixture.builder().with_expiry(life).build();
+    let mut browser = fixture.browser_of(layer.expect("it is valid"));
+    let id = sign_in(&mut browser, "ada").await;
+    let watch = from_handler(&mut browser, Session::watch).await;
+    fixture.clear_verbs();
+    let mut watching = tokio::spawn(reason(watch));
+    session_was_read(&fixture).await;
+    let publish = async |event| {
+        let bus = fixture.store.bus().expect("it has one");
+        bus.publish(&event).await.expect("it is published");
+    };
+    let (user, reason) = (None, EndReason::Destroyed);
+    publish(SessionEvent::Ended { id, user, reason }).await;
+    session_was_read(&fixture).await;
+    let early = timeout(Duration::from_millis(300), &mut watching).await;
+    assert!(early.is_err(), "the session lives: {early:?}");
+    // It expires without a trace, and the watch reads it again.
+    fixture.clock.advance(minutes(5));
+    publish(SessionEvent::Missed).await;
+    assert_eq!(watching.await.expect("no panic"), EndReason::Expired);
 }

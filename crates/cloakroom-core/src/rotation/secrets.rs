@@ -1,31 +1,9 @@
-//! Token rotation: the secret of a session changes at intervals, so that the reuse of a stolen cookie is
-//! detected.
-//!
-//! ```text
-//! presented        record                        result
-//! s0 (current)     the interval is over          a nonce is stored: s1 = HMAC(s0, nonce)
-//! s0 (current)     s1 is offered                 valid; the response sets s1
-//! s1 (next)        s1 is offered                 valid; s1 becomes current, and s0 previous
-//! s0 (previous)    within the grace period       valid; the response sets s1
-//! s0 (retired)     after the grace period        reuse: two parties hold the cookie
-//! anything else                                  not a token of this session
-//! ```
-//!
-//! Everybody who holds `s0` derives the same `s1`, so concurrent requests agree on it. `s0` is retired only
-//! after `s1` was presented, so a lost response does no harm. A secret that never belonged to the session
-//! does not count as reuse, because session ids are public, and anybody with the id could send one.
-//!
-//! A session can have further current secrets, its *alternatives*: those of sign-ins of its user that were
-//! handled at the same time, each with a cookie of its own. An alternative is judged like the current secret,
-//! and has a next one of its own. Once a next secret was presented, all others are superseded: they stay valid
-//! for the grace period, and are retired after it.
+//! The secrets of a session: which of them authenticate, and how they change.
 
-use std::time::Duration;
-
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
+use super::config::Rotation;
+use super::parts::{Alternative, Before, Next, Nonce, SecretStatus};
 use crate::clock::Timestamp;
 use crate::entries::Entries;
 use crate::record::Record;
@@ -37,70 +15,6 @@ const MAX_RETIRED: usize = 4;
 
 /// The number of secrets that can be valid beside the current one.
 const MAX_ALTERNATIVES: usize = 4;
-
-/// How often the secret of a session is replaced.
-///
-/// ```
-/// use std::time::Duration;
-/// use cloakroom_core::rotation::Rotation;
-///
-/// let rotation = Rotation::every(Duration::from_secs(15 * 60));
-/// assert_eq!(rotation.grace_period(), Duration::from_secs(60));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rotation {
-    every: Duration,
-    grace: Duration,
-}
-
-impl Rotation {
-    /// Replaces a secret when a request presents it and it is older than `every`. The grace period is one
-    /// minute; change it with [`grace`](Self::grace).
-    #[must_use]
-    pub const fn every(every: Duration) -> Self {
-        Self {
-            every,
-            grace: Duration::from_secs(60),
-        }
-    }
-
-    /// Sets how long the previous secret stays valid after the new one was presented first. The default is
-    /// one minute. `SessionLayer` refuses less than [`Limits::CLOCK_TOLERANCE`], five seconds: with servers
-    /// whose clocks differ, a request that is not late would count as reuse.
-    ///
-    /// [`Limits::CLOCK_TOLERANCE`]: crate::Limits::CLOCK_TOLERANCE
-    #[must_use]
-    pub const fn grace(self, grace: Duration) -> Self {
-        Self { grace, ..self }
-    }
-
-    /// Returns the age at which a secret is replaced.
-    #[must_use]
-    pub const fn interval(&self) -> Duration {
-        self.every
-    }
-
-    /// Returns how long the previous secret stays valid.
-    #[must_use]
-    pub const fn grace_period(&self) -> Duration {
-        self.grace
-    }
-}
-
-/// The role of a presented secret in a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SecretStatus {
-    /// The current secret, or an alternative to it.
-    Current,
-    /// The offered next secret.
-    Next,
-    /// A secret that was replaced, within its grace period.
-    Previous,
-    /// A retired secret: another party holds its successor.
-    Retired,
-    /// Not a secret of this session.
-    Wrong,
-}
 
 /// The secrets of a session other than the current one. They are stored among its entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,80 +31,6 @@ pub struct Secrets {
     retired: Vec<Digest>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     alternatives: Vec<Alternative>,
-}
-
-/// A secret that is as good as the current one, or was until another one took its place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Alternative {
-    digest: Digest,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    next: Option<Next>,
-    /// When its grace period ends, if it is superseded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    until: Option<u64>,
-}
-
-impl Alternative {
-    const fn new(digest: Digest) -> Self {
-        Self {
-            digest,
-            next: None,
-            until: None,
-        }
-    }
-
-    fn is_retired(&self, now: Timestamp) -> bool {
-        self.until.is_some_and(|until| now.as_millis() >= until)
-    }
-
-    fn has_next(&self, digest: &Digest) -> bool {
-        self.next
-            .as_ref()
-            .is_some_and(|next| next.digest == *digest)
-    }
-
-    /// Returns the role of the secret with this digest, if it is this one or its next one.
-    fn status(&self, digest: &Digest, now: Timestamp) -> Option<SecretStatus> {
-        let is_next = self.has_next(digest);
-        if self.digest != *digest && !is_next {
-            return None;
-        }
-        Some(match (self.is_retired(now), is_next, self.until) {
-            (true, ..) => SecretStatus::Retired,
-            (false, true, _) => SecretStatus::Next,
-            (false, false, Some(_)) => SecretStatus::Previous,
-            (false, false, None) => SecretStatus::Current,
-        })
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Next {
-    nonce: Nonce,
-    digest: Digest,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Before {
-    nonce: Nonce,
-    digest: Digest,
-    until: u64,
-}
-
-/// The nonce from which, together with a secret, the next secret is derived. Useless without the secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Nonce(String);
-
-impl Nonce {
-    fn draw(rng: &(impl Rng + ?Sized)) -> Result<Self, RngError> {
-        let mut bytes = [0; 16];
-        rng.fill(&mut bytes)?;
-        Ok(Self(URL_SAFE_NO_PAD.encode(bytes)))
-    }
-
-    fn bytes(&self) -> Option<[u8; 16]> {
-        URL_SAFE_NO_PAD.decode(&self.0).ok()?.try_into().ok()
-    }
 }
 
 impl Secrets {
@@ -323,7 +163,8 @@ impl Secrets {
                 let since = secrets
                     .since
                     .map_or(token.id().created_at(), Timestamp::from_millis);
-                secrets.next_of(record, &digest).is_none() && now.since(since) >= rotation.every
+                secrets.next_of(record, &digest).is_none()
+                    && now.since(since) >= rotation.interval()
             }
             // A superseded alternative derives no token from the nonce of another secret: it needs one of
             // its own, so that its holder does not lose the session with the grace period.
@@ -381,7 +222,7 @@ impl Secrets {
         now: Timestamp,
         rotation: Rotation,
     ) -> Digest {
-        let until = now.plus(rotation.grace).as_millis();
+        let until = now.plus(rotation.grace_period()).as_millis();
         let mut parent = Alternative {
             next: self.next.take(),
             ..Alternative::new(current)

@@ -1,0 +1,126 @@
+//! What the steps of a request change in what it knows of its session.
+
+use cloakroom_core::{Changes, Entries, Timestamp};
+
+use super::State;
+use super::draft::{Draft, Savepoint};
+use super::found::Live;
+use crate::plan::{CookiePlan, Lookup};
+
+impl State {
+    /// Records that a commit has stored a draft. A [`rebase`](Self::rebase) has to follow, which combines
+    /// what was stored with edits that were made during the commit.
+    pub(crate) fn stored(&mut self, draft: &Draft) {
+        // There are fewer changes than in the draft if an error response has discarded them meanwhile.
+        let stored = draft.edits.min(self.changes.len());
+        let stored = self.changes.take_first(stored);
+        self.keep_until_unlocked(stored);
+        if self.chosen == draft.chosen {
+            self.chosen = None;
+        }
+        self.renewing &= !draft.renewing;
+        if self.signing_in == draft.signing_in {
+            self.signing_in = None;
+        }
+    }
+
+    /// The edits that are not stored, and the entries on which they were made.
+    pub(crate) fn unstored(&self) -> (Changes, Entries) {
+        let base = self.live().map(|live| live.record.entries().clone());
+        (self.changes.clone(), base.unwrap_or_default())
+    }
+
+    /// Replaces the record by a fresher one, and the entries by the result of replaying the edits of
+    /// [`unstored`](Self::unstored) on it. Returns `false`, and changes nothing, if the handler has made
+    /// another edit since.
+    pub(crate) fn rebase(&mut self, unstored: &Changes, live: &Live, entries: Entries) -> bool {
+        if self.changes.len() != unstored.len() {
+            return false;
+        }
+        self.lookup = Lookup::Live(live.clone());
+        self.entries = entries;
+        true
+    }
+
+    /// Gives up on a step of unknown outcome, in a detached session: its edits may be stored, so they are
+    /// not tried again. Within a request nothing changes: the request fails.
+    pub(crate) fn resolve_uncertainty(&mut self) {
+        if self.detached && std::mem::take(&mut self.uncertain) {
+            self.discard_edits();
+        }
+    }
+
+    /// Replaces the record by a fresher one, and discards the edits, which cannot be replayed on it.
+    pub(crate) fn reset_to(&mut self, live: Live) {
+        self.lookup = Lookup::Live(live);
+        self.discard_edits();
+    }
+
+    /// A savepoint of the edits, for [`undo`](Self::undo).
+    pub(crate) fn savepoint(&self) -> Savepoint {
+        Savepoint {
+            edits: self.changes.len(),
+            entries: self.entries.clone(),
+            chosen: self.chosen,
+            renewing: self.renewing,
+            signing_in: self.signing_in.clone(),
+        }
+    }
+
+    /// Undoes the one edit since the savepoint, unless there were more, and a sign-in since then. One from
+    /// before that has to be stored with the session stays.
+    pub(crate) fn undo(&mut self, savepoint: Savepoint) {
+        if self.signing_in != savepoint.signing_in {
+            self.signing_in = savepoint.signing_in;
+            (self.chosen, self.renewing) = (savepoint.chosen, savepoint.renewing);
+        }
+        if self.changes.len() == savepoint.edits + 1 {
+            let undone = self.changes.split_off(savepoint.edits);
+            self.keep_until_unlocked(undone);
+            self.entries = savepoint.entries;
+        }
+    }
+
+    /// Records that last-seen was updated.
+    pub(crate) fn touched(&mut self, at: Timestamp) {
+        if let Lookup::Live(live) = &mut self.lookup {
+            live.record = live.record.clone().touched(at);
+        }
+    }
+
+    /// Records that the session was ended by someone else. The handler keeps its own edits only: if it
+    /// creates a new session, no data of the ended one is in it.
+    pub(crate) fn mark_ended(&mut self) {
+        self.entries = self.changes.own();
+        self.note_ended_token();
+        self.lookup = Lookup::Ended;
+        self.uncertain = false;
+        self.ended_concurrently = true;
+    }
+
+    /// Records that this request has ended the session. Further edits create a new one.
+    pub(crate) fn destroyed(&mut self) {
+        self.note_ended_token();
+        self.lookup = if self.detached {
+            Lookup::Ended
+        } else {
+            Lookup::Absent
+        };
+        self.uncertain = false;
+        self.discard_edits();
+        self.pending_cookie = CookiePlan::Remove;
+    }
+
+    /// Records the token of the session that ends now, so that it can be looked up and ended again.
+    fn note_ended_token(&mut self) {
+        if let Some(live) = self.live() {
+            self.ended = Some(live.token.clone());
+        }
+    }
+
+    /// Records that the other sessions of the request have ended.
+    pub(crate) fn others_ended(&mut self) {
+        self.others.clear();
+        self.removes_all_cookies = true;
+    }
+}
