@@ -32,9 +32,9 @@ fn fred() -> (String, PathBuf) {
 /// The constants of `classify.rs` that are documented as texts of fred.
 fn texts() -> Vec<String> {
     let source = read("crates/cloakroom-redis/src/classify.rs");
-    let constant =
-        Regex::new(r"(?s)/// The texts? of fred 10\.1[^;]*?const [^=]*= (.*?);\n").unwrap();
-    let literal = Regex::new(r#""([^"]*)""#).unwrap();
+    let constant = Regex::new(r"(?s)/// The texts? of fred 10\.1[^;]*?const [^=]*= (.*?);\n");
+    let constant = constant.expect("it is valid");
+    let literal = Regex::new(r#""([^"]*)""#).expect("it is valid");
     let values = constant
         .captures_iter(&source)
         .map(|found| found[1].to_owned());

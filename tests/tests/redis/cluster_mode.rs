@@ -72,7 +72,8 @@ async fn sign_in(store: &RedisStore, number: u64) {
         matches!(created, UserCreated::Created { .. }),
         "{created:?}"
     );
-    assert_eq!(store.load(id).await.unwrap(), Loaded::Record(record));
+    let loaded = store.load(id).await.expect("the server responds");
+    assert_eq!(loaded, Loaded::Record(record));
 }
 
 #[tokio::test]

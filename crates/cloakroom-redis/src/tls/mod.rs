@@ -165,9 +165,9 @@ fn send_name(config: &mut ServerConfig, name: &str) {
         ServerConfig::Clustered { hosts, .. } | ServerConfig::Sentinel { hosts, .. } => {
             hosts.iter_mut().for_each(named);
         }
-        // A socket's URL never asks for TLS.
-        #[allow(unreachable_patterns, reason = "there are no other ones on Windows")]
-        _ => {}
+        // Its URL never asks for TLS.
+        #[cfg(unix)]
+        ServerConfig::Unix { .. } => {}
     }
 }
 
