@@ -39,7 +39,7 @@ impl Redis {
     /// a request may find less than there is.
     pub(crate) async fn check(&self, checks: &[Check]) -> Result<Vec<Option<Reading>>, StoreError> {
         let mut groups: Vec<Vec<usize>> = Vec::new();
-        let is_clustered = self.scripts.is_clustered()?;
+        let is_clustered = self.scripts.is_clustered();
         for (index, check) in checks.iter().enumerate() {
             let with_same =
                 |group: &&mut Vec<usize>| !is_clustered || checks[group[0]].tag() == check.tag();

@@ -105,11 +105,8 @@ impl AppScripts {
     }
 
     /// Returns whether keys can be on different servers, so that all keys of a script need the same hash tag.
-    ///
-    /// # Errors
-    ///
-    /// `Unavailable` while the server is considered down, and with too many commands in flight.
-    pub fn is_clustered(&self) -> Result<bool, StoreError> {
+    #[must_use]
+    pub fn is_clustered(&self) -> bool {
         self.connection.is_clustered()
     }
 

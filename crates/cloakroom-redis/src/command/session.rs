@@ -34,10 +34,8 @@ pub(crate) async fn load_many(
     keys: Vec<String>,
 ) -> Vec<Result<Option<Bytes>, StoreError>> {
     let count = keys.len();
-    match executor.connection().is_clustered() {
-        Ok(false) => {}
-        Ok(true) => return load_each(executor, keys).await,
-        Err(error) => return vec![Err(error); count],
+    if executor.connection().is_clustered() {
+        return load_each(executor, keys).await;
     }
     let values = match mget(executor, keys).await {
         Ok(Value::Array(values)) if values.len() == count => values,
