@@ -279,10 +279,10 @@ impl Store for RedisStore {
 }
 
 /// Returns the values, or the error if the connection was lost to all of them.
-fn all_or_error<T>(values: Vec<Result<T, StoreError>>) -> Result<Vec<Result<T, StoreError>>, StoreError> {
-    let is_lost = |value: &Result<T, StoreError>| {
-        matches!(value, Err(error) if error.kind() == StoreErrorKind::Unavailable)
-    };
+fn all_or_error<T>(
+    values: Vec<Result<T, StoreError>>,
+) -> Result<Vec<Result<T, StoreError>>, StoreError> {
+    let is_lost = |value: &Result<T, StoreError>| matches!(value, Err(error) if error.kind() == StoreErrorKind::Unavailable);
     match values.first() {
         Some(Err(error)) if values.iter().all(is_lost) => Err(error.clone()),
         _ => Ok(values),

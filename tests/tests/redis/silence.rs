@@ -127,7 +127,10 @@ async fn a_read_on_a_silent_connection_is_repeated_on_a_new_one() {
     }
     sleep(Duration::from_secs(1)).await;
     proxy.set_open(Network::Blackholed);
-    assert_eq!(store.index().unwrap().list(&user).await.unwrap(), [id]);
+    assert_eq!(
+        store.index().unwrap().list(&user, None).await.unwrap(),
+        [id]
+    );
     sleep(Duration::from_secs(1)).await;
     proxy.set_open(Network::Blackholed);
     store.admin().unwrap().revoked_before().await.unwrap();

@@ -2,10 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::forwarded;
 use http::header::{FORWARDED, HeaderName};
 use http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
-use super::forwarded;
 
 /// How many addresses of a chain of proxies are read at most, from the right.
 const MAX_HOPS: usize = 16;

@@ -5,9 +5,7 @@ mod edits;
 pub(crate) mod found;
 mod outcome;
 
-use cloakroom_core::{
-    Authentication, Changes, Entries, Limits, StoreError, StoreErrorKind, Token,
-};
+use cloakroom_core::{Authentication, Changes, Entries, Limits, StoreError, StoreErrorKind, Token};
 
 use crate::cookie::withheld::EditsDiscarded;
 use crate::error::{Cause, SessionError, SessionErrorKind};
