@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -237,8 +238,20 @@ impl Changes {
     /// If there are fewer.
     #[must_use = "what closures have captured is dropped with it"]
     pub fn take_first(&mut self, count: usize) -> Self {
+        if count == self.log.len() {
+            return mem::take(self);
+        }
         Self {
             log: self.log.drain(..count).collect(),
+        }
+    }
+
+    /// Adds the edits of another log after these.
+    pub fn append(&mut self, mut other: Self) {
+        if self.log.is_empty() {
+            *self = other;
+        } else {
+            self.log.append(&mut other.log);
         }
     }
 }

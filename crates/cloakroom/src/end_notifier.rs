@@ -176,7 +176,8 @@ mod tests {
         let (notifier, store) = (EndNotifier::default(), MemoryStore::new());
         let barrier = Barrier::new(WATCHERS + 1);
         let next: [Mutex<Option<Registration>>; WATCHERS] = Default::default();
-        std::thread::scope(|scope| {
+        // Checked at the end: a panic in between would leave the threads waiting.
+        let left = std::thread::scope(|scope| {
             for registration in &next {
                 scope.spawn(|| {
                     for _ in 0..ROUNDS {
@@ -187,6 +188,7 @@ mod tests {
                     }
                 });
             }
+            let mut left = 0;
             for _ in 0..ROUNDS {
                 let id = new_id();
                 for registration in &next {
@@ -194,9 +196,25 @@ mod tests {
                 }
                 barrier.wait();
                 barrier.wait();
-                assert_eq!(count(&notifier), 0);
+                left = count(&notifier);
             }
+            left
         });
+        assert_eq!(left, 0);
+    }
+
+    /// Of several that are dropped at once, the receivers of some still exist while another one is removed.
+    #[tokio::test]
+    async fn a_receiver_that_is_not_dropped_yet_does_not_count_as_a_watcher() {
+        let (notifier, store) = (EndNotifier::default(), MemoryStore::new());
+        let [first, second] = {
+            let id = new_id();
+            [(); 2].map(|()| notifier.register(&store, id))
+        };
+        let receivers = [first.ended.clone(), second.ended.clone()];
+        drop((first, second));
+        assert_eq!(count(&notifier), 0);
+        drop(receivers);
     }
 
     #[tokio::test]

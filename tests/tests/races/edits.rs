@@ -4,6 +4,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
 use cloakroom::{Expiry, Session, SessionLayer, days};
+use cloakroom_core::Token;
 use cloakroom_redis::RedisStore;
 use tokio::task::JoinSet;
 
@@ -42,6 +43,41 @@ async fn a_thousand_concurrent_increments_are_all_kept() {
     }
     let (_, stored, _) = servers.only_key();
     assert!(stored.contains("\"hits\":1000"), "{stored}");
+}
+
+/// The stranger's session would share a lock with the contended one if there were 64 locks for all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_writers_of_one_session_do_not_hold_up_a_stranger() {
+    let last_bits = |cookie: &str| {
+        let (_, token) = cookie.split_once('=').expect("a name and a value");
+        let token = Token::parse(token).expect("it is a token");
+        token.id().as_bytes()[15] % 64
+    };
+    let servers = Servers::start().await;
+    let cookie = servers.begin().await;
+    let stranger = loop {
+        let other = servers.begin().await;
+        if last_bits(&other) == last_bits(&cookie) {
+            break other;
+        }
+    };
+    let app = &servers.apps[0];
+    let mut writers = JoinSet::new();
+    for _ in 0..1000 {
+        let (app, cookie) = (app.clone(), cookie.clone());
+        writers.spawn(send(app, "/hit".to_owned(), Some(cookie)));
+    }
+    let mut served = 0;
+    while !writers.is_empty() {
+        let response = send(app.clone(), "/hit".to_owned(), Some(stranger.clone())).await;
+        assert_eq!(response.status, StatusCode::OK);
+        served += 1;
+        while let Some(written) = writers.try_join_next() {
+            assert_eq!(written.expect("no panic").status, StatusCode::OK);
+        }
+    }
+    // Behind the thousand writers, the stranger would be served once or twice.
+    assert!(served > 10, "{served}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cloakroom::{ConflictPolicy, Session, SessionError, SessionErrorKind};
+use cloakroom::{ConflictPolicy, Session, SessionError, SessionErrorKind, SessionLayer};
 use futures_util::FutureExt;
 use tests::app::Fixture;
 use tests::browser::{Browser, CookieChange};
@@ -197,9 +197,9 @@ async fn insert_n(browser: &Browser, value: u32) {
     assert!(tab.request(handler).await.status.is_success());
 }
 
-/// Returns a browser with another session whose id ends with the same byte: what is spread over a fixed number of
-/// locks by the id would have both under one.
-async fn neighbour_of(fixture: &Fixture, browser: &mut Browser) -> Browser {
+/// Returns a browser with another session of the same layer, whose id ends with the same byte: what is spread over
+/// a fixed number of locks by the id would have both under one.
+async fn neighbour_of(fixture: &Fixture, layer: &SessionLayer, browser: &mut Browser) -> Browser {
     async fn last_byte(browser: &mut Browser) -> String {
         let id = |session: Session| async move {
             let id = session.id().expect("it is stored");
@@ -209,7 +209,9 @@ async fn neighbour_of(fixture: &Fixture, browser: &mut Browser) -> Browser {
     }
     let wanted = last_byte(browser).await;
     for _ in 0..10_000 {
-        let mut other = fixture.browser_with_session().await;
+        let mut other = fixture
+            .with_session(fixture.browser_of(layer.clone()))
+            .await;
         if last_byte(&mut other).await == wanted {
             return other;
         }
@@ -221,8 +223,11 @@ async fn neighbour_of(fixture: &Fixture, browser: &mut Browser) -> Browser {
 #[tokio::test]
 async fn a_contended_session_does_not_delay_another_one() {
     let fixture = Fixture::memory();
-    let mut browser = fixture.browser_with_session().await;
-    let mut stranger = neighbour_of(&fixture, &mut browser).await;
+    let layer = fixture.layer();
+    let mut browser = fixture
+        .with_session(fixture.browser_of(layer.clone()))
+        .await;
+    let mut stranger = neighbour_of(&fixture, &layer, &mut browser).await;
     let (store, mut other) = (fixture.store.clone(), browser.clone());
     let [refused, held] = [Gate::new(), Gate::new()];
     let gates = [refused.clone(), held.clone()];

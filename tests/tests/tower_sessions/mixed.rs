@@ -212,6 +212,69 @@ async fn an_expiry_at_a_date_is_the_deadline() {
     assert_eq!(sessions(&redis.0), 0);
 }
 
+const FLOAT: f64 = 117.633_311_394_000_17;
+
+/// tower-sessions converts a value to JSON before a store sees it, so what is not a number any more is `null`.
+async fn write_values(theirs: Session15) {
+    theirs
+        .insert("float", FLOAT)
+        .await
+        .expect("the session works");
+    theirs
+        .insert("nan", f64::NAN)
+        .await
+        .expect("the session works");
+    theirs
+        .insert("none", None::<String>)
+        .await
+        .expect("the session works");
+}
+
+async fn read_values(native: Session, theirs: Session15) {
+    assert_eq!(
+        theirs.get::<f64>("float").await.expect("the session works"),
+        Some(FLOAT)
+    );
+    assert_eq!(
+        native.get::<f64>("float").expect("the session works"),
+        Some(FLOAT)
+    );
+    assert_eq!(native.get::<f64>("nan").expect("it is absent"), None);
+    assert_eq!(native.get::<String>("none").expect("it is absent"), None);
+}
+
+/// Nested more deeply than it could be read.
+async fn write_too_deep(theirs: Session15) {
+    let deep = (0..200).fold(serde_json::Value::Null, |inner, _| vec![inner].into());
+    theirs
+        .insert_value("deep", deep)
+        .await
+        .expect("it is in memory");
+}
+
+#[tokio::test]
+async fn values_come_back_in_both_libraries_or_are_an_error_response() {
+    let routes = Router::new()
+        .route("/write", get(write_values))
+        .route("/read", get(read_values))
+        .route("/deep", get(write_too_deep));
+    let redis = Redis::start();
+    let mut browser = Browser::new(&app(&redis, routes).await);
+    for (path, status) in [
+        ("/write", 200),
+        ("/read", 200),
+        ("/deep", 500),
+        ("/read", 200),
+    ] {
+        assert_eq!(browser.get(path).await.status, status, "{path}");
+    }
+    let store = v0_15::TowerSessionsStore::new(redis.store().await);
+    let layer = tower_sessions_015::SessionManagerLayer::new(store);
+    let routes = Router::new().route("/deep", get(write_too_deep));
+    let mut browser = Browser::new(&routes.layer(layer));
+    assert_eq!(browser.get("/deep").await.status, 500);
+}
+
 async fn too_large(session: Session15) {
     session
         .insert("n", "n".repeat(1 << 20))

@@ -111,10 +111,12 @@ impl SharedSession {
     /// The legacy cookies of the request; `None` unless sessions are migrated.
     pub(crate) fn legacy_cookies(&self) -> Option<&LegacyCookies> {
         let migration = self.context.migration.as_deref()?;
-        Some(
-            self.legacy_cookies
-                .get_or_init(|| LegacyCookies::parse(migration, &self.credentials)),
-        )
+        if let Some(cookies) = self.legacy_cookies.get() {
+            return Some(cookies);
+        }
+        // Parsed by the legacy store, which may be the app's, so not within the initialization.
+        let cookies = LegacyCookies::parse(migration, &self.credentials);
+        Some(self.legacy_cookies.get_or_init(|| cookies))
     }
 
     /// Locks the state. None of the app's code may run before the result is dropped: no closure, no `Serialize`

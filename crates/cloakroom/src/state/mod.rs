@@ -50,7 +50,7 @@ pub(crate) struct State {
     phase: Phase,
     /// Edits that were removed. What the closures of updates have captured is the app's, and is not dropped
     /// while the state is locked: [`take_removed`](Self::take_removed).
-    removed: Vec<Changes>,
+    removed: Changes,
     /// This copy outlives its request: no cookie can be set, so no session can be created.
     detached: bool,
 }
@@ -326,14 +326,12 @@ impl State {
     }
 
     /// Returns the edits that were removed, to be dropped when the state is not locked.
-    pub(crate) fn take_removed(&mut self) -> Vec<Changes> {
+    pub(crate) fn take_removed(&mut self) -> Changes {
         std::mem::take(&mut self.removed)
     }
 
     fn keep_until_unlocked(&mut self, changes: Changes) {
-        if !changes.is_empty() {
-            self.removed.push(changes);
-        }
+        self.removed.append(changes);
     }
 
     fn remove_changes(&mut self) {
