@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
@@ -38,8 +37,6 @@ pub struct Proxy {
 #[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
-    /// Held replies were released.
-    released: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -50,8 +47,8 @@ struct State {
     recorded: Vec<Vec<u8>>,
     recording: bool,
     open: Vec<AbortHandle>,
-    /// The connection whose replies are held back.
-    held: Option<usize>,
+    /// The connection whose replies are dropped.
+    silenced: Option<usize>,
 }
 
 impl Proxy {
@@ -98,16 +95,10 @@ impl Proxy {
         }
     }
 
-    /// Holds back what the server sends on the newest connection, until [`release`](Self::release).
-    pub fn hold_newest(&self) {
+    /// Drops what the server sends on the newest connection from now on.
+    pub fn silence_newest(&self) {
         let mut state = self.shared.state();
-        state.held = state.recorded.len().checked_sub(1);
-    }
-
-    /// Forwards what was held back.
-    pub fn release(&self) {
-        self.shared.state().held = None;
-        self.shared.released.notify_waiters();
+        state.silenced = state.recorded.len().checked_sub(1);
     }
 
     /// Starts recording what clients send.
@@ -134,17 +125,6 @@ impl Drop for Proxy {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn wait_while_held(&self, connection: usize) {
-        loop {
-            let released = self.released.notified();
-            if self.state().held != Some(connection) {
-                return;
-            }
-            // Counts releases since it was created.
-            released.await;
-        }
     }
 }
 
@@ -211,8 +191,13 @@ async fn replies(
 ) {
     let mut bytes = [0; 16 * 1024];
     while let Ok(count @ 1..) = server.read(&mut bytes).await {
-        shared.wait_while_held(number).await;
-        let network = shared.state().network;
+        let network = {
+            let state = shared.state();
+            match state.silenced {
+                Some(silenced) if silenced == number => Network::Blackholed,
+                _ => state.network,
+            }
+        };
         let part = match network {
             Network::Blackholed => continue,
             Network::TruncateReplies => &bytes[..count.div_ceil(2)],
