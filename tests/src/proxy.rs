@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
@@ -42,8 +41,6 @@ pub struct Proxy {
 #[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
-    /// Held replies were released.
-    released: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -54,8 +51,6 @@ struct State {
     memory: Option<Duration>,
     connections: Vec<Connection>,
     recording: bool,
-    /// The connection whose replies are held back.
-    held: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -116,6 +111,13 @@ impl Proxy {
         }
     }
 
+    /// Drops what the server sends on the newest connection from now on.
+    pub fn silence_newest(&self) {
+        if let Some(newest) = self.shared.state().connections.last_mut() {
+            newest.network = Some(Network::RepliesDropped);
+        }
+    }
+
     /// Forgets connections on which no byte was sent for this time, as a load balancer does: they stay open,
     /// and all their bytes are dropped from then on.
     pub fn forget_after(&self, silence: Duration) {
@@ -151,18 +153,6 @@ impl Proxy {
         }
     }
 
-    /// Holds back what the server sends on the newest connection, until [`release`](Self::release).
-    pub fn hold_newest(&self) {
-        let mut state = self.shared.state();
-        state.held = state.connections.len().checked_sub(1);
-    }
-
-    /// Forwards what was held back.
-    pub fn release(&self) {
-        self.shared.state().held = None;
-        self.shared.released.notify_waiters();
-    }
-
     /// Starts recording what clients send.
     pub fn record(&self) {
         self.shared.state().recording = true;
@@ -190,17 +180,6 @@ impl Drop for Proxy {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn wait_while_held(&self, connection: usize) {
-        loop {
-            let released = self.released.notified();
-            if self.state().held != Some(connection) {
-                return;
-            }
-            // Counts releases since it was created.
-            released.await;
-        }
     }
 }
 
@@ -313,7 +292,6 @@ async fn replies(
 ) {
     let mut bytes = [0; 16 * 1024];
     while let Ok(count @ 1..) = server.read(&mut bytes).await {
-        shared.wait_while_held(number).await;
         let network = shared.state().replies_arrived(number);
         let part = match network {
             Network::RepliesDropped => continue,

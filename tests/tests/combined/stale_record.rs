@@ -115,7 +115,7 @@ async fn a_request_with_a_record_that_was_revoked_elsewhere_stores_nothing(memor
         let late = deploy.browser.post(&deploy.apps[1], path).await;
         assert!(!late.changes_cookies(), "{path}: {late:?}");
         assert_eq!(deploy.storage.live().await, [""; 0], "{path}");
-        // The refusal has told the cache.
+        // By now the cache knows that it has ended.
         assert_eq!(deploy.user(1).await, "", "{path}");
     }
 }
