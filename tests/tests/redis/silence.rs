@@ -22,7 +22,7 @@ use tokio::time::{sleep, timeout};
 const NEVER: Duration = Duration::from_secs(3600);
 
 /// The timeout of a command: long, because a busy machine may take a while to open a connection.
-const COMMAND: Duration = Duration::from_secs(1);
+const COMMAND: Duration = Duration::from_secs(2);
 
 /// How long anything may take that is not about time.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -37,7 +37,8 @@ const SILENT: [Network; 3] = [
 async fn store(proxy: &Proxy, probe: Duration) -> RedisStore {
     let builder = RedisStore::builder(proxy.url(), "cloakroom")
         .with_probe_interval(probe)
-        .with_command_timeout(COMMAND);
+        .with_command_timeout(COMMAND)
+        .with_connect_timeout(COMMAND);
     builder.connect().await.expect("the server is running")
 }
 
@@ -51,9 +52,10 @@ fn noticed_within(probe: Duration) -> Duration {
 async fn probes_keep_every_connection_from_being_forgotten() {
     let servers = Replicated::start(1);
     let proxy = Proxy::start(servers.primary().port()).await;
-    proxy.forget_after(Duration::from_millis(1500));
+    proxy.forget_after(Duration::from_secs(3));
     let builder = RedisStore::builder(proxy.url(), "cloakroom")
         .with_probe_interval(Duration::from_millis(300))
+        .with_command_timeout(COMMAND)
         .with_replica_acks(1, Duration::from_millis(500));
     let store = builder.connect().await.unwrap();
     let near = NearCache::new(store.clone());
@@ -62,7 +64,7 @@ async fn probes_keep_every_connection_from_being_forgotten() {
     let accepted = proxy.accepted();
     assert!(accepted >= 4, "commands, replicas, events, invalidations");
     let mut browser = Browser::new(app(SessionLayer::new(near.clone())));
-    for silence in [1, 3, 2] {
+    for silence in [4, 1, 4] {
         sleep(Duration::from_secs(silence)).await;
         let response = browser
             .request(|session: Session| async move {
@@ -80,7 +82,7 @@ async fn probes_keep_every_connection_from_being_forgotten() {
     let received = async { while events.next().await != Some(event.clone()) {} };
     let received = timeout(PATIENCE, received).await;
     received.expect("events still arrive");
-    assert!(near.stats().coherent);
+    within("it is coherent", PATIENCE, async || near.stats().coherent).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,24 +119,19 @@ async fn a_read_on_a_silent_connection_is_repeated_on_a_new_one() {
     let created = store.create_for_user(&user, &add_request, &record, MINUTE, None);
     created.await.unwrap();
     for network in SILENT {
-        // A connection is replaced at most once a second.
-        sleep(Duration::from_secs(1)).await;
         proxy.set_open(network);
         let began = Instant::now();
         let loaded = store.load(id).await.unwrap();
         assert_eq!(loaded, Loaded::Record(record.clone()));
         assert!(began.elapsed() >= COMMAND, "the connection was silent");
     }
-    sleep(Duration::from_secs(1)).await;
     proxy.set_open(Network::Blackholed);
     assert_eq!(
         store.index().unwrap().list(&user, None).await.unwrap(),
         [id]
     );
-    sleep(Duration::from_secs(1)).await;
     proxy.set_open(Network::Blackholed);
     store.admin().unwrap().revoked_before().await.unwrap();
-    sleep(Duration::from_secs(1)).await;
     proxy.set_open(Network::Blackholed);
     let raw = store.foreign_keys();
     let value = raw.read(&format!("cloakroom:{id}")).await.unwrap();
@@ -234,6 +231,7 @@ async fn a_silent_connection_to_replicas_is_replaced_too() {
     let builder = RedisStore::builder(proxy.url(), "cloakroom")
         .with_probe_interval(probe)
         .with_command_timeout(COMMAND)
+        .with_connect_timeout(COMMAND)
         .with_replica_acks(1, Duration::from_millis(500));
     let store = builder.connect().await.unwrap();
     let accepted = proxy.accepted();
