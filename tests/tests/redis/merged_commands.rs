@@ -408,10 +408,13 @@ async fn a_command_that_continues_in_another_task_completes() {
 }
 
 #[tokio::test]
-async fn commands_to_a_cluster_are_not_merged() {
+async fn commands_to_a_cluster_are_sent_together_and_each_has_its_own_result() {
     let cluster = Cluster::start();
     let store = open(cluster.url()).await;
     let sessions = begin_many(&store).await;
+    for node in cluster.primaries() {
+        node.command(&["SCRIPT", "FLUSH"]);
+    }
     let updates = sessions.iter().map(async |(id, record)| {
         let after = next(record, 9);
         store.update(*id, record.revision(), &after, MINUTE).await
@@ -425,6 +428,28 @@ async fn commands_to_a_cluster_are_not_merged() {
         };
         assert_eq!(number(&record), 9);
     }
+    // Scripts and other commands at the same time, half of them refused.
+    let work = sessions
+        .iter()
+        .enumerate()
+        .map(async |(index, (id, record))| {
+            let after = next(record, 10);
+            let (updated, created) = tokio::join!(
+                store.update(*id, record.revision(), &after, MINUTE),
+                store.create(
+                    if index % 2 == 0 { *id } else { session(0).0 },
+                    record,
+                    MINUTE
+                )
+            );
+            let Ok(Updated::Conflict(there)) = updated else {
+                panic!("{updated:?}");
+            };
+            assert_eq!((there.digest(), number(&there)), (record.digest(), 9));
+            let is_created = matches!(created, Ok(Created::Created));
+            assert_eq!(is_created, index % 2 == 1, "{created:?}");
+        });
+    join_all(work).await;
 }
 
 /// Scripts with two keys, merged with scripts with one: each gets its own keys.

@@ -9,7 +9,7 @@ use fred::interfaces::{ClientLike, KeysInterface, PubsubInterface};
 use fred::types::{CustomCommand, Expiration, SetOptions, Value};
 
 use super::args::{Args, millis, slot_of};
-use super::eval::unexpected_merged_reply;
+use super::eval::{ScriptCall, eval, unexpected_merged_reply};
 use crate::classify::Effect;
 use crate::coalesce::{BoxFuture, start_all};
 use crate::connection::CommandClient;
@@ -67,17 +67,31 @@ impl Command {
     }
 }
 
-/// A command that was sent, and the future of its reply.
-pub(super) type Sent = (Command, BoxFuture<Result<Value, FredError>>);
+/// What is sent together, without being merged.
+pub(super) enum Separate {
+    Command(Command),
+    /// In a cluster, where a script cannot have the keys of several requests.
+    Script(ScriptCall),
+}
 
-/// Sends commands together.
+/// The future of a reply, and the command if it can be sent again.
+pub(super) type Sent = (Option<Command>, BoxFuture<Result<Value, FredError>>);
+
+/// Sends commands and scripts together.
 pub(super) fn send_together(
     client: CommandClient,
-    commands: Vec<Command>,
+    all: Vec<Separate>,
 ) -> BoxFuture<Vec<Result<Sent, FredError>>> {
     Box::pin(async move {
-        let futures = commands.iter().map(|command| command.send(client.clone()));
-        let replies = start_all(futures.collect()).await;
+        let start = |one| match one {
+            Separate::Command(command) => {
+                let reply = command.send(client.clone());
+                (Some(command), reply)
+            }
+            Separate::Script(call) => (None, eval(client.clone(), call)),
+        };
+        let (commands, replies): (Vec<_>, Vec<_>) = all.into_iter().map(start).unzip();
+        let replies = start_all(replies).await;
         commands.into_iter().zip(replies).map(Ok).collect()
     })
 }
