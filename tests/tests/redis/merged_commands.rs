@@ -408,7 +408,7 @@ async fn a_command_that_continues_in_another_task_completes() {
 }
 
 #[tokio::test]
-async fn commands_to_a_cluster_are_sent_together_and_each_has_its_own_result() {
+async fn commands_to_a_cluster_each_have_their_own_result() {
     let cluster = Cluster::start();
     let store = open(cluster.url()).await;
     let sessions = begin_many(&store).await;

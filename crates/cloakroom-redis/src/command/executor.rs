@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::batch::{Waiting, send_in_time};
 use super::eval::{ScriptCall, eval, eval_merged};
-use super::plain::{Command, Found, Sent, Separate, get_merged, send_together, value_of};
+use super::plain::{Command, Found, Sent, get_merged, send_together, value_of};
 use crate::classify::{Effect, is_moved};
 use crate::coalesce::Batcher;
 use crate::connection::{CommandClient, Connection, with_remaining_timeout};
@@ -28,7 +28,7 @@ struct Queues {
     gets: Batcher<Waiting<String>, Result<Found, FredError>>,
     calls: Batcher<Waiting<ScriptCall>, Result<Value, FredError>>,
     /// Commands that stay separate, and are only written to the socket together.
-    separate: Batcher<Waiting<Separate>, Result<Sent, FredError>>,
+    commands: Batcher<Waiting<Command>, Result<Sent, FredError>>,
 }
 
 impl Executor {
@@ -36,7 +36,7 @@ impl Executor {
         let queues = Queues {
             gets: Batcher::new(|batch| Box::pin(send_in_time(batch, get_merged))),
             calls: Batcher::new(|batch| Box::pin(send_in_time(batch, eval_merged))),
-            separate: Batcher::new(|batch| Box::pin(send_in_time(batch, send_together))),
+            commands: Batcher::new(|batch| Box::pin(send_in_time(batch, send_together))),
         };
         Self {
             connection,
@@ -49,21 +49,13 @@ impl Executor {
     }
 
     /// Runs a script: by itself if no other command is in flight, otherwise in one command with those of
-    /// the other requests that are ready. A cluster rejects commands whose keys are in several slots: there
-    /// they are only sent together.
+    /// the other requests that are ready. A cluster rejects commands whose keys are in several slots.
     pub(crate) async fn run(&self, call: ScriptCall) -> Result<Value, StoreError> {
         let (client, in_flight) = self.connection.begin()?;
-        let began = Instant::now();
-        let result = if in_flight.is_only || !call.is_mergeable() {
+        let result = if in_flight.is_only || client.is_clustered() || !call.is_mergeable() {
             eval(client, call).await
-        } else if client.is_clustered() {
-            let call = Waiting::new(client, began, Separate::Script(call));
-            match self.submit_separate(call).await {
-                Ok((_, reply)) => reply.await,
-                Err(error) => Err(error),
-            }
         } else {
-            let call = Waiting::new(client, began, call);
+            let call = Waiting::new(client, Instant::now(), call);
             let result = self.queues.calls.submit(call).await;
             result.unwrap_or_else(|| Err(shutting_down()))
         };
@@ -111,24 +103,19 @@ impl Executor {
     ) -> Result<Value, FredError> {
         let (command, reply) = if is_only {
             let reply = command.send(client.clone());
-            (Some(command), reply)
+            (command, reply)
         } else {
-            let command = Separate::Command(command);
             let waiting = Waiting::new(client.clone(), began, command);
-            self.submit_separate(waiting).await?
+            let sent = self.queues.commands.submit(waiting).await;
+            sent.unwrap_or_else(|| Err(shutting_down()))?
         };
-        match (reply.await, command) {
-            (Err(error), Some(command)) if is_moved(&error) => {
+        match reply.await {
+            Err(error) if is_moved(&error) => {
                 let client = with_remaining_timeout(&client, began);
                 command.send(Arc::new(client)).await
             }
-            (result, _) => result,
+            result => result,
         }
-    }
-
-    async fn submit_separate(&self, waiting: Waiting<Separate>) -> Result<Sent, FredError> {
-        let sent = self.queues.separate.submit(waiting).await;
-        sent.unwrap_or_else(|| Err(shutting_down()))
     }
 }
 

@@ -9,7 +9,7 @@ use fred::interfaces::{ClientLike, KeysInterface, PubsubInterface};
 use fred::types::{CustomCommand, Expiration, SetOptions, Value};
 
 use super::args::{Args, millis, slot_of};
-use super::eval::{ScriptCall, eval, unexpected_merged_reply};
+use super::eval::unexpected_merged_reply;
 use crate::classify::Effect;
 use crate::coalesce::{BoxFuture, start_all};
 use crate::connection::CommandClient;
@@ -67,31 +67,17 @@ impl Command {
     }
 }
 
-/// What is sent together, without being merged.
-pub(super) enum Separate {
-    Command(Command),
-    /// In a cluster, where a script cannot have the keys of several requests.
-    Script(ScriptCall),
-}
+/// A command that was sent, and the future of its reply.
+pub(super) type Sent = (Command, BoxFuture<Result<Value, FredError>>);
 
-/// The future of a reply, and the command if it can be sent again.
-pub(super) type Sent = (Option<Command>, BoxFuture<Result<Value, FredError>>);
-
-/// Sends commands and scripts together.
+/// Sends commands together.
 pub(super) fn send_together(
     client: CommandClient,
-    all: Vec<Separate>,
+    commands: Vec<Command>,
 ) -> BoxFuture<Vec<Result<Sent, FredError>>> {
     Box::pin(async move {
-        let start = |one| match one {
-            Separate::Command(command) => {
-                let reply = command.send(client.clone());
-                (Some(command), reply)
-            }
-            Separate::Script(call) => (None, eval(client.clone(), call)),
-        };
-        let (commands, replies): (Vec<_>, Vec<_>) = all.into_iter().map(start).unzip();
-        let replies = start_all(replies).await;
+        let futures = commands.iter().map(|command| command.send(client.clone()));
+        let replies = start_all(futures.collect()).await;
         commands.into_iter().zip(replies).map(Ok).collect()
     })
 }
