@@ -6,6 +6,7 @@ mod commands;
 mod connect;
 mod ending_again;
 mod health;
+mod held_requests;
 mod merged_commands;
 mod outages;
 mod replicas;
