@@ -9,6 +9,7 @@ mod connect;
 mod connect_checks;
 mod ending_again;
 mod health;
+mod held_requests;
 mod merged_commands;
 mod outages;
 mod replicas;
