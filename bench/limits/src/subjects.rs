@@ -1,18 +1,13 @@
 //! The same app with the limits of several libraries, all by GCRA and by a header.
 
-use std::convert::Infallible;
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::FromRequestParts;
 use axum::routing::get;
-use axum_gcra::gcra::Quota;
 use cloakroom_limit::{By, Limits, Rate, RateLimitLayer};
 use cloakroom_redis::RedisStore;
-use http::request::Parts;
 use http::{HeaderName, Request, Response};
 use redis::aio::MultiplexedConnection;
 use tower_governor::GovernorLayer;
@@ -73,7 +68,6 @@ pub(crate) async fn all(url: &str) -> Vec<Subject> {
             &|limit| ours(&memory, limit, false),
         ),
         subject("tower_governor", false, &governor),
-        subject("axum_gcra", false, &gcra),
         subject("cloakroom-limit, on Redis", true, &|limit| {
             ours(&stored, limit, true)
         }),
@@ -118,26 +112,6 @@ fn governor((interval, burst): (Duration, u16)) -> Router {
         .finish();
     let config = Arc::new(config.expect("a valid configuration"));
     app().layer(GovernorLayer::new(config))
-}
-
-#[derive(PartialEq, Eq, Hash)]
-struct ApiKey(String);
-
-impl<S: Sync> FromRequestParts<S> for ApiKey {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let value = parts.headers.get(KEY).expect("a key");
-        Ok(Self(value.to_str().expect("ASCII").to_owned()))
-    }
-}
-
-fn gcra((interval, burst): (Duration, u16)) -> Router {
-    let burst = NonZeroU64::new(u64::from(burst)).expect("not zero");
-    let layer = axum_gcra::RateLimitLayer::<ApiKey>::builder()
-        .with_default_quota(Quota::new(interval, burst))
-        .default_handle_error();
-    app().route_layer(layer)
 }
 
 fn on_redis(connection: MultiplexedConnection, (interval, burst): (Duration, u16)) -> Router {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloakroom_limit::{DecisionOutcome, Fallback, Limits, Rate, RateLimiter};
+use cloakroom_limit::{DecisionOutcome, Fallback, LimitStatus, Limits, Rate, RateLimiter};
 use cloakroom_redis::RedisStore;
 use tests::redis::RedisServer;
 use tests::wait::within;
@@ -81,7 +81,7 @@ async fn a_request_that_one_limit_refuses_is_charged_to_none(setup: Setup) {
         assert!(!decision.is_allowed());
         let refusing = decision.limits().iter().filter(|limit| limit.refuses());
         assert_eq!(
-            refusing.map(|limit| limit.name()).collect::<Vec<_>>(),
+            refusing.map(LimitStatus::name).collect::<Vec<_>>(),
             ["small"]
         );
     }

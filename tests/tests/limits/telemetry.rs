@@ -6,14 +6,14 @@ use std::time::Duration;
 use cloakroom_limit::{Limits, Rate, describe_metrics};
 use http::HeaderMap;
 use tests::log::Log;
-use tests::recorder::MetricsRecorder;
+use tests::recorder::{MetricsRecorder, Series};
 use tests::redis::RedisServer;
 
 use crate::guard::Browser;
 use crate::setup::{LONG, guard_builder, limiter, store};
 
 fn lines(recorder: &MetricsRecorder) -> Vec<String> {
-    recorder.take().iter().map(|series| series.line()).collect()
+    recorder.take().iter().map(Series::line).collect()
 }
 
 #[tokio::test]
