@@ -213,21 +213,21 @@ impl Far {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let reads = tokio::spawn(async move {
-            let mut times = Vec::new();
+            let (mut times, mut failed) = (Vec::new(), 0);
             while !stopped.load(Ordering::Relaxed) {
                 let began = Instant::now();
                 let read =
                     bob.request(|session| async move { session.get::<u32>("n").map(|_| ()) });
-                assert_eq!(read.await.status, 200);
+                failed += usize::from(read.await.status != 200);
                 times.push(began.elapsed());
             }
-            times
+            (times, failed)
         });
         work.await;
         stop.store(true, Ordering::Relaxed);
-        let mut times = reads.await.expect("every read succeeds");
+        let (mut times, failed) = reads.await.expect("no request panics");
         times.sort();
         let p99 = times[times.len() * 99 / 100];
-        format!("{:.1?} of {}", p99, times.len())
+        format!("{p99:.1?} ({} reads, {failed} failed)", times.len())
     }
 }
