@@ -20,6 +20,9 @@ use tests::records::{MINUTE, add_request, session};
 use tests::redis::RedisServer;
 use tests::topology::DelayedPort;
 
+/// The time limit of commands and requests: a busy machine must not make a measurement fail.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// How many sign-ins are averaged.
 const SIGN_INS: u32 = 1_000;
 
@@ -187,8 +190,9 @@ impl Far {
 
     async fn layer(&self, limit: Option<SessionLimit>) -> SessionLayer {
         let url = format!("redis://127.0.0.1:{}", self.port.port());
-        let store = RedisStore::connect(url, "cloakroom").await;
-        let builder = SessionLayer::builder(store.expect("the server is running"));
+        let store = RedisStore::builder(url, "cloakroom").with_command_timeout(PATIENCE);
+        let store = store.connect().await.expect("the server is running");
+        let builder = SessionLayer::builder(store).with_store_timeout(PATIENCE);
         let builder = match limit {
             Some(limit) => builder.with_session_limit(limit),
             None => builder,
