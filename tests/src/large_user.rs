@@ -35,6 +35,7 @@ pub enum Contents {
 /// # Panics
 ///
 /// When the server does not accept them.
+#[must_use = "the ids are those to check"]
 pub fn seed(
     server: &RedisServer,
     user: &str,

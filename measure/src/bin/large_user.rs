@@ -1,4 +1,4 @@
-//! Measures a user with very many sessions: prints the tables of `docs/performance.md`.
+//! Measures a user with very many sessions: prints the tables of `docs/limits.md`.
 //!
 //! The first table has the CPU time of Redis for one sign-in (index entry, record and event in one script), by the size of the
 //! user's index. The second one has what a user with very many sessions waits for, on a Redis that is a millisecond away in
@@ -20,36 +20,38 @@ use tests::records::{MINUTE, add_request, session};
 use tests::redis::RedisServer;
 use tests::topology::DelayedPort;
 
+/// The time limit of commands and requests: a busy machine must not make a measurement fail.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// How many sign-ins are averaged.
-const SIGN_INS: u32 = 3_000;
+const SIGN_INS: u32 = 1_000;
 
 #[tokio::main]
 async fn main() {
-    let mut out = String::from(
-        "| entries in the index | without a limit | with a limit that is not reached |\n|---|---|---|\n",
-    );
+    show("| entries in the index | without a limit | with a limit that is not reached |");
+    show("|---|---|---|");
     for size in [1, 10, 10_000] {
-        let mut row = format!("| {size} |");
-        for limit in [None, Some(1_000_000)] {
-            row += &format!(" {:.1} µs |", cost_of_sign_in(size, limit).await);
+        let without = cost_of_sign_in(size, None).await;
+        let with = cost_of_sign_in(size, Some(1_000_000)).await;
+        show(&format!("| {size} | {without:.1} µs | {with:.1} µs |"));
+    }
+    for count in [10_000, 50_000] {
+        show(&format!("\n| with {count} sessions | |\n|---|---|"));
+        for (name, figure) in figures(count).await {
+            show(&format!("| {name} | {figure} |"));
         }
-        out += &format!("{row}\n");
     }
-    out += "\n| | 10,000 sessions | 50,000 sessions |\n|---|---|---|\n";
-    let (small, large) = (figures(10_000).await, figures(50_000).await);
-    for ((name, one), (_, two)) in small.iter().zip(&large) {
-        out += &format!("| {name} | {one} | {two} |\n");
-    }
-    #[allow(clippy::print_stdout, reason = "the tables are the output")]
-    {
-        print!("{out}");
-    }
+}
+
+#[allow(clippy::print_stdout, reason = "the tables are the output")]
+fn show(line: &str) {
+    println!("{line}");
 }
 
 /// The CPU time of Redis for one sign-in, in microseconds. What it adds to the index is removed again.
 async fn cost_of_sign_in(size: usize, most: Option<u32>) -> f64 {
     let server = RedisServer::start();
-    seed(
+    let _ids = seed(
         &server,
         "ada",
         size,
@@ -175,7 +177,7 @@ struct Far {
 impl Far {
     fn start(count: usize) -> Self {
         let server = RedisServer::start();
-        seed(
+        let _ids = seed(
             &server,
             "ada",
             count,
@@ -188,8 +190,9 @@ impl Far {
 
     async fn layer(&self, limit: Option<SessionLimit>) -> SessionLayer {
         let url = format!("redis://127.0.0.1:{}", self.port.port());
-        let store = RedisStore::connect(url, "cloakroom").await;
-        let builder = SessionLayer::builder(store.expect("the server is running"));
+        let store = RedisStore::builder(url, "cloakroom").with_command_timeout(PATIENCE);
+        let store = store.connect().await.expect("the server is running");
+        let builder = SessionLayer::builder(store).with_store_timeout(PATIENCE);
         let builder = match limit {
             Some(limit) => builder.with_session_limit(limit),
             None => builder,
@@ -213,21 +216,21 @@ impl Far {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let reads = tokio::spawn(async move {
-            let mut times = Vec::new();
+            let (mut times, mut failed) = (Vec::new(), 0);
             while !stopped.load(Ordering::Relaxed) {
                 let began = Instant::now();
                 let read =
                     bob.request(|session| async move { session.get::<u32>("n").map(|_| ()) });
-                assert_eq!(read.await.status, 200);
+                failed += usize::from(read.await.status != 200);
                 times.push(began.elapsed());
             }
-            times
+            (times, failed)
         });
         work.await;
         stop.store(true, Ordering::Relaxed);
-        let mut times = reads.await.expect("every read succeeds");
+        let (mut times, failed) = reads.await.expect("no request panics");
         times.sort();
         let p99 = times[times.len() * 99 / 100];
-        format!("{:.1?} of {}", p99, times.len())
+        format!("{p99:.1?} ({} reads, {failed} failed)", times.len())
     }
 }

@@ -211,7 +211,7 @@ async fn a_failed_revocation_does_not_stop_the_others() {
     for browser in &mut browsers {
         sign_in(browser, "ada").await;
     }
-    let refused = Fault::Refuse(StoreErrorKind::Unavailable);
+    let refused = Fault::Refuse(StoreErrorKind::Refused);
     fixture.store.next(Verb::End, refused);
     let sessions = fixture.layer().sessions();
     assert!(sessions.revoke_all("ada", RevokedBy::User).await.is_err());

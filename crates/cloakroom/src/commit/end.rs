@@ -52,21 +52,21 @@ pub(crate) async fn end_by_id(
     user: Option<&UserId>,
     reason: EndReason,
 ) -> Result<Ended, SessionError> {
-    let ended = end_without_report(cx, id, reason).await?;
+    let ended = end_without_report(cx, id, reason).await;
     let follow_up = FollowUp::new(cx.context);
     report_end_by_id(cx.context, follow_up, id, user, reason, &ended).start();
-    ended.into_result()
+    Ok(ended?.into_ended())
 }
 
-/// The end of a session of which only the id is known.
+/// The end of a session of which only the id is known, and of its legacy session.
 pub(super) struct EndedById {
     legacy: LegacyEnded,
-    ended: Result<Ended, StoreError>,
+    ended: Ended,
 }
 
 impl EndedById {
-    pub(super) fn into_result(self) -> Result<Ended, SessionError> {
-        Ok(combine(self.legacy, self.ended?))
+    pub(super) fn into_ended(self) -> Ended {
+        combine(self.legacy, self.ended)
     }
 }
 
@@ -75,11 +75,11 @@ pub(super) async fn end_without_report(
     cx: &CommitContext<'_>,
     id: SessionId,
     reason: EndReason,
-) -> Result<EndedById, SessionError> {
+) -> Result<EndedById, StoreError> {
     let legacy = end_linked_by_id(cx, id).await?;
     let tombstone = Tombstone::new(None, cx.now(), reason);
     let end = cx.store().end(id, None, &tombstone, TOMBSTONE_TTL);
-    let ended = cx.budget.write(end).await;
+    let ended = cx.budget.write(end).await?;
     Ok(EndedById { legacy, ended })
 }
 
@@ -90,18 +90,21 @@ pub(super) fn report_end_by_id(
     id: SessionId,
     user: Option<&UserId>,
     reason: EndReason,
-    ended: &EndedById,
+    ended: &Result<EndedById, StoreError>,
 ) -> FollowUp {
-    if let Err(error) = &ended.ended {
+    if let Err(error) = ended {
         log::end_failed(id, error);
     }
-    if has_ended(&ended.ended) {
-        return report_end(context, follow_up, id, user, reason, ended.ended.is_ok());
-    }
-    match (&ended.ended, user) {
+    match (ended, user) {
+        (Ok(ended), _) if ended.ended == Ended::Ended => {
+            report_end(context, follow_up, id, user, reason, true)
+        }
+        (Err(error), _) if error.kind() == StoreErrorKind::NotReplicated => {
+            report_end(context, follow_up, id, user, reason, false)
+        }
         // There was no session, and while the tombstone is kept none can be created under this id.
         (Ok(_), Some(user)) => follow_up.remove_from_index(context.user_key(user), id),
-        _ => follow_up,
+        (Ok(_), None) | (Err(_), _) => follow_up,
     }
 }
 

@@ -1,7 +1,7 @@
 //! How the legacy session of a migrated session ends.
 
 use cloakroom_core::store::{Ended, Loaded};
-use cloakroom_core::{EndReason, Entries, SessionId, StoreErrorKind};
+use cloakroom_core::{EndReason, Entries, SessionId, StoreError, StoreErrorKind};
 
 use super::context::CommitContext;
 use crate::error::SessionError;
@@ -41,7 +41,7 @@ pub(crate) async fn end_legacy(
 pub(super) async fn end_linked_by_id(
     cx: &CommitContext<'_>,
     id: SessionId,
-) -> Result<LegacyEnded, SessionError> {
+) -> Result<LegacyEnded, StoreError> {
     match &cx.context.migration {
         Some(migration) if migration.may_begin(id) => {}
         _ => return Ok(LegacyEnded::Missing),
@@ -50,7 +50,7 @@ pub(super) async fn end_linked_by_id(
         Ok(Loaded::Record(record)) => end_linked(cx, id, record.entries()).await,
         Ok(_) => Ok(LegacyEnded::Missing),
         Err(error) if error.kind() == StoreErrorKind::Unreadable => Ok(LegacyEnded::Missing),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error),
     }
 }
 
@@ -58,7 +58,7 @@ async fn end_linked(
     cx: &CommitContext<'_>,
     id: SessionId,
     entries: &Entries,
-) -> Result<LegacyEnded, SessionError> {
+) -> Result<LegacyEnded, StoreError> {
     let Some(migration) = &cx.context.migration else {
         return Ok(LegacyEnded::Missing);
     };
@@ -66,7 +66,7 @@ async fn end_linked(
         return Ok(LegacyEnded::Missing);
     };
     let ended = migration.end(&legacy, cx.budget).await;
-    Ok(ended.inspect_err(log::legacy_not_ended)?)
+    ended.inspect_err(log::legacy_not_ended)
 }
 
 /// Combines the results of ending a legacy session and the migrated session linked with it. If a

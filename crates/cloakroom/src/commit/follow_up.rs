@@ -7,7 +7,7 @@ use cloakroom_core::store::Loaded;
 use cloakroom_core::{EndReason, SessionId, Tombstone, UserId, UserKey};
 use tracing::Instrument;
 
-use super::concurrent::{MAX_GROUP, run_concurrently};
+use super::concurrent::{MAX_GROUP, run_concurrently, write_concurrently};
 use super::index::is_dead;
 use crate::budget::Budget;
 use crate::context::{Context, TOMBSTONE_TTL};
@@ -136,20 +136,18 @@ impl FollowUp {
     /// Ends what has ended once more, which costs one command and changes nothing. If it succeeds, enough
     /// replicas have the tombstone.
     async fn confirm_ends(&mut self) {
-        let mut ended = std::mem::take(&mut self.ended).into_iter().peekable();
-        while ended.peek().is_some() {
-            let ends = ended.by_ref().take(MAX_GROUP).map(|(user, id, tombstone)| {
-                let context = Arc::clone(&self.context);
-                async move {
-                    let end = context.store.end(id, None, &tombstone, TOMBSTONE_TTL);
-                    (user, id, Budget::new(context.budget).write(end).await)
-                }
-            });
-            for (user, id, confirmed) in run_concurrently(ends).await {
-                match confirmed {
-                    Ok(_) => self.removed.push((user, id)),
-                    Err(error) => log::not_removed_from_index(id, &error),
-                }
+        let ended = std::mem::take(&mut self.ended);
+        let end = |(_, id, tombstone): &(UserKey, SessionId, Tombstone)| {
+            let (context, id, tombstone) = (Arc::clone(&self.context), *id, tombstone.clone());
+            async move {
+                let end = context.store.end(id, None, &tombstone, TOMBSTONE_TTL);
+                Budget::new(context.budget).write(end).await
+            }
+        };
+        for ((user, id, _), confirmed) in write_concurrently(ended, end).await {
+            match confirmed {
+                Ok(_) => self.removed.push((user, id)),
+                Err(error) => log::not_removed_from_index(id, &error),
             }
         }
     }
@@ -170,20 +168,18 @@ impl FollowUp {
         }
     }
 
-    /// Publishes the events, in groups.
+    /// Publishes the events, some of them concurrently.
     async fn publish_events(&mut self) {
-        let mut events = std::mem::take(&mut self.events);
+        let events = std::mem::take(&mut self.events);
         if let [event] = &events[..] {
             publish(&self.context, event).await;
             return;
         }
-        while !events.is_empty() {
-            let group = events.drain(..events.len().min(MAX_GROUP)).map(|event| {
-                let context = Arc::clone(&self.context);
-                async move { publish(&context, &event).await }
-            });
-            run_concurrently(group).await;
-        }
+        let publishing = events.into_iter().map(|event| {
+            let context = Arc::clone(&self.context);
+            async move { publish(&context, &event).await }
+        });
+        run_concurrently(publishing).await;
     }
 }
 

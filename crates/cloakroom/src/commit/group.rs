@@ -5,13 +5,13 @@ use std::sync::Arc;
 use cloakroom_core::store::Ended;
 use cloakroom_core::{EndReason, SessionId, UserId};
 
-use super::concurrent::run_concurrently;
+use super::concurrent::write_concurrently;
 use super::context::CommitContext;
-use super::end::{end_without_report, report_end_by_id};
+use super::end::{EndedById, end_without_report, report_end_by_id};
 use super::follow_up::FollowUp;
 use crate::budget::Budget;
 use crate::context::Context;
-use crate::error::SessionError;
+use crate::error::{SessionError, SessionErrorKind};
 
 /// Sessions that were to be ended.
 pub(crate) struct EndedGroup {
@@ -29,10 +29,14 @@ impl EndedGroup {
         ended.count()
     }
 
-    /// Returns the error of a session that may not have ended.
+    /// Returns the error of a session that could not be ended: first one after which it may be live.
     pub(crate) fn error(&self) -> Option<SessionError> {
-        let mut results = self.results.iter();
-        results.find_map(|(_, result)| result.as_ref().err().cloned())
+        let errors = || {
+            let results = self.results.iter();
+            results.filter_map(|(_, result)| result.as_ref().err())
+        };
+        let is_live = |error: &&SessionError| error.kind() != SessionErrorKind::NotReplicated;
+        errors().find(is_live).or_else(|| errors().next()).cloned()
     }
 }
 
@@ -43,24 +47,19 @@ pub(crate) async fn end_group(
     sessions: Vec<(SessionId, Option<UserId>)>,
     reason: EndReason,
 ) -> EndedGroup {
-    let ends = sessions.into_iter().map(|(id, user)| {
-        let context = Arc::clone(context);
+    let end = |(id, _): &(SessionId, Option<UserId>)| {
+        let (context, id) = (Arc::clone(context), *id);
         async move {
             let budget = Budget::new(context.budget);
             let cx = CommitContext::without_request(&context, &budget);
-            (id, user, end_without_report(&cx, id, reason).await)
+            end_without_report(&cx, id, reason).await
         }
-    });
+    };
     let mut follow_up = FollowUp::new(context);
     let mut results = Vec::new();
-    for (id, user, ended) in run_concurrently(ends).await {
-        let result = match ended {
-            Ok(ended) => {
-                follow_up = report_end_by_id(context, follow_up, id, user.as_ref(), reason, &ended);
-                ended.into_result()
-            }
-            Err(error) => Err(error),
-        };
+    for ((id, user), ended) in write_concurrently(sessions, end).await {
+        follow_up = report_end_by_id(context, follow_up, id, user.as_ref(), reason, &ended);
+        let result = ended.map(EndedById::into_ended).map_err(SessionError::from);
         results.push((id, result));
     }
     EndedGroup { results, follow_up }

@@ -1,16 +1,15 @@
 //! The index of a user's sessions, as commits use it.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use cloakroom_core::index::AddRequest;
 use cloakroom_core::store::{Ended, Loaded};
 use cloakroom_core::{
-    Authentication, EndReason, Limits, Record, SessionId, StoreError, StoreErrorKind, Tombstone,
-    UserKey,
+    Authentication, EndReason, Limits, Record, Revision, SessionId, StoreError, StoreErrorKind,
+    Tombstone, UserKey,
 };
 
-use super::concurrent::run_concurrently;
+use super::concurrent::write_concurrently;
 use super::context::CommitContext;
 use crate::budget::Budget;
 use crate::context::{Context, TOMBSTONE_TTL};
@@ -75,10 +74,18 @@ pub(super) async fn dead_among(
     if ends.is_empty() {
         return Ok(dead);
     }
-    let Some(ended) = cx.budget.wait(run_concurrently(ends)).await else {
+    let end = |(id, tombstone, expected): &(SessionId, Tombstone, Option<Revision>)| {
+        let (context, id, expected) = (Arc::clone(cx.context), *id, *expected);
+        let tombstone = tombstone.clone();
+        async move {
+            let end = context.store.end(id, expected, &tombstone, TOMBSTONE_TTL);
+            Budget::new(context.budget).write(end).await
+        }
+    };
+    let Some(ended) = cx.budget.wait(write_concurrently(ends, end)).await else {
         return Err(StoreError::new(StoreErrorKind::OutcomeUnknown).into());
     };
-    for (id, ended) in ended {
+    for ((id, ..), ended) in ended {
         // A session that is used at the same time has another revision.
         if !matches!(ended?, Ended::Conflict(_)) {
             dead.push(id);
@@ -92,24 +99,19 @@ fn end_of_dead(
     cx: &CommitContext<'_>,
     id: SessionId,
     found: Loaded,
-) -> Option<impl Future<Output = (SessionId, Result<Ended, StoreError>)> + Send + 'static> {
-    let (tombstone, expected) = match found {
-        Loaded::Tombstone(tombstone) => (tombstone, None),
+) -> Option<(SessionId, Tombstone, Option<Revision>)> {
+    match found {
+        Loaded::Tombstone(tombstone) => Some((id, tombstone, None)),
         Loaded::Record(record) => {
             let rule = cx.context.rule(record.entries());
             if !limits_of(id, &record, rule).is_expired(cx.now(), record.last_seen()) {
                 return None;
             }
             let tombstone = Tombstone::new(Some(*record.digest()), cx.now(), EndReason::Expired);
-            (tombstone, Some(record.revision()))
+            Some((id, tombstone, Some(record.revision())))
         }
-        Loaded::Nothing => return None,
-    };
-    let context = Arc::clone(cx.context);
-    Some(async move {
-        let end = context.store.end(id, expected, &tombstone, TOMBSTONE_TTL);
-        (id, Budget::new(context.budget).write(end).await)
-    })
+        Loaded::Nothing => None,
+    }
 }
 
 /// Whether an indexed id has no session, and will never have one. An id without a record may belong to a

@@ -11,7 +11,7 @@ use tests::large_user::{Contents, IndexFormat, index_key, score};
 use tests::records::{add_request, session};
 use tests::redis::RedisServer;
 
-use super::{Far, app};
+use super::{Far, STORE_TIMEOUT, app};
 use crate::{sign_in, whoami};
 
 /// Entries of earlier versions are scored by deadline.
@@ -30,8 +30,8 @@ fn entries(server: &RedisServer) -> Vec<(String, i64)> {
 #[tokio::test]
 async fn a_score_has_the_time_of_the_id_and_the_deadline() {
     let server = RedisServer::start();
-    let store = RedisStore::connect(server.url(), "cloakroom").await;
-    let store = store.expect("the server is running");
+    let store = RedisStore::builder(server.url(), "cloakroom").with_command_timeout(STORE_TIMEOUT);
+    let store = store.connect().await.expect("the server is running");
     let index = store.index().expect("it has an index");
     let user = UserKey::new(
         &Realm::new(cloakroom::CookieConfig::DEFAULT_NAME),

@@ -44,7 +44,9 @@ impl Far {
 
     async fn builder(&self) -> SessionLayerBuilder {
         let url = format!("redis://127.0.0.1:{}", self.port.port());
-        let store = RedisStore::builder(url, "cloakroom").with_command_timeout(STORE_TIMEOUT);
+        let store = RedisStore::builder(url, "cloakroom")
+            .with_command_timeout(STORE_TIMEOUT)
+            .with_connect_timeout(STORE_TIMEOUT);
         let store = store.connect().await.expect("the server is running");
         SessionLayer::builder(store).with_store_timeout(STORE_TIMEOUT)
     }
