@@ -143,7 +143,9 @@ async fn a_sign_in_that_joins_renews_the_lifetime_and_the_time_of_the_sign_in() 
     let fixture = Fixture::memory();
     let layer = fixture.builder().build().expect("it is valid");
     let sessions = layer.sessions();
-    let mut browser = fixture.with_session(fixture.browser_of(layer.clone())).await;
+    let mut browser = fixture
+        .with_session(fixture.browser_of(layer.clone()))
+        .await;
     browser
         .request(|session| async move {
             let short = Expiry::idle(days(1)).absolute(days(1));
