@@ -16,7 +16,7 @@ pub(super) enum Successor {
     Live(SessionId, Record),
     /// The last session that was found has ended for this reason. `Renewed` if its own successor is unknown.
     Ended(SessionId, EndReason),
-    /// The tombstone names no successor, or nothing is left of it.
+    /// The tombstone names no successor, or that has expired.
     Unknown,
 }
 
@@ -35,8 +35,8 @@ pub(super) async fn successor_of(
             Loaded::Record(record) if is_valid(cx, id, &record).await? => {
                 return Ok(Successor::Live(id, record));
             }
-            Loaded::Record(_) => return Ok(Successor::Ended(id, EndReason::Expired)),
-            Loaded::Nothing => return Ok(Successor::Unknown),
+            // It has expired, which needs no tombstone: a new session may take its place.
+            Loaded::Record(_) | Loaded::Nothing => return Ok(Successor::Unknown),
             Loaded::Tombstone(next) => tombstone = next,
         }
         last = Successor::Ended(id, tombstone.reason());
