@@ -112,6 +112,8 @@
 #[cfg(any(feature = "v0_14", feature = "v0_15"))]
 mod diff;
 #[cfg(any(feature = "v0_14", feature = "v0_15"))]
+mod edit;
+#[cfg(any(feature = "v0_14", feature = "v0_15"))]
 mod expiry;
 #[cfg(any(feature = "v0_14", feature = "v0_15"))]
 mod identity;

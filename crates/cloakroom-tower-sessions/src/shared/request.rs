@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use cloakroom::{DetachedSession, LazySession, Saved, Session, SessionError, SessionId, UserId};
-use serde_json::Value;
+use cloakroom::{LazySession, Saved, Session, SessionError, SessionId, UserId};
 use time::OffsetDateTime;
 
 use super::ts;
 use crate::diff::{Data, Difference};
+use crate::edit::{data_of, put_into};
 use crate::expiry;
 use crate::user::{UserChange, UserFinder};
 use ts::session::{Id, Record};
@@ -354,65 +354,4 @@ impl fmt::Debug for RequestStore {
 /// Converts the session's public id, which is not a credential.
 pub(super) fn public_id(id: SessionId) -> Id {
     Id(i128::from_le_bytes(*id.as_bytes()))
-}
-
-fn data_of(session: &Session) -> std::result::Result<Data, SessionError> {
-    let mut data = Data::new();
-    for key in session.keys() {
-        if let Some(value) = session.get(&*key)? {
-            data.insert(key, value);
-        }
-    }
-    Ok(data)
-}
-
-fn put_into(
-    session: &mut impl Edit,
-    difference: &Difference,
-) -> std::result::Result<(), SessionError> {
-    if difference.clears {
-        session.clear()?;
-    }
-    for key in &difference.removed {
-        session.remove(key)?;
-    }
-    for (key, value) in &difference.set {
-        session.insert(key, value)?;
-    }
-    Ok(())
-}
-
-/// A session that can be edited: a request's, or a detached one.
-trait Edit {
-    fn clear(&mut self) -> std::result::Result<(), SessionError>;
-    fn remove(&mut self, key: &str) -> std::result::Result<(), SessionError>;
-    fn insert(&mut self, key: &str, value: &Value) -> std::result::Result<(), SessionError>;
-}
-
-impl Edit for &Session {
-    fn clear(&mut self) -> std::result::Result<(), SessionError> {
-        Session::clear(self)
-    }
-
-    fn remove(&mut self, key: &str) -> std::result::Result<(), SessionError> {
-        Session::remove(self, key)
-    }
-
-    fn insert(&mut self, key: &str, value: &Value) -> std::result::Result<(), SessionError> {
-        Session::insert(self, key, value)
-    }
-}
-
-impl Edit for DetachedSession {
-    fn clear(&mut self) -> std::result::Result<(), SessionError> {
-        Self::clear(self)
-    }
-
-    fn remove(&mut self, key: &str) -> std::result::Result<(), SessionError> {
-        Self::remove(self, key)
-    }
-
-    fn insert(&mut self, key: &str, value: &Value) -> std::result::Result<(), SessionError> {
-        Self::insert(self, key, value)
-    }
 }
