@@ -42,15 +42,11 @@ async fn main() {
     // For each subject: allowed, refused.
     let mut costs = vec![[Vec::new(), Vec::new()]; subjects.len()];
     for round in 0..=rounds {
-        for (subject, costs) in subjects.iter().zip(&mut costs) {
+        for (subject, [allowed, refused]) in subjects.iter().zip(&mut costs) {
             let count = if subject.on_redis { 40_000 } else { 200_000 };
             for (app, status, costs) in [
-                (&subject.open, StatusCode::OK, &mut costs[0]),
-                (
-                    &subject.exhausted,
-                    StatusCode::TOO_MANY_REQUESTS,
-                    &mut costs[1],
-                ),
+                (&subject.open, StatusCode::OK, allowed),
+                (&subject.exhausted, StatusCode::TOO_MANY_REQUESTS, refused),
             ] {
                 if let Some(app) = app {
                     let cost = measure(app, status, count, &server, round == 0).await;
