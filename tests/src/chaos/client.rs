@@ -278,15 +278,22 @@ impl LoadClient {
         self.request(server, path, cookie).await
     }
 
+    async fn unavailable(&self, began: Instant) {
+        self.observations.unavailable(began.elapsed());
+        // No user reloads faster.
+        sleep(Duration::from_millis(10)).await;
+    }
+
     async fn request(&self, server: &Router, path: &str, cookie: Option<String>) -> TestResponse {
         let began = Instant::now();
         let response = send_request(server.clone(), path.to_owned(), cookie).await;
         match response.status {
             // While the server's memory is full, the status is 507.
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::INSUFFICIENT_STORAGE => {
-                self.observations.unavailable(began.elapsed());
-                // No user reloads faster.
-                sleep(Duration::from_millis(10)).await;
+                self.unavailable(began).await;
+            }
+            StatusCode::INTERNAL_SERVER_ERROR if self.observations.are_refusals_allowed() => {
+                self.unavailable(began).await;
             }
             // A conflict: the session's record was gone when the edits were to be saved. `check` counts that.
             StatusCode::OK | StatusCode::CONFLICT => self.observations.succeeded(began.elapsed()),

@@ -106,6 +106,11 @@ impl Load {
         }
     }
 
+    /// Allows responses with the status 500 from now on: Redis refuses commands, and trying again does not help.
+    pub fn allow_refusals(&self) {
+        self.observations.allow_refusals();
+    }
+
     /// Marks the start of the fault: earlier failures are not counted.
     pub fn fault_starts(&self) {
         self.observations.fault_starts();

@@ -1,5 +1,6 @@
 //! What the clients observe together, and the outcome of a fault.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -54,6 +55,8 @@ struct Counts {
 pub(super) struct Observations {
     started: Instant,
     counts: Mutex<Counts>,
+    /// Whether Redis may refuse commands, for which the status is 500: trying again does not help.
+    refusals_allowed: AtomicBool,
 }
 
 impl Default for Observations {
@@ -61,11 +64,20 @@ impl Default for Observations {
         Self {
             started: Instant::now(),
             counts: Mutex::default(),
+            refusals_allowed: AtomicBool::new(false),
         }
     }
 }
 
 impl Observations {
+    pub(super) fn allow_refusals(&self) {
+        self.refusals_allowed.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn are_refusals_allowed(&self) -> bool {
+        self.refusals_allowed.load(Ordering::Relaxed)
+    }
+
     pub(super) fn fault_starts(&self) {
         let mut counts = self.counts();
         counts.longest = Duration::ZERO;
