@@ -29,8 +29,8 @@
 //!   nothing, and does not fail for it.
 //! - **No accidental sign-out.** A request with a stale cookie never replaces or removes the cookie that a
 //!   concurrent sign-in or renewal has set, and neither does a request of another site, from which browsers
-//!   withhold the cookie. A session does not expire while a request uses it. Concurrent sign-ins of one user open
-//!   one session, and either cookie is valid.
+//!   withhold the cookie. A session does not expire while a request uses it. Concurrent sign-ins of a user with
+//!   one cookie open one session, and the cookies of all responses are valid.
 //! - **All sessions of a user.** Every live session of a user is in the user's index: revoking all of them misses
 //!   none, and a session limit holds for any number of concurrent sign-ins.
 //! - **A leaked store contains no tokens.** It has only a digest of each token.
