@@ -1,4 +1,4 @@
-//! Measures a user with very many sessions: prints the tables of `docs/performance.md`.
+//! Measures a user with very many sessions, and prints two tables.
 //!
 //! The first table has the CPU time of Redis for one sign-in (index entry, record and event in one script), by the size of the
 //! user's index. The second one has what a user with very many sessions waits for, on a Redis that is a millisecond away in
