@@ -16,6 +16,7 @@
 //! | [`record`] | what a store keeps of a live session, and of an ended one |
 //! | [`codec`] | the stored format of a record, versioned |
 //! | [`rotation`] | token rotation and reuse detection, as pure decisions |
+//! | [`renewal`] | which session a renewed session continues |
 //! | [`migration`] | sessions that are migrated from a legacy store |
 //! | [`error`] | [`StoreError`] |
 //! | [`event`] | [`SessionEvent`], what happens to sessions |

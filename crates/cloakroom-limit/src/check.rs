@@ -1,4 +1,4 @@
-//! What a backend is asked about limits, and what it replies.
+//! The requests to a backend about limits, and its replies.
 
 use std::time::Instant;
 
@@ -50,7 +50,7 @@ impl Check {
 pub(crate) struct Charge {
     pub(crate) check: Check,
     pub(crate) ttl_ms: u64,
-    /// Whether it was charged in memory, while the store was away.
+    /// Whether it was charged in memory, while the store was unavailable.
     pub(crate) is_local: bool,
     charged: Instant,
 }

@@ -22,9 +22,9 @@ pub enum DecisionOutcome {
     Allowed,
     /// A limit refuses the request. No limit is charged.
     Refused,
-    /// The store cannot be asked, and [`Fallback::Allow`](crate::Fallback::Allow) is configured.
+    /// The store cannot be reached, and [`Fallback::Allow`](crate::Fallback::Allow) is configured.
     AllowedWithoutStore,
-    /// The store cannot be asked, and [`Fallback::Deny`](crate::Fallback::Deny) is configured.
+    /// The store cannot be reached, and [`Fallback::Deny`](crate::Fallback::Deny) is configured.
     Unavailable,
 }
 

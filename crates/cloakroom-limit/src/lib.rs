@@ -38,7 +38,7 @@
 //! ```
 //!
 //! The guides `docs/rate-limits.md` and `docs/login-guard.md` in the repository explain how to choose limits, list
-//! all keys, events and metrics, and say what happens while Redis is away.
+//! all keys, events and metrics, and say what happens while Redis is unavailable.
 //!
 //! # Features
 //!

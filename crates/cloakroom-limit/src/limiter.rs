@@ -70,7 +70,7 @@ impl RateLimiter {
     /// limit's burst takes the whole burst.
     ///
     /// It returns within the store's command timeout (in a cluster, once for each kind of key): if the store
-    /// cannot be asked, the fallback decides.
+    /// cannot be reached, the fallback decides.
     pub async fn check(&self, key: impl AsRef<[u8]>, cost: u32) -> Decision {
         let plans = &*self.0;
         let subject = plans.limits.hash("key", key.as_ref());
@@ -85,7 +85,7 @@ impl RateLimiterBuilder {
         self
     }
 
-    /// Sets what decides while the store cannot be asked. The default is [`Fallback::Local`] for one server.
+    /// Sets what decides while the store cannot be reached. The default is [`Fallback::Local`] for one server.
     pub fn with_fallback(mut self, fallback: Fallback) -> Self {
         self.fallback = fallback;
         self

@@ -1,4 +1,4 @@
-//! Where limits are counted, and what happens while the store is away.
+//! Where limits are counted, and what happens while the store is unavailable.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +22,7 @@ const DEFAULT_MAX_KEYS: usize = 100_000;
 /// The minimum length of a hash key, in bytes.
 const MIN_HASH_KEY_LEN: usize = 32;
 
-/// What decides while the store cannot be asked.
+/// What decides while the store cannot be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fallback {
@@ -88,9 +88,9 @@ struct Shared {
     is_away: AtomicBool,
 }
 
-/// The outcome of a decision, before it is put into words.
+/// The outcome of a decision, before it is converted for the caller.
 pub(crate) enum Decided {
-    /// By the store, or in memory; `None` for limits that were not asked.
+    /// By the store, or in memory; `None` for limits that were not checked.
     Counted(Vec<Option<Reading>>),
     /// The refusal of the limit with this index is remembered.
     Remembered(usize, Duration),

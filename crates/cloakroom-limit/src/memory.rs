@@ -1,4 +1,4 @@
-//! Counters in memory: for development, tests and single servers, and while the store is away.
+//! Counters in memory: for development, tests and single servers, and while the store is unavailable.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -143,7 +143,7 @@ impl Memory {
         state.streak
     }
 
-    /// Learns what the store knows of an account, so that it goes on from there while the store is away.
+    /// Learns what the store knows of an account, so that it goes on from there while the store is unavailable.
     pub(crate) fn learn(&self, account: &str, state: AccountState, policy: &AccountPolicy) {
         let now = self.now();
         let mut accounts = lock(&self.accounts);

@@ -32,9 +32,9 @@ impl Redis {
         }
     }
 
-    /// Charges all limits, or none if one refuses; `None` for limits that were not asked.
+    /// Charges all limits, or none if one refuses; `None` for limits that were not checked.
     ///
-    /// In a cluster, limits of different subjects are on different nodes, and are asked one after the other.
+    /// In a cluster, limits of different subjects are on different nodes, and are checked one after the other.
     /// If one refuses, what the others have charged is given back: no limit is ever exceeded, but in between
     /// a request may find less than there is.
     pub(crate) async fn check(&self, checks: &[Check]) -> Result<Vec<Option<Reading>>, StoreError> {

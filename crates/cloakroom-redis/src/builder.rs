@@ -122,11 +122,11 @@ impl RedisStoreBuilder {
     /// Sets how often each connection is probed with a `PING`, also when the app sends nothing. The default
     /// is two seconds; less than 100 ms and more than an hour are errors when connecting.
     ///
-    /// A load balancer, a firewall or NAT may forget an idle connection without closing it. Choose an
-    /// interval that is shorter than their idle timeout, and they have no reason to. If a connection dies
-    /// nevertheless, a probe that gets no reply within the command timeout has it replaced: after the
-    /// interval, and one and a quarter command timeouts. In a cluster, every node is probed. The connection for
-    /// events is always checked once a second, and those of a near cache four times per window.
+    /// A load balancer, a firewall or NAT may drop an idle connection without closing it. An interval that is
+    /// shorter than their idle timeout prevents that. If a connection dies nevertheless, a probe gets no reply
+    /// within the command timeout, and the connection is replaced: at the latest after the interval and one and a
+    /// quarter command timeouts. In a cluster, every node is probed. The connection for events is always checked
+    /// once a second, and those of a near cache four times within its staleness bound.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -146,8 +146,8 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Has TCP check connections that have been idle for this time (`SO_KEEPALIVE`), in whole seconds. By
-    /// default it does not: probes keep connections busy. Useful with a long
+    /// Makes TCP check connections that have been idle for this time (`SO_KEEPALIVE`), in whole seconds. By
+    /// default it does not, since probes keep connections from being idle. Useful with a long
     /// [`with_probe_interval`](Self::with_probe_interval). Less than a second and more than a day are
     /// errors when connecting.
     pub fn with_tcp_keepalive(mut self, idle: Duration) -> Self {
@@ -155,7 +155,7 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Has TCP close a connection on which sent bytes remain unacknowledged for this time
+    /// Makes TCP close a connection on which sent bytes remain unacknowledged for this time
     /// (`TCP_USER_TIMEOUT`). The default is the system's, often a quarter of an hour; the store replaces a
     /// connection without replies long before that. It applies on Linux and Android, and has no effect on
     /// other systems. Less than a second and more than a day are errors when connecting.
@@ -197,7 +197,7 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Connects to the server, and finds out whether it can keep sessions.
+    /// Connects to the server, and checks whether it can keep sessions.
     ///
     /// A server in cluster mode behind a URL that is not that of a cluster, a replica, and missing rights without
     /// which sessions can be kept (for events, or for revoking all sessions) are logged as warnings, with the
@@ -233,7 +233,7 @@ impl RedisStoreBuilder {
     ///
     /// Until there is a connection, every command fails at once with `Unavailable`. Attempts continue as
     /// long as the store lives, 50 ms to 1 s apart, even when the server rejects the credentials, which makes
-    /// the error `Refused`. What [`connect`](Self::connect) would find out is logged after the first connection.
+    /// the error `Refused`. What [`connect`](Self::connect) checks is checked and logged after the first connection.
     ///
     /// # Errors
     ///

@@ -54,12 +54,12 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Sets the host for which the server's certificate must be valid, if it is another than the one in the
-    /// URL: behind a tunnel, for instance. It holds for every node of a cluster and for every sentinel. A DNS
+    /// Sets the host for which the server's certificate must be valid, if that is not the host in the
+    /// URL: behind a tunnel, for instance. It applies to every node of a cluster and for every sentinel. A DNS
     /// name is also sent to the servers in the URL (SNI).
     ///
     /// Requires a URL with TLS; a text that is neither a DNS name nor an address is an error when connecting, and
-    /// so is a pin besides, with which no name is verified.
+    /// so is a pin in addition, with which no name is verified.
     ///
     /// ```no_run
     /// use cloakroom_redis::RedisStore;
@@ -77,8 +77,8 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Trusts the servers whose certificate, or whose public key, has this SHA-256 fingerprint, and no other.
-    /// For self-signed certificates: their authority, host and validity are not verified.
+    /// Trusts only servers whose certificate or public key has this SHA-256 fingerprint. For self-signed
+    /// certificates: their authority, host and validity are not verified.
     ///
     /// The fingerprint is 64 hexadecimal digits, with or without colons. A certificate's changes when it is
     /// renewed, that of a public key only with the key:
@@ -89,8 +89,8 @@ impl RedisStoreBuilder {
     /// ```
     ///
     /// Call it again, up to eight times, to trust several: the nodes of a cluster, or the next key before it is
-    /// in use. Requires a URL with TLS; another text, a ninth pin, and an authority besides are errors when
-    /// connecting.
+    /// in use. Requires a URL with TLS; another text, a ninth pin, and an authority in addition are errors
+    /// when connecting.
     ///
     /// ```no_run
     /// use cloakroom_redis::RedisStore;

@@ -10,7 +10,9 @@
 //! ```
 //!
 //! Pass the store to `cloakroom::SessionLayer::new`. `"shop"` is the app's name, with which all keys
-//! begin: give every app and every environment on one Redis its own. [`RedisStore::builder`] sets credentials and timeouts, and can start before Redis does.
+//! begin: give every app and every environment on one Redis its own. [`RedisStore::builder`] sets
+//! credentials, timeouts and TLS, and its [`connect_lazy`](RedisStoreBuilder::connect_lazy) does not wait
+//! for Redis.
 //!
 //! # Redis keys
 //!
@@ -29,7 +31,7 @@
 //! The format of the values is documented in [`cloakroom_core::codec`]. No value can be used as a session
 //! cookie: the store never sees a secret. The id in the key is public.
 //!
-//! | verb | command | round trips |
+//! | operation | command | round trips |
 //! |---|---|---|
 //! | `create` | `SET key record NX PX ttl` | 1 |
 //! | `load` | `GET key` | 1 |
@@ -76,10 +78,10 @@
 //!
 //! # Clusters and sentinels
 //!
-//! A server in cluster mode is found out when the store connects, also behind a URL without `-cluster`: one
-//! shard, or a proxy in front of several. Then every command has one key, nothing is merged, and log and
+//! When the store connects, it detects a server in cluster mode behind a URL without `-cluster` (one shard, or
+//! a proxy in front of several). Then every command has one key, nothing is merged, and the log and
 //! [`RedisStore::health`] warn. One of several shards without a proxy is an error when connecting. A store
-//! [`from_client`](RedisStore::from_client) learns it from `health`, or from the first `CROSSSLOT`.
+//! [`from_client`](RedisStore::from_client) detects it by `health`, or by the first `CROSSSLOT`.
 //!
 //! In a cluster, sessions are spread over all primaries. After a slot has moved, the first command for it
 //! is sent again to the new owner, within its timeout. While a slot is being migrated, its sessions that
@@ -117,7 +119,7 @@
 //! | `LOADING`, `READONLY`, `MASTERDOWN`, `MISCONF`, `NOREPLICAS`, `BUSY` | `Unavailable` |
 //! | `CLUSTERDOWN` | as for a lost connection |
 //! | out of memory | `create`, `update`: [`OutOfMemory`](StoreErrorKind::OutOfMemory). `load` works; `end` removes the session without leaving a tombstone; `touch` extends the TTL but not last-seen |
-//! | wrong credentials, missing rights, unknown commands, `CROSSSLOT`; `MOVED` without the URL of a cluster | [`Refused`](StoreErrorKind::Refused): it does not pass by itself |
+//! | wrong credentials, missing rights, unknown commands, `CROSSSLOT`; `MOVED` without the URL of a cluster | [`Refused`](StoreErrorKind::Refused): it stays until someone changes the configuration |
 //! | the value has another type, or cannot be decoded | [`Unreadable`](StoreErrorKind::Unreadable), and it is not changed; an `end` of any revision replaces it |
 //! | the record has a newer format | [`NewerFormat`](StoreErrorKind::NewerFormat), likewise |
 //!

@@ -28,11 +28,11 @@
 //! - **No revived sessions.** A session that has ended stays ended: a slow request that saves late changes
 //!   nothing, and does not fail for it.
 //! - **No accidental sign-out.** A request with a stale cookie never replaces or removes the cookie that a
-//!   concurrent sign-in or renewal has set, and neither does a request of another site, from which browsers withhold the
-//!   cookie. A session does not expire while a request uses it. Two sign-ins of one user at once open one session, whichever cookie
-//!   the browser keeps.
-//! - **All sessions of a user.** Every live session of a user is in the user's index: ending all of them ends
-//!   all of them, and a session limit holds for any number of concurrent sign-ins.
+//!   concurrent sign-in or renewal has set, and neither does a request of another site, from which browsers
+//!   withhold the cookie. A session does not expire while a request uses it. Concurrent sign-ins of a user with
+//!   one cookie open one session, and the cookies of all responses are valid.
+//! - **All sessions of a user.** Every live session of a user is in the user's index: revoking all of them misses
+//!   none, and a session limit holds for any number of concurrent sign-ins.
 //! - **A leaked store contains no tokens.** It has only a digest of each token.
 //! - **One round trip.** A request that does not use its session costs no store command, a read costs one, a
 //!   write one more.
@@ -94,14 +94,19 @@
 //! | edits, and the session is ended concurrently | nothing; the response's extensions contain [`EndedConcurrently`] | nothing |
 //! | edits, and the session has expired meanwhile, or its record is gone | nothing: the response is a 409 | nothing |
 //! | takes longer than half of the idle timeout | in the background, last-seen is updated once in that time | nothing |
-//! | edits, and the store fails | unknown: the response is a 503 | nothing |
+//! | edits, and the store fails | unknown, or nothing: the response is an error, see below | nothing |
 //! | edits, and 1,024 others on this server are writing the session | nothing: the response is a 429 | nothing |
 //! | ignores that [`destroy`](Session::destroy) has failed | the session may be alive: the response is an error | nothing |
 //! | ends in a 5xx | edits are discarded ([`ErrorPolicy`]), a sign-out stands | as for the steps that have succeeded |
 //! | panics or is cancelled | what was awaited stands, the rest is discarded | nothing |
 //!
-//! Of several cookies of the session's name, two with valid tokens are tried. If one belongs to a live
-//! session, that session is used; if both do, neither is used, and a warning is logged.
+//! Of several cookies of the session's name, up to eight with well-formed tokens are looked up. If one of them
+//! belongs to a live session, that session is used. If several do, none is used, and a warning is logged; a sign-in
+//! or a sign-out then ends all of them. [`CookieConfig::with_former`] accepts a former name, scope or seal as well.
+//!
+//! If the store fails, the status of the response says whether that passes by itself
+//! ([`SessionError::status`]): 503 while the store is unavailable, and if the outcome of a write is unknown; 507 if it
+//! is full; 500 if it refuses commands.
 //!
 //! # Observability
 //!
@@ -112,8 +117,8 @@
 //! | level | events |
 //! |---|---|
 //! | info | a session was created, signed in to, renewed, ended or found expired; a sign-in was refused; an unknown token or one of an ended session was presented; changes were discarded because the session was ended concurrently, or has expired during the request |
-//! | warn | a replaced token was used again (a stolen cookie); a concurrent change was overwritten; two cookies belong to two live sessions; the layer is mounted twice; a page outside of the cookie's path edited its session (once for each layer); a public `Cache-Control` was replaced; last-seen could not be updated |
-//! | error | a session could not be loaded, saved or ended; a stored session cannot be read (once for each) |
+//! | warn | a replaced token was used again (a stolen cookie); a concurrent change was overwritten; two cookies belong to two live sessions; the layer is mounted twice; a page outside of the cookie's path edited its session, or a browser refuses the cookie (once for each layer); a stored value has another type than requested (once for each key and type); a public `Cache-Control` was replaced; last-seen could not be updated |
+//! | error | a session could not be loaded or saved (once in ten seconds, with the number of the others), or ended; a stored session cannot be read (once for each) |
 //! | debug | every store command, with its span; concurrent changes were merged; changes were discarded because of an error response, or because the browser may hold a cookie that it did not send |
 //!
 //! Session events are also published to all servers: [`Sessions::events`].

@@ -3,20 +3,20 @@
 //!
 //! # The rule for the browser's cookie
 //!
-//! A request sets or removes the cookie only if what the browser would lose by that is known to be worthless,
-//! or was explicitly given up.
+//! A request sets or removes the cookie only if the cookie that the browser would lose is known to be invalid, or
+//! was given up explicitly.
 //!
 //! | what the request has presented | what may change the cookie |
 //! |---|---|
 //! | nothing | the first edit, or a sign-in, creates a session |
-//! | a token that is malformed, unknown or expired: worthless | the same |
+//! | a token that is malformed, unknown or expired, so invalid | the same |
 //! | nothing live, but the browser may hold a cookie that it did not send (a request from another site, a page outside of the cookie's path) | only a sign-in |
 //! | the tokens of several live sessions | only a sign-in or a renewal: they end all of them |
-//! | the token of a session that was renewed: the browser has the cookie of its successor, or is about to receive it | only a sign-in: it joins the successor of the same user, or creates a session |
+//! | the token of a session that was renewed: the browser has the cookie of its successor, or is about to receive it | only a sign-in: it joins a successor that a sign-in of the same user has created, or creates a session |
 //! | the token of a session that has ended in another way | only a sign-in: it creates a session, with the edits of this request alone |
 //! | the token of a live session | a renewal, a sign-in, a chosen expiry, a rotation, or a migration sets the cookie; what ends the session removes it |
 //!
-//! A request that ends a session ends its successor too, so a cookie that is removed is worthless then. A session
+//! A request that ends a session ends its successor too, so a cookie that is removed is invalid then. A session
 //! that another request renews or ends before the step of this one has run counts as ended: the step sets no
 //! cookie then, except for a sign-in ([`commit::renew`](crate::commit::renew)).
 

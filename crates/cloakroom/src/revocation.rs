@@ -1,13 +1,13 @@
 //! The time before which sessions are revoked: how all sessions of an app end at once, on every server.
 //!
 //! The store keeps one timestamp, "revoked before". A session that was created before it is refused,
-//! also if its record still exists or comes back from a backup. Every server reads the timestamp again
+//! also if its record still exists or was restored from a backup. Every server reads the timestamp again
 //! within [`MAX_AGE`], and refuses all sessions when it cannot. So once the timestamp was written and
 //! `MAX_AGE` has passed, it holds on every server.
 //!
-//! It comes from the store's clock. One that is far in the future was set when that clock was wrong. It applies
-//! all the same, and is logged: it may be the only thing that keeps revoked sessions out. Revoking everything
-//! again replaces it.
+//! It comes from the store's clock. One that is far in the future was set when that clock was wrong. It still
+//! applies, and is logged: it may be the only thing that keeps revoked sessions out. Revoking everyone's
+//! sessions again replaces it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

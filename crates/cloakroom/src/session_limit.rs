@@ -13,7 +13,7 @@ use cloakroom_core::index::Limit;
 ///
 /// A sign-in does a limited amount of work, whatever the number of sessions: of a user who is far above the limit,
 /// because it was lowered for instance, it ends the 64 oldest sessions, and a task in the background the
-/// others. If the server stops before that is done, the next sign-in goes on. Of a user with more than 128
+/// others. If the server stops before that is done, the next sign-in continues. Of a user with more than 128
 /// sessions, a sign-in that meets the limit looks at 128 for sessions that have expired.
 ///
 /// ```

@@ -38,8 +38,8 @@ impl Session {
     /// cookie.
     ///
     /// All watches of a process share one subscription. Each costs one command when it begins, then one
-    /// every 30 seconds, and one for each event that says that the session has ended: it is read before that
-    /// is believed.
+    /// every 30 seconds, and one for each event that says that the session has ended: an event alone is not
+    /// trusted.
     ///
     /// ```
     /// use cloakroom::{Session, SessionError};

@@ -1,4 +1,4 @@
-//! Writes JSON, and refuses what reading it would not give back.
+//! Writes JSON, and refuses values that reading it would not return.
 //!
 //! `serde_json` writes a float that is not finite, and `Some` of a value that is itself written as `null`, as
 //! `null`; and it writes values that are nested more deeply than it reads.
@@ -15,7 +15,7 @@ use serde::ser::{
 /// The most levels of lists, maps and enum variants that `serde_json` reads.
 const MAX_DEPTH: u8 = 127;
 
-/// Why a value would not come back.
+/// Why reading a value would not return the same one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     NotFinite,

@@ -29,9 +29,9 @@ impl Entry {
     ///
     /// # Errors
     ///
-    /// If the value cannot be written as JSON, such as a map whose keys are lists; or would not come back when it
-    /// is read, because JSON writes it as `null` (a float that is not finite, `Some(None)`), or because it has
-    /// more than 127 levels of lists, maps and enum variants.
+    /// If the value cannot be written as JSON, such as a map whose keys are lists; or if reading it would not
+    /// return the same value, because JSON writes it as `null` (a float that is not finite, `Some(None)`), or
+    /// because it has more than 127 levels of lists, maps and enum variants.
     #[allow(clippy::missing_panics_doc, reason = "JSON is text")]
     pub fn encode<T: Serialize + ?Sized>(key: &str, value: &T) -> Result<Self, EntryError> {
         let mut text = Vec::with_capacity(key.len() + VALUE_CAPACITY);

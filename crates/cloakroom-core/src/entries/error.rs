@@ -30,7 +30,7 @@ enum Reason {
 impl EntryError {
     pub(super) fn encode<T: ?Sized>(key: &str, refusal: Option<Refusal>) -> Self {
         let reason = Reason::Encode(match refusal {
-            None => "its Serialize failed, or gave map keys that are not text",
+            None => "its Serialize failed, or it has map keys that JSON cannot hold",
             Some(Refusal::NotFinite) => {
                 "it contains a float that is NaN or infinite, which JSON cannot hold"
             }

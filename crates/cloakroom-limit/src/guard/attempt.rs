@@ -21,7 +21,7 @@ pub struct Attempt {
     candidate: Candidate,
     state: AccountState,
     charges: Vec<Charge>,
-    /// Whether it was taken in memory only, because the store was away.
+    /// Whether it was taken in memory only, because the store was unavailable.
     is_local: bool,
     cookie: Option<HeaderValue>,
     is_settled: bool,

@@ -32,13 +32,13 @@ const MAX_FAILURES: u32 = 100;
 ///   cookie): 10 in 15 minutes by default;
 /// - for the account, all other browsers together: 10 without delay, then with delays that double from 30
 ///   seconds to 15 minutes;
-/// - for the account, failures in a row: after 90 only known browsers may try, and after 100 none (NIST SP
-///   800-63B), until a known browser signs in or [`lift`](Self::lift) is called;
+/// - for the account, failures in a row: after 90 only known browsers may try, until one of them signs in; after
+///   100 (NIST SP 800-63B) none may, until [`lift`](Self::lift) is called;
 /// - for each address, by all unknown browsers and over all accounts: 50 an hour;
 /// - for the whole site: above 1000 failures in a minute, a warning is logged.
 ///
-/// So nobody can lock a user out of the browsers that the user knows. Accounts that do not exist are treated like
-/// others. While the store is away, each server counts in memory; see
+/// So nobody can lock a user out of a browser that the user has signed in with. Accounts that do not exist are treated like
+/// others. While the store is unavailable, each server counts in memory; see
 /// [`with_fallback`](LoginGuardBuilder::with_fallback).
 ///
 /// ```
@@ -180,7 +180,7 @@ impl LoginGuardBuilder {
         self
     }
 
-    /// Sets what happens while the store cannot be asked. The default is [`Fallback::Local`] for one server: each
+    /// Sets what happens while the store cannot be reached. The default is [`Fallback::Local`] for one server: each
     /// server counts in memory, from what it last knew of an account. With several servers, give their number.
     /// [`Fallback::Deny`] refuses all attempts. [`Fallback::Allow`] is an error: sign-ins are never unguarded.
     pub fn with_fallback(mut self, fallback: Fallback) -> Self {
@@ -224,7 +224,7 @@ impl LoginGuardBuilder {
             return error("with_max_failures", message);
         }
         if self.fallback == Fallback::Allow {
-            let message = "sign-ins must not be unguarded while the store is away";
+            let message = "sign-ins must not be unguarded while the store is unavailable";
             return error("with_fallback", message);
         }
         let (attempts, window) = self.device;

@@ -12,7 +12,7 @@ use crate::response::problem;
 
 /// An attempt to sign in is not allowed now. Do not check the password.
 ///
-/// With the feature `axum` it is a response: a 429 with `Retry-After` (a 503 if the store is away), whose body is
+/// With the feature `axum` it is a response: a 429 with `Retry-After` (a 503 if the store is unavailable), whose body is
 /// a problem in JSON. It is the same whether or not the account exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoginRefused {
@@ -33,7 +33,7 @@ pub enum RefusalReason {
     /// There were too many failures in a row. Offer the user another way to prove who they are, and call
     /// [`lift`](crate::LoginGuard::lift).
     Stopped,
-    /// The store is away, and the guard is configured to refuse attempts then.
+    /// The store is unavailable, and the guard is configured to refuse attempts then.
     Unavailable,
 }
 
@@ -91,7 +91,7 @@ impl LoginRefused {
         self.retry_after
     }
 
-    /// Returns the status of a response: 429, or 503 if the store is away.
+    /// Returns the status of a response: 429, or 503 if the store is unavailable.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self.reason {

@@ -118,7 +118,7 @@ impl RateLimitLayerBuilder {
         self
     }
 
-    /// Sets what decides while the store cannot be asked. The default is [`Fallback::Local`] for one server.
+    /// Sets what decides while the store cannot be reached. The default is [`Fallback::Local`] for one server.
     pub fn with_fallback(mut self, fallback: Fallback) -> Self {
         self.fallback = fallback;
         self

@@ -11,7 +11,7 @@ use super::supervisor::Supervisor;
 use crate::store::RedisStore;
 
 impl NearCache {
-    /// Creates a near cache of 64 MiB with a window of one second.
+    /// Creates a near cache of 64 MiB with a staleness bound of one second.
     ///
     /// # Panics
     ///
@@ -59,15 +59,15 @@ impl NearCacheBuilder {
     }
 
     /// Sets how many bytes the cached sessions may take, approximately. The default is 64 MiB. A session
-    /// takes about 400 bytes, 128 bytes per entry, and its JSON.
+    /// counts about 400 bytes, and for each entry 80 bytes, its key and its JSON.
     pub fn with_max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = bytes;
         self
     }
 
     /// Sets the maximum age of what a request may see, even if connections fail. The default is one
-    /// second; the value must be between 100 ms and 5 s. The connections are checked four times per
-    /// window.
+    /// second; the value must be between 100 ms and 5 s. The connections are checked four times
+    /// within it.
     pub fn with_max_staleness(mut self, max_staleness: Duration) -> Self {
         self.max_staleness = max_staleness;
         self

@@ -28,14 +28,15 @@ use crate::store::RedisStore;
 ///
 /// # Consistency
 ///
-/// - A request sees no state of its session that is older than the window, which is one second by
-///   default. In practice it sees what was stored a millisecond ago: the window is the time that it may
-///   take to notice that a connection has failed. While a connection is not known to work, every session
+/// - A request sees no state of its session that is older than the staleness bound, which is one second
+///   by default. In practice it sees what was stored a millisecond ago: the bound is the time that it may take
+///   to notice that a connection has failed. While a connection is not known to work, every session
 ///   is read from Redis.
-/// - So a sign-out on another server takes effect within the window, and a sign-out on this one at once.
+/// - So a sign-out on another server takes effect within the staleness bound, and a sign-out on
+///   this one immediately.
 /// - No update is lost, and no ended session comes back: every write is compared with what is stored, as
 ///   without a cache.
-/// - The process sees its own writes at once.
+/// - The process sees its own writes immediately.
 /// - [`load`](Store::load) never uses the cache, and neither does `Session::reload`, which is for actions
 ///   that must not use stale data.
 ///

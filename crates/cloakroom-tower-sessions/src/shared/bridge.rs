@@ -51,8 +51,8 @@ impl BridgeLayer {
     /// - A request that puts a user into the data signs them in, as
     ///   [`Session::sign_in`](cloakroom::Session::sign_in) does: at `save`, or with the response unless that
     ///   discards edits. The session gets a new id and token, is in the list of the user's sessions, and counts
-    ///   for a session limit. Two sign-ins at once end in one session, which either response's cookie opens. One
-    ///   with the cookie of a session that has ended signs in all the same.
+    ///   for a session limit. Two concurrent sign-ins end in one session, and the cookies of both responses are
+    ///   valid. A sign-in with the cookie of a session that has ended works, too.
     /// - A user put in the place of another one gets only what this request has changed, and nothing of the
     ///   other's data.
     /// - A request that removes the user from the data, and nothing else of it, signs them out: the session ends

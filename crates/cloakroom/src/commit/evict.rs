@@ -3,7 +3,7 @@
 //! A sign-in ends those that the index has given to it, which are few, before its own session is stored. If there
 //! are more, because the limit is new or was lowered, a task in the background ends the others, group by
 //! group. Each group has made progress when it is done: if the server stops in between, the next sign-in
-//! goes on.
+//! continues.
 
 use std::sync::Arc;
 

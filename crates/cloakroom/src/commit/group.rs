@@ -40,8 +40,8 @@ impl EndedGroup {
     }
 }
 
-/// Ends sessions, some of them concurrently, at most [`MAX_GROUP`](super::MAX_GROUP), each with the layer's time limit for itself. One that cannot be
-/// ended does not keep the others alive.
+/// Ends at most [`MAX_GROUP`](super::MAX_GROUP) sessions, some of them concurrently. Each has the layer's store
+/// timeout for itself. One that cannot be ended does not prevent the others from ending.
 pub(crate) async fn end_group(
     context: &Arc<Context>,
     sessions: Vec<(SessionId, Option<UserId>)>,

@@ -1,9 +1,9 @@
-//! Join: a sign-in that finds its session renewed in the meantime continues in the successor, if that is of
-//! the user who signs in.
+//! Join: a sign-in that finds that another sign-in of the same user has replaced its session in the meantime
+//! continues in the successor.
 //!
-//! Two sign-ins at once, as by a double click, are answered with two cookies, and the browser keeps the one
-//! that arrives last. So both have to open the same session: each has a secret of its own, and either is
-//! valid. Nobody gets in with the old cookie alone: only a sign-in joins.
+//! The responses to two concurrent sign-ins, as by a double click, set two cookies, and the browser keeps the
+//! one that arrives last. So both have to open the same session: each has a secret of its own, and either is
+//! valid. The old cookie alone is not enough: only a sign-in joins.
 
 use cloakroom_core::event::SessionEvent;
 use cloakroom_core::renewal::RenewalMark;
@@ -178,8 +178,8 @@ const fn is_ended_for_good(reason: EndReason) -> bool {
 }
 
 /// Whether a sign-in of this user may continue in a session: it is the user's, and a sign-in has created it.
-/// A session that was renewed later, because a second factor was given for instance, is not joined by who
-/// has only the password and an old cookie.
+/// A session that was renewed later, because a second factor was given for instance, is not joined: the
+/// request may come from someone who has only the password and an old cookie.
 fn can_be_joined(record: &Record, user: &UserId) -> bool {
     let entries = record.entries();
     RenewalMark::of(entries).is_some_and(|mark| mark.is_sign_in())

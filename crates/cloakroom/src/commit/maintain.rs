@@ -52,7 +52,7 @@ pub(crate) async fn maintain(
 ) -> Result<Committed, SessionError> {
     let due = due(cx.context, cx.client, live, cx.now());
     if step == Step::Verify {
-        // Some clients never accept the cookie, and use the session all the same.
+        // Some clients never accept the new cookie, but go on using the session.
         if due != Due::Nothing {
             drop(touch(cx, live.id(), &live.record, cx.now()).await);
         }

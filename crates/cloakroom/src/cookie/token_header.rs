@@ -7,11 +7,11 @@ use crate::error::{ConfigError, ConfigErrorKind};
 
 /// A header that carries the token, for native apps and for APIs.
 ///
-/// If a request has the header, with any value, its cookies are ignored, and the response sets none.
-/// (Of [`bearer`](Self::bearer) tokens only those count that have the form of this layer's: a token of
-/// somebody else, such as the JWT of a proxy, does not hide the cookie.) A new token is returned in the response header of the same name ([`bearer`](Self::bearer): in
-/// `session-token`); an empty value says that the session has ended. To get its first token, a client
-/// sends the header with an empty value.
+/// If a request has the header, with any value, its cookies are ignored, and the response sets none. (With
+/// [`bearer`](Self::bearer), a token that does not have the form of this layer's tokens does not count: the
+/// JWT of a proxy, for instance, does not hide the cookie.) A new token is returned in the response header of
+/// the same name ([`bearer`](Self::bearer): in `session-token`); an empty value says that the session has
+/// ended. To get its first token, a client sends the header with an empty value.
 ///
 /// ```
 /// use cloakroom::{MemoryStore, SessionLayer, TokenHeader};
@@ -73,8 +73,8 @@ impl TokenHeader {
 
     /// Uses `Authorization: Bearer …` in requests (RFC 6750, section 2.1), and `session-token` in
     /// responses. Other schemes of `Authorization` are ignored, and so are tokens that do not have the form of
-    /// this layer's: of the right length and alphabet, or empty. A client whose token has another form, since the
-    /// layer now signs or encrypts it, counts as one without a token.
+    /// this layer's tokens: the right length and alphabet, or empty. After a change of the seal, earlier tokens
+    /// have another form, so their clients count as clients without a token.
     pub fn bearer() -> Self {
         Self {
             request: AUTHORIZATION,

@@ -29,8 +29,8 @@ pub enum EditsDiscarded {
     /// The path of the request is not within the cookie's `Path`.
     OutsideCookiePath,
     /// The browser does not accept the cookie from this page: its `Domain` does not include the host, or it is
-    /// `Secure` and the page came over plain HTTP from another machine. Known by the header `origin` of a request to
-    /// its own page, such as a form; a warning is logged once.
+    /// `Secure` and the page came over plain HTTP from another machine. The header `origin` of a
+    /// request to the same origin, such as a form, shows it; a warning is logged once.
     CookieRefused,
 }
 

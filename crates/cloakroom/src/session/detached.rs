@@ -85,7 +85,7 @@ impl DetachedSession {
         self.0.save().await
     }
 
-    /// Ends the session, at once and on every server. Its cookie stays in the browser, and is useless. After
+    /// Ends the session immediately, on every server. Its cookie stays in the browser, but is invalid. After
     /// [`NotReplicated`](crate::SessionErrorKind::NotReplicated), calling it again waits for the replicas again.
     ///
     /// # Errors

@@ -38,10 +38,11 @@ impl Session {
     /// goes into the new session. Edits that were already saved, with [`save`](Self::save) for
     /// instance, belong to the other user's session and do not carry over.
     ///
-    /// If a concurrent request has signed the same user in, or renewed the session, this sign-in joins the
-    /// session that the other one has created, with this request's edits: either response's cookie opens it.
-    /// (With [`discard_data`](SignIn::discard_data) it does not.) If the session was signed out or revoked
-    /// meanwhile, the new session holds this request's own edits alone.
+    /// If a concurrent request with the same cookie has signed the same user in, this sign-in joins the session
+    /// that the other one has created, with this request's edits: the cookies of both responses are valid. (With
+    /// [`discard_data`](SignIn::discard_data) it does not.) If a concurrent request has renewed the session
+    /// without a sign-in, this sign-in creates a session of its own, next to the renewed one. If the session was
+    /// signed out or revoked meanwhile, the new session holds this request's own edits alone.
     ///
     /// The session gets a new id, a new token and a new lifetime, and the old session ends (ASVS 5.0,
     /// 7.2.4). When the future completes, the session is stored and in the user's index, so that
@@ -71,7 +72,7 @@ impl Session {
     ///
     /// - [`TooManySessions`](crate::SessionErrorKind::TooManySessions), if a limit refuses it.
     /// - [`Ended`](crate::SessionErrorKind::Ended), if all of the user's sessions are being ended at
-    ///   this moment, or a later sign-in had no room for this one.
+    ///   this moment, or a later sign-in evicted this one.
     /// - When the entries are larger than the layer allows, or the store fails, as for
     ///   [`save`](Self::save).
     ///
