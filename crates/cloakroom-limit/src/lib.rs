@@ -37,7 +37,7 @@
 //! # }
 //! ```
 //!
-//! The guides `docs/rate-limits.md` and `docs/login-guard.md` in the repository explain how to choose limits, list
+//! The guides (`guides`, in documentation that was built on Unix) explain how to choose limits, list
 //! all keys, events and metrics, and say what happens while Redis is unavailable.
 //!
 //! # Features
@@ -46,6 +46,8 @@
 //! |---|---|
 //! | `axum` (default) | [`LoginRefused`] is a response |
 //! | `metrics` | counters, through the `metrics` facade |
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod account;
 mod algorithm;
@@ -80,12 +82,12 @@ pub use self::rate::Rate;
 #[cfg(feature = "metrics")]
 pub use self::telemetry::describe_metrics;
 
-/// The guides, whose examples are tests.
-#[cfg(all(doctest, feature = "axum"))]
-mod guides {
-    #[doc = include_str!("../../../docs/rate-limits.md")]
-    struct RateLimits;
+/// Guides. Their examples are tests.
+#[cfg(all(any(doc, doctest), unix, feature = "axum"))]
+pub mod guides {
+    #[doc = include_str!("../docs/rate-limits.md")]
+    pub mod rate_limits {}
 
-    #[doc = include_str!("../../../docs/login-guard.md")]
-    struct LoginGuards;
+    #[doc = include_str!("../docs/login-guard.md")]
+    pub mod login_guard {}
 }

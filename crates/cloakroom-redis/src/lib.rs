@@ -184,7 +184,7 @@ pub use self::store::RedisStore;
 pub use cloakroom_core::{Store, StoreError, StoreErrorKind};
 
 /// Guides for operating the store.
-#[cfg(all(doc, unix))]
+#[cfg(all(doc, not(doctest), unix))]
 pub mod guides {
     /// [failover]: crate::guides::failover
     #[doc = include_str!("../docs/redis.md")]

@@ -17,7 +17,7 @@ use cloakroom_redis::RedisStore;
 use tests::redis::RedisServer;
 use tokio::sync::Notify;
 use tokio::task::{JoinSet, yield_now};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
 /// How long a test waits for what must happen, before it fails.
@@ -71,10 +71,22 @@ impl Servers {
     /// Sends requests to the servers in turn, all at once. Returns the responses in the order of their
     /// arrival.
     pub(crate) async fn race(&self, requests: Vec<(String, String)>) -> Vec<(usize, TestResponse)> {
+        self.race_staggered(requests, Duration::ZERO).await
+    }
+
+    /// The same, with a pause between one request and the next.
+    pub(crate) async fn race_staggered(
+        &self,
+        requests: Vec<(String, String)>,
+        pause: Duration,
+    ) -> Vec<(usize, TestResponse)> {
         let mut tasks = JoinSet::new();
         for (index, (path, cookie)) in requests.into_iter().enumerate() {
             let app = self.apps[index % 2].clone();
             tasks.spawn(async move { (index, send(app, path, Some(cookie)).await) });
+            if !pause.is_zero() {
+                sleep(pause).await;
+            }
         }
         let mut responses = Vec::new();
         while let Some(response) = tasks.join_next().await {

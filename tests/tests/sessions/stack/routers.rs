@@ -172,7 +172,7 @@ async fn the_cookie_of_an_inner_layer_survives_a_failure_of_the_outer_one() {
             lazy.load().await?.insert("n", 1)
         })
         .await;
-    assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.status, StatusCode::INSUFFICIENT_STORAGE);
     let names = response.set_cookies().into_iter().map(|cookie| cookie.name);
     assert_eq!(names.collect::<Vec<_>>(), ["inner"]);
     assert_eq!(response.cache_control(), "no-store");
@@ -258,7 +258,7 @@ async fn tracing_stands_on_either_side_of_the_layer() {
             .store
             .next(Update, Refuse(StoreErrorKind::OutOfMemory));
         let (status, text) = get_text(&mut browser, "/").await;
-        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(status, StatusCode::INSUFFICIENT_STORAGE);
         assert_eq!(text, "", "nothing of the handler's body");
     }
 }
