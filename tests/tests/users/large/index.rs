@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 
-use cloakroom::SessionLimit;
+use cloakroom::{RevokedBy, SessionId, SessionInfo, SessionLayer, SessionLimit, Sessions};
 use cloakroom_core::store::Store;
 use cloakroom_core::{Clock, Realm, SystemClock, Timestamp, UserId, UserIndex, UserKey};
 use cloakroom_redis::RedisStore;
 use tests::browser::Browser;
+use tests::faulty_store::{CountingStore, Verb};
 use tests::large_user::{Contents, IndexFormat, index_key, score};
 use tests::records::{add_request, session};
 use tests::redis::RedisServer;
@@ -16,6 +17,20 @@ use crate::{sign_in, whoami};
 
 /// Entries of earlier versions are scored by deadline.
 const OLDEST_SCORE: i64 = 100_000_000_000_000;
+
+impl Far {
+    /// How many entries are in the format of earlier versions.
+    fn unconverted(&self) -> usize {
+        let entries = entries(&self.server);
+        let is_old = |score| (0..OLDEST_SCORE).contains(&score);
+        entries.iter().filter(|(_, score)| is_old(*score)).count()
+    }
+}
+
+fn ada() -> UserKey {
+    let realm = Realm::new(cloakroom::CookieConfig::DEFAULT_NAME);
+    UserKey::new(&realm, &UserId::from("ada"))
+}
 
 fn entries(server: &RedisServer) -> Vec<(String, i64)> {
     let words = ["ZRANGE", &index_key("ada"), "0", "-1", "WITHSCORES"];
@@ -33,10 +48,7 @@ async fn a_score_has_the_time_of_the_id_and_the_deadline() {
     let store = RedisStore::builder(server.url(), "cloakroom").with_command_timeout(STORE_TIMEOUT);
     let store = store.connect().await.expect("the server is running");
     let index = store.index().expect("it has an index");
-    let user = UserKey::new(
-        &Realm::new(cloakroom::CookieConfig::DEFAULT_NAME),
-        &UserId::from("ada"),
-    );
+    let user = ada();
     let day = 24 * 3600 * 1000;
     let lives = [0, 1, 63_000, 64_000, 64_001, 127_000, 128_000, 129_000, day];
     for life in lives
@@ -64,7 +76,7 @@ async fn a_score_has_the_time_of_the_id_and_the_deadline() {
 /// The deadlines are in the reverse order.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_oldest_by_creation_is_evicted_from_an_index_of_an_earlier_version() {
-    let far = Far::with(50, Contents::Sessions, IndexFormat::Deadlines);
+    let far = Far::with(50, Contents::Sessions, IndexFormat::ReversedDeadlines);
     let mut browser = far.browser(SessionLimit::evict_oldest(50)).await;
     sign_in(&mut browser, "ada").await;
     let evicted = async || far.indexed() == 50;
@@ -77,6 +89,109 @@ async fn the_oldest_by_creation_is_evicted_from_an_index_of_an_earlier_version()
     assert_eq!(whoami(&mut browser).await, "ada");
 }
 
+async fn the_newest_are_left(count: usize, limit: u32, format: IndexFormat) {
+    let far = Far::with(count, Contents::Sessions, format);
+    let layer = far.limited(SessionLimit::evict_oldest(limit)).await;
+    let id = sign_in(&mut Browser::new(app(layer.clone())), "ada").await;
+    let evicted = async || far.indexed() == i64::from(limit);
+    crate::eventually("the oldest are evicted", evicted).await;
+    let left = all_pages(&layer.sessions()).await;
+    let mut expected = far.ids[count + 1 - limit as usize..].to_vec();
+    expected.push(id);
+    expected.reverse();
+    assert_eq!(left, expected, "{count} of {format:?}");
+}
+
+/// The ids of all pages.
+async fn all_pages(sessions: &Sessions) -> Vec<SessionId> {
+    pages_after(sessions, None).await
+}
+
+async fn pages_after(sessions: &Sessions, after: Option<SessionId>) -> Vec<SessionId> {
+    let (mut ids, mut after) = (Vec::new(), after);
+    loop {
+        let page = sessions.list_page("ada", after).await.expect("it lists");
+        ids.extend(page.sessions.iter().map(SessionInfo::id));
+        after = page.next;
+        if after.is_none() {
+            return ids;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_leaves_the_newest_of_an_index_of_an_earlier_version() {
+    for format in [IndexFormat::Deadlines, IndexFormat::ReversedDeadlines] {
+        the_newest_are_left(100, 80, format).await;
+        the_newest_are_left(300, 5, format).await;
+    }
+}
+
+/// More than one sign-in converts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_leaves_the_newest_of_a_large_index_of_an_earlier_version() {
+    the_newest_are_left(5_000, 4_990, IndexFormat::Deadlines).await;
+}
+
+#[tokio::test]
+async fn one_sign_in_converts_a_limited_number() {
+    for format in [IndexFormat::Deadlines, IndexFormat::ReversedDeadlines] {
+        let far = Far::with(1_100, Contents::Nothing, format);
+        let store = far.store().await;
+        let index = store.index().expect("it has an index");
+        let user = ada();
+        let evicted = index.evict(&user, SystemClock.now(), 1_099, None).await;
+        assert_eq!(evicted.expect("it evicts").len(), 1);
+        // One of the others is marked.
+        assert_eq!(far.unconverted(), 1_100 - 1_024 - 1);
+    }
+}
+
+/// The first page is read before the conversion, and the others during it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pages_of_an_index_that_is_being_converted_have_every_session() {
+    let far = Far::with(400, Contents::Sessions, IndexFormat::Deadlines);
+    let layer = far.layer().await;
+    let sessions = layer.sessions();
+    let page = sessions.list_page("ada", None).await.expect("it lists");
+    let mut listed: Vec<_> = page.sessions.iter().map(SessionInfo::id).collect();
+    assert_eq!(listed.len(), 256);
+    for signed_in in 1.. {
+        sign_in(&mut Browser::new(app(layer.clone())), "ada").await;
+        if far.unconverted() < 400 {
+            break;
+        }
+        assert!(signed_in < 1000, "none are converted");
+    }
+    assert!(far.unconverted() > 0, "the conversion is in progress");
+    listed.extend(pages_after(&sessions, page.next).await);
+    listed.reverse();
+    assert_eq!(listed, far.ids);
+}
+
+/// A conversion moves ids from the second page to the first, after that was read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversion_escapes_no_revocation() {
+    let far = Far::with(300, Contents::Sessions, IndexFormat::ReversedDeadlines);
+    let store = CountingStore::new(far.store().await);
+    let layer = SessionLayer::builder(store.clone())
+        .with_store_timeout(STORE_TIMEOUT)
+        .build()
+        .expect("it is valid");
+    let gate = store.hold(Verb::End);
+    let sessions = layer.sessions();
+    let revoking = tokio::spawn(async move { sessions.revoke_all("ada", RevokedBy::Admin).await });
+    gate.reached().await;
+    let index = store.inner().index().expect("it has an index");
+    let over = index.evict(&ada(), SystemClock.now(), 299, None).await;
+    assert_eq!(over.expect("it evicts").len(), 1);
+    assert_eq!(far.unconverted(), 0);
+    gate.open();
+    let ended = revoking.await.expect("it does not panic");
+    assert_eq!(ended.expect("the store responds"), 300);
+    assert_eq!(far.indexed(), 0);
+}
+
 /// A sign-in converts a few, and no entry is lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_index_of_an_earlier_version_is_converted_in_steps() {
@@ -84,15 +199,11 @@ async fn an_index_of_an_earlier_version_is_converted_in_steps() {
     let layer = far.layer().await;
     let sessions = layer.sessions();
     assert_eq!(sessions.count("ada").await.expect("it counts"), 300);
-    let old = || {
-        let entries = entries(&far.server);
-        entries.iter().filter(|(_, s)| *s < OLDEST_SCORE).count()
-    };
-    assert_eq!(old(), 300);
+    assert_eq!(far.unconverted(), 300);
     let mut left = 300;
     for signed_in in 1.. {
         sign_in(&mut Browser::new(app(layer.clone())), "ada").await;
-        let now_left = old();
+        let now_left = far.unconverted();
         assert!(left - now_left <= 64, "in steps");
         left = now_left;
         assert_eq!(far.indexed(), 300 + signed_in);
