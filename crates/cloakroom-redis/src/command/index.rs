@@ -7,7 +7,7 @@ use cloakroom_core::index::{
     AddOutcome, AddRequest, LEASE, MAX_COUNTED, MAX_EVICTED, MAX_PAGE, MAX_SAMPLE, STALE_AFTER,
 };
 use cloakroom_core::store::UserCreated;
-use cloakroom_core::{Record, SessionId, StoreError, StoreErrorKind, Timestamp};
+use cloakroom_core::{Expiry, Record, SessionId, StoreError, StoreErrorKind, Timestamp};
 use fred::types::Value;
 
 use super::args::{Args, millis};
@@ -20,6 +20,7 @@ use crate::error::unexpected_reply;
 
 // The scripts contain these as numbers.
 const _: () = assert!(MAX_EVICTED == 64 && MAX_SAMPLE == 16 && MAX_COUNTED == 128);
+const _: () = assert!(Expiry::MAX.as_secs() == 400 * 24 * 3600);
 
 /// Bytes for the arguments of `index_add.lua`.
 const ADD_LEN: usize = 160;

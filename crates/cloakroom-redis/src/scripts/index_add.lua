@@ -130,9 +130,15 @@ if redis.call('ZADD', key, 'NX', score, id) == 0 then
   end
   redis.call('ZADD', key, there, id)
 end
+-- No session lives longer than 400 days. A longer TTL is from a server of an earlier version, which added an id again and
+-- took its score for a deadline.
 local keep = deadline - now + stale
-if redis.call('PTTL', key) < keep then
+local longest = math.max(keep, 400 * 24 * 3600 * 1000 + stale)
+local ttl = redis.call('PTTL', key)
+if ttl < keep then
   redis.call('PEXPIRE', key, keep)
+elseif ttl > longest then
+  redis.call('PEXPIRE', key, longest)
 end
 
 -- The end of an id is random: one of eight sign-ins removes stale entries, and returns others to be checked.

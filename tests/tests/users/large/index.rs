@@ -1,8 +1,9 @@
 //! The format of the index in Redis, and its conversion.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
-use cloakroom::{RevokedBy, SessionId, SessionInfo, SessionLayer, SessionLimit, Sessions};
+use cloakroom::{Expiry, RevokedBy, SessionId, SessionInfo, SessionLayer, SessionLimit, Sessions};
 use cloakroom_core::store::Store;
 use cloakroom_core::{Clock, Realm, SystemClock, Timestamp, UserId, UserIndex, UserKey};
 use cloakroom_redis::RedisStore;
@@ -190,6 +191,38 @@ async fn a_conversion_escapes_no_revocation() {
     let ended = revoking.await.expect("it does not panic");
     assert_eq!(ended.expect("the store responds"), 300);
     assert_eq!(far.indexed(), 0);
+}
+
+/// A server of an earlier version takes a score for a deadline, when it adds an id again.
+#[tokio::test]
+async fn a_time_to_live_that_is_too_long_is_repaired() {
+    let server = RedisServer::start();
+    let store = RedisStore::builder(server.url(), "cloakroom").with_command_timeout(STORE_TIMEOUT);
+    let store = store.connect().await.expect("the server is running");
+    let index = store.index().expect("it has an index");
+    let key = index_key("ada");
+    let ttl = || Duration::from_millis(server.command(&["PTTL", &key]).number().unsigned_abs());
+    let longest = Expiry::MAX + cloakroom_core::index::STALE_AFTER;
+    let is_longest = |ttl| ttl <= longest && ttl > longest - Duration::from_secs(3600);
+    let add = async |life| {
+        let (id, record) = session(1);
+        let mut request = add_request(id, &record);
+        request.deadline = request.now.plus(life);
+        index.add(&ada(), &request).await.expect("it is added");
+    };
+    add(Duration::from_secs(3600)).await;
+    assert!(ttl() < Duration::from_secs(2 * 3600));
+    add(Expiry::MAX).await;
+    assert!(is_longest(ttl()));
+    // The longest one is kept.
+    add(Duration::from_secs(3600)).await;
+    assert!(is_longest(ttl()));
+    let years = Duration::from_secs(114_000 * 365 * 24 * 3600);
+    let pexpire = ["PEXPIRE", &key, &years.as_millis().to_string()];
+    assert_eq!(server.command(&pexpire).number(), 1);
+    assert!(ttl() > longest);
+    add(Duration::from_secs(3600)).await;
+    assert!(is_longest(ttl()));
 }
 
 /// A sign-in converts a few, and no entry is lost.
