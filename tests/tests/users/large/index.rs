@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use cloakroom::{Expiry, RevokedBy, SessionId, SessionInfo, SessionLayer, SessionLimit, Sessions};
+use cloakroom::{
+    Expiry, RevokedBy, SessionErrorKind, SessionId, SessionInfo, SessionLayer, SessionLimit,
+    Sessions,
+};
 use cloakroom_core::store::Store;
 use cloakroom_core::{Clock, Realm, SystemClock, Timestamp, UserId, UserIndex, UserKey};
 use cloakroom_redis::RedisStore;
@@ -191,6 +194,42 @@ async fn a_conversion_escapes_no_revocation() {
     let ended = revoking.await.expect("it does not panic");
     assert_eq!(ended.expect("the store responds"), 300);
     assert_eq!(far.indexed(), 0);
+}
+
+/// Adds members to the index that are not ids. They are the first ones that a list reads.
+fn add_members(far: &Far, count: usize) {
+    let mut zadd = vec!["ZADD".to_owned(), index_key("ada")];
+    for number in 0..count {
+        zadd.extend([i64::MAX.to_string(), format!("not an id {number}")]);
+    }
+    let added = far.server.command(&zadd).number();
+    assert_eq!(added, i64::try_from(count).expect("it is small"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_that_are_not_ids_hide_no_session() {
+    for count in [1, 256, 600] {
+        let far = Far::with_sessions(300);
+        add_members(&far, count);
+        let layer = far.layer().await;
+        let sessions = layer.sessions();
+        let mut listed = all_pages(&sessions).await;
+        listed.reverse();
+        assert_eq!(listed, far.ids, "{count} members");
+        assert_eq!(sessions.count("ada").await.expect("it counts"), 300);
+        let ended = sessions.revoke_all("ada", RevokedBy::Admin).await;
+        assert_eq!(ended.expect("it ends"), 300);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_members_that_are_not_ids_are_an_error() {
+    let far = Far::with_sessions(10);
+    add_members(&far, 4_096);
+    let layer = far.layer().await;
+    let listed = layer.sessions().list("ada").await;
+    let error = listed.expect_err("they are not read");
+    assert_eq!(error.kind(), SessionErrorKind::Unreadable);
 }
 
 /// A server of an earlier version takes a score for a deadline, when it adds an id again.
