@@ -16,8 +16,10 @@ const CHUNK: usize = 1000;
 pub enum IndexFormat {
     /// By the time of creation and the deadline.
     Current,
-    /// By the deadline, as before: the deadlines are in the reverse order of creation.
+    /// By the deadline, as before: the deadlines are in the order of creation.
     Deadlines,
+    /// By the deadline, as before: the deadlines are in the reverse order of creation.
+    ReversedDeadlines,
 }
 
 /// What is written for each id.
@@ -56,7 +58,8 @@ pub fn seed(
             let deadline = record.limits().deadline();
             let score = match format {
                 IndexFormat::Current => score(id, deadline),
-                IndexFormat::Deadlines => deadline.as_millis() - 2 * number as u64,
+                IndexFormat::Deadlines => deadline.as_millis(),
+                IndexFormat::ReversedDeadlines => deadline.as_millis() - 2 * number as u64,
             };
             zadd.extend([score.to_string(), id.to_string()]);
             mset.extend([format!("cloakroom:{id}"), codec::encode(&record)]);

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cloakroom::{RevokedBy, Session, SessionError, Sessions};
+use cloakroom::{RevokedBy, Session, SessionError, SessionErrorKind, Sessions};
 use cloakroom_core::StoreErrorKind;
 use tests::app::{Fixture, Handler, app};
 use tests::backend::Backend;
 use tests::browser::{Browser, CookieChange};
-use tests::faulty_store::{Fault, Verb};
+use tests::faulty_store::{Fault, Gate, Verb};
 use tests::on_every_store;
 
 use super::{eventually, sign_in, try_sign_in, whoami};
@@ -202,6 +202,52 @@ async fn a_sign_in_in_progress_is_rejected_when_all_are_revoked() {
     .await;
     // A later sign-in works.
     sign_in(&mut browser, "ada").await;
+}
+
+/// How often a session is renewed before a revocation gives up.
+const MAX_RENEWALS: usize = 64;
+
+/// Renews a session each time it is about to be ended, as often as a revocation tries.
+async fn outrun(fixture: &Fixture, browser: &mut Browser, mut gate: Gate) {
+    for renewals in 1..=MAX_RENEWALS {
+        gate.reached().await;
+        let renewed = browser.request(|session| async move { session.renew() });
+        assert_eq!(renewed.await.status, 200);
+        let reached = gate;
+        gate = Gate::new();
+        if renewals < MAX_RENEWALS {
+            fixture.store.next(Verb::End, Fault::Before(gate.clone()));
+        }
+        reached.open();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_that_are_always_renewed_are_an_error() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser();
+    for all in [true, false] {
+        let id = sign_in(&mut browser, "ada").await;
+        let sessions = fixture.layer().sessions();
+        let gate = fixture.store.hold(Verb::End);
+        let revoking = tokio::spawn(async move {
+            if all {
+                let ended = sessions.revoke_all("ada", RevokedBy::User).await;
+                ended.map(|count| count > 0)
+            } else {
+                sessions.revoke("ada", id).await
+            }
+        });
+        outrun(&fixture, &mut browser, gate).await;
+        let ended = revoking.await.expect("it does not panic");
+        let error = ended.expect_err("the session is live");
+        assert_eq!(error.kind(), SessionErrorKind::Unavailable);
+        assert_eq!(whoami(&mut browser).await, "ada");
+        let sessions = fixture.layer().sessions();
+        let ended = sessions.revoke_all("ada", RevokedBy::User).await;
+        assert_eq!(ended.expect("it ends"), 1);
+        assert_eq!(whoami(&mut browser).await, "");
+    }
 }
 
 #[tokio::test]

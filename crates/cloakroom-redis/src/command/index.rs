@@ -7,7 +7,7 @@ use cloakroom_core::index::{
     AddOutcome, AddRequest, LEASE, MAX_COUNTED, MAX_EVICTED, MAX_PAGE, MAX_SAMPLE, STALE_AFTER,
 };
 use cloakroom_core::store::UserCreated;
-use cloakroom_core::{Record, SessionId, StoreError, StoreErrorKind, Timestamp};
+use cloakroom_core::{Expiry, Record, SessionId, StoreError, StoreErrorKind, Timestamp};
 use fred::types::Value;
 
 use super::args::{Args, millis};
@@ -20,6 +20,10 @@ use crate::error::unexpected_reply;
 
 // The scripts contain these as numbers.
 const _: () = assert!(MAX_EVICTED == 64 && MAX_SAMPLE == 16 && MAX_COUNTED == 128);
+const _: () = assert!(Expiry::MAX.as_secs() == 400 * 24 * 3600);
+
+/// How many pages of members a list reads at most, because of members that are not ids.
+const MAX_READS: usize = 16;
 
 /// Bytes for the arguments of `index_add.lua`.
 const ADD_LEN: usize = 160;
@@ -166,34 +170,57 @@ fn ids(list: Value) -> Option<Vec<SessionId>> {
     Some(texts.iter().filter_map(|text| text.parse().ok()).collect())
 }
 
-/// `ZRANGE key -page -1`, or `scripts/index_list.lua` for the pages that follow.
+/// The ids of a page, or fewer if they are the last ones: of `ZRANGE key -page -1`, or of `scripts/index_list.lua` for the
+/// pages that follow. Members that are not ids are skipped: it reads on, at most [`MAX_READS`] pages of members.
 pub(crate) async fn list(
     executor: &Executor,
     key: String,
     after: Option<SessionId>,
 ) -> Result<Vec<SessionId>, StoreError> {
-    let reply = match after {
-        None => {
-            let page = i64::try_from(MAX_PAGE).unwrap_or(i64::MAX);
-            let zrange = Command::Custom {
-                name: "ZRANGE",
-                key,
-                args: vec![(-page).into(), (-1).into()],
-            };
-            executor.send(Effect::Read, zrange).await?
+    let mut after = after.map(|id| id.to_string());
+    let mut ids = Vec::new();
+    for _ in 0..MAX_READS {
+        let members = match &after {
+            None => newest(executor, key.clone()).await?,
+            Some(after) => following(executor, &key, after).await?,
+        };
+        let newest_first = members.iter().rev();
+        ids.extend(newest_first.filter_map(|member| member.parse::<SessionId>().ok()));
+        if members.len() < MAX_PAGE || ids.len() >= MAX_PAGE {
+            ids.truncate(MAX_PAGE);
+            return Ok(ids);
         }
-        Some(after) => {
-            let mut args = Args::with_keys(&[&key], 64);
-            args.push_id(after);
-            args.push_display(MAX_PAGE);
-            let script = &INDEX_LIST;
-            let reply = executor.run(ScriptCall { script, args }).await;
-            reply.map_err(nothing_written)?
-        }
+        after = members.into_iter().next();
+    }
+    let why = "a user's index has thousands of members that are not ids";
+    Err(StoreError::with_source(StoreErrorKind::Unreadable, why))
+}
+
+/// The members at the end of an index, in ascending order.
+async fn newest(executor: &Executor, key: String) -> Result<Vec<String>, StoreError> {
+    let page = i64::try_from(MAX_PAGE).unwrap_or(i64::MAX);
+    let zrange = Command::Custom {
+        name: "ZRANGE",
+        key,
+        args: vec![(-page).into(), (-1).into()],
     };
-    let mut ids = ids(reply).ok_or_else(|| unexpected_reply(Effect::Read))?;
-    ids.reverse();
-    Ok(ids)
+    let reply = executor.send(Effect::Read, zrange).await?;
+    members(reply)
+}
+
+/// The members that follow another one in descending order, in ascending order.
+async fn following(executor: &Executor, key: &str, after: &str) -> Result<Vec<String>, StoreError> {
+    let mut args = Args::with_keys(&[key], 64);
+    args.push(after);
+    args.push_display(MAX_PAGE);
+    let script = &INDEX_LIST;
+    let reply = executor.run(ScriptCall { script, args }).await;
+    members(reply.map_err(nothing_written)?)
+}
+
+fn members(reply: Value) -> Result<Vec<String>, StoreError> {
+    let members = reply.convert();
+    members.map_err(|_| unexpected_reply(Effect::Read))
 }
 
 /// The error of a script that only reads: it does not matter whether it was run.

@@ -4,7 +4,8 @@
 --          in milliseconds, times 2048, plus a code for the time from then to the session's deadline: see
 --          `score_of`. A negative score marks a session that a sign-in has to end to make room: it is the
 --          time at which it was marked, negated. A score below 100000000000000 is a deadline in milliseconds, as
---          earlier versions wrote it; such entries are converted, 64 at a time.
+--          earlier versions wrote it; such entries are converted: up to 1024 before sessions are counted for the
+--          limit, and 64 when stale entries are removed.
 -- ARGV[1]  the current time
 -- ARGV[2]  the id; or '' to add none
 -- ARGV[3]  its deadline
@@ -40,9 +41,12 @@ local function score_of(other, at)
   return start * 2048 + (exponent - 7) * 64 + math.ceil(mantissa * 128) - 64
 end
 
--- Converts entries of earlier versions.
+-- Converts up to 64 entries of earlier versions, those with the latest deadlines. Converted entries follow all others,
+-- so the order of the index does not change if that of the deadlines is the order of creation: the oldest stay at its
+-- start, and no id moves past the end of a page. Returns whether there may be more.
 local function convert()
-  local found = redis.call('ZRANGEBYSCORE', key, 0, '(' .. oldest_score, 'WITHSCORES', 'LIMIT', 0, 64)
+  local latest = '(' .. oldest_score
+  local found = redis.call('ZRANGE', key, latest, 0, 'BYSCORE', 'REV', 'LIMIT', 0, 64, 'WITHSCORES')
   for index = 1, #found, 2 do
     local at = tonumber(found[index + 1])
     if at + stale < now then
@@ -51,13 +55,19 @@ local function convert()
       redis.call('ZADD', key, score_of(found[index], at), found[index])
     end
   end
+  return #found == 128
 end
 
 local evicted = {}
 if limit > 0 then
   local excess = redis.call('ZCARD', key) + 1 - limit
   if excess > 0 then
-    convert()
+    -- Until all are converted, those with the earliest deadlines count as the oldest.
+    for _ = 1, 16 do
+      if not convert() then
+        break
+      end
+    end
     local function counts(other)
       return other ~= '' and tonumber(redis.call('ZSCORE', key, other) or -1) >= 0 and 1 or 0
     end
@@ -120,9 +130,15 @@ if redis.call('ZADD', key, 'NX', score, id) == 0 then
   end
   redis.call('ZADD', key, there, id)
 end
+-- No session lives longer than 400 days. A longer TTL is from a server of an earlier version, which added an id again and
+-- took its score for a deadline.
 local keep = deadline - now + stale
-if redis.call('PTTL', key) < keep then
+local longest = math.max(keep, 400 * 24 * 3600 * 1000 + stale)
+local ttl = redis.call('PTTL', key)
+if ttl < keep then
   redis.call('PEXPIRE', key, keep)
+elseif ttl > longest then
+  redis.call('PEXPIRE', key, longest)
 end
 
 -- The end of an id is random: one of eight sign-ins removes stale entries, and returns others to be checked.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use cloakroom_core::renewal::RenewalMark;
 use cloakroom_core::store::{Ended, Loaded};
-use cloakroom_core::{Authentication, EndReason, SessionId, UserId};
+use cloakroom_core::{Authentication, EndReason, SessionId, StoreError, StoreErrorKind, UserId};
 
 use super::sessions::{RevokedBy, Sessions};
 use crate::commit::{CommitContext, EndedGroup, MAX_GROUP, MAX_RENEWALS, end_by_id, end_group};
@@ -24,7 +24,8 @@ struct Progress {
     /// How many live sessions have ended.
     ended: usize,
     /// Whether there may be further sessions: one that had ended before this could end it may have been renewed. Its
-    /// successor was added to the index before, so another pass finds it.
+    /// successor was added to the index before, so another pass finds it. Also if sessions were ended: an index that
+    /// converts entries of an earlier format between two pages may move an id to the page that has been read.
     may_have_more: bool,
     /// The sessions that could not be ended, which are not tried again: at most [`MAX_FAILED`] and a group.
     failed: HashSet<SessionId>,
@@ -67,7 +68,8 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// Fails if the store fails: the session may still be live.
+    /// Fails if the store fails; or with [`Unavailable`](crate::SessionErrorKind::Unavailable) if the session was
+    /// renewed 64 times meanwhile. The session may still be live: call it again.
     pub async fn revoke(
         &self,
         user: impl Into<UserId>,
@@ -90,11 +92,11 @@ impl Sessions {
             let chain = self.chain_from(id).await?;
             let last = chain[chain.len() - 1];
             if last == id {
-                break;
+                return Ok(false);
             }
             id = last;
         }
-        Ok(false)
+        Err(still_renewed())
     }
 
     /// Ends all sessions of a user except this one (ASVS 5.0, 7.4.3 and 7.5.2): after a change of the
@@ -124,8 +126,9 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// Fails if the store fails, or keeps no index of users. All sessions that could be ended have ended
-    /// then; call it again.
+    /// Fails if the store fails, or keeps no index of users; or with
+    /// [`Unavailable`](crate::SessionErrorKind::Unavailable) if sessions were renewed or created while
+    /// it read the index, each of 64 times. All sessions that could be ended have ended then; call it again.
     pub async fn revoke_all(
         &self,
         user: impl Into<UserId>,
@@ -145,10 +148,10 @@ impl Sessions {
             progress.may_have_more = false;
             self.end_all_once(user, kept, by, &mut progress).await?;
             if !progress.may_have_more {
-                break;
+                return progress.error.map_or(Ok(progress.ended), Err);
             }
         }
-        progress.error.map_or(Ok(progress.ended), Err)
+        Err(progress.error.unwrap_or_else(still_renewed))
     }
 
     /// Ends the sessions in a user's index, group by group, and removes them from it.
@@ -233,6 +236,12 @@ impl Sessions {
         let ended = end_by_id(&cx, id, user, reason).await?;
         Ok(ended == Ended::Ended)
     }
+}
+
+/// There were new sessions each time.
+fn still_renewed() -> SessionError {
+    let why = "sessions were renewed or created again and again while they were to be ended";
+    StoreError::with_source(StoreErrorKind::Unavailable, why).into()
 }
 
 /// Whether a session that was to be ended may go on under another id. One that has ended for another reason than a

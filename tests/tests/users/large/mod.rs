@@ -42,13 +42,16 @@ impl Far {
         Self { server, port, ids }
     }
 
-    async fn builder(&self) -> SessionLayerBuilder {
+    async fn store(&self) -> RedisStore {
         let url = format!("redis://127.0.0.1:{}", self.port.port());
         let store = RedisStore::builder(url, "cloakroom")
             .with_command_timeout(STORE_TIMEOUT)
             .with_connect_timeout(STORE_TIMEOUT);
-        let store = store.connect().await.expect("the server is running");
-        SessionLayer::builder(store).with_store_timeout(STORE_TIMEOUT)
+        store.connect().await.expect("the server is running")
+    }
+
+    async fn builder(&self) -> SessionLayerBuilder {
+        SessionLayer::builder(self.store().await).with_store_timeout(STORE_TIMEOUT)
     }
 
     async fn layer(&self) -> SessionLayer {
