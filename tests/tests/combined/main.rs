@@ -2,6 +2,7 @@
 //! by a browser with a real cookie jar.
 
 mod app;
+mod bridge_app_code;
 mod bridged_users;
 mod chromium;
 mod concurrent_model;
