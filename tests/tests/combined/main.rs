@@ -15,6 +15,7 @@ mod matrix;
 mod near_cache;
 mod old_cookies;
 mod refused_cookies;
+mod renewed_sessions;
 mod setup;
 mod several_cookies;
 mod stale_record;

@@ -72,17 +72,17 @@ pub(crate) async fn end_successor(
     Ok(false)
 }
 
-/// Returns the tombstone of the session of this token; `None` if it has none, or the token is not its token.
+/// Returns the tombstone of the session of this token; `None` if it has none, or the token is not its token. It
+/// leads to a successor only if the token was valid when the session was renewed: the id alone is public.
 pub(crate) async fn tombstone_of(
     cx: &CommitContext<'_>,
     token: &Token,
 ) -> Result<Option<Tombstone>, SessionError> {
     let digest = cx.context.realm.digest(token);
     Ok(match load(cx, token.id()).await? {
-        Loaded::Tombstone(tombstone)
-            if tombstone.digest().is_none_or(|stored| *stored == digest) =>
-        {
-            Some(tombstone)
+        Loaded::Tombstone(tombstone) if tombstone.is_secret(&digest) => Some(tombstone),
+        Loaded::Tombstone(tombstone) if tombstone.digest().is_none() => {
+            Some(tombstone.without_successor())
         }
         _ => None,
     })
