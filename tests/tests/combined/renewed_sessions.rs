@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use cloakroom::{CookieConfig, Rotation, Session, SessionError, SessionLayer, minutes};
+use cloakroom::{
+    CookieConfig, Rotation, Session, SessionError, SessionLayer, StoreErrorKind, minutes,
+};
 use cloakroom_core::{SystemRng, Token};
 use http::StatusCode;
 use tests::app::Fixture;
 use tests::browser::Browser;
+use tests::faulty_store::{Fault, Verb};
 
 const EVERY: Duration = minutes(15);
 const GRACE: Duration = minutes(1);
@@ -189,4 +192,43 @@ async fn a_retired_token_does_not_lead_to_the_renewed_session() {
     let response = renewed.old[0].request(destroy).await;
     assert_eq!(response.text(), "AlreadyEnded");
     assert_eq!(user(&mut renewed.ada).await, ADA);
+}
+
+/// A browser with the old cookies of two sessions that were renewed, in two paths for instance.
+async fn two_renewed(fixture: &Fixture) -> (Browser, [Browser; 2]) {
+    let mut both = fixture.browser();
+    let mut renewed = Vec::new();
+    for _ in 0..2 {
+        let mut browser = fixture.browser();
+        browser.request(sign_in).await;
+        let cookie = browser.cookie().expect("it has one").to_owned();
+        both.add_cookie(CookieConfig::DEFAULT_NAME, cookie);
+        browser.request(renew).await;
+        renewed.push(browser);
+    }
+    (both, renewed.try_into().expect("there are two"))
+}
+
+#[tokio::test]
+async fn signing_out_with_two_old_cookies_ends_both_renewed_sessions() {
+    let fixture = Fixture::memory();
+    let (mut both, [mut one, mut two]) = two_renewed(&fixture).await;
+    assert_eq!(both.request(destroy).await.text(), "Ended");
+    assert_eq!(user(&mut one).await, "None");
+    assert_eq!(user(&mut two).await, "None");
+}
+
+#[tokio::test]
+async fn a_renewed_session_that_cannot_be_ended_does_not_keep_the_other_alive() {
+    let fixture = Fixture::memory();
+    let (mut both, [mut one, mut two]) = two_renewed(&fixture).await;
+    fixture
+        .store
+        .next(Verb::End, Fault::Refuse(StoreErrorKind::Unavailable));
+    let response = both.request(destroy).await;
+    assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(user(&mut one).await, ADA);
+    assert_eq!(user(&mut two).await, "None");
+    assert_eq!(both.request(destroy).await.text(), "Ended", "tried again");
+    assert_eq!(user(&mut one).await, "None");
 }
