@@ -22,6 +22,10 @@
 //!                             |       the session in which the data continues
 //!                             `renewed` alone in tombstones of release 0.1.0, which reads this one as a reason
 //!                             that it does not know: the session has ended
+//!
+//! t1 0191e0c48f2a - renewed:0191e0c4-8f2a-7c3e-9b1d-2f6a7e5c4d3b:3mNqJ8Yw…43:w0x4Kd2P…43
+//!                                                                |
+//!                                    digests of the secrets, if several were valid: at most sixteen
 //! ```
 //!
 //! Times are milliseconds in twelve lower-case hexadecimal digits, as in the head of a UUIDv7.
@@ -119,6 +123,10 @@ pub fn encode_tombstone(tombstone: &Tombstone) -> String {
     if let Some(successor) = tombstone.successor() {
         out.push(':');
         successor.write_into(&mut out);
+        for digest in tombstone.secrets() {
+            out.push(':');
+            digest.encode_into(&mut out);
+        }
     }
     out
 }
@@ -204,16 +212,28 @@ fn decode_tombstone(rest: &str) -> Result<Tombstone, CodecError> {
         return Err(INVALID);
     }
     let at = Timestamp::from_millis(at);
-    Ok(match decode_successor(reason) {
-        Some(successor) => Tombstone::renewed(digest, at, successor),
-        None => Tombstone::new(digest, at, EndReason::from_stored(reason)),
+    Ok(match (decode_successor(reason), digest) {
+        (Some((successor, secrets)), digest) if secrets.is_empty() => {
+            Tombstone::renewed(digest, at, successor)
+        }
+        (Some((successor, secrets)), None) => {
+            Tombstone::renewed_with_secrets(secrets, at, successor)
+        }
+        (Some(_) | None, digest) => Tombstone::new(digest, at, EndReason::from_stored(reason)),
     })
 }
 
-/// Decodes the reason of a renewed session that names its successor. Returns `None` for all other reasons.
-fn decode_successor(reason: &str) -> Option<SessionId> {
-    let id = reason.strip_prefix(EndReason::Renewed.as_str())?;
-    id.strip_prefix(':')?.parse().ok()
+/// Decodes the reason of a renewed session that names its successor, and the digests after it. Returns `None`
+/// for all other reasons.
+fn decode_successor(reason: &str) -> Option<(SessionId, Vec<Digest>)> {
+    let rest = reason.strip_prefix(EndReason::Renewed.as_str())?;
+    let mut parts = rest.strip_prefix(':')?.split(':');
+    let successor = parts.next()?.parse().ok()?;
+    let secrets: Vec<_> = parts
+        .take(Tombstone::MAX_SECRETS + 1)
+        .map(Digest::parse)
+        .collect::<Option<_>>()?;
+    (secrets.len() <= Tombstone::MAX_SECRETS).then_some((successor, secrets))
 }
 
 /// Appends the last digits of a number in lower-case hexadecimal, sixteen at most.

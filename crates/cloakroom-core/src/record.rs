@@ -98,9 +98,14 @@ pub struct Tombstone {
     at: Timestamp,
     reason: EndReason,
     successor: Option<SessionId>,
+    /// Digests of the secrets that were valid, if there was more than one. Only with a successor.
+    secrets: Vec<Digest>,
 }
 
 impl Tombstone {
+    /// The largest number of digests in a tombstone.
+    pub const MAX_SECRETS: usize = 16;
+
     /// Creates a tombstone. `digest` is that of the session's secret, if it is known.
     #[must_use]
     pub const fn new(digest: Option<Digest>, at: Timestamp, reason: EndReason) -> Self {
@@ -109,6 +114,7 @@ impl Tombstone {
             at,
             reason,
             successor: None,
+            secrets: Vec::new(),
         }
     }
 
@@ -121,13 +127,49 @@ impl Tombstone {
             at,
             reason: EndReason::Renewed,
             successor: Some(successor),
+            secrets: Vec::new(),
         }
     }
 
-    /// Returns the digest of the session's secret, if it was known.
+    /// Creates the tombstone of a renewed session that had several valid secrets, with the digests of the first
+    /// [`MAX_SECRETS`](Self::MAX_SECRETS) of them.
+    #[must_use]
+    pub fn renewed_with_secrets(
+        mut secrets: Vec<Digest>,
+        at: Timestamp,
+        successor: SessionId,
+    ) -> Self {
+        secrets.truncate(Self::MAX_SECRETS);
+        Self {
+            secrets,
+            ..Self::renewed(None, at, successor)
+        }
+    }
+
+    /// Returns the digest of the session's secret, if it was known, and the only one.
     #[must_use]
     pub const fn digest(&self) -> Option<&Digest> {
         self.digest.as_ref()
+    }
+
+    /// Returns the digests of the secrets of a renewed session that had several. Empty for all others.
+    #[must_use]
+    pub fn secrets(&self) -> &[Digest] {
+        &self.secrets
+    }
+
+    /// Returns whether this is known to be the digest of a secret that was valid when the session ended. A
+    /// client that presents another one may know no more than the id, which is public.
+    #[must_use]
+    pub fn is_secret(&self, digest: &Digest) -> bool {
+        self.digest.as_ref() == Some(digest) || self.secrets.contains(digest)
+    }
+
+    /// Returns the tombstone as a client may see it that knows only the id: it says that the session has ended,
+    /// and why, but not where its data continues.
+    #[must_use]
+    pub fn without_successor(self) -> Self {
+        Self::new(self.digest, self.at, self.reason)
     }
 
     /// Returns when the session ended.

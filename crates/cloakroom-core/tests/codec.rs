@@ -15,6 +15,8 @@ const TOMBSTONE: &str = include_str!("fixtures/tombstone.txt");
 const TOMBSTONE_UNKNOWN: &str = include_str!("fixtures/tombstone-unknown.txt");
 // Written since the tombstone of a renewed session names its successor.
 const TOMBSTONE_RENEWED: &str = include_str!("fixtures/tombstone-renewed.txt");
+// Written since it has the digests of several secrets.
+const TOMBSTONE_SECRETS: &str = include_str!("fixtures/tombstone-renewed-secrets.txt");
 
 const SUCCESSOR: &str = "0191e0c4-8f2a-7c3e-9b1d-2f6a7e5c4d3b";
 
@@ -102,7 +104,10 @@ fn tombstones_are_frozen() {
     let known = Tombstone::new(Some(digest()), at, EndReason::Renewed);
     let unknown = Tombstone::new(None, at, EndReason::Destroyed);
     let renewed = Tombstone::renewed(Some(digest()), at, SUCCESSOR.parse().unwrap());
+    let secrets = vec![digest(), Digest::from_bytes([255; 32])];
+    let several = Tombstone::renewed_with_secrets(secrets, at, SUCCESSOR.parse().unwrap());
     for (text, tombstone) in [
+        (TOMBSTONE_SECRETS, several),
         (TOMBSTONE, known),
         (TOMBSTONE_UNKNOWN, unknown),
         (TOMBSTONE_RENEWED, renewed),
@@ -134,6 +139,45 @@ fn a_successor_is_read_exactly_as_it_is_written() {
             }
             other => panic!("{other:?}"),
         }
+    }
+}
+
+/// A client that knows only the id of a renewed session is not led to its successor.
+#[test]
+fn only_the_secrets_of_a_tombstone_are_known() {
+    let (at, other) = (Timestamp::from_millis(7), Digest::from_bytes([255; 32]));
+    let successor = SUCCESSOR.parse().unwrap();
+    let none = Tombstone::renewed(None, at, successor);
+    let one = Tombstone::renewed(Some(digest()), at, successor);
+    let two = Tombstone::renewed_with_secrets(vec![digest(), other], at, successor);
+    let known =
+        |tombstone: &Tombstone| (tombstone.is_secret(&digest()), tombstone.is_secret(&other));
+    assert_eq!(known(&none), (false, false));
+    assert_eq!(known(&one), (true, false));
+    assert_eq!(known(&two), (true, true));
+    assert!(!two.is_secret(&Digest::from_bytes([254; 32])));
+    let public = two.without_successor();
+    assert_eq!((public.successor(), public.secrets()), (None, &[][..]));
+    assert_eq!(public.reason(), EndReason::Renewed);
+}
+
+#[test]
+fn a_tombstone_has_a_limited_number_of_digests() {
+    let (at, successor) = (Timestamp::from_millis(7), SUCCESSOR.parse().unwrap());
+    let most = vec![digest(); Tombstone::MAX_SECRETS];
+    let more = vec![digest(); Tombstone::MAX_SECRETS + 1];
+    let tombstone = Tombstone::renewed_with_secrets(more, at, successor);
+    assert_eq!(tombstone.secrets(), most);
+    let text = codec::encode_tombstone(&tombstone);
+    let decoded = codec::decode(text.as_bytes());
+    assert_eq!(decoded, Ok(Stored::Tombstone(tombstone)));
+    let (_, digest) = text.rsplit_once(':').unwrap();
+    match codec::decode(format!("{text}:{digest}").as_bytes()) {
+        Ok(Stored::Tombstone(tombstone)) => {
+            assert_eq!(tombstone.reason(), EndReason::Other);
+            assert_eq!(tombstone.successor(), None);
+        }
+        other => panic!("{other:?}"),
     }
 }
 

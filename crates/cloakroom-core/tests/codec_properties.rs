@@ -17,10 +17,11 @@ const RECORDS: [&str; 3] = [
     include_str!("fixtures/record-empty.txt"),
 ];
 
-const TOMBSTONES: [&str; 3] = [
+const TOMBSTONES: [&str; 4] = [
     include_str!("fixtures/tombstone.txt"),
     include_str!("fixtures/tombstone-unknown.txt"),
     include_str!("fixtures/tombstone-renewed.txt"),
+    include_str!("fixtures/tombstone-renewed-secrets.txt"),
 ];
 
 fn fixtures() -> impl Iterator<Item = &'static str> {

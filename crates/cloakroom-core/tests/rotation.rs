@@ -201,6 +201,35 @@ fn the_alternatives_are_at_most_four() {
     }
 }
 
+#[test]
+fn the_valid_secrets_are_those_that_authenticate() {
+    let (mut fixture, token) = Fixture::begin();
+    let mut tokens = vec![token];
+    tokens.extend(std::iter::from_fn(|| fixture.join()));
+    assert_valid(&fixture, &tokens, 5);
+    fixture.pass(EVERY);
+    for index in 0..tokens.len() {
+        let next = fixture.present(&tokens[index]).1;
+        tokens.push(next.expect("it is due"));
+    }
+    assert_valid(&fixture, &tokens, 10);
+    fixture.present(&tokens[5]);
+    assert_valid(&fixture, &tokens, 10);
+    fixture.pass(GRACE);
+    assert_valid(&fixture, &tokens, 1);
+}
+
+fn assert_valid(fixture: &Fixture, tokens: &[Token], count: usize) {
+    let valid = Secrets::valid(&fixture.record, fixture.now);
+    assert_eq!(valid.len(), count);
+    assert_eq!(valid[0], *fixture.record.digest());
+    for digest in tokens.iter().map(|token| fixture.realm.digest(token)) {
+        let status = Secrets::status(&fixture.record, &digest, fixture.now);
+        let authenticates = !matches!(status, SecretStatus::Retired | SecretStatus::Wrong);
+        assert_eq!(valid.contains(&digest), authenticates, "{status:?}");
+    }
+}
+
 /// Each holder derives the next secret from its own, and the first that presents it supersedes the others.
 #[test]
 fn rotation_from_an_alternative_retires_the_others_after_the_grace_period() {

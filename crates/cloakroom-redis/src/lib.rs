@@ -21,7 +21,7 @@
 //! | key | value | TTL |
 //! |---|---|---|
 //! | `cloakroom:0191e0c4-8f2a-…` | a session: `c1`, revision, last seen, limits, digest of the secret, then its entries as JSON | the shorter of the idle timeout and the time to the absolute deadline |
-//! | the same | an ended session: `t1`, time, digest, reason | about a minute |
+//! | the same | an ended session: `t1`, time, digest, reason; of a renewed one also its successor, and the digests of several secrets | about a minute |
 //! | `cloakroom:user:` and a hash | the sessions of a user: a sorted set of ids in the order of their creation, which also has their deadlines | to the last deadline, plus five minutes |
 //! | `cloakroom:revoked-before` | sessions created before this time are revoked; only after all sessions were ended at once | 400 days |
 //!

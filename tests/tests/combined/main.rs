@@ -2,6 +2,7 @@
 //! by a browser with a real cookie jar.
 
 mod app;
+mod bridge_app_code;
 mod bridged_users;
 mod chromium;
 mod concurrent_model;
@@ -14,6 +15,7 @@ mod matrix;
 mod near_cache;
 mod old_cookies;
 mod refused_cookies;
+mod renewed_sessions;
 mod setup;
 mod several_cookies;
 mod stale_record;

@@ -118,6 +118,24 @@ impl Secrets {
         }
     }
 
+    /// Returns the digests of all secrets that authenticate at `now`, the current one first: at most eleven.
+    #[must_use]
+    pub fn valid(record: &Record, now: Timestamp) -> Vec<Digest> {
+        let secrets = Self::of(record.entries());
+        let mut valid = vec![*record.digest()];
+        valid.extend(secrets.next.map(|next| next.digest));
+        for alternative in secrets.alternatives {
+            valid.push(alternative.digest);
+            valid.extend(alternative.next.map(|next| next.digest));
+        }
+        valid.extend(secrets.before.map(|before| before.digest));
+        valid.retain(|digest| {
+            let status = Self::status(record, digest, now);
+            !matches!(status, SecretStatus::Retired | SecretStatus::Wrong)
+        });
+        valid
+    }
+
     /// Returns the token that the response should set for a request that presented `token`, if any.
     #[must_use]
     pub fn successor(record: &Record, token: &Token, realm: &Realm) -> Option<Token> {

@@ -1,7 +1,7 @@
 //! The cached sessions, and the rules that keep stale ones out.
 
 use std::hash::RandomState;
-use std::mem::size_of;
+use std::mem::{size_of, size_of_val};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -205,7 +205,8 @@ impl Weighter<SessionId, Arc<Cached>> for Weight {
                 let entries = record.entries();
                 entries.text_len() + entries.len() * PER_ENTRY
             }
-            Loaded::Tombstone(_) | Loaded::Nothing => 0,
+            Loaded::Tombstone(tombstone) => size_of_val(tombstone.secrets()),
+            Loaded::Nothing => 0,
         };
         (fixed + data) as u64
     }

@@ -160,11 +160,12 @@ impl RequestStore {
         Ok(Some(session))
     }
 
-    /// Computes what has to be written, and records that it was.
+    /// Computes what has to be written, and records that it was. The app's code that finds the user runs while
+    /// the state is not locked: tower-sessions writes one record at a time.
     fn edits(&self, session: &Session, data: &Data, is_new: bool) -> Edits {
-        let mut state = self.lock();
         let nothing = Data::new();
-        let base = state.base.as_ref().or(is_new.then_some(&nothing));
+        let base = self.lock().base.clone();
+        let base = base.as_ref().or(is_new.then_some(&nothing));
         let user = match base {
             Some(base) => self.user.change(base, data),
             // The data was cleared without being loaded.
@@ -180,7 +181,9 @@ impl RequestStore {
             }
             _ => Difference::between(base, data),
         };
-        let was_ended = match (&state.owner, Owner::of(session)) {
+        let owner = Owner::of(session);
+        let mut state = self.lock();
+        let was_ended = match (&state.owner, owner) {
             (Owner::Nobody, _) => false,
             // A sign-in does not need the session that has ended.
             (Owner::Live(_), Owner::Nobody) => !matches!(user, UserChange::SignedIn(_)),

@@ -124,19 +124,28 @@ pub(super) async fn end_at(
     expected: Option<Revision>,
     ending: Ending,
 ) -> Result<Ended, StoreError> {
-    // A session with several valid tokens has no digest in its tombstone: any client that presents its id
-    // learns that it has ended. While tokens rotate, the record may be older than the latest rotation.
-    let mut digest = Some(*record.digest());
-    let rotates = cx.context.rotation(record.entries()).is_some();
-    if rotates || Secrets::are_rotating(record.entries()) {
-        digest = None;
-    }
-    let tombstone = match ending {
-        Ending::For(reason) => Tombstone::new(digest, cx.now(), reason),
-        Ending::RenewedAs(successor) => Tombstone::renewed(digest, cx.now(), successor),
-    };
+    let tombstone = tombstone_for(cx, record, ending);
     let end = cx.store().end(id, expected, &tombstone, TOMBSTONE_TTL);
     cx.budget.write(end).await
+}
+
+/// Returns the tombstone of a session. With several valid tokens it has no digest: any client that presents the
+/// id learns that the session has ended. While tokens rotate, the record may be older than the latest rotation.
+///
+/// A client that presents only the id must not get at the session in which a renewed one continues. So its
+/// tombstone has the digests of all valid tokens: a renewal ends the session at the revision of the record.
+fn tombstone_for(cx: &CommitContext<'_>, record: &Record, ending: Ending) -> Tombstone {
+    let now = cx.now();
+    let rotates = cx.context.rotation(record.entries()).is_some();
+    let has_several = rotates || Secrets::are_rotating(record.entries());
+    let digest = (!has_several).then_some(*record.digest());
+    match ending {
+        Ending::For(reason) => Tombstone::new(digest, now, reason),
+        Ending::RenewedAs(successor) if has_several => {
+            Tombstone::renewed_with_secrets(Secrets::valid(record, now), now, successor)
+        }
+        Ending::RenewedAs(successor) => Tombstone::renewed(digest, now, successor),
+    }
 }
 
 /// Ends a new session whose creation or renewal has failed. No client has its token, so no request has to

@@ -6,7 +6,8 @@ use cloakroom_core::store::Ended;
 use super::context::CommitContext;
 use super::end::end;
 use super::end_legacy::{combine, end_legacy};
-use crate::error::{SessionError, SessionErrorKind};
+use super::outcome::EndResults;
+use crate::error::SessionError;
 use crate::state::Live;
 
 /// Ends sessions, and their legacy sessions. Returns whether one of them was live. One that cannot be ended
@@ -16,21 +17,12 @@ pub(crate) async fn end_contested(
     others: &[Live],
     reason: EndReason,
 ) -> Result<bool, SessionError> {
-    let (mut was_live, mut not_replicated, mut failed) = (false, None, None);
+    let mut results = EndResults::default();
     for live in others {
-        match end_one(cx, live, reason).await {
-            Ok(ended) => was_live |= matches!(ended, Ended::Ended),
-            Err(error) if error.kind() == SessionErrorKind::NotReplicated => {
-                not_replicated = Some(error);
-            }
-            Err(error) => failed = Some(error),
-        }
+        let ended = end_one(cx, live, reason).await;
+        results.add(ended.map(|ended| matches!(ended, Ended::Ended)));
     }
-    // First an error after which a session may still be live.
-    match failed.or(not_replicated) {
-        Some(error) => Err(error),
-        None => Ok(was_live),
-    }
+    results.was_live()
 }
 
 async fn end_one(

@@ -2,6 +2,7 @@
 
 use cloakroom_core::entries::Entry;
 
+use crate::error::{SessionError, SessionErrorKind};
 use crate::state::Live;
 
 /// The result of a commit.
@@ -24,4 +25,37 @@ pub(crate) struct Stored {
     pub(crate) live: Live,
     /// If the edits had to be replayed: the value that a `take_once` has found then.
     pub(crate) taken: Option<Option<Entry>>,
+}
+
+/// The results of ending several sessions.
+#[derive(Default)]
+pub(super) struct EndResults {
+    was_live: bool,
+    not_replicated: Option<SessionError>,
+    failed: Option<SessionError>,
+}
+
+impl EndResults {
+    /// Adds a result: whether the session was live.
+    pub(super) fn add(&mut self, result: Result<bool, SessionError>) {
+        match result {
+            Ok(was_live) => self.was_live |= was_live,
+            Err(error) if error.kind() == SessionErrorKind::NotReplicated => {
+                self.not_replicated = Some(error);
+            }
+            Err(error) => self.failed = Some(error),
+        }
+    }
+
+    /// Returns whether one of them was live.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the error of one that could not be ended: first one after which it may still be live.
+    pub(super) fn was_live(self) -> Result<bool, SessionError> {
+        match self.failed.or(self.not_replicated) {
+            Some(error) => Err(error),
+            None => Ok(self.was_live),
+        }
+    }
 }

@@ -5,6 +5,7 @@ use cloakroom_core::{EndReason, Record, SessionId, StoreErrorKind, Token, Tombst
 
 use super::context::CommitContext;
 use super::end::{end, end_by_id};
+use super::outcome::EndResults;
 use crate::error::SessionError;
 use crate::state::limits_of;
 
@@ -72,17 +73,47 @@ pub(crate) async fn end_successor(
     Ok(false)
 }
 
-/// Returns the tombstone of the session of this token; `None` if it has none, or the token is not its token.
-pub(crate) async fn tombstone_of(
+/// Ends the successors of the ended sessions of these tokens, and returns whether one was live. Sessions
+/// without a live successor end once more, since the earlier end may have reached too few replicas. One that
+/// cannot be ended does not keep the others alive.
+pub(crate) async fn end_again(
+    cx: &CommitContext<'_>,
+    tokens: &[Token],
+    reason: EndReason,
+) -> Result<bool, SessionError> {
+    let mut results = EndResults::default();
+    for token in tokens {
+        results.add(end_one_again(cx, token, reason).await);
+    }
+    results.was_live()
+}
+
+async fn end_one_again(
+    cx: &CommitContext<'_>,
+    token: &Token,
+    reason: EndReason,
+) -> Result<bool, SessionError> {
+    let Some(tombstone) = tombstone_of(cx, token).await? else {
+        return Ok(false);
+    };
+    if end_successor(cx, &tombstone, reason).await? {
+        return Ok(true);
+    }
+    end_by_id(cx, token.id(), None, tombstone.reason()).await?;
+    Ok(false)
+}
+
+/// Returns the tombstone of the session of this token; `None` if it has none, or the token is not its token. It
+/// leads to a successor only if the token was valid when the session was renewed: the id alone is public.
+pub(super) async fn tombstone_of(
     cx: &CommitContext<'_>,
     token: &Token,
 ) -> Result<Option<Tombstone>, SessionError> {
     let digest = cx.context.realm.digest(token);
     Ok(match load(cx, token.id()).await? {
-        Loaded::Tombstone(tombstone)
-            if tombstone.digest().is_none_or(|stored| *stored == digest) =>
-        {
-            Some(tombstone)
+        Loaded::Tombstone(tombstone) if tombstone.is_secret(&digest) => Some(tombstone),
+        Loaded::Tombstone(tombstone) if tombstone.digest().is_none() => {
+            Some(tombstone.without_successor())
         }
         _ => None,
     })

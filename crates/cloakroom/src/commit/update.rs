@@ -22,7 +22,7 @@ enum Base {
     /// The one that another request of this process has committed. It may be stale.
     HandedOff(Record),
     /// The one that the store has returned with a conflict.
-    RecentSignIn(Record),
+    Fresher(Record),
 }
 
 /// Stores the edits of a session. After a conflict, it merges them with what was stored, and tries again.
@@ -57,7 +57,7 @@ pub(crate) async fn update(
                 }
                 return Ok(stored(live, next, taken));
             }
-            Updated::Conflict(fresher) => base = Base::RecentSignIn(fresher),
+            Updated::Conflict(fresher) => base = Base::Fresher(fresher),
             Updated::Ended(_) => {
                 log::ended_concurrently(id);
                 return Ok(Committed::Ended);
@@ -94,7 +94,7 @@ fn next_on(
     let record = base.record(live);
     let digest = refresh(cx, record, &live.token, &mut entries)?;
     let is_unchanged = entries == *record.entries() && draft.chosen.is_none();
-    if is_unchanged && matches!(base, Base::RecentSignIn(_)) {
+    if is_unchanged && matches!(base, Base::Fresher(_)) {
         return Ok((None, taken));
     }
     let next = next_record(cx, live.id(), record, entries, digest, draft.chosen)?;
@@ -110,7 +110,7 @@ fn entries_on(
 ) -> Result<(Entries, Taken), SessionError> {
     match base {
         Base::Loaded => Ok((draft.entries.clone(), None)),
-        Base::HandedOff(record) | Base::RecentSignIn(record) => {
+        Base::HandedOff(record) | Base::Fresher(record) => {
             let merged = merge(cx, id, draft, record)?;
             Ok((merged.entries, Some(merged.taken)))
         }
@@ -121,7 +121,7 @@ impl Base {
     fn record<'a>(&'a self, live: &'a Live) -> &'a Record {
         match self {
             Self::Loaded => &live.record,
-            Self::HandedOff(record) | Self::RecentSignIn(record) => record,
+            Self::HandedOff(record) | Self::Fresher(record) => record,
         }
     }
 }

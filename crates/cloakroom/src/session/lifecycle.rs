@@ -245,8 +245,7 @@ impl Session {
         })
     }
 
-    /// Ends the successors of sessions that have ended already, and returns whether one was live; otherwise ends
-    /// the sessions once more, since the earlier end may have reached too few replicas.
+    /// Ends what has become of the sessions that have ended already, and returns whether something was live.
     async fn end_again(
         &self,
         cx: &CommitContext<'_>,
@@ -259,19 +258,8 @@ impl Session {
         if !had_ended {
             return Ok(false);
         }
-        let mut ended = Vec::new();
-        for token in self.handle.all_ended_tokens() {
-            if let Some(tombstone) = commit::tombstone_of(cx, &token).await? {
-                if commit::end_successor(cx, &tombstone, reason).await? {
-                    return Ok(true);
-                }
-                ended.push((token.id(), tombstone.reason()));
-            }
-        }
-        for (id, reason) in ended {
-            Box::pin(commit::end_by_id(cx, id, None, reason)).await?;
-        }
-        Ok(false)
+        let tokens = self.handle.all_ended_tokens();
+        Box::pin(commit::end_again(cx, &tokens, reason)).await
     }
 
     /// Sets timeouts for this session only, counted from now: for "remember me", or for public computers.
