@@ -232,3 +232,18 @@ async fn a_renewed_session_that_cannot_be_ended_does_not_keep_the_other_alive() 
     assert_eq!(both.request(destroy).await.text(), "Ended", "tried again");
     assert_eq!(user(&mut one).await, "None");
 }
+
+#[tokio::test]
+async fn signing_out_with_a_live_cookie_ends_the_renewed_session_of_another_one() {
+    let fixture = Fixture::memory();
+    let (mut both, [mut one, mut two]) = two_renewed(&fixture).await;
+    // A third session, which was not renewed.
+    let mut live = fixture.browser();
+    live.request(sign_in).await;
+    let cookie = live.cookie().expect("it has one").to_owned();
+    both.add_cookie(CookieConfig::DEFAULT_NAME, cookie);
+    assert_eq!(both.request(destroy).await.text(), "Ended");
+    for browser in [&mut one, &mut two, &mut live] {
+        assert_eq!(user(browser).await, "None");
+    }
+}

@@ -166,7 +166,7 @@ impl SharedSession {
     }
 
     /// The tokens that the request has presented, and those to which its legacy cookies lead.
-    fn presented_tokens(&self) -> Vec<Token> {
+    pub(super) fn presented_tokens(&self) -> Vec<Token> {
         let context = &self.context;
         let own = PresentedTokens::of(&self.credentials, &context.cookie, self.now());
         let mut tokens: Vec<_> = own.into_iter().map(|presented| presented.token).collect();

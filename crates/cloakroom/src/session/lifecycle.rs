@@ -178,14 +178,35 @@ impl Session {
         let _lock = self.handle.lock_commits().await?;
         let others = self.handle.destroy_others(reason).await;
         let live = self.handle.state().live().cloned();
-        let destroyed = match live {
-            Some(live) => self.end_live(&live, reason).await,
-            None => self.end_absent(reason).await,
+        let Some(live) = live else {
+            let destroyed = self.end_absent(reason).await;
+            return Ok(if others? {
+                Destroyed::Ended
+            } else {
+                destroyed?
+            });
         };
-        match (others?, destroyed?) {
-            (true, _) => Ok(Destroyed::Ended),
-            (false, destroyed) => Ok(destroyed),
+        let renewed = self.end_renewed(&live, reason).await;
+        let destroyed = self.end_live(&live, reason).await;
+        let has_ended_another = others? | renewed?;
+        Ok(if has_ended_another {
+            Destroyed::Ended
+        } else {
+            destroyed?
+        })
+    }
+
+    /// Ends what the sessions of the request's further tokens continue in, if they were renewed. Usually there are no
+    /// such tokens.
+    async fn end_renewed(&self, live: &Live, reason: EndReason) -> Result<bool, SessionError> {
+        let mut tokens = self.handle.presented_tokens();
+        if tokens.len() < 2 {
+            // It is that of the live session, which this request may have renewed.
+            return Ok(false);
         }
+        tokens.retain(|token| token.id() != live.id());
+        let cx = self.handle.commit_context();
+        Box::pin(commit::end_again(&cx, &tokens, reason)).await
     }
 
     async fn end_live(&self, live: &Live, reason: EndReason) -> Result<Destroyed, SessionError> {
