@@ -38,8 +38,27 @@ impl Redis {
     /// If one refuses, what the others have charged is given back: no limit is ever exceeded, but in between
     /// a request may find less than there is.
     pub(crate) async fn check(&self, checks: &[Check]) -> Result<Vec<Option<Reading>>, StoreError> {
-        let mut groups: Vec<Vec<usize>> = Vec::new();
         let is_clustered = self.scripts.is_clustered();
+        match self.check_groups(checks, is_clustered).await {
+            // The reply to the one script has shown that the server is in cluster mode, and nothing was charged.
+            Err(error)
+                if error.kind() == StoreErrorKind::Refused
+                    && !is_clustered
+                    && self.scripts.is_clustered() =>
+            {
+                Box::pin(self.check_groups(checks, true)).await
+            }
+            result => result,
+        }
+    }
+
+    /// Charges limits: with one script, or in a cluster with one for each subject.
+    async fn check_groups(
+        &self,
+        checks: &[Check],
+        is_clustered: bool,
+    ) -> Result<Vec<Option<Reading>>, StoreError> {
+        let mut groups: Vec<Vec<usize>> = Vec::new();
         for (index, check) in checks.iter().enumerate() {
             let with_same =
                 |group: &&mut Vec<usize>| !is_clustered || checks[group[0]].tag() == check.tag();

@@ -121,6 +121,7 @@ impl AppScripts {
         keys: &[String],
         args: &[String],
     ) -> Result<ScriptReply, StoreError> {
+        self.connection.attach().await;
         let (client, _in_flight) = self.connection.begin()?;
         let result = evaluate(&client, script, keys, args).await;
         reply_of(self.connection.settle(result, Effect::Write)?)

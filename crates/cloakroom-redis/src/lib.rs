@@ -81,7 +81,8 @@
 //! When the store connects, it detects a server in cluster mode behind a URL without `-cluster` (one shard, or
 //! a proxy in front of several). Then every command has one key, nothing is merged, and the log and
 //! [`RedisStore::health`] warn. One of several shards without a proxy is an error when connecting. A store
-//! [`from_client`](RedisStore::from_client) detects it by `health`, or by the first `CROSSSLOT`.
+//! [`from_client`](RedisStore::from_client) detects it by `health`, or by the first `CROSSSLOT`, whose
+//! commands are then sent one by one.
 //!
 //! In a cluster, sessions are spread over all primaries. After a slot has moved, the first command for it
 //! is sent again to the new owner, within its timeout. While a slot is being migrated, its sessions that
@@ -107,7 +108,7 @@
 //! what to do. Missing rights and commands without which no session can be kept are errors when connecting.
 //!
 //! Every command returns within its timeout. It is sent once; only if a node of a cluster replies that it
-//! does not have the key, it is sent again, to another node. A read whose connection is lost waits for a new
+//! does not have the key, it is sent again, to another node, and after a first `CROSSSLOT` by itself. A read whose connection is lost waits for a new
 //! one, for the time of another timeout, and is sent once more: it returns within three timeouts.
 //!
 //! | what happens | kind of the error |

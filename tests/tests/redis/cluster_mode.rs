@@ -2,16 +2,25 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
 use cloakroom_core::store::{Created, Loaded, Updated, UserCreated};
 use cloakroom_core::{Realm, Store, StoreErrorKind, UserId, UserKey};
+use cloakroom_limit::{By, Fallback, Limits, Rate, RateLimitLayer};
 use cloakroom_redis::{ConnectErrorKind, RedisStore, ServerMode, Warning};
 use fred::prelude::{Builder, ClientLike as _, Config, ReconnectPolicy};
+use futures_util::future::join_all;
+use http::Request;
+use http::header::HOST;
 use tests::log::Log;
 use tests::records::{MINUTE, add_request, next, session};
 use tests::redis::RedisServer;
 use tests::topology::{Cluster, wait_for};
 use tokio::task::JoinSet;
+use tower::ServiceExt as _;
 
 /// The text of the log when cluster mode is found out.
 const FOUND: &str = "the server is in cluster mode";
@@ -114,18 +123,78 @@ async fn store_of_app(server: &RedisServer) -> (RedisStore, fred::clients::Clien
     (store, client)
 }
 
+/// The first commands that are merged are refused together, and each of them is then sent by itself.
 #[tokio::test]
-async fn the_first_crossslot_is_final_and_the_last() {
+async fn the_first_crossslot_fails_no_command_and_is_the_last() {
     let server = single_shard();
     let log = Log::capture();
     let (store, _client) = store_of_app(&server).await;
-    let failed = twenty_at_once(&store).await;
-    assert!(!failed.is_empty(), "some commands are merged, and refused");
-    let kinds: Vec<_> = failed.keys().collect();
-    assert_eq!(kinds, [&StoreErrorKind::Refused], "nothing was executed");
+    assert_eq!(twenty_at_once(&store).await, HashMap::new());
     assert_eq!(log.count(FOUND), 1, "{}", log.text());
     server.command(&["FLUSHALL"]);
     assert_eq!(twenty_at_once(&store).await, HashMap::new());
+    assert_eq!(log.count(FOUND), 1, "{}", log.text());
+}
+
+/// Each of them may be the first.
+#[tokio::test]
+async fn updates_loads_and_lists_each_learn_it_by_themselves() {
+    let server = single_shard();
+    let log = Log::capture();
+    let sessions: Vec<_> = (0..100).map(session).collect();
+    let (store, _client) = store_of_app(&server).await;
+    for (id, record) in &sessions {
+        let created = store.create(*id, record, MINUTE).await;
+        assert_eq!(created.unwrap(), Created::Created);
+    }
+    let found = || log.count(FOUND);
+    assert_eq!(found(), 0, "one command at a time does not show it");
+
+    let loads = sessions.iter().map(|(id, _)| store.load(*id));
+    for (loaded, (_, record)) in join_all(loads).await.into_iter().zip(&sessions) {
+        assert_eq!(loaded.unwrap(), Loaded::Record(record.clone()));
+    }
+    assert_eq!(found(), 1);
+
+    let (store, _client) = store_of_app(&server).await;
+    let ids: Vec<_> = sessions.iter().map(|(id, _)| *id).collect();
+    let loaded = store.load_many(&ids).await;
+    for (loaded, (_, record)) in loaded.into_iter().zip(&sessions) {
+        assert_eq!(loaded.unwrap(), Loaded::Record(record.clone()));
+    }
+    assert_eq!(found(), 2);
+
+    let (store, _client) = store_of_app(&server).await;
+    let updates = sessions.iter().map(async |(id, record)| {
+        let later = next(record, 200);
+        store.update(*id, record.revision(), &later, MINUTE).await
+    });
+    for updated in join_all(updates).await {
+        assert_eq!(updated.unwrap(), Updated::Updated, "nothing was executed");
+    }
+    assert_eq!(found(), 3);
+}
+
+#[tokio::test]
+async fn limits_with_several_keys_learn_it_by_themselves() {
+    let server = single_shard();
+    let log = Log::capture();
+    let (store, _client) = store_of_app(&server).await;
+    let hour = Duration::from_secs(3600);
+    let layer = RateLimitLayer::builder(&Limits::new(&store))
+        .with_limit(Rate::fixed_window("all", 2, hour), By::everyone())
+        .with_limit(Rate::fixed_window("host", 2, hour), By::header(HOST))
+        .with_fallback(Fallback::Deny)
+        .build()
+        .expect("a valid configuration");
+    let app = Router::new().route("/", get(|| async {})).layer(layer);
+    for expected in [200, 200, 429] {
+        let request = Request::get("/").header(HOST, "example.com");
+        let request = request.body(Body::empty()).expect("a request");
+        let response = app.clone().oneshot(request).await.expect("infallible");
+        assert_eq!(response.status(), expected);
+    }
+    assert_eq!(log.count(FOUND), 1, "{}", log.text());
 }
 
 #[tokio::test]

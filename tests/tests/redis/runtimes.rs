@@ -6,8 +6,8 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use cloakroom_core::store::{Created, Loaded};
-use cloakroom_core::{EventBus, SessionEvent, Store, StoreErrorKind};
-use cloakroom_redis::{NearCache, RedisStore};
+use cloakroom_core::{EventBus, SessionEvent, Store, StoreAdmin, StoreErrorKind};
+use cloakroom_redis::{AppScript, NearCache, RedisStore, ScriptReply};
 use tests::proxy::{Network, Proxy};
 use tests::records::{MINUTE, session};
 use tests::redis::RedisServer;
@@ -53,6 +53,24 @@ fn a_store_works_in_one_runtime_after_the_other() {
         });
         runtime(threads).block_on(async {
             store.ping().await.expect("it is connected");
+        });
+        runtime(threads).block_on(async {
+            let script = AppScript::new("return redis.call('PTTL', KEYS[1])");
+            let scripts = store.app_scripts();
+            let keys = [scripts.key("missing")];
+            let reply = scripts.run(&script, &keys, &[]).await;
+            assert_eq!(reply.expect("it is connected"), ScriptReply::Integer(-2));
+        });
+        runtime(threads).block_on(async {
+            let found = store.foreign_keys().read("missing").await;
+            assert_eq!(found.expect("it is connected"), None);
+        });
+        runtime(threads).block_on(async {
+            let page = store.scan_ids(None).await.expect("it is connected");
+            assert!(!page.ids.is_empty());
+        });
+        runtime(threads).block_on(async {
+            store.health().await.expect("it is connected");
         });
         // A runtime that ends at once, with everything that was started in it.
         runtime(threads).block_on(async {

@@ -61,8 +61,9 @@ async fn probes_keep_every_connection_from_being_forgotten() {
     let near = NearCache::new(store.clone());
     let mut events = store.bus().unwrap().subscribe();
     within("it is coherent", PATIENCE, async || near.stats().coherent).await;
+    let all = "connections for commands, replicas, events, invalidations";
+    within(all, PATIENCE, async || proxy.accepted() >= 4).await;
     let accepted = proxy.accepted();
-    assert!(accepted >= 4, "commands, replicas, events, invalidations");
     let mut browser = Browser::new(app(SessionLayer::new(near.clone())));
     for silence in [4, 1, 4] {
         sleep(Duration::from_secs(silence)).await;

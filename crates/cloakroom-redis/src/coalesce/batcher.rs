@@ -2,7 +2,8 @@
 //!
 //! All threads share one queue, so that a batch contains what requests on all of them need. No thread
 //! can hold up the items of another: each thread that adds to the next batch starts a task of its own
-//! that executes the batch. The first of these tasks that runs takes all items, the others find none.
+//! that executes the batch, in each runtime that it runs. The first of these tasks that runs takes all items, the
+//! others find none.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
+use tokio::runtime::{Handle, Id};
 use tokio::sync::oneshot;
 
 /// A boxed future. The futures of fred have about 7 KiB: one that is held by value is copied at every
@@ -67,10 +69,11 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
     /// dropped, or held without being polled (as in a `select!`), and would then hold up the others.
     pub(crate) async fn submit(&self, item: T) -> Option<R> {
         let (result, received) = oneshot::channel();
+        let runtime = Handle::current().id();
         let needs_task = {
             let mut pending = self.queue.lock();
             pending.items.push(Item { item, result });
-            let needs_task = started_by_this_thread(self.queue.id, pending.batch);
+            let needs_task = started_by_this_thread(self.queue.id, pending.batch, runtime);
             pending.tasks += usize::from(needs_task);
             needs_task
         };
@@ -118,16 +121,19 @@ enum Remaining {
     Some,
 }
 
-/// Notes that this thread starts a task for a batch. Returns whether it has to: not if it has started
-/// one already.
-fn started_by_this_thread(queue: u64, batch: u64) -> bool {
-    /// An app has few queues. If two share a place, a thread may start more tasks than it needs.
+/// Notes that this thread starts a task for a batch in a runtime. Returns whether it has to: not if it has
+/// started one already. A task in another runtime does not count: that runtime may not be driven.
+fn started_by_this_thread(queue: u64, batch: u64, runtime: Id) -> bool {
+    /// An app has few queues. If two share a place, or two runtimes a thread, a thread may start more tasks
+    /// than it needs.
     const PLACES: usize = 16;
+    type Started = Option<(u64, u64, Id)>;
     thread_local! {
-        static STARTED: [Cell<(u64, u64)>; PLACES] = const { [const { Cell::new((0, 0)) }; PLACES] };
+        static STARTED: [Cell<Started>; PLACES] = const { [const { Cell::new(None) }; PLACES] };
     }
     let place = usize::try_from(queue).unwrap_or(0) % PLACES;
-    STARTED.with(|started| started[place].replace((queue, batch)) != (queue, batch))
+    let task = Some((queue, batch, runtime));
+    STARTED.with(|started| started[place].replace(task) != task)
 }
 
 /// Starts a task that executes the next batch of a queue, and is counted there already.
@@ -344,6 +350,20 @@ mod tests {
         drop(first);
         assert_eq!(second.block_on(kept), Some((2, 2)));
         assert_eq!(second.block_on(held), Some((1, 2)));
+    }
+
+    /// Two runtimes on one thread: the first exists, and runs only in its `block_on`.
+    #[test]
+    fn a_runtime_that_is_not_driven_does_not_hold_up_another() {
+        let batcher = Batcher::new(with_size);
+        let runtime = || Builder::new_current_thread().enable_time().build().unwrap();
+        let (idle, driven) = (runtime(), runtime());
+        let mut held = Box::pin(batcher.submit(1));
+        let poll = poll_fn(|cx| Poll::Ready(held.as_mut().poll(cx)));
+        assert!(idle.block_on(poll).is_pending());
+        let result = driven.block_on(async { timeout(LIMIT, batcher.submit(2)).await });
+        assert_eq!(result.expect("it is not held up"), Some((2, 2)));
+        assert_eq!(idle.block_on(held), Some((1, 2)));
     }
 
     #[test]

@@ -11,6 +11,10 @@ use crate::connection::{CommandClient, with_timeout};
 /// A wait that is too short to be subtracted from a timeout.
 const SHORT: Duration = Duration::from_millis(1);
 
+/// A command with less than this part of its timeout left is not sent. A batch has the time that its oldest command
+/// has left: with less of it, the others would fail as well, and writes among them with an unknown outcome.
+const MIN_PART: u32 = 4;
+
 /// A command that waits, and the client to send it with.
 pub(super) struct Waiting<T> {
     client: CommandClient,
@@ -30,14 +34,16 @@ impl<T> Waiting<T> {
         }
     }
 
-    fn remaining(&self, now: Instant) -> Duration {
-        let timeout = self.client.options().timeout.unwrap_or_default();
-        timeout.saturating_sub(now.saturating_duration_since(self.began))
+    /// What remains of the timeout; `None` if that is too little.
+    fn remaining(&self, now: Instant) -> Option<Duration> {
+        let timeout = self.client.options().timeout?;
+        let remaining = timeout.checked_sub(now.saturating_duration_since(self.began))?;
+        (remaining >= timeout / MIN_PART).then_some(remaining)
     }
 }
 
-/// Sends the commands of a batch with what remains of their timeout. Those that have no time left fail
-/// without being sent.
+/// Sends the commands of a batch with what remains of their timeout. Those that have less than a quarter of it left
+/// fail without being sent.
 pub(super) async fn send_in_time<T, R>(
     batch: Vec<Waiting<T>>,
     send_all: SendAll<T, R>,
@@ -55,18 +61,13 @@ pub(super) async fn send_in_time<T, R>(
     }
     let remaining: Vec<_> = batch.iter().map(|one| one.remaining(now)).collect();
     let in_time = batch.into_iter().zip(&remaining);
-    let in_time = in_time.filter(|(_, remaining)| !remaining.is_zero());
+    let in_time = in_time.filter(|(_, remaining)| remaining.is_some());
     let commands = in_time.map(|(one, _)| one.command).collect();
-    let left = remaining.iter().filter(|remaining| !remaining.is_zero());
-    let left = left.min().copied().unwrap_or_default();
-    let client = CommandClient::new(with_timeout(&client, left));
+    let left = remaining.iter().flatten().min().copied();
+    let client = CommandClient::new(with_timeout(&client, left.unwrap_or_default()));
     let mut results = send_all(client, commands).await.into_iter();
-    let result = |remaining: &Duration| {
-        let result = if remaining.is_zero() {
-            None
-        } else {
-            results.next()
-        };
+    let result = |remaining: &Option<Duration>| {
+        let result = remaining.and_then(|_| results.next());
         result.unwrap_or_else(|| Err(too_late()))
     };
     remaining.iter().map(result).collect()
@@ -74,7 +75,7 @@ pub(super) async fn send_in_time<T, R>(
 
 /// A kind of error that says that the command was not sent.
 fn too_late() -> FredError {
-    let text = "The command waited until its timeout had passed, and was not sent.";
+    let text = "The command waited for most of its timeout, and was not sent.";
     FredError::new(FredErrorKind::Backpressure, text)
 }
 
@@ -134,6 +135,20 @@ mod tests {
         assert!(second.1 <= TIMEOUT / 2 && fourth.1 <= TIMEOUT / 2);
         for error in [first, third] {
             assert_eq!(ErrorClass::of(error), ErrorClass::NeverSent);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_command_that_waited_long_does_not_shorten_the_time_of_the_others() {
+        let waited = [TIMEOUT * 4 / 5, Duration::ZERO, TIMEOUT * 3 / 5];
+        let results = send_in_time(batch(&waited), with_timeouts).await;
+        let [Err(late), Ok(fresh), Ok(older)] = results.as_slice() else {
+            panic!("{results:?}");
+        };
+        assert_eq!(ErrorClass::of(late), ErrorClass::NeverSent);
+        assert_eq!((fresh.0, older.0), (1, 2));
+        for (_, timeout) in [fresh, older] {
+            assert!(*timeout >= TIMEOUT / 4 && *timeout <= TIMEOUT * 2 / 5);
         }
     }
 }

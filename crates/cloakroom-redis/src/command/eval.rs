@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::args::{Args, slot_of};
 use super::script::{BATCH, Script};
-use crate::classify::is_moved;
+use crate::classify::{is_cross_slot, is_moved};
 use crate::coalesce::BoxFuture;
 use crate::connection::{CommandClient, with_remaining_timeout};
 
@@ -28,6 +28,14 @@ impl ScriptCall {
     }
 }
 
+/// What became of a call that may have been merged with others.
+pub(super) enum Ran {
+    Reply(Value),
+    /// Nothing was executed, because the keys of the merged calls are in several slots. Contains the call, to be
+    /// sent by itself.
+    CrossSlot(ScriptCall),
+}
+
 /// Runs a script.
 pub(super) fn eval(client: CommandClient, call: ScriptCall) -> BoxFuture<Result<Value, FredError>> {
     let keys = call.args.keys().len();
@@ -39,18 +47,22 @@ pub(super) fn eval(client: CommandClient, call: ScriptCall) -> BoxFuture<Result<
 pub(super) fn eval_merged(
     client: CommandClient,
     mut calls: Vec<ScriptCall>,
-) -> BoxFuture<Vec<Result<Value, FredError>>> {
+) -> BoxFuture<Vec<Result<Ran, FredError>>> {
     Box::pin(async move {
         let count = calls.len();
         if count < 2 {
             return match calls.pop() {
-                Some(call) => vec![eval(client, call).await],
+                Some(call) => vec![eval(client, call).await.map(Ran::Reply)],
                 None => Vec::new(),
             };
         }
         let (keys, args) = batch_args(&calls);
-        drop(calls);
-        split_replies(evaluate(client, &BATCH, keys, args).await, count)
+        match evaluate(client, &BATCH, keys, args).await {
+            Err(error) if is_cross_slot(&error) => {
+                calls.into_iter().map(Ran::CrossSlot).map(Ok).collect()
+            }
+            reply => split_replies(reply, count),
+        }
     })
 }
 
@@ -88,26 +100,30 @@ fn pack(calls: &[ScriptCall], length: usize) -> Vec<u8> {
 }
 
 /// Splits the reply of `batch.lua` into one result per call.
-fn split_replies(reply: Result<Value, FredError>, count: usize) -> Vec<Result<Value, FredError>> {
+fn split_replies(reply: Result<Value, FredError>, count: usize) -> Vec<Result<Ran, FredError>> {
     match reply {
         // The usual case: every call returned 1.
-        Ok(Value::Integer(ones)) if usize::try_from(ones) == Ok(count) => {
-            (0..count).map(|_| Ok(Value::Integer(1))).collect()
-        }
+        Ok(Value::Integer(ones)) if usize::try_from(ones) == Ok(count) => (0..count)
+            .map(|_| Ok(Ran::Reply(Value::Integer(1))))
+            .collect(),
         Ok(Value::Array(mut parts)) if parts.len() == 2 * count => {
             let pairs = parts.chunks_exact_mut(2);
             pairs
                 .map(|pair| result_of(pair[0].take(), pair[1].take()))
                 .collect()
         }
-        Ok(_) => vec![Err(unexpected_merged_reply()); count],
-        Err(error) => vec![Err(error); count],
+        Ok(_) => repeat_error(&unexpected_merged_reply(), count),
+        Err(error) => repeat_error(&error, count),
     }
 }
 
-fn result_of(kind: Value, reply: Value) -> Result<Value, FredError> {
+fn repeat_error<T>(error: &FredError, count: usize) -> Vec<Result<T, FredError>> {
+    (0..count).map(|_| Err(error.clone())).collect()
+}
+
+fn result_of(kind: Value, reply: Value) -> Result<Ran, FredError> {
     match kind {
-        Value::Integer(1) => Ok(reply),
+        Value::Integer(1) => Ok(Ran::Reply(reply)),
         Value::Integer(0) => {
             let text = reply.into_string().unwrap_or_default();
             Err(FredError::new(FredErrorKind::Unknown, text))

@@ -9,7 +9,7 @@ use fred::types::Value;
 use tokio::time::Instant;
 
 use super::batch::{Waiting, send_in_time};
-use super::eval::{ScriptCall, eval, eval_merged};
+use super::eval::{Ran, ScriptCall, eval, eval_merged};
 use super::plain::{Command, Found, Sent, get_merged, send_together, value_of};
 use crate::classify::{Effect, is_moved};
 use crate::coalesce::Batcher;
@@ -25,7 +25,7 @@ pub(crate) struct Executor {
 /// What can be merged.
 struct Queues {
     gets: Batcher<Waiting<String>, Result<Found, FredError>>,
-    calls: Batcher<Waiting<ScriptCall>, Result<Value, FredError>>,
+    calls: Batcher<Waiting<ScriptCall>, Result<Ran, FredError>>,
     /// Commands that stay separate, and are only written to the socket together.
     commands: Batcher<Waiting<Command>, Result<Sent, FredError>>,
 }
@@ -56,11 +56,29 @@ impl Executor {
         {
             eval(client, call).await
         } else {
-            let call = Waiting::new(client, Instant::now(), call);
-            let result = self.queues.calls.submit(call).await;
-            result.unwrap_or_else(|| Err(shutting_down()))
+            self.run_merged(client, call).await
         };
         self.connection.settle(result, Effect::Write)
+    }
+
+    /// Runs a script in one command with others. If that has shown that the server is in cluster mode, nothing was
+    /// executed, and the script is run by itself.
+    async fn run_merged(
+        &self,
+        client: CommandClient,
+        call: ScriptCall,
+    ) -> Result<Value, FredError> {
+        let began = Instant::now();
+        let waiting = Waiting::new(client.clone(), began, call);
+        let ran = self.queues.calls.submit(waiting).await;
+        match ran.unwrap_or_else(|| Err(shutting_down()))? {
+            Ran::Reply(value) => Ok(value),
+            Ran::CrossSlot(call) => {
+                self.connection.found_cluster_mode();
+                let client = Arc::new(with_remaining_timeout(&client, began));
+                eval(client, call).await
+            }
+        }
     }
 
     /// Reads a value: with `MGET` under the same conditions, otherwise with `GET`.
@@ -72,18 +90,30 @@ impl Executor {
             let get = Command::Get(key);
             self.send_with(client, in_flight.is_only, began, get).await
         } else {
-            let get = Waiting::new(client.clone(), began, key);
-            match self.queues.gets.submit(get).await {
-                Some(Ok(Found::Reply(value))) => Ok(value),
-                Some(Ok(Found::NothingOrOtherType(key))) => {
-                    let client = Arc::new(with_remaining_timeout(&client, began));
-                    Command::Get(key).send(client).await
-                }
-                Some(Err(error)) => Err(error),
-                None => Err(shutting_down()),
-            }
+            self.get_merged(client, began, key).await
         };
         value_of(self.connection.settle(result, Effect::Read)?)
+    }
+
+    /// Reads a value with `MGET`, and with `GET` if that does not tell what there is.
+    async fn get_merged(
+        &self,
+        client: CommandClient,
+        began: Instant,
+        key: String,
+    ) -> Result<Value, FredError> {
+        let waiting = Waiting::new(client.clone(), began, key);
+        let found = self.queues.gets.submit(waiting).await;
+        let key = match found.unwrap_or_else(|| Err(shutting_down()))? {
+            Found::Reply(value) => return Ok(value),
+            Found::NothingOrOtherType(key) => key,
+            Found::CrossSlot(key) => {
+                self.connection.found_cluster_mode();
+                key
+            }
+        };
+        let client = Arc::new(with_remaining_timeout(&client, began));
+        Command::Get(key).send(client).await
     }
 
     /// Sends a command that is not merged.

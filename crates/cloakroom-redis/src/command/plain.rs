@@ -10,7 +10,7 @@ use fred::types::{CustomCommand, Expiration, SetOptions, Value};
 
 use super::args::{Args, millis, slot_of};
 use super::eval::unexpected_merged_reply;
-use crate::classify::Effect;
+use crate::classify::{Effect, is_cross_slot};
 use crate::coalesce::{BoxFuture, start_all};
 use crate::connection::CommandClient;
 use crate::error::unexpected_reply;
@@ -99,6 +99,8 @@ pub(super) enum Found {
     /// Nothing, or a value that is not a string, for which `GET` returns an error: `MGET` does not tell
     /// these apart. Contains the key, for a `GET`.
     NothingOrOtherType(String),
+    /// Nothing was read, because the keys are in several slots. Contains the key, for a `GET`.
+    CrossSlot(String),
 }
 
 /// Reads keys with one `MGET`; a single one with `GET`.
@@ -126,6 +128,9 @@ pub(super) fn get_merged(
                 found.map(|(value, key)| Ok(found_of(value, key))).collect()
             }
             Ok(_) => vec![Err(unexpected_merged_reply()); count],
+            Err(error) if is_cross_slot(&error) => {
+                keys.into_iter().map(Found::CrossSlot).map(Ok).collect()
+            }
             Err(error) => vec![Err(error); count],
         }
     })

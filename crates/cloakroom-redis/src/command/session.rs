@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cloakroom_core::codec::{self, HEAD_LEN, REVISION, SEEN, Stored};
-use cloakroom_core::{Limits, Record, Revision, StoreError, Timestamp, Tombstone};
+use cloakroom_core::{Limits, Record, Revision, StoreError, StoreErrorKind, Timestamp, Tombstone};
 use fred::error::Error as FredError;
 use fred::interfaces::KeysInterface;
 use fred::types::Value;
@@ -37,20 +37,30 @@ pub(crate) async fn load_many(
     if executor.connection().is_clustered() {
         return load_each(executor, keys).await;
     }
-    let values = match mget(executor, keys).await {
+    let values = match mget(executor, &keys).await {
         Ok(Value::Array(values)) if values.len() == count => values,
+        // The reply has shown that the server is in cluster mode.
+        Err(error)
+            if error.kind() == StoreErrorKind::Refused && executor.connection().is_clustered() =>
+        {
+            return load_each(executor, keys).await;
+        }
         Ok(_) => return vec![Err(unexpected_reply(Effect::Read)); count],
         Err(error) => return vec![Err(error); count],
     };
     values.into_iter().map(value_of).collect()
 }
 
-async fn mget(executor: &Executor, keys: Vec<String>) -> Result<Value, StoreError> {
+async fn mget(executor: &Executor, keys: &[String]) -> Result<Value, StoreError> {
     if keys.is_empty() {
         return Ok(Value::Array(Vec::new()));
     }
+    let mut args = Args::with_keys(&[], keys.iter().map(String::len).sum());
+    for key in keys {
+        args.push(key);
+    }
     let (client, _in_flight) = executor.connection().begin()?;
-    let values: Result<Value, FredError> = client.mget(keys).await;
+    let values: Result<Value, FredError> = client.mget(args.into_bytes()).await;
     executor.connection().settle(values, Effect::Read)
 }
 

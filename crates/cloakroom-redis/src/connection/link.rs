@@ -150,26 +150,42 @@ impl SharedLink {
 
     /// Replaces the link. The old one still gets the replies to what was sent on it.
     pub(super) fn install(self: &Arc<Self>, mut new: Link) {
-        let old = {
+        let (old, generation) = {
             let mut link = self.write();
             new.generation = link.generation + 1;
             new.since = Some(Instant::now());
-            std::mem::replace(&mut *link, new)
+            let generation = new.generation;
+            let old = std::mem::replace(&mut *link, new);
+            self.detached.store(false, Ordering::Relaxed);
+            (old, generation)
         };
         let replies = self.timeouts.reply();
         tokio::spawn(async move {
             sleep(replies).await;
             drop(old);
         });
-        self.start_probe();
+        self.spawn_probe(&Handle::current(), generation);
     }
 
-    /// Starts the task that probes the link, in the current runtime, if there is one.
+    /// Starts the task that probes the link, in the current runtime, if there is one, and if no task does so.
     pub(super) fn start_probe(self: &Arc<Self>) {
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
-        let generation = self.read().generation;
+        let generation = {
+            let link = self.write();
+            if !self.detached.swap(false, Ordering::Relaxed) {
+                return;
+            }
+            link.generation
+        };
+        self.spawn_probe(&runtime, generation);
+    }
+
+    /// Starts the task that probes the link of this generation, which counts as attached already: a runtime that
+    /// shuts down drops the task before this returns, and that must be the last word. Not under the lock, which
+    /// the dropped task takes.
+    fn spawn_probe(self: &Arc<Self>, runtime: &Handle, generation: u64) {
         let attached = Attached {
             link: Arc::downgrade(self),
             generation,
@@ -178,7 +194,6 @@ impl SharedLink {
         let mut link = self.write();
         if link.generation == generation {
             link.probe = Some(probe);
-            self.detached.store(false, Ordering::Relaxed);
         } else {
             probe.abort();
         }
@@ -292,5 +307,63 @@ impl Drop for Attached {
         if link.generation == self.generation {
             shared.detached.store(true, Ordering::Relaxed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::runtime::Builder;
+
+    use super::*;
+
+    fn link() -> Arc<SharedLink> {
+        let timeouts = Timeouts::default();
+        let probe = |attached| -> BoxFuture<()> {
+            Box::pin(async move {
+                let _attached: Attached = attached;
+                pending::<()>().await;
+            })
+        };
+        let link = Link::of_app(&Client::default(), timeouts.command);
+        SharedLink::new(link, probe, timeouts, String::new())
+    }
+
+    #[test]
+    fn a_link_is_attached_as_long_as_the_runtime_of_its_probe_lives() {
+        let link = link();
+        assert!(link.is_detached(), "there is no runtime");
+        for _ in 0..2 {
+            let runtime = Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async { link.start_probe() });
+            assert!(!link.is_detached());
+            drop(runtime);
+            assert!(link.is_detached());
+        }
+    }
+
+    #[test]
+    fn a_probe_that_starts_while_its_runtime_shuts_down_leaves_the_link_detached() {
+        let link = link();
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let ended = runtime.handle().clone();
+        drop(runtime);
+        ended.block_on(async { link.start_probe() });
+        assert!(link.is_detached(), "nothing probes it");
+    }
+
+    #[test]
+    fn a_probe_of_a_former_link_does_not_detach_its_successor() {
+        let link = link();
+        let runtimes = [(), ()].map(|()| Builder::new_current_thread().enable_time().build());
+        let [first, second] = runtimes.map(Result::unwrap);
+        first.block_on(async { link.start_probe() });
+        let timeout = link.timeouts.command;
+        second.block_on(async { link.install(Link::of_app(&Client::default(), timeout)) });
+        drop(first);
+        assert!(!link.is_detached());
+        drop(second);
+        assert!(link.is_detached());
     }
 }
