@@ -247,3 +247,27 @@ async fn signing_out_with_a_live_cookie_ends_the_renewed_session_of_another_one(
         assert_eq!(user(browser).await, "None");
     }
 }
+
+#[tokio::test]
+async fn a_live_session_that_cannot_be_ended_is_an_error_although_renewed_ones_have_ended() {
+    let fixture = Fixture::memory();
+    let (mut both, [mut one, mut two]) = two_renewed(&fixture).await;
+    let mut live = fixture.browser();
+    live.request(sign_in).await;
+    let cookie = live.cookie().expect("it has one").to_owned();
+    both.add_cookie(CookieConfig::DEFAULT_NAME, cookie);
+    // The renewed sessions end, and the live one does not.
+    for _ in 0..2 {
+        fixture.store.hold(Verb::End).open();
+    }
+    fixture
+        .store
+        .next(Verb::End, Fault::Refuse(StoreErrorKind::Unavailable));
+    let response = both.request(destroy).await;
+    assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(user(&mut one).await, "None");
+    assert_eq!(user(&mut two).await, "None");
+    assert_eq!(user(&mut live).await, ADA);
+    assert_eq!(both.request(destroy).await.text(), "Ended", "tried again");
+    assert_eq!(user(&mut live).await, "None");
+}

@@ -178,21 +178,19 @@ impl Session {
         let _lock = self.handle.lock_commits().await?;
         let others = self.handle.destroy_others(reason).await;
         let live = self.handle.state().live().cloned();
-        let Some(live) = live else {
-            let destroyed = self.end_absent(reason).await;
-            return Ok(if others? {
-                Destroyed::Ended
-            } else {
-                destroyed?
-            });
+        let (renewed, destroyed) = match live {
+            Some(live) => {
+                let renewed = self.end_renewed(&live, reason).await;
+                (renewed, self.end_live(&live, reason).await)
+            }
+            None => (Ok(false), self.end_absent(reason).await),
         };
-        let renewed = self.end_renewed(&live, reason).await;
-        let destroyed = self.end_live(&live, reason).await;
-        let has_ended_another = others? | renewed?;
-        Ok(if has_ended_another {
+        // An error of any of them: that session may still be live.
+        let (others, renewed, destroyed) = (others?, renewed?, destroyed?);
+        Ok(if others || renewed {
             Destroyed::Ended
         } else {
-            destroyed?
+            destroyed
         })
     }
 
