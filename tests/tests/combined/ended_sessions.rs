@@ -2,31 +2,13 @@
 
 use std::time::Duration;
 
-use cloakroom::{
-    CookieConfig, EndedConcurrently, Expiry, Saved, Session, SessionError, SessionErrorKind,
-};
+use cloakroom::{CookieConfig, EndedConcurrently, Expiry, Saved, Session, SessionErrorKind};
 use cloakroom_core::{SystemRng, Token};
 use tests::app::{Fixture, app};
 use tests::browser::{Browser, CookieChange};
 use tests::faulty_store::Verb;
 
-async fn sign_in(session: Session) -> Result<(), SessionError> {
-    session.insert("n", 1)?;
-    session.sign_in("ada").await
-}
-
-async fn destroy(session: Session) -> Result<String, SessionError> {
-    Ok(format!("{:?}", session.destroy().await?))
-}
-
-async fn renew(session: Session) -> Result<(), SessionError> {
-    session.renew()
-}
-
-async fn user(browser: &mut Browser) -> String {
-    let who = |session: Session| async move { Ok(format!("{:?}", session.user())) };
-    browser.request(who).await.text().to_owned()
-}
+use super::handlers::{destroy, renew, sign_in, user};
 
 /// A browser with the cookie of a session that has ended, of which a minute has not passed.
 async fn ended(fixture: &Fixture) -> Browser {

@@ -9,6 +9,7 @@ mod concurrent_model;
 mod cross_site;
 mod ended_sessions;
 mod former_cookies;
+mod handlers;
 mod joined;
 mod kinds;
 mod matrix;

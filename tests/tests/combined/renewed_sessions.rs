@@ -2,35 +2,17 @@
 
 use std::time::Duration;
 
-use cloakroom::{
-    CookieConfig, Rotation, Session, SessionError, SessionLayer, StoreErrorKind, minutes,
-};
+use cloakroom::{CookieConfig, Rotation, Session, SessionLayer, StoreErrorKind, minutes};
 use cloakroom_core::{SystemRng, Token};
 use http::StatusCode;
 use tests::app::Fixture;
 use tests::browser::Browser;
 use tests::faulty_store::{Fault, Verb};
 
+use super::handlers::{destroy, renew, sign_in, user};
+
 const EVERY: Duration = minutes(15);
 const GRACE: Duration = minutes(1);
-
-async fn sign_in(session: Session) -> Result<(), SessionError> {
-    session.insert("n", 1)?;
-    session.sign_in("ada").await
-}
-
-async fn destroy(session: Session) -> Result<String, SessionError> {
-    Ok(format!("{:?}", session.destroy().await?))
-}
-
-async fn renew(session: Session) -> Result<(), SessionError> {
-    session.renew()
-}
-
-async fn user(browser: &mut Browser) -> String {
-    let who = |session: Session| async move { Ok(format!("{:?}", session.user())) };
-    browser.request(who).await.text().to_owned()
-}
 
 const ADA: &str = "Some(UserId(ada))";
 
