@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use cloakroom::{RevokedBy, Session, SessionError, SessionLayer, Sessions};
 use cloakroom_core::codec::{self, Stored};
-use cloakroom_core::{Authentication, Entries};
+use cloakroom_core::{Authentication, Entries, SessionId};
 use cloakroom_redis::RedisStore;
 use futures_util::future::join_all;
 use tests::app::{Handler, app};
@@ -99,7 +99,7 @@ impl Request {
 struct Servers {
     redis: RedisServer,
     apps: [Router; 2],
-    sessions: Sessions,
+    sessions: [Sessions; 2],
     /// The number of tasks of the connections.
     tasks: usize,
 }
@@ -114,7 +114,7 @@ impl Servers {
             layer.with_store_timeout(PATIENCE).build().expect("valid")
         };
         let layers = [layer().await, layer().await];
-        let sessions = layers[0].sessions();
+        let sessions = layers.each_ref().map(SessionLayer::sessions);
         let mut servers = Self {
             redis,
             apps: layers.map(app),
@@ -142,9 +142,17 @@ impl Servers {
         browser
     }
 
+    /// Waits until nothing is under way: no task, and no command that a dropped request has sent. Redis
+    /// executes the commands of a connection in their order.
     async fn settled(&self) {
         let settled = async || alive_tasks() <= self.tasks;
         within("background tasks end", PATIENCE, settled).await;
+        let unknown = "00000000-0000-7000-8000-000000000000".parse();
+        let unknown: SessionId = unknown.expect("an id");
+        for sessions in &self.sessions {
+            let found = sessions.find(unknown).await;
+            assert!(found.expect("it answers").is_none());
+        }
     }
 
     /// The entries of the live sessions. All keys expire some day.
@@ -240,7 +248,10 @@ impl<'a> Round<'a> {
             let user = user.map(|user| user.user().to_string());
             assert_eq!(user.as_deref(), Some(OWNER), "a session of nobody");
         }
-        let listed = self.servers.sessions.count(OWNER).await.expect("it counts");
+        let listed = self.servers.sessions[0]
+            .count(OWNER)
+            .await
+            .expect("it counts");
         assert_eq!(listed, live.len(), "every live session is listed");
         let sign_ins = self.count(|action| action == Action::SignIn);
         let ends = self.count(Action::ends);
@@ -268,7 +279,7 @@ impl<'a> Round<'a> {
 
     /// Whatever a browser may hold, it is worthless afterwards.
     async fn revoked_sessions_stay_ended(&self) {
-        let revoked = self.servers.sessions.revoke_all(OWNER, RevokedBy::Admin);
+        let revoked = self.servers.sessions[0].revoke_all(OWNER, RevokedBy::Admin);
         revoked.await.expect("they end");
         for browser in &self.browsers {
             assert_eq!(self.servers.look(browser).await, NOTHING);
