@@ -13,6 +13,7 @@ use tests::browser::Browser;
 use tests::records::session;
 use tests::redis::RedisServer;
 use tests::topology::wait_for;
+use tests::wait::eventually;
 use tokio::task::JoinSet;
 
 /// Every write is synced to disk before it is acknowledged.
@@ -194,10 +195,11 @@ async fn a_snapshot_is_restored_before_the_append_only_file_is_enabled() {
     let mut restored = backup.serve(&[]);
     assert_eq!(seen_on(&restored, &[&stays]).await, [Some(1)]);
     restored.command(&["CONFIG", "SET", "appendonly", "yes"]);
-    wait_for("the file", || {
+    eventually("the file", || {
         info_has(&restored, "aof_rewrite_in_progress:0")
             && info_has(&restored, "aof_rewrite_scheduled:0")
-    });
+    })
+    .await;
     let backup = Backup::take(&restored);
     restored.kill();
     backup.remove("dump.rdb");
@@ -260,7 +262,7 @@ async fn a_backup_restores_no_expired_session() {
         Loaded::Record(record),
         "the copies were made before its end"
     );
-    wait_for("its end", || server.command(&["DBSIZE"]).number() == 1);
+    eventually("its end", || server.command(&["DBSIZE"]).number() == 1).await;
     for restored in [backup.serve(&[]), aof.serve(&AOF)] {
         let store = connect(&restored).await;
         assert_eq!(store.load(short).await.unwrap(), Loaded::Nothing);

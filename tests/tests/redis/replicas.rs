@@ -11,7 +11,8 @@ use tests::app::app;
 use tests::browser::{Browser, CookieChange};
 use tests::records::{MINUTE, add_request, next, session, tombstone};
 use tests::redis::RedisServer;
-use tests::topology::{Cluster, Replicated, wait_for};
+use tests::topology::{Cluster, Replicated};
+use tests::wait::eventually;
 use tokio::task::JoinSet;
 
 /// How long a write waits for its replicas.
@@ -92,7 +93,7 @@ async fn too_few_replicas_are_an_error_and_the_write_stands() {
 
     servers.replicas()[0].thaw();
     let (id, record) = session(2);
-    wait_for("the replicas", || servers.online() == 2);
+    eventually("the replicas", || servers.online() == 2).await;
     store.create(id, &record, MINUTE).await.unwrap();
 }
 
@@ -164,9 +165,10 @@ async fn a_failover_loses_unreplicated_writes_and_waiting_reports_them() {
             sessions.push((id, record));
         }
         let heir = servers.replicas()[0].url();
-        wait_for("the copies", || {
+        eventually("the copies", || {
             servers.replicas()[0].keys_with_ttl().len() == 5
-        });
+        })
+        .await;
         // The replica falls behind; then the primary is lost.
         servers.cut_off();
         let (late, record) = session(9);

@@ -10,7 +10,8 @@ use cloakroom_redis::{ConnectErrorKind, RedisStore, RedisStoreBuilder, StoreErro
 use tests::records::{MINUTE, next, session, tombstone};
 use tests::redis::RedisServer;
 use tests::resp::Reply;
-use tests::topology::{Authority, Cluster, Sentinel, TlsServer, wait_for};
+use tests::topology::{Authority, Cluster, Sentinel, TlsServer};
+use tests::wait::eventually;
 
 /// A builder as the subject of the conformance suite.
 struct Redis(RedisStoreBuilder);
@@ -233,7 +234,7 @@ async fn the_store_recovers_after_a_cluster_primary_is_killed() {
     let sessions = spread(&store, &cluster).await;
     let size = |node: &RedisServer| node.command(&["DBSIZE"]).number();
     let (primary, replica) = (&cluster.primaries()[0], &cluster.replicas()[0]);
-    wait_for("a copy", || size(replica) == size(primary));
+    eventually("a copy", || size(replica) == size(primary)).await;
 
     cluster.kill(0);
     for (id, record) in &sessions {
@@ -292,7 +293,7 @@ async fn session_on_all(store: &RedisStore, sentinel: &Sentinel) -> (SessionId, 
     assert_eq!(created.expect("the primary works"), Created::Created);
     for server in sentinel.servers() {
         let words = ["EXISTS", &format!("cloakroom:{id}")];
-        wait_for("a copy", || server.command(&words) == Reply::Number(1));
+        eventually("a copy", || server.command(&words) == Reply::Number(1)).await;
     }
     (id, record)
 }

@@ -12,7 +12,7 @@ use cloakroom_core::{Store, StoreErrorKind};
 use cloakroom_redis::{Health, RedisStore, Role, ServerKind, ServerMode, Warning};
 use tests::records::{MINUTE, session};
 use tests::redis::RedisServer;
-use tests::topology::wait_for;
+use tests::wait::eventually;
 
 /// The timeout of a command, with slack for a busy machine.
 const BOUND: Duration = Duration::from_millis(250 + 250);
@@ -64,12 +64,13 @@ async fn a_healthy_server_has_no_warnings() {
         .create(id, &record, Duration::from_millis(1))
         .await
         .unwrap();
-    wait_for("its end", || {
+    eventually("its end", || {
         server
             .command(&["EXISTS", &format!("cloakroom:{id}")])
             .number()
             == 0
-    });
+    })
+    .await;
     let health = check(&store).await;
     assert_eq!(health.warnings(), []);
     let valkey = info(&server, "valkey_version");
@@ -90,7 +91,7 @@ async fn a_healthy_server_has_no_warnings() {
     assert!(!health.latency().is_zero() && health.latency() < BOUND);
 
     server.command(&["SAVE"]);
-    wait_for("the snapshot", || info(&server, "rdb_saves") == "1");
+    eventually("the snapshot", || info(&server, "rdb_saves") == "1").await;
     assert!(check(&store).await.has_saved());
 }
 
@@ -139,7 +140,7 @@ async fn an_evicting_policy_is_a_warning_if_memory_is_limited() {
     let (id, record) = session(1);
     store.create(id, &record, MINUTE).await.unwrap();
     set(&server, "maxmemory", "1");
-    wait_for("the loss", || info(&server, "evicted_keys") == "1");
+    eventually("the loss", || info(&server, "evicted_keys") == "1").await;
     assert_eq!(check(&store).await.evicted_keys(), 1);
     assert!(server.keys_with_ttl().is_empty());
 }

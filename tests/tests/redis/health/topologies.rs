@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use cloakroom_core::StoreErrorKind;
 use cloakroom_redis::{RedisStore, Role, ServerMode, Warning};
-use tests::topology::{Cluster, Replicated, Sentinel, wait_for};
+use tests::topology::{Cluster, Replicated, Sentinel};
+use tests::wait::eventually;
 
 use super::{BOUND, check, info, set, store};
 
@@ -37,7 +38,7 @@ async fn the_health_of_a_cluster_is_that_of_its_worst_primary() {
     assert_eq!(health.warnings(), []);
     for primary in cluster.primaries() {
         set(primary, "appendonly", "no");
-        wait_for("no file", || info(primary, "aof_enabled") == "0");
+        eventually("no file", || info(primary, "aof_enabled") == "0").await;
         let saved = info(primary, "rdb_saves") != "0";
         set(primary, "maxmemory", "50mb");
         set(primary, "maxmemory-policy", "volatile-lru");
@@ -104,7 +105,7 @@ async fn with_sentinels_the_primary_is_checked() {
     let old = sentinel.primary();
     sentinel.servers_mut()[0].kill();
     assert!(store.health().await.is_err());
-    wait_for("a successor", || sentinel.primary() != old);
+    eventually("a successor", || sentinel.primary() != old).await;
     wait_until_healthy(&store).await;
     let health = check(&store).await;
     assert_eq!(health.role(), Role::Primary);
