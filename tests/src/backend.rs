@@ -11,6 +11,7 @@ use cloakroom_redis::RedisStore;
 
 use crate::app::app;
 use crate::browser::Browser;
+use crate::generous;
 use crate::redis::RedisServer;
 use crate::topology::Cluster;
 
@@ -152,11 +153,9 @@ impl Backend {
     }
 }
 
-/// With a longer time limit than the default: on a busy machine, tests that are not about time must not
-/// fail for it.
 async fn connect(url: &str) -> RedisStore {
-    let builder = RedisStore::builder(url, "cloakroom").with_command_timeout(PATIENCE);
-    builder.connect().await.expect("the server is running")
+    let store = generous::connect(url, "cloakroom").await;
+    store.expect("the server is running")
 }
 
 async fn entered(store: &impl Store, key: &UserKey) -> Result<Vec<SessionId>, StoreError> {

@@ -14,6 +14,7 @@ pub mod device_scenarios;
 pub mod faulty_store;
 mod forward;
 pub mod fuzz;
+pub mod generous;
 pub mod history;
 pub mod iterations;
 pub mod large_user;

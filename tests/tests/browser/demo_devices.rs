@@ -178,7 +178,9 @@ async fn the_event_stream_reports_what_happens_to_a_session() {
         page.read_to_string(&mut events).await.unwrap();
         let end = events.find("event: ended").expect("the event arrives");
         assert!(events[end..].contains("id: signed_out"));
-        assert_eq!(events[..end].matches("event: sessions").count(), 1);
+        // That of the first sign-in may arrive late, and be reported as well.
+        let changes = events[..end].matches("event: sessions").count();
+        assert!((1..=2).contains(&changes), "{events}");
     }
 
     // A stream opened after the end reports it at once.

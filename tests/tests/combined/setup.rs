@@ -11,6 +11,7 @@ use cloakroom::{
 use cloakroom_core::{ManualClock, codec, store::Loaded};
 use cloakroom_redis::{NearCache, RedisStore};
 use cloakroom_tower_sessions::migration::TowerSessionsRedis;
+use tests::generous;
 use tests::redis::RedisServer;
 use tests::resp::Reply;
 use tests::stale_cache::StaleCache;
@@ -106,8 +107,7 @@ impl Storage {
     /// Connects a server to Redis.
     pub(crate) async fn connect(&self) -> RedisStore {
         let server = self.server().expect("the storage is Redis");
-        let mut builder =
-            RedisStore::builder(server.url(), "cloakroom").with_command_timeout(PATIENCE);
+        let mut builder = generous::redis(server.url(), "cloakroom");
         if matches!(self, Self::Replicated(_)) {
             builder = builder.with_replica_acks(1, PATIENCE / 2);
         }
@@ -217,9 +217,8 @@ pub(crate) fn layer(
     features: &Features,
     migration: Option<Migration>,
 ) -> SessionLayer {
-    let mut layer = SessionLayer::builder(store)
+    let mut layer = generous::layer_builder(store)
         .with_clock(clock.clone())
-        .with_store_timeout(PATIENCE)
         .with_cookie(cookie(features));
     if let Some(realm) = features.realm {
         layer = layer.with_realm(realm);

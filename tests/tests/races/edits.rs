@@ -3,9 +3,9 @@
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
-use cloakroom::{Expiry, Session, SessionLayer, days};
+use cloakroom::{Expiry, Session, days};
 use cloakroom_core::Token;
-use cloakroom_redis::RedisStore;
+use tests::generous;
 use tokio::task::JoinSet;
 
 use super::servers::{Servers, TRIALS, send};
@@ -124,12 +124,12 @@ async fn a_concurrent_edit_and_expiry_change_are_both_kept() {
     let servers = Servers::start().await;
     let expiry = Expiry::idle(days(7)).absolute(days(30));
     let remember = move |session: Session| async move { session.set_expiry(expiry) };
-    let store = RedisStore::connect(&servers.redis.url(), "cloakroom")
+    let store = generous::connect(&servers.redis.url(), "cloakroom")
         .await
         .expect("the server is running");
     let app = Router::new()
         .route("/remember", get(remember))
-        .layer(SessionLayer::new(store));
+        .layer(generous::layer(store));
     for _ in 0..TRIALS / 4 {
         let cookie = servers.begin().await;
         let remember = send(app.clone(), "/remember".to_owned(), Some(cookie.clone()));

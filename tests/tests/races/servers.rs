@@ -10,10 +10,8 @@ use axum::extract::{Path, State};
 use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::{Request, Response, StatusCode};
 use axum::routing::get;
-use cloakroom::{
-    Destroyed, EndedConcurrently, Session, SessionError, SessionLayer, SessionRejection,
-};
-use cloakroom_redis::RedisStore;
+use cloakroom::{Destroyed, EndedConcurrently, Session, SessionError, SessionRejection};
+use tests::generous;
 use tests::redis::RedisServer;
 use tokio::sync::Notify;
 use tokio::task::{JoinSet, yield_now};
@@ -118,11 +116,11 @@ impl Servers {
 }
 
 async fn app(redis: &RedisServer, gate: &Arc<Gate>) -> Router {
-    let store = RedisStore::connect(&redis.url(), "cloakroom")
+    let store = generous::connect(&redis.url(), "cloakroom")
         .await
         .expect("redis-server was just started");
     // Hundreds of concurrent writers of one session queue for longer than the six of a browser.
-    let layer = SessionLayer::builder(store)
+    let layer = generous::layer_builder(store)
         .with_store_timeout(Duration::from_secs(30))
         .build()
         .expect("a time limit above zero");

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use axum::Router;
-use cloakroom::{Destroyed, Session, SessionLayer};
+use cloakroom::{Destroyed, Session};
 use cloakroom_core::Store;
 use cloakroom_core::store::{Created, Loaded};
 use cloakroom_redis::RedisStore;
 use tests::app::app;
 use tests::backup::Backup;
 use tests::browser::Browser;
+use tests::generous;
 use tests::records::session;
 use tests::redis::RedisServer;
 use tests::topology::wait_for;
@@ -20,12 +21,12 @@ use tokio::task::JoinSet;
 const AOF: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 
 async fn connect(server: &RedisServer) -> RedisStore {
-    let store = RedisStore::connect(server.url(), "cloakroom").await;
+    let store = generous::connect(server.url(), "cloakroom").await;
     store.expect("the server is running")
 }
 
 async fn app_on(server: &RedisServer) -> Router {
-    app(SessionLayer::new(connect(server).await))
+    app(generous::layer(connect(server).await))
 }
 
 async fn signed_in(app: &Router) -> Browser {
@@ -229,7 +230,7 @@ async fn a_new_realm_invalidates_sessions_that_an_older_backup_revives() {
     assert_eq!(seen, [Some(1), Some(1), Some(1), None]);
 
     // The remedy: with a new realm, no old token is valid, and users sign in again.
-    let layer = SessionLayer::builder(connect(&restored).await)
+    let layer = generous::layer_builder(connect(&restored).await)
         .with_realm("shop, restored once")
         .build()
         .expect("it is valid");

@@ -15,6 +15,7 @@ use fred::prelude::{Builder, ClientLike as _, Config, ReconnectPolicy};
 use futures_util::future::join_all;
 use http::Request;
 use http::header::HOST;
+use tests::generous;
 use tests::log::Log;
 use tests::records::{MINUTE, add_request, next, session};
 use tests::redis::RedisServer;
@@ -90,7 +91,7 @@ async fn one_shard_behind_a_plain_url_works_and_is_warned_about() {
     let server = single_shard();
     server.add_user(&[]);
     let log = Log::capture();
-    let builder = RedisStore::builder(server.url(), "cloakroom").with_username("shop");
+    let builder = generous::redis(server.url(), "cloakroom").with_username("shop");
     let store = builder.with_password("password").connect().await.unwrap();
     assert_eq!(log.count(FOUND), 1, "{}", log.text());
     assert_eq!(twenty_at_once(&store).await, HashMap::new());
@@ -106,7 +107,7 @@ async fn a_cluster_url_to_one_shard_causes_no_warning() {
     let server = single_shard();
     let log = Log::capture();
     let url = server.url().replace("redis://", "redis-cluster://");
-    let store = RedisStore::connect(url, "cloakroom").await.unwrap();
+    let store = generous::connect(url, "cloakroom").await.unwrap();
     assert_eq!(twenty_at_once(&store).await, HashMap::new());
     assert_eq!(store.health().await.unwrap().warnings(), []);
     assert_eq!(log.count(FOUND), 0, "{}", log.text());
@@ -221,7 +222,7 @@ async fn one_of_several_shards_is_refused_when_connecting() {
     let cluster = Cluster::start();
     // The key of the first script may be on this shard, or on another.
     for shard in cluster.primaries() {
-        let error = RedisStore::connect(shard.url(), "cloakroom")
+        let error = generous::connect(shard.url(), "cloakroom")
             .await
             .unwrap_err();
         assert_eq!(error.kind(), ConnectErrorKind::Configuration, "{error}");

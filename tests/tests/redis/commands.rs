@@ -6,12 +6,12 @@
 use std::time::Duration;
 
 use axum::Router;
-use cloakroom::{CookieConfig, Expiry, Session, SessionEvent, SessionLayer, days, hours, minutes};
+use cloakroom::{CookieConfig, Expiry, Session, SessionEvent, days, hours, minutes};
 use cloakroom_core::{Clock, ManualClock, SystemRng, Timestamp, Token};
-use cloakroom_redis::RedisStore;
 use http::StatusCode;
 use tests::app::{Handler, app};
 use tests::browser::{Browser, CookieChange};
+use tests::generous;
 use tests::redis::RedisServer;
 
 /// One app on one Redis, and a browser with a session there.
@@ -26,11 +26,11 @@ impl Setup {
     /// Starts both, and runs every script once, so that Redis has it cached.
     async fn start() -> Self {
         let redis = RedisServer::start();
-        let store = RedisStore::connect(redis.url(), "cloakroom")
+        let store = generous::connect(redis.url(), "cloakroom")
             .await
             .expect("the server is running");
         let clock = ManualClock::default();
-        let layer = SessionLayer::builder(store)
+        let layer = generous::layer_builder(store)
             .with_clock(clock.clone())
             .with_expiry(Expiry::idle(minutes(30)).absolute(hours(12)))
             .without_events()
@@ -238,10 +238,10 @@ async fn a_sign_in_with_entries_is_one_command() {
 #[tokio::test]
 async fn each_event_is_published_once_in_the_background() {
     let redis = RedisServer::start();
-    let store = RedisStore::connect(redis.url(), "cloakroom")
+    let store = generous::connect(redis.url(), "cloakroom")
         .await
         .expect("the server is running");
-    let layer = SessionLayer::new(store);
+    let layer = generous::layer(store);
     let mut events = layer.sessions().events().expect("there is a bus");
     assert_eq!(events.next().await, Some(SessionEvent::Missed), "it holds");
     let mut browser = Browser::new(app(layer));

@@ -12,6 +12,7 @@ use cloakroom_redis::RedisStore;
 use http::StatusCode;
 use tests::app::app;
 use tests::browser::Browser;
+use tests::generous;
 use tests::topology::Replicated;
 use tests::wait::within;
 use tokio::time::sleep;
@@ -28,7 +29,7 @@ struct Setup {
 impl Setup {
     async fn start() -> Self {
         let servers = Replicated::start(1);
-        let layer = SessionLayer::new(connect(&servers).await);
+        let layer = generous::layer(connect(&servers).await);
         Self {
             servers,
             sessions: layer.sessions(),
@@ -43,7 +44,7 @@ impl Setup {
 
     /// Another server of the app.
     async fn server(&self) -> SessionLayer {
-        SessionLayer::new(self.store().await)
+        generous::layer(self.store().await)
     }
 
     /// A browser that is signed in, and the session's id. The replica has the session.
@@ -70,9 +71,7 @@ impl Setup {
     /// What the replica has, once it runs: what a failover would bring back.
     async fn on_replica(&self, id: SessionId) -> Loaded {
         let url = self.servers.replicas()[0].url();
-        let store = RedisStore::connect(url, "cloakroom")
-            .await
-            .expect("it runs");
+        let store = generous::connect(url, "cloakroom").await.expect("it runs");
         store.load(id).await.expect("it responds")
     }
 
@@ -104,7 +103,7 @@ impl Setup {
 }
 
 async fn connect(servers: &Replicated) -> RedisStore {
-    let builder = RedisStore::builder(servers.primary().url(), "cloakroom");
+    let builder = generous::redis(servers.primary().url(), "cloakroom");
     let builder = builder.with_replica_acks(1, Duration::from_millis(100));
     builder.connect().await.expect("Redis runs")
 }
@@ -248,7 +247,7 @@ async fn a_list_between_two_attempts_changes_nothing() {
 async fn an_evicted_session_is_confirmed_again() {
     let setup = Setup::start().await;
     let (_, id) = setup.signed_in().await;
-    let builder = SessionLayer::builder(setup.store().await);
+    let builder = generous::layer_builder(setup.store().await);
     let builder = builder.with_session_limit(SessionLimit::evict_oldest(1));
     let layer = builder.build().expect("it is valid");
     setup.freeze();

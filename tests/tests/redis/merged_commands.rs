@@ -9,6 +9,7 @@ use cloakroom_core::store::{Created, Ended, Loaded, Touched, Updated, UserCreate
 use cloakroom_core::{Realm, Record, SessionId, Store, StoreErrorKind, UserId, UserKey};
 use cloakroom_redis::RedisStore;
 use futures_util::future::join_all;
+use tests::generous;
 use tests::records::{MINUTE, add_request, next, number, revision, session, tombstone};
 use tests::redis::RedisServer;
 use tests::topology::Cluster;
@@ -17,7 +18,7 @@ use tests::topology::Cluster;
 const MANY: u64 = 150;
 
 pub(super) async fn open(url: String) -> RedisStore {
-    RedisStore::connect(url, "cloakroom")
+    generous::connect(url, "cloakroom")
         .await
         .expect("the server is running")
 }

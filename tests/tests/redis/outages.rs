@@ -12,7 +12,7 @@ use tests::redis::RedisServer;
 
 /// The timeout of a command, of the wait for a connection after it, and of a second attempt of a read, with
 /// slack for a busy machine.
-const BOUND: Duration = Duration::from_millis(3 * 250 + 250);
+const BOUND: Duration = Duration::from_millis(3 * 250 + 1000);
 
 /// Awaits a result, which must come in time.
 async fn in_time<T>(result: impl Future<Output = T>) -> T {

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 const WITHIN: Duration = Duration::from_millis(100);
 
 /// The timeout of a command plus the wait, with slack for a busy machine.
-const BOUND: Duration = Duration::from_millis(250 + 100 + 250);
+const BOUND: Duration = Duration::from_millis(250 + 100 + 1000);
 
 async fn waiting_for(replicas: u32, url: String) -> RedisStore {
     let builder = RedisStore::builder(url, "cloakroom").with_replica_acks(replicas, WITHIN);

@@ -13,16 +13,17 @@ use http::StatusCode;
 use tests::app::{Handler, app};
 use tests::browser::{Browser, CookieChange};
 use tests::faulty_store::ConstantEntropy;
+use tests::generous;
 use tests::redis::RedisServer;
 
 async fn store(redis: &RedisServer) -> RedisStore {
-    RedisStore::connect(redis.url(), "cloakroom")
+    generous::connect(redis.url(), "cloakroom")
         .await
         .expect("the server is running")
 }
 
 async fn server(redis: &RedisServer) -> Router {
-    app(SessionLayer::new(store(redis).await))
+    app(generous::layer(store(redis).await))
 }
 
 /// A browser with this value as its session cookie.
@@ -173,7 +174,7 @@ async fn renewal_and_sign_out_invalidate_the_old_token_on_every_server() {
 async fn tokens_are_valid_in_one_realm_only_on_a_shared_redis() {
     let redis = RedisServer::start();
     let realm = async |name: &str| {
-        app(SessionLayer::builder(store(&redis).await)
+        app(generous::layer_builder(store(&redis).await)
             .with_realm(name)
             .build()
             .expect("it is valid"))
@@ -191,8 +192,8 @@ async fn tokens_are_valid_in_one_realm_only_on_a_shared_redis() {
 /// Two apps on one Redis, with the defaults: only their names differ.
 async fn two_apps(redis: &RedisServer) -> [SessionLayer; 2] {
     let layer = async |name: &str| {
-        let store = RedisStore::connect(redis.url(), name).await;
-        SessionLayer::new(store.expect("it runs"))
+        let store = generous::connect(redis.url(), name).await;
+        generous::layer(store.expect("it runs"))
     };
     [layer("shop").await, layer("admin").await]
 }
@@ -232,7 +233,7 @@ async fn ending_all_sessions_of_one_app_leaves_those_of_another() {
 async fn an_id_collision_exposes_and_replaces_nothing() {
     let redis = RedisServer::start();
     let clock = cloakroom_core::ManualClock::default();
-    let layer = SessionLayer::builder(store(&redis).await)
+    let layer = generous::layer_builder(store(&redis).await)
         .with_clock(clock)
         .with_rng(ConstantEntropy)
         .build()

@@ -1,20 +1,19 @@
 //! Foreign data under a session's key: it is logged once, treated as a missing session, never a
 //! permanent error, and never overwritten silently.
 
-use cloakroom::SessionLayer;
-use cloakroom_redis::RedisStore;
 use http::StatusCode;
 use tests::app::app;
 use tests::browser::{Browser, CookieChange};
+use tests::generous;
 use tests::log::Log;
 use tests::redis::RedisServer;
 
 /// A browser with a session, and the session's key.
 async fn setup(redis: &RedisServer) -> (Browser, String) {
-    let store = RedisStore::connect(redis.url(), "cloakroom")
+    let store = generous::connect(redis.url(), "cloakroom")
         .await
         .expect("the server is running");
-    let mut browser = Browser::new(app(SessionLayer::new(store)));
+    let mut browser = Browser::new(app(generous::layer(store)));
     browser
         .request(async |session| session.insert("n", 1))
         .await;
@@ -103,8 +102,8 @@ async fn a_newer_record_format_is_unavailable_and_keeps_the_cookie() {
 
 /// The same cookies, on another server.
 async fn on_another_server(redis: &RedisServer, browser: &Browser) -> Browser {
-    let store = RedisStore::connect(redis.url(), "cloakroom")
+    let store = generous::connect(redis.url(), "cloakroom")
         .await
         .expect("the server is running");
-    browser.on(app(SessionLayer::new(store)))
+    browser.on(app(generous::layer(store)))
 }

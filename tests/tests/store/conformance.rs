@@ -5,6 +5,7 @@ use std::time::Duration;
 use cloakroom_core::conformance::{self, Subject};
 use cloakroom_core::{ManualClock, MemoryStore};
 use cloakroom_redis::{NearCache, RedisStore};
+use tests::generous;
 use tests::redis::RedisServer;
 use tests::topology::Cluster;
 
@@ -41,7 +42,7 @@ impl Subject for Redis {
     type Store = RedisStore;
 
     async fn store(&self) -> RedisStore {
-        let store = RedisStore::connect(self.0.url(), "cloakroom").await;
+        let store = generous::connect(self.0.url(), "cloakroom").await;
         store.expect("the server is running")
     }
 
@@ -58,7 +59,7 @@ impl Subject for Near {
     type Store = NearCache;
 
     async fn store(&self) -> NearCache {
-        let store = RedisStore::builder(self.0.url(), "cloakroom")
+        let store = generous::redis(self.0.url(), "cloakroom")
             .with_command_timeout(Duration::from_secs(10))
             .connect();
         NearCache::new(store.await.expect("the server is running"))
@@ -75,7 +76,7 @@ impl Subject for RedisCluster {
     type Store = RedisStore;
 
     async fn store(&self) -> RedisStore {
-        let store = RedisStore::connect(self.0.url(), "cloakroom").await;
+        let store = generous::connect(self.0.url(), "cloakroom").await;
         store.expect("the servers are running")
     }
 

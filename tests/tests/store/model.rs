@@ -9,9 +9,9 @@ use cloakroom_core::{
     Clock, Digest, EndReason, Entries, Expiry, Limits, ManualClock, MemoryStore, Record, Revision,
     SessionId, SystemRng, Timestamp, Token, Tombstone,
 };
-use cloakroom_redis::RedisStore;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
+use tests::generous;
 use tests::iterations::times;
 use tests::redis::RedisServer;
 use tokio::runtime::Runtime;
@@ -178,7 +178,7 @@ fn memory_and_redis_agree_on_random_histories() {
     let runtime = Runtime::new().expect("a runtime");
     let redis = RedisServer::start();
     let connect = || {
-        let store = runtime.block_on(RedisStore::connect(redis.url(), "cloakroom"));
+        let store = runtime.block_on(generous::connect(redis.url(), "cloakroom"));
         store.expect("the server is running")
     };
     let stored = [connect(), connect(), connect()];

@@ -6,12 +6,13 @@ use cloakroom_core::codec::{self, REVISION};
 use cloakroom_core::store::{Created, Ended, Loaded, Touched, Updated};
 use cloakroom_core::{Record, SessionId, Store, StoreErrorKind};
 use cloakroom_redis::{ConnectErrorKind, RedisStore};
+use tests::generous;
 use tests::records::{MINUTE, next, number, revision, session, tombstone};
 use tests::redis::RedisServer;
 use tests::resp::Reply;
 
 async fn open(server: &RedisServer) -> RedisStore {
-    let store = RedisStore::connect(server.url(), "cloakroom").await;
+    let store = generous::connect(server.url(), "cloakroom").await;
     store.expect("the server is running")
 }
 
@@ -308,7 +309,7 @@ async fn increments_of_several_stores_are_all_kept() {
 async fn prefixes_are_separate_namespaces() {
     let server = RedisServer::start();
     let (id, record) = session(1);
-    let builder = RedisStore::builder(server.url(), "shop-sessions");
+    let builder = generous::redis(server.url(), "shop-sessions");
     let shop = builder.connect().await.unwrap();
     let plain = open(&server).await;
     shop.create(id, &record, MINUTE).await.unwrap();
@@ -316,7 +317,7 @@ async fn prefixes_are_separate_namespaces() {
     assert_eq!(server.keys_with_ttl()[0].0, format!("shop-sessions:{id}"));
 
     for prefix in ["", "a b", "a*", "{a}", "ä"] {
-        let builder = RedisStore::builder(server.url(), prefix);
+        let builder = generous::redis(server.url(), prefix);
         let error = builder.connect().await.unwrap_err();
         assert_eq!(error.kind(), ConnectErrorKind::Configuration, "{prefix}");
     }
@@ -326,7 +327,7 @@ async fn prefixes_are_separate_namespaces() {
 async fn the_database_of_the_url_is_used() {
     let server = RedisServer::start();
     let (id, record) = session(1);
-    let store = RedisStore::connect(format!("{}/3", server.url()), "cloakroom")
+    let store = generous::connect(format!("{}/3", server.url()), "cloakroom")
         .await
         .unwrap();
     store.create(id, &record, MINUTE).await.unwrap();

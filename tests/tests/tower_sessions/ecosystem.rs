@@ -10,9 +10,9 @@ use axum::routing::get;
 use axum_login::tower_sessions::Session as TowerSession;
 use axum_login::{AuthManager, AuthSession, AuthUser, AuthnBackend, login_required};
 use axum_messages::{Messages, MessagesManagerLayer};
-use cloakroom::SessionLayer;
 use cloakroom_tower_sessions::{v0_14, v0_15};
 use tests::faulty_store::{CountingStore, Verb};
+use tests::generous;
 use tower::layer::layer_fn;
 
 use crate::browser::Browser;
@@ -123,7 +123,7 @@ fn app(store: CountingStore<cloakroom_redis::RedisStore>) -> Router {
         .layer(MessagesManagerLayer)
         .layer(v0_14::BridgeLayer::new())
         .layer(v0_15::BridgeLayer::new())
-        .layer(SessionLayer::new(store))
+        .layer(generous::layer(store))
 }
 
 async fn shop() -> (Redis, CountingStore<cloakroom_redis::RedisStore>, Router) {

@@ -6,8 +6,9 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
-use cloakroom::{Session, SessionLayer};
+use cloakroom::Session;
 use cloakroom_tower_sessions::{v0_14, v0_15};
+use tests::generous;
 use tests::redis::RedisServer;
 use time::OffsetDateTime;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -21,7 +22,7 @@ async fn app(redis: &Redis, routes: Router) -> Router {
     routes
         .layer(v0_14::BridgeLayer::new())
         .layer(v0_15::BridgeLayer::new())
-        .layer(SessionLayer::new(redis.store().await))
+        .layer(generous::layer(redis.store().await))
 }
 
 async fn three_write(native: Session, one: Session14, two: Session15) {

@@ -2,7 +2,7 @@
 //! the bridge.
 
 use axum::Router;
-use cloakroom::SessionLayer;
+use tests::generous;
 
 use super::behaviour::{self, Differences, Setup};
 use super::cloakroom_tower_sessions::{BridgeLayer, TowerSessionsStore};
@@ -16,7 +16,7 @@ async fn our_store(redis: &Redis, app: Router) -> Router {
 
 async fn our_layer(redis: &Redis, app: Router) -> Router {
     app.layer(BridgeLayer::new())
-        .layer(SessionLayer::new(redis.store().await))
+        .layer(generous::layer(redis.store().await))
 }
 
 #[tokio::test]

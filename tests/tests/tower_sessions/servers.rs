@@ -1,6 +1,7 @@
 //! A real Redis, and its contents.
 
 use cloakroom_redis::RedisStore;
+use tests::generous;
 use tests::redis::RedisServer;
 use tests::resp::Reply;
 
@@ -16,7 +17,7 @@ impl Redis {
     }
 
     pub(crate) async fn store(&self) -> RedisStore {
-        RedisStore::connect(&self.url(), "cloakroom")
+        generous::connect(&self.url(), "cloakroom")
             .await
             .expect("Redis is running")
     }

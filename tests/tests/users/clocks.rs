@@ -5,10 +5,10 @@ use std::time::Duration;
 use cloakroom::{Expiry, MemoryStore, Rotation, SessionLayer, Store, days, hours, minutes};
 use cloakroom_core::store::Loaded;
 use cloakroom_core::{Clock, ManualClock, SystemClock};
-use cloakroom_redis::RedisStore;
 use tests::app::app;
 use tests::browser::Browser;
 use tests::clocks::{AheadClock, TokioClock};
+use tests::generous;
 use tests::redis::RedisServer;
 use tokio::time::sleep;
 
@@ -18,14 +18,14 @@ use super::{sign_in, try_sign_in, whoami};
 const REVOKED_BEFORE: &str = "cloakroom:revoked-before";
 
 fn layer(store: impl Store, clock: impl Clock) -> SessionLayer {
-    SessionLayer::builder(store)
+    generous::layer_builder(store)
         .with_clock(clock)
         .build()
         .expect("the configuration is valid")
 }
 
 fn layer_with_expiry(store: impl Store, clock: impl Clock, expiry: Expiry) -> SessionLayer {
-    SessionLayer::builder(store)
+    generous::layer_builder(store)
         .with_clock(clock)
         .with_expiry(expiry)
         .build()
@@ -63,7 +63,7 @@ async fn revoking_everything_with_a_clock_ahead_locks_nobody_out() {
 async fn revoking_everything_with_a_clock_ahead_locks_nobody_out_on_redis() {
     let redis = RedisServer::start();
     let store = async || {
-        RedisStore::connect(redis.url(), "cloakroom")
+        generous::connect(redis.url(), "cloakroom")
             .await
             .expect("it runs")
     };
@@ -94,7 +94,7 @@ async fn a_session_from_a_clock_ahead_lives_while_it_is_used_on_redis() {
     let redis = RedisServer::start();
     let expiry = Expiry::idle(Duration::from_secs(1)).absolute(days(1));
     let app = async |ahead| {
-        let store = RedisStore::connect(redis.url(), "cloakroom")
+        let store = generous::connect(redis.url(), "cloakroom")
             .await
             .expect("it runs");
         app(layer_with_expiry(store, AheadClock(ahead), expiry))
@@ -134,7 +134,7 @@ async fn a_short_grace_is_no_theft_between_clocks_that_differ() {
     let store = MemoryStore::with_clock(one.clone());
     let rotation = Rotation::every(minutes(15)).grace(Duration::from_secs(1));
     let app = |clock: &ManualClock| {
-        let builder = SessionLayer::builder(store.clone()).with_clock(clock.clone());
+        let builder = generous::layer_builder(store.clone()).with_clock(clock.clone());
         builder.with_rotation(rotation).build().map(app)
     };
     let (Ok(at_one), Ok(at_two)) = (app(&one), app(&two)) else {
@@ -180,7 +180,7 @@ async fn revoking_everything_again_repairs_a_time_in_the_future() {
 async fn revoking_everything_again_repairs_a_time_in_the_future_on_redis() {
     let redis = RedisServer::start();
     let store = async || {
-        RedisStore::connect(redis.url(), "cloakroom")
+        generous::connect(redis.url(), "cloakroom")
             .await
             .expect("it runs")
     };
@@ -214,7 +214,7 @@ async fn revoking_everything_ends_sessions_of_a_clock_ahead() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_time_is_kept_and_never_goes_back_on_redis() {
     let redis = RedisServer::start();
-    let store = RedisStore::connect(redis.url(), "cloakroom")
+    let store = generous::connect(redis.url(), "cloakroom")
         .await
         .expect("it runs");
     let layer = layer(store, SystemClock);

@@ -6,10 +6,11 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use cloakroom::{CookieConfig, SessionId, SessionLayer, Store, UserId, minutes};
+use cloakroom::{CookieConfig, SessionId, Store, UserId, minutes};
 use cloakroom_core::store::Loaded;
 use cloakroom_core::{Authentication, ManualClock, Realm, UserIndex, UserKey};
 use cloakroom_redis::RedisStore;
+use tests::generous;
 use tests::redis::RedisServer;
 
 use super::eventually;
@@ -85,7 +86,7 @@ async fn entered(store: &RedisStore, user: &UserId) -> Vec<SessionId> {
 }
 
 async fn check(redis: &RedisServer) {
-    let store = RedisStore::connect(redis.url(), "cloakroom")
+    let store = generous::connect(redis.url(), "cloakroom")
         .await
         .expect("the server is running");
     let live = live(&store).await;
@@ -106,12 +107,12 @@ async fn check(redis: &RedisServer) {
 
 /// Old entries without a session are removed.
 async fn check_that_orphaned_entries_are_removed(redis: &RedisServer) {
-    let store = RedisStore::connect(redis.url(), "cloakroom")
+    let store = generous::connect(redis.url(), "cloakroom")
         .await
         .expect("the server is running");
     let clock = ManualClock::default();
     clock.advance(minutes(6));
-    let layer = SessionLayer::builder(store.clone())
+    let layer = generous::layer_builder(store.clone())
         .with_clock(clock)
         .build()
         .expect("it is valid");

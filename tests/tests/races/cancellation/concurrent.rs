@@ -8,10 +8,10 @@ use axum::Router;
 use cloakroom::{RevokedBy, Session, SessionError, SessionLayer, Sessions};
 use cloakroom_core::codec::{self, Stored};
 use cloakroom_core::{Authentication, Entries, SessionId};
-use cloakroom_redis::RedisStore;
 use futures_util::future::join_all;
 use tests::app::{Handler, app};
 use tests::browser::{Browser, TestResponse};
+use tests::generous;
 use tests::redis::RedisServer;
 use tests::resp::Reply;
 use tests::rng::Rng;
@@ -108,10 +108,8 @@ impl Servers {
     async fn start() -> Self {
         let redis = RedisServer::start();
         let layer = async || {
-            let store = RedisStore::builder(redis.url(), "cloakroom");
-            let store = store.with_command_timeout(PATIENCE).connect().await;
-            let layer = SessionLayer::builder(store.expect("Redis runs"));
-            layer.with_store_timeout(PATIENCE).build().expect("valid")
+            let store = generous::connect(redis.url(), "cloakroom").await;
+            generous::layer(store.expect("Redis runs"))
         };
         let layers = [layer().await, layer().await];
         let sessions = layers.each_ref().map(SessionLayer::sessions);

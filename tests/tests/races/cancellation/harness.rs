@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use cloakroom::{EndedConcurrently, SessionLayer, hours};
+use cloakroom::{EndedConcurrently, hours};
 use cloakroom_core::ManualClock;
 use cloakroom_core::codec::{self, Stored};
 use cloakroom_redis::RedisStore;
@@ -12,6 +12,7 @@ use futures_util::future::join_all;
 use tests::app::app;
 use tests::browser::{Browser, CookieChange, TestResponse};
 use tests::faulty_store::{CountingStore, Verb};
+use tests::generous;
 use tests::redis::RedisServer;
 use tokio::runtime::Handle;
 use tokio::task::yield_now;
@@ -19,7 +20,7 @@ use tokio::task::yield_now;
 use super::action::{Action, TestUser, View, look};
 use super::cut::Cut;
 
-/// How long a command may take: on a busy machine, tests that are not about time must not fail for it.
+/// How long a test waits for what must happen.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How many other clients use the connection on which requests are cancelled.
@@ -44,8 +45,7 @@ impl Harness {
     pub(crate) async fn open() -> Self {
         let redis = RedisServer::start();
         let connect = async || {
-            let store = RedisStore::builder(redis.url(), "cloakroom");
-            let store = store.with_command_timeout(PATIENCE).connect().await;
+            let store = generous::connect(redis.url(), "cloakroom").await;
             CountingStore::new(store.expect("the server is running"))
         };
         let stores = [connect().await, connect().await];
@@ -68,8 +68,7 @@ impl Harness {
 
     fn apps(&self, clock: &ManualClock) -> [Router; 2] {
         self.stores.each_ref().map(|store| {
-            let builder = SessionLayer::builder(store.clone()).with_clock(clock.clone());
-            let builder = builder.with_store_timeout(PATIENCE);
+            let builder = generous::layer_builder(store.clone()).with_clock(clock.clone());
             app(builder.build().expect("it is valid"))
         })
     }

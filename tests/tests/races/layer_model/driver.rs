@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use axum::Router;
-use cloakroom::{EndedConcurrently, Session, SessionError, SessionLayer, Store};
+use cloakroom::{EndedConcurrently, Session, SessionError, Store};
 use cloakroom_core::ManualClock;
 use tests::app::{Handler, app};
 use tests::browser::{Browser, CookieChange};
+use tests::generous;
 
 use super::history::{Action, BROWSERS, CHOICES, Event, RULE, SERVERS};
 
@@ -40,7 +41,7 @@ impl Deployment {
     pub(crate) fn new<S: Store + Clone>(stores: &[S; SERVERS]) -> Self {
         let clock = ManualClock::default();
         let layer = |store: &S| {
-            SessionLayer::builder(store.clone())
+            generous::layer_builder(store.clone())
                 .with_clock(clock.clone())
                 .with_expiry(RULE)
                 .build()

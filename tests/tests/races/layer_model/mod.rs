@@ -8,9 +8,9 @@ mod model;
 use std::cell::Cell;
 
 use cloakroom::MemoryStore;
-use cloakroom_redis::RedisStore;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
+use tests::generous;
 use tests::iterations::times;
 use tests::redis::RedisServer;
 use tokio::runtime::Runtime;
@@ -33,7 +33,7 @@ fn memory_and_redis_behave_as_the_model() {
     let runtime = Runtime::new().expect("a runtime");
     let redis = RedisServer::start();
     let connect = || {
-        let store = runtime.block_on(RedisStore::connect(redis.url(), "cloakroom"));
+        let store = runtime.block_on(generous::connect(redis.url(), "cloakroom"));
         store.expect("the server is running")
     };
     let on_redis = [connect(), connect()];

@@ -15,7 +15,7 @@ use tests::redis::RedisServer;
 use tests::wait::eventually;
 
 /// The timeout of a command, with slack for a busy machine.
-const BOUND: Duration = Duration::from_millis(250 + 250);
+const BOUND: Duration = Duration::from_millis(250 + 1000);
 
 /// Options of a server without warnings.
 const HEALTHY: [&str; 2] = ["--appendonly", "yes"];

@@ -9,10 +9,11 @@ mod writes;
 use cloakroom_core::ManualClock;
 use cloakroom_redis::RedisStore;
 use tests::app::Fixture;
+use tests::generous;
 use tests::redis::RedisServer;
 
 async fn fixture_on(server: &RedisServer) -> Fixture<RedisStore> {
-    let store = RedisStore::connect(server.url(), "cloakroom").await;
+    let store = generous::connect(server.url(), "cloakroom").await;
     Fixture::on(store.expect("the server runs"), ManualClock::default())
 }
 

@@ -5,10 +5,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::Router;
 use axum::extract::Path;
 use axum::routing::get;
-use cloakroom::{CookieConfig, LegacyStore, Migration, MigrationKey, Session, SessionLayer};
+use cloakroom::{CookieConfig, LegacyStore, Migration, MigrationKey, Session};
 use cloakroom_redis::RedisStore;
 use cloakroom_tower_sessions::migration::TowerSessionsRedis;
 use fred::prelude::{ClientLike, Config, Pool};
+use tests::generous;
 use tests::redis::RedisServer;
 use tower_sessions_014::{Expiry, Session as LegacySession, SessionManagerLayer, cookie::Key};
 use tower_sessions_redis_store::RedisStore as TheirStore;
@@ -128,7 +129,7 @@ pub(super) async fn cutover(redis: &Redis) -> Router {
 }
 
 pub(super) fn new_app(store: RedisStore, migration: Migration) -> Router {
-    let layer = SessionLayer::builder(store)
+    let layer = generous::layer_builder(store)
         .with_migration(migration)
         .build();
     new_routes().layer(layer.expect("it fits"))
@@ -252,7 +253,7 @@ fn the_legacy_cookie_must_have_its_own_name() {
     assert_eq!(cookie(&old).name(), "sid");
     let same = CookieConfig::new("id");
     let old = TowerSessionsRedis::new(&store);
-    let refused = SessionLayer::builder(store)
+    let refused = generous::layer_builder(store)
         .with_migration(Migration::side_by_side(old, key()))
         .with_cookie(same)
         .build();

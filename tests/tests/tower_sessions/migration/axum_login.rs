@@ -4,11 +4,12 @@ use axum::Router;
 use axum::extract::Path;
 use axum::routing::get;
 use axum_login::{AuthManager, AuthManagerLayerBuilder, AuthSession, AuthnBackend};
-use cloakroom::{Migration, SessionLayer, UserId};
+use cloakroom::{Migration, UserId};
 use cloakroom_core::Entries;
 use cloakroom_tower_sessions::{migration::TowerSessionsRedis, v0_14::BridgeLayer};
 use fred::prelude::{ClientLike, Config, Pool};
 use serde::Deserialize;
+use tests::generous;
 use tower::layer::layer_fn;
 use tower_sessions_014::{Session as TowerSession, SessionManagerLayer};
 use tower_sessions_redis_store::RedisStore as TheirStore;
@@ -86,7 +87,7 @@ async fn axum_login_users_stay_signed_in_and_sign_out_of_both() {
     let store = redis.store().await;
     let legacy_store = TowerSessionsRedis::new(&store);
     let migration = Migration::side_by_side(legacy_store, key()).with_user(user_of);
-    let layer = SessionLayer::builder(store)
+    let layer = generous::layer_builder(store)
         .with_migration(migration)
         .build()
         .unwrap();

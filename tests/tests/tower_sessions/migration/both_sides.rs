@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 use std::time::Duration;
+use tests::generous;
 
 use axum::Router;
 use axum::routing::get;
-use cloakroom::{Migration, Session, SessionLayer};
+use cloakroom::{Migration, Session};
 use cloakroom_tower_sessions::migration::TowerSessionsRedis;
 use tower_sessions_014::{Expiry, cookie::Key};
 
@@ -208,7 +209,7 @@ async fn a_legacy_cookie_of_an_ended_session_ends_the_legacy_session() {
     let mut on_new = browser.at(&new);
     let id = on_new.text("/id").await;
     // By a server without migration.
-    let bare = SessionLayer::new(redis.store().await);
+    let bare = generous::layer(redis.store().await);
     assert!(
         bare.sessions()
             .revoke_any(id.parse().unwrap())
@@ -232,7 +233,7 @@ async fn a_slow_request_with_the_legacy_cookie_does_not_replace_a_newer_one() {
     });
     let store = redis.store().await;
     let migration = Migration::side_by_side(TowerSessionsRedis::new(&store), key());
-    let layer = SessionLayer::builder(store)
+    let layer = generous::layer_builder(store)
         .with_migration(migration)
         .build()
         .unwrap();

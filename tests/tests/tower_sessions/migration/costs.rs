@@ -1,8 +1,9 @@
 //! The cost of a migration, in commands.
 
 use axum::Router;
-use cloakroom::{Migration, SessionLayer};
+use cloakroom::Migration;
 use cloakroom_tower_sessions::migration::TowerSessionsRedis;
+use tests::generous;
 
 use super::apps::{key, legacy_app, new_routes, signed_in};
 use crate::browser::Browser;
@@ -33,7 +34,7 @@ async fn app(redis: &Redis, last: bool, knows_users: bool) -> Router {
             Some(name?.into())
         });
     }
-    let layer = SessionLayer::builder(store)
+    let layer = generous::layer_builder(store)
         .with_migration(migration)
         .build();
     let app = new_routes().layer(layer.expect("it fits"));

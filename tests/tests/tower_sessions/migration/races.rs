@@ -1,12 +1,13 @@
 //! Races of two requests, step by step.
 
 use axum::Router;
-use cloakroom::{Migration, Rotation, SessionLayer, SessionLimit, Sessions, UserId, minutes};
+use cloakroom::{Migration, Rotation, SessionLimit, Sessions, UserId, minutes};
 use cloakroom_core::admin::StoreAdmin;
 use cloakroom_core::{Entries, Timestamp};
 use cloakroom_redis::RedisStore;
 use cloakroom_tower_sessions::migration::TowerSessionsRedis;
 use tests::faulty_store::{CountingStore, Fault, Gate, Verb};
+use tests::generous;
 
 use super::apps::{
     LEGACY, NEW, cutover, forget_tombstones, key, legacy_app, legacy_keys, new_app, new_keys,
@@ -32,7 +33,7 @@ async fn server(redis: &Redis, last: bool) -> (Router, Faulty, Sessions) {
         Migration::side_by_side(old, key())
     };
     let store = CountingStore::new(inner);
-    let layer = SessionLayer::builder(store.clone())
+    let layer = generous::layer_builder(store.clone())
         .with_migration(migration.with_user(user_of))
         .build()
         .expect("it fits");
@@ -171,7 +172,7 @@ async fn a_token_derived_from_a_legacy_cookie_does_not_rotate() {
     let store = redis.store().await;
     let clock = cloakroom_core::ManualClock::at(Timestamp::from(std::time::SystemTime::now()));
     let old = TowerSessionsRedis::new(&store);
-    let layer = SessionLayer::builder(store)
+    let layer = generous::layer_builder(store)
         .with_clock(clock.clone())
         .with_rotation(Rotation::every(minutes(15)))
         .with_migration(Migration::side_by_side(old, key()))
@@ -215,7 +216,7 @@ async fn evicting_a_migrated_session_ends_its_legacy_session() {
     let store = redis.store().await;
     let legacy_store = TowerSessionsRedis::new(&store);
     let migration = Migration::side_by_side(legacy_store, key()).with_user(user_of);
-    let layer = SessionLayer::builder(store)
+    let layer = generous::layer_builder(store)
         .with_session_limit(SessionLimit::evict_oldest(1))
         .with_migration(migration)
         .build();

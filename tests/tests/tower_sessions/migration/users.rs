@@ -1,9 +1,10 @@
 //! Users of migrated sessions.
 
 use axum::Router;
-use cloakroom::{Migration, RevokedBy, SessionLayer, Sessions, UserId, minutes};
+use cloakroom::{Migration, RevokedBy, Sessions, UserId, minutes};
 use cloakroom_core::Entries;
 use cloakroom_tower_sessions::migration::TowerSessionsRedis;
+use tests::generous;
 
 use super::apps::{LEGACY, forget_tombstones, key, legacy_app, legacy_keys, new_routes, signed_in};
 use crate::servers::Redis;
@@ -17,7 +18,7 @@ async fn new(redis: &Redis) -> (Router, Sessions) {
     let store = redis.store().await;
     let old = TowerSessionsRedis::new(&store);
     let migration = Migration::side_by_side(old, key()).with_user(user_of);
-    let layer = SessionLayer::builder(store)
+    let layer = generous::layer_builder(store)
         .with_migration(migration)
         .build()
         .expect("it fits");
