@@ -5,6 +5,7 @@ use std::time::Duration;
 use cloakroom_core::store::Loaded;
 use cloakroom_core::{Record, SessionId, Store};
 use cloakroom_redis::{NearCache, RedisStore};
+use tests::generous;
 use tests::records::recent;
 use tests::redis::RedisServer;
 use tests::topology::{Cluster, Sentinel, wait_for};
@@ -25,7 +26,7 @@ struct Setup {
 impl Setup {
     async fn start(url: &str) -> Self {
         let here = near(url).await;
-        let elsewhere = RedisStore::connect(url, "cloakroom")
+        let elsewhere = generous::connect(url, "cloakroom")
             .await
             .expect("the server is running");
         let mut sessions = Vec::new();

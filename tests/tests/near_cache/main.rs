@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use cloakroom_core::store::{Created, Loaded, Updated};
 use cloakroom_core::{Record, SessionId, Store};
-use cloakroom_redis::{NearCache, RedisStore};
+use cloakroom_redis::NearCache;
+use tests::generous;
 use tests::records::{MINUTE, next, number, recent, session};
 use tests::redis::RedisServer;
 use tests::wait::within;
@@ -26,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A near cache in front of the server at `url`, once it is coherent.
 async fn near(url: &str) -> NearCache {
-    let store = RedisStore::connect(url, "cloakroom")
+    let store = generous::connect(url, "cloakroom")
         .await
         .expect("the server is running");
     let near = NearCache::new(store);

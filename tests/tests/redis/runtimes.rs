@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use cloakroom_core::store::{Created, Loaded};
 use cloakroom_core::{EventBus, SessionEvent, Store, StoreAdmin, StoreErrorKind};
 use cloakroom_redis::{AppScript, NearCache, RedisStore, ScriptReply};
+use tests::generous;
 use tests::proxy::{Network, Proxy};
 use tests::records::{MINUTE, session};
 use tests::redis::RedisServer;
@@ -40,7 +41,8 @@ async fn connect(server: &RedisServer) -> RedisStore {
 #[test]
 fn a_store_works_in_one_runtime_after_the_other() {
     let server = RedisServer::start();
-    let store = runtime(0).block_on(connect(&server));
+    let store = runtime(0).block_on(generous::connect(server.url(), "cloakroom"));
+    let store = store.expect("the server is running");
     for threads in [0, 1, 0, 2] {
         let (id, record) = session(1);
         runtime(threads).block_on(async {
