@@ -6,6 +6,7 @@
 //! also checks larger configurations. `docs/proofs.md` explains the models.
 
 mod check;
+mod index;
 mod renewal;
 mod writers;
 
