@@ -7,6 +7,7 @@
 
 mod check;
 mod index;
+mod migration;
 mod renewal;
 mod writers;
 
