@@ -8,6 +8,7 @@
 mod check;
 mod index;
 mod migration;
+mod near_cache;
 mod renewal;
 mod writers;
 
