@@ -150,27 +150,45 @@ fn tombstone_for(cx: &CommitContext<'_>, record: &Record, ending: Ending) -> Tom
 
 /// Ends a new session whose creation or renewal has failed. No client has its token, so no request has to
 /// wait: a task does it, with a budget of its own.
+///
+/// If the old session has ended although the renewal has failed, because the reply was lost, its tombstone leads
+/// other sign-ins to the new one. One that they have joined stays.
 pub(super) fn roll_back(cx: &CommitContext<'_>, new: Live) -> JoinHandle<()> {
     let context = Arc::clone(cx.context);
     let task = async move {
         let budget = Budget::new(context.budget);
         let cx = CommitContext::without_request(&context, &budget);
-        let ended = end_at(
-            &cx,
-            new.id(),
-            &new.record,
-            None,
-            Ending::For(EndReason::Abandoned),
-        )
-        .await;
+        let ended = end_unless_joined(&cx, &new).await;
         match ended {
             // It has ended, on fewer replicas than required, so it stays in the index.
             Err(error) if error.kind() == StoreErrorKind::NotReplicated => {}
+            Ok(Ended::Conflict(_)) => {}
             Err(error) => log::rollback_failed(new.id(), &error),
             Ok(_) => remove_from_index(&cx, &new),
         }
     };
     tokio::spawn(task.in_current_span())
+}
+
+/// Ends a session, or returns [`Ended::Conflict`] if a client has a secret of it. With the same secrets, the other
+/// revision is one that the renewal has written itself, without learning of it.
+async fn end_unless_joined(cx: &CommitContext<'_>, new: &Live) -> Result<Ended, StoreError> {
+    let mut record = new.record.clone();
+    loop {
+        let (expected, ending) = (record.revision(), Ending::For(EndReason::Abandoned));
+        match end_at(cx, new.id(), &record, Some(expected), ending).await? {
+            Ended::Conflict(fresher) if !has_same_secrets(&new.record, &fresher) => {
+                return Ok(Ended::Conflict(fresher));
+            }
+            Ended::Conflict(fresher) => record = fresher,
+            ended => return Ok(ended),
+        }
+    }
+}
+
+/// Whether no secret was added to a session, or has replaced another one.
+fn has_same_secrets(before: &Record, after: &Record) -> bool {
+    before.digest() == after.digest() && !Secrets::have_gained(before.entries(), after.entries())
 }
 
 /// Removes a session from its user's index, in the background: no session can be created under its id.

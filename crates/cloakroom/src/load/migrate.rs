@@ -10,6 +10,7 @@ use cloakroom_core::{
 
 use super::cached::accept_cached;
 use super::check::lookup;
+use super::linked::legacy_id_of;
 use super::read::read;
 use crate::budget::Budget;
 use crate::commit::{CommitContext, create_migrated};
@@ -78,10 +79,19 @@ pub(super) async fn find(
             found = Found::by_other_cookie(live);
         }
     }
-    if migration.is_cutover() && !is_kept {
+    // A session that could not be unlinked would end with its legacy session: the next request tries again.
+    if migration.is_cutover() && !is_kept && !is_linked(context, &found) {
         end_legacy_sessions(migration, cookies, budget).await;
     }
     Ok(found)
+}
+
+/// Whether the session that was found is still linked with a legacy session.
+fn is_linked(context: &Context, found: &Found) -> bool {
+    match &found.lookup {
+        Lookup::Live(live) => legacy_id_of(context, live.id(), &live.record).is_some(),
+        Lookup::Ended | Lookup::Absent => false,
+    }
 }
 
 /// Ends the legacy sessions of a request, which no version of the app uses any more. If one cannot be

@@ -64,6 +64,29 @@ async fn a_sign_out_seen_half_done_by_another_request_is_complete() {
     assert!(legacy_keys(&redis.0).is_empty());
 }
 
+/// A session that is still linked needs its legacy session: without it, the next request would end both.
+#[tokio::test]
+async fn a_session_that_cannot_be_unlinked_keeps_its_legacy_session() {
+    for fault in [Fault::LoseCommand, Fault::LoseReply] {
+        let redis = Redis::start();
+        let browser = signed_in(&legacy_app(&redis).await).await;
+        let (first, _, _) = server(&redis, false).await;
+        let mut on_first = browser.at(&first);
+        assert_eq!(on_first.text("/user").await, "ada");
+        let (second, store, _) = server(&redis, true).await;
+        store.next(Verb::Update, fault.clone());
+        let mut on_second = on_first.at(&second);
+        assert_eq!(on_second.text("/user").await, "ada", "{fault:?}");
+        for server in [&first, &second, &first] {
+            assert_eq!(on_second.at(server).text("/user").await, "ada", "{fault:?}");
+        }
+        assert!(
+            legacy_keys(&redis.0).is_empty(),
+            "the next request has unlinked it"
+        );
+    }
+}
+
 #[tokio::test]
 async fn the_index_entry_survives_until_its_session_is_stored() {
     let redis = Redis::start();

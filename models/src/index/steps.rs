@@ -1,0 +1,229 @@
+//! The steps of the tasks.
+
+use super::{
+    Entry, Group, Index, Key, Kind, Line, Outcome, Phase, State, bit, create, ids, new_id,
+};
+
+impl Index {
+    pub(super) fn step(&self, state: &mut State, task: usize) {
+        let id = new_id(task);
+        match (self.tasks[task], state.tasks[task].phase) {
+            (Kind::RevokeAll, Phase::Begins) => self.list(state, task),
+            (Kind::SignIn, Phase::Begins) => self.sign_in(state, task),
+            (_, Phase::Begins) => self.renew(state, task),
+            (_, Phase::Checking) => self.check(state, task),
+            (_, Phase::AddingOver { dead }) => self.add_over(state, task, dead),
+            (_, Phase::Ending(group)) => self.end_one(state, task, group),
+            (_, Phase::Storing) => self.store(state, task),
+            (_, Phase::EndingOld) => {
+                if state.keys[0] == Key::Record {
+                    state.keys[0] = Key::Tombstone { is_renewed: true };
+                    state.removing |= bit(0);
+                    self.succeed(state, task);
+                } else {
+                    state.rolling_back |= bit(id);
+                    state.tasks[task].phase = Phase::Done(Outcome::Refused);
+                }
+            }
+            (_, Phase::Removing { ids, may_have_more }) => {
+                for id in super::ids(ids) {
+                    state.entries[id] = Entry::Absent;
+                }
+                if may_have_more && self.keeps(Line::ReadAgain) {
+                    self.list(state, task);
+                } else {
+                    state.tasks[task].phase = Phase::Done(Outcome::Revoked);
+                }
+            }
+            (_, Phase::Done(_)) => {}
+        }
+    }
+
+    /// The first attempt, which evicts nothing.
+    fn sign_in(&self, state: &mut State, task: usize) {
+        let id = new_id(task);
+        if !self.keeps(Line::IndexFirst) && state.keys[id] == Key::Nothing {
+            // The wrong order: the session first.
+            create(state, id);
+            state.held |= bit(id);
+            return;
+        }
+        if count_others(state, id) + 1 > self.limit {
+            state.tasks[task].phase = Phase::Checking;
+            return;
+        }
+        self.add(state, task, 0);
+    }
+
+    /// Adds the id to the index, and claims sessions to end.
+    fn add(&self, state: &mut State, task: usize, excess: usize) {
+        let id = new_id(task);
+        let listed = |other: &usize| *other != id && state.entries[*other] == Entry::Listed;
+        let oldest: Vec<_> = (0..state.entries.len())
+            .filter(listed)
+            .take(excess)
+            .collect();
+        let left = Entry::Claimed {
+            is_lease_over: true,
+        };
+        let left: Vec<_> = (0..state.entries.len())
+            .filter(|other| state.entries[*other] == left)
+            .collect();
+        state.tasks[task].noted = left.iter().map(|other| bit(*other)).sum();
+        let mut over = oldest;
+        if self.keeps(Line::TakeOver) {
+            over.extend(left);
+        }
+        for other in &over {
+            state.entries[*other] = Entry::Claimed {
+                is_lease_over: false,
+            };
+        }
+        state.entries[id] = Entry::Listed;
+        let over: u8 = over.iter().map(|other| bit(*other)).sum();
+        if over == 0 || !self.keeps(Line::EvictFirst) {
+            state.tasks[task].phase = Phase::Storing;
+            // It is to be ended afterwards.
+            state.tasks[task].noted = if over == 0 {
+                state.tasks[task].noted
+            } else {
+                over
+            };
+            if self.is_atomic && over == 0 {
+                self.store(state, task);
+            }
+        } else {
+            state.tasks[task].phase = Phase::Ending(Group::of(over));
+        }
+    }
+
+    /// Reads which sessions of a full index are dead.
+    fn check(&self, state: &mut State, task: usize) {
+        let mut dead = 0;
+        for (id, entry) in state.entries.iter().enumerate() {
+            let in_progress = id > 0 && !matches!(state.tasks[id - 1].phase, Phase::Done(_));
+            let is_dead = match state.keys[id] {
+                Key::Nothing => !in_progress || !self.keeps(Line::OnlyOldAreDead),
+                Key::Tombstone { .. } => true,
+                Key::Record => false,
+            };
+            if *entry == Entry::Listed && is_dead {
+                dead |= bit(id);
+            }
+        }
+        state.tasks[task].phase = Phase::AddingOver { dead };
+    }
+
+    fn add_over(&self, state: &mut State, task: usize, dead: u8) {
+        for id in ids(dead) {
+            state.entries[id] = Entry::Absent;
+        }
+        let excess = count_others(state, new_id(task)) + 1;
+        self.add(state, task, excess.saturating_sub(self.limit));
+    }
+
+    /// Ends the next session of a group.
+    fn end_one(&self, state: &mut State, task: usize, group: Group) {
+        let Some(id) = ids(group.left).next() else {
+            return;
+        };
+        let found = state.keys[id];
+        if !self.keeps(Line::RemoveLast) && state.entries[id] != Entry::Absent {
+            // The wrong order: the entry first.
+            state.entries[id] = Entry::Absent;
+            return;
+        }
+        self.end(state, id);
+        let has_more = match found {
+            Key::Record | Key::Nothing => true,
+            Key::Tombstone { is_renewed } => is_renewed,
+        };
+        let may_have_more = group.may_have_more || has_more;
+        let (left, ended) = (group.left & !bit(id), group.ended | bit(id));
+        let is_revocation = self.tasks[task] == Kind::RevokeAll;
+        if !is_revocation {
+            state.removing |= bit(id);
+        }
+        state.tasks[task].phase = match (left, is_revocation) {
+            (0, true) => {
+                let ids = ended;
+                Phase::Removing { ids, may_have_more }
+            }
+            (0, false) if self.keeps(Line::EvictFirst) => Phase::Storing,
+            (0, false) => Phase::Done(Outcome::SignedIn),
+            (left, _) => Phase::Ending(Group {
+                left,
+                ended,
+                may_have_more,
+            }),
+        };
+    }
+
+    pub(super) fn end(&self, state: &mut State, id: usize) {
+        state.keys[id] = match state.keys[id] {
+            Key::Nothing if !self.keeps(Line::TombstoneForMissing) => Key::Nothing,
+            Key::Record | Key::Nothing => Key::Tombstone { is_renewed: false },
+            tombstone @ Key::Tombstone { .. } => tombstone,
+        };
+    }
+
+    fn store(&self, state: &mut State, task: usize) {
+        let id = new_id(task);
+        let is_stored = create(state, id) || state.held & bit(id) != 0;
+        if !is_stored {
+            state.removing |= bit(id);
+            state.tasks[task].phase = Phase::Done(Outcome::Refused);
+        } else if self.tasks[task] == Kind::Renew {
+            state.tasks[task].phase = Phase::EndingOld;
+        } else if !self.keeps(Line::EvictFirst) && state.tasks[task].noted != 0 {
+            state.held |= bit(id);
+            state.tasks[task].phase = Phase::Ending(Group::of(state.tasks[task].noted));
+        } else {
+            self.succeed(state, task);
+        }
+    }
+
+    fn succeed(&self, state: &mut State, task: usize) {
+        state.held |= bit(new_id(task));
+        state.tasks[task].phase = Phase::Done(Outcome::SignedIn);
+    }
+
+    /// A renewal: it has no limit.
+    fn renew(&self, state: &mut State, task: usize) {
+        if state.keys[0] == Key::Record {
+            state.entries[new_id(task)] = Entry::Listed;
+            state.tasks[task].phase = Phase::Storing;
+        } else {
+            state.tasks[task].phase = Phase::Done(Outcome::Refused);
+        }
+    }
+
+    /// A revocation reads the index.
+    fn list(&self, state: &mut State, task: usize) {
+        if state.tasks[task].phase == Phase::Begins {
+            state.tasks[task].noted = state.held;
+        }
+        let ids = listed(state);
+        state.tasks[task].phase = match ids {
+            0 => Phase::Done(Outcome::Revoked),
+            ids => Phase::Ending(Group::of(ids)),
+        };
+    }
+}
+
+/// How many entries other than this one count towards the limit.
+fn count_others(state: &State, id: usize) -> usize {
+    let entries = state.entries.iter().enumerate();
+    entries
+        .filter(|(other, entry)| *other != id && **entry == Entry::Listed)
+        .count()
+}
+
+/// Bits: the ids in the index.
+fn listed(state: &State) -> u8 {
+    let entries = state.entries.iter().enumerate();
+    entries
+        .filter(|(_, entry)| **entry != Entry::Absent)
+        .map(|(id, _)| bit(id))
+        .sum()
+}

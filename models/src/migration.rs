@@ -1,0 +1,508 @@
+//! Migration from a legacy store, in both phases.
+//!
+//! There are a legacy session and the key of the session to which it migrates: every request with the legacy cookie
+//! derives the same id. Requests of servers in the first phase (side by side) and in the second (cutover) find,
+//! migrate, unlink and end them; the legacy app signs out by removing its session. See `load/{migrate,linked}.rs`
+//! and `commit/{migrate,end_legacy}.rs`.
+
+use stateright::{Model, Property};
+
+use crate::check::Protocol;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Migration {
+    requests: Vec<(Kind, Server)>,
+    /// Whether the legacy app runs, in which the user signs out at some time.
+    has_legacy_app: bool,
+    losses: u8,
+    removed: Option<Line>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A request with the legacy cookie.
+    Use,
+    /// The same, which then signs the user out.
+    SignOut,
+    /// The same, which then signs the user in again: the session ends as renewed.
+    SignIn,
+    /// The session is revoked by its id.
+    Revoke,
+}
+
+/// The phase in which a server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Server {
+    SideBySide,
+    Cutover,
+}
+
+/// The lines that keep the promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// In the first phase a migrated session is valid only as long as its legacy session.
+    CheckLegacy,
+    /// What ends a session here also ends its legacy session.
+    EndLegacy,
+    /// A session does not migrate where there is a record or a tombstone.
+    CreateIfAbsent,
+    /// The link is removed before the legacy session ends.
+    UnlinkFirst,
+    /// A server that finds no legacy session reads the record once more before it ends that.
+    ReadAgain,
+    /// A session that could not be unlinked keeps its legacy session.
+    KeepWhileLinked,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Nothing,
+    Record { is_linked: bool },
+    Tombstone { by_legacy: bool },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Phase {
+    Begins,
+    ReadingLegacy,
+    Creating,
+    ReadingAgain,
+    /// It has read a linked record, and reads the legacy session.
+    Checking,
+    Rechecking,
+    EndingForLegacy,
+    Unlinking,
+    /// It ends the legacy session after it has removed the link.
+    EndingUnlinked,
+    /// It has found a live session. `is_linked` is what it knows of the record.
+    Found {
+        is_linked: bool,
+    },
+    EndingLegacy,
+    Ending,
+    Done(Outcome),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Outcome {
+    /// The request was that of a signed-in user.
+    Live,
+    /// It was not.
+    NotSignedIn,
+    /// It has ended the session, and said so.
+    Ended,
+    Failed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Request {
+    phase: Phase,
+    /// Whether the session had been ended when the request began, and said to be.
+    is_late: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct State {
+    is_legacy_live: bool,
+    key: Key,
+    requests: Vec<Request>,
+    has_signed_out_of_legacy: bool,
+    /// A create that was given up.
+    late_create: Option<bool>,
+    losses: u8,
+    /// Whether a request of the second phase has failed after its session was stored or unlinked, and before it
+    /// could end the legacy session.
+    has_left_legacy: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    Step(usize),
+    /// The command of a request is not carried out, or it arrives later; the request learns that it has failed.
+    Lose(usize),
+    LegacySignOut,
+    ArriveLate,
+    TombstoneExpires,
+}
+
+impl Migration {
+    fn keeps(&self, line: Line) -> bool {
+        self.removed != Some(line)
+    }
+
+    fn is_cutover(&self, request: usize) -> bool {
+        self.requests[request].1 == Server::Cutover
+    }
+
+    fn create(&self, key: &mut Key, is_linked: bool) -> bool {
+        let is_free = *key == Key::Nothing || !self.keeps(Line::CreateIfAbsent);
+        if is_free {
+            *key = Key::Record { is_linked };
+        }
+        is_free
+    }
+
+    fn step(&self, state: &mut State, request: usize) -> Phase {
+        let phase = state.requests[request].phase;
+        let kind = self.requests[request].0;
+        match phase {
+            Phase::Begins if kind == Kind::Revoke => self.revoke(state),
+            Phase::Begins => self.find(state, Phase::ReadingLegacy),
+            Phase::ReadingLegacy if state.is_legacy_live => Phase::Creating,
+            Phase::ReadingLegacy => Phase::ReadingAgain,
+            Phase::Creating => {
+                let is_linked = !self.is_cutover(request);
+                if self.create(&mut state.key, is_linked) {
+                    Phase::Found { is_linked }
+                } else {
+                    Phase::ReadingAgain
+                }
+            }
+            Phase::ReadingAgain => self.find(state, Phase::Done(Outcome::NotSignedIn)),
+            Phase::Checking => self.check(state, request),
+            Phase::Rechecking => match state.key {
+                Key::Record { is_linked: true } => Phase::EndingForLegacy,
+                Key::Record { is_linked: false } => Phase::Found { is_linked: false },
+                _ => self.absent(state, request),
+            },
+            Phase::EndingForLegacy => {
+                end(&mut state.key, true);
+                self.absent(state, request)
+            }
+            Phase::Unlinking => match state.key {
+                Key::Record { .. } => {
+                    if !self.keeps(Line::UnlinkFirst) {
+                        state.is_legacy_live = false;
+                    }
+                    state.key = Key::Record { is_linked: false };
+                    Phase::EndingUnlinked
+                }
+                _ => Phase::Found { is_linked: false },
+            },
+            Phase::EndingUnlinked => {
+                state.is_legacy_live = false;
+                Phase::Found { is_linked: false }
+            }
+            Phase::Found { is_linked } => self.use_session(state, request, is_linked),
+            Phase::EndingLegacy => {
+                state.is_legacy_live &= !self.keeps(Line::EndLegacy);
+                if kind == Kind::SignIn {
+                    Phase::Done(Outcome::Ended)
+                } else {
+                    Phase::Ending
+                }
+            }
+            Phase::Ending => {
+                end(&mut state.key, false);
+                if kind == Kind::SignIn {
+                    Phase::EndingLegacy
+                } else {
+                    Phase::Done(Outcome::Ended)
+                }
+            }
+            Phase::Done(_) => phase,
+        }
+    }
+
+    /// Reads the migrated session.
+    fn find(&self, state: &mut State, if_nothing: Phase) -> Phase {
+        match state.key {
+            Key::Nothing => if_nothing,
+            Key::Record { is_linked: true } => Phase::Checking,
+            Key::Record { is_linked: false } => Phase::Found { is_linked: false },
+            Key::Tombstone { by_legacy } => {
+                // It was ended here: the legacy session must not migrate again.
+                if !by_legacy {
+                    state.is_legacy_live &= !self.keeps(Line::EndLegacy);
+                }
+                Phase::Done(Outcome::NotSignedIn)
+            }
+        }
+    }
+
+    /// Reads the legacy session of a session that is linked.
+    fn check(&self, state: &State, request: usize) -> Phase {
+        let is_live = state.is_legacy_live || !self.keeps(Line::CheckLegacy);
+        match (is_live, self.is_cutover(request)) {
+            (true, true) if self.keeps(Line::UnlinkFirst) => Phase::Unlinking,
+            (true, true) => Phase::EndingUnlinked,
+            (true, false) => Phase::Found { is_linked: true },
+            (false, _) if self.keeps(Line::ReadAgain) => Phase::Rechecking,
+            (false, _) => Phase::EndingForLegacy,
+        }
+    }
+
+    /// There is no session, or it has just ended.
+    fn absent(&self, state: &mut State, request: usize) -> Phase {
+        if self.is_cutover(request) {
+            state.is_legacy_live = false;
+        }
+        Phase::Done(Outcome::NotSignedIn)
+    }
+
+    fn use_session(&self, state: &mut State, request: usize, is_linked: bool) -> Phase {
+        // In the second phase, the legacy sessions of the request's cookies end.
+        if self.is_cutover(request) && (!is_linked || !self.keeps(Line::KeepWhileLinked)) {
+            state.is_legacy_live = false;
+        }
+        match self.requests[request].0 {
+            Kind::Use | Kind::Revoke => Phase::Done(Outcome::Live),
+            Kind::SignOut => Phase::EndingLegacy,
+            Kind::SignIn => Phase::Ending,
+        }
+    }
+
+    /// A revocation reads the session, to find its legacy session.
+    fn revoke(&self, state: &State) -> Phase {
+        match state.key {
+            Key::Record { is_linked: true } => Phase::EndingLegacy,
+            Key::Record { is_linked: false } => Phase::Ending,
+            // It is not known here yet, or has ended already.
+            Key::Nothing | Key::Tombstone { .. } => Phase::Done(Outcome::NotSignedIn),
+        }
+    }
+
+    /// A command fails. What only maintains a session does not fail the request.
+    fn lose(&self, state: &mut State, request: usize) -> Phase {
+        match state.requests[request].phase {
+            Phase::Creating => {
+                state.late_create = Some(!self.is_cutover(request));
+                state.has_left_legacy |= self.is_cutover(request);
+                Phase::Done(Outcome::Failed)
+            }
+            Phase::Unlinking => Phase::Found { is_linked: true },
+            Phase::EndingUnlinked => {
+                state.has_left_legacy = true;
+                Phase::Done(Outcome::Live)
+            }
+            _ => Phase::Done(Outcome::Failed),
+        }
+    }
+}
+
+fn end(key: &mut Key, by_legacy: bool) {
+    if !matches!(key, Key::Tombstone { .. }) {
+        *key = Key::Tombstone { by_legacy };
+    }
+}
+
+impl Model for Migration {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        let request = Request {
+            phase: Phase::Begins,
+            is_late: false,
+        };
+        vec![State {
+            is_legacy_live: true,
+            key: Key::Nothing,
+            requests: vec![request; self.requests.len()],
+            has_signed_out_of_legacy: false,
+            late_create: None,
+            losses: self.losses,
+            has_left_legacy: false,
+        }]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        for (number, request) in state.requests.iter().enumerate() {
+            match request.phase {
+                Phase::Done(_) => continue,
+                Phase::Begins
+                | Phase::ReadingLegacy
+                | Phase::ReadingAgain
+                | Phase::Checking
+                | Phase::Rechecking
+                | Phase::Found { .. } => {}
+                _ if state.losses > 0 => actions.push(Action::Lose(number)),
+                _ => {}
+            }
+            actions.push(Action::Step(number));
+        }
+        if self.has_legacy_app && !state.has_signed_out_of_legacy {
+            actions.push(Action::LegacySignOut);
+        }
+        if state.late_create.is_some() {
+            actions.push(Action::ArriveLate);
+        }
+        // No request takes as long as a tombstone is kept.
+        let in_progress =
+            |request: &Request| !matches!(request.phase, Phase::Begins | Phase::Done(_));
+        if matches!(state.key, Key::Tombstone { .. }) && !state.requests.iter().any(in_progress) {
+            actions.push(Action::TombstoneExpires);
+        }
+    }
+
+    fn next_state(&self, last: &State, action: Action) -> Option<State> {
+        let mut state = last.clone();
+        match action {
+            Action::Step(request) => {
+                if state.requests[request].phase == Phase::Begins {
+                    state.requests[request].is_late = self.has_ended(&state);
+                }
+                state.requests[request].phase = self.step(&mut state, request);
+            }
+            Action::Lose(request) => {
+                state.losses -= 1;
+                state.requests[request].phase = self.lose(&mut state, request);
+            }
+            Action::LegacySignOut => {
+                (state.is_legacy_live, state.has_signed_out_of_legacy) = (false, true);
+            }
+            Action::ArriveLate => {
+                let is_linked = state.late_create.take()?;
+                self.create(&mut state.key, is_linked);
+            }
+            Action::TombstoneExpires => state.key = Key::Nothing,
+        }
+        (state != *last).then_some(state)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always(ENDED, |_, state: &State| {
+                let accepted = |request: &Request| {
+                    request.is_late && request.phase == Phase::Done(Outcome::Live)
+                };
+                state.has_left_legacy || !state.requests.iter().any(accepted)
+            }),
+            Property::always(DEPLOY, |model: &Self, state: &State| {
+                let is_deploy = !model.has_legacy_app
+                    && model.requests.iter().all(|(kind, _)| *kind == Kind::Use);
+                let lost = Phase::Done(Outcome::NotSignedIn);
+                !is_deploy || state.requests.iter().all(|request| request.phase != lost)
+            }),
+            Property::always(INVALID, |model: &Self, state: &State| {
+                let mut requests = model.requests.iter().zip(&state.requests);
+                !state.is_legacy_live
+                    || requests.all(|((kind, _), request)| {
+                        *kind != Kind::SignIn || request.phase != Phase::Done(Outcome::Ended)
+                    })
+            }),
+            Property::sometimes("two requests find the same session", |_, state: &State| {
+                let live = Phase::Done(Outcome::Live);
+                state
+                    .requests
+                    .iter()
+                    .filter(|request| request.phase == live)
+                    .count()
+                    > 1
+            }),
+            Property::sometimes(
+                "a session is unlinked while a server of the first phase checks it",
+                |model: &Self, state: &State| {
+                    let mut requests = model.requests.iter().zip(&state.requests);
+                    requests.any(|((_, server), request)| {
+                        *server == Server::SideBySide && request.phase == Phase::Rechecking
+                    }) && state.key == (Key::Record { is_linked: false })
+                },
+            ),
+            Property::sometimes(LEFT, |_, state: &State| {
+                let accepted = |request: &Request| {
+                    request.is_late && request.phase == Phase::Done(Outcome::Live)
+                };
+                state.has_left_legacy && state.requests.iter().any(accepted)
+            }),
+        ]
+    }
+}
+
+impl Migration {
+    /// Whether the session has been ended, on either side, and a response has said so.
+    fn has_ended(&self, state: &State) -> bool {
+        let by_request = self
+            .requests
+            .iter()
+            .zip(&state.requests)
+            .any(|((kind, _), request)| {
+                *kind != Kind::Use && request.phase == Phase::Done(Outcome::Ended)
+            });
+        by_request || state.has_signed_out_of_legacy
+    }
+}
+
+const ENDED: &str =
+    "after the session has ended, on either side, no request that begins later is accepted";
+const DEPLOY: &str = "neither phase signs a user out, with servers of both phases at once";
+const INVALID: &str = "a sign-in invalidates the legacy cookie";
+const LEFT: &str = "known limit: a request of the second phase fails before it ends the legacy session, the session is \
+                    revoked before its next request, and the legacy cookie migrates again";
+
+impl Protocol for Migration {
+    type Line = Line;
+
+    const NAME: &'static str = "migration";
+
+    const LINES: &'static [(Line, &'static str)] = &[
+        (Line::CheckLegacy, ENDED),
+        (Line::EndLegacy, ENDED),
+        (Line::EndLegacy, INVALID),
+        (Line::CreateIfAbsent, ENDED),
+        (Line::UnlinkFirst, DEPLOY),
+        (Line::ReadAgain, DEPLOY),
+        (Line::KeepWhileLinked, DEPLOY),
+    ];
+
+    fn configurations(long: bool) -> Vec<Self> {
+        use Kind::{Revoke, SignIn, SignOut, Use};
+        use Server::{Cutover, SideBySide};
+        let configuration = |has_legacy_app, losses, requests: &[(Kind, Server)]| Self {
+            requests: requests.to_vec(),
+            has_legacy_app,
+            losses,
+            removed: None,
+        };
+        let use_both = [(Use, SideBySide), (Use, Cutover)];
+        let with = |others: &[(Kind, Server)]| [&use_both[..], others].concat();
+        let mut all = vec![
+            configuration(
+                true,
+                1,
+                &[(Use, SideBySide), (Use, SideBySide), (SignOut, SideBySide)],
+            ),
+            configuration(
+                true,
+                1,
+                &[
+                    (Use, SideBySide),
+                    (SignIn, SideBySide),
+                    (Revoke, SideBySide),
+                ],
+            ),
+            configuration(false, 2, &with(&use_both)),
+            configuration(false, 1, &with(&[(SignOut, SideBySide), (Revoke, Cutover)])),
+            configuration(false, 1, &with(&[(SignIn, Cutover), (SignOut, Cutover)])),
+        ];
+        if long {
+            all.extend([
+                configuration(true, 2, &[(Use, SideBySide); 5]),
+                configuration(false, 3, &[&use_both[..], &use_both, &use_both].concat()),
+                configuration(
+                    false,
+                    2,
+                    &with(&[(SignIn, SideBySide), (SignOut, Cutover), (Revoke, Cutover)]),
+                ),
+            ]);
+        }
+        all
+    }
+
+    fn without(self, line: Line) -> Self {
+        Self {
+            removed: Some(line),
+            ..self
+        }
+    }
+}
+
+#[cfg(test)]
+crate::check::tests_of!(Migration {
+    a_session_whose_legacy_session_is_not_checked_outlives_it: Line::CheckLegacy,
+    a_legacy_session_that_is_not_ended_migrates_again: Line::EndLegacy,
+    a_create_that_replaces_migrates_an_ended_session: Line::CreateIfAbsent,
+    ending_the_legacy_session_before_the_link_signs_users_out: Line::UnlinkFirst,
+    a_server_that_does_not_read_again_ends_an_unlinked_session: Line::ReadAgain,
+    a_session_that_stays_linked_ends_with_its_legacy_session: Line::KeepWhileLinked,
+});
