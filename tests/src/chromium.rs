@@ -17,6 +17,15 @@ use crate::client::exchange;
 /// How long a page may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The tab key, for [`Chromium::press`].
+pub const TAB: &str = "\u{e004}";
+
+/// The enter key.
+pub const ENTER: &str = "\u{e007}";
+
+/// The escape key.
+pub const ESCAPE: &str = "\u{e00c}";
+
 /// The key of an element in replies of the protocol.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
@@ -153,6 +162,16 @@ impl Chromium {
         self.call(&format!("{element}/clear"), json!({})).await;
         let keys = json!({ "text": text });
         self.call(&format!("{element}/value"), keys).await;
+    }
+
+    /// Presses keys one after the other, in the element that has the focus: characters, [`TAB`], [`ENTER`] and
+    /// [`ESCAPE`].
+    pub async fn press(&self, keys: &str) {
+        let press = |key| ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key }));
+        let actions: Vec<_> = keys.chars().flat_map(press).collect();
+        let keyboard = json!({ "type": "key", "id": "keyboard", "actions": actions });
+        self.call("/actions", json!({ "actions": [keyboard] }))
+            .await;
     }
 
     /// Clicks on an element, without waiting for another page.

@@ -7,6 +7,7 @@ const listen = (session, send) => {
   const open = () => {
     const source = new EventSource(`/live?session=${session}`);
     source.addEventListener("open", () => send({ type: "open" }));
+    source.addEventListener("store", (event) => send({ type: event.data }));
     source.addEventListener("sessions", () => send({ type: "sessions" }));
     source.addEventListener("ended", (event) => {
       source.close();

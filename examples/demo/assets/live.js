@@ -1,9 +1,14 @@
-// Shows at once that the session has ended, updates lists of sessions, and reports a lost connection.
+// Shows at once that the session has ended, updates lists of sessions, and says when the server or the store is away.
 const { session } = document.currentScript.dataset;
 
 // A page that sends a form waits so many milliseconds for the response before it shows that the session has ended. If
 // the form ended the session, the response explains it better.
 const FORM_TIMEOUT = 3000;
+
+const NOTICES = {
+  lost: "There is no connection to the server. This page is updated when it is back.",
+  away: "The session store does not respond, so nothing can be saved. This page is updated when it is back.",
+};
 
 let isSubmitting = false;
 addEventListener("submit", () => {
@@ -35,6 +40,14 @@ const list = document.querySelector("[data-live=sessions]");
 
 const idsIn = (part) => Array.from(part.querySelectorAll("[data-id]"), (item) => item.dataset.id).join();
 
+// Finds an element's part of the list again after the list was replaced.
+const selectorOf = (element) => {
+  const part = element?.closest("[data-id], [data-user], .actions > [id]");
+  if (!part || !list.contains(part)) return null;
+  if (part.id) return `#${part.id}`;
+  return part.dataset.id ? `[data-id="${part.dataset.id}"]` : `[data-user="${part.dataset.user}"] .user`;
+};
+
 const fetchList = async () => {
   const response = await fetch(`${location.pathname}?list`).catch(() => null);
   if (!response?.ok) return;
@@ -42,11 +55,11 @@ const fetchList = async () => {
   const fresh = page.querySelector("[data-live=sessions]");
   // An unchanged list is kept, so that nothing moves while it is being used.
   if (!fresh || idsIn(fresh) === idsIn(list)) return;
-  const focused = document.activeElement.closest("[data-id]")?.dataset.id;
-  const open = list.querySelector("[data-id] details[open]")?.closest("[data-id]").dataset.id;
+  const focused = selectorOf(document.activeElement);
+  const open = selectorOf(list.querySelector("details[open]"));
   list.replaceChildren(...fresh.childNodes);
-  if (open) list.querySelector(`[data-id="${open}"] details`)?.setAttribute("open", "");
-  if (focused) list.querySelector(`[data-id="${focused}"] summary`)?.focus();
+  if (open) list.querySelector(`${open} details`)?.setAttribute("open", "");
+  if (focused) list.querySelector(`${focused} summary`)?.focus();
 };
 
 let isFetching = false;
@@ -70,10 +83,15 @@ const receive = (message) => {
     else showEnd(message);
     return;
   }
-  document.getElementById("offline").hidden = message.type !== "lost";
-  if (message.type === "lost") return;
+  if (message.type !== "sessions") {
+    const notice = document.getElementById("offline");
+    const text = NOTICES[message.type] ?? "";
+    notice.hidden = text === "";
+    if (notice.textContent !== text) notice.textContent = text;
+  }
+  if (message.type in NOTICES) return;
   document.documentElement.dataset.connected = "";
-  // Also when the connection opens: earlier changes were missed.
+  // Also when the connection opens, or the store is back: earlier changes were missed.
   refresh();
 };
 

@@ -35,6 +35,8 @@ pub(crate) struct App {
     pub(crate) cookie_is_secure: bool,
     /// How long a sign-in counts as recent.
     pub(crate) recent_sign_in: Duration,
+    /// Whether the store responds.
+    pub(crate) store_responds: watch::Receiver<bool>,
     /// Becomes true when the server shuts down, so that open event streams end.
     pub(crate) closing: watch::Receiver<bool>,
 }

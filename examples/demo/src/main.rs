@@ -55,6 +55,7 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     writeln!(stdout, "{}", storage.description())?;
     writeln!(stdout, "Open {}", server::url(&listener)?)?;
     let app = App {
+        store_responds: storage.watch(),
         storage,
         users,
         guard,

@@ -1,8 +1,18 @@
 //! The session store: memory or Redis.
 
+use std::time::Duration;
+
 use cloakroom::{MemoryStore, SessionLayer, SessionLayerBuilder, StoreError};
 use cloakroom_limit::Limits;
 use cloakroom_redis::{ConnectError, Health, RedisStore};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+/// How often the store is checked for the notice on open pages.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// After so many failed checks in a row, open pages show the notice. One failure may be a short delay.
+const FAILURES_BEFORE_NOTICE: u32 = 2;
 
 /// The session store.
 #[derive(Clone)]
@@ -44,6 +54,17 @@ impl Storage {
         }
     }
 
+    /// Checks in the background whether the store responds, for as long as there is a receiver. There is one
+    /// check at a time, however many pages are open.
+    pub(crate) fn watch(&self) -> watch::Receiver<bool> {
+        let (responds, receiver) = watch::channel(true);
+        // Memory always responds.
+        if let Self::Redis(store) = self {
+            tokio::spawn(check(store.clone(), responds));
+        }
+        receiver
+    }
+
     /// The name of the store, for the page.
     pub(crate) fn name(&self) -> &str {
         match self {
@@ -58,5 +79,18 @@ impl Storage {
             Self::Memory(_) => "Sessions are stored in memory and end with the demo.".to_owned(),
             Self::Redis(store) => format!("Sessions are stored in {}.", store.redacted_url()),
         }
+    }
+}
+
+async fn check(store: RedisStore, responds: watch::Sender<bool>) {
+    let mut failures = 0_u32;
+    while !responds.is_closed() {
+        sleep(CHECK_INTERVAL).await;
+        failures = match store.ping().await {
+            Ok(_) => 0,
+            Err(_) => failures.saturating_add(1),
+        };
+        let now = failures < FAILURES_BEFORE_NOTICE;
+        responds.send_if_modified(|before| std::mem::replace(before, now) != now);
     }
 }

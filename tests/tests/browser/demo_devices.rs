@@ -35,7 +35,7 @@ async fn devices_are_named_and_users_end_only_their_own_sessions() {
     assert_eq!(ids(&list).len(), 2, "{list}");
     assert!(list.contains("Firefox on Windows 10") && list.contains("Unknown device"));
     assert!(list.contains("127.0.0.1") && list.contains("signed in <time"));
-    assert_eq!(list.matches("This device").count(), 1);
+    assert_eq!(list.matches("Current device").count(), 1);
 
     for id in ids(&list) {
         bela.post("/devices/sign-out", &[("id", &id)]).await;

@@ -147,7 +147,7 @@ async fn without_scripts_changes_show_on_the_next_page() {
     listens(&other).await;
     plain.open(&format!("{}/devices", demo.url())).await;
     assert_eq!(plain.count(".devices li").await, 2);
-    assert_eq!(plain.text(".current").await, "This device");
+    assert_eq!(plain.text(".current").await, "Current device");
     confirm(&plain, ".devices").await;
     is_expired(&other, "from another device").await;
     sign_in(&other, &demo, ADA).await;

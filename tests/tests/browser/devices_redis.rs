@@ -81,6 +81,30 @@ async fn a_refused_event_stream_reconnects_when_the_store_is_back() {
     .await;
 }
 
+#[tokio::test]
+async fn an_open_page_shows_that_the_store_is_away() {
+    let redis = RedisServer::start();
+    let demo = Demo::start_on(&redis.url());
+    let browser = Chromium::start().await;
+    sign_in(&browser, &demo, ADA).await;
+    listens(&browser).await;
+    let shows_notice = async || {
+        let script = "return document.getElementById('offline').hidden";
+        browser.run(script).await == false
+    };
+    assert!(!shows_notice().await);
+    redis.freeze();
+    until("the page shows it", &shows_notice).await;
+    let notice = browser.text("#offline").await;
+    assert!(
+        notice.contains("session store does not respond"),
+        "{notice}"
+    );
+    redis.thaw();
+    until("the notice is gone", async || !shows_notice().await).await;
+    assert_eq!(browser.text("#user").await, ADA.0);
+}
+
 /// Also without scripts.
 #[tokio::test]
 async fn the_page_of_an_outage_loads_again_by_itself() {

@@ -6,6 +6,7 @@ use cloakroom::CookieConfig;
 use cloakroom_core::Token;
 use tests::chromium::{Chromium, Cookie};
 use tests::demo::Demo;
+use tests::device_scenarios::confirm;
 use tests::redis::RedisServer;
 
 const NAME: &str = "__Host-Http-id";
@@ -98,7 +99,7 @@ async fn takes_notes(browser: &Chromium) {
         browser.follow(".add button").await;
     }
     assert_eq!(browser.count(".notes li").await, 2);
-    browser.follow(".notes li:first-child button").await;
+    confirm(browser, ".notes li:first-child").await;
     assert_eq!(browser.count(".notes li").await, 1);
     assert_eq!(browser.text(".notes li .text").await, "gloves");
     assert!(browser.text(".entries").await.contains("gloves"));

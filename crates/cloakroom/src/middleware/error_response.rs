@@ -44,8 +44,8 @@ use crate::error::SessionError;
 /// # Ok::<(), cloakroom::ConfigError>(())
 /// ```
 ///
-/// A response with status 503 or 401 gets its `Retry-After` or `WWW-Authenticate` header from the
-/// layer, unless it has one.
+/// A response with status 503 or 429 gets `Retry-After` from the layer, and one with status 401
+/// `WWW-Authenticate`, unless it has the header.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not make error responses",
     note = "pass a closure with an annotated argument, `|error: &SessionError| ...`, that returns an \
@@ -84,7 +84,7 @@ where
     }
 }
 
-/// The error's status, `Retry-After: 1` with a 503, `WWW-Authenticate` with a 401, and no body.
+/// The error's status, `Retry-After: 1` with a 503 or 429, `WWW-Authenticate` with a 401, and no body.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct DefaultErrorResponse;

@@ -70,7 +70,7 @@ fn user(name: &str, found: &[SessionInfo], session: &Session) -> Markup {
                     @if !found.is_empty() && name != ADMIN {
                         (Confirmed {
                             label: "End all sessions",
-                            description: &format!("End all sessions of {name}"),
+                            detail: &format!(" of {name}"),
                             action: "/admin/sign-out-all",
                             field: Some(("user", name.to_owned())),
                         }.render())
@@ -89,7 +89,7 @@ fn row(user: &str, info: &SessionInfo, is_current: bool) -> Markup {
         tr data-id=(info.id()) {
             td.device {
                 (name)
-                @if is_current { span.current { "This device" } }
+                @if is_current { span.current { "Current device" } }
             }
             td data-label="Address" {
                 @if let Some(address) = address { (address) } @else { "\u{2013}" }
@@ -103,7 +103,7 @@ fn row(user: &str, info: &SessionInfo, is_current: bool) -> Markup {
                 @if !is_current {
                     (Confirmed {
                         label: "End session",
-                        description: &format!("End the session of {user} on {name}"),
+                        detail: &format!(" of {user} on {name}"),
                         action: "/admin/sign-out",
                         field: Some(("id", info.id().to_string())),
                     }.render())

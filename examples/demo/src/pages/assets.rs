@@ -11,12 +11,14 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let style = include_str!("../../assets/style.css");
     let clock = include_str!("../../assets/clock.js");
     let live = include_str!("../../assets/live.js");
+    let confirm = include_str!("../../assets/confirm.js");
     let events = include_str!("../../assets/events.js");
     let icon = include_str!("../../assets/icon.svg");
     Router::new()
         .route("/style.css", get(asset("text/css; charset=utf-8", style)))
         .route("/clock.js", get(asset(SCRIPT, clock)))
         .route("/live.js", get(asset(SCRIPT, live)))
+        .route("/confirm.js", get(asset(SCRIPT, confirm)))
         .route("/events.js", get(asset(SCRIPT, events)))
         .route("/icon.svg", get(asset("image/svg+xml", icon)))
 }

@@ -63,7 +63,7 @@ fn device(info: &SessionInfo, is_current: bool) -> Markup {
             div {
                 p.device {
                     (name)
-                    @if is_current { span.current { "This device" } }
+                    @if is_current { span.current { "Current device" } }
                 }
                 p.details {
                     @if let Some(address) = address { (address) " \u{b7} " }
@@ -75,7 +75,7 @@ fn device(info: &SessionInfo, is_current: bool) -> Markup {
             @if !is_current {
                 (Confirmed {
                     label: "Sign out this device",
-                    description: &format!("Sign out {name}"),
+                    detail: &format!(": {name}"),
                     action: "/devices/sign-out",
                     field: Some(("id", info.id().to_string())),
                 }.render())
@@ -91,7 +91,7 @@ fn actions(has_others: bool) -> Markup {
                 div #sign-out-others {
                     (Confirmed {
                         label: "Sign out all other devices",
-                        description: "Sign out all other devices",
+                        detail: "",
                         action: "/devices/sign-out-others",
                         field: None,
                     }.render())
@@ -100,7 +100,7 @@ fn actions(has_others: bool) -> Markup {
             div #sign-out-everywhere {
                 (Confirmed {
                     label: "Sign out everywhere",
-                    description: "Sign out everywhere",
+                    detail: "",
                     action: "/devices/sign-out-all",
                     field: None,
                 }.render())

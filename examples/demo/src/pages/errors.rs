@@ -13,7 +13,7 @@ use tower_http::csrf::ProtectionError;
 use super::layout;
 use super::sign_in::{SignInForm, local_path};
 
-/// After how many seconds a browser should retry a 503.
+/// After how many seconds a browser should retry what will pass by itself.
 const RETRY_SECONDS: &str = "2";
 
 /// There is no page at this address.
@@ -70,16 +70,29 @@ pub(super) fn admins_only(session: &Session) -> Response {
 /// The session could not be loaded or saved, or nobody is signed in.
 pub(crate) fn session_failed(error: &SessionError, request: &RequestHead) -> Response {
     // A form cannot be sent again by opening its address.
-    let is_get = request.method() == Method::GET;
-    let path = if is_get { request.uri().path() } else { "/" };
-    match error.kind() {
-        SessionErrorKind::NotSignedIn => please_sign_in(error.status(), path),
-        SessionErrorKind::Unavailable | SessionErrorKind::OutcomeUnknown if is_get => {
-            retried_page(error.status(), path)
+    let path = match request.uri().path_and_query() {
+        Some(path) if request.method() == Method::GET => Some(path.as_str()),
+        _ => None,
+    };
+    page_of(error.kind(), error.status(), path)
+}
+
+/// The page of an error. `path` is the address to open again, if that repeats the request.
+fn page_of(kind: SessionErrorKind, status: StatusCode, path: Option<&str>) -> Response {
+    let path = path.map(|path| local_path(Some(path)));
+    match (kind, path) {
+        (SessionErrorKind::NotSignedIn, _) => please_sign_in(status, path.unwrap_or("/")),
+        (SessionErrorKind::Unavailable | SessionErrorKind::OutcomeUnknown, Some(path)) => {
+            let text = "The session store does not respond.";
+            retried_page(status, "Temporarily unavailable", text, path)
         }
-        kind => {
+        (SessionErrorKind::TooManyWriters, Some(path)) => {
+            let text = "Too many requests are changing your session at this moment.";
+            retried_page(status, "Too many requests at once", text, path)
+        }
+        _ => {
             let (title, text) = description(kind);
-            page(None, error.status(), title, text)
+            page(None, status, title, text)
         }
     }
 }
@@ -104,6 +117,15 @@ fn description(kind: SessionErrorKind) -> (&'static str, &'static str) {
             "The session store is full",
             "It has no memory left. Nothing was changed. Signing out still works.",
         ),
+        SessionErrorKind::TooManyWriters => (
+            "Too many requests at once",
+            "Too many requests are changing your session at this moment. Nothing was changed. Please try \
+             again.",
+        ),
+        SessionErrorKind::Expired => (
+            "The session expired",
+            "It expired before this request was finished, so nothing was changed. Please start again.",
+        ),
         SessionErrorKind::TooLarge => (
             "The session is full",
             "Two tabs filled the session at the same time. Remove a note and try again.",
@@ -123,24 +145,26 @@ fn description(kind: SessionErrorKind) -> (&'static str, &'static str) {
 fn please_sign_in(status: StatusCode, path: &str) -> Response {
     let title = "Please sign in";
     let form = SignInForm {
-        next: local_path(Some(path)),
+        next: path,
         ..SignInForm::default()
     };
     let intro =
         html! { p.lede { "This page is for signed-in users. After signing in you return to it." } };
-    let page = layout::anonymous_page(title, path, form.page_body(title, intro));
+    let (own_path, _) = path.split_once('?').unwrap_or((path, ""));
+    let page = layout::anonymous_page(title, own_path, form.page_body(title, intro));
     with_headers((status, page).into_response())
 }
 
 /// A page that loads the requested one again after some seconds, also without scripts.
-fn retried_page(status: StatusCode, path: &str) -> Response {
-    let title = "Temporarily unavailable";
-    let text = "The session store does not respond. This page tries again every few seconds.";
-    let path = local_path(Some(path));
+fn retried_page(status: StatusCode, title: &str, text: &str, path: &str) -> Response {
+    let text = format!("{text} This page tries again every few seconds.");
     let retry = html! { meta http-equiv="refresh" content={ (RETRY_SECONDS) "; url=" (path) }; };
     let link = html! { a.button href=(path) { "Try again now" } };
-    let page = layout::page_without_session(title, retry, content(status, title, text, link));
-    with_headers((status, page).into_response())
+    let page = layout::page_without_session(title, retry, content(status, title, &text, link));
+    let mut response = with_headers((status, page).into_response());
+    let headers = response.headers_mut();
+    headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
+    response
 }
 
 /// Renders an error page with the user in the header, if the session can be loaded.
@@ -188,4 +212,53 @@ pub(super) fn with_headers(mut response: Response) -> Response {
         _ => {}
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::to_bytes;
+
+    async fn text(response: Response) -> String {
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        String::from_utf8(body.to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_page_with_too_many_writers_tries_again() {
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        let kind = SessionErrorKind::TooManyWriters;
+        let response = page_of(kind, status, Some("/devices?list"));
+        assert_eq!(response.status(), status);
+        assert_eq!(response.headers()[RETRY_AFTER], RETRY_SECONDS);
+        let page = text(response).await;
+        assert!(
+            page.contains(r#"http-equiv="refresh" content="2; url=/devices?list""#),
+            "{page}"
+        );
+        assert!(page.contains("Too many requests at once"));
+
+        let page = text(page_of(kind, status, None)).await;
+        assert!(!page.contains("refresh"), "a form is not repeated: {page}");
+        assert!(page.contains("Nothing was changed. Please try again."));
+    }
+
+    #[tokio::test]
+    async fn no_error_page_leads_to_another_site() {
+        let path = Some("//evil.example");
+        for (kind, status) in [
+            (SessionErrorKind::NotSignedIn, StatusCode::UNAUTHORIZED),
+            (
+                SessionErrorKind::Unavailable,
+                StatusCode::SERVICE_UNAVAILABLE,
+            ),
+            (
+                SessionErrorKind::TooManyWriters,
+                StatusCode::TOO_MANY_REQUESTS,
+            ),
+        ] {
+            let page = text(page_of(kind, status, path)).await;
+            assert!(!page.contains("evil"), "{page}");
+        }
+    }
 }

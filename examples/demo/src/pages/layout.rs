@@ -62,12 +62,13 @@ pub(super) fn message(flash: Option<&Flash>) -> Markup {
     }
 }
 
-/// A destructive action: the first button only shows the second, which sends the form. It needs no script.
+/// A destructive action: the first button only shows the second, which sends the form. It needs no script; with
+/// scripts, Escape cancels it.
 pub(super) struct Confirmed<'a> {
     /// The text of both buttons.
     pub(super) label: &'a str,
-    /// What the buttons are called by screen readers, if that is more than the label.
-    pub(super) description: &'a str,
+    /// What follows the label for screen readers, if several buttons have the same label.
+    pub(super) detail: &'a str,
     /// The path that the form is sent to.
     pub(super) action: &'a str,
     /// Name and value of a hidden field.
@@ -76,19 +77,21 @@ pub(super) struct Confirmed<'a> {
 
 impl Confirmed<'_> {
     pub(super) fn render(&self) -> Markup {
+        let label = html! {
+            (self.label)
+            @if !self.detail.is_empty() { span.hidden-text { (self.detail) } }
+        };
         html! {
             details.confirm name="confirm" {
-                summary.button.quiet.danger aria-label=(self.description) {
-                    span.when-closed { (self.label) }
+                summary.button.quiet.danger {
+                    span.when-closed { (label) }
                     span.when-open { "Cancel" }
                 }
                 form method="post" action=(self.action) {
                     @if let Some((name, value)) = &self.field {
                         input type="hidden" name=(name) value=(value);
                     }
-                    button.danger type="submit" aria-label={ "Confirm: " (self.description) } {
-                        (self.label)
-                    }
+                    button.danger type="submit" { (label) }
                 }
             }
         }
@@ -145,6 +148,7 @@ fn whole_page(title: &str, path: &str, viewer: &Viewer, head: Markup, body: Mark
                 @if let Some(session) = session {
                     script src="/events.js" defer {}
                     script src="/live.js" data-session=(session) defer {}
+                    script src="/confirm.js" defer {}
                 }
             }
             body {
@@ -155,9 +159,8 @@ fn whole_page(title: &str, path: &str, viewer: &Viewer, head: Markup, body: Mark
                     (account(viewer))
                 }
                 @if session.is_some() {
-                    p.flash.error #offline role="status" hidden {
-                        "No connection to the server. This page is updated when it is back."
-                    }
+                    // The script fills it in while the server or the store does not respond.
+                    p.flash.error #offline role="status" hidden {}
                     (ended())
                 }
                 main #main tabindex="-1" { (body) }

@@ -1,4 +1,5 @@
-//! The events of an open page: its session has ended, or the user's other sessions have changed.
+//! The events of an open page: its session has ended, the user's other sessions have changed, or the store
+//! does not respond.
 
 use std::convert::Infallible;
 
@@ -27,6 +28,7 @@ struct Page {
     user: UserId,
     ended: SessionWatch,
     events: Subscription,
+    store_responds: watch::Receiver<bool>,
     closing: watch::Receiver<bool>,
 }
 
@@ -42,13 +44,13 @@ pub(crate) async fn stream(
         None => (Some(EndReason::Other), None),
         Some((id, _)) if id.to_string() != shown.session => (Some(EndReason::Renewed), None),
         Some((id, user)) => {
-            let (ended, events, closing) = (session.watch()?, sessions.events()?, app.closing);
             let page = Page {
                 id,
                 user,
-                ended,
-                events,
-                closing,
+                ended: session.watch()?,
+                events: sessions.events()?,
+                store_responds: app.store_responds,
+                closing: app.closing,
             };
             (None, Some(page))
         }
@@ -69,6 +71,10 @@ impl Page {
             let event = tokio::select! {
                 reason = &mut self.ended => return Some((ended_event(reason), true)),
                 event = self.events.next() => event?,
+                Ok(()) = self.store_responds.changed() => {
+                    let responds = *self.store_responds.borrow_and_update();
+                    return Some((store_event(responds), false));
+                }
                 // The browser reconnects when the server is back.
                 _ = self.closing.wait_for(|closing| *closing) => return None,
             };
@@ -94,6 +100,11 @@ impl Page {
             _ => false,
         }
     }
+}
+
+fn store_event(responds: bool) -> Event {
+    let data = if responds { "back" } else { "away" };
+    Event::default().event("store").data(data)
 }
 
 fn ended_event(reason: EndReason) -> Event {

@@ -6,6 +6,7 @@ use cloakroom::{Key, Session, SessionError, SessionErrorKind};
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
 
+use super::layout::Confirmed;
 use crate::flash::{self, Kind};
 
 /// The notes of a session.
@@ -124,10 +125,12 @@ fn item(note: &Note) -> Markup {
     html! {
         li {
             span.text { (note.text) }
-            form method="post" action="/notes/remove" {
-                input type="hidden" name="number" value=(note.number);
-                button.quiet.danger type="submit" aria-label={ "Remove the note: " (note.text) } { "Remove" }
-            }
+            (Confirmed {
+                label: "Remove",
+                detail: &format!(": {}", note.text),
+                action: "/notes/remove",
+                field: Some(("number", note.number.to_string())),
+            }.render())
         }
     }
 }

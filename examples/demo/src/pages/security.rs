@@ -10,7 +10,9 @@ use cloakroom::{Session, SessionError};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::sign_in::{REMEMBER, REMEMBERED, too_many_failures, with_device_cookie};
+use super::sign_in::{
+    REMEMBER, REMEMBERED, too_many_failures, with_device_cookie, with_retry_after,
+};
 use super::{errors, layout};
 use crate::app::App;
 use crate::flash;
@@ -51,7 +53,8 @@ pub(crate) async fn confirm(
         Ok(attempt) => attempt,
         Err(refused) => {
             let problem = too_many_failures(&refused);
-            return render(refused.status(), &session, password_form(Some(&problem)));
+            let response = render(refused.status(), &session, password_form(Some(&problem)))?;
+            return Ok(with_retry_after(response, &refused));
         }
     };
     if app.users.check(name, form.password).await.is_none() {

@@ -24,7 +24,9 @@ impl SessionPanel<'_> {
                     h2 #session-title { "Your session, as it is stored" }
                     @match &id {
                         Some(id) => p.id { "Id " code #session-id { (id) } },
-                        None => p.id { "It has ended. Reload in a minute to get a new one." }
+                        None => p.id {
+                            "The session of your cookie has ended. Sign in, or reload in a minute to get a new one."
+                        }
                     }
                 }
                 div.facts {

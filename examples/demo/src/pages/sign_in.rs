@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 
 use axum::Form;
 use axum::extract::{ConnectInfo, Query, State};
-use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
+use axum::http::header::{CACHE_CONTROL, RETRY_AFTER, SET_COOKIE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use cloakroom::{Expiry, Key, Session, SessionError, days};
-use cloakroom_limit::{LoginRefused, SignedIn};
+use cloakroom_limit::{LoginRefused, RefusalReason, SignedIn};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -51,7 +51,11 @@ pub(crate) async fn show(
     };
     let body = html! {
         (layout::message(flash.as_ref()))
-        (form.page_body("Sign in", html! {}))
+        (form.page_body("Sign in", html! {
+            @if let Some(user) = session.user() {
+                p.lede { "You are signed in as " (user) ". Signing in as another user ends that session." }
+            }
+        }))
     };
     let page = layout::page("Sign in", "/sign-in", &session, body);
     Ok(([(CACHE_CONTROL, "no-store")], page))
@@ -66,24 +70,28 @@ pub(crate) async fn sign_in(
     Form(form): Form<Credentials>,
 ) -> Result<Response, SessionError> {
     let next = local_path(form.next.as_deref());
+    let form_again = |status, problem| {
+        let form = SignInForm {
+            name: &form.name,
+            remember: form.remember,
+            next,
+            problem: Some(problem),
+        };
+        let body = form.page_body("Sign in", html! {});
+        let page = layout::page("Sign in", "/sign-in", &session, body);
+        errors::with_headers((status, page).into_response())
+    };
     let attempt = app.guard.attempt(&form.name, &headers, Some(peer.ip()));
     let attempt = match attempt.await {
         Ok(attempt) => attempt,
         Err(refused) => {
-            let problem = too_many_failures(&refused);
-            return Ok(form_again(
-                &session,
-                &form.name,
-                next,
-                refused.status(),
-                &problem,
-            ));
+            let response = form_again(refused.status(), &too_many_failures(&refused));
+            return Ok(with_retry_after(response, &refused));
         }
     };
     let Some(name) = app.users.check(&form.name, form.password).await else {
         let problem = "The name or the password is wrong.";
-        let status = StatusCode::UNAUTHORIZED;
-        return Ok(form_again(&session, &form.name, next, status, problem));
+        return Ok(form_again(StatusCode::UNAUTHORIZED, problem));
     };
     // Signing in always creates a new session, so an attacker cannot plant one (session fixation). The data
     // is kept, unless it belongs to another user.
@@ -94,19 +102,21 @@ pub(crate) async fn sign_in(
         sign_in.await?;
     }
     let signed_in = attempt.succeeded().await;
-    let mut message = format!("You are signed in as {name}.");
-    match signed_in.failures() {
-        0 => {}
-        1 => message += " There was a failed attempt since your last sign-in.",
-        count => {
-            message += &format!(" There were {count} failed attempts since your last sign-in.");
-        }
-    }
-    flash::set(&session, Kind::Success, message)?;
+    flash::set(&session, Kind::Success, welcome(name, &signed_in))?;
     Ok(with_device_cookie(
         Redirect::to(next).into_response(),
         signed_in,
     ))
+}
+
+/// The message after signing in.
+fn welcome(name: &str, signed_in: &SignedIn) -> String {
+    let failures = match signed_in.failures() {
+        0 => String::new(),
+        1 => " There was a failed attempt since your last sign-in.".to_owned(),
+        count => format!(" There were {count} failed attempts since your last sign-in."),
+    };
+    format!("You are signed in as {name}.{failures}")
 }
 
 /// Adds the cookie by which the guard knows the browser from now on.
@@ -119,35 +129,36 @@ pub(super) fn with_device_cookie(mut response: Response, signed_in: SignedIn) ->
 
 /// What to tell a user whose password is not checked.
 pub(super) fn too_many_failures(refused: &LoginRefused) -> String {
-    match refused.retry_after() {
-        Some(wait) => {
-            let seconds = wait.as_secs() + 1;
+    if refused.reason() == RefusalReason::Unavailable {
+        return "Signing in is not possible right now. Please try again in a moment.".to_owned();
+    }
+    match seconds_to_wait(refused) {
+        Some(1) => "There were too many failed attempts. Try again in a second.".to_owned(),
+        Some(seconds) => {
             format!("There were too many failed attempts. Try again in {seconds} seconds.")
         }
         None => "There were too many failed attempts. Use a browser that you have signed in with before.".to_owned(),
     }
 }
 
-/// Shows the form again, with the error beside it. The session is not changed.
-fn form_again(
-    session: &Session,
-    name: &str,
-    next: &str,
-    status: StatusCode,
-    problem: &str,
-) -> Response {
-    let form = SignInForm {
-        name,
-        next,
-        problem: Some(problem),
-    };
-    let page = layout::page(
-        "Sign in",
-        "/sign-in",
-        session,
-        form.page_body("Sign in", html! {}),
-    );
-    errors::with_headers((status, page).into_response())
+/// Adds the header that says when to try again.
+pub(super) fn with_retry_after(mut response: Response, refused: &LoginRefused) -> Response {
+    if let Some(seconds) = seconds_to_wait(refused) {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+/// How many seconds a user has to wait, rounded up.
+fn seconds_to_wait(refused: &LoginRefused) -> Option<u64> {
+    let wait = refused.retry_after()?;
+    Some(
+        wait.as_millis()
+            .div_ceil(1000)
+            .max(1)
+            .try_into()
+            .unwrap_or(u64::MAX),
+    )
 }
 
 /// Returns where to go after signing in: a path of this site, `/` by default. A URL of another site would
@@ -167,6 +178,8 @@ pub(super) fn local_path(next: Option<&str>) -> &str {
 pub(super) struct SignInForm<'a> {
     /// The name to fill in.
     pub(super) name: &'a str,
+    /// Whether "Remember me" is chosen.
+    pub(super) remember: bool,
     /// Where to go after signing in.
     pub(super) next: &'a str,
     /// Why the last attempt has failed.
@@ -177,6 +190,7 @@ impl Default for SignInForm<'_> {
     fn default() -> Self {
         Self {
             name: "",
+            remember: false,
             next: "/",
             problem: None,
         }
@@ -190,12 +204,14 @@ impl SignInForm<'_> {
             div.narrow {
                 h1 { (title) }
                 (intro)
-                section.card #sign-in aria-label="Sign in" { (self.render()) }
+                section.card #sign-in aria-label="Sign in" { (self.render(true)) }
             }
         }
     }
 
-    fn render(&self) -> Markup {
+    /// The form, and the accounts. On a page that is only about signing in, the first field to fill in has the
+    /// focus.
+    fn render(&self, has_focus: bool) -> Markup {
         let error = self.problem.map(|_| "sign-in-error");
         let invalid = self.problem.map(|_| "true");
         html! {
@@ -209,17 +225,18 @@ impl SignInForm<'_> {
                         label for="name" { "Name" }
                         input #name name="name" type="text" value=(self.name) autocomplete="username"
                             autocapitalize="none" spellcheck="false" required
+                            autofocus[has_focus && self.problem.is_none()]
                             aria-invalid=[invalid] aria-describedby=[error];
                     }
                     div.field {
                         label for="password" { "Password" }
                         input #password name="password" type="password" autocomplete="current-password"
-                            required autofocus[self.problem.is_some()] aria-invalid=[invalid] aria-describedby=[error];
+                            required autofocus[has_focus && self.problem.is_some()] aria-invalid=[invalid] aria-describedby=[error];
                     }
                 }
                 div.submit {
                     label.check for="remember" {
-                        input #remember name="remember" type="checkbox" value="true";
+                        input #remember name="remember" type="checkbox" value="true" checked[self.remember];
                         span { "Remember me for 30 days" }
                     }
                     button type="submit" { "Sign in" }
@@ -263,7 +280,7 @@ pub(super) fn card() -> Markup {
     html! {
         section.card #sign-in aria-labelledby="sign-in-title" {
             h2 #sign-in-title { "Sign in" }
-            (SignInForm::default().render())
+            (SignInForm::default().render(false))
         }
     }
 }
