@@ -22,6 +22,7 @@ use crate::end_notifier::EndNotifier;
 use crate::error::SessionError;
 use crate::key_lock::KeyLocks;
 use crate::migration::Migration;
+use crate::navigation::Pages;
 use crate::revocation::RevokedBefore;
 use crate::session_limit::{Evictions, SessionLimit};
 use crate::store::DynStore;
@@ -38,6 +39,8 @@ pub(crate) struct Context {
     pub(crate) token_header: Option<TokenHeader>,
     /// The path under which browsers see the app, if a reverse proxy removes it.
     pub(crate) path_prefix: Option<String>,
+    /// Where pages lead to that need a signed-in user, or a recent sign-in: checked when the layer is built.
+    pub(crate) pages: Pages,
     pub(crate) expiry: Expiry,
     /// The expiry of anonymous sessions, if it differs.
     pub(crate) anonymous_expiry: Option<Expiry>,
@@ -116,6 +119,7 @@ impl Context {
             realm: Realm::new(CookieConfig::DEFAULT_NAME),
             token_header: None,
             path_prefix: None,
+            pages: Pages::default(),
             expiry: Expiry::default(),
             anonymous_expiry: None,
             rotation: None,

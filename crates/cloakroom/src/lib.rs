@@ -48,6 +48,7 @@
 //! | read and edit | [`Session::get`], [`insert`](Session::insert), [`update`](Session::update), [`take`](Session::take), [`Key`] |
 //! | count, append, merge without losing concurrent edits | [`Session::increment`], [`push`](Session::push), [`merge`](Session::merge), [`update`](Session::update) |
 //! | sign in and out | [`Session::sign_in`], [`Session::sign_out`], [`Session::user_id`] |
+//! | guard routes and handlers; redirect to the sign-in page and back | [`RequireSignIn`], [`SignedIn`], [`Permitted`], [`SessionLayerBuilder::with_sign_in_page`], [`Next`] |
 //! | require a recent sign-in | [`RecentSignIn`], [`Session::require_recent_sign_in`] |
 //! | keep bytes; change a stored type | [`Base64`], [`SessionLayerBuilder::with_mismatch_policy`] |
 //! | list, limit and end a user's sessions | [`Sessions`], [`SessionLimit`], [`SessionLayerBuilder::with_device_tracking`] |
@@ -155,10 +156,12 @@ mod end_notifier;
 mod error;
 #[cfg(feature = "axum")]
 mod extract;
+mod guard;
 mod key_lock;
 mod load;
 mod middleware;
 mod migration;
+mod navigation;
 mod plan;
 mod revocation;
 mod session;
@@ -191,7 +194,8 @@ pub use self::device::{Device, DeviceTracking};
 pub use self::duration::{days, hours, minutes};
 pub use self::error::{ConfigError, ConfigErrorKind, SessionError, SessionErrorKind};
 #[cfg(feature = "axum")]
-pub use self::extract::{RecentSignIn, SessionRejection};
+pub use self::extract::{Permitted, RecentSignIn, SessionRejection, SignedIn};
+pub use self::guard::{AnyUser, GuardFuture, GuardService, Permission, RequireSignIn};
 pub use self::middleware::{
     DefaultErrorResponse, EmptyBody, EndedConcurrently, ErrorResponse, ErrorResponseForRequest,
     RequestHead, ResponseBody, ResponseFuture, SessionLayer, SessionLayerBuilder, SessionService,
@@ -199,6 +203,7 @@ pub use self::middleware::{
 pub use self::migration::{
     LegacyEnded, LegacyId, LegacySession, LegacyStore, Migration, MigrationKey,
 };
+pub use self::navigation::{LocalPath, LocalPathError, Next};
 pub use self::session::{
     Counter, Destroyed, DetachedSession, EntryKey, EntryName, Key, LazySession, Reloaded, Saved,
     Session, SignIn,
@@ -228,6 +233,9 @@ pub mod guides {
 
     #[doc = include_str!("../docs/live-connections.md")]
     pub mod live_connections {}
+
+    #[doc = include_str!("../docs/guards.md")]
+    pub mod guards {}
 }
 
 #[cfg(all(doctest, feature = "axum"))]

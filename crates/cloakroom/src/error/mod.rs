@@ -78,6 +78,8 @@ pub enum SessionErrorKind {
     NotSignedIn,
     /// The last sign-in is too long ago for what the handler does: the user has to sign in again.
     ReauthenticationRequired,
+    /// The user may not do this: the permission of a guard is not granted.
+    Forbidden,
     /// The store has no index of users, or no event bus.
     Unsupported,
     /// There is no `SessionLayer` around this handler.
@@ -113,7 +115,7 @@ pub(crate) enum Cause {
     /// The type that the user's id cannot be parsed as.
     UserId(&'static str),
     ReauthenticationRequired,
-    #[cfg_attr(not(feature = "axum"), allow(dead_code))]
+    Forbidden,
     MissingLayer,
 }
 
@@ -149,6 +151,7 @@ impl SessionError {
             Cause::NotSignedIn => SessionErrorKind::NotSignedIn,
             Cause::UserId(_) => SessionErrorKind::UserId,
             Cause::ReauthenticationRequired => SessionErrorKind::ReauthenticationRequired,
+            Cause::Forbidden => SessionErrorKind::Forbidden,
             Cause::MissingLayer => SessionErrorKind::MissingLayer,
         }
     }
@@ -162,6 +165,7 @@ impl SessionError {
     /// | 429, with `Retry-After: 1` | `TooManyWriters` |
     /// | 409 | `Conflict`, `Ended`, `Expired`, `NotCreated`, `TooManySessions` |
     /// | 401, with `WWW-Authenticate` | `NotSignedIn`, `ReauthenticationRequired` |
+    /// | 403 | `Forbidden` |
     /// | 500 | all others, which do not pass by themselves: `StoreRefused` and `Unreadable`, for instance |
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -179,6 +183,7 @@ impl SessionError {
             SessionErrorKind::NotSignedIn | SessionErrorKind::ReauthenticationRequired => {
                 StatusCode::UNAUTHORIZED
             }
+            SessionErrorKind::Forbidden => StatusCode::FORBIDDEN,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -215,6 +220,10 @@ impl SessionError {
         if let Some((name, value)) = required_header(self.status()) {
             headers.insert(name, value);
         }
+    }
+
+    pub(crate) fn cause(&self) -> &Cause {
+        &self.0
     }
 
     /// Whether a commit was refused for a reason that is logged where it is refused.
@@ -306,6 +315,7 @@ impl fmt::Display for SessionError {
             Cause::ReauthenticationRequired => {
                 f.write_str("a recent sign-in is required: the user has to sign in again")
             }
+            Cause::Forbidden => f.write_str("the user may not do this"),
             Cause::MissingLayer => f.write_str(
                 "no session layer around this handler: add `.layer(SessionLayer::new(store))` to \
                  the router, after the routes that use sessions",

@@ -19,6 +19,7 @@ use crate::cookie::{CookieConfig, TokenHeader};
 use crate::device::DeviceTracking;
 use crate::error::{ConfigError, SessionError};
 use crate::migration::Migration;
+use crate::navigation::parse_page;
 use crate::session_limit::SessionLimit;
 
 impl SessionLayer {
@@ -236,6 +237,44 @@ impl<E> SessionLayerBuilder<E> {
     /// Refused if it does not begin with `/`.
     pub fn with_path_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.context.path_prefix = Some(prefix.into());
+        self
+    }
+
+    /// Sets the sign-in page, as browsers see its path. Default: none.
+    ///
+    /// A request that loads a page and is refused with [`NotSignedIn`](crate::SessionErrorKind::NotSignedIn), by
+    /// a guard ([`RequireSignIn`](crate::RequireSignIn)), an extractor ([`SignedIn`](crate::SignedIn)) or
+    /// [`Session::require_user`](crate::Session::require_user), is redirected there (303), with the address of the
+    /// page as `next`: `/sign-in?next=%2Forders`. [`Next`](crate::Next) reads it. A form is redirected without
+    /// `next`, since it cannot be sent again. Scripts and apps get the error response, by default a 401: requests
+    /// whose `Sec-Fetch-Mode` is not `navigate`, or without that header, whose `Accept` does not name HTML.
+    ///
+    /// ```
+    /// use cloakroom::{MemoryStore, SessionLayer};
+    ///
+    /// let layer = SessionLayer::builder(MemoryStore::new())
+    ///     .with_sign_in_page("/sign-in")
+    ///     .build()?;
+    /// # Ok::<(), cloakroom::ConfigError>(())
+    /// ```
+    ///
+    /// Refused if it is not a [`LocalPath`](crate::LocalPath).
+    pub fn with_sign_in_page(mut self, page: &str) -> Self {
+        self.context.pages.sign_in = Some(parse_page(page));
+        self
+    }
+
+    /// Sets the page that asks a signed-in user for the password again, as browsers see its path. Default: the
+    /// sign-in page.
+    ///
+    /// A request that loads a page and is refused with
+    /// [`ReauthenticationRequired`](crate::SessionErrorKind::ReauthenticationRequired), by
+    /// [`RecentSignIn`](crate::RecentSignIn) for instance, is redirected there as to the
+    /// [sign-in page](Self::with_sign_in_page).
+    ///
+    /// Refused if it is not a [`LocalPath`](crate::LocalPath).
+    pub fn with_reauthentication_page(mut self, page: &str) -> Self {
+        self.context.pages.reauthentication = Some(parse_page(page));
         self
     }
 
