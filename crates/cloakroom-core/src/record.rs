@@ -226,6 +226,10 @@ end_reasons! {
     RevokedByUser = "revoked_by_user",
     /// An administrator or a job ended it.
     RevokedByAdmin = "revoked_by_admin",
+    /// Its user has changed the password in another session.
+    PasswordChanged = "password_changed",
+    /// Its user was impersonating someone whose sessions were all revoked.
+    ImpersonationRevoked = "impersonation_revoked",
     /// Its user signed in elsewhere and had reached the maximum number of sessions.
     LimitExceeded = "limit_exceeded",
     /// It expired.

@@ -214,6 +214,11 @@ impl Context {
         UserKey::new(&self.realm, user)
     }
 
+    /// The key of the sessions in which others impersonate a user.
+    pub(crate) fn impersonation_key(&self, user: &UserId) -> UserKey {
+        UserKey::of_impersonations(&self.realm, user)
+    }
+
     /// How log events name a user.
     pub(crate) fn logged<'a>(&'a self, user: &'a UserId) -> LoggedUser<'a> {
         LoggedUser {

@@ -49,6 +49,7 @@
 //! | count, append, merge without losing concurrent edits | [`Session::increment`], [`push`](Session::push), [`merge`](Session::merge), [`update`](Session::update) |
 //! | sign in and out | [`Session::sign_in`], [`Session::sign_out`], [`Session::user_id`] |
 //! | guard routes and handlers; redirect to the sign-in page and back | [`RequireSignIn`], [`SignedIn`], [`Permitted`], [`SessionLayerBuilder::with_sign_in_page`], [`Next`] |
+//! | act as another user | [`Session::impersonate`] |
 //! | require a recent sign-in | [`RecentSignIn`], [`Session::require_recent_sign_in`] |
 //! | keep bytes; change a stored type | [`Base64`], [`SessionLayerBuilder::with_mismatch_policy`] |
 //! | list, limit and end a user's sessions | [`Sessions`], [`SessionLimit`], [`SessionLayerBuilder::with_device_tracking`] |
@@ -236,6 +237,9 @@ pub mod guides {
 
     #[doc = include_str!("../docs/guards.md")]
     pub mod guards {}
+
+    #[doc = include_str!("../docs/impersonation.md")]
+    pub mod impersonation {}
 }
 
 #[cfg(all(doctest, feature = "axum"))]

@@ -1,6 +1,7 @@
 //! The everyday tasks of an app with sign-in: guards, impersonation, flash messages, and others.
 
 mod guards;
+mod impersonation;
 
 use axum::body::Body;
 use axum::extract::Request;

@@ -15,7 +15,7 @@ use tracing::Instrument;
 use super::context::CommitContext;
 use super::end_legacy::{combine, end_linked_by_id};
 use super::follow_up::FollowUp;
-use super::index::user_key_of;
+use super::index::{impersonation_key_of, user_key_of};
 use crate::budget::Budget;
 use crate::context::{Context, TOMBSTONE_TTL};
 use crate::error::SessionError;
@@ -35,7 +35,10 @@ pub(crate) async fn end(
     if has_ended(&ended) {
         let user = Authentication::of(record.entries());
         let user = user.as_ref().map(Authentication::user);
-        let follow_up = FollowUp::new(cx.context);
+        let mut follow_up = FollowUp::new(cx.context);
+        if let Some(key) = impersonation_key_of(cx.context, record) {
+            follow_up = follow_up.remove_from_index(key, id);
+        }
         report_end(cx.context, follow_up, id, user, reason, ended.is_ok()).start();
     }
     if let Err(error) = &ended {
@@ -175,11 +178,16 @@ pub(super) fn roll_back(cx: &CommitContext<'_>, new: Live) -> JoinHandle<()> {
 
 /// Removes a session from its user's index, in the background: no session can be created under its id.
 pub(super) fn remove_from_index(cx: &CommitContext<'_>, live: &Live) {
-    if let Some(user) = user_key_of(cx.context, &live.record) {
-        FollowUp::new(cx.context)
-            .remove_from_index(user, live.id())
-            .start();
+    let (context, record) = (cx.context, &live.record);
+    let keys = [
+        user_key_of(context, record),
+        impersonation_key_of(context, record),
+    ];
+    let mut follow_up = FollowUp::new(context);
+    for key in keys.into_iter().flatten() {
+        follow_up = follow_up.remove_from_index(key, live.id());
     }
+    follow_up.start();
 }
 
 /// Logs that a session has ended, and adds its event and the removal from its user's index. An end that is not

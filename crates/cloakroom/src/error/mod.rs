@@ -78,6 +78,9 @@ pub enum SessionErrorKind {
     NotSignedIn,
     /// The last sign-in is too long ago for what the handler does: the user has to sign in again.
     ReauthenticationRequired,
+    /// The user acts as another user, and this is for the user who is signed in: another impersonation, or a change of the
+    /// password.
+    Impersonating,
     /// The user may not do this: the permission of a guard is not granted.
     Forbidden,
     /// The store has no index of users, or no event bus.
@@ -116,6 +119,7 @@ pub(crate) enum Cause {
     UserId(&'static str),
     ReauthenticationRequired,
     Forbidden,
+    Impersonating,
     MissingLayer,
 }
 
@@ -152,6 +156,7 @@ impl SessionError {
             Cause::UserId(_) => SessionErrorKind::UserId,
             Cause::ReauthenticationRequired => SessionErrorKind::ReauthenticationRequired,
             Cause::Forbidden => SessionErrorKind::Forbidden,
+            Cause::Impersonating => SessionErrorKind::Impersonating,
             Cause::MissingLayer => SessionErrorKind::MissingLayer,
         }
     }
@@ -165,7 +170,7 @@ impl SessionError {
     /// | 429, with `Retry-After: 1` | `TooManyWriters` |
     /// | 409 | `Conflict`, `Ended`, `Expired`, `NotCreated`, `TooManySessions` |
     /// | 401, with `WWW-Authenticate` | `NotSignedIn`, `ReauthenticationRequired` |
-    /// | 403 | `Forbidden` |
+    /// | 403 | `Forbidden`, `Impersonating` |
     /// | 500 | all others, which do not pass by themselves: `StoreRefused` and `Unreadable`, for instance |
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -183,7 +188,7 @@ impl SessionError {
             SessionErrorKind::NotSignedIn | SessionErrorKind::ReauthenticationRequired => {
                 StatusCode::UNAUTHORIZED
             }
-            SessionErrorKind::Forbidden => StatusCode::FORBIDDEN,
+            SessionErrorKind::Forbidden | SessionErrorKind::Impersonating => StatusCode::FORBIDDEN,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -316,6 +321,9 @@ impl fmt::Display for SessionError {
                 f.write_str("a recent sign-in is required: the user has to sign in again")
             }
             Cause::Forbidden => f.write_str("the user may not do this"),
+            Cause::Impersonating => f.write_str(
+                "this is not possible while the user acts as another user: call `Session::stop_impersonating` first",
+            ),
             Cause::MissingLayer => f.write_str(
                 "no session layer around this handler: add `.layer(SessionLayer::new(store))` to \
                  the router, after the routes that use sessions",

@@ -88,7 +88,8 @@ impl Session {
         }
     }
 
-    /// Returns who is signed in. [`user_id`](Self::user_id) returns it in the app's own type.
+    /// Returns who is signed in, or is [impersonated](Self::impersonate). [`user_id`](Self::user_id) returns it in the
+    /// app's own type.
     ///
     /// ```
     /// use cloakroom::Session;
@@ -102,7 +103,8 @@ impl Session {
     /// ```
     #[must_use]
     pub fn user(&self) -> Option<UserId> {
-        Some(self.authentication()?.user().clone())
+        let state = self.handle.state();
+        state.impersonated().or_else(|| state.signed_in_user())
     }
 
     /// Returns the id of the signed-in user, parsed from its text as a `T`: an integer, a UUID, a
@@ -142,7 +144,8 @@ impl Session {
         self.user_id()?.ok_or_else(|| Cause::NotSignedIn.into())
     }
 
-    /// Returns when the user signed in: gave a password, and not merely used the session.
+    /// Returns when the user signed in: gave a password, and not merely used the session. `None` also while the user is
+    /// [impersonated](Self::impersonate), which is not a sign-in.
     #[must_use]
     pub fn signed_in_at(&self) -> Option<SystemTime> {
         Some(self.authentication()?.at().into())
@@ -208,8 +211,13 @@ impl Session {
         self.user().ok_or_else(|| Cause::NotSignedIn.into())
     }
 
+    /// The sign-in of the user; an impersonated user has not signed in.
     fn authentication(&self) -> Option<Authentication> {
-        Authentication::of(self.handle.state().entries())
+        let state = self.handle.state();
+        if state.impersonated().is_some() {
+            return None;
+        }
+        Authentication::of(state.entries())
     }
 }
 
