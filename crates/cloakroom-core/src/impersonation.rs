@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::entries::{Entries, is_reserved};
+use crate::lifetime::Lifetimes;
 use crate::user::UserId;
 
 /// What the keys of entries begin with that are set aside.
@@ -93,7 +94,7 @@ impl Impersonation {
 
 /// Whether an entry belongs to the data of one user, and not to the session.
 fn is_of_app(key: &str) -> bool {
-    !is_reserved(key)
+    !is_reserved(key) || key == Lifetimes::KEY
 }
 
 fn keys(entries: &Entries, wanted: impl Fn(&str) -> bool) -> Vec<String> {
@@ -113,7 +114,7 @@ mod tests {
 
     #[test]
     fn entries_are_set_aside_and_come_back() {
-        let before = r#"{"$user":{"user":"ada","at":1},"cart":[1,2],"name":"Ada \" {"}"#;
+        let before = r#"{"$expires":{"cart":9},"$user":{"user":"ada","at":1},"cart":[1,2],"name":"Ada \" {"}"#;
         let mut entries = Entries::from_json(before).unwrap();
         let impersonation = Impersonation::new("bob".into(), Timestamp::from_millis(7));
         impersonation.begin(&mut entries);

@@ -78,6 +78,7 @@ pub mod expiry;
 pub mod id;
 pub mod impersonation;
 pub mod index;
+pub mod lifetime;
 pub mod memory;
 pub mod migration;
 pub mod record;

@@ -49,6 +49,7 @@
 //! | count, append, merge without losing concurrent edits | [`Session::increment`], [`push`](Session::push), [`merge`](Session::merge), [`update`](Session::update) |
 //! | sign in and out | [`Session::sign_in`], [`Session::sign_out`], [`Session::user_id`] |
 //! | guard routes and handlers; redirect to the sign-in page and back | [`RequireSignIn`], [`SignedIn`], [`Permitted`], [`SessionLayerBuilder::with_sign_in_page`], [`Next`] |
+//! | entries that expire by themselves; flash messages | [`Session::insert_for`], [`Session::flash`] |
 //! | act as another user | [`Session::impersonate`] |
 //! | require a recent sign-in | [`RecentSignIn`], [`Session::require_recent_sign_in`] |
 //! | keep bytes; change a stored type | [`Base64`], [`SessionLayerBuilder::with_mismatch_policy`] |

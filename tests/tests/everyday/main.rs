@@ -1,7 +1,9 @@
 //! The everyday tasks of an app with sign-in: guards, impersonation, flash messages, and others.
 
+mod flash;
 mod guards;
 mod impersonation;
+mod lifetimes;
 
 use axum::body::Body;
 use axum::extract::Request;

@@ -6,6 +6,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use cloakroom_core::lifetime::Lifetimes;
 use cloakroom_core::{EntryError, ExpiryError, RngError, StoreError, StoreErrorKind};
 use http::header::{HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, StatusCode};
@@ -50,7 +51,8 @@ pub enum SessionErrorKind {
     /// With [`ConflictPolicy::Reject`](crate::ConflictPolicy::Reject): this request would have overwritten a
     /// concurrent change. Nothing was saved.
     Conflict,
-    /// The record would be larger than the layer allows. Nothing was changed.
+    /// The record would be larger than the layer allows, or have more than 64 entries with a lifetime of their own.
+    /// Nothing was changed.
     TooLarge,
     /// A value cannot be kept as JSON, or the stored value has another type; or the closure of an update changes
     /// the session each time it runs, so that its result is never final.
@@ -120,6 +122,8 @@ pub(crate) enum Cause {
     ReauthenticationRequired,
     Forbidden,
     Impersonating,
+    TooManyLifetimes,
+    FlashTooLong(usize),
     MissingLayer,
 }
 
@@ -143,7 +147,9 @@ impl SessionError {
             Cause::NotPersisted => SessionErrorKind::NotPersisted,
             Cause::NotCreated => SessionErrorKind::NotCreated,
             Cause::Conflict(_) => SessionErrorKind::Conflict,
-            Cause::TooLarge { .. } => SessionErrorKind::TooLarge,
+            Cause::TooLarge { .. } | Cause::TooManyLifetimes | Cause::FlashTooLong(_) => {
+                SessionErrorKind::TooLarge
+            }
             Cause::Entry(error) if error.is_overflow() => SessionErrorKind::Overflow,
             Cause::Entry(_) | Cause::NeverFinal => SessionErrorKind::Entry,
             Cause::ReservedKey(_) => SessionErrorKind::ReservedKey,
@@ -320,6 +326,15 @@ impl fmt::Display for SessionError {
             Cause::ReauthenticationRequired => {
                 f.write_str("a recent sign-in is required: the user has to sign in again")
             }
+            Cause::FlashTooLong(size) => write!(
+                f,
+                "the flash message has {size} bytes, and the limit is 1024: store a key of the text, and not the text"
+            ),
+            Cause::TooManyLifetimes => write!(
+                f,
+                "the session has {} entries with a lifetime of their own, and cannot have more",
+                Lifetimes::MAX
+            ),
             Cause::Forbidden => f.write_str("the user may not do this"),
             Cause::Impersonating => f.write_str(
                 "this is not possible while the user acts as another user: call `Session::stop_impersonating` first",

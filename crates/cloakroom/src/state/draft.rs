@@ -96,9 +96,7 @@ impl Draft {
             }
         }
         let inserted = &signing_in.inserted;
-        for entry in inserted.keys().filter_map(|key| inserted.entry(key)) {
-            self.changes.put(&mut self.entries, entry.clone());
-        }
+        self.changes.put_all(&mut self.entries, inserted);
     }
 
     /// If another user was signed in, computes the entries by replaying the edits of this request on an
@@ -112,9 +110,7 @@ impl Draft {
         let nothing = Entries::new();
         let own = self.changes.replay(&nothing, &nothing)?.entries;
         self.changes = Changes::new();
-        for entry in own.keys().filter_map(|key| own.entry(key)) {
-            self.changes.put(&mut self.entries, entry.clone());
-        }
+        self.changes.put_all(&mut self.entries, &own);
         Ok(())
     }
 
