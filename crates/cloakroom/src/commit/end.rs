@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cloakroom_core::event::SessionEvent;
 use cloakroom_core::rotation::Secrets;
-use cloakroom_core::store::Ended;
+use cloakroom_core::store::{Ended, Loaded};
 use cloakroom_core::{
     Authentication, EndReason, Record, Revision, SessionId, StoreError, StoreErrorKind, Tombstone,
     UserId,
@@ -80,10 +80,21 @@ pub(super) async fn end_without_report(
     reason: EndReason,
 ) -> Result<EndedById, StoreError> {
     let legacy = end_linked_by_id(cx, id).await?;
-    let tombstone = Tombstone::new(None, cx.now(), reason);
+    let tombstone = tombstone_by_id(cx, id, reason).await;
     let end = cx.store().end(id, None, &tombstone, TOMBSTONE_TTL);
     let ended = cx.budget.write(end).await?;
     Ok(EndedById { legacy, ended })
+}
+
+/// Returns the tombstone of a session of which only the id is known. The store adds the digest of its secret. If tokens rotate, there
+/// may be several: the session is read first, since only their owner may learn why it has ended.
+async fn tombstone_by_id(cx: &CommitContext<'_>, id: SessionId, reason: EndReason) -> Tombstone {
+    if cx.context.rotation.is_some()
+        && let Ok(Loaded::Record(record)) = cx.budget.read(cx.store().load(id)).await
+    {
+        return tombstone_for(cx, &record, Ending::For(reason));
+    }
+    Tombstone::new(None, cx.now(), reason)
 }
 
 /// Logs the end of a session, and adds what follows from it.
@@ -143,6 +154,9 @@ fn tombstone_for(cx: &CommitContext<'_>, record: &Record, ending: Ending) -> Tom
     let has_several = rotates || Secrets::are_rotating(record.entries());
     let digest = (!has_several).then_some(*record.digest());
     match ending {
+        Ending::For(reason) if has_several => {
+            Tombstone::new(None, now, reason).with_secrets(Secrets::valid(record, now))
+        }
         Ending::For(reason) => Tombstone::new(digest, now, reason),
         Ending::RenewedAs(successor) if has_several => {
             Tombstone::renewed_with_secrets(Secrets::valid(record, now), now, successor)

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use cloakroom_core::lifetime::Lifetimes;
-use cloakroom_core::{EntryError, ExpiryError, RngError, StoreError, StoreErrorKind};
+use cloakroom_core::{EndReason, EntryError, ExpiryError, RngError, StoreError, StoreErrorKind};
 use http::header::{HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, StatusCode};
 
@@ -117,6 +117,8 @@ pub(crate) enum Cause {
     /// The session was revoked before it was stored.
     Undone,
     NotSignedIn,
+    /// The client's session has ended for this reason.
+    SignedOut(EndReason),
     /// The type that the user's id cannot be parsed as.
     UserId(&'static str),
     ReauthenticationRequired,
@@ -158,7 +160,7 @@ impl SessionError {
             Cause::Rng(_) => SessionErrorKind::RngFailed,
             Cause::TooManySessions => SessionErrorKind::TooManySessions,
             Cause::TooManyWriters => SessionErrorKind::TooManyWriters,
-            Cause::NotSignedIn => SessionErrorKind::NotSignedIn,
+            Cause::NotSignedIn | Cause::SignedOut(_) => SessionErrorKind::NotSignedIn,
             Cause::UserId(_) => SessionErrorKind::UserId,
             Cause::ReauthenticationRequired => SessionErrorKind::ReauthenticationRequired,
             Cause::Forbidden => SessionErrorKind::Forbidden,
@@ -199,6 +201,17 @@ impl SessionError {
         }
     }
 
+    /// Returns why the session has ended whose user was signed in, for a
+    /// [`NotSignedIn`](SessionErrorKind::NotSignedIn) error:
+    /// [`Session::ended_reason`](crate::Session::ended_reason) at that time.
+    #[must_use]
+    pub fn ended_reason(&self) -> Option<EndReason> {
+        match &*self.0 {
+            Cause::SignedOut(reason) => Some(*reason),
+            _ => None,
+        }
+    }
+
     /// Inserts the headers that belong to a response of [`status`](Self::status): `Retry-After: 1` with
     /// a 503 or a 429, `WWW-Authenticate: Session` with a 401. For an app's own error type that makes its
     /// responses by itself; [`SessionError::into_response`](Self#impl-IntoResponse-for-SessionError)
@@ -231,10 +244,6 @@ impl SessionError {
         if let Some((name, value)) = required_header(self.status()) {
             headers.insert(name, value);
         }
-    }
-
-    pub(crate) fn cause(&self) -> &Cause {
-        &self.0
     }
 
     /// Whether a commit was refused for a reason that is logged where it is refused.
@@ -319,6 +328,9 @@ impl fmt::Display for SessionError {
                 "the session was revoked during sign-in",
             ),
             Cause::NotSignedIn => f.write_str("no user is signed in"),
+            Cause::SignedOut(reason) => {
+                write!(f, "no user is signed in: the session has ended ({reason})")
+            }
             Cause::UserId(type_name) => write!(
                 f,
                 "the id of the signed-in user cannot be read as `{type_name}`"

@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use super::future::GuardFuture;
 use super::permission::{AnyUser, Permission};
-use crate::error::{Cause, ConfigError, ConfigErrorKind, SessionError};
+use crate::error::{Cause, ConfigError, ConfigErrorKind, SessionError, SessionErrorKind};
 use crate::navigation::{LocalPath, Navigation, WithoutRedirect, redirect};
 use crate::session::LazySession;
 
@@ -208,7 +208,7 @@ impl Rules {
     ) -> Response<B> {
         let prefix = session.and_then(|session| session.handle.context.path_prefix.as_deref());
         if !self.without_redirect
-            && matches!(error.cause(), Cause::NotSignedIn)
+            && error.kind() == SessionErrorKind::NotSignedIn
             && let Some(page) = &self.sign_in_page
             && let Some(navigation) = Navigation::of(request)
             && let Some(location) = navigation.location(page, prefix)

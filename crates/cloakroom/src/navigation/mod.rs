@@ -10,7 +10,7 @@ pub use self::local_path::{LocalPath, LocalPathError};
 pub use self::next::Next;
 
 use self::next::with_next;
-use crate::error::{Cause, SessionError};
+use crate::error::{SessionError, SessionErrorKind};
 
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
@@ -36,9 +36,9 @@ impl Pages {
 
     /// Returns the page for an error.
     pub(crate) fn for_error(&self, error: &SessionError) -> Option<&LocalPath> {
-        let page = match error.cause() {
-            Cause::NotSignedIn => self.sign_in.as_ref(),
-            Cause::ReauthenticationRequired => {
+        let page = match error.kind() {
+            SessionErrorKind::NotSignedIn => self.sign_in.as_ref(),
+            SessionErrorKind::ReauthenticationRequired => {
                 self.reauthentication.as_ref().or(self.sign_in.as_ref())
             }
             _ => None,

@@ -141,7 +141,7 @@ impl Session {
     /// [`NotSignedIn`](crate::SessionErrorKind::NotSignedIn), whose response is a 401; otherwise as
     /// [`user_id`](Self::user_id).
     pub fn require_user_id<T: FromStr>(&self) -> Result<T, SessionError> {
-        self.user_id()?.ok_or_else(|| Cause::NotSignedIn.into())
+        self.user_id()?.ok_or_else(|| self.not_signed_in())
     }
 
     /// Returns when the user signed in: gave a password, and not merely used the session. `None` also while the user is
@@ -208,7 +208,44 @@ impl Session {
     ///
     /// [`NotSignedIn`](crate::SessionErrorKind::NotSignedIn), whose response is a 401.
     pub fn require_user(&self) -> Result<UserId, SessionError> {
-        self.user().ok_or_else(|| Cause::NotSignedIn.into())
+        self.user().ok_or_else(|| self.not_signed_in())
+    }
+
+    /// Returns why the session whose cookie the client still has was ended: by an administrator, from another device, by the
+    /// limit, because the password was changed. For the sign-in page, and for the error response of the app
+    /// ([`SessionError::ended_reason`]).
+    ///
+    /// It is known for about a minute after the end, which is long enough for a page that is open or loaded then. `None`
+    /// afterwards; while there is a session; for a session that has expired by itself, in most cases; and if its data
+    /// continue in another, after a renewal.
+    ///
+    /// A client learns it only with the secret of the session, and not with its id, which is public. With token
+    /// rotation, a token counts that was valid when the session ended.
+    ///
+    /// ```
+    /// use cloakroom::{EndReason, Session};
+    ///
+    /// async fn sign_in_page(session: Session) -> &'static str {
+    ///     match session.ended_reason() {
+    ///         Some(EndReason::RevokedByUser) => "You have signed this device out from another one.",
+    ///         Some(EndReason::RevokedByAdmin) => "You were signed out by an administrator.",
+    ///         Some(EndReason::PasswordChanged) => "Your password was changed. Please sign in with the new one.",
+    ///         Some(EndReason::LimitExceeded) => "You have signed in on too many other devices.",
+    ///         Some(EndReason::TokenReused) => "Your cookie was used by somebody else.",
+    ///         _ => "Please sign in.",
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn ended_reason(&self) -> Option<EndReason> {
+        self.handle.state().ended_reason()
+    }
+
+    fn not_signed_in(&self) -> SessionError {
+        match self.ended_reason() {
+            Some(reason) => Cause::SignedOut(reason).into(),
+            None => Cause::NotSignedIn.into(),
+        }
     }
 
     /// The sign-in of the user; an impersonated user has not signed in.

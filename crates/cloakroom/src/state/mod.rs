@@ -6,8 +6,8 @@ pub(crate) mod found;
 mod outcome;
 
 use cloakroom_core::{
-    Authentication, Changes, Entries, Impersonation, Limits, StoreError, StoreErrorKind, Token,
-    UserId,
+    Authentication, Changes, EndReason, Entries, Impersonation, Limits, StoreError, StoreErrorKind,
+    Token, UserId,
 };
 
 use crate::cookie::withheld::EditsDiscarded;
@@ -50,6 +50,8 @@ pub(crate) struct State {
     /// No session was found, and the browser may hold a cookie that it did not send: only a sign-in creates
     /// a session.
     pub(crate) withheld: Option<EditsDiscarded>,
+    /// Why the session of the request's token had ended before, if that is known to be the client's.
+    ended_reason: Option<EndReason>,
     /// The app has tried to end the session, and that has failed or is not complete.
     unfinished_end: Option<SessionError>,
     phase: Phase,
@@ -99,6 +101,7 @@ impl State {
             phase: self.phase,
             needs_cookie: found.needs_cookie,
             others: found.others,
+            ended_reason: found.reason,
             withheld,
             removed: std::mem::take(&mut self.removed),
             ..Self::new(found.lookup)
@@ -180,6 +183,12 @@ impl State {
             return None;
         }
         Some(Impersonation::of(&self.entries)?.user().clone())
+    }
+
+    /// Why the client's session has ended; `None` while there is one, and if its data continue in another.
+    pub(crate) fn ended_reason(&self) -> Option<EndReason> {
+        let reason = self.ended_reason.filter(|_| self.live().is_none())?;
+        (!matches!(reason, EndReason::Renewed | EndReason::Abandoned)).then_some(reason)
     }
 
     /// Who has signed in to the session.
@@ -277,6 +286,7 @@ impl State {
             others: std::mem::take(&mut self.others),
             removes_all_cookies: self.removes_all_cookies,
             ended: self.ended.take(),
+            ended_reason: self.ended_reason,
             withheld: self.withheld,
             phase: self.phase,
             detached: self.detached,

@@ -145,7 +145,7 @@ impl Sessions {
         self.end_all_but(&user.into(), None, by).await
     }
 
-    async fn end_all_but(
+    pub(super) async fn end_all_but(
         &self,
         user: &UserId,
         kept: Option<SessionId>,
