@@ -16,6 +16,7 @@ use cloakroom_core::{
 use serde::de::DeserializeOwned;
 
 use crate::budget::Budget;
+use crate::caching::{CachePolicy, ClearSiteData};
 use crate::cookie::{CookieConfig, TokenHeader};
 use crate::device::DeviceTracking;
 use crate::end_notifier::EndNotifier;
@@ -56,6 +57,8 @@ pub(crate) struct Context {
     pub(crate) budget: Duration,
     pub(crate) max_session_size: usize,
     pub(crate) error_policy: ErrorPolicy,
+    pub(crate) cache_policy: CachePolicy,
+    pub(crate) clear_site_data: Option<ClearSiteData>,
     pub(crate) conflict_policy: ConflictPolicy,
     pub(crate) mismatch_policy: MismatchPolicy,
     pub(crate) clock: Arc<dyn Clock>,
@@ -132,6 +135,8 @@ impl Context {
             budget: Duration::from_secs(1),
             max_session_size: Self::MAX_RECORD_SIZE.min(codec::MAX_LEN),
             error_policy: ErrorPolicy::default(),
+            cache_policy: CachePolicy::default(),
+            clear_site_data: None,
             conflict_policy: ConflictPolicy::default(),
             mismatch_policy: MismatchPolicy::default(),
             clock: Arc::new(SystemClock),

@@ -49,6 +49,8 @@
 //! | count, append, merge without losing concurrent edits | [`Session::increment`], [`push`](Session::push), [`merge`](Session::merge), [`update`](Session::update) |
 //! | sign in and out | [`Session::sign_in`], [`Session::sign_out`], [`Session::user_id`] |
 //! | guard routes and handlers; redirect to the sign-in page and back | [`RequireSignIn`], [`SignedIn`], [`Permitted`], [`SessionLayerBuilder::with_sign_in_page`], [`Next`] |
+//! | keep pages out of caches; clean up at a sign-out | [`SessionLayerBuilder::with_cache_policy`], [`with_clear_site_data`](SessionLayerBuilder::with_clear_site_data) |
+//! | say why a session has ended; change the password | [`Session::ended_reason`], [`Session::password_changed`] |
 //! | entries that expire by themselves; flash messages | [`Session::insert_for`], [`Session::flash`] |
 //! | act as another user | [`Session::impersonate`] |
 //! | require a recent sign-in | [`RecentSignIn`], [`Session::require_recent_sign_in`] |
@@ -145,6 +147,7 @@
 #[cfg(feature = "client-address")]
 mod address;
 mod budget;
+mod caching;
 mod commit;
 mod context;
 mod cookie;
@@ -187,6 +190,7 @@ pub use cloakroom_core::{
 
 #[cfg(feature = "client-address")]
 pub use self::address::{ClientAddress, ProxyHeader};
+pub use self::caching::{CachePolicy, ClearSiteData};
 pub use self::context::{ConflictPolicy, ErrorPolicy, MismatchPolicy};
 #[cfg(feature = "sealed-cookies")]
 pub use self::cookie::CookieKey;
@@ -238,6 +242,13 @@ pub mod guides {
 
     #[doc = include_str!("../docs/guards.md")]
     pub mod guards {}
+
+    /// [near-cache]: https://docs.rs/cloakroom-redis
+    #[doc = include_str!("../docs/signing-out.md")]
+    pub mod signing_out {}
+
+    #[doc = include_str!("../docs/flash.md")]
+    pub mod flash {}
 
     #[doc = include_str!("../docs/impersonation.md")]
     pub mod impersonation {}

@@ -1,5 +1,6 @@
 //! The everyday tasks of an app with sign-in: guards, impersonation, flash messages, and others.
 
+mod caching;
 mod ended_reasons;
 mod flash;
 mod guards;

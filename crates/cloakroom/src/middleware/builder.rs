@@ -13,6 +13,7 @@ use super::error_response::{
 };
 use super::layer::SessionLayer;
 use super::validate::validate;
+use crate::caching::{CachePolicy, ClearSiteData};
 use crate::context::{ConflictPolicy, Context, ErrorPolicy, MismatchPolicy};
 use crate::cookie::{CookieConfig, TokenHeader};
 #[cfg(feature = "devices")]
@@ -311,6 +312,35 @@ impl<E> SessionLayerBuilder<E> {
     /// discarded.
     pub fn with_error_policy(mut self, policy: ErrorPolicy) -> Self {
         self.context.error_policy = policy;
+        self
+    }
+
+    /// Sets whether browsers may store the pages of signed-in users. Default: the app decides.
+    ///
+    /// It is for responses to requests that have used the session of a signed-in user, and have no `Cache-Control` of their
+    /// handler. A page that uses no session is not one of them. A response that sets the cookie is `no-store` in any case.
+    ///
+    /// ```
+    /// use cloakroom::{CachePolicy, MemoryStore, SessionLayer};
+    ///
+    /// let layer = SessionLayer::builder(MemoryStore::new())
+    ///     .with_cache_policy(CachePolicy::NoStore)
+    ///     .build()?;
+    /// # Ok::<(), cloakroom::ConfigError>(())
+    /// ```
+    pub fn with_cache_policy(mut self, policy: CachePolicy) -> Self {
+        self.context.cache_policy = policy;
+        self
+    }
+
+    /// Sets what a browser removes of this site when a user signs out: the response has the header `Clear-Site-Data`, unless its
+    /// handler has set one. Default: nothing.
+    ///
+    /// It is for responses to requests that have ended their session
+    /// ([`sign_out`](crate::Session::sign_out), [`destroy`](crate::Session::destroy)) and not signed a user in since. Browsers
+    /// ignore it over plain HTTP, except from the machine itself.
+    pub fn with_clear_site_data(mut self, data: ClearSiteData) -> Self {
+        self.context.clear_site_data = Some(data);
         self
     }
 

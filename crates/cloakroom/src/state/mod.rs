@@ -50,6 +50,8 @@ pub(crate) struct State {
     /// No session was found, and the browser may hold a cookie that it did not send: only a sign-in creates
     /// a session.
     pub(crate) withheld: Option<EditsDiscarded>,
+    /// This request has ended the session.
+    was_destroyed: bool,
     /// Why the session of the request's token had ended before, if that is known to be the client's.
     ended_reason: Option<EndReason>,
     /// The app has tried to end the session, and that has failed or is not complete.
@@ -185,6 +187,11 @@ impl State {
         Some(Impersonation::of(&self.entries)?.user().clone())
     }
 
+    /// Whether this request has ended the session.
+    pub(crate) const fn was_destroyed(&self) -> bool {
+        self.was_destroyed
+    }
+
     /// Why the client's session has ended; `None` while there is one, and if its data continue in another.
     pub(crate) fn ended_reason(&self) -> Option<EndReason> {
         let reason = self.ended_reason.filter(|_| self.live().is_none())?;
@@ -287,6 +294,7 @@ impl State {
             removes_all_cookies: self.removes_all_cookies,
             ended: self.ended.take(),
             ended_reason: self.ended_reason,
+            was_destroyed: self.was_destroyed,
             withheld: self.withheld,
             phase: self.phase,
             detached: self.detached,

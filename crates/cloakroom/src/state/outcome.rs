@@ -112,6 +112,7 @@ impl State {
         };
         self.uncertain = false;
         self.discard_edits();
+        self.was_destroyed = true;
         self.pending_cookie = CookiePlan::Remove;
     }
 
