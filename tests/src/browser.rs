@@ -68,6 +68,12 @@ impl Browser {
         }
     }
 
+    /// Another browser on the same app, without cookies.
+    #[must_use]
+    pub fn without_cookies(&self) -> Self {
+        Self::new(self.app.clone())
+    }
+
     /// The same cookies, on another app.
     #[must_use]
     pub fn on(&self, app: Router) -> Self {

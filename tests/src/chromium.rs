@@ -70,7 +70,16 @@ impl Chromium {
     ///
     /// When it does not start.
     pub async fn start() -> Self {
-        Self::start_with(&json!({})).await
+        Self::start_with(&json!({}), &[]).await
+    }
+
+    /// Starts a browser that keeps no pages as they were for the Back button: each is made of a response again, stored or requested.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub async fn start_without_back_forward_cache() -> Self {
+        Self::start_with(&json!({}), &["--disable-features=BackForwardCache"]).await
     }
 
     /// Starts a browser that runs no scripts of pages.
@@ -80,11 +89,11 @@ impl Chromium {
     /// When it does not start.
     pub async fn start_without_scripts() -> Self {
         const BLOCK: u8 = 2;
-        Self::start_with(&json!({ "profile.managed_default_content_settings.javascript": BLOCK }))
-            .await
+        let preferences = json!({ "profile.managed_default_content_settings.javascript": BLOCK });
+        Self::start_with(&preferences, &[]).await
     }
 
-    async fn start_with(preferences: &Value) -> Self {
+    async fn start_with(preferences: &Value, arguments: &[&str]) -> Self {
         let (driver, port) = start_driver();
         let mut chromium = Self {
             driver,
@@ -108,6 +117,8 @@ impl Chromium {
             ],
             "prefs": preferences,
         });
+        let all = options["args"].as_array_mut().expect("it is a list");
+        all.extend(arguments.iter().map(|argument| json!(argument)));
         if let Some(program) = env::var_os("CHROMIUM") {
             options["binary"] = json!(program.to_string_lossy());
         }
@@ -130,6 +141,13 @@ impl Chromium {
     /// Loads the page again.
     pub async fn reload(&self) {
         self.call("/refresh", json!({})).await;
+    }
+
+    /// Goes back to the page before, as the Back button does, and waits for it.
+    pub async fn back(&self) {
+        let page = self.page().await;
+        self.run("history.back()").await;
+        self.gone(&page).await;
     }
 
     /// The page's title.

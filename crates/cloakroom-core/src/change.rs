@@ -12,7 +12,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::clock::Timestamp;
 use crate::entries::{Entries, Entry, EntryError, is_reserved};
+use crate::lifetime::Lifetimes;
 
 type UpdateFn = Arc<dyn Fn(Option<&Entry>) -> Result<Entry, EntryError> + Send + Sync>;
 
@@ -20,6 +22,8 @@ type UpdateFn = Arc<dyn Fn(Option<&Entry>) -> Result<Entry, EntryError> + Send +
 #[derive(Clone)]
 enum Change {
     Set(Entry),
+    /// Sets an entry with a lifetime of its own.
+    SetUntil(Entry, Timestamp),
     Remove {
         key: Arc<str>,
     },
@@ -98,27 +102,45 @@ impl Changes {
 
     /// Puts an entry into `entries`, and logs it.
     pub fn put(&mut self, entries: &mut Entries, entry: Entry) {
-        entries.put(entry.clone());
+        set(entries, &entry, None);
         self.log.push(Change::Set(entry));
+    }
+
+    /// Puts an entry into `entries` that is absent from `until` on, and logs it.
+    pub fn put_until(&mut self, entries: &mut Entries, entry: Entry, until: Timestamp) {
+        set(entries, &entry, Some(until));
+        self.log.push(Change::SetUntil(entry, until));
+    }
+
+    /// Puts entries with their lifetimes into `entries`, and logs it.
+    pub fn put_all(&mut self, entries: &mut Entries, others: &Entries) {
+        let lifetimes = Lifetimes::of(others);
+        let keys = others.keys().filter(|key| *key != Lifetimes::KEY);
+        for entry in keys.filter_map(|key| others.entry(key)) {
+            match lifetimes.get(entry.key()) {
+                Some(until) => self.put_until(entries, entry.clone(), until),
+                None => self.put(entries, entry.clone()),
+            }
+        }
     }
 
     /// Removes `key` from `entries`, and logs it.
     pub fn remove(&mut self, entries: &mut Entries, key: &str) -> Option<Entry> {
         self.log.push(Change::Remove { key: key.into() });
-        entries.remove(key)
+        remove(entries, key)
     }
 
     /// Like [`remove`](Self::remove), for a caller who needs the value: a [`Replay`] returns the entry
     /// that was removed from the fresher entries.
     pub fn take(&mut self, entries: &mut Entries, key: &str) -> Option<Entry> {
         self.log.push(Change::Take { key: key.into() });
-        entries.remove(key)
+        remove(entries, key)
     }
 
     /// Removes all entries except reserved ones from `entries`, and logs it.
     pub fn clear(&mut self, entries: &mut Entries) {
         self.log.push(Change::Clear);
-        entries.clear();
+        clear(entries);
     }
 
     /// Sets `key` in `entries` to the result of `f` on its value, and logs `f` itself: a replay runs it
@@ -177,19 +199,23 @@ impl Changes {
             match change {
                 Change::Set(entry) => {
                     conflicts.overwrite(entry.key(), Some(entry));
-                    entries.put(entry.clone());
+                    set(&mut entries, entry, None);
+                }
+                Change::SetUntil(entry, until) => {
+                    conflicts.overwrite(entry.key(), Some(entry));
+                    set(&mut entries, entry, Some(*until));
                 }
                 Change::Remove { key } => {
                     conflicts.overwrite(key, None);
-                    entries.remove(key);
+                    remove(&mut entries, key);
                 }
                 Change::Take { key } => {
                     conflicts.known.insert(key);
-                    taken = entries.remove(key);
+                    taken = remove(&mut entries, key);
                 }
                 Change::Clear => {
                     conflicts.clear();
-                    entries.clear();
+                    clear(&mut entries);
                 }
                 Change::Update { key, run } => {
                     conflicts.known.insert(key);
@@ -212,9 +238,10 @@ impl Changes {
         let mut entries = Entries::new();
         for change in &self.log {
             match change {
-                Change::Set(entry) => entries.put(entry.clone()),
-                Change::Remove { key } | Change::Take { key } => drop(entries.remove(key)),
-                Change::Clear => entries.clear(),
+                Change::Set(entry) => set(&mut entries, entry, None),
+                Change::SetUntil(entry, until) => set(&mut entries, entry, Some(*until)),
+                Change::Remove { key } | Change::Take { key } => drop(remove(&mut entries, key)),
+                Change::Clear => clear(&mut entries),
                 Change::Update { .. } => {}
             }
         }
@@ -256,11 +283,30 @@ impl Changes {
     }
 }
 
+/// Sets an entry. It lives until then, or as long as the session.
+fn set(entries: &mut Entries, entry: &Entry, until: Option<Timestamp>) {
+    entries.put(entry.clone());
+    match until {
+        Some(until) => Lifetimes::set(entries, entry.key(), until),
+        None => Lifetimes::remove(entries, entry.key()),
+    }
+}
+
+fn remove(entries: &mut Entries, key: &str) -> Option<Entry> {
+    Lifetimes::remove(entries, key);
+    entries.remove(key)
+}
+
+fn clear(entries: &mut Entries) {
+    entries.clear();
+    entries.remove(Lifetimes::KEY);
+}
+
 impl fmt::Debug for Changes {
     /// Shows the kind and key of each edit, without values.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let edits = self.log.iter().map(|change| match change {
-            Change::Set(entry) => ("set", entry.key()),
+            Change::Set(entry) | Change::SetUntil(entry, _) => ("set", entry.key()),
             Change::Remove { key } => ("remove", &**key),
             Change::Take { key } => ("take", &**key),
             Change::Clear => ("clear", ""),

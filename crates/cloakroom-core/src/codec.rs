@@ -26,6 +26,10 @@
 //! t1 0191e0c48f2a - renewed:0191e0c4-8f2a-7c3e-9b1d-2f6a7e5c4d3b:3mNqJ8Yw…43:w0x4Kd2P…43
 //!                                                                |
 //!                                    digests of the secrets, if several were valid: at most sixteen
+//!
+//! t1 0191e0c48f2a - revoked_by_user:3mNqJ8Yw…43:w0x4Kd2P…43
+//!                                   digests of the secrets, if several were valid: at most sixteen. A release before that
+//!                                   reads it as a reason that it does not know
 //! ```
 //!
 //! Times are milliseconds in twelve lower-case hexadecimal digits, as in the head of a UUIDv7.
@@ -59,7 +63,9 @@ pub const SEEN: Range<usize> = 20..32;
 const IDLE: Range<usize> = 33..45;
 const DEADLINE: Range<usize> = 46..58;
 const CHOSEN: Range<usize> = 59..60;
-const DIGEST: Range<usize> = 61..104;
+
+/// The position of the digest of a record's secret, 43 characters.
+pub const DIGEST: Range<usize> = 61..104;
 
 /// The length of a record's head, up to the JSON, in bytes.
 pub const HEAD_LEN: usize = 105;
@@ -123,10 +129,10 @@ pub fn encode_tombstone(tombstone: &Tombstone) -> String {
     if let Some(successor) = tombstone.successor() {
         out.push(':');
         successor.write_into(&mut out);
-        for digest in tombstone.secrets() {
-            out.push(':');
-            digest.encode_into(&mut out);
-        }
+    }
+    for digest in tombstone.secrets() {
+        out.push(':');
+        digest.encode_into(&mut out);
     }
     out
 }
@@ -219,6 +225,10 @@ fn decode_tombstone(rest: &str) -> Result<Tombstone, CodecError> {
         (Some((successor, secrets)), None) => {
             Tombstone::renewed_with_secrets(secrets, at, successor)
         }
+        (None, None) => {
+            let (reason, secrets) = decode_reason(reason);
+            Tombstone::new(None, at, reason).with_secrets(secrets)
+        }
         (Some(_) | None, digest) => Tombstone::new(digest, at, EndReason::from_stored(reason)),
     })
 }
@@ -229,11 +239,26 @@ fn decode_successor(reason: &str) -> Option<(SessionId, Vec<Digest>)> {
     let rest = reason.strip_prefix(EndReason::Renewed.as_str())?;
     let mut parts = rest.strip_prefix(':')?.split(':');
     let successor = parts.next()?.parse().ok()?;
+    Some((successor, decode_secrets(parts)?))
+}
+
+/// Decodes a reason, and the digests after it. What only a newer release knows is another reason.
+fn decode_reason(text: &str) -> (EndReason, Vec<Digest>) {
+    if let Some((reason, digests)) = text.split_once(':')
+        && let Some(secrets) = decode_secrets(digests.split(':'))
+        && let Ok(reason) = reason.parse()
+    {
+        return (reason, secrets);
+    }
+    (EndReason::from_stored(text), Vec::new())
+}
+
+fn decode_secrets<'a>(parts: impl Iterator<Item = &'a str>) -> Option<Vec<Digest>> {
     let secrets: Vec<_> = parts
         .take(Tombstone::MAX_SECRETS + 1)
         .map(Digest::parse)
         .collect::<Option<_>>()?;
-    (secrets.len() <= Tombstone::MAX_SECRETS).then_some((successor, secrets))
+    (secrets.len() <= Tombstone::MAX_SECRETS).then_some(secrets)
 }
 
 /// Appends the last digits of a number in lower-case hexadecimal, sixteen at most.
@@ -312,8 +337,12 @@ mod tests {
     fn every_end_reason_survives_the_stored_format() {
         for &reason in EndReason::ALL {
             let tombstone = Tombstone::new(None, Timestamp::from_millis(7), reason);
-            let text = encode_tombstone(&tombstone);
-            assert_eq!(decode(text.as_bytes()), Ok(Stored::Tombstone(tombstone)));
+            let digest = Digest::parse(&"A".repeat(43)).unwrap();
+            let of_several = tombstone.clone().with_secrets(vec![digest; 3]);
+            for tombstone in [tombstone, of_several] {
+                let text = encode_tombstone(&tombstone);
+                assert_eq!(decode(text.as_bytes()), Ok(Stored::Tombstone(tombstone)));
+            }
         }
     }
 }

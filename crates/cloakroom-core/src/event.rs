@@ -38,6 +38,29 @@ pub enum SessionEvent {
         /// The user who is signed in.
         user: Option<UserId>,
     },
+    /// The user of a session began to act as another user: the session has a new id.
+    ImpersonationStarted {
+        /// The new id.
+        id: SessionId,
+        /// The previous id, which has ended.
+        from: SessionId,
+        /// The user who is signed in.
+        impersonator: UserId,
+        /// The user who is impersonated.
+        user: UserId,
+    },
+    /// The user of a session stopped acting as another user: the session has a new id. Nothing is published if
+    /// the session itself ends.
+    ImpersonationStopped {
+        /// The new id.
+        id: SessionId,
+        /// The previous id, which has ended.
+        from: SessionId,
+        /// The user who is signed in.
+        impersonator: UserId,
+        /// The user who was impersonated.
+        user: UserId,
+    },
     /// A session ended.
     Ended {
         /// The session's id.
@@ -59,7 +82,9 @@ impl SessionEvent {
         match self {
             Self::Ended { id, reason, .. } => Some((*id, *reason)),
             Self::SignedIn { from, .. } => from.map(|id| (id, EndReason::Renewed)),
-            Self::Renewed { from, .. } => Some((*from, EndReason::Renewed)),
+            Self::Renewed { from, .. }
+            | Self::ImpersonationStarted { from, .. }
+            | Self::ImpersonationStopped { from, .. } => Some((*from, EndReason::Renewed)),
             Self::Created { .. } | Self::Missed => None,
         }
     }
@@ -79,6 +104,25 @@ impl SessionEvent {
                 from: Some(*from),
                 user: user.as_ref().map(Cow::Borrowed),
                 ..Wire::new("renewed", Some(*id))
+            },
+            // For releases that do not know impersonation, it is a renewal.
+            Self::ImpersonationStarted {
+                id,
+                from,
+                impersonator,
+                user,
+            } => Wire {
+                started: Some(Cow::Borrowed(user)),
+                ..Wire::renewed(*id, *from, impersonator)
+            },
+            Self::ImpersonationStopped {
+                id,
+                from,
+                impersonator,
+                user,
+            } => Wire {
+                stopped: Some(Cow::Borrowed(user)),
+                ..Wire::renewed(*id, *from, impersonator)
             },
             Self::Ended { id, user, reason } => Wire {
                 user: user.as_ref().map(Cow::Borrowed),
@@ -108,10 +152,24 @@ impl SessionEvent {
                 user: user?,
                 from,
             },
-            "renewed" => Self::Renewed {
-                id,
-                from: from?,
-                user,
+            "renewed" => match (wire.started, wire.stopped, user) {
+                (Some(started), _, Some(impersonator)) => Self::ImpersonationStarted {
+                    id,
+                    from: from?,
+                    impersonator,
+                    user: started.into_owned(),
+                },
+                (_, Some(stopped), Some(impersonator)) => Self::ImpersonationStopped {
+                    id,
+                    from: from?,
+                    impersonator,
+                    user: stopped.into_owned(),
+                },
+                (_, _, user) => Self::Renewed {
+                    id,
+                    from: from?,
+                    user,
+                },
             },
             "ended" => Self::Ended {
                 id,
@@ -136,6 +194,12 @@ struct Wire<'a> {
     user: Option<Cow<'a, UserId>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<Cow<'a, str>>,
+    /// The user whose impersonation has started with a renewal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    started: Option<Cow<'a, UserId>>,
+    /// The user whose impersonation has stopped with a renewal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stopped: Option<Cow<'a, UserId>>,
 }
 
 impl<'a> Wire<'a> {
@@ -146,6 +210,16 @@ impl<'a> Wire<'a> {
             from: None,
             user: None,
             reason: None,
+            started: None,
+            stopped: None,
+        }
+    }
+
+    fn renewed(id: SessionId, from: SessionId, user: &'a UserId) -> Self {
+        Self {
+            from: Some(from),
+            user: Some(Cow::Borrowed(user)),
+            ..Self::new("renewed", Some(id))
         }
     }
 }
@@ -177,6 +251,18 @@ mod tests {
                 id: id(),
                 from: id(),
                 user: Some(user()),
+            },
+            SessionEvent::ImpersonationStarted {
+                id: id(),
+                from: id(),
+                impersonator: "ada".into(),
+                user: user(),
+            },
+            SessionEvent::ImpersonationStopped {
+                id: id(),
+                from: id(),
+                impersonator: user(),
+                user: "bob".into(),
             },
             SessionEvent::Ended {
                 id: id(),

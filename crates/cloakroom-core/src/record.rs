@@ -98,7 +98,7 @@ pub struct Tombstone {
     at: Timestamp,
     reason: EndReason,
     successor: Option<SessionId>,
-    /// Digests of the secrets that were valid, if there was more than one. Only with a successor.
+    /// Digests of the secrets that were valid, if there was more than one.
     secrets: Vec<Digest>,
 }
 
@@ -146,13 +146,22 @@ impl Tombstone {
         }
     }
 
+    /// Adds the digests of the secrets that were valid, the first [`MAX_SECRETS`](Self::MAX_SECRETS) of them, to the tombstone of a
+    /// session that had several. They do not decide who learns that the session has ended: anyone does who presents its id.
+    #[must_use]
+    pub fn with_secrets(mut self, mut secrets: Vec<Digest>) -> Self {
+        secrets.truncate(Self::MAX_SECRETS);
+        self.secrets = secrets;
+        self
+    }
+
     /// Returns the digest of the session's secret, if it was known, and the only one.
     #[must_use]
     pub const fn digest(&self) -> Option<&Digest> {
         self.digest.as_ref()
     }
 
-    /// Returns the digests of the secrets of a renewed session that had several. Empty for all others.
+    /// Returns the digests of the secrets of a session that had several. Empty for all others, and if they are unknown.
     #[must_use]
     pub fn secrets(&self) -> &[Digest] {
         &self.secrets
@@ -226,6 +235,10 @@ end_reasons! {
     RevokedByUser = "revoked_by_user",
     /// An administrator or a job ended it.
     RevokedByAdmin = "revoked_by_admin",
+    /// Its user has changed the password in another session.
+    PasswordChanged = "password_changed",
+    /// Its user was impersonating someone whose sessions were all revoked.
+    ImpersonationRevoked = "impersonation_revoked",
     /// Its user signed in elsewhere and had reached the maximum number of sessions.
     LimitExceeded = "limit_exceeded",
     /// It expired.

@@ -217,8 +217,18 @@ impl UserKey {
     /// Computes the key of a user in a realm.
     #[must_use]
     pub fn new(realm: &Realm, user: &UserId) -> Self {
+        Self::hash(b"cloakroom/user/1\0", realm, user)
+    }
+
+    /// Computes the key of the sessions in which others impersonate a user: an index of its own.
+    #[must_use]
+    pub fn of_impersonations(realm: &Realm, user: &UserId) -> Self {
+        Self::hash(b"cloakroom/impersonated/1\0", realm, user)
+    }
+
+    fn hash(purpose: &[u8], realm: &Realm, user: &UserId) -> Self {
         let mut hasher = Sha256::new();
-        hasher.update(b"cloakroom/user/1\0");
+        hasher.update(purpose);
         // The length comes first, so that two different pairs of realm and user never hash the same bytes.
         hasher.update((realm.name().len() as u64).to_be_bytes());
         hasher.update(realm.name().as_bytes());

@@ -16,12 +16,14 @@ use cloakroom_core::{
 use serde::de::DeserializeOwned;
 
 use crate::budget::Budget;
+use crate::caching::{CachePolicy, ClearSiteData};
 use crate::cookie::{CookieConfig, TokenHeader};
 use crate::device::DeviceTracking;
 use crate::end_notifier::EndNotifier;
 use crate::error::SessionError;
 use crate::key_lock::KeyLocks;
 use crate::migration::Migration;
+use crate::navigation::Pages;
 use crate::revocation::RevokedBefore;
 use crate::session_limit::{Evictions, SessionLimit};
 use crate::store::DynStore;
@@ -38,6 +40,8 @@ pub(crate) struct Context {
     pub(crate) token_header: Option<TokenHeader>,
     /// The path under which browsers see the app, if a reverse proxy removes it.
     pub(crate) path_prefix: Option<String>,
+    /// Where pages lead to that need a signed-in user, or a recent sign-in: checked when the layer is built.
+    pub(crate) pages: Pages,
     pub(crate) expiry: Expiry,
     /// The expiry of anonymous sessions, if it differs.
     pub(crate) anonymous_expiry: Option<Expiry>,
@@ -53,6 +57,8 @@ pub(crate) struct Context {
     pub(crate) budget: Duration,
     pub(crate) max_session_size: usize,
     pub(crate) error_policy: ErrorPolicy,
+    pub(crate) cache_policy: CachePolicy,
+    pub(crate) clear_site_data: Option<ClearSiteData>,
     pub(crate) conflict_policy: ConflictPolicy,
     pub(crate) mismatch_policy: MismatchPolicy,
     pub(crate) clock: Arc<dyn Clock>,
@@ -116,6 +122,7 @@ impl Context {
             realm: Realm::new(CookieConfig::DEFAULT_NAME),
             token_header: None,
             path_prefix: None,
+            pages: Pages::default(),
             expiry: Expiry::default(),
             anonymous_expiry: None,
             rotation: None,
@@ -128,6 +135,8 @@ impl Context {
             budget: Duration::from_secs(1),
             max_session_size: Self::MAX_RECORD_SIZE.min(codec::MAX_LEN),
             error_policy: ErrorPolicy::default(),
+            cache_policy: CachePolicy::default(),
+            clear_site_data: None,
             conflict_policy: ConflictPolicy::default(),
             mismatch_policy: MismatchPolicy::default(),
             clock: Arc::new(SystemClock),
@@ -208,6 +217,11 @@ impl Context {
     /// The key of a user's sessions in the store's index.
     pub(crate) fn user_key(&self, user: &UserId) -> UserKey {
         UserKey::new(&self.realm, user)
+    }
+
+    /// The key of the sessions in which others impersonate a user.
+    pub(crate) fn impersonation_key(&self, user: &UserId) -> UserKey {
+        UserKey::of_impersonations(&self.realm, user)
     }
 
     /// How log events name a user.

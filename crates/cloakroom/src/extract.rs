@@ -1,6 +1,9 @@
 //! The extractors for axum.
 
+use std::convert::Infallible;
 use std::fmt;
+use std::marker::PhantomData;
+use std::str::FromStr;
 
 use axum_core::extract::FromRequestParts;
 use axum_core::response::{IntoResponse, Response};
@@ -8,6 +11,8 @@ use http::request::Parts;
 
 use crate::duration::minutes;
 use crate::error::{Cause, SessionError};
+use crate::guard::Permission;
+use crate::navigation::Next;
 use crate::session::{LazySession, Session};
 use crate::users::Sessions;
 
@@ -157,5 +162,94 @@ impl<S: Sync, const MINUTES: u64> FromRequestParts<S> for RecentSignIn<MINUTES> 
             Ok(_) => Ok(Self(session)),
             Err(error) => Err(SessionRejection(error)),
         }
+    }
+}
+
+/// A signed-in user, with the id as a `T`: an integer, a UUID, a `String`.
+///
+/// All others get a 401, or are redirected to the sign-in page
+/// ([`with_sign_in_page`](crate::SessionLayerBuilder::with_sign_in_page)).
+///
+/// ```
+/// use cloakroom::{SessionError, SignedIn};
+///
+/// async fn orders(SignedIn { user, session }: SignedIn<i64>) -> Result<String, SessionError> {
+///     let page = session.get("page")?.unwrap_or(1);
+///     Ok(format!("SELECT … WHERE user_id = {user} OFFSET {page}"))
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct SignedIn<T = String> {
+    /// The user's id.
+    pub user: T,
+    /// The session.
+    pub session: Session,
+}
+
+impl<S: Sync, T: FromStr> FromRequestParts<S> for SignedIn<T> {
+    type Rejection = SessionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let session = Session::from_request_parts(parts, state).await?;
+        match session.require_user_id() {
+            Ok(user) => Ok(Self { user, session }),
+            Err(error) => Err(SessionRejection(error)),
+        }
+    }
+}
+
+/// The session of a signed-in user who has the permission `P` of the app.
+///
+/// Without a user it is rejected as [`SignedIn`], and without the permission with a 403
+/// ([`Forbidden`](crate::SessionErrorKind::Forbidden)).
+///
+/// ```
+/// use cloakroom::{Permission, Permitted, Session, SessionError};
+///
+/// #[derive(Clone, Default)]
+/// struct Admin;
+///
+/// impl Permission for Admin {
+///     async fn is_granted(&self, session: &Session) -> Result<bool, SessionError> {
+///         let role: Option<String> = session.get("role")?;
+///         Ok(role.as_deref() == Some("admin"))
+///     }
+/// }
+///
+/// async fn users(admin: Permitted<Admin>) -> Result<String, SessionError> {
+///     Ok(format!("for {}", admin.session.require_user()?))
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Permitted<P> {
+    /// The session.
+    pub session: Session,
+    permission: PhantomData<fn() -> P>,
+}
+
+impl<S: Sync, P: Permission + Default> FromRequestParts<S> for Permitted<P> {
+    type Rejection = SessionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let session = Session::from_request_parts(parts, state).await?;
+        session.require_user().map_err(SessionRejection)?;
+        let granted = P::default().is_granted(&session).await;
+        if granted.map_err(SessionRejection)? {
+            let permission = PhantomData;
+            Ok(Self {
+                session,
+                permission,
+            })
+        } else {
+            Err(SessionRejection(Cause::Forbidden.into()))
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Next {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self::of(&parts.uri))
     }
 }

@@ -48,6 +48,11 @@
 //! | read and edit | [`Session::get`], [`insert`](Session::insert), [`update`](Session::update), [`take`](Session::take), [`Key`] |
 //! | count, append, merge without losing concurrent edits | [`Session::increment`], [`push`](Session::push), [`merge`](Session::merge), [`update`](Session::update) |
 //! | sign in and out | [`Session::sign_in`], [`Session::sign_out`], [`Session::user_id`] |
+//! | guard routes and handlers; redirect to the sign-in page and back | [`RequireSignIn`], [`SignedIn`], [`Permitted`], [`SessionLayerBuilder::with_sign_in_page`], [`Next`] |
+//! | keep pages out of caches; clean up at a sign-out | [`SessionLayerBuilder::with_cache_policy`], [`with_clear_site_data`](SessionLayerBuilder::with_clear_site_data) |
+//! | say why a session has ended; change the password | [`Session::ended_reason`], [`Session::password_changed`] |
+//! | entries that expire by themselves; flash messages | [`Session::insert_for`], [`Session::flash`] |
+//! | act as another user | [`Session::impersonate`] |
 //! | require a recent sign-in | [`RecentSignIn`], [`Session::require_recent_sign_in`] |
 //! | keep bytes; change a stored type | [`Base64`], [`SessionLayerBuilder::with_mismatch_policy`] |
 //! | list, limit and end a user's sessions | [`Sessions`], [`SessionLimit`], [`SessionLayerBuilder::with_device_tracking`] |
@@ -142,6 +147,7 @@
 #[cfg(feature = "client-address")]
 mod address;
 mod budget;
+mod caching;
 mod commit;
 mod context;
 mod cookie;
@@ -155,10 +161,12 @@ mod end_notifier;
 mod error;
 #[cfg(feature = "axum")]
 mod extract;
+mod guard;
 mod key_lock;
 mod load;
 mod middleware;
 mod migration;
+mod navigation;
 mod plan;
 mod revocation;
 mod session;
@@ -182,6 +190,7 @@ pub use cloakroom_core::{
 
 #[cfg(feature = "client-address")]
 pub use self::address::{ClientAddress, ProxyHeader};
+pub use self::caching::{CachePolicy, ClearSiteData};
 pub use self::context::{ConflictPolicy, ErrorPolicy, MismatchPolicy};
 #[cfg(feature = "sealed-cookies")]
 pub use self::cookie::CookieKey;
@@ -191,7 +200,8 @@ pub use self::device::{Device, DeviceTracking};
 pub use self::duration::{days, hours, minutes};
 pub use self::error::{ConfigError, ConfigErrorKind, SessionError, SessionErrorKind};
 #[cfg(feature = "axum")]
-pub use self::extract::{RecentSignIn, SessionRejection};
+pub use self::extract::{Permitted, RecentSignIn, SessionRejection, SignedIn};
+pub use self::guard::{AnyUser, GuardFuture, GuardService, Permission, RequireSignIn};
 pub use self::middleware::{
     DefaultErrorResponse, EmptyBody, EndedConcurrently, ErrorResponse, ErrorResponseForRequest,
     RequestHead, ResponseBody, ResponseFuture, SessionLayer, SessionLayerBuilder, SessionService,
@@ -199,6 +209,7 @@ pub use self::middleware::{
 pub use self::migration::{
     LegacyEnded, LegacyId, LegacySession, LegacyStore, Migration, MigrationKey,
 };
+pub use self::navigation::{LocalPath, LocalPathError, Next};
 pub use self::session::{
     Counter, Destroyed, DetachedSession, EntryKey, EntryName, Key, LazySession, Reloaded, Saved,
     Session, SignIn,
@@ -228,6 +239,19 @@ pub mod guides {
 
     #[doc = include_str!("../docs/live-connections.md")]
     pub mod live_connections {}
+
+    #[doc = include_str!("../docs/guards.md")]
+    pub mod guards {}
+
+    /// [near-cache]: https://docs.rs/cloakroom-redis
+    #[doc = include_str!("../docs/signing-out.md")]
+    pub mod signing_out {}
+
+    #[doc = include_str!("../docs/flash.md")]
+    pub mod flash {}
+
+    #[doc = include_str!("../docs/impersonation.md")]
+    pub mod impersonation {}
 }
 
 #[cfg(all(doctest, feature = "axum"))]

@@ -48,6 +48,7 @@ use self::fixtures::{
 };
 use crate::entries::Entries;
 use crate::record::{EndReason, Tombstone};
+use crate::rotation::Secrets;
 use crate::store::{Created, Ended, Loaded, Store, Touched, Updated};
 
 pub use self::fixtures::Subject;
@@ -66,6 +67,7 @@ pub async fn all(subject: &impl Subject) {
     touch_moves_last_seen_alone(subject).await;
     touch_repairs_a_last_seen_in_the_future(subject).await;
     end_leaves_a_tombstone(subject).await;
+    a_tombstone_has_no_digest_of_another_session(subject).await;
     end_at_a_revision_wants_it(subject).await;
     a_tombstone_blocks_everything(subject).await;
     ending_what_is_not_there_blocks_a_late_create(subject).await;
@@ -229,6 +231,26 @@ pub async fn end_leaves_a_tombstone(subject: &impl Subject) {
     );
     subject.pass(SHORT * 2).await;
     assert_eq!(load(&store, id).await, Loaded::Nothing);
+}
+
+/// A tombstone without a digest may get that of the record that it replaces, and no other: the owner of the session can learn
+/// then why it has ended.
+///
+/// # Panics
+///
+/// If it is another one.
+pub async fn a_tombstone_has_no_digest_of_another_session(subject: &impl Subject) {
+    let store = subject.store().await;
+    let (id, first) = sample(numbered(1));
+    create(&store, id, &first, LONG).await;
+    let unknown = Tombstone::new(None, first.last_seen(), EndReason::RevokedByUser);
+    let ended = store.end(id, None, &unknown, LONG).await;
+    assert_eq!(ended.expect("end succeeds"), Ended::Ended);
+    let completed = Secrets::complete(&unknown, &first);
+    match load(&store, id).await {
+        Loaded::Tombstone(found) => assert!(found == unknown || found == completed, "{found:?}"),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// `end` with a revision does not change a record of another one, and returns it.

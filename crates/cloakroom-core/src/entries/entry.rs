@@ -77,6 +77,12 @@ impl Entry {
         }
     }
 
+    /// Returns the entry under another key.
+    #[must_use]
+    pub fn with_key(&self, key: &str) -> Self {
+        Self::of(key, &[key, self.json()].concat())
+    }
+
     /// Returns the key.
     #[must_use]
     pub fn key(&self) -> &str {

@@ -17,6 +17,7 @@ use crate::error::StoreError;
 use crate::id::{Revision, SessionId};
 use crate::index::UserIndex;
 use crate::record::{Record, Tombstone};
+use crate::rotation::Secrets;
 use crate::store::{Created, Ended, Loaded, Store, Touched, Updated};
 
 /// How many expired sessions one write removes at most, which bounds the time of a request.
@@ -183,17 +184,19 @@ impl Store for MemoryStore {
         keep: Duration,
     ) -> Result<Ended, StoreError> {
         let (mut sessions, now) = self.lock_for_write();
+        let mut tombstone = tombstone.clone();
         let ended = match sessions.get(id, now) {
             Some(Stored::Tombstone(there)) => return Ok(Ended::AlreadyEnded(there.clone())),
             Some(Stored::Record(there)) => {
                 if expected.is_some_and(|revision| revision != there.revision()) {
                     return Ok(Ended::Conflict(there.clone()));
                 }
+                tombstone = Secrets::complete(&tombstone, there);
                 Ended::Ended
             }
             None => Ended::Missing,
         };
-        sessions.put(id, Stored::Tombstone(tombstone.clone()), now.plus(keep));
+        sessions.put(id, Stored::Tombstone(tombstone), now.plus(keep));
         Ok(ended)
     }
 

@@ -6,7 +6,7 @@ use super::config::Rotation;
 use super::parts::{Alternative, Before, Next, Nonce, SecretStatus};
 use crate::clock::Timestamp;
 use crate::entries::Entries;
-use crate::record::Record;
+use crate::record::{Record, Tombstone};
 use crate::rng::{Rng, RngError};
 use crate::token::{Digest, Realm, Token};
 
@@ -134,6 +134,19 @@ impl Secrets {
             !matches!(status, SecretStatus::Retired | SecretStatus::Wrong)
         });
         valid
+    }
+
+    /// Returns a tombstone of which the secret is unknown with that of the record that it replaces, if there is only one. A store
+    /// calls it in [`Store::end`](crate::Store::end), so that the owner of the session can learn why it has ended.
+    #[must_use]
+    pub fn complete(tombstone: &Tombstone, record: &Record) -> Tombstone {
+        let is_complete = tombstone.digest().is_some()
+            || tombstone.successor().is_some()
+            || !tombstone.secrets().is_empty();
+        if is_complete || Self::are_rotating(record.entries()) {
+            return tombstone.clone();
+        }
+        Tombstone::new(Some(*record.digest()), tombstone.at(), tombstone.reason())
     }
 
     /// Returns the token that the response should set for a request that presented `token`, if any.

@@ -132,6 +132,10 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Stores `tombstone` under `id` for `keep`, whether or not there is a session. A tombstone that is
     /// there already stays. If `expected` is a revision and there is a record of another revision, nothing
     /// is written.
+    ///
+    /// A tombstone without a digest should be completed with that of the record that it replaces, in the same step:
+    /// [`Secrets::complete`](crate::rotation::Secrets::complete). Otherwise users do not learn why their session was ended by
+    /// its id.
     fn end(
         &self,
         id: SessionId,

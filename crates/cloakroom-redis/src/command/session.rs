@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use cloakroom_core::codec::{self, HEAD_LEN, REVISION, SEEN, Stored};
+use cloakroom_core::codec::{self, DIGEST, HEAD_LEN, REVISION, SEEN, Stored};
 use cloakroom_core::{Limits, Record, Revision, StoreError, StoreErrorKind, Timestamp, Tombstone};
 use fred::error::Error as FredError;
 use fred::interfaces::KeysInterface;
@@ -26,6 +26,9 @@ const SMALL: usize = 64;
 const _: () = assert!(Limits::CLOCK_TOLERANCE.as_millis() == 5000);
 const _: () = assert!(REVISION.start == 3 && REVISION.end == 19);
 const _: () = assert!(SEEN.start == 20 && SEEN.end == 32 && HEAD_LEN == 105);
+
+// Positions in `end.lua`, which counts from one.
+const _: () = assert!(DIGEST.start == 61 && DIGEST.end == 104);
 
 /// `MGET key …`; in a cluster a `GET` for each, sent together. A value that is not a string counts as missing:
 /// `MGET` does not tell these apart.

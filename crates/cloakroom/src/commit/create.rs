@@ -12,7 +12,7 @@ use super::end::{remove_from_index, roll_back};
 use super::end_legacy::end_legacy;
 use super::evict::{evict, evict_others};
 use super::follow_up::FollowUp;
-use super::index::dead_among;
+use super::index::{dead_among, index_impersonation};
 use super::join::join_ended;
 use super::outcome::{Committed, Stored};
 use super::record::{check_size, ttl_of, with_metadata};
@@ -165,6 +165,9 @@ pub(super) async fn attempt(
     user: Option<&UserId>,
     options: CreateOptions,
 ) -> Result<Attempt, SessionError> {
+    if let Err(error) = Box::pin(index_impersonation(cx, live)).await {
+        return Ok(Attempt::Failed(error));
+    }
     match user {
         Some(user) if cx.store().has_index() => create_for_user(cx, live, user, options).await,
         _ => create_record(cx, live).await,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cloakroom_core::event::SessionEvent;
 use cloakroom_core::rotation::Secrets;
-use cloakroom_core::store::Ended;
+use cloakroom_core::store::{Ended, Loaded};
 use cloakroom_core::{
     Authentication, EndReason, Record, Revision, SessionId, StoreError, StoreErrorKind, Tombstone,
     UserId,
@@ -15,7 +15,7 @@ use tracing::Instrument;
 use super::context::CommitContext;
 use super::end_legacy::{combine, end_linked_by_id};
 use super::follow_up::FollowUp;
-use super::index::user_key_of;
+use super::index::{impersonation_key_of, user_key_of};
 use crate::budget::Budget;
 use crate::context::{Context, TOMBSTONE_TTL};
 use crate::error::SessionError;
@@ -35,7 +35,10 @@ pub(crate) async fn end(
     if has_ended(&ended) {
         let user = Authentication::of(record.entries());
         let user = user.as_ref().map(Authentication::user);
-        let follow_up = FollowUp::new(cx.context);
+        let mut follow_up = FollowUp::new(cx.context);
+        if let Some(key) = impersonation_key_of(cx.context, record) {
+            follow_up = follow_up.remove_from_index(key, id);
+        }
         report_end(cx.context, follow_up, id, user, reason, ended.is_ok()).start();
     }
     if let Err(error) = &ended {
@@ -77,10 +80,21 @@ pub(super) async fn end_without_report(
     reason: EndReason,
 ) -> Result<EndedById, StoreError> {
     let legacy = end_linked_by_id(cx, id).await?;
-    let tombstone = Tombstone::new(None, cx.now(), reason);
+    let tombstone = tombstone_by_id(cx, id, reason).await;
     let end = cx.store().end(id, None, &tombstone, TOMBSTONE_TTL);
     let ended = cx.budget.write(end).await?;
     Ok(EndedById { legacy, ended })
+}
+
+/// Returns the tombstone of a session of which only the id is known. The store adds the digest of its secret. If tokens rotate, there
+/// may be several: the session is read first, since only their owner may learn why it has ended.
+async fn tombstone_by_id(cx: &CommitContext<'_>, id: SessionId, reason: EndReason) -> Tombstone {
+    if cx.context.rotation.is_some()
+        && let Ok(Loaded::Record(record)) = cx.budget.read(cx.store().load(id)).await
+    {
+        return tombstone_for(cx, &record, Ending::For(reason));
+    }
+    Tombstone::new(None, cx.now(), reason)
 }
 
 /// Logs the end of a session, and adds what follows from it.
@@ -140,6 +154,9 @@ fn tombstone_for(cx: &CommitContext<'_>, record: &Record, ending: Ending) -> Tom
     let has_several = rotates || Secrets::are_rotating(record.entries());
     let digest = (!has_several).then_some(*record.digest());
     match ending {
+        Ending::For(reason) if has_several => {
+            Tombstone::new(None, now, reason).with_secrets(Secrets::valid(record, now))
+        }
         Ending::For(reason) => Tombstone::new(digest, now, reason),
         Ending::RenewedAs(successor) if has_several => {
             Tombstone::renewed_with_secrets(Secrets::valid(record, now), now, successor)
@@ -193,11 +210,16 @@ fn has_same_secrets(before: &Record, after: &Record) -> bool {
 
 /// Removes a session from its user's index, in the background: no session can be created under its id.
 pub(super) fn remove_from_index(cx: &CommitContext<'_>, live: &Live) {
-    if let Some(user) = user_key_of(cx.context, &live.record) {
-        FollowUp::new(cx.context)
-            .remove_from_index(user, live.id())
-            .start();
+    let (context, record) = (cx.context, &live.record);
+    let keys = [
+        user_key_of(context, record),
+        impersonation_key_of(context, record),
+    ];
+    let mut follow_up = FollowUp::new(context);
+    for key in keys.into_iter().flatten() {
+        follow_up = follow_up.remove_from_index(key, live.id());
     }
+    follow_up.start();
 }
 
 /// Logs that a session has ended, and adds its event and the removal from its user's index. An end that is not

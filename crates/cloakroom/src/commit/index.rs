@@ -5,8 +5,8 @@ use std::sync::Arc;
 use cloakroom_core::index::AddRequest;
 use cloakroom_core::store::{Ended, Loaded};
 use cloakroom_core::{
-    Authentication, EndReason, Limits, Record, Revision, SessionId, StoreError, StoreErrorKind,
-    Tombstone, UserKey,
+    Authentication, EndReason, Impersonation, Limits, Record, Revision, SessionId, StoreError,
+    StoreErrorKind, Tombstone, UserKey,
 };
 
 use super::concurrent::write_concurrently;
@@ -27,6 +27,27 @@ pub(super) fn user_key_of(context: &Context, record: &Record) -> Option<UserKey>
     Some(context.user_key(user.user()))
 }
 
+/// Returns the key of the index in which a session is while its user acts as another user, so that it ends when all
+/// sessions of that user are revoked.
+pub(super) fn impersonation_key_of(context: &Context, record: &Record) -> Option<UserKey> {
+    if !context.store.has_index() || !record.entries().contains(Impersonation::KEY) {
+        return None;
+    }
+    let impersonation = Impersonation::of(record.entries())?;
+    Some(context.impersonation_key(impersonation.user()))
+}
+
+/// Adds a session in which a user acts as another user to the index for that, before the session is stored.
+pub(super) async fn index_impersonation(
+    cx: &CommitContext<'_>,
+    live: &Live,
+) -> Result<(), StoreError> {
+    match impersonation_key_of(cx.context, &live.record) {
+        Some(key) => add(cx, key, live.id(), live.record.limits()).await,
+        None => Ok(()),
+    }
+}
+
 /// Moves a session in its user's index to a later deadline, before the deadline of the session itself
 /// changes.
 pub(super) async fn reindex(
@@ -34,20 +55,32 @@ pub(super) async fn reindex(
     live: &Live,
     limits: Limits,
 ) -> Result<(), SessionError> {
-    let Some(user) = user_key_of(cx.context, &live.record) else {
-        return Ok(());
-    };
+    let record = &live.record;
+    let keys = [
+        user_key_of(cx.context, record),
+        impersonation_key_of(cx.context, record),
+    ];
+    for key in keys.into_iter().flatten() {
+        add(cx, key, live.id(), limits).await?;
+    }
+    Ok(())
+}
+
+async fn add(
+    cx: &CommitContext<'_>,
+    key: UserKey,
+    id: SessionId,
+    limits: Limits,
+) -> Result<(), StoreError> {
     let request = AddRequest {
-        id: live.id(),
+        id,
         deadline: limits.deadline(),
         now: cx.now(),
         limit: None,
         replaces: None,
         dead: Vec::new(),
     };
-    cx.budget
-        .write(cx.store().index_add(user, &request))
-        .await?;
+    cx.budget.write(cx.store().index_add(key, &request)).await?;
     Ok(())
 }
 

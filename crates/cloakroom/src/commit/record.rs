@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cloakroom_core::change::Replay;
+use cloakroom_core::lifetime::Lifetimes;
 use cloakroom_core::migration::MigrationMark;
 use cloakroom_core::store::{Loaded, Updated};
 use cloakroom_core::{Digest, Entries, Limits, Record, Revision, SessionId, StoreErrorKind, codec};
@@ -16,6 +17,7 @@ use crate::telemetry::log;
 /// Returns the entries of a new session: these, the user who signs in, and the device.
 pub(super) fn with_metadata(cx: &CommitContext<'_>, draft: &Draft, entries: Entries) -> Entries {
     let mut entries = draft.entries_of_new_session(entries);
+    Lifetimes::expire(&mut entries, cx.now());
     if draft.signing_in.is_some()
         && let Some(client) = cx.client
     {
@@ -31,7 +33,9 @@ pub(super) fn merge(
     draft: &Draft,
     fresher: &Record,
 ) -> Result<Replay, SessionError> {
-    let merged = draft.changes.replay(&draft.base, fresher.entries())?;
+    let [base, fresher] =
+        [&draft.base, fresher.entries()].map(|entries| Lifetimes::live(entries, cx.now()));
+    let merged = draft.changes.replay(&base, &fresher)?;
     if !merged.overwritten.is_empty() && cx.context.conflict_policy == ConflictPolicy::Reject {
         return Err(Cause::Conflict(merged.overwritten).into());
     }
@@ -47,10 +51,11 @@ pub(super) fn next_record(
     cx: &CommitContext<'_>,
     id: SessionId,
     base: &Record,
-    entries: Entries,
+    mut entries: Entries,
     digest: Digest,
     chosen: Option<Limits>,
 ) -> Result<Record, SessionError> {
+    Lifetimes::expire(&mut entries, cx.now());
     // A record above a limit that was lowered since it was stored may still shrink step by step.
     if entries.json_len() > base.entries().json_len() {
         check_size(cx, &entries)?;

@@ -11,7 +11,9 @@ use cloakroom_core::event::SessionEvent;
 use cloakroom_core::renewal::RenewalMark;
 use cloakroom_core::rotation::Secrets;
 use cloakroom_core::store::{Ended, Updated};
-use cloakroom_core::{Authentication, EndReason, Entries, Limits, Record, SessionId, Tombstone};
+use cloakroom_core::{
+    Authentication, EndReason, Entries, Limits, Record, SessionId, Tombstone, UserId,
+};
 
 use super::contention::{back_off, lock_key};
 use super::context::CommitContext;
@@ -19,12 +21,12 @@ use super::create::{CreateOptions, create_session, report_creation};
 use super::end::{Ending, end_at, roll_back};
 use super::end_legacy::end_legacy;
 use super::follow_up::FollowUp;
-use super::index::user_key_of;
+use super::index::{impersonation_key_of, user_key_of};
 use super::join::{Joined, join, join_ended, join_live, report_join};
 use super::outcome::{Committed, Stored};
 use super::record::{merge, next_record, replace, with_metadata};
 use crate::error::{Cause, SessionError};
-use crate::state::{Draft, Live};
+use crate::state::{Acting, Draft, Live};
 use crate::telemetry::log;
 
 /// Carries a session over to a new id and token, and ends the old one.
@@ -288,19 +290,59 @@ fn report_renewal(
     let user = Authentication::of(new.record.entries()).map(|user| user.user().clone());
     log::renewed(from, id);
     let mut follow_up = FollowUp::new(cx.context);
-    if let Some(previous) = user_key_of(cx.context, &old.record) {
+    let keys = [
+        user_key_of(cx.context, &old.record),
+        impersonation_key_of(cx.context, &old.record),
+    ];
+    for previous in keys.into_iter().flatten() {
         follow_up = follow_up.remove_from_index(previous, from);
     }
     if let Some(user) = &user {
         follow_up = follow_up.check_sample(user, sample);
     }
-    let event = match (&draft.signing_in, user) {
-        (Some(_), Some(user)) => {
+    let event = match (&draft.signing_in, &draft.acting, user) {
+        (Some(_), _, Some(user)) => {
             log::signed_in(id, cx.context.logged(&user));
             let from = Some(from);
             SessionEvent::SignedIn { id, user, from }
         }
-        (_, user) => SessionEvent::Renewed { id, from, user },
+        (_, Some(acting), Some(impersonator)) => {
+            impersonation_event(cx, from, id, impersonator, acting)
+        }
+        (_, _, user) => SessionEvent::Renewed { id, from, user },
     };
     follow_up.publish(event).start();
+}
+
+/// Logs that an impersonation has begun or stopped, and returns its event.
+fn impersonation_event(
+    cx: &CommitContext<'_>,
+    from: SessionId,
+    id: SessionId,
+    impersonator: UserId,
+    acting: &Acting,
+) -> SessionEvent {
+    let by = cx.context.logged(&impersonator);
+    match acting {
+        Acting::Begin(impersonation) => {
+            let user = impersonation.user().clone();
+            log::impersonation_started(id, cx.context.logged(&user), by);
+            SessionEvent::ImpersonationStarted {
+                id,
+                from,
+                impersonator,
+                user,
+            }
+        }
+        Acting::Stop(user) => {
+            let user = user.clone();
+            log::impersonation_stopped(id, cx.context.logged(&user), by);
+            SessionEvent::ImpersonationStopped {
+                id,
+                from,
+                impersonator,
+                user,
+            }
+        }
+    }
 }

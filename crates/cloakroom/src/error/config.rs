@@ -37,6 +37,8 @@ pub enum ConfigErrorKind {
     DeviceTracking,
     /// The header cannot carry the token.
     TokenHeader,
+    /// The page is not a path on this site.
+    Page,
     /// The store does not support an option.
     Store,
     /// The migration is not possible.

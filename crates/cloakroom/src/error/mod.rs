@@ -6,7 +6,8 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use cloakroom_core::{EntryError, ExpiryError, RngError, StoreError, StoreErrorKind};
+use cloakroom_core::lifetime::Lifetimes;
+use cloakroom_core::{EndReason, EntryError, ExpiryError, RngError, StoreError, StoreErrorKind};
 use http::header::{HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, StatusCode};
 
@@ -50,7 +51,8 @@ pub enum SessionErrorKind {
     /// With [`ConflictPolicy::Reject`](crate::ConflictPolicy::Reject): this request would have overwritten a
     /// concurrent change. Nothing was saved.
     Conflict,
-    /// The record would be larger than the layer allows. Nothing was changed.
+    /// The record would be larger than the layer allows, or have more than 64 entries with a lifetime of their own.
+    /// Nothing was changed.
     TooLarge,
     /// A value cannot be kept as JSON, or the stored value has another type; or the closure of an update changes
     /// the session each time it runs, so that its result is never final.
@@ -78,6 +80,11 @@ pub enum SessionErrorKind {
     NotSignedIn,
     /// The last sign-in is too long ago for what the handler does: the user has to sign in again.
     ReauthenticationRequired,
+    /// The user acts as another user, and this is for the user who is signed in: another impersonation, or a change of the
+    /// password.
+    Impersonating,
+    /// The user may not do this: the permission of a guard is not granted.
+    Forbidden,
     /// The store has no index of users, or no event bus.
     Unsupported,
     /// There is no `SessionLayer` around this handler.
@@ -110,10 +117,15 @@ pub(crate) enum Cause {
     /// The session was revoked before it was stored.
     Undone,
     NotSignedIn,
+    /// The client's session has ended for this reason.
+    SignedOut(EndReason),
     /// The type that the user's id cannot be parsed as.
     UserId(&'static str),
     ReauthenticationRequired,
-    #[cfg_attr(not(feature = "axum"), allow(dead_code))]
+    Forbidden,
+    Impersonating,
+    TooManyLifetimes,
+    FlashTooLong(usize),
     MissingLayer,
 }
 
@@ -137,7 +149,9 @@ impl SessionError {
             Cause::NotPersisted => SessionErrorKind::NotPersisted,
             Cause::NotCreated => SessionErrorKind::NotCreated,
             Cause::Conflict(_) => SessionErrorKind::Conflict,
-            Cause::TooLarge { .. } => SessionErrorKind::TooLarge,
+            Cause::TooLarge { .. } | Cause::TooManyLifetimes | Cause::FlashTooLong(_) => {
+                SessionErrorKind::TooLarge
+            }
             Cause::Entry(error) if error.is_overflow() => SessionErrorKind::Overflow,
             Cause::Entry(_) | Cause::NeverFinal => SessionErrorKind::Entry,
             Cause::ReservedKey(_) => SessionErrorKind::ReservedKey,
@@ -146,9 +160,11 @@ impl SessionError {
             Cause::Rng(_) => SessionErrorKind::RngFailed,
             Cause::TooManySessions => SessionErrorKind::TooManySessions,
             Cause::TooManyWriters => SessionErrorKind::TooManyWriters,
-            Cause::NotSignedIn => SessionErrorKind::NotSignedIn,
+            Cause::NotSignedIn | Cause::SignedOut(_) => SessionErrorKind::NotSignedIn,
             Cause::UserId(_) => SessionErrorKind::UserId,
             Cause::ReauthenticationRequired => SessionErrorKind::ReauthenticationRequired,
+            Cause::Forbidden => SessionErrorKind::Forbidden,
+            Cause::Impersonating => SessionErrorKind::Impersonating,
             Cause::MissingLayer => SessionErrorKind::MissingLayer,
         }
     }
@@ -162,6 +178,7 @@ impl SessionError {
     /// | 429, with `Retry-After: 1` | `TooManyWriters` |
     /// | 409 | `Conflict`, `Ended`, `Expired`, `NotCreated`, `TooManySessions` |
     /// | 401, with `WWW-Authenticate` | `NotSignedIn`, `ReauthenticationRequired` |
+    /// | 403 | `Forbidden`, `Impersonating` |
     /// | 500 | all others, which do not pass by themselves: `StoreRefused` and `Unreadable`, for instance |
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -179,7 +196,19 @@ impl SessionError {
             SessionErrorKind::NotSignedIn | SessionErrorKind::ReauthenticationRequired => {
                 StatusCode::UNAUTHORIZED
             }
+            SessionErrorKind::Forbidden | SessionErrorKind::Impersonating => StatusCode::FORBIDDEN,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Returns why the session has ended whose user was signed in, for a
+    /// [`NotSignedIn`](SessionErrorKind::NotSignedIn) error:
+    /// [`Session::ended_reason`](crate::Session::ended_reason) at that time.
+    #[must_use]
+    pub fn ended_reason(&self) -> Option<EndReason> {
+        match &*self.0 {
+            Cause::SignedOut(reason) => Some(*reason),
+            _ => None,
         }
     }
 
@@ -299,6 +328,9 @@ impl fmt::Display for SessionError {
                 "the session was revoked during sign-in",
             ),
             Cause::NotSignedIn => f.write_str("no user is signed in"),
+            Cause::SignedOut(reason) => {
+                write!(f, "no user is signed in: the session has ended ({reason})")
+            }
             Cause::UserId(type_name) => write!(
                 f,
                 "the id of the signed-in user cannot be read as `{type_name}`"
@@ -306,6 +338,19 @@ impl fmt::Display for SessionError {
             Cause::ReauthenticationRequired => {
                 f.write_str("a recent sign-in is required: the user has to sign in again")
             }
+            Cause::FlashTooLong(size) => write!(
+                f,
+                "the flash message has {size} bytes, and the limit is 1024: store a key of the text, and not the text"
+            ),
+            Cause::TooManyLifetimes => write!(
+                f,
+                "the session has {} entries with a lifetime of their own, and cannot have more",
+                Lifetimes::MAX
+            ),
+            Cause::Forbidden => f.write_str("the user may not do this"),
+            Cause::Impersonating => f.write_str(
+                "this is not possible while the user acts as another user: call `Session::stop_impersonating` first",
+            ),
             Cause::MissingLayer => f.write_str(
                 "no session layer around this handler: add `.layer(SessionLayer::new(store))` to \
                  the router, after the routes that use sessions",

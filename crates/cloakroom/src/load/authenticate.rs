@@ -7,7 +7,7 @@ use cloakroom_core::store::Loaded;
 use cloakroom_core::{EndReason, Timestamp, Token};
 
 use super::cached::accept_cached;
-use super::check::lookup;
+use super::check::lookup_with_reason;
 use super::read::read;
 use crate::budget::Budget;
 use crate::commit::{CommitContext, end};
@@ -22,8 +22,9 @@ pub(super) enum Authenticated {
     Live(Live),
     /// The secret was replaced: somebody else holds its successor, unless this request does.
     Reused(Live),
-    Ended,
-    Absent,
+    /// The reason is known only to a client that has presented a secret of the session.
+    Ended(Option<EndReason>),
+    Absent(Option<EndReason>),
 }
 
 /// Finds the session of a token, which a request presents at `now`.
@@ -36,29 +37,30 @@ pub(super) async fn authenticate(
     let id = token.id();
     if now.since(id.created_at()) > context.longest_life() {
         log::unknown_token(id);
-        return Ok(Authenticated::Absent);
+        return Ok(Authenticated::Absent(None));
     }
     if let Some(live) = accept_cached(context, &token, now, budget).await? {
         return Ok(Authenticated::Live(live));
     }
     let Some(loaded) = read(context, id, budget).await? else {
-        return Ok(Authenticated::Absent);
+        return Ok(Authenticated::Absent(None));
     };
     let digest = context.realm.digest(&token);
     match loaded {
         Loaded::Record(record) => match Secrets::status(&record, &digest, now) {
             SecretStatus::Current | SecretStatus::Next | SecretStatus::Previous => {
-                let lookup = lookup(context, Live { token, record }, budget).await?;
+                let live = Live { token, record };
+                let (lookup, reason) = lookup_with_reason(context, live, budget).await?;
                 Ok(match lookup {
                     Lookup::Live(live) => Authenticated::Live(live),
-                    Lookup::Ended => Authenticated::Ended,
-                    Lookup::Absent => Authenticated::Absent,
+                    Lookup::Ended => Authenticated::Ended(reason),
+                    Lookup::Absent => Authenticated::Absent(reason),
                 })
             }
             SecretStatus::Retired => Ok(Authenticated::Reused(Live { token, record })),
             SecretStatus::Wrong => {
                 log::unknown_token(id);
-                Ok(Authenticated::Absent)
+                Ok(Authenticated::Absent(None))
             }
         },
         // A tombstone without a digest matches any token of the id: that the session has ended is public.
@@ -66,11 +68,12 @@ pub(super) async fn authenticate(
             if tombstone.digest().is_none_or(|stored| *stored == digest) =>
         {
             log::ended_token(id, tombstone.reason());
-            Ok(Authenticated::Ended)
+            let reason = tombstone.is_secret(&digest).then(|| tombstone.reason());
+            Ok(Authenticated::Ended(reason))
         }
         Loaded::Tombstone(_) | Loaded::Nothing => {
             log::unknown_token(id);
-            Ok(Authenticated::Absent)
+            Ok(Authenticated::Absent(None))
         }
     }
 }

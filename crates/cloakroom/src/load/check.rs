@@ -37,25 +37,36 @@ pub(super) async fn lookup(
     live: Live,
     budget: &Budget,
 ) -> Result<Lookup<Live>, SessionError> {
+    let (lookup, _) = lookup_with_reason(context, live, budget).await?;
+    Ok(lookup)
+}
+
+/// The same, with the reason if the session has ended.
+pub(super) async fn lookup_with_reason(
+    context: &Arc<Context>,
+    live: Live,
+    budget: &Budget,
+) -> Result<(Lookup<Live>, Option<EndReason>), SessionError> {
     let Live { token, record } = live;
     let id = token.id();
     let liveness = check_and_sync(context, id, record, budget).await;
     match liveness.inspect_err(|_| metrics::load("error"))? {
         Liveness::Live { record, .. } => {
             metrics::load("hit");
-            Ok(Lookup::Live(Live { token, record }))
+            Ok((Lookup::Live(Live { token, record }), None))
         }
         Liveness::Expired => {
             log::expired(id);
-            Ok(Lookup::Absent)
+            Ok((Lookup::Absent, Some(EndReason::Expired)))
         }
         Liveness::Revoked => {
             log::revoked(id);
-            Ok(Lookup::Absent)
+            Ok((Lookup::Absent, Some(EndReason::RevokedByAdmin)))
         }
         Liveness::EndedInLegacyStore(_) => {
-            log::ended_token(id, EndReason::EndedInLegacyStore);
-            Ok(Lookup::Ended)
+            let reason = EndReason::EndedInLegacyStore;
+            log::ended_token(id, reason);
+            Ok((Lookup::Ended, Some(reason)))
         }
     }
 }

@@ -13,8 +13,8 @@ mod several;
 
 use std::sync::Arc;
 
-use cloakroom_core::Token;
 use cloakroom_core::store::Loaded;
+use cloakroom_core::{EndReason, Token};
 
 use self::authenticate::{Authenticated, authenticate, end_reused};
 use self::check::lookup;
@@ -62,17 +62,17 @@ async fn find_by_tokens(
         metrics::load("none");
         return Ok(Found::by_token(Lookup::Absent));
     };
-    let lookup = match authenticate(context, token, now, budget).await? {
-        Authenticated::Live(live) if is_written => Lookup::Live(live),
+    let (lookup, reason) = match authenticate(context, token, now, budget).await? {
+        Authenticated::Live(live) if is_written => (Lookup::Live(live), None),
         Authenticated::Live(live) => return Ok(Found::by_other_cookie(live)),
         Authenticated::Reused(live) => {
             Box::pin(end_reused(context, live, budget)).await?;
-            Lookup::Ended
+            (Lookup::Ended, Some(EndReason::TokenReused))
         }
-        Authenticated::Ended => Lookup::Ended,
-        Authenticated::Absent => Lookup::Absent,
+        Authenticated::Ended(reason) => (Lookup::Ended, reason),
+        Authenticated::Absent(reason) => (Lookup::Absent, reason),
     };
-    Ok(Found::by_token(lookup))
+    Ok(Found::by_token(lookup).ended_for(reason))
 }
 
 /// Reads a session again whose token was authenticated before, from the store itself and not from a cache.

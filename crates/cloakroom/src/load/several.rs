@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use cloakroom_core::EndReason;
 use cloakroom_core::rotation::{SecretStatus, Secrets};
 
 use super::authenticate::{Authenticated, authenticate, end_reused};
@@ -22,6 +23,8 @@ struct Candidates {
     /// Sessions of which a replaced token was candidates.
     reused: Vec<Live>,
     has_ended: bool,
+    /// Why one of them has ended.
+    reason: Option<EndReason>,
     /// A session of the cookie that responses set has ended: another request may have set a better one.
     has_written_ended: bool,
 }
@@ -47,17 +50,19 @@ pub(super) async fn find(
         match authenticate(context, token.token, context.clock.now(), budget).await? {
             Authenticated::Live(live) => candidates.add(context, live, is_written),
             Authenticated::Reused(live) => candidates.reused.push(live),
-            Authenticated::Ended => {
+            Authenticated::Ended(reason) => {
+                candidates.reason = candidates.reason.or(reason);
                 candidates.has_ended = true;
                 candidates.has_written_ended |= is_written;
             }
-            Authenticated::Absent => {}
+            Authenticated::Absent(reason) => candidates.reason = candidates.reason.or(reason),
         }
     }
     for live in std::mem::take(&mut candidates.reused) {
         // A browser that holds the successor as well, in the cookie of another path, has not been robbed.
         if !candidates.has(&live) {
             end_reused(context, live, budget).await?;
+            candidates.reason = Some(EndReason::TokenReused);
             candidates.has_ended = true;
         }
     }
@@ -101,6 +106,7 @@ impl Candidates {
             lookup: Lookup::Live(chosen.live),
             needs_cookie,
             others,
+            reason: None,
         }
     }
 
@@ -120,11 +126,12 @@ impl Candidates {
             log::two_live_cookies(first.id(), second.id());
             return Found::several(others);
         }
-        Found::by_token(if self.has_ended {
+        let lookup = if self.has_ended {
             Lookup::Ended
         } else {
             Lookup::Absent
-        })
+        };
+        Found::by_token(lookup).ended_for(self.reason)
     }
 }
 

@@ -27,6 +27,7 @@ pin_project! {
     enum Kind<B, E> {
         Inner { #[pin] body: B },
         Error { #[pin] body: E },
+        Empty,
     }
 }
 
@@ -43,15 +44,21 @@ impl<B, E> ResponseBody<B, E> {
         }
     }
 
+    /// The body of a redirect: none.
+    pub(super) fn empty() -> Self {
+        Self { kind: Kind::Empty }
+    }
+
     /// Returns the inner service's body.
     ///
     /// # Errors
     ///
-    /// The body of the error response, if it is one.
-    pub fn into_inner(self) -> Result<B, E> {
+    /// The body of the error response, if it is one; `None` for a redirect to the sign-in page.
+    pub fn into_inner(self) -> Result<B, Option<E>> {
         match self.kind {
             Kind::Inner { body } => Ok(body),
-            Kind::Error { body } => Err(body),
+            Kind::Error { body } => Err(Some(body)),
+            Kind::Empty => Err(None),
         }
     }
 }
@@ -71,6 +78,7 @@ where
         match self.project().kind.project() {
             Projected::Inner { body } => body.poll_frame(cx).map_err(Into::into),
             Projected::Error { body } => body.poll_frame(cx).map_err(Into::into),
+            Projected::Empty => Poll::Ready(None),
         }
     }
 
@@ -78,6 +86,7 @@ where
         match &self.kind {
             Kind::Inner { body } => body.is_end_stream(),
             Kind::Error { body } => body.is_end_stream(),
+            Kind::Empty => true,
         }
     }
 
@@ -85,6 +94,7 @@ where
         match &self.kind {
             Kind::Inner { body } => body.size_hint(),
             Kind::Error { body } => body.size_hint(),
+            Kind::Empty => SizeHint::with_exact(0),
         }
     }
 }

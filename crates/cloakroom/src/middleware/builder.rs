@@ -13,12 +13,14 @@ use super::error_response::{
 };
 use super::layer::SessionLayer;
 use super::validate::validate;
+use crate::caching::{CachePolicy, ClearSiteData};
 use crate::context::{ConflictPolicy, Context, ErrorPolicy, MismatchPolicy};
 use crate::cookie::{CookieConfig, TokenHeader};
 #[cfg(feature = "devices")]
 use crate::device::DeviceTracking;
 use crate::error::{ConfigError, SessionError};
 use crate::migration::Migration;
+use crate::navigation::parse_page;
 use crate::session_limit::SessionLimit;
 
 impl SessionLayer {
@@ -239,6 +241,44 @@ impl<E> SessionLayerBuilder<E> {
         self
     }
 
+    /// Sets the sign-in page, as browsers see its path. Default: none.
+    ///
+    /// A request that loads a page and is refused with [`NotSignedIn`](crate::SessionErrorKind::NotSignedIn), by
+    /// a guard ([`RequireSignIn`](crate::RequireSignIn)), an extractor ([`SignedIn`](crate::SignedIn)) or
+    /// [`Session::require_user`](crate::Session::require_user), is redirected there (303), with the address of the
+    /// page as `next`: `/sign-in?next=%2Forders`. [`Next`](crate::Next) reads it. A form is redirected without
+    /// `next`, since it cannot be sent again. Scripts and apps get the error response, by default a 401: requests
+    /// whose `Sec-Fetch-Mode` is not `navigate`, or without that header, whose `Accept` does not name HTML.
+    ///
+    /// ```
+    /// use cloakroom::{MemoryStore, SessionLayer};
+    ///
+    /// let layer = SessionLayer::builder(MemoryStore::new())
+    ///     .with_sign_in_page("/sign-in")
+    ///     .build()?;
+    /// # Ok::<(), cloakroom::ConfigError>(())
+    /// ```
+    ///
+    /// Refused if it is not a [`LocalPath`](crate::LocalPath).
+    pub fn with_sign_in_page(mut self, page: &str) -> Self {
+        self.context.pages.sign_in = Some(parse_page(page));
+        self
+    }
+
+    /// Sets the page that asks a signed-in user for the password again, as browsers see its path. Default: the
+    /// sign-in page.
+    ///
+    /// A request that loads a page and is refused with
+    /// [`ReauthenticationRequired`](crate::SessionErrorKind::ReauthenticationRequired), by
+    /// [`RecentSignIn`](crate::RecentSignIn) for instance, is redirected there as to the
+    /// [sign-in page](Self::with_sign_in_page).
+    ///
+    /// Refused if it is not a [`LocalPath`](crate::LocalPath).
+    pub fn with_reauthentication_page(mut self, page: &str) -> Self {
+        self.context.pages.reauthentication = Some(parse_page(page));
+        self
+    }
+
     /// Sets where the tokens of this layer are valid. Default: the cookie's name. Give every app and
     /// every environment its own: a token of one is then not valid in another, even if both share a
     /// Redis by mistake. A change ends all sessions.
@@ -272,6 +312,35 @@ impl<E> SessionLayerBuilder<E> {
     /// discarded.
     pub fn with_error_policy(mut self, policy: ErrorPolicy) -> Self {
         self.context.error_policy = policy;
+        self
+    }
+
+    /// Sets whether browsers may store the pages of signed-in users. Default: the app decides.
+    ///
+    /// It is for responses to requests that have used the session of a signed-in user, and have no `Cache-Control` of their
+    /// handler. A page that uses no session is not one of them. A response that sets the cookie is `no-store` in any case.
+    ///
+    /// ```
+    /// use cloakroom::{CachePolicy, MemoryStore, SessionLayer};
+    ///
+    /// let layer = SessionLayer::builder(MemoryStore::new())
+    ///     .with_cache_policy(CachePolicy::NoStore)
+    ///     .build()?;
+    /// # Ok::<(), cloakroom::ConfigError>(())
+    /// ```
+    pub fn with_cache_policy(mut self, policy: CachePolicy) -> Self {
+        self.context.cache_policy = policy;
+        self
+    }
+
+    /// Sets what a browser removes of this site when a user signs out: the response has the header `Clear-Site-Data`, unless its
+    /// handler has set one. Default: nothing.
+    ///
+    /// It is for responses to requests that have ended their session
+    /// ([`sign_out`](crate::Session::sign_out), [`destroy`](crate::Session::destroy)) and not signed a user in since. Browsers
+    /// ignore it over plain HTTP, except from the machine itself.
+    pub fn with_clear_site_data(mut self, data: ClearSiteData) -> Self {
+        self.context.clear_site_data = Some(data);
         self
     }
 

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::{Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use pin_project_lite::pin_project;
 
 use super::body::ResponseBody;
@@ -16,6 +16,7 @@ use super::response::{carry_over_tokens, finish};
 use crate::commit::Committed;
 use crate::context::ErrorPolicy;
 use crate::error::{SessionError, required_header};
+use crate::navigation::{Navigation, WithoutRedirect, redirect};
 use crate::plan::Step;
 use crate::session::LazySession;
 use crate::session::keep_alive::keep_alive;
@@ -34,6 +35,8 @@ pin_project! {
         session: Option<OpenSession>,
         error_response: E,
         captured: E::Captured,
+        // If the request loads a page, and there is a page to redirect it to.
+        navigation: Option<Navigation>,
         // The handler's response, while the commit is in progress.
         response: Option<Response<ResponseBody<B, E::Body>>>,
         commit: Option<Commit>,
@@ -58,12 +61,14 @@ impl<F, E: ErrorResponse, B> ResponseFuture<F, E, B> {
         session: Option<LazySession>,
         error_response: E,
         captured: E::Captured,
+        navigation: Option<Navigation>,
     ) -> Self {
         Self {
             inner,
             session: session.map(|lazy| OpenSession(lazy.handle)),
             error_response,
             captured,
+            navigation,
             response: None,
             commit: None,
             keep_alive: None,
@@ -95,7 +100,14 @@ where
                 let response = response?;
                 // The handler's own status decides, not the one of the app's error response.
                 let status = response.status();
-                let response = shape_refusal(this.error_response, response, this.captured);
+                let target = this
+                    .navigation
+                    .as_ref()
+                    .and_then(|navigation| redirect_target(session, navigation, &response));
+                let response = match target {
+                    Some(location) => redirect(location, ResponseBody::empty()),
+                    None => shape_refusal(this.error_response, response, this.captured),
+                };
                 if !session.was_requested() {
                     return Poll::Ready(Ok(response));
                 }
@@ -165,6 +177,22 @@ fn begin_commit(session: &Arc<SharedSession>, status: StatusCode) -> Option<Comm
     }
     let session = Arc::clone(session);
     Some(Box::pin(async move { session.commit().await }))
+}
+
+/// Returns where a request that loads a page is redirected to, if it was refused because nobody is signed in, or has
+/// not recently. An error response that an inner layer or the app has made stays.
+fn redirect_target<B>(
+    session: &SharedSession,
+    navigation: &Navigation,
+    response: &Response<B>,
+) -> Option<HeaderValue> {
+    let extensions = response.extensions();
+    if extensions.get::<Shaped>().is_some() || extensions.get::<WithoutRedirect>().is_some() {
+        return None;
+    }
+    let context = &session.context;
+    let page = context.pages.for_error(extensions.get::<SessionError>()?)?;
+    navigation.location(page, context.path_prefix.as_deref())
 }
 
 /// In the extensions of a response: it is an [`ErrorResponse`]. An outer layer, with another cookie and

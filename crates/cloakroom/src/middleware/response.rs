@@ -12,6 +12,8 @@ use crate::session::shared::SharedSession;
 use crate::state::{Live, State};
 use crate::telemetry::log;
 
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+
 /// In the extensions of a response: the session had ended before the edits of this request could be saved,
 /// so they were discarded. The response is the handler's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,14 +24,15 @@ pub struct EndedConcurrently;
 pub(super) fn finish<B>(session: &SharedSession, response: &mut Response<B>) {
     let context = &*session.context;
     let now = session.now();
-    let (header, removed, lost_edits, discarded) = {
+    let (header, removed, lost_edits, discarded, user) = {
         let state = session.state();
         let header = session_header(session, &state, now);
         let removed = match &header {
             Some((name, _)) if name == SET_COOKIE => removed_cookies(session, &state, now),
             _ => Vec::new(),
         };
-        (header, removed, state.lost_edits(), state.discarded())
+        let user = User::of(&state);
+        (header, removed, state.lost_edits(), state.discarded(), user)
     };
     if lost_edits {
         response.extensions_mut().insert(EndedConcurrently);
@@ -56,6 +59,41 @@ pub(super) fn finish<B>(session: &SharedSession, response: &mut Response<B>) {
     {
         let value = remove_cookie(migration.cookie());
         append_token(session, response, SET_COOKIE, value);
+    }
+    protect_pages(session, user, response.headers_mut());
+}
+
+/// Who is at the other end of a response.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum User {
+    SignedIn,
+    /// The request has ended its session.
+    SignedOut,
+    Unknown,
+}
+
+impl User {
+    fn of(state: &State) -> Self {
+        if state.live().is_some() && state.signed_in_user().is_some() {
+            Self::SignedIn
+        } else if state.was_destroyed() {
+            Self::SignedOut
+        } else {
+            Self::Unknown
+        }
+    }
+}
+
+/// Adds what the app has configured for the pages of signed-in users, and for a sign-out.
+fn protect_pages(session: &SharedSession, user: User, headers: &mut HeaderMap) {
+    let context = &session.context;
+    let cache_control = context.cache_policy.value();
+    if let (User::SignedIn, Some(value)) = (user, cache_control) {
+        headers.entry(CACHE_CONTROL).or_insert(value);
+    }
+    let is_browser = !session.credentials.are_in_header();
+    if let (User::SignedOut, true, Some(data)) = (user, is_browser, context.clear_site_data) {
+        headers.entry(CLEAR_SITE_DATA).or_insert(data.value());
     }
 }
 

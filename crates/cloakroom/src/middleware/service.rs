@@ -15,6 +15,7 @@ use crate::cookie::headers::Credentials;
 use crate::cookie::refused::is_host_outside_domain;
 use crate::cookie::withheld::withheld;
 use crate::device::DeviceTracking;
+use crate::navigation::Navigation;
 use crate::session::LazySession;
 use crate::session::shared::SharedSession;
 
@@ -55,9 +56,11 @@ where
             request.extensions_mut().insert(session.clone());
         }
         let error_response = self.error_response.clone();
+        let pages = &self.context.pages;
+        let navigation = pages.are_set().then(|| Navigation::of(&request)).flatten();
         let captured = error_response.capture(&request);
         let inner = self.inner.call(request);
-        ResponseFuture::new(inner, session, error_response, captured)
+        ResponseFuture::new(inner, session, error_response, captured, navigation)
     }
 }
 

@@ -21,6 +21,7 @@ pub(super) fn validate(context: &Context, realm: Option<&str>) -> Result<(), Con
     validate_realm(realm).map_err(named("with_realm"))?;
     validate_renaming(context, realm).map_err(named("with_cookie"))?;
     validate_path_prefix(context).map_err(named("with_path_prefix"))?;
+    validate_pages(context)?;
     validate_expiry(context.expiry).map_err(named("with_expiry"))?;
     if let Some(anonymous) = context.anonymous_expiry {
         validate_expiry(anonymous).map_err(named("with_anonymous_expiry"))?;
@@ -77,6 +78,20 @@ fn validate_path_prefix(context: &Context) -> Result<(), ConfigError> {
         )),
         _ => Ok(()),
     }
+}
+
+fn validate_pages(context: &Context) -> Result<(), ConfigError> {
+    let pages = &context.pages;
+    for (option, page) in [
+        ("with_sign_in_page", &pages.sign_in),
+        ("with_reauthentication_page", &pages.reauthentication),
+    ] {
+        if let Some(Err((text, error))) = page {
+            let message = format!("the page `{text}`: {error}");
+            return Err(ConfigError::new(ConfigErrorKind::Page, message).of(option));
+        }
+    }
+    Ok(())
 }
 
 fn validate_expiry(expiry: Expiry) -> Result<(), ConfigError> {

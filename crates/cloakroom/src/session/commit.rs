@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cloakroom_core::lifetime::Lifetimes;
 use cloakroom_core::store::Touched;
 use cloakroom_core::{StoreError, StoreErrorKind, Token};
 use tracing::Instrument;
@@ -284,9 +285,10 @@ impl SharedSession {
     fn rebase(&self, live: &Live) -> Result<(), SessionError> {
         for _ in 0..MAX_RUNS {
             let (changes, base) = self.state().unstored();
-            let mut entries = live.record.entries().clone();
+            let now = self.now();
+            let mut entries = Lifetimes::live(live.record.entries(), now);
             if !changes.is_empty() {
-                match changes.replay(&base, &entries) {
+                match changes.replay(&Lifetimes::live(&base, now), &entries) {
                     Ok(replay) => entries = replay.entries,
                     Err(error) => {
                         self.state().reset_to(live.clone());

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use cloakroom_core::{SessionId, UserId};
 use serde::Serialize;
@@ -163,6 +163,20 @@ impl DetachedSession {
         value: T,
     ) -> Result<(), SessionError> {
         self.0.insert(key, value)
+    }
+
+    /// Sets an entry with a lifetime of its own. See [`Session::insert_for`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::insert_for`].
+    pub fn insert_for<T: Serialize>(
+        &mut self,
+        key: impl EntryKey<T>,
+        value: T,
+        lifetime: Duration,
+    ) -> Result<(), SessionError> {
+        self.0.insert_for(key, value, lifetime)
     }
 
     /// Removes an entry. See [`Session::remove`].

@@ -2,11 +2,13 @@
 //!
 //! [`shared`] is the state that all clones of a request's session share, [`commit`] how it is saved; [`lazy`] is the session before it
 //! is loaded; [`values`] and [`merge`] read and edit; [`lifecycle`] saves, renews and ends; [`sign_in`] signs users in
-//! and out; [`detached`] is a session that outlives its request; [`keep_alive`] keeps a session from expiring
+//! and out; [`flash`] has flash messages; [`impersonation`] acts as another user; [`detached`] is a session that outlives its request; [`keep_alive`] keeps a session from expiring
 //! during its request.
 
 mod commit;
 pub(crate) mod detached;
+mod flash;
+mod impersonation;
 pub(crate) mod keep_alive;
 pub(crate) mod key;
 pub(crate) mod lazy;

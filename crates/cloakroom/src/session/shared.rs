@@ -128,6 +128,15 @@ impl SharedSession {
         ))
     }
 
+    /// Forgets the entries that have expired, before any are read. Few sessions have such entries, and only for them the
+    /// clock is read.
+    pub(crate) fn expire_entries(&self) {
+        if self.state().has_lifetimes() {
+            let now = self.now();
+            self.state().expire(now);
+        }
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.context.clock.now()
     }

@@ -88,7 +88,8 @@ impl Session {
         }
     }
 
-    /// Returns who is signed in. [`user_id`](Self::user_id) returns it in the app's own type.
+    /// Returns who is signed in, or is [impersonated](Self::impersonate). [`user_id`](Self::user_id) returns it in the
+    /// app's own type.
     ///
     /// ```
     /// use cloakroom::Session;
@@ -102,7 +103,8 @@ impl Session {
     /// ```
     #[must_use]
     pub fn user(&self) -> Option<UserId> {
-        Some(self.authentication()?.user().clone())
+        let state = self.handle.state();
+        state.impersonated().or_else(|| state.signed_in_user())
     }
 
     /// Returns the id of the signed-in user, parsed from its text as a `T`: an integer, a UUID, a
@@ -139,10 +141,11 @@ impl Session {
     /// [`NotSignedIn`](crate::SessionErrorKind::NotSignedIn), whose response is a 401; otherwise as
     /// [`user_id`](Self::user_id).
     pub fn require_user_id<T: FromStr>(&self) -> Result<T, SessionError> {
-        self.user_id()?.ok_or_else(|| Cause::NotSignedIn.into())
+        self.user_id()?.ok_or_else(|| self.not_signed_in())
     }
 
-    /// Returns when the user signed in: gave a password, and not merely used the session.
+    /// Returns when the user signed in: gave a password, and not merely used the session. `None` also while the user is
+    /// [impersonated](Self::impersonate), which is not a sign-in.
     #[must_use]
     pub fn signed_in_at(&self) -> Option<SystemTime> {
         Some(self.authentication()?.at().into())
@@ -205,11 +208,53 @@ impl Session {
     ///
     /// [`NotSignedIn`](crate::SessionErrorKind::NotSignedIn), whose response is a 401.
     pub fn require_user(&self) -> Result<UserId, SessionError> {
-        self.user().ok_or_else(|| Cause::NotSignedIn.into())
+        self.user().ok_or_else(|| self.not_signed_in())
     }
 
+    /// Returns why the session whose cookie the client still has was ended: by an administrator, from another device, by the
+    /// limit, because the password was changed. For the sign-in page, and for the error response of the app
+    /// ([`SessionError::ended_reason`]).
+    ///
+    /// It is known for about a minute after the end, which is long enough for a page that is open or loaded then. `None`
+    /// afterwards; while there is a session; for a session that has expired by itself, in most cases; and if its data
+    /// continue in another, after a renewal.
+    ///
+    /// A client learns it only with the secret of the session, and not with its id, which is public. With token
+    /// rotation, a token counts that was valid when the session ended.
+    ///
+    /// ```
+    /// use cloakroom::{EndReason, Session};
+    ///
+    /// async fn sign_in_page(session: Session) -> &'static str {
+    ///     match session.ended_reason() {
+    ///         Some(EndReason::RevokedByUser) => "You have signed this device out from another one.",
+    ///         Some(EndReason::RevokedByAdmin) => "You were signed out by an administrator.",
+    ///         Some(EndReason::PasswordChanged) => "Your password was changed. Please sign in with the new one.",
+    ///         Some(EndReason::LimitExceeded) => "You have signed in on too many other devices.",
+    ///         Some(EndReason::TokenReused) => "Your cookie was used by somebody else.",
+    ///         _ => "Please sign in.",
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn ended_reason(&self) -> Option<EndReason> {
+        self.handle.state().ended_reason()
+    }
+
+    fn not_signed_in(&self) -> SessionError {
+        match self.ended_reason() {
+            Some(reason) => Cause::SignedOut(reason).into(),
+            None => Cause::NotSignedIn.into(),
+        }
+    }
+
+    /// The sign-in of the user; an impersonated user has not signed in.
     fn authentication(&self) -> Option<Authentication> {
-        Authentication::of(self.handle.state().entries())
+        let state = self.handle.state();
+        if state.impersonated().is_some() {
+            return None;
+        }
+        Authentication::of(state.entries())
     }
 }
 

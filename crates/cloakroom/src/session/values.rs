@@ -1,6 +1,7 @@
 //! Reading and editing entries, in memory.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cloakroom_core::EntryError;
 use cloakroom_core::change::Update;
@@ -33,6 +34,7 @@ impl Session {
         key: impl EntryKey<T>,
     ) -> Result<Option<T>, SessionError> {
         let name = key.name();
+        self.handle.expire_entries();
         let entry = self.handle.state().entry(name)?;
         self.handle.context.decode(entry.as_ref())
     }
@@ -63,6 +65,50 @@ impl Session {
         self.handle.state().insert(entry, limit)
     }
 
+    /// Sets an entry with a lifetime of its own: for the state of an OAuth sign-in, a code that was sent by mail, or a
+    /// choice that is valid for an hour. After `lifetime` it is absent, and the next write removes it from the
+    /// store. It ends earlier with the session. A renewal and a sign-in that keep the entry keep its time.
+    ///
+    /// [`insert`](Self::insert) under the same key makes the entry live as long as the session. Edits of its value, such
+    /// as [`update`](Self::update) and [`increment`](Self::increment), keep the time.
+    ///
+    /// ```
+    /// use cloakroom::{Key, Session, SessionError, minutes};
+    ///
+    /// const STATE: Key<String> = Key::new("oauth_state");
+    ///
+    /// fn begin(session: &Session, state: String) -> Result<(), SessionError> {
+    ///     session.insert_for(STATE, state, minutes(10))
+    /// }
+    ///
+    /// /// One request only gets it.
+    /// async fn callback(session: Session) -> Result<Option<String>, SessionError> {
+    ///     session.take_once(STATE).await
+    /// }
+    /// ```
+    ///
+    /// Servers of a release before this method return the entry also after its time.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Self::insert); and with [`TooLarge`](crate::SessionErrorKind::TooLarge) if 64 other entries have a
+    /// lifetime.
+    pub fn insert_for<T: Serialize>(
+        &self,
+        key: impl EntryKey<T>,
+        value: T,
+        lifetime: Duration,
+    ) -> Result<(), SessionError> {
+        let name = key.name();
+        check_key(name)?;
+        let entry = Entry::encode(name, &value)?;
+        let limit = self.handle.context.max_session_size;
+        let now = self.handle.now();
+        let mut state = self.handle.state();
+        state.expire(now);
+        state.insert_until(entry, now.plus(lifetime), limit)
+    }
+
     /// Removes an entry. A session whose last entry was removed is still a session.
     ///
     /// # Errors
@@ -85,6 +131,7 @@ impl Session {
         key: impl EntryKey<T>,
     ) -> Result<Option<T>, SessionError> {
         let name = key.name();
+        self.handle.expire_entries();
         for _ in 0..MAX_RUNS {
             let Some(entry) = self.handle.state().entry(name)? else {
                 return Ok(None);
@@ -152,6 +199,7 @@ impl Session {
             f(context.decode_entry(entry)?)
         });
         let mut update = Some(update);
+        self.handle.expire_entries();
         for _ in 0..MAX_RUNS {
             let peeked = self.handle.state().peek(key)?;
             let Some(running) = &update else { break };
@@ -209,6 +257,7 @@ impl Session {
         key: impl EntryKey<T>,
     ) -> Result<Option<T>, SessionError> {
         let key = key.name().to_owned();
+        self.handle.expire_entries();
         let take = move |state: &mut State| state.take_once(&key);
         // Under the lock of commits: a concurrent commit of this request must not store the removal.
         let (Some(seen), committed) = self.handle.commit_with(take).await? else {
@@ -237,12 +286,14 @@ impl Session {
     #[must_use]
     pub fn contains(&self, key: impl EntryName) -> bool {
         let key = key.name();
+        self.handle.expire_entries();
         !is_reserved(key) && self.handle.state().entries().contains(key)
     }
 
     /// The keys of all entries, in order.
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
+        self.handle.expire_entries();
         let state = self.handle.state();
         let keys = state.entries().keys().filter(|key| !is_reserved(key));
         keys.map(str::to_owned).collect()

@@ -4,7 +4,8 @@ use cloakroom_core::migration::MigrationMark;
 use cloakroom_core::renewal::RenewalMark;
 use cloakroom_core::rotation::Secrets;
 use cloakroom_core::{
-    Authentication, Changes, Entries, EntryError, Limits, SessionId, Timestamp, UserId,
+    Authentication, Changes, Entries, EntryError, Impersonation, Limits, SessionId, Timestamp,
+    UserId,
 };
 
 /// The input of one commit: the edits so far.
@@ -16,6 +17,7 @@ pub(crate) struct Draft {
     pub(crate) changes: Changes,
     pub(crate) chosen: Option<Limits>,
     pub(crate) signing_in: Option<SigningIn>,
+    pub(crate) acting: Option<Acting>,
     pub(super) renewing: bool,
     /// The number of edits, including those that are not stored because the session starts empty.
     pub(super) edits: usize,
@@ -29,6 +31,14 @@ pub(crate) struct SigningIn {
     pub(crate) carry_over: CarryOver,
     /// The entries that were given to the sign-in itself. They are always in the new session.
     pub(crate) inserted: Entries,
+}
+
+/// An impersonation that the next commit begins or stops.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Acting {
+    Begin(Impersonation),
+    /// That of this user.
+    Stop(UserId),
 }
 
 /// What a sign-in carries over from the old session to the new one.
@@ -49,6 +59,7 @@ pub(crate) struct Savepoint {
     pub(super) chosen: Option<Limits>,
     pub(super) renewing: bool,
     pub(super) signing_in: Option<SigningIn>,
+    pub(super) acting: Option<Acting>,
 }
 
 impl Draft {
@@ -85,9 +96,7 @@ impl Draft {
             }
         }
         let inserted = &signing_in.inserted;
-        for entry in inserted.keys().filter_map(|key| inserted.entry(key)) {
-            self.changes.put(&mut self.entries, entry.clone());
-        }
+        self.changes.put_all(&mut self.entries, inserted);
     }
 
     /// If another user was signed in, computes the entries by replaying the edits of this request on an
@@ -101,9 +110,7 @@ impl Draft {
         let nothing = Entries::new();
         let own = self.changes.replay(&nothing, &nothing)?.entries;
         self.changes = Changes::new();
-        for entry in own.keys().filter_map(|key| own.entry(key)) {
-            self.changes.put(&mut self.entries, entry.clone());
-        }
+        self.changes.put_all(&mut self.entries, &own);
         Ok(())
     }
 
@@ -115,7 +122,13 @@ impl Draft {
         entries.remove(MigrationMark::KEY);
         entries.remove(RenewalMark::KEY);
         if let Some(SigningIn { user, at, .. }) = &self.signing_in {
+            Impersonation::discard(&mut entries);
             Authentication::new(user.clone(), *at).put_into(&mut entries);
+        }
+        match &self.acting {
+            Some(Acting::Begin(impersonation)) => impersonation.begin(&mut entries),
+            Some(Acting::Stop(_)) => Impersonation::stop(&mut entries),
+            None => {}
         }
         entries
     }

@@ -3,7 +3,8 @@
 
 use cloakroom_core::change::Update;
 use cloakroom_core::entries::{Entry, is_reserved};
-use cloakroom_core::{Changes, Entries, EntryError, codec};
+use cloakroom_core::lifetime::Lifetimes;
+use cloakroom_core::{Changes, Entries, EntryError, Timestamp, codec};
 use serde::Serialize;
 
 use super::State;
@@ -24,6 +25,33 @@ impl State {
             changes.put(entries, entry);
             Ok(())
         })
+    }
+
+    /// Sets an entry that is absent from `until` on.
+    pub(crate) fn insert_until(
+        &mut self,
+        entry: Entry,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<(), SessionError> {
+        let key = entry.key().to_owned();
+        self.edit(&key, limit, |changes, entries| {
+            if !Lifetimes::of(entries).has_room_for(entry.key()) {
+                return Err(Cause::TooManyLifetimes.into());
+            }
+            changes.put_until(entries, entry, until);
+            Ok(())
+        })
+    }
+
+    /// Whether entries have a lifetime of their own.
+    pub(crate) fn has_lifetimes(&self) -> bool {
+        Lifetimes::are_in(&self.entries)
+    }
+
+    /// Removes the entries that have expired. The record still has them until the next commit.
+    pub(crate) fn expire(&mut self, now: Timestamp) {
+        Lifetimes::expire(&mut self.entries, now);
     }
 
     pub(crate) fn remove(&mut self, key: &str) -> Result<Option<Entry>, SessionError> {
@@ -100,14 +128,16 @@ impl State {
         check_key(key)?;
         self.check_open()?;
         let size_before = self.size(limit);
-        let before = self.entries.entry(key).cloned();
+        let before = [key, Lifetimes::KEY].map(|key| (key, self.entries.entry(key).cloned()));
         let logged = self.changes.len();
         let result = edit(&mut self.changes, &mut self.entries)?;
         let size = self.size(limit);
         if size > limit && size > size_before {
-            match before {
-                Some(entry) => self.entries.put(entry),
-                None => drop(self.entries.remove(key)),
+            for (key, before) in before {
+                match before {
+                    Some(entry) => self.entries.put(entry),
+                    None => drop(self.entries.remove(key)),
+                }
             }
             let refused = self.changes.split_off(logged);
             self.keep_until_unlocked(refused);

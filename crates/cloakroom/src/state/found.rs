@@ -1,7 +1,7 @@
 //! A live session, and how a request has found it.
 
 use cloakroom_core::migration::MigrationMark;
-use cloakroom_core::{Expiry, Limits, Record, SessionId, Timestamp, Token};
+use cloakroom_core::{EndReason, Expiry, Limits, Record, SessionId, Timestamp, Token};
 
 use crate::plan::Lookup;
 
@@ -45,6 +45,8 @@ pub(crate) struct Found {
     /// Other live sessions that the request has presented. If the lookup has not found a session, it is
     /// unknown which of these is the user's, and none is used. They end when the user signs in or out.
     pub(crate) others: Vec<Live>,
+    /// Why the session of a token has ended, if the request has shown that it was the client's.
+    pub(crate) reason: Option<EndReason>,
 }
 
 impl Found {
@@ -53,7 +55,14 @@ impl Found {
             lookup,
             needs_cookie: false,
             others: Vec::new(),
+            reason: None,
         }
+    }
+
+    /// Sets why the session has ended.
+    pub(crate) fn ended_for(mut self, reason: Option<EndReason>) -> Self {
+        self.reason = reason;
+        self
     }
 
     pub(crate) const fn by_other_cookie(live: Live) -> Self {
@@ -61,6 +70,7 @@ impl Found {
             lookup: Lookup::Live(live),
             needs_cookie: true,
             others: Vec::new(),
+            reason: None,
         }
     }
 
@@ -70,6 +80,7 @@ impl Found {
             lookup: Lookup::Absent,
             needs_cookie: false,
             others,
+            reason: None,
         }
     }
 }

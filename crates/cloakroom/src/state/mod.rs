@@ -5,13 +5,16 @@ mod edits;
 pub(crate) mod found;
 mod outcome;
 
-use cloakroom_core::{Authentication, Changes, Entries, Limits, StoreError, StoreErrorKind, Token};
+use cloakroom_core::{
+    Authentication, Changes, EndReason, Entries, Impersonation, Limits, StoreError, StoreErrorKind,
+    Token, UserId,
+};
 
 use crate::cookie::withheld::EditsDiscarded;
 use crate::error::{Cause, SessionError, SessionErrorKind};
 use crate::plan::{CookiePlan, Due, Lookup, Situation};
 
-pub(crate) use self::draft::{CarryOver, Draft, SigningIn};
+pub(crate) use self::draft::{Acting, CarryOver, Draft, SigningIn};
 pub(crate) use self::edits::check_key;
 pub(crate) use self::found::{Found, Live, limits_of};
 
@@ -28,6 +31,8 @@ pub(crate) struct State {
     renewing: bool,
     /// The sign-in of the next commit.
     signing_in: Option<SigningIn>,
+    /// The impersonation that the next commit begins or stops.
+    acting: Option<Acting>,
     /// What the response has to do to the cookie because of the steps that have succeeded.
     pub(crate) pending_cookie: CookiePlan,
     /// A step is in progress, or was cancelled, or its outcome is unknown: it may have been stored.
@@ -45,6 +50,10 @@ pub(crate) struct State {
     /// No session was found, and the browser may hold a cookie that it did not send: only a sign-in creates
     /// a session.
     pub(crate) withheld: Option<EditsDiscarded>,
+    /// This request has ended the session.
+    was_destroyed: bool,
+    /// Why the session of the request's token had ended before, if that is known to be the client's.
+    ended_reason: Option<EndReason>,
     /// The app has tried to end the session, and that has failed or is not complete.
     unfinished_end: Option<SessionError>,
     phase: Phase,
@@ -94,6 +103,7 @@ impl State {
             phase: self.phase,
             needs_cookie: found.needs_cookie,
             others: found.others,
+            ended_reason: found.reason,
             withheld,
             removed: std::mem::take(&mut self.removed),
             ..Self::new(found.lookup)
@@ -134,14 +144,69 @@ impl State {
     ) -> Result<(), SessionError> {
         self.check_attached()?;
         if let Some(previous) = Authentication::of(&self.entries)
-            && *previous.user() != signing_in.user
+            && (*previous.user() != signing_in.user || self.impersonated().is_some())
             && signing_in.carry_over == CarryOver::Everything
         {
             signing_in.carry_over = CarryOver::OwnEdits;
         }
+        self.acting = None;
         self.signing_in = Some(signing_in);
         self.chosen = Some(limits);
         self.renewing = true;
+        Ok(())
+    }
+
+    /// Begins to act as another user with the next commit.
+    pub(crate) fn impersonate(&mut self, impersonation: Impersonation) -> Result<(), SessionError> {
+        self.check_attached()?;
+        if self.live().is_none() || !self.entries.contains(Authentication::KEY) {
+            return Err(Cause::NotSignedIn.into());
+        }
+        self.check_not_impersonating()?;
+        self.acting = Some(Acting::Begin(impersonation));
+        self.renewing = true;
+        Ok(())
+    }
+
+    /// Stops acting as another user with the next commit. Returns whether there is an impersonation.
+    pub(crate) fn stop_impersonating(&mut self) -> Result<bool, SessionError> {
+        self.check_attached()?;
+        let Some(user) = self.impersonated() else {
+            return Ok(false);
+        };
+        self.acting = Some(Acting::Stop(user));
+        self.renewing = true;
+        Ok(true)
+    }
+
+    /// Whom the user of the session acts as.
+    pub(crate) fn impersonated(&self) -> Option<UserId> {
+        if !self.entries.contains(Impersonation::KEY) {
+            return None;
+        }
+        Some(Impersonation::of(&self.entries)?.user().clone())
+    }
+
+    /// Whether this request has ended the session.
+    pub(crate) const fn was_destroyed(&self) -> bool {
+        self.was_destroyed
+    }
+
+    /// Why the client's session has ended; `None` while there is one, and if its data continue in another.
+    pub(crate) fn ended_reason(&self) -> Option<EndReason> {
+        let reason = self.ended_reason.filter(|_| self.live().is_none())?;
+        (!matches!(reason, EndReason::Renewed | EndReason::Abandoned)).then_some(reason)
+    }
+
+    /// Who has signed in to the session.
+    pub(crate) fn signed_in_user(&self) -> Option<UserId> {
+        Some(Authentication::of(&self.entries)?.user().clone())
+    }
+
+    pub(crate) fn check_not_impersonating(&self) -> Result<(), SessionError> {
+        if self.entries.contains(Impersonation::KEY) {
+            return Err(Cause::Impersonating.into());
+        }
         Ok(())
     }
 
@@ -228,6 +293,8 @@ impl State {
             others: std::mem::take(&mut self.others),
             removes_all_cookies: self.removes_all_cookies,
             ended: self.ended.take(),
+            ended_reason: self.ended_reason,
+            was_destroyed: self.was_destroyed,
             withheld: self.withheld,
             phase: self.phase,
             detached: self.detached,
@@ -279,6 +346,7 @@ impl State {
             changes: self.changes.clone(),
             chosen: self.chosen,
             signing_in: self.signing_in.clone(),
+            acting: self.acting.clone(),
             renewing: self.renewing,
             edits: self.changes.len(),
         };

@@ -22,6 +22,9 @@ impl State {
         if self.signing_in == draft.signing_in {
             self.signing_in = None;
         }
+        if self.acting == draft.acting {
+            self.acting = None;
+        }
     }
 
     /// The edits that are not stored, and the entries on which they were made.
@@ -64,14 +67,15 @@ impl State {
             chosen: self.chosen,
             renewing: self.renewing,
             signing_in: self.signing_in.clone(),
+            acting: self.acting.clone(),
         }
     }
 
-    /// Undoes the one edit since the savepoint, unless there were more, and a sign-in since then. One from
+    /// Undoes the one edit since the savepoint, unless there were more, and a sign-in or an impersonation since then. One from
     /// before that has to be stored with the session stays.
     pub(crate) fn undo(&mut self, savepoint: Savepoint) {
-        if self.signing_in != savepoint.signing_in {
-            self.signing_in = savepoint.signing_in;
+        if self.signing_in != savepoint.signing_in || self.acting != savepoint.acting {
+            (self.signing_in, self.acting) = (savepoint.signing_in, savepoint.acting);
             (self.chosen, self.renewing) = (savepoint.chosen, savepoint.renewing);
         }
         if self.changes.len() == savepoint.edits + 1 {
@@ -108,6 +112,7 @@ impl State {
         };
         self.uncertain = false;
         self.discard_edits();
+        self.was_destroyed = true;
         self.pending_cookie = CookiePlan::Remove;
     }
 

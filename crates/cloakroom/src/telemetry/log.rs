@@ -60,6 +60,24 @@ pub(crate) fn signed_in(id: SessionId, user: impl fmt::Display) {
     info!(target: TARGET, session = %id, %user, "user signed in");
 }
 
+/// Both users are formatted only if the event is logged.
+pub(crate) fn impersonation_started(
+    id: SessionId,
+    user: impl fmt::Display,
+    impersonator: impl fmt::Display,
+) {
+    info!(target: TARGET, session = %id, %user, %impersonator, "impersonation started");
+}
+
+/// As [`impersonation_started`].
+pub(crate) fn impersonation_stopped(
+    id: SessionId,
+    user: impl fmt::Display,
+    impersonator: impl fmt::Display,
+) {
+    info!(target: TARGET, session = %id, %user, %impersonator, "impersonation stopped");
+}
+
 /// As [`signed_in`].
 pub(crate) fn joined(from: SessionId, id: SessionId, user: impl fmt::Display) {
     metrics::signed_in();

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use cloakroom_core::migration::MigrationMark;
-use cloakroom_core::{Authentication, Limits, Record, SessionId, UserId};
+use cloakroom_core::{Authentication, Impersonation, Limits, Record, SessionId, UserId};
 
 #[cfg(feature = "devices")]
 use crate::device::Device;
@@ -15,6 +15,7 @@ pub struct SessionInfo {
     id: SessionId,
     began: SystemTime,
     user: Option<Authentication>,
+    impersonation: Option<Impersonation>,
     seen: SystemTime,
     expires: SystemTime,
     deadline: SystemTime,
@@ -28,6 +29,7 @@ impl SessionInfo {
             id,
             began: MigrationMark::created_at(id, record.entries()).into(),
             user: Authentication::of(record.entries()),
+            impersonation: Impersonation::of(record.entries()),
             seen: record.last_seen().into(),
             expires: limits.expires_at(record.last_seen()).into(),
             deadline: limits.deadline().into(),
@@ -58,6 +60,13 @@ impl SessionInfo {
     #[must_use]
     pub fn signed_in_at(&self) -> Option<SystemTime> {
         Some(self.user.as_ref()?.at().into())
+    }
+
+    /// Returns the user as whom the signed-in user [acts](Session::impersonate), and since when.
+    #[must_use]
+    pub fn impersonating(&self) -> Option<(&UserId, SystemTime)> {
+        let impersonation = self.impersonation.as_ref()?;
+        Some((impersonation.user(), impersonation.at().into()))
     }
 
     /// Returns when the session was created, migrated, or last renewed.

@@ -51,9 +51,14 @@ impl IndexPages<'_> {
 impl Sessions {
     /// The pages of a user's index that follow an id.
     pub(super) fn pages(&self, user: &UserId, after: Option<SessionId>) -> IndexPages<'_> {
+        self.pages_of(self.context.user_key(user), after)
+    }
+
+    /// The pages of an index that follow an id.
+    pub(super) fn pages_of(&self, user: UserKey, after: Option<SessionId>) -> IndexPages<'_> {
         IndexPages {
             sessions: self,
-            user: self.context.user_key(user),
+            user,
             after,
             previous: HashSet::new(),
             is_last: false,

@@ -20,7 +20,7 @@ const MAX_FAILED: usize = 1024;
 
 /// What has been done to end all sessions of a user.
 #[derive(Default)]
-struct Progress {
+pub(super) struct Progress {
     /// How many live sessions have ended.
     ended: usize,
     /// Whether there may be further sessions: one that had ended before this could end it may have been renewed. Its
@@ -28,13 +28,18 @@ struct Progress {
     /// converts entries of an earlier format between two pages may move an id to the page that has been read.
     may_have_more: bool,
     /// The sessions that could not be ended, which are not tried again: at most [`MAX_FAILED`] and a group.
-    failed: HashSet<SessionId>,
+    pub(super) failed: HashSet<SessionId>,
     error: Option<SessionError>,
 }
 
 impl Progress {
     fn record(&mut self, group: &EndedGroup) {
         self.ended += group.count();
+        self.record_uncounted(group);
+    }
+
+    /// Records ended sessions that are not the user's own.
+    pub(super) fn record_uncounted(&mut self, group: &EndedGroup) {
         for (id, result) in &group.results {
             self.may_have_more |= may_have_successor(result);
             if result.is_err() {
@@ -120,6 +125,9 @@ impl Sessions {
     /// if they were renewed meanwhile. A sign-in during the call is refused, or its session ends, or it
     /// counts as later than the call: change the password first, then call this.
     ///
+    /// Sessions in which someone [impersonates](Session::impersonate) the user end as well, with
+    /// [`EndReason::ImpersonationRevoked`]. They are not the user's, and do not count.
+    ///
     /// Sessions are ended in groups of 64, and their number is not limited: of a user with very many, it takes
     /// long. If the future is dropped, those that have ended stay ended. It stops when about a
     /// thousand could not be ended.
@@ -137,7 +145,7 @@ impl Sessions {
         self.end_all_but(&user.into(), None, by).await
     }
 
-    async fn end_all_but(
+    pub(super) async fn end_all_but(
         &self,
         user: &UserId,
         kept: Option<SessionId>,
@@ -147,6 +155,8 @@ impl Sessions {
         for _ in 0..MAX_PASSES {
             progress.may_have_more = false;
             self.end_all_once(user, kept, by, &mut progress).await?;
+            self.end_impersonations_once(user, kept, &mut progress)
+                .await?;
             if !progress.may_have_more {
                 return progress.error.map_or(Ok(progress.ended), Err);
             }

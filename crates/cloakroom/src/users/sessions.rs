@@ -44,7 +44,7 @@ use crate::state::limits_of;
 ///
 /// /// After the password was reset by mail.
 /// async fn password_reset(sessions: Sessions) -> Result<(), SessionError> {
-///     sessions.revoke_all("ada", RevokedBy::User).await?;
+///     sessions.revoke_all("ada", RevokedBy::PasswordChange).await?;
 ///     Ok(())
 /// }
 /// ```
@@ -61,6 +61,8 @@ pub enum RevokedBy {
     User,
     /// An administrator, or a job.
     Admin,
+    /// The user, with a change or a reset of the password.
+    PasswordChange,
 }
 
 impl RevokedBy {
@@ -68,6 +70,7 @@ impl RevokedBy {
         match self {
             Self::User => EndReason::RevokedByUser,
             Self::Admin => EndReason::RevokedByAdmin,
+            Self::PasswordChange => EndReason::PasswordChanged,
         }
     }
 }
