@@ -22,6 +22,8 @@ use crate::end_notifier::EndNotifier;
 use crate::error::SessionError;
 use crate::key_lock::KeyLocks;
 use crate::migration::Migration;
+#[cfg(feature = "oauth")]
+use crate::oauth::OAuthConfig;
 use crate::revocation::RevokedBefore;
 use crate::session_limit::{Evictions, SessionLimit};
 use crate::store::DynStore;
@@ -50,6 +52,8 @@ pub(crate) struct Context {
     pub(crate) evictions: Arc<Evictions>,
     pub(crate) devices: Option<Arc<DeviceTracking>>,
     pub(crate) publishes_events: bool,
+    #[cfg(feature = "oauth")]
+    pub(crate) oauth: Option<Arc<OAuthConfig>>,
     pub(crate) budget: Duration,
     pub(crate) max_session_size: usize,
     pub(crate) error_policy: ErrorPolicy,
@@ -123,6 +127,8 @@ impl Context {
             session_limit: None,
             evictions: Arc::default(),
             devices: None,
+            #[cfg(feature = "oauth")]
+            oauth: None,
             publishes_events: true,
             longest: Expiry::MAX,
             budget: Duration::from_secs(1),

@@ -54,6 +54,8 @@
 //! | subscribe to session events, end live connections | [`Sessions::events`], [`Session::watch`] |
 //! | detect stolen cookies | [`SessionLayerBuilder::with_rotation`] |
 //! | use a token in a header | [`TokenHeader`] |
+//! | sign in with OAuth or OpenID Connect | `OAuthTransactions` (feature `oauth`) |
+//! | protect forms with a token | [`Session::csrf_token`], [`Session::check_csrf_token`] |
 //! | migrate the live sessions of another library | [`SessionLayerBuilder::with_migration`] |
 //! | renew, end, set the expiry | [`Session::renew`], [`Session::destroy`], [`Session::set_expiry`], [`Session::reset_expiry`] |
 //! | save immediately | [`Session::save`], [`Session::update_now`], [`Session::take_once`] |
@@ -116,7 +118,7 @@
 //!
 //! | level | events |
 //! |---|---|
-//! | info | a session was created, signed in to, renewed, ended or found expired; a sign-in was refused; an unknown token or one of an ended session was presented; changes were discarded because the session was ended concurrently, or has expired during the request |
+//! | info | a session was created, signed in to, renewed, ended or found expired; a sign-in or the callback of an OAuth provider was refused; an unknown token or one of an ended session was presented; changes were discarded because the session was ended concurrently, or has expired during the request |
 //! | warn | a replaced token was used again (a stolen cookie); a concurrent change was overwritten; two cookies belong to two live sessions; the layer is mounted twice; a page outside of the cookie's path edited its session, or a browser refuses the cookie (once for each layer); a stored value has another type than requested (once for each key and type); a public `Cache-Control` was replaced; last-seen could not be updated |
 //! | error | a session could not be loaded or saved (once in ten seconds, with the number of the others), or ended; a stored session cannot be read (once for each) |
 //! | debug | every store command, with its span; concurrent changes were merged; changes were discarded because of an error response, or because the browser may hold a cookie that it did not send |
@@ -134,6 +136,7 @@
 //! | `sealed-cookies` | signed and encrypted cookies |
 //! | `client-address` | [`ClientAddress`]: the client's address behind trusted proxies, for layers such as rate limits |
 //! | `devices` | recording of user agent and address; includes `client-address` |
+//! | `oauth` | the transactions of sign-ins with OAuth and OpenID Connect; includes `sealed-cookies` |
 //! | `metrics` | counters and the latency of the store, through the `metrics` facade |
 //! | `testing` | helpers for the tests of apps |
 
@@ -145,6 +148,7 @@ mod budget;
 mod commit;
 mod context;
 mod cookie;
+mod csrf;
 #[cfg(feature = "devices")]
 mod device;
 #[cfg(not(feature = "devices"))]
@@ -157,8 +161,12 @@ mod error;
 mod extract;
 mod key_lock;
 mod load;
+#[cfg(feature = "oauth")]
+mod local_path;
 mod middleware;
 mod migration;
+#[cfg(feature = "oauth")]
+mod oauth;
 mod plan;
 mod revocation;
 mod session;
@@ -199,10 +207,14 @@ pub use self::middleware::{
 pub use self::migration::{
     LegacyEnded, LegacyId, LegacySession, LegacyStore, Migration, MigrationKey,
 };
+#[cfg(feature = "oauth")]
+pub use self::oauth::{OAuthConfig, OAuthTransaction};
 pub use self::session::{
     Counter, Destroyed, DetachedSession, EntryKey, EntryName, Key, LazySession, Reloaded, Saved,
     Session, SignIn,
 };
+#[cfg(feature = "oauth")]
+pub use self::session::{NewOAuthTransaction, OAuthTransactions};
 pub use self::session_limit::SessionLimit;
 #[cfg(feature = "metrics")]
 pub use self::telemetry::metrics::describe_metrics;

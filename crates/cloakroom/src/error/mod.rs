@@ -1,6 +1,7 @@
 //! The errors of sessions, and of the configuration of a layer.
 
 mod config;
+mod oauth;
 
 use std::error::Error;
 use std::fmt;
@@ -11,6 +12,7 @@ use http::header::{HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, StatusCode};
 
 pub use self::config::{ConfigError, ConfigErrorKind};
+pub(crate) use self::oauth::OAuthRefusal;
 
 /// A session could not be loaded, edited or saved.
 ///
@@ -78,6 +80,14 @@ pub enum SessionErrorKind {
     NotSignedIn,
     /// The last sign-in is too long ago for what the handler does: the user has to sign in again.
     ReauthenticationRequired,
+    /// The token of a request is not a CSRF token of its session, or is from before the last sign-in.
+    CsrfToken,
+    /// The callback of an OAuth provider does not complete a transaction of this browser: it has begun none with
+    /// this state, or with another provider, or it has expired or was completed before. The user may begin again.
+    OAuthCallback,
+    /// An OAuth transaction cannot begin: the layer has no configuration of them, or the issuer or the data is too
+    /// long; or its data is not of the type that was requested.
+    OAuthSetup,
     /// The store has no index of users, or no event bus.
     Unsupported,
     /// There is no `SessionLayer` around this handler.
@@ -113,6 +123,11 @@ pub(crate) enum Cause {
     /// The type that the user's id cannot be parsed as.
     UserId(&'static str),
     ReauthenticationRequired,
+    CsrfToken,
+    #[cfg_attr(not(feature = "oauth"), allow(dead_code))]
+    OAuth(OAuthRefusal),
+    #[cfg_attr(not(feature = "oauth"), allow(dead_code))]
+    OAuthSetup(&'static str),
     #[cfg_attr(not(feature = "axum"), allow(dead_code))]
     MissingLayer,
 }
@@ -149,6 +164,9 @@ impl SessionError {
             Cause::NotSignedIn => SessionErrorKind::NotSignedIn,
             Cause::UserId(_) => SessionErrorKind::UserId,
             Cause::ReauthenticationRequired => SessionErrorKind::ReauthenticationRequired,
+            Cause::CsrfToken => SessionErrorKind::CsrfToken,
+            Cause::OAuth(_) => SessionErrorKind::OAuthCallback,
+            Cause::OAuthSetup(_) => SessionErrorKind::OAuthSetup,
             Cause::MissingLayer => SessionErrorKind::MissingLayer,
         }
     }
@@ -161,6 +179,8 @@ impl SessionError {
     /// | 507 | `StoreFull` |
     /// | 429, with `Retry-After: 1` | `TooManyWriters` |
     /// | 409 | `Conflict`, `Ended`, `Expired`, `NotCreated`, `TooManySessions` |
+    /// | 403 | `CsrfToken` |
+    /// | 400 | `OAuthCallback` |
     /// | 401, with `WWW-Authenticate` | `NotSignedIn`, `ReauthenticationRequired` |
     /// | 500 | all others, which do not pass by themselves: `StoreRefused` and `Unreadable`, for instance |
     #[must_use]
@@ -176,6 +196,8 @@ impl SessionError {
             | SessionErrorKind::NotCreated
             | SessionErrorKind::TooManySessions => StatusCode::CONFLICT,
             SessionErrorKind::TooManyWriters => StatusCode::TOO_MANY_REQUESTS,
+            SessionErrorKind::CsrfToken => StatusCode::FORBIDDEN,
+            SessionErrorKind::OAuthCallback => StatusCode::BAD_REQUEST,
             SessionErrorKind::NotSignedIn | SessionErrorKind::ReauthenticationRequired => {
                 StatusCode::UNAUTHORIZED
             }
@@ -214,6 +236,15 @@ impl SessionError {
     pub fn insert_headers(&self, headers: &mut HeaderMap) {
         if let Some((name, value)) = required_header(self.status()) {
             headers.insert(name, value);
+        }
+    }
+
+    /// Why the callback of an OAuth provider was refused, if it was.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn oauth_refusal(&self) -> Option<OAuthRefusal> {
+        match &*self.0 {
+            Cause::OAuth(refusal) => Some(*refusal),
+            _ => None,
         }
     }
 
@@ -306,6 +337,11 @@ impl fmt::Display for SessionError {
             Cause::ReauthenticationRequired => {
                 f.write_str("a recent sign-in is required: the user has to sign in again")
             }
+            Cause::CsrfToken => f.write_str(
+                "the request has no CSRF token of this session: load the page again",
+            ),
+            Cause::OAuth(refusal) => refusal.fmt(f),
+            Cause::OAuthSetup(problem) => f.write_str(problem),
             Cause::MissingLayer => f.write_str(
                 "no session layer around this handler: add `.layer(SessionLayer::new(store))` to \
                  the router, after the routes that use sessions",
