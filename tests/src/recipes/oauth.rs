@@ -4,8 +4,8 @@ use std::io;
 
 use axum::Router;
 use axum::extract::{Form, Query, State};
-use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::{MethodRouter, get, post};
 use cloakroom::{OAuthTransaction, OAuthTransactions, Session, SessionError};
 use http::StatusCode;
 use oauth2::basic::BasicClient;
@@ -56,13 +56,24 @@ pub enum SignInError {
     Provider,
 }
 
-/// The routes. The callback is a form of another site, so it is not within the `CsrfLayer`: its state protects it.
+/// The routes, for a session cookie that is `SameSite=Lax`. A callback is a request of another site, so its route is not
+/// within the `CsrfLayer`: the state protects it.
 pub fn routes(provider: Provider) -> Router {
+    with_callback(get(callback).post(callback_without_session), provider)
+}
+
+/// The routes, for a session cookie that is `SameSite=Strict`.
+pub fn routes_for_strict_cookie(provider: Provider) -> Router {
+    let callback = get(callback_without_session).post(callback_without_session);
+    with_callback(callback, provider)
+}
+
+fn with_callback(callback: MethodRouter<Provider>, provider: Provider) -> Router {
     let protected = Router::new()
         .route("/oauth/begin", post(begin))
         .layer(CsrfLayer::new());
     Router::new()
-        .route("/oauth/callback", get(callback).post(callback_form))
+        .route("/oauth/callback", callback)
         .route("/oauth/finish", get(finish))
         .merge(protected)
         .with_state(provider)
@@ -104,26 +115,31 @@ async fn callback(
 }
 
 /// The provider answers with a form, a cross-site `POST`: of the app's cookies, only that of the transaction comes along.
-/// So the user is signed in by another request, to which a second transaction carries the user's id.
-async fn callback_form(
+/// So the user is signed in by another request, to which a second transaction carries the user's id. The response is a page
+/// that leads there: what a redirect leads to would still count as caused by the other site.
+async fn callback_without_session(
     oauth: OAuthTransactions,
     State(provider): State<Provider>,
     Form(callback): Form<Callback>,
-) -> Result<Redirect, SignInError> {
+) -> Result<Html<String>, SignInError> {
     let (transaction, user) = provider.identify(&oauth, callback).await?;
     let identified = oauth
         .begin(IDENTIFIED)
         .with_next(transaction.next())
         .with_data(&user)?
         .start()?;
-    let state = identified.state();
-    Ok(Redirect::to(&format!("/oauth/finish?state={state}")))
+    // The state consists of letters, digits, hyphens and underscores.
+    let url = format!("/oauth/finish?state={}", identified.state());
+    Ok(Html(format!(
+        "<!doctype html><meta http-equiv=refresh content=\"0; url={url}\">
+        <a href=\"{url}\">Continue</a>"
+    )))
 }
 
 /// The issuer of transactions that the app itself begins.
 const IDENTIFIED: &str = "identified";
 
-/// Signs in the user whom `callback_form` has identified, in this browser and once.
+/// Signs in the user whom `callback_without_session` has identified, in this browser and once.
 async fn finish(
     oauth: OAuthTransactions,
     session: Session,

@@ -1,6 +1,7 @@
 //! Signing in with a provider in Chromium: the app is `localhost`, the provider another site, `127.0.0.1`.
 
-use axum::Router;
+use std::time::{Duration, Instant};
+
 use axum::response::Html;
 use axum::routing::{get, post};
 use cloakroom::{
@@ -11,6 +12,9 @@ use tests::chromium::{Chromium, Cookie};
 use tests::provider::Provider;
 use tests::recipes::oauth;
 use tokio::net::TcpListener;
+
+/// How long a page may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An app with the routes of the recipe, and a provider.
 struct Shop {
@@ -41,7 +45,7 @@ async fn me(session: Session) -> Result<String, SessionError> {
 
 impl Shop {
     /// With a guest's cart.
-    async fn open(answers_with_form: bool) -> Self {
+    async fn open(same_site: SameSite, answers_with_form: bool) -> Self {
         let provider = Provider::start().await;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await;
         let listener = listener.expect("a port is free");
@@ -51,11 +55,15 @@ impl Shop {
         let known = oauth::Provider::new(&provider.issuer, &redirect_uri, answers_with_form);
         let key = CookieKey::generate().expect("there is randomness");
         let layer = SessionLayer::builder(MemoryStore::new())
-            .with_cookie(CookieConfig::default().with_same_site(SameSite::Lax))
+            .with_cookie(CookieConfig::default().with_same_site(same_site))
             .with_oauth(OAuthConfig::new([key]))
             .build()
             .expect("it is valid");
-        let app = oauth::routes(known)
+        let routes = match same_site {
+            SameSite::Strict => oauth::routes_for_strict_cookie(known),
+            _ => oauth::routes(known),
+        };
+        let app = routes
             .route("/", get(begin_page))
             .route("/cart", post(cart))
             .route("/me", get(me))
@@ -83,6 +91,16 @@ impl Shop {
         self.browser.text("body").await
     }
 
+    /// Waits until a page has this text: the callback's own page leads on to the next one.
+    async fn wait_for(&self, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        let body = "return document.body ? document.body.innerText : '';";
+        while self.browser.run(body).await != text {
+            assert!(Instant::now() < deadline, "never: {text}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     fn signed_in(&self) -> String {
         format!("user={}#ada cart=hat", self.provider.issuer)
     }
@@ -95,8 +113,8 @@ impl Shop {
     }
 }
 
-async fn a_guest_signs_in_and_keeps_the_cart(answers_with_form: bool) {
-    let shop = Shop::open(answers_with_form).await;
+async fn a_guest_signs_in_and_keeps_the_cart(same_site: SameSite, answers_with_form: bool) {
+    let shop = Shop::open(same_site, answers_with_form).await;
     shop.begin().await;
     assert_eq!(shop.seen().await, "user= cart=hat");
     let cookies = shop.transactions().await;
@@ -107,8 +125,7 @@ async fn a_guest_signs_in_and_keeps_the_cart(answers_with_form: bool) {
     // The tab goes back to the provider, where the user approves.
     shop.begin().await;
     shop.browser.follow("#approve").await;
-    let page = shop.browser.text("body").await;
-    assert_eq!(page, shop.signed_in(), "the redirect leads to /me");
+    shop.wait_for(&shop.signed_in()).await;
     assert_eq!(
         shop.transactions().await.len(),
         1,
@@ -119,17 +136,24 @@ async fn a_guest_signs_in_and_keeps_the_cart(answers_with_form: bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_signs_in_by_a_redirect_of_another_site_and_keeps_the_cart() {
-    a_guest_signs_in_and_keeps_the_cart(false).await;
+    a_guest_signs_in_and_keeps_the_cart(SameSite::Lax, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_signs_in_by_a_form_of_another_site_and_keeps_the_cart() {
-    a_guest_signs_in_and_keeps_the_cart(true).await;
+    a_guest_signs_in_and_keeps_the_cart(SameSite::Lax, true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_with_a_strict_cookie_signs_in_either_way_and_keeps_the_cart() {
+    for answers_with_form in [false, true] {
+        a_guest_signs_in_and_keeps_the_cart(SameSite::Strict, answers_with_form).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_of_an_attackers_sign_in_signs_nobody_in() {
-    let shop = Shop::open(false).await;
+    let shop = Shop::open(SameSite::Lax, false).await;
     // What the attacker's own browser would have sent, had it not stopped at the provider.
     let attacker = Chromium::start().await;
     attacker.open(&shop.url).await;
