@@ -65,7 +65,7 @@
 //! | test an app | [`testing`] (feature `testing`) |
 //!
 //! Guides (`guides`, in documentation that was built with all features, on Unix): a list of devices, signing out
-//! everywhere, session limits, re-authentication, live connections.
+//! everywhere, session limits, re-authentication, live connections, sign-ins with OAuth providers, CSRF, and recipes.
 //!
 //! # Order of layers
 //!
@@ -221,7 +221,7 @@ pub use self::telemetry::metrics::describe_metrics;
 pub use self::users::{RevokedBy, SessionInfo, SessionPage, Sessions};
 pub use self::watch::SessionWatch;
 
-/// Guides for common tasks. Their examples are tests.
+/// Guides for common tasks. Their examples are tests, here or in `tests/` of the repository.
 #[cfg(all(any(doc, doctest), unix, feature = "axum", feature = "devices"))]
 pub mod guides {
     #[doc = include_str!("../docs/devices.md")]
@@ -240,6 +240,23 @@ pub mod guides {
 
     #[doc = include_str!("../docs/live-connections.md")]
     pub mod live_connections {}
+
+    /// [csrf]: crate::guides::csrf
+    #[cfg(not(doctest))]
+    #[doc = include_str!("../docs/oauth.md")]
+    pub mod oauth {}
+
+    /// [oauth]: crate::guides::oauth
+    #[cfg(not(doctest))]
+    #[doc = include_str!("../docs/csrf.md")]
+    pub mod csrf {}
+
+    /// [csrf]: crate::guides::csrf
+    /// [live-connections]: crate::guides::live_connections
+    /// [oauth]: crate::guides::oauth
+    #[cfg(not(doctest))]
+    #[doc = include_str!("../docs/recipes.md")]
+    pub mod recipes {}
 }
 
 #[cfg(all(doctest, feature = "axum"))]

@@ -6,7 +6,10 @@ use axum::Router;
 use axum::extract::{Form, Query, State};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{MethodRouter, get, post};
-use cloakroom::{OAuthTransaction, OAuthTransactions, Session, SessionError};
+use cloakroom::{
+    ConfigError, CookieKey, OAuthConfig, OAuthTransaction, OAuthTransactions, Session,
+    SessionError, SessionLayer, SessionLayerBuilder,
+};
 use http::StatusCode;
 use oauth2::basic::BasicClient;
 use oauth2::{
@@ -54,6 +57,17 @@ pub enum SignInError {
     Denied,
     /// The provider does not accept the code, or cannot be reached.
     Provider,
+}
+
+/// A layer with transactions. The secret comes from the environment, and is the same on all servers; it has at least 32
+/// bytes.
+///
+/// # Errors
+///
+/// When the secret is too short, or an option cannot be kept.
+pub fn layer(builder: SessionLayerBuilder, secret: &[u8]) -> Result<SessionLayer, ConfigError> {
+    let key = CookieKey::derived_from(secret)?;
+    builder.with_oauth(OAuthConfig::new([key])).build()
 }
 
 /// The routes, for a session cookie that is `SameSite=Lax`. A callback is a request of another site, so its route is not

@@ -11,8 +11,6 @@ use tests::recipes::oauth;
 use tests::user_agent::{DEFAULT_HOST, Incoming, UserAgent};
 use url::{Url, form_urlencoded};
 
-use super::config;
-
 /// An app with the recipe's routes, its provider, and a browser with a cart.
 struct Shop {
     app: Router,
@@ -27,7 +25,8 @@ impl Shop {
         let provider = Provider::start().await;
         let redirect_uri = format!("https://{DEFAULT_HOST}/oauth/callback");
         let known = oauth::Provider::new(&provider.issuer, &redirect_uri, answers_with_form);
-        let layer = Fixture::memory().builder().with_oauth(config()).build();
+        let secret = b"a secret of at least thirty-two bytes";
+        let layer = oauth::layer(Fixture::memory().builder(), secret);
         let app = oauth::routes(known)
             .fallback(run_handler)
             .layer(layer.expect("it is valid"));

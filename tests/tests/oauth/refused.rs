@@ -7,6 +7,7 @@ use cloakroom_core::StoreErrorKind;
 use http::Method;
 use tests::app::Fixture;
 use tests::faulty_store::{Fault, Verb};
+use tests::log::Log;
 use tests::user_agent::UserAgent;
 use url::Url;
 
@@ -39,8 +40,8 @@ async fn a_forged_state_is_refused() {
     let mut browser = UserAgent::new();
     let begun = begin(&mut browser, &app).await;
     let other = begin(&mut UserAgent::new(), &app).await;
-    // The id of the transaction, which is in the name of the cookie, with another secret.
-    let mixed = format!("{}{}", &begun.state[..21], &other.state[21..]);
+    // The id of the transaction, which is in the name of the cookie, with the secret of another one.
+    let mixed = format!("{}{}", &begun.state[..22], &other.state[22..]);
     for state in [
         "",
         "x",
@@ -138,6 +139,21 @@ async fn without_the_store_no_transaction_is_completed() {
     assert_eq!(response.status, 503);
     assert_eq!(transactions(&browser).len(), 1);
     assert_eq!(callback(&mut browser, &app, &begun.state).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_refused_callback_is_logged_without_its_state() {
+    let log = Log::capture();
+    let app = app(Fixture::memory().builder());
+    let mut browser = UserAgent::new();
+    let begun = begin(&mut browser, &app).await;
+    callback(&mut UserAgent::new(), &app, &begun.state).await;
+    callback(&mut browser, &app, &begun.state).await;
+    let event = "callback of an OAuth provider refused reason=\"unknown_state\"";
+    assert_eq!(log.count(event), 1, "{}", log.text());
+    for secret in [&begun.state, &begun.nonce, &begun.verifier] {
+        assert_eq!(log.count(secret), 0);
+    }
 }
 
 #[tokio::test]

@@ -34,9 +34,9 @@ pub(super) fn validate(context: &Context, realm: Option<&str>) -> Result<(), Con
     if let Some(header) = &context.token_header {
         header.validate().map_err(named("with_token_header"))?;
     }
+    validate_migration(context).map_err(named("with_migration"))?;
     #[cfg(feature = "oauth")]
     validate_oauth(context).map_err(named("with_oauth"))?;
-    validate_migration(context).map_err(named("with_migration"))?;
     validate_store_timeout(context).map_err(named("with_store_timeout"))?;
     validate_max_session_size(context).map_err(named("with_max_session_size"))
 }
