@@ -24,6 +24,8 @@ use crate::error::SessionError;
 use crate::key_lock::KeyLocks;
 use crate::migration::Migration;
 use crate::navigation::Pages;
+#[cfg(feature = "oauth")]
+use crate::oauth::OAuthConfig;
 use crate::revocation::RevokedBefore;
 use crate::session_limit::{Evictions, SessionLimit};
 use crate::store::DynStore;
@@ -54,6 +56,8 @@ pub(crate) struct Context {
     pub(crate) evictions: Arc<Evictions>,
     pub(crate) devices: Option<Arc<DeviceTracking>>,
     pub(crate) publishes_events: bool,
+    #[cfg(feature = "oauth")]
+    pub(crate) oauth: Option<Arc<OAuthConfig>>,
     pub(crate) budget: Duration,
     pub(crate) max_session_size: usize,
     pub(crate) error_policy: ErrorPolicy,
@@ -130,6 +134,8 @@ impl Context {
             session_limit: None,
             evictions: Arc::default(),
             devices: None,
+            #[cfg(feature = "oauth")]
+            oauth: None,
             publishes_events: true,
             longest: Expiry::MAX,
             budget: Duration::from_secs(1),

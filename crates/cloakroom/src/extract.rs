@@ -13,6 +13,8 @@ use crate::duration::minutes;
 use crate::error::{Cause, SessionError};
 use crate::guard::Permission;
 use crate::navigation::Next;
+#[cfg(feature = "oauth")]
+use crate::session::OAuthTransactions;
 use crate::session::{LazySession, Session};
 use crate::users::Sessions;
 
@@ -132,6 +134,17 @@ impl<S: Sync> FromRequestParts<S> for Sessions {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         let lazy = LazySession::from_request_parts(parts, state).await?;
         Ok(lazy.sessions())
+    }
+}
+
+/// Extracts the OAuth transactions of the browser. It does not load the session of the request.
+#[cfg(feature = "oauth")]
+impl<S: Sync> FromRequestParts<S> for OAuthTransactions {
+    type Rejection = SessionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let lazy = LazySession::from_request_parts(parts, state).await?;
+        lazy.oauth().map_err(SessionRejection)
     }
 }
 

@@ -59,6 +59,8 @@
 //! | subscribe to session events, end live connections | [`Sessions::events`], [`Session::watch`] |
 //! | detect stolen cookies | [`SessionLayerBuilder::with_rotation`] |
 //! | use a token in a header | [`TokenHeader`] |
+//! | sign in with OAuth or OpenID Connect | `OAuthTransactions` (feature `oauth`) |
+//! | protect forms with a token | [`Session::csrf_token`], [`Session::check_csrf_token`] |
 //! | migrate the live sessions of another library | [`SessionLayerBuilder::with_migration`] |
 //! | renew, end, set the expiry | [`Session::renew`], [`Session::destroy`], [`Session::set_expiry`], [`Session::reset_expiry`] |
 //! | save immediately | [`Session::save`], [`Session::update_now`], [`Session::take_once`] |
@@ -68,7 +70,7 @@
 //! | test an app | [`testing`] (feature `testing`) |
 //!
 //! Guides (`guides`, in documentation that was built with all features, on Unix): a list of devices, signing out
-//! everywhere, session limits, re-authentication, live connections.
+//! everywhere, session limits, re-authentication, live connections, sign-ins with OAuth providers, CSRF, and recipes.
 //!
 //! # Order of layers
 //!
@@ -121,7 +123,7 @@
 //!
 //! | level | events |
 //! |---|---|
-//! | info | a session was created, signed in to, renewed, ended or found expired; a sign-in was refused; an unknown token or one of an ended session was presented; changes were discarded because the session was ended concurrently, or has expired during the request |
+//! | info | a session was created, signed in to, renewed, ended or found expired; a sign-in or the callback of an OAuth provider was refused; an unknown token or one of an ended session was presented; changes were discarded because the session was ended concurrently, or has expired during the request |
 //! | warn | a replaced token was used again (a stolen cookie); a concurrent change was overwritten; two cookies belong to two live sessions; the layer is mounted twice; a page outside of the cookie's path edited its session, or a browser refuses the cookie (once for each layer); a stored value has another type than requested (once for each key and type); a public `Cache-Control` was replaced; last-seen could not be updated |
 //! | error | a session could not be loaded or saved (once in ten seconds, with the number of the others), or ended; a stored session cannot be read (once for each) |
 //! | debug | every store command, with its span; concurrent changes were merged; changes were discarded because of an error response, or because the browser may hold a cookie that it did not send |
@@ -139,6 +141,7 @@
 //! | `sealed-cookies` | signed and encrypted cookies |
 //! | `client-address` | [`ClientAddress`]: the client's address behind trusted proxies, for layers such as rate limits |
 //! | `devices` | recording of user agent and address; includes `client-address` |
+//! | `oauth` | the transactions of sign-ins with OAuth and OpenID Connect; includes `sealed-cookies` |
 //! | `metrics` | counters and the latency of the store, through the `metrics` facade |
 //! | `testing` | helpers for the tests of apps |
 
@@ -151,6 +154,7 @@ mod caching;
 mod commit;
 mod context;
 mod cookie;
+mod csrf;
 #[cfg(feature = "devices")]
 mod device;
 #[cfg(not(feature = "devices"))]
@@ -167,6 +171,8 @@ mod load;
 mod middleware;
 mod migration;
 mod navigation;
+#[cfg(feature = "oauth")]
+mod oauth;
 mod plan;
 mod revocation;
 mod session;
@@ -210,17 +216,21 @@ pub use self::migration::{
     LegacyEnded, LegacyId, LegacySession, LegacyStore, Migration, MigrationKey,
 };
 pub use self::navigation::{LocalPath, LocalPathError, Next};
+#[cfg(feature = "oauth")]
+pub use self::oauth::{OAuthConfig, OAuthTransaction};
 pub use self::session::{
     Counter, Destroyed, DetachedSession, EntryKey, EntryName, Key, LazySession, Reloaded, Saved,
     Session, SignIn,
 };
+#[cfg(feature = "oauth")]
+pub use self::session::{NewOAuthTransaction, OAuthTransactions};
 pub use self::session_limit::SessionLimit;
 #[cfg(feature = "metrics")]
 pub use self::telemetry::metrics::describe_metrics;
 pub use self::users::{RevokedBy, SessionInfo, SessionPage, Sessions};
 pub use self::watch::SessionWatch;
 
-/// Guides for common tasks. Their examples are tests.
+/// Guides for common tasks. Their examples are tests, here or in `tests/` of the repository.
 #[cfg(all(any(doc, doctest), unix, feature = "axum", feature = "devices"))]
 pub mod guides {
     #[doc = include_str!("../docs/devices.md")]
@@ -252,6 +262,22 @@ pub mod guides {
 
     #[doc = include_str!("../docs/impersonation.md")]
     pub mod impersonation {}
+    /// [csrf]: crate::guides::csrf
+    #[cfg(not(doctest))]
+    #[doc = include_str!("../docs/oauth.md")]
+    pub mod oauth {}
+
+    /// [oauth]: crate::guides::oauth
+    #[cfg(not(doctest))]
+    #[doc = include_str!("../docs/csrf.md")]
+    pub mod csrf {}
+
+    /// [csrf]: crate::guides::csrf
+    /// [live-connections]: crate::guides::live_connections
+    /// [oauth]: crate::guides::oauth
+    #[cfg(not(doctest))]
+    #[doc = include_str!("../docs/recipes.md")]
+    pub mod recipes {}
 }
 
 #[cfg(all(doctest, feature = "axum"))]

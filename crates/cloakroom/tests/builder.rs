@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use cloakroom::{
-    ConfigErrorKind, ConflictPolicy, CookieConfig, DeviceTracking, ErrorPolicy, Expiry,
+    ConfigErrorKind, ConflictPolicy, CookieConfig, CookieKey, DeviceTracking, ErrorPolicy, Expiry,
     LegacyEnded, LegacyId, LegacySession, LegacyStore, ManualClock, MemoryStore, Migration,
-    MigrationKey, ProxyHeader, Rotation, SessionLayer, SessionLayerBuilder, SessionLimit,
-    StoreError, Timestamp, TokenHeader, days, hours, minutes,
+    MigrationKey, OAuthConfig, ProxyHeader, Rotation, SameSite, SessionLayer, SessionLayerBuilder,
+    SessionLimit, StoreError, Timestamp, TokenHeader, days, hours, minutes,
 };
 use proptest::prelude::*;
 
@@ -42,12 +42,17 @@ fn migration(cookie: &str) -> Migration {
     Migration::side_by_side(Legacy(CookieConfig::new(cookie)), key)
 }
 
+fn oauth() -> OAuthConfig {
+    let key = CookieKey::derived_from(b"a secret of at least thirty-two bytes");
+    OAuthConfig::new([key.expect("it is long enough")])
+}
+
 fn clock() -> ManualClock {
     ManualClock::at(Timestamp::from_millis(BEGAN * 1000))
 }
 
 /// Every option, set to what is valid together with the others.
-const VALID: [(&str, Setter); 18] = [
+const VALID: [(&str, Setter); 19] = [
     ("with_expiry", |it| {
         it.with_expiry(Expiry::idle(minutes(30)).absolute(hours(12)))
     }),
@@ -67,6 +72,7 @@ const VALID: [(&str, Setter); 18] = [
     ("with_token_header", |it| {
         it.with_token_header(TokenHeader::bearer())
     }),
+    ("with_oauth", |it| it.with_oauth(oauth())),
     ("with_migration", |it| it.with_migration(migration("id"))),
     ("without_events", SessionLayerBuilder::without_events),
     ("with_cookie", |it| {
@@ -90,7 +96,7 @@ const VALID: [(&str, Setter); 18] = [
 
 /// What is refused, beside the valid settings of all other options: which option is set, which one the
 /// error names, and its kind.
-const INVALID: [(&str, &str, ConfigErrorKind, Setter); 26] = [
+const INVALID: [(&str, &str, ConfigErrorKind, Setter); 31] = [
     (
         "with_expiry",
         "with_expiry",
@@ -126,6 +132,30 @@ const INVALID: [(&str, &str, ConfigErrorKind, Setter); 26] = [
         "with_max_expiry",
         ConfigErrorKind::Expiry,
         |it| it.with_max_expiry(days(401)),
+    ),
+    (
+        "with_oauth",
+        "with_oauth",
+        ConfigErrorKind::CookieKey,
+        |it| it.with_oauth(OAuthConfig::new([])),
+    ),
+    ("with_oauth", "with_oauth", ConfigErrorKind::Limit, |it| {
+        it.with_oauth(oauth().with_lifetime(minutes(61)))
+    }),
+    ("with_oauth", "with_oauth", ConfigErrorKind::Limit, |it| {
+        it.with_oauth(oauth().with_max_transactions(0))
+    }),
+    (
+        "with_oauth",
+        "with_oauth",
+        ConfigErrorKind::CookieRefused,
+        |it| it.with_oauth(oauth().with_same_site(SameSite::Strict)),
+    ),
+    (
+        "with_oauth",
+        "with_oauth",
+        ConfigErrorKind::CookieTooLong,
+        |it| it.with_oauth(oauth().with_cookie_name("n".repeat(300))),
     ),
     (
         "with_session_limit",
@@ -352,6 +382,34 @@ fn the_legacy_cookie_is_no_former_one() {
         .build()
         .expect_err("one cookie would have two owners");
     assert_eq!(error.kind(), ConfigErrorKind::Migration);
+}
+
+#[test]
+fn transactions_need_cookies() {
+    let header = TokenHeader::bearer().header_only();
+    let builder = SessionLayer::builder(MemoryStore::new()).with_oauth(oauth());
+    let error = builder.with_token_header(header).build();
+    let error = error.expect_err("no cookie is read");
+    assert_eq!(
+        (error.option(), error.kind()),
+        (Some("with_oauth"), ConfigErrorKind::CookieRefused)
+    );
+}
+
+#[test]
+fn over_plain_http_the_cookie_of_transactions_has_no_prefix_and_is_lax() {
+    let built = |oauth: OAuthConfig| {
+        let builder = SessionLayer::builder(MemoryStore::new()).with_oauth(oauth);
+        builder.build().map(|_| ()).map_err(|error| error.kind())
+    };
+    let insecure = || oauth().with_cookie_name("oauth").insecure_over_http();
+    assert_eq!(built(insecure()), Ok(()));
+    for refused in [
+        insecure().with_same_site(SameSite::None),
+        oauth().insecure_over_http(),
+    ] {
+        assert_eq!(built(refused), Err(ConfigErrorKind::CookieRefused));
+    }
 }
 
 proptest! {

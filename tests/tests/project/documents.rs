@@ -96,6 +96,19 @@ fn the_guide_to_stores_shows_the_example_as_it_is() {
 }
 
 #[test]
+fn the_recipes_show_the_code_that_is_tested() {
+    for page in ["oauth", "csrf", "recipes"] {
+        let text = read(&format!("docs/{page}.md"));
+        let excerpts = excerpts(&text);
+        assert!(excerpts.len() > 1, "{page}");
+        assert_eq!(excerpts.len(), text.matches("```rust").count(), "{page}");
+        for (path, code) in excerpts {
+            assert!(contains(&read(path), code), "not in {path}:\n{code}");
+        }
+    }
+}
+
+#[test]
 fn the_guide_to_stores_names_checks_of_the_conformance_suite() {
     let guide = read("docs/implementing-a-store.md");
     let (_, pitfalls) = guide.split_once("## Pitfalls").expect("the pitfalls");

@@ -75,7 +75,7 @@ pub enum CookieLifetime {
 }
 
 /// The longest cookie that browsers accept, name and value together, in bytes (RFC 6265bis, section 5.6).
-const MAX_PAIR_LEN: usize = 4096;
+pub(crate) const MAX_PAIR_LEN: usize = 4096;
 /// The longest attribute value that browsers accept, in bytes.
 const MAX_ATTRIBUTE_LEN: usize = 1024;
 
@@ -171,6 +171,18 @@ impl CookieConfig {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Returns the same cookie under another name.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    #[cfg(feature = "oauth")]
+    pub(crate) fn same_site(&self) -> SameSite {
+        self.same_site
     }
 
     /// Checks that browsers accept the cookie.

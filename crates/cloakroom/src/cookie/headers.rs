@@ -67,6 +67,16 @@ impl Credentials {
         self.values_of(name).next().is_some()
     }
 
+    /// Returns the cookies whose names begin with a prefix: what follows it in the name, and the value.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn with_prefix(&self, prefix: &str) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.pairs().filter_map(move |pair| {
+            let rest = trim(pair).strip_prefix(prefix.as_bytes())?;
+            let end = rest.iter().position(|&byte| byte == b'=')?;
+            Some((&rest[..end], &rest[end + 1..]))
+        })
+    }
+
     fn pairs(&self) -> impl Iterator<Item = &[u8]> {
         self.cookies
             .iter()
@@ -106,6 +116,25 @@ pub(crate) fn set_cookie(
         cookie.set_max_age(cookie::time::Duration::seconds(seconds));
     }
     header(&cookie)
+}
+
+/// Returns the `Set-Cookie` that sets a cookie with another text than a token, sealed as configured.
+#[cfg(feature = "oauth")]
+pub(crate) fn set_text(config: &CookieConfig, text: String, lifetime: Duration) -> HeaderValue {
+    let mut cookie = build(config, config.seal.close_text(&config.name, text));
+    let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
+    cookie.set_max_age(cookie::time::Duration::seconds(seconds));
+    header(&cookie)
+}
+
+/// Returns the text in a cookie's value, if its seal is valid.
+#[cfg(feature = "oauth")]
+pub(crate) fn open_text<'a>(
+    config: &CookieConfig,
+    value: &'a [u8],
+) -> Option<std::borrow::Cow<'a, str>> {
+    let text = std::str::from_utf8(value).ok()?;
+    config.seal.open_text(&config.name, text)
 }
 
 /// Returns the value of the token header, for a client that is not a browser.

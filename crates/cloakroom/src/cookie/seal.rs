@@ -1,5 +1,7 @@
 //! Signs or encrypts the value of the cookie, with the `cookie` crate.
 
+use std::borrow::Cow;
+
 use cloakroom_core::Token;
 
 use crate::error::ConfigError;
@@ -47,12 +49,15 @@ impl Seal {
         text.len() == self.sealed_len() && text.iter().all(is_base64)
     }
 
+    pub(super) fn close(&self, name: &str, token: &Token) -> String {
+        self.close_text(name, token.encode())
+    }
+
     #[cfg_attr(
         not(feature = "sealed-cookies"),
         expect(unused_variables, reason = "only sealed values depend on the name")
     )]
-    pub(super) fn close(&self, name: &str, token: &Token) -> String {
-        let text = token.encode();
+    pub(super) fn close_text(&self, name: &str, text: String) -> String {
         match self {
             Self::Plain => text,
             #[cfg(feature = "sealed-cookies")]
@@ -67,24 +72,31 @@ impl Seal {
     }
 
     /// Returns the token in a cookie's value, if its seal is valid. There is no fallback to plain values.
-    #[cfg_attr(
-        not(feature = "sealed-cookies"),
-        expect(unused_variables, reason = "only sealed values depend on the name")
-    )]
     pub(super) fn open(&self, name: &str, value: &str) -> Option<Token> {
         if value.len() != self.sealed_len() {
             return None;
         }
+        Token::parse(&self.open_text(name, value)?)
+    }
+
+    /// Returns the text in a cookie's value of any length, if its seal is valid.
+    #[cfg_attr(
+        not(feature = "sealed-cookies"),
+        expect(unused_variables, reason = "only sealed values depend on the name")
+    )]
+    pub(super) fn open_text<'a>(&self, name: &str, value: &'a str) -> Option<Cow<'a, str>> {
         match self {
-            Self::Plain => Token::parse(value),
+            Self::Plain => Some(Cow::Borrowed(value)),
             #[cfg(feature = "sealed-cookies")]
             Self::Signed(keys) => keyed::open(keys, name, value, |jar, key, cookie| {
                 jar.signed(key).verify(cookie)
-            }),
+            })
+            .map(Cow::Owned),
             #[cfg(feature = "sealed-cookies")]
             Self::Encrypted(keys) => keyed::open(keys, name, value, |jar, key, cookie| {
                 jar.private(key).decrypt(cookie)
-            }),
+            })
+            .map(Cow::Owned),
         }
     }
 }
@@ -197,12 +209,12 @@ mod keyed {
         name: &str,
         value: &str,
         unseal: impl Fn(&CookieJar, &Key, Cookie<'static>) -> Option<Cookie<'static>>,
-    ) -> Option<Token> {
+    ) -> Option<String> {
         let jar = CookieJar::new();
         let cookie = Cookie::new(name.to_owned(), value.to_owned());
         let opened = keys
             .iter()
             .find_map(|key| unseal(&jar, &key.0, cookie.clone()))?;
-        Token::parse(opened.value())
+        Some(opened.value().to_owned())
     }
 }

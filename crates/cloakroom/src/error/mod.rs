@@ -1,6 +1,7 @@
 //! The errors of sessions, and of the configuration of a layer.
 
 mod config;
+mod oauth;
 
 use std::error::Error;
 use std::fmt;
@@ -12,6 +13,7 @@ use http::header::{HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, StatusCode};
 
 pub use self::config::{ConfigError, ConfigErrorKind};
+pub(crate) use self::oauth::OAuthRefusal;
 
 /// A session could not be loaded, edited or saved.
 ///
@@ -85,6 +87,14 @@ pub enum SessionErrorKind {
     Impersonating,
     /// The user may not do this: the permission of a guard is not granted.
     Forbidden,
+    /// The token of a request is not a CSRF token of its session, or is from before the last sign-in.
+    CsrfToken,
+    /// The callback of an OAuth provider does not complete a transaction of this browser: it has begun none with
+    /// this state, or with another provider, or it has expired or was completed before. The user may begin again.
+    OAuthCallback,
+    /// An OAuth transaction cannot begin: the layer has no configuration of them, or the issuer or the data is too
+    /// long; or its data is not of the type that was requested.
+    OAuthSetup,
     /// The store has no index of users, or no event bus.
     Unsupported,
     /// There is no `SessionLayer` around this handler.
@@ -126,6 +136,12 @@ pub(crate) enum Cause {
     Impersonating,
     TooManyLifetimes,
     FlashTooLong(usize),
+    CsrfToken,
+    #[cfg_attr(not(feature = "oauth"), allow(dead_code))]
+    OAuth(OAuthRefusal),
+    #[cfg_attr(not(feature = "oauth"), allow(dead_code))]
+    OAuthSetup(&'static str),
+    #[cfg_attr(not(feature = "axum"), allow(dead_code))]
     MissingLayer,
 }
 
@@ -165,6 +181,9 @@ impl SessionError {
             Cause::ReauthenticationRequired => SessionErrorKind::ReauthenticationRequired,
             Cause::Forbidden => SessionErrorKind::Forbidden,
             Cause::Impersonating => SessionErrorKind::Impersonating,
+            Cause::CsrfToken => SessionErrorKind::CsrfToken,
+            Cause::OAuth(_) => SessionErrorKind::OAuthCallback,
+            Cause::OAuthSetup(_) => SessionErrorKind::OAuthSetup,
             Cause::MissingLayer => SessionErrorKind::MissingLayer,
         }
     }
@@ -177,6 +196,8 @@ impl SessionError {
     /// | 507 | `StoreFull` |
     /// | 429, with `Retry-After: 1` | `TooManyWriters` |
     /// | 409 | `Conflict`, `Ended`, `Expired`, `NotCreated`, `TooManySessions` |
+    /// | 403 | `CsrfToken` |
+    /// | 400 | `OAuthCallback` |
     /// | 401, with `WWW-Authenticate` | `NotSignedIn`, `ReauthenticationRequired` |
     /// | 403 | `Forbidden`, `Impersonating` |
     /// | 500 | all others, which do not pass by themselves: `StoreRefused` and `Unreadable`, for instance |
@@ -193,6 +214,8 @@ impl SessionError {
             | SessionErrorKind::NotCreated
             | SessionErrorKind::TooManySessions => StatusCode::CONFLICT,
             SessionErrorKind::TooManyWriters => StatusCode::TOO_MANY_REQUESTS,
+            SessionErrorKind::CsrfToken => StatusCode::FORBIDDEN,
+            SessionErrorKind::OAuthCallback => StatusCode::BAD_REQUEST,
             SessionErrorKind::NotSignedIn | SessionErrorKind::ReauthenticationRequired => {
                 StatusCode::UNAUTHORIZED
             }
@@ -243,6 +266,15 @@ impl SessionError {
     pub fn insert_headers(&self, headers: &mut HeaderMap) {
         if let Some((name, value)) = required_header(self.status()) {
             headers.insert(name, value);
+        }
+    }
+
+    /// Why the callback of an OAuth provider was refused, if it was.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn oauth_refusal(&self) -> Option<OAuthRefusal> {
+        match &*self.0 {
+            Cause::OAuth(refusal) => Some(*refusal),
+            _ => None,
         }
     }
 
@@ -351,6 +383,11 @@ impl fmt::Display for SessionError {
             Cause::Impersonating => f.write_str(
                 "this is not possible while the user acts as another user: call `Session::stop_impersonating` first",
             ),
+            Cause::CsrfToken => f.write_str(
+                "the request has no CSRF token of this session: load the page again",
+            ),
+            Cause::OAuth(refusal) => refusal.fmt(f),
+            Cause::OAuthSetup(problem) => f.write_str(problem),
             Cause::MissingLayer => f.write_str(
                 "no session layer around this handler: add `.layer(SessionLayer::new(store))` to \
                  the router, after the routes that use sessions",

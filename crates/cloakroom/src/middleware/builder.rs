@@ -21,6 +21,8 @@ use crate::device::DeviceTracking;
 use crate::error::{ConfigError, SessionError};
 use crate::migration::Migration;
 use crate::navigation::parse_page;
+#[cfg(feature = "oauth")]
+use crate::oauth::OAuthConfig;
 use crate::session_limit::SessionLimit;
 
 impl SessionLayer {
@@ -168,6 +170,17 @@ impl<E> SessionLayerBuilder<E> {
     #[cfg(feature = "devices")]
     pub fn with_device_tracking(mut self, devices: DeviceTracking) -> Self {
         self.context.devices = Some(Arc::new(devices));
+        self
+    }
+
+    /// Keeps the transactions of sign-ins with OAuth or OpenID Connect providers, for
+    /// [`OAuthTransactions`](crate::OAuthTransactions). Default: none.
+    ///
+    /// Refused if there is no key, browsers or providers would not send the cookie, the lifetime or the number of
+    /// transactions is out of range, or [`with_token_header`](Self::with_token_header) has switched cookies off.
+    #[cfg(feature = "oauth")]
+    pub fn with_oauth(mut self, oauth: OAuthConfig) -> Self {
+        self.context.oauth = Some(Arc::new(oauth));
         self
     }
 

@@ -54,6 +54,10 @@ pub(super) fn finish<B>(session: &SharedSession, response: &mut Response<B>) {
     for value in removed {
         append_token(session, response, SET_COOKIE, value);
     }
+    #[cfg(feature = "oauth")]
+    for value in session.take_cookies() {
+        append_token(session, response, SET_COOKIE, value);
+    }
     if let (Some(migration), Some(cookies)) = (&context.migration, session.legacy_cookies())
         && cookies.is_removed()
     {

@@ -36,6 +36,8 @@ pub(super) fn validate(context: &Context, realm: Option<&str>) -> Result<(), Con
         header.validate().map_err(named("with_token_header"))?;
     }
     validate_migration(context).map_err(named("with_migration"))?;
+    #[cfg(feature = "oauth")]
+    validate_oauth(context).map_err(named("with_oauth"))?;
     validate_store_timeout(context).map_err(named("with_store_timeout"))?;
     validate_max_session_size(context).map_err(named("with_max_session_size"))
 }
@@ -178,6 +180,20 @@ fn validate_migration(context: &Context) -> Result<(), ConfigError> {
         ));
     }
     migration.validate(&context.cookie, context.clock.now())
+}
+
+#[cfg(feature = "oauth")]
+fn validate_oauth(context: &Context) -> Result<(), ConfigError> {
+    let Some(oauth) = &context.oauth else {
+        return Ok(());
+    };
+    if !context.uses_cookies() {
+        return Err(ConfigError::new(
+            ConfigErrorKind::CookieRefused,
+            "transactions are kept in cookies, and by `with_token_header` no cookie is read",
+        ));
+    }
+    oauth.validate()
 }
 
 fn validate_store_timeout(context: &Context) -> Result<(), ConfigError> {

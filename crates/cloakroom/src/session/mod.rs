@@ -2,10 +2,11 @@
 //!
 //! [`shared`] is the state that all clones of a request's session share, [`commit`] how it is saved; [`lazy`] is the session before it
 //! is loaded; [`values`] and [`merge`] read and edit; [`lifecycle`] saves, renews and ends; [`sign_in`] signs users in
-//! and out; [`flash`] has flash messages; [`impersonation`] acts as another user; [`detached`] is a session that outlives its request; [`keep_alive`] keeps a session from expiring
+//! and out; `oauth` completes sign-ins with a provider; [`csrf`] has tokens for forms; [`flash`] has flash messages; [`impersonation`] acts as another user; [`detached`] is a session that outlives its request; [`keep_alive`] keeps a session from expiring
 //! during its request.
 
 mod commit;
+mod csrf;
 pub(crate) mod detached;
 mod flash;
 mod impersonation;
@@ -14,6 +15,8 @@ pub(crate) mod key;
 pub(crate) mod lazy;
 pub(crate) mod lifecycle;
 pub(crate) mod merge;
+#[cfg(feature = "oauth")]
+pub(crate) mod oauth;
 mod others;
 pub(crate) mod outcome;
 pub(crate) mod shared;
@@ -27,6 +30,8 @@ pub use self::detached::DetachedSession;
 pub use self::key::{EntryKey, EntryName, Key};
 pub use self::lazy::LazySession;
 pub use self::merge::Counter;
+#[cfg(feature = "oauth")]
+pub use self::oauth::{NewOAuthTransaction, OAuthTransactions};
 pub use self::outcome::{Destroyed, Reloaded, Saved};
 pub use self::sign_in::SignIn;
 

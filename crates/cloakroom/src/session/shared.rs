@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use cloakroom_core::Timestamp;
+#[cfg(feature = "oauth")]
+use http::HeaderValue;
 use tokio::sync::OnceCell;
 
 use crate::budget::Budget;
@@ -19,6 +21,10 @@ use crate::load;
 use crate::migration::LegacyCookies;
 use crate::plan::{Due, Plan, plan};
 use crate::state::{Live, State};
+
+/// How many further cookies one response sets or removes at most.
+#[cfg(feature = "oauth")]
+const MAX_COOKIES: usize = 64;
 
 /// The session of one request. Every clone of `Session` and `LazySession` refers to it.
 pub(crate) struct SharedSession {
@@ -35,6 +41,9 @@ pub(crate) struct SharedSession {
     requested: AtomicBool,
     loaded: OnceCell<()>,
     state: Mutex<State>,
+    /// Further cookies that the response sets or removes.
+    #[cfg(feature = "oauth")]
+    cookies: Mutex<Vec<HeaderValue>>,
     /// Held across the awaits of a commit: two commits at once would create two sessions.
     pub(super) commits: tokio::sync::Mutex<()>,
 }
@@ -57,6 +66,8 @@ impl SharedSession {
             requested: AtomicBool::new(false),
             loaded: OnceCell::new(),
             state: Mutex::default(),
+            #[cfg(feature = "oauth")]
+            cookies: Mutex::default(),
             commits: tokio::sync::Mutex::default(),
         }
     }
@@ -85,7 +96,7 @@ impl SharedSession {
 
     /// Loads the session, the first time it is called.
     pub(crate) async fn load(&self) -> Result<(), SessionError> {
-        self.requested.store(true, Ordering::Relaxed);
+        self.set_requested();
         let loaded = self.loaded.get_or_try_init(|| self.find()).await;
         loaded.inspect_err(|error| self.context.failures.load(error))?;
         Ok(())
@@ -99,7 +110,32 @@ impl SharedSession {
         Ok(())
     }
 
-    /// Whether the app has tried to load the session.
+    /// Records that the response depends on the cookies of the request.
+    pub(crate) fn set_requested(&self) {
+        self.requested.store(true, Ordering::Relaxed);
+    }
+
+    /// Adds a further cookie to the response, or the removal of one. Of more than 64, the first are dropped.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn add_cookie(&self, cookie: HeaderValue) -> Result<(), SessionError> {
+        self.state().check_not_finished()?;
+        let cookies = self.cookies.lock();
+        let mut cookies = cookies.unwrap_or_else(PoisonError::into_inner);
+        if cookies.len() == MAX_COOKIES {
+            cookies.remove(0);
+        }
+        cookies.push(cookie);
+        Ok(())
+    }
+
+    /// Returns the further cookies of the response.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn take_cookies(&self) -> Vec<HeaderValue> {
+        let cookies = self.cookies.lock();
+        std::mem::take(&mut *cookies.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether the response depends on the session or on another cookie of the request.
     pub(crate) fn was_requested(&self) -> bool {
         self.requested.load(Ordering::Relaxed)
     }

@@ -8,6 +8,8 @@ use cloakroom_core::{
     UserId,
 };
 
+use crate::csrf::CsrfSecret;
+
 /// The input of one commit: the edits so far.
 #[derive(Debug)]
 pub(crate) struct Draft {
@@ -115,7 +117,7 @@ impl Draft {
     }
 
     /// Returns the entries of the session that a creation or a renewal stores: these, and the user who
-    /// signs in. Its token is new, so the rotation state and the link to a legacy session are not
+    /// signs in, without the secret of CSRF tokens from before the sign-in. Its token is new, so the rotation state and the link to a legacy session are not
     /// carried over.
     pub(crate) fn entries_of_new_session(&self, mut entries: Entries) -> Entries {
         entries.remove(Secrets::KEY);
@@ -123,6 +125,7 @@ impl Draft {
         entries.remove(RenewalMark::KEY);
         if let Some(SigningIn { user, at, .. }) = &self.signing_in {
             Impersonation::discard(&mut entries);
+            entries.remove(CsrfSecret::KEY);
             Authentication::new(user.clone(), *at).put_into(&mut entries);
         }
         match &self.acting {

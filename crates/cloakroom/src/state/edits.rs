@@ -6,6 +6,7 @@ use cloakroom_core::entries::{Entry, is_reserved};
 use cloakroom_core::lifetime::Lifetimes;
 use cloakroom_core::{Changes, Entries, EntryError, Timestamp, codec};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::State;
 use crate::error::{Cause, SessionError};
@@ -117,6 +118,28 @@ impl State {
             }
             Ok(true)
         })
+    }
+
+    /// Sets an entry of the library, unless there is a valid one. A replay does the same, so the value that was
+    /// stored first stays.
+    pub(crate) fn insert_unless_present<T>(
+        &mut self,
+        key: &'static str,
+        value: T,
+    ) -> Result<(), SessionError>
+    where
+        T: Serialize + DeserializeOwned + Copy + Send + Sync + 'static,
+    {
+        self.check_open()?;
+        let update = Update::new(key, move |there: Option<&Entry>| {
+            let there: Option<T> = there.and_then(|entry| entry.decode().ok().flatten());
+            Ok(there.unwrap_or(value))
+        });
+        let (_, entry) = update.run(self.entries.entry(key))?;
+        if self.entries.entry(key) != Some(&entry) {
+            self.changes.log_update(&mut self.entries, update, entry);
+        }
+        Ok(())
     }
 
     fn edit<T>(

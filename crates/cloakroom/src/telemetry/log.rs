@@ -54,6 +54,11 @@ pub(crate) fn ended(id: SessionId, reason: EndReason) {
     info!(target: TARGET, session = %id, %reason, "session ended");
 }
 
+#[cfg(feature = "oauth")]
+pub(crate) fn oauth_refused(reason: &'static str) {
+    info!(target: TARGET, reason, "callback of an OAuth provider refused");
+}
+
 /// `user` is formatted only if the event is logged.
 pub(crate) fn signed_in(id: SessionId, user: impl fmt::Display) {
     metrics::signed_in();
