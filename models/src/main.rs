@@ -6,10 +6,13 @@
 //! also checks larger configurations. `docs/proofs.md` explains the models.
 
 mod check;
+mod failover;
 mod index;
 mod migration;
 mod near_cache;
 mod renewal;
+mod revocation;
+mod rotation;
 mod writers;
 
 fn main() {}
