@@ -4,6 +4,9 @@
 //! connection. An end that too few replicas have confirmed is repeated, also by another server. See
 //! `replication.rs`, `end.lua` (`ARGV[4]`) and docs/failover.md.
 
+mod properties;
+mod steps;
+
 use stateright::{Model, Property};
 
 use crate::check::Protocol;
@@ -89,88 +92,6 @@ pub(crate) enum Action {
     Confirm(Option<usize>),
     TimeOut(Option<usize>),
     Failover,
-}
-
-impl Failover {
-    fn keeps(&self, line: Line) -> bool {
-        self.removed != Some(line)
-    }
-
-    /// What a request does after its write.
-    fn wait(&self, state: &State) -> Request {
-        if self.keeps(Line::Wait) {
-            Request::Waits(state.writes.len())
-        } else {
-            Request::Confirmed
-        }
-    }
-
-    fn end(&self, state: &mut State) -> Request {
-        if state.key() == Key::Tombstone && !self.keeps(Line::WriteAgain) {
-            // `WAIT` has nothing to wait for on this connection.
-            return Request::Confirmed;
-        }
-        state.writes.push(Key::Tombstone);
-        self.wait(state)
-    }
-
-    fn update(&self, state: &mut State, writer: usize) -> Option<Writer> {
-        let Writer::Loaded {
-            revision: base,
-            edits,
-        } = state.writers[writer]
-        else {
-            return None;
-        };
-        let number = u8::try_from(writer).expect("there are few writers") + 1;
-        let next = if self.keeps(Line::RandomRevision) {
-            16 * number + base
-        } else {
-            base + 1
-        };
-        Some(match state.key() {
-            Key::Record { revision, .. } if revision == base => {
-                let edits = edits | 1 << writer;
-                state.writes.push(Key::Record {
-                    revision: next,
-                    edits,
-                });
-                Writer::Stored {
-                    failovers: state.failovers,
-                }
-            }
-            Key::Record { revision, edits } => Writer::Loaded { revision, edits },
-            Key::Nothing | Key::Tombstone => Writer::Ended,
-        })
-    }
-}
-
-impl State {
-    fn key(&self) -> Key {
-        self.writes.last().copied().unwrap_or(Key::Nothing)
-    }
-
-    fn request(&mut self, end: Option<usize>) -> &mut Request {
-        match end {
-            Some(end) => &mut self.ends[end],
-            None => &mut self.create,
-        }
-    }
-
-    /// A write that `WAIT` waits for was lost, and the connection with it.
-    fn fail_over(&mut self) {
-        self.writes.truncate(self.replicated);
-        self.failovers -= 1;
-        for request in self.ends.iter_mut().chain([&mut self.create]) {
-            if matches!(request, Request::Waits(_)) {
-                *request = Request::NotReplicated;
-            }
-        }
-        // The new primary has a replica, which has what it has.
-        let key = self.key();
-        self.writes = vec![key];
-        self.replicated = 1;
-    }
 }
 
 impl Model for Failover {
@@ -261,54 +182,9 @@ impl Model for Failover {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        vec![
-            Property::always(ENDED, |_, state: &State| {
-                !state.ends.contains(&Request::Confirmed)
-                    || !matches!(state.key(), Key::Record { .. })
-            }),
-            Property::always(CREATED, |_, state: &State| {
-                state.create != Request::Confirmed || state.key() != Key::Nothing
-            }),
-            Property::always(EDITS, |_, state: &State| {
-                let Key::Record { edits, .. } = state.key() else {
-                    return true;
-                };
-                state.writers.iter().enumerate().all(|(number, writer)| {
-                    *writer
-                        != (Writer::Stored {
-                            failovers: state.failovers,
-                        })
-                        || edits & 1 << number != 0
-                })
-            }),
-            Property::sometimes(
-                "an end that was not confirmed is undone",
-                |_, state: &State| {
-                    state.ends[0] == Request::NotReplicated
-                        && matches!(state.key(), Key::Record { .. })
-                },
-            ),
-            Property::sometimes(
-                "an end is confirmed when it is repeated by another server",
-                |_, state: &State| state.ends.get(1) == Some(&Request::Confirmed),
-            ),
-            Property::sometimes(
-                "a failover loses an acknowledged edit",
-                |model: &Self, state: &State| {
-                    let acknowledged = Writer::Stored {
-                        failovers: model.failovers,
-                    };
-                    state.writers.first() == Some(&acknowledged)
-                        && matches!(state.key(), Key::Record { edits, .. } if edits & 1 == 0)
-                },
-            ),
-        ]
+        properties::all()
     }
 }
-
-const ENDED: &str = "a confirmed end is not undone by a failover";
-const CREATED: &str = "a confirmed sign-in is not lost by a failover";
-const EDITS: &str = "an acknowledged edit is lost only by a failover after it";
 
 impl Protocol for Failover {
     type Line = Line;
@@ -316,10 +192,10 @@ impl Protocol for Failover {
     const NAME: &'static str = "failover";
 
     const LINES: &'static [(Line, &'static str)] = &[
-        (Line::Wait, ENDED),
-        (Line::Wait, CREATED),
-        (Line::WriteAgain, ENDED),
-        (Line::RandomRevision, EDITS),
+        (Line::Wait, properties::ENDED),
+        (Line::Wait, properties::CREATED),
+        (Line::WriteAgain, properties::ENDED),
+        (Line::RandomRevision, properties::EDITS),
     ];
 
     fn configurations(long: bool) -> Vec<Self> {

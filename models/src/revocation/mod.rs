@@ -5,6 +5,9 @@
 //! backup. See `revocation.rs`, `users/revoke_everyone.rs`, `commit/create.rs` (`check_not_revoked`) and
 //! `set_revoked_before.lua`.
 
+mod properties;
+mod steps;
+
 use stateright::{Model, Property};
 
 use crate::check::Protocol;
@@ -108,54 +111,6 @@ pub(crate) enum Action {
     Restore(usize),
 }
 
-impl Revocation {
-    fn keeps(&self, line: Line) -> bool {
-        self.removed != Some(line)
-    }
-
-    fn clock(&self, state: &State, server: usize) -> u8 {
-        state.now.saturating_add_signed(self.clocks[server])
-    }
-
-    /// What a server knows, if it may rely on it. Otherwise a request reads it first, or is refused.
-    fn known(&self, state: &State, server: usize) -> Option<u8> {
-        let (known, read_at) = state.servers[server].known?;
-        let is_fresh = state.now - read_at < MAX_AGE || !self.keeps(Line::RefuseWhenStale);
-        is_fresh.then_some(known)
-    }
-
-    fn accepts(&self, state: &State, server: usize, session: &Session) -> bool {
-        let is_valid = |known| session.created_at >= known || !self.keeps(Line::CheckTime);
-        session.stored == Stored::Live && self.known(state, server).is_some_and(is_valid)
-    }
-
-    fn may_create(&self, state: &State, server: usize) -> bool {
-        self.known(state, server).is_some_and(|known| {
-            self.clock(state, server) >= known || !self.keeps(Line::CreateNoneBefore)
-        })
-    }
-
-    fn call(&self, state: &mut State) {
-        let after = if self.keeps(Line::InTheFuture) {
-            MAX_AGE + MARGIN
-        } else {
-            0
-        };
-        state.revoked_before = state.now + after;
-        let wait = if self.keeps(Line::WaitForIt) {
-            MAX_AGE + MARGIN
-        } else {
-            0
-        };
-        state.call = Call::Written {
-            ends_at: state.now + wait,
-        };
-        for session in &mut state.sessions {
-            session.is_before = session.stored == Stored::Live;
-        }
-    }
-}
-
 impl Model for Revocation {
     type State = State;
     type Action = Action;
@@ -243,7 +198,9 @@ impl Model for Revocation {
                     is_after: state.call == Call::Returned,
                 };
             }
-            Action::Store(session) => state.sessions[session].stored = Stored::Live,
+            Action::Store(session) | Action::Restore(session) => {
+                state.sessions[session].stored = Stored::Live;
+            }
             Action::Call => self.call(&mut state),
             Action::Sweep => {
                 let revoked_before = state.revoked_before;
@@ -254,65 +211,14 @@ impl Model for Revocation {
                 }
                 state.call = Call::Returned;
             }
-            Action::Restore(session) => state.sessions[session].stored = Stored::Live,
         }
         (state != *last).then_some(state)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        vec![
-            Property::always(REVOKED, |model: &Self, state: &State| {
-                let is_accepted = |session: &Session| {
-                    let mut servers = 0..model.clocks.len();
-                    servers.any(|server| model.accepts(state, server, session))
-                };
-                let mut revoked = state.sessions.iter().filter(|session| session.is_before);
-                state.call != Call::Returned || !revoked.any(is_accepted)
-            }),
-            Property::always(AFTER, |_, state: &State| {
-                let mut sessions = state.sessions.iter().filter(|session| session.is_after);
-                sessions.all(|session| session.created_at >= state.revoked_before)
-            }),
-            Property::always(EARLIER, |_, state: &State| {
-                let mut before = state.sessions.iter().filter(|session| session.is_before);
-                before.all(|session| session.created_at < state.revoked_before)
-            }),
-            Property::sometimes(
-                "a session that a backup brings back is refused",
-                |model: &Self, state: &State| {
-                    let is_back =
-                        |session: &&Session| session.is_before && session.stored == Stored::Live;
-                    state.call == Call::Returned
-                        && model.known(state, 0) == Some(state.revoked_before)
-                        && state.sessions.iter().any(|session| is_back(&session))
-                },
-            ),
-            Property::sometimes(
-                "a session is created after the revocation",
-                |model: &Self, state: &State| {
-                    let accepted = |session: &Session| model.accepts(state, 0, session);
-                    state
-                        .sessions
-                        .iter()
-                        .any(|session| session.is_after && accepted(session))
-                },
-            ),
-            Property::sometimes(
-                "a server does not know of the revocation yet",
-                |model: &Self, state: &State| {
-                    state.call != Call::Idle
-                        && (0..model.clocks.len())
-                            .any(|server| model.known(state, server) == Some(0))
-                },
-            ),
-        ]
+        properties::all()
     }
 }
-
-const REVOKED: &str =
-    "after the revocation, no earlier session is accepted, even if a backup brings it back";
-const AFTER: &str = "a session that is created after the revocation is not revoked by it";
-const EARLIER: &str = "a session that was created before the revocation has an earlier time, also by a clock that is ahead";
 
 impl Protocol for Revocation {
     type Line = Line;
@@ -320,13 +226,13 @@ impl Protocol for Revocation {
     const NAME: &'static str = "revocation";
 
     const LINES: &'static [(Line, &'static str)] = &[
-        (Line::InTheFuture, REVOKED),
-        (Line::InTheFuture, EARLIER),
-        (Line::WaitForIt, REVOKED),
-        (Line::RefuseWhenStale, REVOKED),
-        (Line::AgeFromBeginning, REVOKED),
-        (Line::CreateNoneBefore, AFTER),
-        (Line::CheckTime, REVOKED),
+        (Line::InTheFuture, properties::REVOKED),
+        (Line::InTheFuture, properties::EARLIER),
+        (Line::WaitForIt, properties::REVOKED),
+        (Line::RefuseWhenStale, properties::REVOKED),
+        (Line::AgeFromBeginning, properties::REVOKED),
+        (Line::CreateNoneBefore, properties::AFTER),
+        (Line::CheckTime, properties::REVOKED),
     ];
 
     fn configurations(long: bool) -> Vec<Self> {

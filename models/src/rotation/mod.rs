@@ -1,8 +1,11 @@
-//! Token rotation: the requests of a user, of a thief who has copied the cookie, and of a stranger who knows the id.
+//! Token rotation: the requests of a user, of a thief who has copied the cookie, and of a stranger with only the id.
 //!
 //! A secret is replaced in two steps: the next one is offered to those who present the current one, and becomes
 //! current when it is presented; the previous one is valid for a grace period. Requests overlap, and responses are
 //! lost. See `rotation/secrets.rs` in the core, `commit/{maintain,refresh}.rs` and `load/authenticate.rs`.
+
+mod properties;
+mod steps;
 
 use stateright::{Model, Property};
 
@@ -108,119 +111,6 @@ pub(crate) enum Action {
     LoseResponse(usize),
     IntervalIsOver,
     GraceIsOver,
-}
-
-impl Rotation {
-    fn keeps(&self, line: Line) -> bool {
-        self.removed != Some(line)
-    }
-
-    fn status(record: &Record, secret: u8) -> Status {
-        match record.before {
-            _ if record.current == secret => Status::Current,
-            _ if record.next == Some(secret) => Status::Next,
-            Some((before, false)) if before == secret => Status::Previous,
-            Some((before, true)) if before == secret => Status::Retired,
-            _ if secret != INVENTED && record.retired & 1 << secret != 0 => Status::Retired,
-            _ => Status::Wrong,
-        }
-    }
-
-    /// The record after a secret was presented; `None` if nothing changes (`Secrets::advanced`).
-    fn advanced(&self, state: &mut State, record: &Record, secret: u8) -> Option<Record> {
-        let status = Self::status(record, secret);
-        let offers = status == Status::Current && record.next.is_none() && state.is_due;
-        if !offers && status != Status::Next {
-            return None;
-        }
-        let mut next = Record {
-            revision: draw(state),
-            ..*record
-        };
-        if offers {
-            next.next = Some(draw(state));
-            if self.keeps(Line::ReplaceWhenPresented) {
-                return Some(next);
-            }
-        }
-        if let Some((before, _)) = next.before {
-            next.retired |= 1 << before;
-        }
-        next.before = Some((next.current, !self.keeps(Line::Grace)));
-        next.current = next.next.take()?;
-        state.is_due = false;
-        Some(next)
-    }
-
-    /// The secret that a response sets for a request that has presented this one (`Secrets::successor`).
-    fn successor(record: &Record, secret: u8) -> Option<u8> {
-        match record.before {
-            _ if record.current == secret => record.next,
-            Some((before, _)) if before == secret => Some(record.current),
-            _ => None,
-        }
-    }
-
-    fn arrive(&self, state: &mut State, request: usize, secret: u8) -> Phase {
-        let Some(record) = state.record else {
-            return Phase::NotSignedIn;
-        };
-        match Self::status(&record, secret) {
-            Status::Wrong if self.keeps(Line::WrongIsNotReuse) => Phase::NotSignedIn,
-            Status::Retired | Status::Wrong => {
-                state.has_detected_reuse |= self.requests[request] != Client::Stranger;
-                state.record = None;
-                Phase::NotSignedIn
-            }
-            Status::Current | Status::Next | Status::Previous => {
-                match self.advanced(state, &record, secret) {
-                    Some(next) => Phase::Updating {
-                        secret,
-                        base: record.revision,
-                        next,
-                    },
-                    // The session is read again before the cookie is set.
-                    None => Phase::Responding(Self::successor(&record, secret)),
-                }
-            }
-        }
-    }
-
-    fn update(&self, state: &mut State, secret: u8, base: u8, next: Record) -> Phase {
-        let Some(there) = state.record else {
-            return Phase::Done;
-        };
-        if there.revision == base || !self.keeps(Line::CompareRevision) {
-            state.record = Some(next);
-            return Phase::Responding(Self::successor(&next, secret));
-        }
-        if !self.keeps(Line::Derived) && next.next.is_some() {
-            // It keeps the secret that it has drawn.
-            return Phase::Responding(next.next);
-        }
-        match self.advanced(state, &there, secret) {
-            Some(next) => Phase::Updating {
-                secret,
-                base: there.revision,
-                next,
-            },
-            None => Phase::Responding(Self::successor(&there, secret)),
-        }
-    }
-
-    /// Whether no request and no response of the user is on the way.
-    fn is_quiet(&self, state: &State) -> bool {
-        let mut requests = self.requests.iter().zip(&state.requests);
-        requests.all(|(client, phase)| {
-            let rests = matches!(phase, Phase::Begins | Phase::NotSignedIn | Phase::Done);
-            *client != Client::User || rests
-        })
-    }
-}
-
-fn draw(state: &mut State) -> u8 {
-    state.drawn += 1;
-    state.drawn
 }
 
 impl Model for Rotation {
@@ -334,47 +224,17 @@ impl Model for Rotation {
                 state.is_due = true;
             }
             Action::GraceIsOver => {
-                let (_, is_over) = state.record.as_mut()?.before.as_mut()?;
-                *is_over = true;
+                let (_, has_passed) = state.record.as_mut()?.before.as_mut()?;
+                *has_passed = true;
             }
         }
         (state != *last).then_some(state)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        vec![
-            Property::always(ALONE, |model: &Self, state: &State| {
-                let mut requests = model.requests.iter().zip(&state.requests);
-                model.requests.contains(&Client::Thief)
-                    || requests.all(|(client, phase)| {
-                        *client != Client::User || *phase != Phase::NotSignedIn
-                    })
-            }),
-            Property::always(VALID, |model: &Self, state: &State| {
-                let valid = [Status::Current, Status::Next, Status::Previous];
-                model.requests.contains(&Client::Thief)
-                    || !model.is_quiet(state)
-                    || state
-                        .record
-                        .is_some_and(|record| valid.contains(&Self::status(&record, state.user)))
-            }),
-            Property::sometimes("the cookie of a thief is noticed", |_, state: &State| {
-                state.has_detected_reuse
-            }),
-            Property::sometimes("secrets are replaced twice", |_, state: &State| {
-                state.record.is_some_and(|record| record.retired != 0)
-            }),
-            Property::sometimes("a lost response does no harm", |_, state: &State| {
-                state
-                    .record
-                    .is_some_and(|record| record.next.is_some() && record.current == state.user)
-            }),
-        ]
+        properties::all()
     }
 }
-
-const ALONE: &str = "a user whose cookie nobody else has is never signed out by a rotation";
-const VALID: &str = "the user's cookie is always valid";
 
 impl Protocol for Rotation {
     type Line = Line;
@@ -382,11 +242,11 @@ impl Protocol for Rotation {
     const NAME: &'static str = "token rotation";
 
     const LINES: &'static [(Line, &'static str)] = &[
-        (Line::Derived, VALID),
-        (Line::ReplaceWhenPresented, ALONE),
-        (Line::Grace, ALONE),
-        (Line::WrongIsNotReuse, ALONE),
-        (Line::CompareRevision, VALID),
+        (Line::Derived, properties::VALID),
+        (Line::ReplaceWhenPresented, properties::ALONE),
+        (Line::Grace, properties::ALONE),
+        (Line::WrongIsNotReuse, properties::ALONE),
+        (Line::CompareRevision, properties::VALID),
     ];
 
     fn configurations(long: bool) -> Vec<Self> {
