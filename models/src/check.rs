@@ -13,6 +13,7 @@ pub(crate) trait Protocol:
         State: Clone + Debug + Eq + Hash + Send + Sync,
         Action: Clone + Debug + PartialEq + Send + Sync,
     > + Clone
+    + Debug
     + Send
     + Sync
     + 'static
@@ -42,7 +43,7 @@ pub(crate) struct Report {
     pub(crate) depth: usize,
     pub(crate) time: Duration,
     /// Properties that do not hold, each with the shortest sequence of actions that shows it.
-    pub(crate) violated: Vec<(&'static str, String)>,
+    pub(crate) violated: Vec<(&'static str, Vec<String>)>,
     /// Situations that must be possible, and were found. Without them, a property might hold for want of cases.
     pub(crate) reached: BTreeSet<&'static str>,
 }
@@ -76,9 +77,8 @@ fn run<P: Protocol>(protocol: P, until: HasDiscoveries) -> Report {
         if property.expectation == Expectation::Sometimes {
             report.reached.insert(property.name);
         } else {
-            let steps: Vec<_> = path.clone().into_actions();
-            let steps = steps.iter().map(|step| format!("{step:?}"));
-            let steps = steps.collect::<Vec<_>>().join(" > ");
+            let steps = path.clone().into_actions();
+            let steps = steps.iter().map(|step| format!("{step:?}")).collect();
             report.violated.push((property.name, steps));
         }
     }
@@ -111,8 +111,8 @@ pub(crate) fn assert_holds<P: Protocol>(long: bool) -> Vec<Report> {
 }
 
 /// Checks that a property is violated in one of the small configurations of the protocol without a line.
-/// Returns how it is violated.
-pub(crate) fn assert_needed<P: Protocol>(line: P::Line, property: &'static str) -> String {
+/// Returns the steps of the shortest example.
+pub(crate) fn assert_needed<P: Protocol>(line: P::Line, property: &'static str) -> Vec<String> {
     for protocol in P::configurations(false) {
         let report = explore_until(protocol.without(line), property);
         let found = report

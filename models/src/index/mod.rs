@@ -322,16 +322,16 @@ impl Protocol for Index {
         let mut all = Vec::new();
         for is_atomic in [false, true] {
             all.extend([
-                configuration(1, is_atomic, 1, &[SignIn, SignIn, SignIn]),
                 configuration(2, is_atomic, 1, &[SignIn, SignIn, RevokeAll]),
-                configuration(2, is_atomic, 1, &[SignIn, SignIn, Renew, RevokeAll]),
+                configuration(2, is_atomic, 1, &[SignIn, Renew, RevokeAll]),
             ]);
         }
+        all.push(configuration(1, false, 1, &[SignIn, SignIn, SignIn]));
         if long {
             all.extend([
-                configuration(2, false, 2, &[SignIn, SignIn, SignIn, SignIn]),
-                configuration(1, false, 2, &[SignIn, SignIn, SignIn, RevokeAll]),
-                configuration(2, false, 2, &[SignIn, SignIn, Renew, RevokeAll]),
+                configuration(1, true, 1, &[SignIn, SignIn, SignIn]),
+                configuration(2, false, 1, &[SignIn, SignIn, Renew, RevokeAll]),
+                configuration(2, true, 2, &[SignIn, SignIn, Renew, RevokeAll]),
             ]);
         }
         all

@@ -8,9 +8,9 @@ impl Index {
     pub(super) fn step(&self, state: &mut State, task: usize) {
         let id = new_id(task);
         match (self.tasks[task], state.tasks[task].phase) {
-            (Kind::RevokeAll, Phase::Begins) => self.list(state, task),
+            (Kind::RevokeAll, Phase::Begins) => Self::list(state, task),
             (Kind::SignIn, Phase::Begins) => self.sign_in(state, task),
-            (_, Phase::Begins) => self.renew(state, task),
+            (_, Phase::Begins) => Self::renew(state, task),
             (_, Phase::Checking) => self.check(state, task),
             (_, Phase::AddingOver { dead }) => self.add_over(state, task, dead),
             (_, Phase::Ending(group)) => self.end_one(state, task, group),
@@ -19,7 +19,7 @@ impl Index {
                 if state.keys[0] == Key::Record {
                     state.keys[0] = Key::Tombstone { is_renewed: true };
                     state.removing |= bit(0);
-                    self.succeed(state, task);
+                    Self::succeed(state, task);
                 } else {
                     state.rolling_back |= bit(id);
                     state.tasks[task].phase = Phase::Done(Outcome::Refused);
@@ -30,7 +30,7 @@ impl Index {
                     state.entries[id] = Entry::Absent;
                 }
                 if may_have_more && self.keeps(Line::ReadAgain) {
-                    self.list(state, task);
+                    Self::list(state, task);
                 } else {
                     state.tasks[task].phase = Phase::Done(Outcome::Revoked);
                 }
@@ -179,17 +179,17 @@ impl Index {
             state.held |= bit(id);
             state.tasks[task].phase = Phase::Ending(Group::of(state.tasks[task].noted));
         } else {
-            self.succeed(state, task);
+            Self::succeed(state, task);
         }
     }
 
-    fn succeed(&self, state: &mut State, task: usize) {
+    fn succeed(state: &mut State, task: usize) {
         state.held |= bit(new_id(task));
         state.tasks[task].phase = Phase::Done(Outcome::SignedIn);
     }
 
     /// A renewal: it has no limit.
-    fn renew(&self, state: &mut State, task: usize) {
+    fn renew(state: &mut State, task: usize) {
         if state.keys[0] == Key::Record {
             state.entries[new_id(task)] = Entry::Listed;
             state.tasks[task].phase = Phase::Storing;
@@ -199,7 +199,7 @@ impl Index {
     }
 
     /// A revocation reads the index.
-    fn list(&self, state: &mut State, task: usize) {
+    fn list(state: &mut State, task: usize) {
         if state.tasks[task].phase == Phase::Begins {
             state.tasks[task].noted = state.held;
         }

@@ -263,12 +263,12 @@ impl Model for Renewal {
             Action::Read(request) => self.read(&mut state, request),
             Action::Run(request) => {
                 let command = state.requests[request].sent.take()?;
-                let found = self.run(&mut state, command);
+                let found = Self::run(&mut state, command);
                 self.on_reply(&mut state, request, found);
             }
             Action::LoseReply(request) => {
                 let command = state.requests[request].sent.take()?;
-                self.run(&mut state, command);
+                Self::run(&mut state, command);
                 state.losses -= 1;
                 self.on_unknown(&mut state, request, command);
             }
@@ -281,7 +281,7 @@ impl Model for Renewal {
             }
             Action::Arrive(command) => {
                 state.late.retain(|late| *late != command);
-                self.run(&mut state, command);
+                Self::run(&mut state, command);
             }
             Action::RollBack(request) => self.roll_back(&mut state, request),
         }

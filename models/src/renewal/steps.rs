@@ -7,7 +7,7 @@ use super::{
 
 impl Renewal {
     /// Carries out a command. Returns what was stored before, or `None` if the command has been executed.
-    pub(super) fn run(&self, state: &mut State, command: Command) -> Option<Key> {
+    pub(super) fn run(state: &mut State, command: Command) -> Option<Key> {
         let (Command::Create { id, .. } | Command::Update { id, .. } | Command::End { id, .. }) =
             command;
         let key = &mut state.keys[usize::from(id)];
@@ -44,7 +44,7 @@ impl Renewal {
                 self.look(state, request, id, found);
             }
             Phase::LookingToEnd(id) => match state.keys[usize::from(id)] {
-                Key::Record(_) => self.sign_out(state, request, id),
+                Key::Record(_) => Self::sign_out(state, request, id),
                 Key::Tombstone(tombstone) => self.follow_to_end(state, request, tombstone),
                 Key::Nothing => finish(state, request, Outcome::Ended),
             },
@@ -65,10 +65,10 @@ impl Renewal {
             (Kind::SignIn, Key::Tombstone(tombstone)) => self.follow(state, request, tombstone),
             (Kind::Edit, Key::Record(record)) => {
                 let data = record.data | 1 << request;
-                self.update(state, request, id, record, Record { data, ..record });
+                Self::update(state, request, id, record, Record { data, ..record });
                 state.requests[request].phase = Phase::Updating;
             }
-            (Kind::SignOut, Key::Record(_)) => self.sign_out(state, request, id),
+            (Kind::SignOut, Key::Record(_)) => Self::sign_out(state, request, id),
             (Kind::SignOut, Key::Tombstone(tombstone)) => {
                 self.follow_to_end(state, request, tombstone);
             }
@@ -91,7 +91,7 @@ impl Renewal {
     }
 
     /// Sends an update. The next record has the data and secrets of `next`.
-    fn update(&self, state: &mut State, request: usize, id: u8, base: Record, next: Record) {
+    fn update(state: &mut State, request: usize, id: u8, base: Record, next: Record) {
         let revision = draw(state, request);
         let (base, next) = (base.revision, Record { revision, ..next });
         state.requests[request].sent = Some(Command::Update { id, base, next });
@@ -116,7 +116,7 @@ impl Renewal {
         state.requests[request].phase = Phase::EndingOld;
     }
 
-    fn sign_out(&self, state: &mut State, request: usize, id: u8) {
+    fn sign_out(state: &mut State, request: usize, id: u8) {
         let (expected, tombstone) = (None, Tombstone::SignedOut);
         state.requests[request].sent = Some(Command::End {
             id,
@@ -148,7 +148,7 @@ impl Renewal {
             (Phase::Updating, Some(Key::Record(fresher))) => {
                 let data = fresher.data | 1 << request;
                 let id = self.requests[request].1;
-                self.update(state, request, id, fresher, Record { data, ..fresher });
+                Self::update(state, request, id, fresher, Record { data, ..fresher });
             }
             (Phase::SigningOut(_), None) => finish(state, request, Outcome::SignedOut),
             (Phase::SigningOut(_), Some(Key::Tombstone(tombstone))) => {
@@ -181,7 +181,7 @@ impl Renewal {
             data: fresher.data | 1 << request,
             ..new
         };
-        self.update(state, request, self.new_id(request), new, next);
+        Self::update(state, request, self.new_id(request), new, next);
         remember_new(state, request);
         state.requests[request].phase = Phase::CopyingAgain(fresher);
     }
@@ -220,7 +220,7 @@ impl Renewal {
                     secrets: record.secrets | 1 << request,
                     ..record
                 };
-                self.update(state, request, id, record, next);
+                Self::update(state, request, id, record, next);
                 state.requests[request].phase = Phase::Adding(id);
             }
             Key::Record(_) => {
@@ -250,7 +250,7 @@ impl Renewal {
             data: 1 << request,
             ..new
         };
-        self.update(state, request, self.new_id(request), new, next);
+        Self::update(state, request, self.new_id(request), new, next);
         remember_new(state, request);
         state.requests[request].phase = Phase::StartingOver;
     }
@@ -318,9 +318,8 @@ impl Renewal {
         state.rolling_back &= !(1 << request);
         let key = &mut state.keys[usize::from(self.new_id(request))];
         let is_joined = matches!(key, Key::Record(record) if record.secrets != 1 << request);
-        if !(is_joined && self.keeps(Line::RollBackSparesJoined))
-            && !matches!(key, Key::Tombstone(_))
-        {
+        let is_spared = is_joined && self.keeps(Line::RollBackSparesJoined);
+        if !is_spared && !matches!(key, Key::Tombstone(_)) {
             *key = Key::Tombstone(Tombstone::Abandoned);
         }
     }
