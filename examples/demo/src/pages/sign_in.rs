@@ -12,6 +12,7 @@ use cloakroom_limit::{LoginRefused, RefusalReason, SignedIn};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::time::{in_seconds, whole_seconds};
 use super::{errors, layout};
 use crate::app::App;
 use crate::flash::{self, Kind};
@@ -132,33 +133,20 @@ pub(super) fn too_many_failures(refused: &LoginRefused) -> String {
     if refused.reason() == RefusalReason::Unavailable {
         return "Signing in is not possible right now. Please try again in a moment.".to_owned();
     }
-    match seconds_to_wait(refused) {
-        Some(1) => "There were too many failed attempts. Try again in a second.".to_owned(),
-        Some(seconds) => {
-            format!("There were too many failed attempts. Try again in {seconds} seconds.")
-        }
-        None => "There were too many failed attempts. Use a browser that you have signed in with before.".to_owned(),
-    }
+    let what_helps = match refused.retry_after() {
+        Some(wait) => format!("Try again {}.", in_seconds(wait)),
+        None => "Use a browser that you have signed in with before.".to_owned(),
+    };
+    format!("There were too many failed attempts. {what_helps}")
 }
 
 /// Adds the header that says when to try again.
 pub(super) fn with_retry_after(mut response: Response, refused: &LoginRefused) -> Response {
-    if let Some(seconds) = seconds_to_wait(refused) {
-        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    if let Some(wait) = refused.retry_after() {
+        let headers = response.headers_mut();
+        headers.insert(RETRY_AFTER, whole_seconds(wait).into());
     }
     response
-}
-
-/// How many seconds a user has to wait, rounded up.
-fn seconds_to_wait(refused: &LoginRefused) -> Option<u64> {
-    let wait = refused.retry_after()?;
-    Some(
-        wait.as_millis()
-            .div_ceil(1000)
-            .max(1)
-            .try_into()
-            .unwrap_or(u64::MAX),
-    )
 }
 
 /// Returns where to go after signing in: a path of this site, `/` by default. A URL of another site would
