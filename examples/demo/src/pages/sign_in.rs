@@ -32,6 +32,20 @@ pub(crate) struct Credentials {
     #[serde(default)]
     remember: bool,
     next: Option<String>,
+    /// The account whose button was pressed, if one was.
+    account: Option<String>,
+}
+
+impl Credentials {
+    /// Fills in name and password, if the button of an account was pressed.
+    fn complete(mut self) -> Self {
+        let mut accounts = ACCOUNTS.iter();
+        let pressed = accounts.find(|(name, _)| self.account.as_deref() == Some(name));
+        if let Some((name, password)) = pressed {
+            (self.name, self.password) = ((*name).to_owned(), (*password).to_owned());
+        }
+        self
+    }
 }
 
 /// The query of the page.
@@ -70,6 +84,7 @@ pub(crate) async fn sign_in(
     headers: HeaderMap,
     Form(form): Form<Credentials>,
 ) -> Result<Response, SessionError> {
+    let form = form.complete();
     let next = local_path(form.next.as_deref());
     let form_again = |status, problem| {
         let form = SignInForm {
@@ -229,31 +244,29 @@ impl SignInForm<'_> {
                     }
                     button type="submit" { "Sign in" }
                 }
+                (accounts())
             }
-            (self.accounts())
         }
     }
+}
 
-    /// The accounts of the demo, with a button for each.
-    fn accounts(&self) -> Markup {
-        html! {
-            table.accounts {
-                caption { "Accounts of this demo" }
-                tbody {
-                    @for (name, password) in ACCOUNTS {
-                        tr {
-                            th scope="row" {
-                                (name)
-                                @if name == ADMIN { " " small { "(admin)" } }
-                            }
-                            td { code { (password) } }
-                            td.action {
-                                form method="post" action="/sign-in" {
-                                    input type="hidden" name="name" value=(name);
-                                    input type="hidden" name="password" value=(password);
-                                    input type="hidden" name="next" value=(self.next);
-                                    button.quiet type="submit" { "Sign in as " (name) }
-                                }
+/// The accounts of the demo, with a button for each. They are a part of the form, so "Remember me" holds for them
+/// as well.
+fn accounts() -> Markup {
+    html! {
+        table.accounts {
+            caption { "Accounts of this demo" }
+            tbody {
+                @for (name, password) in ACCOUNTS {
+                    tr {
+                        th scope="row" {
+                            (name)
+                            @if name == ADMIN { " " small { "(admin)" } }
+                        }
+                        td { code { (password) } }
+                        td.action {
+                            button.quiet type="submit" name="account" value=(name) formnovalidate {
+                                "Sign in as " (name)
                             }
                         }
                     }
