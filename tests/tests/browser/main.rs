@@ -9,3 +9,4 @@ mod keyboard;
 mod quickstart;
 mod sign_in;
 mod visits;
+mod widths;
