@@ -224,6 +224,14 @@ impl Chromium {
         }
     }
 
+    /// Sets the width of the page, in CSS pixels, as on a device with a screen of this width.
+    pub async fn set_width(&self, width: u32) {
+        let metrics =
+            json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600 });
+        let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": metrics });
+        self.call("/goog/cdp/execute", command).await;
+    }
+
     /// Runs a script in the page.
     pub async fn run(&self, script: &str) -> Value {
         let script = json!({ "script": script, "args": [] });

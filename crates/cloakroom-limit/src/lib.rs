@@ -33,6 +33,7 @@
 //!     .layer(per_user)
 //!     .layer(SessionLayer::new(store))
 //!     .layer(per_address);
+//! // Serve it with `app.into_make_service_with_connect_info::<SocketAddr>()`: otherwise no request has an address.
 //! # Ok(())
 //! # }
 //! ```

@@ -36,8 +36,9 @@ async fn protected(auth: Auth, messages: Messages) -> Html<String> {
 }
 
 async fn sign_in_page(messages: Messages) -> Html<String> {
-    let form = "<form method=post><input name=name><input name=password type=password>\
-                <button>Sign in</button></form>";
+    let form = "<form method=post><label>Name <input name=name></label> \
+                <label>Password <input name=password type=password></label> \
+                <button>Sign in</button></form><p>Any name, with the password \"password\"</p>";
     Html(format!("{}{form}", render(messages)))
 }
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tokio::net::TcpListener;
 
 const FORMS: &str = r#"<!doctype html><title>Sign in</title>
-<form method="post"><input name="user" placeholder="Name" required>
+<form method="post"><label>Name <input name="user" required></label>
 <label><input type="checkbox" name="remember"> Remember me</label> <button>Sign in</button></form>
 <form method="post" action="/sign-out"><button>Sign out</button></form>"#;
 

@@ -80,7 +80,7 @@ async fn signing_in_returns_to_the_requested_page() {
         browser.fill("#password", "wrong").await;
         browser.follow("#sign-in button").await;
         assert_eq!(browser.count("#name[aria-invalid=true]").await, 1);
-        // The button of an account.
+        // The button of an account, with the password field empty.
         browser.follow(".accounts tr:nth-child(2) button").await;
         assert_eq!(browser.text("main h1").await, "Your devices");
         assert_eq!(browser.text("#user").await, "Bela");

@@ -12,3 +12,4 @@ mod oauth;
 mod quickstart;
 mod sign_in;
 mod visits;
+mod widths;

@@ -104,6 +104,33 @@ async fn signing_in_returns_only_to_paths_of_the_site() {
 }
 
 #[tokio::test]
+async fn the_button_of_an_account_sends_the_other_fields_of_the_form() {
+    let demo = Demo::start();
+    let mut client = demo.client();
+    let form = [
+        ("name", ""),
+        ("password", ""),
+        ("next", "/devices"),
+        ("remember", "true"),
+        ("account", "Mona"),
+    ];
+    let response = client.post("/sign-in", &form).await;
+    assert_eq!(response.header("location"), "/devices");
+    let mut cookies = response.headers.get_all("set-cookie").iter();
+    let is_remembered = cookies.any(|cookie| {
+        let cookie = cookie.to_str().unwrap();
+        cookie.starts_with(CookieConfig::DEFAULT_NAME) && cookie.contains("Max-Age=2592000")
+    });
+    assert!(is_remembered, "{:?}", response.headers);
+    let page = client.get("/devices").await.body;
+    assert!(page.contains("You are signed in as Mona"), "{page}");
+
+    let form = [("name", ""), ("password", ""), ("account", "Nobody")];
+    let response = client.post("/sign-in", &form).await;
+    assert_eq!(response.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
 async fn guesses_are_stopped_and_the_user_learns_of_them_in_the_browser_they_know() {
     let demo = Demo::start();
     let guess = [("name", "Ada"), ("password", "wrong"), ("next", "/")];

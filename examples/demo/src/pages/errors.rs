@@ -12,6 +12,7 @@ use tower_http::csrf::ProtectionError;
 
 use super::layout;
 use super::sign_in::{SignInForm, local_path};
+use super::time::in_seconds;
 
 /// After how many seconds a browser should retry what will pass by itself.
 const RETRY_SECONDS: &str = "2";
@@ -44,9 +45,10 @@ pub(crate) fn cross_site(_: ProtectionError) -> Response {
 
 /// The client has sent too many requests.
 pub(crate) fn too_many_requests(wait: Duration) -> axum::http::Response<Bytes> {
-    let seconds = wait.as_secs() + 1;
-    let text =
-        format!("You have opened many pages in a short time. Try again in {seconds} seconds.");
+    let text = format!(
+        "You have opened many pages in a short time. Try again {}.",
+        in_seconds(wait)
+    );
     let body = content(
         StatusCode::TOO_MANY_REQUESTS,
         "Too many requests",

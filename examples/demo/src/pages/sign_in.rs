@@ -12,6 +12,7 @@ use cloakroom_limit::{LoginRefused, RefusalReason, SignedIn};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::time::{in_seconds, whole_seconds};
 use super::{errors, layout};
 use crate::app::App;
 use crate::flash::{self, Kind};
@@ -31,6 +32,20 @@ pub(crate) struct Credentials {
     #[serde(default)]
     remember: bool,
     next: Option<String>,
+    /// The account whose button was pressed, if one was.
+    account: Option<String>,
+}
+
+impl Credentials {
+    /// Fills in name and password, if the button of an account was pressed.
+    fn complete(mut self) -> Self {
+        let mut accounts = ACCOUNTS.iter();
+        let pressed = accounts.find(|(name, _)| self.account.as_deref() == Some(name));
+        if let Some((name, password)) = pressed {
+            (self.name, self.password) = ((*name).to_owned(), (*password).to_owned());
+        }
+        self
+    }
 }
 
 /// The query of the page.
@@ -69,6 +84,7 @@ pub(crate) async fn sign_in(
     headers: HeaderMap,
     Form(form): Form<Credentials>,
 ) -> Result<Response, SessionError> {
+    let form = form.complete();
     let next = local_path(form.next.as_deref());
     let form_again = |status, problem| {
         let form = SignInForm {
@@ -132,33 +148,20 @@ pub(super) fn too_many_failures(refused: &LoginRefused) -> String {
     if refused.reason() == RefusalReason::Unavailable {
         return "Signing in is not possible right now. Please try again in a moment.".to_owned();
     }
-    match seconds_to_wait(refused) {
-        Some(1) => "There were too many failed attempts. Try again in a second.".to_owned(),
-        Some(seconds) => {
-            format!("There were too many failed attempts. Try again in {seconds} seconds.")
-        }
-        None => "There were too many failed attempts. Use a browser that you have signed in with before.".to_owned(),
-    }
+    let what_helps = match refused.retry_after() {
+        Some(wait) => format!("Try again {}.", in_seconds(wait)),
+        None => "Use a browser that you have signed in with before.".to_owned(),
+    };
+    format!("There were too many failed attempts. {what_helps}")
 }
 
 /// Adds the header that says when to try again.
 pub(super) fn with_retry_after(mut response: Response, refused: &LoginRefused) -> Response {
-    if let Some(seconds) = seconds_to_wait(refused) {
-        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    if let Some(wait) = refused.retry_after() {
+        let headers = response.headers_mut();
+        headers.insert(RETRY_AFTER, whole_seconds(wait).into());
     }
     response
-}
-
-/// How many seconds a user has to wait, rounded up.
-fn seconds_to_wait(refused: &LoginRefused) -> Option<u64> {
-    let wait = refused.retry_after()?;
-    Some(
-        wait.as_millis()
-            .div_ceil(1000)
-            .max(1)
-            .try_into()
-            .unwrap_or(u64::MAX),
-    )
 }
 
 /// Returns where to go after signing in: a path of this site, `/` by default. A URL of another site would
@@ -241,31 +244,29 @@ impl SignInForm<'_> {
                     }
                     button type="submit" { "Sign in" }
                 }
+                (accounts())
             }
-            (self.accounts())
         }
     }
+}
 
-    /// The accounts of the demo, with a button for each.
-    fn accounts(&self) -> Markup {
-        html! {
-            table.accounts {
-                caption { "Accounts of this demo" }
-                tbody {
-                    @for (name, password) in ACCOUNTS {
-                        tr {
-                            th scope="row" {
-                                (name)
-                                @if name == ADMIN { " " small { "(admin)" } }
-                            }
-                            td { code { (password) } }
-                            td.action {
-                                form method="post" action="/sign-in" {
-                                    input type="hidden" name="name" value=(name);
-                                    input type="hidden" name="password" value=(password);
-                                    input type="hidden" name="next" value=(self.next);
-                                    button.quiet type="submit" { "Sign in as " (name) }
-                                }
+/// The accounts of the demo, with a button for each. They are a part of the form, so "Remember me" holds for them
+/// as well.
+fn accounts() -> Markup {
+    html! {
+        table.accounts {
+            caption { "Accounts of this demo" }
+            tbody {
+                @for (name, password) in ACCOUNTS {
+                    tr {
+                        th scope="row" {
+                            (name)
+                            @if name == ADMIN { " " small { "(admin)" } }
+                        }
+                        td { code { (password) } }
+                        td.action {
+                            button.quiet type="submit" name="account" value=(name) formnovalidate {
+                                "Sign in as " (name)
                             }
                         }
                     }

@@ -52,6 +52,19 @@ pub(super) fn countdown(time: Option<SystemTime>) -> Markup {
     }
 }
 
+/// A wait in seconds, rounded up.
+pub(super) fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}
+
+/// The same in words, such as "in 3 seconds".
+pub(super) fn in_seconds(wait: Duration) -> String {
+    match whole_seconds(wait) {
+        0 | 1 => "in a second".to_owned(),
+        seconds => format!("in {seconds} seconds"),
+    }
+}
+
 /// A duration in words: without minutes and seconds from one day on.
 fn in_words(left: Duration) -> String {
     let seconds = left.as_secs();
@@ -80,6 +93,15 @@ fn roughly(passed: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_is_rounded_up() {
+        let words = |millis| in_seconds(Duration::from_millis(millis));
+        assert_eq!(words(0), "in a second");
+        assert_eq!(words(1000), "in a second");
+        assert_eq!(words(1001), "in 2 seconds");
+        assert_eq!(words(30_000), "in 30 seconds");
+    }
 
     #[test]
     fn lists_show_only_the_largest_unit() {
