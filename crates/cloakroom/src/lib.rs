@@ -68,7 +68,8 @@
 //! | test an app | [`testing`] (feature `testing`) |
 //!
 //! Guides (`guides`, in documentation that was built with all features, on Unix): a list of devices, signing out
-//! everywhere, session limits, re-authentication, live connections.
+//! everywhere, session limits, re-authentication, live connections, guards, flash messages, impersonation, what follows from a
+//! sign-out, an audit log, tests.
 //!
 //! # Order of layers
 //!
@@ -249,6 +250,13 @@ pub mod guides {
 
     #[doc = include_str!("../docs/flash.md")]
     pub mod flash {}
+
+    #[cfg(feature = "testing")]
+    #[doc = include_str!("../docs/testing.md")]
+    pub mod testing {}
+
+    #[doc = include_str!("../docs/audit-log.md")]
+    pub mod audit_log {}
 
     #[doc = include_str!("../docs/impersonation.md")]
     pub mod impersonation {}
