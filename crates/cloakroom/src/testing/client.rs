@@ -244,7 +244,10 @@ impl TestClient {
             else {
                 continue;
             };
-            if cookie.max_age().is_some_and(|left| left.is_zero()) {
+            if cookie
+                .max_age()
+                .is_some_and(|left| left <= cookie::time::Duration::ZERO)
+            {
                 self.cookies.retain(|(name, _)| name != cookie.name());
             } else {
                 self.set_cookie(cookie.name(), cookie.value());
