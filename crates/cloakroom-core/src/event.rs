@@ -288,6 +288,25 @@ mod tests {
         assert_eq!(event.ended(), Some((id(), EndReason::Other)));
     }
 
+    /// A server of such a release has to notice that the previous session has ended.
+    #[test]
+    fn for_a_release_without_impersonation_it_is_a_renewal() {
+        let started = SessionEvent::ImpersonationStarted {
+            id: id(),
+            from: id(),
+            impersonator: "ada".into(),
+            user: "bob".into(),
+        };
+        let json = started.encode().replace("\"started\"", "\"unknown\"");
+        let renewed = SessionEvent::Renewed {
+            id: id(),
+            from: id(),
+            user: Some("ada".into()),
+        };
+        assert_eq!(SessionEvent::decode(&json), Some(renewed));
+        assert_eq!(started.ended(), Some((id(), EndReason::Renewed)));
+    }
+
     #[test]
     fn every_end_reason_survives_the_bus() {
         for &reason in EndReason::ALL {

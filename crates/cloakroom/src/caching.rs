@@ -58,7 +58,7 @@ impl ClearSiteData {
         }
     }
 
-    /// What scripts have stored (`localStorage`, IndexedDB and others), and service workers: `"storage"`.
+    /// What scripts have stored (`localStorage`, `IndexedDB` and others), and service workers: `"storage"`.
     #[must_use]
     pub const fn storage() -> Self {
         Self {

@@ -70,7 +70,8 @@
 //! | test an app | [`testing`] (feature `testing`) |
 //!
 //! Guides (`guides`, in documentation that was built with all features, on Unix): a list of devices, signing out
-//! everywhere, session limits, re-authentication, live connections, sign-ins with OAuth providers, CSRF, and recipes.
+//! everywhere, session limits, re-authentication, live connections, guards, flash messages, impersonation, what follows from a
+//! sign-out, sign-ins with OAuth providers, CSRF, an audit log, tests, and recipes.
 //!
 //! # Order of layers
 //!
@@ -260,8 +261,16 @@ pub mod guides {
     #[doc = include_str!("../docs/flash.md")]
     pub mod flash {}
 
+    #[cfg(feature = "testing")]
+    #[doc = include_str!("../docs/testing.md")]
+    pub mod testing {}
+
+    #[doc = include_str!("../docs/audit-log.md")]
+    pub mod audit_log {}
+
     #[doc = include_str!("../docs/impersonation.md")]
     pub mod impersonation {}
+
     /// [csrf]: crate::guides::csrf
     #[cfg(not(doctest))]
     #[doc = include_str!("../docs/oauth.md")]

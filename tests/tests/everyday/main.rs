@@ -1,11 +1,13 @@
 //! The everyday tasks of an app with sign-in: guards, impersonation, flash messages, and others.
 
+mod audit;
 mod caching;
 mod ended_reasons;
 mod flash;
 mod guards;
 mod impersonation;
 mod lifetimes;
+mod test_client;
 
 use axum::body::Body;
 use axum::extract::Request;

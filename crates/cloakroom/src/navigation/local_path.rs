@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use http::HeaderValue;
 
-/// A path on this site, with or without a query: safe to redirect to, whoever has sent it.
+/// A path on this site, with or without a query: safe to redirect to, also if it comes from the address of a request.
 ///
 /// It begins with one `/`. Refused is everything that a browser could take for another site, and what it could turn
 /// into that:

@@ -1,13 +1,13 @@
 //! What a request knows of its session, and the edits of its handler. No I/O, no `async`.
 
+mod acting;
 mod draft;
 mod edits;
 pub(crate) mod found;
 mod outcome;
 
 use cloakroom_core::{
-    Authentication, Changes, EndReason, Entries, Impersonation, Limits, StoreError, StoreErrorKind,
-    Token, UserId,
+    Authentication, Changes, EndReason, Entries, Limits, StoreError, StoreErrorKind, Token,
 };
 
 use crate::cookie::withheld::EditsDiscarded;
@@ -156,37 +156,6 @@ impl State {
         Ok(())
     }
 
-    /// Begins to act as another user with the next commit.
-    pub(crate) fn impersonate(&mut self, impersonation: Impersonation) -> Result<(), SessionError> {
-        self.check_attached()?;
-        if self.live().is_none() || !self.entries.contains(Authentication::KEY) {
-            return Err(Cause::NotSignedIn.into());
-        }
-        self.check_not_impersonating()?;
-        self.acting = Some(Acting::Begin(impersonation));
-        self.renewing = true;
-        Ok(())
-    }
-
-    /// Stops acting as another user with the next commit. Returns whether there is an impersonation.
-    pub(crate) fn stop_impersonating(&mut self) -> Result<bool, SessionError> {
-        self.check_attached()?;
-        let Some(user) = self.impersonated() else {
-            return Ok(false);
-        };
-        self.acting = Some(Acting::Stop(user));
-        self.renewing = true;
-        Ok(true)
-    }
-
-    /// Whom the user of the session acts as.
-    pub(crate) fn impersonated(&self) -> Option<UserId> {
-        if !self.entries.contains(Impersonation::KEY) {
-            return None;
-        }
-        Some(Impersonation::of(&self.entries)?.user().clone())
-    }
-
     /// Whether this request has ended the session.
     pub(crate) const fn was_destroyed(&self) -> bool {
         self.was_destroyed
@@ -196,18 +165,6 @@ impl State {
     pub(crate) fn ended_reason(&self) -> Option<EndReason> {
         let reason = self.ended_reason.filter(|_| self.live().is_none())?;
         (!matches!(reason, EndReason::Renewed | EndReason::Abandoned)).then_some(reason)
-    }
-
-    /// Who has signed in to the session.
-    pub(crate) fn signed_in_user(&self) -> Option<UserId> {
-        Some(Authentication::of(&self.entries)?.user().clone())
-    }
-
-    pub(crate) fn check_not_impersonating(&self) -> Result<(), SessionError> {
-        if self.entries.contains(Impersonation::KEY) {
-            return Err(Cause::Impersonating.into());
-        }
-        Ok(())
     }
 
     pub(crate) fn choose(&mut self, limits: Limits) -> Result<(), SessionError> {

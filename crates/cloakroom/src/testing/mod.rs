@@ -1,11 +1,17 @@
-//! Helpers for the tests of apps: sessions without the sign-in form.
+//! Helpers for the tests of apps: sessions without the sign-in form, and a client with cookies.
+
+#[cfg(feature = "axum")]
+mod client;
 
 use std::sync::Arc;
 
 use cloakroom_core::UserId;
 use http::HeaderValue;
 
-use crate::cookie::headers::{Credentials, set_cookie};
+#[cfg(feature = "axum")]
+pub use self::client::{TestClient, TestResponse};
+
+use crate::cookie::headers::{Credentials, set_cookie, token_header};
 use crate::error::SessionError;
 use crate::middleware::SessionLayer;
 use crate::session::shared::SharedSession;
@@ -40,6 +46,7 @@ use crate::session::{LazySession, Session};
 #[derive(Debug)]
 pub struct TestSession {
     cookie: HeaderValue,
+    token: HeaderValue,
     handle: Arc<SharedSession>,
 }
 
@@ -87,22 +94,50 @@ impl TestSession {
         Self::of(session)
     }
 
+    /// Creates a session of a signed-in user in the layer's store, with the edits of `edit`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::sign_in`], or if `edit` fails.
+    pub async fn signed_in_with<E>(
+        layer: &SessionLayer<E>,
+        user: impl Into<UserId>,
+        edit: impl FnOnce(&Session) -> Result<(), SessionError>,
+    ) -> Result<Self, SessionError> {
+        let signed_in = Self::signed_in(layer, user).await?;
+        let session = signed_in.now().await?;
+        edit(&session)?;
+        session.save().await?;
+        Ok(signed_in)
+    }
+
     fn of(session: Session) -> Result<Self, SessionError> {
         let handle = session.handle;
-        let cookie = {
+        let (cookie, token) = {
             let state = handle.state();
             let live = state.live().ok_or(crate::error::Cause::NotPersisted)?;
             let config = &handle.context.cookie;
             let set_cookie = set_cookie(config, &live.token, std::time::Duration::ZERO, false);
-            pair_of(&set_cookie)
+            (pair_of(&set_cookie), token_header(config, &live.token))
         };
-        Ok(Self { cookie, handle })
+        Ok(Self {
+            cookie,
+            token,
+            handle,
+        })
     }
 
     /// Returns the `Cookie` header of a browser with this session.
     #[must_use]
     pub fn cookie(&self) -> HeaderValue {
         self.cookie.clone()
+    }
+
+    /// Returns the token of a client that sends it in a header
+    /// ([`with_token_header`](crate::SessionLayerBuilder::with_token_header)).
+    #[must_use]
+    pub fn token(&self) -> HeaderValue {
+        self.token.clone()
     }
 
     /// Loads the session as it is stored now.
