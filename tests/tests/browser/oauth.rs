@@ -86,7 +86,7 @@ impl Shop {
         assert_eq!(self.browser.title().await, "provider");
     }
 
-    async fn seen(&self) -> String {
+    async fn visible(&self) -> String {
         self.browser.open(&format!("{}/me", self.url)).await;
         self.browser.text("body").await
     }
@@ -116,7 +116,7 @@ impl Shop {
 async fn a_guest_signs_in_and_keeps_the_cart(same_site: SameSite, answers_with_form: bool) {
     let shop = Shop::open(same_site, answers_with_form).await;
     shop.begin().await;
-    assert_eq!(shop.seen().await, "user= cart=hat");
+    assert_eq!(shop.visible().await, "user= cart=hat");
     let cookies = shop.transactions().await;
     assert_eq!(cookies.len(), 1);
     assert_eq!(cookies[0].same_site, "None");
@@ -131,7 +131,7 @@ async fn a_guest_signs_in_and_keeps_the_cart(same_site: SameSite, answers_with_f
         1,
         "the abandoned one is left"
     );
-    assert_eq!(shop.seen().await, shop.signed_in());
+    assert_eq!(shop.visible().await, shop.signed_in());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,7 +166,7 @@ async fn an_address_of_an_attackers_sign_in_signs_nobody_in() {
     shop.browser.open(address).await;
     let page = shop.browser.text("body").await;
     assert!(!page.contains("user="), "{page}");
-    assert_eq!(shop.seen().await, "user= cart=hat");
+    assert_eq!(shop.visible().await, "user= cart=hat");
     // The address is good in the attacker's browser.
     attacker.open(address).await;
     assert!(attacker.text("body").await.contains("#ada"));

@@ -214,7 +214,7 @@ async fn forms_and_scripts_need_the_layers_consent_and_the_token() {
         send(&app, &browser, (own, api), Some(&token), String::new()).await,
         204
     );
-    // By the token, in a browser that sends neither `Sec-Fetch-Site` nor `Origin`.
+    // By the token, in a browser that sends neither `Sec-Fetch-Site` nor `origin`.
     assert_eq!(
         send(&app, &browser, (None, "/transfer"), None, form.clone()).await,
         303

@@ -6,12 +6,9 @@ use cloakroom_core::{Realm, SessionId, Timestamp, Token};
 use http::HeaderValue;
 
 use super::config::OAuthConfig;
-use super::transaction::{Contents, MAX_JSON_LEN, OAuthTransaction};
+use super::transaction::{Contents, MAX_VALUE_LEN, OAuthTransaction};
 use crate::cookie::CookieConfig;
 use crate::cookie::headers::{Credentials, open_text, remove_cookie, set_text};
-
-/// The longest value of a cookie: nonce, encrypted text and tag, in base64.
-pub(super) const MAX_VALUE_LEN: usize = (12 + MAX_JSON_LEN + 16).div_ceil(3) * 4;
 
 /// How many bytes all cookies of transactions may have together. Servers commonly refuse headers of more than 8 KiB.
 const MAX_LEN: usize = 4096;

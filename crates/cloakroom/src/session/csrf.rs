@@ -12,7 +12,7 @@ impl Session {
     /// handler that receives it calls [`check_csrf_token`](Self::check_csrf_token).
     ///
     /// First protect the app with a layer such as `tower_http::csrf::CsrfLayer`, which needs no tokens. They are for
-    /// apps that have to support browsers without `Sec-Fetch-Site` and `Origin`, or whose rules require them.
+    /// apps that have to support browsers without `Sec-Fetch-Site` and `origin`, or whose rules require them.
     ///
     /// The token is masked, so each call returns another text; all of them are valid until the next sign-in, also in
     /// other tabs. The first one of a session stores a secret of 32 bytes in it, at once and with all other edits so
