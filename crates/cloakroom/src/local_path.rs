@@ -13,7 +13,25 @@ pub(crate) fn is_local_path(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use url::Url;
+
     use super::*;
+
+    proptest! {
+        /// As browsers read it: a local path stays on the site, whatever page redirects to it.
+        #[test]
+        fn a_local_path_never_leaves_the_site(
+            text in r"/[/\\.:@?#%&=\t\n ae2F-]{0,12}|\PC{0,12}",
+            base in "https://shop\\.example/[a-z/]{0,8}",
+        ) {
+            if is_local_path(&text) {
+                let base = Url::parse(&base).expect("a URL");
+                let target = base.join(&text).expect("a path is always a reference");
+                prop_assert_eq!(target.origin(), base.origin());
+            }
+        }
+    }
 
     #[test]
     fn paths_of_this_site_are_local() {

@@ -152,6 +152,24 @@ async fn a_guest_with_a_strict_cookie_signs_in_either_way_and_keeps_the_cart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_tabs_sign_in_one_after_the_other_in_any_order() {
+    let shop = Shop::open(SameSite::Lax, false).await;
+    let first = shop.browser.tabs().await;
+    shop.begin().await;
+    shop.browser.run("window.open('about:blank')").await;
+    let tabs = shop.browser.tabs().await;
+    let second = tabs.iter().find(|tab| !first.contains(tab));
+    shop.browser.turn_to(second.expect("a second tab")).await;
+    shop.begin().await;
+    for tab in [&first[0], second.expect("a second tab")] {
+        shop.browser.turn_to(tab).await;
+        shop.browser.follow("#approve").await;
+        shop.wait_for(&shop.signed_in()).await;
+    }
+    assert_eq!(shop.transactions().await.len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_address_of_an_attackers_sign_in_signs_nobody_in() {
     let shop = Shop::open(SameSite::Lax, false).await;
     // What the attacker's own browser would have sent, had it not stopped at the provider.
