@@ -5,10 +5,19 @@
 ///
 /// Browsers take `//host` and `/\host` for another host, and remove tabs and line breaks before they read an
 /// address (WHATWG URL, sections 4.4 and 4.5). So everything else than visible ASCII is refused, and so is a
-/// backslash: the addresses of a site have them encoded.
+/// backslash: the addresses of a site have them encoded. Empty segments and segments of dots are refused as well: they
+/// stay on the site, but a browser would make a path of them that begins with `//`, which must not be redirected to again.
 pub(crate) fn is_local_path(text: &str) -> bool {
-    let is_visible = |byte: u8| (b'!'..=b'~').contains(&byte) && byte != b'\\';
-    text.starts_with('/') && !text.starts_with("//") && text.bytes().all(is_visible)
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'\\';
+    let path = text.split(['?', '#']).next().unwrap_or_default();
+    let has_no_empty_segment = path.starts_with('/') && !path.contains("//");
+    has_no_empty_segment && text.bytes().all(is_plain) && !path.split('/').any(is_dots)
+}
+
+/// Whether a segment is `.` or `..`, encoded or not.
+fn is_dots(segment: &str) -> bool {
+    let decoded = segment.to_ascii_lowercase().replace("%2e", ".");
+    matches!(&*decoded, "." | "..")
 }
 
 #[cfg(test)]
@@ -29,13 +38,20 @@ mod tests {
                 let base = Url::parse(&base).expect("a URL");
                 let target = base.join(&text).expect("a path is always a reference");
                 prop_assert_eq!(target.origin(), base.origin());
+                prop_assert!(!target.path().starts_with("//"));
             }
         }
     }
 
     #[test]
     fn paths_of_this_site_are_local() {
-        for path in ["/", "/cart", "/a/b?c=d&e=%2F%2Fx#f", "/?next=//x", "/a//b"] {
+        for path in [
+            "/",
+            "/cart",
+            "/a/b/?c=d&e=%2F%2Fx#f",
+            "/?next=//x/../y",
+            "/.a/..b",
+        ] {
             assert!(is_local_path(path), "{path}");
         }
     }
@@ -56,6 +72,10 @@ mod tests {
             " //evil.example",
             "/ /evil.example",
             "/a\\b",
+            "/a//b",
+            "/..//evil.example",
+            "/a/%2E./%2e",
+            "/.",
             "/\u{0}",
             "/\u{2028}",
             "/ä",
