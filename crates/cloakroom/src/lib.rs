@@ -98,6 +98,8 @@
 //! | has the cookie of a session that ended within the last minute | one load; edits stay in memory | nothing: the browser may have a better one by now |
 //! | renews | creates the new session, then ends the old one | set |
 //! | signs in | adds the session to the user's index, creates it, ends the old one | set |
+//! | begins a sign-in with OAuth | nothing | one of its own is set; the session's stays |
+//! | completes it | stores a mark, for as long as the callback could be replayed | its own is removed |
 //! | destroys the session | ends it, immediately | removed |
 //! | edits, and the session is ended concurrently | nothing; the response's extensions contain [`EndedConcurrently`] | nothing |
 //! | edits, and the session has expired meanwhile, or its record is gone | nothing: the response is a 409 | nothing |

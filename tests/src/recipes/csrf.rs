@@ -51,7 +51,7 @@ async fn transfer(
     session: Session,
     Form(transfer): Form<Transfer>,
 ) -> Result<Redirect, SessionError> {
-    session.check_csrf_token(&transfer.csrf)?;
+    session.check_csrf_token(&transfer.csrf).await?;
     session.increment("transfers", 1_u32)?;
     Ok(Redirect::to("/transfers"))
 }
@@ -64,7 +64,8 @@ async fn require_token(
 ) -> Result<Response, SessionError> {
     let token = request.headers().get("x-csrf-token");
     let token = token.and_then(|value| value.to_str().ok());
-    session.check_csrf_token(token.unwrap_or_default())?;
+    let token = token.unwrap_or_default().to_owned();
+    session.check_csrf_token(&token).await?;
     request.extensions_mut().insert(session);
     Ok(next.run(request).await)
 }

@@ -48,29 +48,37 @@ async fn register(
     Ok(Redirect::to("/cart"))
 }
 
-/// A known user may have a cart from another device: the two are merged. It is stored together with the sign-in.
+/// A known user may have left a cart behind on another device: the two are merged.
 async fn sign_in(
     session: Session,
     State(carts): State<Carts>,
     Form(form): Form<Registration>,
 ) -> Result<Redirect, SessionError> {
-    // … after the password was checked. Nothing of a user who was signed in before goes into the cart:
-    let of_guest = match session.user() {
-        None => session.get(CART)?,
-        Some(_) => None,
-    };
-    let mut cart = saved_cart(&carts, &form.user);
-    for (product, count) in of_guest.unwrap_or_default() {
-        *cart.entry(product).or_default() += count;
-    }
-    session.sign_in(form.user).insert(CART, cart)?.await?;
+    // … after the password was checked:
+    let saved = saved_cart(&carts, &form.user);
+    // If another user was signed in until now, this runs on a session without their entries.
+    session.update(CART, move |cart| merged(cart.unwrap_or_default(), &saved))?;
+    session.sign_in(form.user.clone()).await?;
+    // Only now, so that nothing is lost if the sign-in fails.
+    remove_saved_cart(&carts, &form.user);
     Ok(Redirect::to("/cart"))
 }
 
-/// Takes the cart, so that a second sign-in does not add it once more.
+fn merged(mut cart: Cart, saved: &Cart) -> Cart {
+    for (product, count) in saved {
+        *cart.entry(product.clone()).or_default() += count;
+    }
+    cart
+}
+
 fn saved_cart(carts: &Carts, user: &str) -> Cart {
+    let carts = carts.lock().unwrap_or_else(PoisonError::into_inner);
+    carts.get(user).cloned().unwrap_or_default()
+}
+
+fn remove_saved_cart(carts: &Carts, user: &str) {
     let mut carts = carts.lock().unwrap_or_else(PoisonError::into_inner);
-    carts.remove(user).unwrap_or_default()
+    carts.remove(user);
 }
 
 /// The routes.

@@ -20,12 +20,12 @@ async fn events(
     let end = watch
         .clone()
         .map(|reason| Event::default().event("end").data(reason.as_str()));
-    let events = news().take_until(watch).chain(stream::once(end));
+    let events = app_events().take_until(watch).chain(stream::once(end));
     Ok(Sse::new(events.map(Ok)).keep_alive(KeepAlive::default()))
 }
 
 /// The app's events, which never end by themselves.
-fn news() -> impl Stream<Item = Event> {
+fn app_events() -> impl Stream<Item = Event> {
     let first = stream::once(async { Event::default().data("news") });
     first.chain(stream::pending())
 }

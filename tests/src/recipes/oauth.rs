@@ -108,9 +108,10 @@ async fn begin(
         .client
         .authorize_url(|| CsrfToken::new(state))
         .set_pkce_challenge(challenge);
-    let request = match provider.answers_with_form {
-        true => request.add_extra_param("response_mode", "form_post"),
-        false => request,
+    let request = if provider.answers_with_form {
+        request.add_extra_param("response_mode", "form_post")
+    } else {
+        request
     };
     let (url, _) = request.url();
     Ok(Redirect::to(url.as_str()))

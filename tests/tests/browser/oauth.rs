@@ -86,7 +86,7 @@ impl Shop {
         assert_eq!(self.browser.title().await, "provider");
     }
 
-    async fn seen(&self) -> String {
+    async fn visible(&self) -> String {
         self.browser.open(&format!("{}/me", self.url)).await;
         self.browser.text("body").await
     }
@@ -116,7 +116,7 @@ impl Shop {
 async fn a_guest_signs_in_and_keeps_the_cart(same_site: SameSite, answers_with_form: bool) {
     let shop = Shop::open(same_site, answers_with_form).await;
     shop.begin().await;
-    assert_eq!(shop.seen().await, "user= cart=hat");
+    assert_eq!(shop.visible().await, "user= cart=hat");
     let cookies = shop.transactions().await;
     assert_eq!(cookies.len(), 1);
     assert_eq!(cookies[0].same_site, "None");
@@ -131,7 +131,7 @@ async fn a_guest_signs_in_and_keeps_the_cart(same_site: SameSite, answers_with_f
         1,
         "the abandoned one is left"
     );
-    assert_eq!(shop.seen().await, shop.signed_in());
+    assert_eq!(shop.visible().await, shop.signed_in());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,6 +152,24 @@ async fn a_guest_with_a_strict_cookie_signs_in_either_way_and_keeps_the_cart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_tabs_sign_in_one_after_the_other_in_any_order() {
+    let shop = Shop::open(SameSite::Lax, false).await;
+    let first = shop.browser.tabs().await;
+    shop.begin().await;
+    shop.browser.run("window.open('about:blank')").await;
+    let tabs = shop.browser.tabs().await;
+    let second = tabs.iter().find(|tab| !first.contains(tab));
+    shop.browser.turn_to(second.expect("a second tab")).await;
+    shop.begin().await;
+    for tab in [&first[0], second.expect("a second tab")] {
+        shop.browser.turn_to(tab).await;
+        shop.browser.follow("#approve").await;
+        shop.wait_for(&shop.signed_in()).await;
+    }
+    assert_eq!(shop.transactions().await.len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_address_of_an_attackers_sign_in_signs_nobody_in() {
     let shop = Shop::open(SameSite::Lax, false).await;
     // What the attacker's own browser would have sent, had it not stopped at the provider.
@@ -166,7 +184,7 @@ async fn an_address_of_an_attackers_sign_in_signs_nobody_in() {
     shop.browser.open(address).await;
     let page = shop.browser.text("body").await;
     assert!(!page.contains("user="), "{page}");
-    assert_eq!(shop.seen().await, "user= cart=hat");
+    assert_eq!(shop.visible().await, "user= cart=hat");
     // The address is good in the attacker's browser.
     attacker.open(address).await;
     assert!(attacker.text("body").await.contains("#ada"));

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::body::Body;
-use cloakroom::{Rotation, Session, SessionErrorKind, minutes};
+use cloakroom::{Rotation, Session, SessionErrorKind, SessionLayer, minutes};
 use http::Method;
 use http::header::CONTENT_TYPE;
 use tests::app::{Fixture, Handler};
@@ -11,6 +11,7 @@ use tests::browser::Browser;
 use tests::faulty_store::Verb;
 use tests::on_every_store;
 use tests::recipes::csrf;
+use tests::stale_cache::StaleCache;
 use tests::user_agent::UserAgent;
 
 on_every_store!(
@@ -30,7 +31,7 @@ async fn token(browser: &mut Browser) -> String {
 /// The status of a request with this token.
 async fn check(browser: &mut Browser, token: &str) -> u16 {
     let token = token.to_owned();
-    let check = |session: Session| async move { session.check_csrf_token(&token) };
+    let check = |session: Session| async move { session.check_csrf_token(&token).await };
     browser.request(check).await.status.as_u16()
 }
 
@@ -115,6 +116,21 @@ async fn the_token_of_another_session_is_refused() {
             assert_eq!(check(&mut browser, text).await, 403);
         }
     }
+}
+
+/// The page comes from one server, and its form goes to another one at once.
+#[tokio::test]
+async fn a_token_that_a_cache_does_not_know_yet_is_valid() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
+    let cache = StaleCache::new(fixture.store.clone());
+    let builder = SessionLayer::builder(cache.clone()).with_clock(fixture.clock.clone());
+    let mut other = browser.on(tests::app::app(builder.build().expect("it is valid")));
+    assert_eq!(other.read().await, Some(1));
+    assert_eq!(cache.len(), 1);
+    let token = token(&mut browser).await;
+    assert_eq!(check(&mut other, &token).await, 200);
+    assert_eq!(check(&mut other, "x").await, 403);
 }
 
 #[tokio::test]
@@ -214,7 +230,7 @@ async fn forms_and_scripts_need_the_layers_consent_and_the_token() {
         send(&app, &browser, (own, api), Some(&token), String::new()).await,
         204
     );
-    // By the token, in a browser that sends neither `Sec-Fetch-Site` nor `Origin`.
+    // By the token, in a browser that sends neither `Sec-Fetch-Site` nor `origin`.
     assert_eq!(
         send(&app, &browser, (None, "/transfer"), None, form.clone()).await,
         303

@@ -87,7 +87,7 @@ impl Shop {
     }
 
     /// Who is signed in, and the cart.
-    async fn seen(&mut self) -> String {
+    async fn visible(&mut self) -> String {
         let read = Handler::session(|session: Session| async move {
             let cart: Option<String> = session.get("cart")?;
             let user = session.user_id::<String>()?;
@@ -120,10 +120,10 @@ fn location(response: &Incoming) -> &str {
 async fn a_redirect_signs_in_keeps_the_cart_and_leads_back() {
     let mut shop = Shop::open(false).await;
     let request = shop.begin().await;
-    assert_eq!(shop.seen().await, GUEST);
+    assert_eq!(shop.visible().await, GUEST);
     let response = shop.redirected(&shop.provider.approve(&request)).await;
     assert_eq!(location(&response), "/cart?open");
-    assert_eq!(shop.seen().await, shop.ada());
+    assert_eq!(shop.visible().await, shop.ada());
 }
 
 #[tokio::test]
@@ -135,7 +135,11 @@ async fn a_form_signs_in_keeps_the_cart_and_leads_back() {
     assert_eq!(response.status, 200, "{}", response.text());
     let (_, link) = response.text().split_once("href=\"").expect("a link");
     let finish = link.split('"').next().expect("it ends").to_owned();
-    assert_eq!(shop.seen().await, GUEST, "the session is another request's");
+    assert_eq!(
+        shop.visible().await,
+        GUEST,
+        "the session is another request's"
+    );
     let mut other = UserAgent::new();
     let stolen = other.start_cross_site(Method::GET, &finish);
     let stolen = stolen.send(&shop.app).await;
@@ -145,7 +149,7 @@ async fn a_form_signs_in_keeps_the_cart_and_leads_back() {
         .send("same-origin", Method::GET, &finish, &Vec::new())
         .await;
     assert_eq!(location(&response), "/cart?open");
-    assert_eq!(shop.seen().await, shop.ada());
+    assert_eq!(shop.visible().await, shop.ada());
     let again = shop
         .send("same-origin", Method::GET, &finish, &Vec::new())
         .await;
@@ -164,7 +168,7 @@ async fn an_injected_code_is_refused_by_pkce() {
     fields[0] = code;
     let response = shop.redirected(&fields).await;
     assert_eq!(response.status, StatusCode::BAD_GATEWAY);
-    assert_eq!(shop.seen().await, GUEST);
+    assert_eq!(shop.visible().await, GUEST);
 }
 
 #[tokio::test]
@@ -179,7 +183,7 @@ async fn a_denied_sign_in_is_over() {
     assert_eq!(response.status, StatusCode::FORBIDDEN);
     let response = shop.redirected(&shop.provider.approve(&request)).await;
     assert_eq!(response.status, StatusCode::BAD_REQUEST);
-    assert_eq!(shop.seen().await, GUEST);
+    assert_eq!(shop.visible().await, GUEST);
 }
 
 #[tokio::test]
@@ -200,5 +204,5 @@ async fn a_callback_with_the_issuer_of_another_provider_is_refused() {
     fields[2].1 = "https://evil.example".to_owned();
     let response = shop.redirected(&fields).await;
     assert_eq!(response.status, StatusCode::BAD_REQUEST);
-    assert_eq!(shop.seen().await, GUEST);
+    assert_eq!(shop.visible().await, GUEST);
 }

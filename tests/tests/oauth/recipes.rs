@@ -86,6 +86,9 @@ async fn the_cart_of_a_guest_goes_to_the_new_user_and_is_merged_with_that_of_a_k
     post(&mut known, "/cart", "product=hat").await;
     post(&mut known, "/sign-in", "user=bob").await;
     assert_eq!(cart(&mut known).await, r#"{"hat": 3, "tie": 1}"#);
+    // Signing in again adds nothing, and loses nothing.
+    post(&mut known, "/sign-in", "user=bob").await;
+    assert_eq!(cart(&mut known).await, r#"{"hat": 3, "tie": 1}"#);
     // Another user of the same browser gets nothing of it.
     post(&mut known, "/sign-in", "user=cyd").await;
     assert_eq!(cart(&mut known).await, "{}");

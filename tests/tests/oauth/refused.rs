@@ -183,7 +183,7 @@ async fn next_is_never_an_open_redirect() {
         ("\\\\evil.example", "/"),
         ("javascript:alert(1)", "/"),
         ("", "/"),
-        ("/..//evil.example", "/..//evil.example"),
+        ("/..//evil.example", "/"),
         (&format!("/{}", "x".repeat(600)), "/"),
     ] {
         let begun = begin_with(&mut browser, &app, next).await;

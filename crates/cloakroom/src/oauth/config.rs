@@ -6,7 +6,7 @@ use std::time::Duration;
 use cloakroom_core::SessionId;
 use cookie::SameSite;
 
-use super::cookie::MAX_VALUE_LEN;
+use super::transaction::MAX_VALUE_LEN;
 use crate::cookie::config::MAX_PAIR_LEN;
 use crate::cookie::{CookieConfig, CookieKey};
 use crate::duration::minutes;

@@ -6,12 +6,9 @@ use cloakroom_core::{Realm, SessionId, Timestamp, Token};
 use http::HeaderValue;
 
 use super::config::OAuthConfig;
-use super::transaction::{Contents, MAX_JSON_LEN, OAuthTransaction};
+use super::transaction::{Contents, MAX_VALUE_LEN, OAuthTransaction};
 use crate::cookie::CookieConfig;
 use crate::cookie::headers::{Credentials, open_text, remove_cookie, set_text};
-
-/// The longest value of a cookie: nonce, encrypted text and tag, in base64.
-pub(super) const MAX_VALUE_LEN: usize = (12 + MAX_JSON_LEN + 16).div_ceil(3) * 4;
 
 /// How many bytes all cookies of transactions may have together. Servers commonly refuse headers of more than 8 KiB.
 const MAX_LEN: usize = 4096;
@@ -99,6 +96,8 @@ mod tests {
 
     use cloakroom_core::{Clock, ManualClock, Realm, SystemRng};
     use http::header::{COOKIE, HeaderMap};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     use super::super::transaction::NewContents;
     use super::*;
@@ -197,6 +196,21 @@ mod tests {
         };
         assert_eq!(behind(minutes(5)), Some(minutes(15)));
         assert_eq!(behind(minutes(10)), None);
+    }
+
+    proptest! {
+        /// Whatever the header contains, nothing but a transaction's own cookie is found.
+        #[test]
+        fn any_cookies_are_examined(values in vec("[ -~]{0,80}", 0..20), len in any::<usize>()) {
+            let (config, clock) = (config(), ManualClock::default());
+            let (token, _) = begin(&config, &clock);
+            let named = |value: &String| format!("{}-{}={value}", config.cookie.name(), token.id());
+            let cookies: Vec<String> = values.iter().map(named).chain(values.clone()).collect();
+            let texts: Vec<&str> = cookies.iter().map(String::as_str).collect();
+            let credentials = sent(&texts);
+            prop_assert!(config.find(&credentials, &token, &Realm::new("r")).is_none());
+            prop_assert!(config.superseded(&credentials, len).len() <= MAX_REMOVED);
+        }
     }
 
     #[test]

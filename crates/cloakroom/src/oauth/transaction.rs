@@ -25,7 +25,10 @@ const MAX_DATA_LEN: usize = 1024;
 
 /// The most bytes that the JSON of a transaction has: its parts, of which a quotation mark in the issuer or in `next`
 /// is written as two bytes, and their names.
-pub(super) const MAX_JSON_LEN: usize = 2 * (MAX_ISSUER_LEN + MAX_NEXT_LEN) + MAX_DATA_LEN + 256;
+const MAX_JSON_LEN: usize = 2 * (MAX_ISSUER_LEN + MAX_NEXT_LEN) + MAX_DATA_LEN + 256;
+
+/// The longest value of a transaction's cookie: nonce, encrypted JSON and tag, in base64.
+pub(super) const MAX_VALUE_LEN: usize = (12 + MAX_JSON_LEN + 16).div_ceil(3) * 4;
 
 /// A sign-in with an OAuth provider that was begun, or completed.
 ///

@@ -244,8 +244,8 @@ impl Session {
     }
 
     /// Removes an entry, saves that immediately, and returns its value to **one request only**, however
-    /// many try on however many servers: for OAuth `state`, nonces and one-time links. `None` if it
-    /// is not there, or another request has taken it.
+    /// many try on however many servers: for nonces and one-time links. (For sign-ins with OAuth there is
+    /// `OAuthTransactions`.) `None` if it is not there, or another request has taken it.
     ///
     /// # Errors
     ///
