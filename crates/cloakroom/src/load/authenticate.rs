@@ -48,6 +48,7 @@ pub(super) async fn authenticate(
     match loaded {
         Loaded::Record(record) => match Secrets::status(&record, &digest, now) {
             SecretStatus::Current | SecretStatus::Next | SecretStatus::Previous => {
+                let record = record.with_whole_digest(&digest);
                 let lookup = lookup(context, Live { token, record }, budget).await?;
                 Ok(match lookup {
                     Lookup::Live(live) => Authenticated::Live(live),

@@ -35,6 +35,7 @@ pub(super) async fn accept_cached(
         SecretStatus::Current | SecretStatus::Next | SecretStatus::Previous => {}
         SecretStatus::Retired | SecretStatus::Wrong => return Ok(None),
     }
+    let record = record.with_whole_digest(&digest);
     let liveness = check_and_sync_at(context, id, record, now, budget).await;
     match liveness.inspect_err(|_| metrics::load("error"))? {
         Liveness::Live { record, .. } => {
