@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use cloakroom_core::Timestamp;
 use http::{Response, StatusCode};
 use pin_project_lite::pin_project;
 
@@ -95,11 +96,16 @@ where
                 let response = response?;
                 // The handler's own status decides, not the one of the app's error response.
                 let status = response.status();
-                let response = shape_refusal(this.error_response, response, this.captured);
+                let mut response = shape_refusal(this.error_response, response, this.captured);
                 if !session.was_requested() {
                     return Poll::Ready(Ok(response));
                 }
-                *this.commit = begin_commit(session, status);
+                let now = session.now();
+                *this.commit = begin_commit(session, status, now);
+                if this.commit.is_none() {
+                    finish(session, &mut response, now);
+                    return Poll::Ready(Ok(response));
+                }
                 response
             }
         };
@@ -114,7 +120,7 @@ where
                 carry_over_tokens(session, &mut replaced, &mut response);
             }
         }
-        finish(session, &mut response);
+        finish(session, &mut response, session.now());
         Poll::Ready(Ok(response))
     }
 }
@@ -135,11 +141,14 @@ fn keep_alive_while_pending(
 }
 
 /// Returns the commit, if there is anything to do. From here on, edits are errors.
-fn begin_commit(session: &Arc<SharedSession>, status: StatusCode) -> Option<Commit> {
+fn begin_commit(
+    session: &Arc<SharedSession>,
+    status: StatusCode,
+    now: Timestamp,
+) -> Option<Commit> {
     // A 408 comes from an inner timeout layer, which has cancelled the handler.
     let failed = status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT;
     let discards = failed && session.context.error_policy == ErrorPolicy::Discard;
-    let now = session.now();
     let mut state = session.state();
     state.close();
     let are_dropped = discards && state.discard_edits();

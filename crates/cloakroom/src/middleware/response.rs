@@ -19,9 +19,8 @@ use crate::telemetry::log;
 pub struct EndedConcurrently;
 
 /// Adds what the session requires of the response.
-pub(super) fn finish<B>(session: &SharedSession, response: &mut Response<B>) {
+pub(super) fn finish<B>(session: &SharedSession, response: &mut Response<B>, now: Timestamp) {
     let context = &*session.context;
-    let now = session.now();
     let (header, removed, lost_edits, discarded) = {
         let state = session.state();
         let header = session_header(session, &state, now);
