@@ -29,6 +29,7 @@ pub mod redis;
 pub mod resp;
 pub mod rng;
 pub mod scheduled_store;
+pub mod sizing;
 pub mod stale_cache;
 pub mod topology;
 pub mod user_agent;

@@ -1,4 +1,4 @@
-//! Cloakroom with its defaults: sliding expiry is always on, and recorded after a tenth of the idle
+//! Cloakroom with its defaults, and records of format 2: sliding expiry is always on, and recorded after a tenth of the idle
 //! timeout.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use cloakroom::{
     Clock, Expiry, LazySession, ManualClock, Session, SessionLayer, SessionLayerBuilder, Store,
     SystemClock, days,
 };
-use cloakroom_redis::{NearCache, RedisStore};
+use cloakroom_redis::{NearCache, RecordFormat, RedisStore};
 
 use super::Failed;
 use super::common::{self, Entries, IDLE, page};
@@ -27,7 +27,8 @@ pub(super) async fn near(args: ServeArgs) -> Result<Router, BoxError> {
 }
 
 async fn store(args: ServeArgs) -> Result<RedisStore, BoxError> {
-    Ok(RedisStore::connect(args.url(), "cloakroom").await?)
+    let store = RedisStore::builder(args.url(), "cloakroom");
+    Ok(store.with_record_format(RecordFormat::V2).connect().await?)
 }
 
 fn app_on(store: impl Store, args: ServeArgs) -> Result<Router, BoxError> {

@@ -64,6 +64,16 @@ impl Record {
         &self.digest
     }
 
+    /// Returns the record with the whole digest, if `presented` equals that of the record. A record of
+    /// [format 2](crate::codec::RecordFormat::V2) has only a part of it, and can be written in format 1 only with all.
+    #[must_use]
+    pub fn with_whole_digest(mut self, presented: &Digest) -> Self {
+        if self.digest.is_short() && self.digest == *presented {
+            self.digest = *presented;
+        }
+        self
+    }
+
     /// Returns the session's data.
     #[must_use]
     pub const fn entries(&self) -> &Entries {

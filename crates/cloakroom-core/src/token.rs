@@ -203,17 +203,30 @@ impl fmt::Debug for Realm {
 }
 
 /// The hash of a secret, as a record holds it. `==` takes constant time (ASVS 5.0, 11.2.4).
+///
+/// Its first 128 bits are compared, as many as a secret has: a longer digest is no harder to invert. The record of
+/// [format 2](crate::codec::RecordFormat::V2) has only these; the others are zero then.
 #[derive(Clone, Copy)]
 pub struct Digest([u8; 32]);
+
+/// How many bytes of a digest are compared.
+const COMPARED: usize = SECRET_LEN;
 
 impl Digest {
     /// The length of an encoded digest, in characters.
     pub const ENCODED_LEN: usize = 43;
 
-    /// Creates a digest from its bytes.
+    /// Creates a digest from its bytes. A store with a format of its own may have kept the first sixteen only; the
+    /// others are zero then.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
+    }
+
+    /// Returns whether only the bytes are known that are compared.
+    pub(crate) const fn is_short(&self) -> bool {
+        let (_, rest) = self.0.split_at(COMPARED);
+        matches!(rest, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
     }
 
     /// Returns the digest's bytes, for a store with a format of its own. Compare digests with `==`,
@@ -232,6 +245,19 @@ impl Digest {
     pub(crate) fn encode_into(&self, out: &mut String) {
         URL_SAFE_NO_PAD.encode_string(self.0, out);
     }
+
+    /// Parses the bytes that are compared.
+    pub(crate) fn parse_short(text: &str) -> Option<Self> {
+        // The decoder requires space for whole groups.
+        let mut bytes = [0; 33];
+        let length = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes[..18]).ok()?;
+        (length == COMPARED).then_some(())?;
+        Some(Self(bytes[..32].try_into().ok()?))
+    }
+
+    pub(crate) fn encode_short_into(&self, out: &mut String) {
+        URL_SAFE_NO_PAD.encode_string(&self.0[..COMPARED], out);
+    }
 }
 
 impl serde::Serialize for Digest {
@@ -249,7 +275,7 @@ impl<'de> serde::Deserialize<'de> for Digest {
 
 impl PartialEq for Digest {
     fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        self.0[..COMPARED].ct_eq(&other.0[..COMPARED]).into()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloakroom_core::codec::{self, CodecError, HEAD_LEN, MAX_LEN, Stored};
+use cloakroom_core::codec::{self, CodecError, HEAD_LEN, MAX_LEN, RecordFormat, Stored};
 use cloakroom_core::{Digest, EndReason, Entries, Limits, Record, Revision, Timestamp, Tombstone};
 use serde_json::Value;
 
@@ -18,6 +18,11 @@ const TOMBSTONE_RENEWED: &str = include_str!("fixtures/tombstone-renewed.txt");
 // Written since it has the digests of several secrets.
 const TOMBSTONE_SECRETS: &str = include_str!("fixtures/tombstone-renewed-secrets.txt");
 
+// Written in format 2.
+const RECORD_2: &str = include_str!("fixtures/record-2.txt");
+const RECORD_2_CHOSEN: &str = include_str!("fixtures/record-2-chosen.txt");
+const RECORD_2_EMPTY: &str = include_str!("fixtures/record-2-empty.txt");
+
 const SUCCESSOR: &str = "0191e0c4-8f2a-7c3e-9b1d-2f6a7e5c4d3b";
 
 /// The digest in the fixtures: the bytes 0 to 31.
@@ -32,6 +37,17 @@ fn decode_record(text: &str) -> Record {
         Ok(Stored::Record(record)) => record,
         other => panic!("not a record: {other:?}"),
     }
+}
+
+/// The first half of that digest, as format 2 has it.
+fn short_digest() -> Digest {
+    let [mut bytes, whole] = [[0; 32], *digest().as_bytes()];
+    bytes[..16].copy_from_slice(&whole[..16]);
+    Digest::from_bytes(bytes)
+}
+
+fn encode_in_2(record: &Record) -> String {
+    codec::encode_as(record, RecordFormat::V2)
 }
 
 fn is_rejected(text: &str) -> bool {
@@ -96,6 +112,76 @@ fn a_record_without_entries_is_frozen() {
     assert_eq!(record.limits(), second);
     assert!(record.entries().is_empty());
     assert_eq!(codec::encode(&record), RECORD_EMPTY);
+}
+
+/// What is read from the fixtures of format 1, with the bytes of the digest that format 2 has.
+fn in_format_2(text: &str) -> Record {
+    let record = decode_record(text);
+    let (limits, entries) = (record.limits(), record.entries().clone());
+    assert_eq!(record.digest().as_bytes(), digest().as_bytes());
+    Record::new(
+        record.revision(),
+        record.last_seen(),
+        limits,
+        short_digest(),
+        entries,
+    )
+}
+
+#[test]
+fn records_of_format_2_are_frozen() {
+    for (first, second) in [(RECORD, RECORD_2), (RECORD_CHOSEN, RECORD_2_CHOSEN)] {
+        assert_eq!(encode_in_2(&decode_record(first)), second);
+        let read = decode_record(second);
+        assert_eq!(read, in_format_2(first));
+        assert_eq!(read.digest().as_bytes(), short_digest().as_bytes());
+    }
+    let empty = decode_record(RECORD_2_EMPTY);
+    assert_eq!(empty.revision(), Revision::from_bits(u64::MAX));
+    assert_eq!(empty.last_seen(), Timestamp::from_millis(0));
+    let day = Duration::from_secs(24 * 60 * 60);
+    let deadline = Timestamp::from_millis(86_400_000);
+    assert_eq!(empty.limits(), Limits::from_parts(day, deadline, false));
+    assert_eq!(encode_in_2(&empty), RECORD_2_EMPTY);
+}
+
+/// A server of a release before format 2 would not find a truncated digest equal, and sign the user out.
+#[test]
+fn format_1_is_written_only_with_the_whole_digest() {
+    let read = decode_record(RECORD_2);
+    assert_eq!(codec::encode(&read), RECORD_2);
+    let other = Digest::from_bytes([255; 32]);
+    assert_eq!(
+        codec::encode(&read.clone().with_whole_digest(&other)),
+        RECORD_2
+    );
+    assert_eq!(codec::encode(&read.with_whole_digest(&digest())), RECORD);
+}
+
+#[test]
+fn digests_are_equal_if_their_first_128_bits_are() {
+    assert!(digest() == short_digest() && short_digest() == digest());
+    for bit in 0..256 {
+        let mut bytes = *digest().as_bytes();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(Digest::from_bytes(bytes) == digest(), bit >= 128, "{bit}");
+    }
+}
+
+#[test]
+fn the_head_of_format_2_has_half_the_length() {
+    let length = |text: &str| text.find('{').expect("the entries");
+    assert_eq!(length(RECORD_2_EMPTY), 53);
+    assert_eq!(length(RECORD_2), 57);
+    let longest = Duration::from_millis(Timestamp::MAX.as_millis());
+    let limits = Limits::from_parts(longest, Timestamp::MAX, true);
+    let seen = Timestamp::from_millis(0);
+    let revision = Revision::from_bits(0);
+    let record = Record::new(revision, seen, limits, digest(), Entries::new());
+    let text = encode_in_2(&record);
+    assert_eq!(length(&text), 72);
+    assert!(length(&text) < HEAD_LEN && text.len() < codec::encoded_len(record.entries()));
+    assert_eq!(decode_record(&text), record);
 }
 
 #[test]
@@ -208,16 +294,17 @@ fn a_newer_format_is_distinguished_from_an_invalid_one() {
         Err(CodecError::Newer(version)) => Some(version),
         _ => None,
     };
-    assert_eq!(newer(b"c2 whatever"), Some(2));
+    assert_eq!(newer(b"c3 whatever"), Some(3));
+    assert_eq!(newer(b"t2 whatever"), Some(2));
     assert_eq!(newer(b"t9 "), Some(9));
     assert_eq!(newer(b"c255 {}"), Some(255));
-    assert_eq!(newer(b"c2 \xff\xfe\x00 not text"), Some(2));
+    assert_eq!(newer(b"c3 \xff\xfe\x00 not text"), Some(3));
     assert_eq!(
-        newer(&[b"c2 ".as_slice(), &vec![b'x'; MAX_LEN]].concat()),
-        Some(2)
+        newer(&[b"c3 ".as_slice(), &vec![b'x'; MAX_LEN]].concat()),
+        Some(3)
     );
     for invalid in [
-        "c2", "c", "", " ", "c0 ", "c01 ", "c02 ", "c+2 ", "c256 ", "d2 ", "C2 ", "c2\n",
+        "c3", "c", "", " ", "c0 ", "c01 ", "c02 ", "c03 ", "c+3 ", "c256 ", "d3 ", "C3 ", "c3\n",
     ] {
         assert!(is_rejected(invalid), "{invalid:?}");
     }
@@ -287,6 +374,51 @@ fn a_head_in_another_form_is_rejected() {
         "t1 0191e0c48f2a - destroyed ",
     ] {
         assert!(is_rejected(tombstone), "{tombstone:?}");
+    }
+}
+
+#[test]
+fn a_head_of_format_2_in_another_form_is_rejected() {
+    assert!(!is_rejected(RECORD_2));
+    let (head, json) = RECORD_2.split_at(57);
+    for (from, to) in [
+        ("c2 ", "c2  "),
+        ("c2 ", "c2"),
+        // 65 bits.
+        ("c2 8", "c2 F"),
+        ("c2 8", "c2 8-"),
+        ("c2 8", "c2 "),
+        ("c2 8", "c2 +"),
+        ("0ODw", "0ODx"),
+        ("0ODw", "0ODw="),
+        ("0ODw ", "0ODw"),
+        ("0ODw ", "0ODw  "),
+        (" 30m ", " 1800s "),
+        (" 30m ", " 030m "),
+        (" 30m ", " +30m "),
+        (" 30m ", " 30M "),
+        (" 30m ", " X30m "),
+        (" 30m ", " xx30m "),
+        (" 30m ", " x "),
+        (" 30m ", " - "),
+        (" 30m ", " 30m"),
+        (" 30m ", " 30m  "),
+        // One day is left out, and a longer time than 48 bits of milliseconds is not kept.
+        (" 30m ", " 1d "),
+        (" 30m ", " x24h "),
+        (" 30m ", " 281474976710656ms "),
+        (" 30m ", " 18446744073709551615ms "),
+    ] {
+        let text = format!("{}{json}", head.replacen(from, to, 1));
+        assert_ne!(text, RECORD_2, "{from:?} is not in the head");
+        assert!(is_rejected(&text), "{from:?} -> {to:?}");
+    }
+    for json in ["", "null", "[]", "{", r#"{"a":}"#, " {}"] {
+        assert!(is_rejected(&format!("{head}{json}")), "{json:?}");
+        assert!(
+            is_rejected(&format!("{}{json}", &RECORD_2_EMPTY[..53])),
+            "{json:?}"
+        );
     }
 }
 

@@ -182,6 +182,7 @@ pub use self::health::{Health, Role, ServerKind, ServerMode, Warning};
 pub use self::near::{NearCache, NearCacheBuilder, NearCacheError, NearCacheStats};
 pub use self::raw_keys::RawKeys;
 pub use self::store::RedisStore;
+pub use cloakroom_core::codec::RecordFormat;
 pub use cloakroom_core::{Store, StoreError, StoreErrorKind};
 
 /// Guides for operating the store.

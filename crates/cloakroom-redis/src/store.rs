@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cloakroom_core::admin::{ScanCursor, ScanPage, StoreAdmin};
 use cloakroom_core::bus::{EventBus, Subscription};
-use cloakroom_core::codec::{self, Stored};
+use cloakroom_core::codec::{self, RecordFormat, Stored};
 use cloakroom_core::event::SessionEvent;
 use cloakroom_core::index::{AddOutcome, AddRequest, UserIndex};
 use cloakroom_core::store::{
@@ -47,6 +47,8 @@ pub struct RedisStore {
     /// For the writes that wait for replicas, if any do.
     replication: Option<Replication>,
     prefix: KeyPrefix,
+    /// The format in which records are written.
+    format: RecordFormat,
     bus: Bus,
 }
 
@@ -84,19 +86,26 @@ impl RedisStore {
     /// When the prefix is invalid: it follows the rules of an app's name, see [`connect`](Self::connect).
     pub fn from_client(client: Client, prefix: impl AsRef<str>) -> Result<Self, ConnectError> {
         let prefix = KeyPrefix::new(prefix.as_ref()).map_err(ConnectError::configuration)?;
-        Ok(Self::new(Connection::from_client(&client), None, prefix))
+        Ok(Self::new(
+            Connection::from_client(&client),
+            None,
+            prefix,
+            RecordFormat::default(),
+        ))
     }
 
     pub(crate) fn new(
         connection: Connection,
         replication: Option<Replication>,
         prefix: KeyPrefix,
+        format: RecordFormat,
     ) -> Self {
         Self {
             executor: Executor::new(connection),
             replication,
             bus: Bus::new(prefix.channel()),
             prefix,
+            format,
         }
     }
 
@@ -138,13 +147,14 @@ impl Store for RedisStore {
         let key = self.prefix.key(id);
         let is_created = match &self.replication {
             None => {
-                let create = session::create(key, record, ttl);
+                let create = session::create(key, record, ttl, self.format);
                 let reply = self.executor.send(Effect::Write, create).await?;
                 !reply.is_null()
             }
             // Boxed, like all large futures of rare paths, so that the common ones stay small.
             Some(replication) => {
-                let create = session::create_on_replicas(replication, key, record, ttl);
+                let create =
+                    session::create_on_replicas(replication, key, record, ttl, self.format);
                 Box::pin(create).await?
             }
         };
@@ -173,6 +183,7 @@ impl Store for RedisStore {
             key: self.prefix.key(add_request.id),
             record,
             ttl,
+            format: self.format,
             channel: self.bus.channel(),
             event: event.map(SessionEvent::encode),
         };
@@ -213,7 +224,7 @@ impl Store for RedisStore {
         ttl: Duration,
     ) -> Result<Updated, StoreError> {
         let key = self.prefix.key(id);
-        let call = session::update(&key, expected, record, ttl);
+        let call = session::update(&key, expected, record, ttl, self.format);
         match Reply::of(self.executor.run(call).await?)? {
             Reply::Done => Ok(Updated::Updated),
             Reply::Nothing => Ok(Updated::Missing),

@@ -220,6 +220,12 @@ impl Context {
             .await
     }
 
+    /// The same, if it is known without waiting.
+    pub(crate) fn revoked_before_now(&self) -> Option<Timestamp> {
+        self.revoked_before
+            .get_now(&self.store, &self.clock, self.budget)
+    }
+
     /// The key of a user's sessions in the store's index.
     pub(crate) fn user_key(&self, user: &UserId) -> UserKey {
         UserKey::new(&self.realm, user)

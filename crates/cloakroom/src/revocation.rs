@@ -54,19 +54,31 @@ impl RevokedBefore {
         store_timeout: Duration,
         budget: &Budget,
     ) -> Result<Timestamp, StoreError> {
+        match self.get_now(store, clock, store_timeout) {
+            Some(timestamp) => Ok(timestamp),
+            None => Box::pin(self.read(&**store, &**clock, budget)).await,
+        }
+    }
+
+    /// Returns the timestamp if it is known, without waiting.
+    pub(crate) fn get_now(
+        self: &Arc<Self>,
+        store: &Arc<dyn DynStore>,
+        clock: &Arc<dyn Clock>,
+        store_timeout: Duration,
+    ) -> Option<Timestamp> {
         if !store.has_admin() {
-            return Ok(Timestamp::from_millis(0));
+            return Some(Timestamp::from_millis(0));
         }
-        if let Some(known) = self.known() {
-            let age = known.read_at.elapsed();
-            if age < MAX_AGE {
-                if age >= REFRESH_AGE {
-                    self.refresh_in_background(store, clock, store_timeout);
-                }
-                return Ok(known.timestamp);
-            }
+        let known = self.known()?;
+        let age = known.read_at.elapsed();
+        if age >= MAX_AGE {
+            return None;
         }
-        Box::pin(self.read(&**store, &**clock, budget)).await
+        if age >= REFRESH_AGE {
+            self.refresh_in_background(store, clock, store_timeout);
+        }
+        Some(known.timestamp)
     }
 
     /// Reads the timestamp from the store.

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use cloakroom_core::codec::{self, Stored};
+use cloakroom_core::codec::{self, RecordFormat, Stored};
 use cloakroom_core::{Changes, Entries};
 use serde_json::{Value, json};
 
 /// The key of an entry that a concurrent request sets.
 const FOREIGN: &str = "of another request";
 
-/// Stored bytes decode or are rejected. A decoded record encodes to one that decodes equal, and edits of it
+/// Stored bytes decode or are rejected. A decoded record encodes, in each format, to one that decodes equal, and edits of it
 /// replay on a fresher record as they applied to the copy.
 ///
 /// # Panics
@@ -18,10 +18,12 @@ const FOREIGN: &str = "of another request";
 pub fn record(bytes: &[u8]) {
     match codec::decode(bytes) {
         Ok(Stored::Record(record)) => {
-            let again = codec::decode(codec::encode(&record).as_bytes());
             assert!(record.entries().json_len() <= bytes.len(), "it grows");
             edit(record.entries());
-            assert_eq!(again, Ok(Stored::Record(record)));
+            for format in [RecordFormat::V1, RecordFormat::V2] {
+                let again = codec::decode(codec::encode_as(&record, format).as_bytes());
+                assert_eq!(again, Ok(Stored::Record(record.clone())));
+            }
         }
         Ok(Stored::Tombstone(tombstone)) => {
             let again = codec::decode(codec::encode_tombstone(&tombstone).as_bytes());

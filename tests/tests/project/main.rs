@@ -6,5 +6,6 @@ mod environment;
 mod layers;
 mod names;
 mod public_api;
+mod sizing;
 mod source;
 mod tree;

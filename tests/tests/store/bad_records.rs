@@ -81,7 +81,7 @@ async fn a_newer_record_format_is_unavailable_and_keeps_the_cookie() {
     let redis = RedisServer::start();
     let (mut browser, key) = setup(&redis).await;
     let good = redis.command(&["GET", &key]).text();
-    let newer = good.replacen("c1 ", "c2 ", 1);
+    let newer = good.replacen("c1 ", "c3 ", 1);
     redis.command(&["SET", &key, &newer, "EX", "60"]);
     let cookie = browser.cookie().map(str::to_owned);
     let response = browser

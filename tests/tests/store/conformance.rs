@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cloakroom_core::codec::RecordFormat;
 use cloakroom_core::conformance::{self, Subject};
 use cloakroom_core::{ManualClock, MemoryStore};
 use cloakroom_redis::{NearCache, RedisStore};
@@ -36,14 +37,26 @@ impl Subject for Memory {
     }
 }
 
-struct Redis(RedisServer);
+struct Redis {
+    server: RedisServer,
+    format: RecordFormat,
+}
+
+impl Redis {
+    fn start(format: RecordFormat) -> Self {
+        let server = RedisServer::start();
+        Self { server, format }
+    }
+}
 
 impl Subject for Redis {
     type Store = RedisStore;
 
     async fn store(&self) -> RedisStore {
-        let store = generous::connect(self.0.url(), "cloakroom").await;
-        store.expect("the server is running")
+        let store = generous::redis(self.server.url(), "cloakroom")
+            .with_command_timeout(Duration::from_secs(10))
+            .with_record_format(self.format);
+        store.connect().await.expect("the server is running")
     }
 
     /// Redis has its own clock, so the test really waits.
@@ -99,7 +112,12 @@ async fn the_memory_store_conforms() {
 
 #[tokio::test]
 async fn the_redis_store_conforms() {
-    everything(&Redis(RedisServer::start())).await;
+    everything(&Redis::start(RecordFormat::V1)).await;
+}
+
+#[tokio::test]
+async fn the_redis_store_conforms_with_records_of_format_2() {
+    everything(&Redis::start(RecordFormat::V2)).await;
 }
 
 #[tokio::test]

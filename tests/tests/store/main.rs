@@ -2,5 +2,6 @@
 
 mod bad_records;
 mod conformance;
+mod formats;
 mod model;
 mod redis;

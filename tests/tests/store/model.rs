@@ -4,6 +4,7 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use cloakroom_core::codec::RecordFormat;
 use cloakroom_core::store::Store;
 use cloakroom_core::{
     Clock, Digest, EndReason, Entries, Expiry, Limits, ManualClock, MemoryStore, Record, Revision,
@@ -177,11 +178,12 @@ fn clear(redis: &RedisServer) {
 fn memory_and_redis_agree_on_random_histories() {
     let runtime = Runtime::new().expect("a runtime");
     let redis = RedisServer::start();
-    let connect = || {
-        let store = runtime.block_on(generous::connect(redis.url(), "cloakroom"));
+    // As in a deployment that introduces format 2, or goes back from it.
+    let stored = [RecordFormat::V1, RecordFormat::V2, RecordFormat::V2].map(|format| {
+        let store = generous::redis(redis.url(), "cloakroom");
+        let store = runtime.block_on(store.with_record_format(format).connect());
         store.expect("the server is running")
-    };
-    let stored = [connect(), connect(), connect()];
+    });
     let clock = ManualClock::default();
     let memory = MemoryStore::with_clock(clock.clone());
     let in_memory = [memory.clone(), memory.clone(), memory];

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloakroom_core::codec::{self, REVISION};
+use cloakroom_core::codec::{self, RecordFormat};
 use cloakroom_core::store::{Created, Ended, Loaded, Touched, Updated};
 use cloakroom_core::{Record, SessionId, Store, StoreErrorKind};
 use cloakroom_redis::{ConnectErrorKind, RedisStore};
@@ -61,9 +61,9 @@ async fn each_verb_is_one_command() {
     let encoded = codec::encode(&first);
     assert_eq!(commands[0][1..], [&key, &*encoded, "PX", "60000", "NX"]);
     assert_eq!(commands[1][1..], [&*key]);
-    for script in &commands[2..5] {
+    for (script, args) in commands[2..5].iter().zip([5, 4, 4]) {
         assert_eq!(script[2..4], ["1", &key]);
-        assert_eq!(script.len(), 7);
+        assert_eq!(script.len(), 4 + args);
     }
 }
 
@@ -152,17 +152,14 @@ async fn a_ttl_below_a_millisecond_is_accepted() {
 }
 
 /// Foreign values, each with the kind of error.
-fn foreign(record: &Record) -> Vec<(Vec<u8>, StoreErrorKind)> {
-    let good = codec::encode(record).into_bytes();
+fn foreign(record: &Record, format: RecordFormat) -> Vec<(Vec<u8>, StoreErrorKind)> {
+    let good = codec::encode_as(record, format).into_bytes();
     let mut not_text = good.clone();
     let last = not_text.len() - 2;
     not_text[last] = 0xff;
     // With another revision, since the expected one would match.
-    not_text[REVISION.start] = if good[REVISION.start] == b'0' {
-        b'1'
-    } else {
-        b'0'
-    };
+    let revision = format.revision().start;
+    not_text[revision] = if good[revision] == b'0' { b'1' } else { b'0' };
     let newer = |head: &[u8]| [head, &good[2..]].concat();
     vec![
         (Vec::new(), StoreErrorKind::Unreadable),
@@ -170,7 +167,7 @@ fn foreign(record: &Record) -> Vec<(Vec<u8>, StoreErrorKind)> {
         (good[..10].to_vec(), StoreErrorKind::Unreadable),
         (not_text, StoreErrorKind::Unreadable),
         (newer(b"x1"), StoreErrorKind::Unreadable),
-        (newer(b"c2"), StoreErrorKind::NewerFormat),
+        (newer(b"c3"), StoreErrorKind::NewerFormat),
         (b"t2 something".to_vec(), StoreErrorKind::NewerFormat),
     ]
 }
@@ -183,7 +180,8 @@ async fn foreign_values_are_errors_and_left_unchanged() {
     let later = record.last_seen().plus(MINUTE);
     let stone = tombstone(&record);
     let key = key(id);
-    for (value, kind) in foreign(&record) {
+    let formats = [RecordFormat::V1, RecordFormat::V2].into_iter();
+    for (value, kind) in formats.flat_map(|format| foreign(&record, format)) {
         server.command(&[b"SET", key.as_bytes(), &value, b"PX", b"60000"]);
         let shown = String::from_utf8_lossy(&value).into_owned();
         let load = store.load(id).await.unwrap_err();
@@ -222,8 +220,11 @@ async fn a_truncated_record_is_not_touched() {
     let store = open(&server).await;
     let (id, record) = session(1);
     let later = record.last_seen().plus(MINUTE);
-    let good = codec::encode(&record);
-    for length in [19, 20, 25, 32, 60, codec::HEAD_LEN] {
+    let [one, two] =
+        [RecordFormat::V1, RecordFormat::V2].map(|format| codec::encode_as(&record, format));
+    let first = [19, 20, 25, 32, 60, codec::HEAD_LEN].map(|length| (&one, length));
+    let second = [13, 14, 17, 22, 30, 52, 53].map(|length| (&two, length));
+    for (good, length) in first.into_iter().chain(second) {
         server.command(&["SET", &key(id), &good[..length], "PX", "60000"]);
         let kind = store.load(id).await.unwrap_err().kind();
         assert_eq!(kind, StoreErrorKind::Unreadable, "{length}");

@@ -89,6 +89,11 @@ impl Entry {
         &self.text[self.key.clone()]
     }
 
+    /// Returns the length of the key.
+    pub(super) fn key_len(&self) -> usize {
+        self.key.len()
+    }
+
     /// Returns the value as JSON text.
     #[must_use]
     pub fn json(&self) -> &str {

@@ -32,6 +32,9 @@ const CAPACITY_OF_COPY: usize = 2;
 /// not grow.
 const TYPICAL_ENTRY_LEN: usize = 20;
 
+/// In a list of up to so many entries, keys are compared one by one.
+const MAX_SCANNED: usize = 16;
+
 /// The most entries for which a list is allocated in advance: a long text may hold a few long entries.
 const MAX_CAPACITY: usize = 32;
 
@@ -56,13 +59,22 @@ pub fn is_reserved(key: &str) -> bool {
 /// ```
 #[derive(Clone, Default)]
 pub struct Entries {
-    /// Sorted by key. Shared until it is edited: a request holds the stored entries and its own copy.
-    /// `None` until there was an entry, so that a request that never loads its session allocates nothing.
-    list: Option<Arc<Vec<Entry>>>,
+    list: List,
     /// The length of the JSON object, without its braces, with a comma after each entry.
     len: usize,
     /// The approximate number of bytes of removed values that the shared text still contains.
     stale: usize,
+}
+
+/// Entries, sorted by key. Shared until they are edited: a request holds the stored entries and its own copy.
+#[derive(Clone, Default)]
+enum List {
+    /// Until there was an entry, so that a request that never loads its session allocates nothing.
+    #[default]
+    None,
+    /// As they were read. One allocation less to follow, which counts for sessions that are not in the CPU's cache.
+    Read(Arc<[Entry]>),
+    Edited(Arc<Vec<Entry>>),
 }
 
 impl Entries {
@@ -92,7 +104,7 @@ impl Entries {
             entries.stale = sort(&mut list);
         }
         entries.len = list.iter().map(member_len).sum();
-        entries.list = Some(Arc::new(list));
+        entries.list = List::Read(Arc::from(list));
         entries.compact();
         Ok(entries)
     }
@@ -142,8 +154,7 @@ impl Entries {
     /// Returns the entry of `key`.
     #[must_use]
     pub fn entry(&self, key: &str) -> Option<&Entry> {
-        let list = self.list();
-        Some(&list[find(list, key).ok()?])
+        look_up(self.list(), key)
     }
 
     /// Sets `key` to `value`.
@@ -208,7 +219,7 @@ impl Entries {
     /// Returns whether there is an entry with this key.
     #[must_use]
     pub fn contains(&self, key: &str) -> bool {
-        find(self.list(), key).is_ok()
+        self.entry(key).is_some()
     }
 
     /// Returns the keys in sorted order.
@@ -229,12 +240,20 @@ impl Entries {
     }
 
     fn list(&self) -> &[Entry] {
-        self.list.as_deref().map_or(&[], Vec::as_slice)
+        match &self.list {
+            List::None => &[],
+            List::Read(list) => list,
+            List::Edited(list) => list,
+        }
     }
 
     /// Returns the list for editing. A list that is shared is copied first.
     fn list_mut(&mut self) -> &mut Vec<Entry> {
-        if self.list.as_mut().and_then(Arc::get_mut).is_none() {
+        let is_own = match &mut self.list {
+            List::Edited(list) => Arc::get_mut(list).is_some(),
+            List::None | List::Read(_) => false,
+        };
+        if !is_own {
             let list = self.list();
             let additional = if list.is_empty() {
                 CAPACITY_OF_NEW
@@ -243,11 +262,24 @@ impl Entries {
             };
             let mut copy = Vec::with_capacity(list.len() + additional);
             copy.extend_from_slice(list);
-            self.list = Some(Arc::new(copy));
+            self.list = List::Edited(Arc::new(copy));
         }
-        let list = self.list.as_mut().and_then(Arc::get_mut);
+        let list = match &mut self.list {
+            List::Edited(list) => Arc::get_mut(list),
+            List::None | List::Read(_) => None,
+        };
         list.expect("a new copy is not shared")
     }
+}
+
+/// Returns the entry of `key` in a list.
+fn look_up<'a>(list: &'a [Entry], key: &str) -> Option<&'a Entry> {
+    if list.len() > MAX_SCANNED {
+        return Some(&list[find(list, key).ok()?]);
+    }
+    // Most keys have other lengths, so their text is not even read.
+    list.iter()
+        .find(|entry| entry.key_len() == key.len() && entry.key() == key)
 }
 
 /// Returns the index of `key` in a list, or as an error the index at which it would be inserted.
@@ -296,7 +328,8 @@ impl PartialEq for Entries {
     /// Compares keys and JSON text.
     fn eq(&self, other: &Self) -> bool {
         let is_same = match (&self.list, &other.list) {
-            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (List::Read(one), List::Read(other)) => Arc::ptr_eq(one, other),
+            (List::Edited(one), List::Edited(other)) => Arc::ptr_eq(one, other),
             _ => false,
         };
         is_same || (self.len == other.len && self.list() == other.list())

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloakroom_core::codec;
+use cloakroom_core::codec::{self, RecordFormat};
 use cloakroom_core::index::{
     AddOutcome, AddRequest, LEASE, MAX_COUNTED, MAX_EVICTED, MAX_PAGE, MAX_SAMPLE, STALE_AFTER,
 };
@@ -96,6 +96,7 @@ pub(crate) struct NewSession<'a> {
     pub(crate) key: String,
     pub(crate) record: &'a Record,
     pub(crate) ttl: Duration,
+    pub(crate) format: RecordFormat,
     pub(crate) channel: &'a str,
     pub(crate) event: Option<String>,
 }
@@ -110,7 +111,7 @@ pub(crate) async fn create_for_user(
     let length = codec::encoded_len(session.record.entries()) + session.channel.len() + event.len();
     let mut args = Args::with_keys(&[&session.index, &session.key], length + ADD_LEN);
     push_request(&mut args, request);
-    args.push_with(|text| codec::encode_into(session.record, text));
+    args.push_with(|text| codec::encode_into(session.record, session.format, text));
     args.push_display(millis(session.ttl));
     args.push(session.channel);
     args.push(&event);

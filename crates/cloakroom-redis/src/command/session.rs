@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use cloakroom_core::codec::{self, DIGEST, HEAD_LEN, REVISION, SEEN, Stored};
+use cloakroom_core::codec::{self, HEAD_LEN, RecordFormat, Stored};
 use cloakroom_core::{Limits, Record, Revision, StoreError, StoreErrorKind, Timestamp, Tombstone};
 use fred::error::Error as FredError;
 use fred::interfaces::KeysInterface;
@@ -24,11 +24,14 @@ const SMALL: usize = 64;
 
 // The scripts contain these as numbers.
 const _: () = assert!(Limits::CLOCK_TOLERANCE.as_millis() == 5000);
-const _: () = assert!(REVISION.start == 3 && REVISION.end == 19);
-const _: () = assert!(SEEN.start == 20 && SEEN.end == 32 && HEAD_LEN == 105);
-
-// Positions in `end.lua`, which counts from one.
-const _: () = assert!(DIGEST.start == 61 && DIGEST.end == 104);
+const _: () = {
+    let [one, two] = [RecordFormat::V1, RecordFormat::V2];
+    assert!(one.revision().end == 19 && two.revision().end == 14);
+    assert!(one.last_seen().start == 20 && one.last_seen().end == 32 && HEAD_LEN == 105);
+    assert!(two.last_seen().start == 14 && two.last_seen().end == 22);
+    assert!(one.digest().start == 61 && one.digest().end == 104);
+    assert!(two.digest().start == 30 && two.digest().end == 52);
+};
 
 /// `MGET key …`; in a cluster a `GET` for each, sent together. A value that is not a string counts as missing:
 /// `MGET` does not tell these apart.
@@ -84,8 +87,8 @@ async fn load_each(
 }
 
 /// `SET key record NX PX ttl`. The reply is nil if the key exists.
-pub(crate) fn create(key: String, record: &Record, ttl: Duration) -> Command {
-    let value = Bytes::from(codec::encode(record));
+pub(crate) fn create(key: String, record: &Record, ttl: Duration, format: RecordFormat) -> Command {
+    let value = Bytes::from(codec::encode_as(record, format));
     Command::Create { key, value, ttl }
 }
 
@@ -95,12 +98,13 @@ pub(crate) async fn create_on_replicas(
     key: String,
     record: &Record,
     ttl: Duration,
+    format: RecordFormat,
 ) -> Result<bool, StoreError> {
     let mut write = replication.begin().await?;
     let slot = slot_of(&key);
     let args: Vec<Value> = vec![
         Bytes::from(key).into(),
-        Bytes::from(codec::encode(record)).into(),
+        Bytes::from(codec::encode_as(record, format)).into(),
         Value::from_static_str("PX"),
         millis(ttl).into(),
         Value::from_static_str("NX"),
@@ -113,12 +117,19 @@ pub(crate) async fn create_on_replicas(
 }
 
 /// `scripts/update.lua`.
-pub(crate) fn update(key: &str, expected: Revision, record: &Record, ttl: Duration) -> ScriptCall {
+pub(crate) fn update(
+    key: &str,
+    expected: Revision,
+    record: &Record,
+    ttl: Duration,
+    format: RecordFormat,
+) -> ScriptCall {
     let length = codec::encoded_len(record.entries());
     let mut args = Args::with_keys(&[key], length + SMALL);
-    args.push_with(|text| codec::encode_head_start(expected, text));
-    args.push_with(|text| codec::encode_into(record, text));
+    push_head_start(&mut args, expected, RecordFormat::V1);
+    args.push_with(|text| codec::encode_into(record, format, text));
     args.push_display(millis(ttl));
+    push_head_start(&mut args, expected, RecordFormat::V2);
     ScriptCall {
         script: &UPDATE,
         args,
@@ -128,9 +139,11 @@ pub(crate) fn update(key: &str, expected: Revision, record: &Record, ttl: Durati
 /// `scripts/touch.lua`.
 pub(crate) fn touch(key: &str, expected: Revision, seen: Timestamp, ttl: Duration) -> ScriptCall {
     let mut args = Args::with_keys(&[key], SMALL);
-    args.push_with(|text| codec::encode_head_start(expected, text));
+    push_head_start(&mut args, expected, RecordFormat::V1);
     args.push(&codec::encode_time(seen));
     args.push_display(millis(ttl));
+    push_head_start(&mut args, expected, RecordFormat::V2);
+    args.push(&codec::encode_time_as(seen, RecordFormat::V2));
     ScriptCall {
         script: &TOUCH,
         args,
@@ -146,14 +159,23 @@ pub(crate) fn end(
 ) -> ScriptCall {
     let tombstone = codec::encode_tombstone(tombstone);
     let mut args = Args::with_keys(&[key], tombstone.len() + SMALL);
-    args.push_with(|text| {
-        if let Some(expected) = expected {
-            codec::encode_head_start(expected, text);
-        }
-    });
+    match expected {
+        Some(expected) => push_head_start(&mut args, expected, RecordFormat::V1),
+        None => args.push(""),
+    }
     args.push(&tombstone);
     args.push_display(millis(keep));
+    match expected {
+        Some(expected) => push_head_start(&mut args, expected, RecordFormat::V2),
+        None => args.push(""),
+    }
     ScriptCall { script: &END, args }
+}
+
+/// Adds the text with which a record of this revision starts. Scripts compare that of each format: the caller does
+/// not know in which one the record was written.
+fn push_head_start(args: &mut Args, revision: Revision, format: RecordFormat) {
+    args.push_with(|text| codec::encode_head_start_as(revision, format, text));
 }
 
 /// `scripts/end.lua` with `WAIT`, which is also judged if the session had ended before: the earlier end may
@@ -187,9 +209,14 @@ mod tests {
 
     #[test]
     fn the_head_is_as_long_as_the_scripts_assume() {
-        let mut head = String::new();
-        codec::encode_head_start(Revision::from_bits(10), &mut head);
-        assert_eq!(head, "c1 000000000000000a ");
-        assert_eq!(head.len(), SEEN.start);
+        for (format, expected) in [
+            (RecordFormat::V1, "c1 000000000000000a "),
+            (RecordFormat::V2, "c2 ----------9"),
+        ] {
+            let mut head = String::new();
+            codec::encode_head_start_as(Revision::from_bits(10), format, &mut head);
+            assert_eq!(head, expected);
+            assert_eq!(head.len(), format.last_seen().start);
+        }
     }
 }

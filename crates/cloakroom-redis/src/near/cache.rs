@@ -1,6 +1,6 @@
 //! The cached sessions, and the rules that keep stale ones out.
 
-use std::hash::RandomState;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::mem::{size_of, size_of_val};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,7 +29,7 @@ const PER_SESSION: usize = 256;
 
 /// The cached sessions, bounded in bytes.
 pub(super) struct SessionCache {
-    sessions: Cache<SessionId, Arc<Cached>, Weight, RandomState>,
+    sessions: Cache<SessionId, Arc<Cached>, Weight, BuildHasherDefault<IdHasher>>,
     /// A session is only cached under the lock of its slot, and only if nothing has changed since it was
     /// requested.
     slots: Box<[Mutex<Version>]>,
@@ -61,7 +61,7 @@ impl SessionCache {
                 estimated.max(16),
                 max_bytes,
                 Weight,
-                RandomState::new(),
+                BuildHasherDefault::default(),
                 DefaultLifecycle::default(),
             ),
             slots: (0..SLOTS).map(|_| Mutex::default()).collect(),
@@ -193,6 +193,28 @@ fn lock(slot: &Mutex<Version>) -> MutexGuard<'_, Version> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Hashes ids by their last eight bytes, which are random. A client that makes up ids cannot fill the cache with them:
+/// it has only those that were found in the store.
+#[derive(Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(last) = bytes.last_chunk() {
+            // Two of the bits are the same in all ids.
+            self.0 = u64::from_be_bytes(*last).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+    }
+
+    fn write_usize(&mut self, _: usize) {
+        // The length, which is the same for all.
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// The memory of a cached session in bytes, approximately.
 #[derive(Clone)]
 struct Weight;
@@ -214,6 +236,8 @@ impl Weighter<SessionId, Arc<Cached>> for Weight {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+    use std::hash::BuildHasher;
     use std::time::Duration;
 
     use cloakroom_core::{EndReason, Timestamp, Tombstone};
@@ -306,6 +330,24 @@ mod tests {
         cache.invalidate(id());
         cache.insert_written(id(), version, tombstone(1), soon());
         assert_eq!(cached(&cache), None);
+    }
+
+    #[test]
+    fn ids_of_one_moment_have_different_hashes() {
+        let build = BuildHasherDefault::<IdHasher>::default();
+        let [mut hashes, mut low, mut high] = [(); 3].map(|()| HashSet::new());
+        for number in 0..10_000_u128 {
+            // An odd factor, so that all bits of the last eight bytes change, except those of the variant.
+            let random = number.wrapping_mul(0x5851_f42d_4c95_7f2d) & (u128::MAX >> 66);
+            let bytes = (0x0191_e0c4_8f2a_7c3e_u128 << 64 | 2 << 62 | random).to_be_bytes();
+            let hash = build.hash_one(SessionId::from_bytes(bytes).unwrap());
+            hashes.insert(hash);
+            // By these bits, the table chooses a place and compares.
+            low.insert(hash & 0xff);
+            high.insert(hash >> 57);
+        }
+        assert_eq!(hashes.len(), 10_000);
+        assert_eq!((low.len(), high.len()), (256, 128));
     }
 
     #[test]

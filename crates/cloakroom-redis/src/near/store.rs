@@ -94,6 +94,8 @@ impl NearCache {
     }
 }
 
+/// A new session is not cached until it is read: with several servers, the next request may reach another one, and
+/// many sessions of clients without cookies are never read.
 impl Store for NearCache {
     async fn create(
         &self,
@@ -101,14 +103,8 @@ impl Store for NearCache {
         record: &Record,
         ttl: Duration,
     ) -> Result<Created, StoreError> {
-        let began = Instant::now();
-        let (version, _) = self.cache().sessions.begin_write(id);
-        let created = self.cache().store.create(id, record, ttl).await?;
-        if created == Created::Created {
-            let record = Loaded::Record(record.clone());
-            self.cache().insert_written(id, version, record, began);
-        }
-        Ok(created)
+        self.cache().sessions.begin_write(id);
+        self.cache().store.create(id, record, ttl).await
     }
 
     async fn create_for_user(
@@ -119,18 +115,11 @@ impl Store for NearCache {
         ttl: Duration,
         event: Option<&SessionEvent>,
     ) -> Result<UserCreated, StoreError> {
-        let began = Instant::now();
-        let id = add_request.id;
-        let (version, _) = self.cache().sessions.begin_write(id);
+        self.cache().sessions.begin_write(add_request.id);
         let store = &self.cache().store;
-        let entered = store
+        store
             .create_for_user(user, add_request, record, ttl, event)
-            .await?;
-        if matches!(entered, UserCreated::Created { .. }) {
-            let record = Loaded::Record(record.clone());
-            self.cache().insert_written(id, version, record, began);
-        }
-        Ok(entered)
+            .await
     }
 
     async fn load(&self, id: SessionId) -> Result<Loaded, StoreError> {

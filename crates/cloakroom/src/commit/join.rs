@@ -25,7 +25,7 @@ use crate::telemetry::log;
 /// The result of an attempt to join.
 pub(super) enum Joined {
     /// The sign-in has joined the successor of the session with the first id.
-    Yes(Stored),
+    Yes(Box<Stored>),
     /// There is no successor to join. The new session holds what the request has loaded.
     KeepsData,
     /// The session was ended for good: nothing of it may be in a new one.
@@ -53,7 +53,7 @@ pub(super) async fn join(
         }
         let revision = record.revision();
         match add_secret(cx, id, record, draft).await? {
-            Added::Yes(stored) => return Ok(Joined::Yes(stored)),
+            Added::Yes(stored) => return Ok(Joined::Yes(Box::new(stored))),
             Added::Full => return Ok(Joined::KeepsData),
             // The successor was changed, or has ended: look again where the chain leads.
             Added::Conflict(_) => back_off(cx, attempt, revision).await?,
@@ -79,7 +79,7 @@ pub(super) async fn join_live(
     for attempt in 0_u32.. {
         let revision = record.revision();
         match add_secret(cx, id, record, draft).await? {
-            Added::Yes(stored) => return Ok(Joined::Yes(stored)),
+            Added::Yes(stored) => return Ok(Joined::Yes(Box::new(stored))),
             Added::Full => return Ok(Joined::KeepsData),
             Added::Ended(tombstone) => return join(cx, &tombstone, user, draft).await,
             Added::Conflict(None) => return Ok(Joined::StartsOver),
@@ -107,7 +107,7 @@ pub(super) async fn join_ended(
             && let Joined::Yes(stored) = join(cx, &tombstone, &signing_in.user, draft).await?
         {
             report_join(cx, token.id(), stored.live.id(), &signing_in.user);
-            return Ok(Some(stored));
+            return Ok(Some(*stored));
         }
     }
     Ok(None)

@@ -193,7 +193,7 @@ async fn lose(
     Ok(Some(match joined {
         Joined::Yes(stored) => {
             report_join(cx, old.id(), stored.live.id(), &signing_in.user);
-            stored
+            *stored
         }
         Joined::KeepsData => new,
         Joined::StartsOver => start_over(cx, new.live, draft).await?,
@@ -252,7 +252,7 @@ async fn yield_to_sign_in(
         match Box::pin(join_live(cx, old.id(), record, user, draft)).await? {
             Joined::Yes(stored) => {
                 report_join(cx, old.id(), stored.live.id(), user);
-                stored
+                *stored
             }
             Joined::KeepsData => new,
             Joined::StartsOver => start_over(cx, new.live, draft).await?,

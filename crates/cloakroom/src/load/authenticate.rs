@@ -49,6 +49,7 @@ pub(super) async fn authenticate(
     match loaded {
         Loaded::Record(record) => match Secrets::status(&record, &digest, now) {
             SecretStatus::Current | SecretStatus::Next | SecretStatus::Previous => {
+                let record = record.with_whole_digest(&digest);
                 let live = Live { token, record };
                 let (lookup, reason) = lookup_with_reason(context, live, budget).await?;
                 Ok(match lookup {

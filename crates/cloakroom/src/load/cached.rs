@@ -10,7 +10,7 @@ use cloakroom_core::rotation::{SecretStatus, Secrets};
 use cloakroom_core::store::Loaded;
 use cloakroom_core::{Timestamp, Token};
 
-use super::check::{Liveness, check_and_sync_at};
+use super::check::{Liveness, check_and_sync_at, is_live_now};
 use crate::budget::Budget;
 use crate::context::Context;
 use crate::error::SessionError;
@@ -35,11 +35,19 @@ pub(super) async fn accept_cached(
         SecretStatus::Current | SecretStatus::Next | SecretStatus::Previous => {}
         SecretStatus::Retired | SecretStatus::Wrong => return Ok(None),
     }
-    let liveness = check_and_sync_at(context, id, record, now, budget).await;
+    let record = record.with_whole_digest(&digest);
+    let token = token.clone();
+    if let Some(is_live) = is_live_now(context, id, &record, now) {
+        if is_live {
+            metrics::load("hit");
+        }
+        return Ok(is_live.then_some(Live { token, record }));
+    }
+    // On the heap, so that the usual case does not carry it.
+    let liveness = Box::pin(check_and_sync_at(context, id, record, now, budget)).await;
     match liveness.inspect_err(|_| metrics::load("error"))? {
         Liveness::Live { record, .. } => {
             metrics::load("hit");
-            let token = token.clone();
             Ok(Some(Live { token, record }))
         }
         Liveness::Expired | Liveness::Revoked | Liveness::EndedInLegacyStore(_) => Ok(None),

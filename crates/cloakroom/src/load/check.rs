@@ -134,6 +134,24 @@ pub(crate) async fn check(
     check_at(context, id, record, context.clock.now(), budget).await
 }
 
+/// Whether a record is live, if that can be said without waiting. `None` if something has to be read first, or the
+/// session may be linked with a legacy one.
+pub(super) fn is_live_now(
+    context: &Context,
+    id: SessionId,
+    record: &Record,
+    now: Timestamp,
+) -> Option<bool> {
+    if context.migration.is_some() {
+        return None;
+    }
+    let rule = context.rule(record.entries());
+    if limits_of(id, record, rule).is_expired(now, record.last_seen()) {
+        return Some(false);
+    }
+    Some(id.created_at() >= context.revoked_before_now()?)
+}
+
 async fn check_at(
     context: &Context,
     id: SessionId,

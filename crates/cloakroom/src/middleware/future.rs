@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use cloakroom_core::Timestamp;
 use http::{HeaderValue, Response, StatusCode};
 use pin_project_lite::pin_project;
 
@@ -104,14 +105,19 @@ where
                     .navigation
                     .as_ref()
                     .and_then(|navigation| redirect_target(session, navigation, &response));
-                let response = match target {
+                let mut response = match target {
                     Some(location) => redirect(location, ResponseBody::empty()),
                     None => shape_refusal(this.error_response, response, this.captured),
                 };
                 if !session.was_requested() {
                     return Poll::Ready(Ok(response));
                 }
-                *this.commit = begin_commit(session, status);
+                let now = session.now();
+                *this.commit = begin_commit(session, status, now);
+                if this.commit.is_none() {
+                    finish(session, &mut response, now);
+                    return Poll::Ready(Ok(response));
+                }
                 response
             }
         };
@@ -126,7 +132,7 @@ where
                 carry_over_tokens(session, &mut replaced, &mut response);
             }
         }
-        finish(session, &mut response);
+        finish(session, &mut response, session.now());
         Poll::Ready(Ok(response))
     }
 }
@@ -147,11 +153,14 @@ fn keep_alive_while_pending(
 }
 
 /// Returns the commit, if there is anything to do. From here on, edits are errors.
-fn begin_commit(session: &Arc<SharedSession>, status: StatusCode) -> Option<Commit> {
+fn begin_commit(
+    session: &Arc<SharedSession>,
+    status: StatusCode,
+    now: Timestamp,
+) -> Option<Commit> {
     // A 408 comes from an inner timeout layer, which has cancelled the handler.
     let failed = status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT;
     let discards = failed && session.context.error_policy == ErrorPolicy::Discard;
-    let now = session.now();
     let mut state = session.state();
     state.close();
     let are_dropped = discards && state.discard_edits();

@@ -21,9 +21,8 @@ const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 pub struct EndedConcurrently;
 
 /// Adds what the session requires of the response.
-pub(super) fn finish<B>(session: &SharedSession, response: &mut Response<B>) {
+pub(super) fn finish<B>(session: &SharedSession, response: &mut Response<B>, now: Timestamp) {
     let context = &*session.context;
-    let now = session.now();
     let (header, removed, lost_edits, discarded, user) = {
         let state = session.state();
         let header = session_header(session, &state, now);

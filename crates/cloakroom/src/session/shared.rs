@@ -220,7 +220,7 @@ impl DerefMut for StateGuard<'_> {
 
 impl Drop for StateGuard<'_> {
     fn drop(&mut self) {
-        let removed = self.0.as_mut().map(|state| state.take_removed());
+        let removed = self.0.as_mut().and_then(|state| state.take_removed());
         self.0 = None;
         drop(removed);
     }

@@ -93,21 +93,18 @@ impl State {
         self.detached
     }
 
-    /// Applies the result of the load.
+    /// Applies the result of the load. Nothing can be edited before, so the rest is as it was at the start.
     pub(crate) fn loaded(&mut self, found: Found) {
-        let withheld = self
-            .withheld
-            .filter(|_| matches!(found.lookup, Lookup::Absent));
-        self.remove_changes();
-        *self = Self {
-            phase: self.phase,
-            needs_cookie: found.needs_cookie,
-            others: found.others,
-            ended_reason: found.reason,
-            withheld,
-            removed: std::mem::take(&mut self.removed),
-            ..Self::new(found.lookup)
-        };
+        if !matches!(found.lookup, Lookup::Absent) {
+            self.withheld = None;
+        }
+        if let Lookup::Live(live) = &found.lookup {
+            self.entries = live.record.entries().clone();
+        }
+        self.lookup = found.lookup;
+        self.needs_cookie = found.needs_cookie;
+        self.others = found.others;
+        self.ended_reason = found.reason;
     }
 
     /// A copy of a session that outlives its request.
@@ -350,9 +347,9 @@ impl State {
         self.unfinished_end.as_ref()
     }
 
-    /// Returns the edits that were removed, to be dropped when the state is not locked.
-    pub(crate) fn take_removed(&mut self) -> Changes {
-        std::mem::take(&mut self.removed)
+    /// Returns the edits that were removed, if any, to be dropped when the state is not locked.
+    pub(crate) fn take_removed(&mut self) -> Option<Changes> {
+        (!self.removed.is_empty()).then(|| std::mem::take(&mut self.removed))
     }
 
     fn keep_until_unlocked(&mut self, changes: Changes) {
