@@ -1,10 +1,11 @@
 //! Ends all sessions of the store, after a leak.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use cloakroom_core::store::Loaded;
 use cloakroom_core::{Authentication, Expiry, Limits, SessionId, Timestamp};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 use super::sessions::{RevokedBy, Sessions};
 use crate::commit::{MAX_GROUP, end_group};
@@ -13,6 +14,33 @@ use crate::revocation::MAX_AGE;
 
 /// How much the clocks of servers may differ.
 const MARGIN: Duration = Duration::from_secs(1);
+
+/// The sessions that a pass over the store spares.
+#[derive(Clone, Copy)]
+enum Spared {
+    /// Those that were created before "revoked before". While that is in the future, any other one is of a clock that
+    /// is ahead. Later it would look like one that was created since.
+    Earlier,
+    /// Those that were created since "revoked before", which applies from this time on.
+    Since(Instant),
+}
+
+impl Spared {
+    /// The times of creation of these sessions.
+    fn times(self, revoked_before: Timestamp) -> RangeInclusive<Timestamp> {
+        match self {
+            Self::Earlier => {
+                let last = revoked_before.as_millis().saturating_sub(1);
+                Timestamp::from_millis(0)..=Timestamp::from_millis(last)
+            }
+            Self::Since(applies_at) => {
+                // A session with a later id was created by a clock that is ahead.
+                let since_then = applies_at.elapsed() + Limits::CLOCK_TOLERANCE;
+                revoked_before..=revoked_before.plus(since_then)
+            }
+        }
+    }
+}
 
 impl Sessions {
     /// Ends every session in the store, of all users and anonymous ones, of every layer that shares the
@@ -25,7 +53,8 @@ impl Sessions {
     /// 1. The time "revoked before" is written to the store, by the store's clock. Every server reads it at
     ///    least every eight seconds while it serves sessions; a server that cannot refuses sessions (503). A
     ///    session that was created before that time is refused.
-    /// 2. After nine seconds, all sessions on all nodes are ended, one by one, so that watches are notified,
+    /// 2. The sessions whose ids are from a later time already are ended: those of clocks that are ahead.
+    /// 3. After nine seconds, all sessions on all nodes are ended, one by one, so that watches are notified,
     ///    and their data is removed.
     ///
     /// The sessions of a server whose clock is ahead of the store's are ended as well. But one of them that a
@@ -65,18 +94,31 @@ impl Sessions {
         let known = &self.context.revoked_before;
         let clock = &*self.context.clock;
         known.read(&**store, clock, &self.budget()).await?;
-        let written = Instant::now();
-        sleep(MAX_AGE + MARGIN).await;
+        let applies_at = Instant::now() + MAX_AGE + MARGIN;
+        let ahead = self.end_all(revoked_before, Spared::Earlier).await;
+        sleep_until(applies_at).await;
+        let all = self
+            .end_all(revoked_before, Spared::Since(applies_at))
+            .await;
+        Ok(ahead? + all?)
+    }
+
+    /// Ends all sessions but those that are spared. Returns how many have ended.
+    async fn end_all(
+        &self,
+        revoked_before: Timestamp,
+        spared: Spared,
+    ) -> Result<usize, SessionError> {
         let (mut count, mut failed) = (0, None);
         let mut from = None;
         loop {
             // Without a budget: the store limits the time of each page.
-            let page = store.scan_ids(from.as_ref()).await?;
+            let mut page = self.context.store.scan_ids(from.as_ref()).await?;
+            if let Spared::Earlier = spared {
+                page.ids.retain(|id| id.created_at() >= revoked_before);
+            }
             for ids in page.ids.chunks(MAX_GROUP) {
-                // A session with a later id was created by a clock that is ahead.
-                let since_then = written.elapsed().saturating_sub(MAX_AGE + MARGIN);
-                let latest = revoked_before.plus(since_then + Limits::CLOCK_TOLERANCE);
-                match self.end_created_before(ids, revoked_before, latest).await {
+                match self.end_found(ids, revoked_before, spared).await {
                     Ok(ended) => count += ended,
                     Err(error) => failed = Some(error),
                 }
@@ -89,22 +131,22 @@ impl Sessions {
         failed.map_or(Ok(count), Err)
     }
 
-    /// Ends those sessions that were not created since: after "revoked before", and not after `latest`, which is
-    /// in the future. Returns how many have ended. One that fails does not keep the others alive.
-    async fn end_created_before(
+    /// Ends those of these sessions that are not spared. Returns how many have ended. One that fails does not keep the
+    /// others alive.
+    async fn end_found(
         &self,
         ids: &[SessionId],
         revoked_before: Timestamp,
-        latest: Timestamp,
+        spared: Spared,
     ) -> Result<usize, SessionError> {
         // It may have been set to a later time meanwhile.
         let known = self.context.revoked_before(&self.budget()).await?;
-        let revoked_before = revoked_before.max(known);
+        let spared = spared.times(revoked_before.max(known));
         let (mut sessions, mut failed) = (Vec::new(), None);
         for (id, loaded) in self.load_many(ids).await {
             match loaded {
                 Ok(Loaded::Record(record)) => {
-                    if !(revoked_before..=latest).contains(&id.created_at()) {
+                    if !spared.contains(&id.created_at()) {
                         let user = Authentication::of(record.entries());
                         sessions.push((id, user.map(|user| user.user().clone())));
                     }
