@@ -122,7 +122,6 @@ impl Draft {
         entries.remove(MigrationMark::KEY);
         entries.remove(RenewalMark::KEY);
         if let Some(SigningIn { user, at, .. }) = &self.signing_in {
-            Impersonation::discard(&mut entries);
             Authentication::new(user.clone(), *at).put_into(&mut entries);
         }
         match &self.acting {
