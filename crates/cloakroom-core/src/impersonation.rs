@@ -83,13 +83,6 @@ impl Impersonation {
         }
         entries.remove(Self::KEY);
     }
-
-    /// Removes it with all that was set aside: another user signs in.
-    pub fn discard(entries: &mut Entries) {
-        for key in keys(entries, |key| key == Self::KEY || key.starts_with(ASIDE)) {
-            entries.remove(&key);
-        }
-    }
 }
 
 /// Whether an entry belongs to the data of one user, and not to the session.
@@ -125,14 +118,5 @@ mod tests {
         entries.set("more", &1).unwrap();
         Impersonation::stop(&mut entries);
         assert_eq!(json(&entries), before);
-    }
-
-    #[test]
-    fn what_is_discarded_does_not_come_back() {
-        let mut entries = Entries::from_json(r#"{"cart":[1]}"#).unwrap();
-        Impersonation::new("bob".into(), Timestamp::from_millis(7)).begin(&mut entries);
-        entries.set("own", &1).unwrap();
-        Impersonation::discard(&mut entries);
-        assert_eq!(json(&entries), r#"{"own":1}"#);
     }
 }

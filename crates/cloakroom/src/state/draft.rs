@@ -117,15 +117,16 @@ impl Draft {
     }
 
     /// Returns the entries of the session that a creation or a renewal stores: these, and the user who
-    /// signs in, without the secret of CSRF tokens from before the sign-in. Its token is new, so the rotation state and the link to a legacy session are not
-    /// carried over.
+    /// signs in or acts as another. Its token is new, so the rotation state and the link to a legacy session are not
+    /// carried over. With another user, CSRF tokens from before are not valid any more.
     pub(crate) fn entries_of_new_session(&self, mut entries: Entries) -> Entries {
         entries.remove(Secrets::KEY);
         entries.remove(MigrationMark::KEY);
         entries.remove(RenewalMark::KEY);
-        if let Some(SigningIn { user, at, .. }) = &self.signing_in {
-            Impersonation::discard(&mut entries);
+        if self.signing_in.is_some() || self.acting.is_some() {
             entries.remove(CsrfSecret::KEY);
+        }
+        if let Some(SigningIn { user, at, .. }) = &self.signing_in {
             Authentication::new(user.clone(), *at).put_into(&mut entries);
         }
         match &self.acting {
