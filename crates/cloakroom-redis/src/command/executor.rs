@@ -5,11 +5,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cloakroom_core::StoreError;
 use fred::error::{Error as FredError, ErrorKind as FredErrorKind};
+use fred::interfaces::ClientLike;
 use fred::types::Value;
 use tokio::time::Instant;
 
 use super::batch::{Waiting, send_in_time};
 use super::eval::{Ran, ScriptCall, eval, eval_merged};
+use super::node::{Mergeable, Nodes, send_to_nodes};
 use super::plain::{Command, Found, Sent, get_merged, send_together, value_of};
 use crate::classify::{Effect, is_moved};
 use crate::coalesce::Batcher;
@@ -26,13 +28,19 @@ pub(crate) struct Executor {
 struct Queues {
     gets: Batcher<Waiting<String>, Result<Found, FredError>>,
     calls: Batcher<Waiting<ScriptCall>, Result<Ran, FredError>>,
+    /// Those in a cluster, merged for each node.
+    node_gets: Batcher<Waiting<String>, Result<Found, FredError>>,
+    node_calls: Batcher<Waiting<ScriptCall>, Result<Ran, FredError>>,
     /// Commands that stay separate, and are only written to the socket together.
     commands: Batcher<Waiting<Command>, Result<Sent, FredError>>,
 }
 
 impl Executor {
     pub(crate) fn new(connection: Connection) -> Self {
+        let nodes = Arc::new(Nodes::default());
         let queues = Queues {
+            node_gets: merging_on(&nodes),
+            node_calls: merging_on(&nodes),
             gets: Batcher::new(|batch| Box::pin(send_in_time(batch, get_merged))),
             calls: Batcher::new(|batch| Box::pin(send_in_time(batch, eval_merged))),
             commands: Batcher::new(|batch| Box::pin(send_in_time(batch, send_together))),
@@ -48,65 +56,90 @@ impl Executor {
     }
 
     /// Runs a script: by itself if no other command is in flight, otherwise in one command with those of
-    /// the other requests that are ready. A cluster rejects commands whose keys are in several slots.
+    /// the other requests that are ready, in a cluster with those for the same node.
     pub(crate) async fn run(&self, call: ScriptCall) -> Result<Value, StoreError> {
         self.connection.attach().await;
         let (client, in_flight) = self.connection.begin()?;
-        let result = if in_flight.is_only || self.connection.is_clustered() || !call.is_mergeable()
-        {
-            eval(client, call).await
-        } else {
-            self.run_merged(client, call).await
+        let result = match self.queue_of(&client, &self.queues.calls, &self.queues.node_calls) {
+            Some(queue) if !in_flight.is_only && call.is_mergeable() => {
+                self.run_merged(queue, client, call).await
+            }
+            _ => eval(client, call).await,
         };
         self.connection.settle(result, Effect::Write)
+    }
+
+    /// The queue for commands to be merged. `None` if they cannot be merged: a server in cluster mode rejects
+    /// commands with keys in several slots, and a client that does not know clusters does not know which
+    /// node has a key.
+    fn queue_of<'a, Q>(
+        &self,
+        client: &CommandClient,
+        usual: &'a Q,
+        by_node: &'a Q,
+    ) -> Option<&'a Q> {
+        if client.is_clustered() {
+            return Some(by_node);
+        }
+        (!self.connection.is_clustered()).then_some(usual)
     }
 
     /// Runs a script in one command with others. If that has shown that the server is in cluster mode, nothing was
     /// executed, and the script is run by itself.
     async fn run_merged(
         &self,
+        queue: &Batcher<Waiting<ScriptCall>, Result<Ran, FredError>>,
         client: CommandClient,
         call: ScriptCall,
     ) -> Result<Value, FredError> {
         let began = Instant::now();
         let waiting = Waiting::new(client.clone(), began, call);
-        let ran = self.queues.calls.submit(waiting).await;
-        match ran.unwrap_or_else(|| Err(shutting_down()))? {
-            Ran::Reply(value) => Ok(value),
+        let ran = queue.submit(waiting).await;
+        let call = match ran.unwrap_or_else(|| Err(shutting_down()))? {
+            Ran::Reply(value) => return Ok(value),
+            Ran::Separately(call) => call,
             Ran::CrossSlot(call) => {
                 self.connection.found_cluster_mode();
-                let client = Arc::new(with_remaining_timeout(&client, began));
-                eval(client, call).await
+                call
             }
-        }
+        };
+        let client = Arc::new(with_remaining_timeout(&client, began));
+        eval(client, call).await
     }
 
-    /// Reads a value: with `MGET` under the same conditions, otherwise with `GET`.
+    /// Reads a value: with others under the same conditions, otherwise with `GET`.
     pub(crate) async fn load(&self, key: String) -> Result<Option<Bytes>, StoreError> {
         self.connection.attach().await;
         let (client, in_flight) = self.connection.begin()?;
         let began = Instant::now();
-        let result = if in_flight.is_only || self.connection.is_clustered() {
-            let get = Command::Get(key);
-            self.send_with(client, in_flight.is_only, began, get).await
-        } else {
-            self.get_merged(client, began, key).await
+        let result = match self.queue_of(&client, &self.queues.gets, &self.queues.node_gets) {
+            Some(queue) if !in_flight.is_only => self.get_merged(queue, client, began, key).await,
+            _ => {
+                let get = Command::Get(key);
+                self.send_with(client, in_flight.is_only, began, get).await
+            }
         };
         value_of(self.connection.settle(result, Effect::Read)?)
     }
 
-    /// Reads a value with `MGET`, and with `GET` if that does not tell what there is.
+    /// Reads a value with others, and with `GET` if that does not tell what there is.
     async fn get_merged(
         &self,
+        queue: &Batcher<Waiting<String>, Result<Found, FredError>>,
         client: CommandClient,
         began: Instant,
         key: String,
     ) -> Result<Value, FredError> {
         let waiting = Waiting::new(client.clone(), began, key);
-        let found = self.queues.gets.submit(waiting).await;
+        let found = queue.submit(waiting).await;
         let key = match found.unwrap_or_else(|| Err(shutting_down()))? {
             Found::Reply(value) => return Ok(value),
             Found::NothingOrOtherType(key) => key,
+            Found::Separately(key) => {
+                return self
+                    .send_with(client, false, began, Command::Get(key))
+                    .await;
+            }
             Found::CrossSlot(key) => {
                 self.connection.found_cluster_mode();
                 key
@@ -150,6 +183,13 @@ impl Executor {
             result => result,
         }
     }
+}
+
+fn merging_on<T: Mergeable>(
+    nodes: &Arc<Nodes>,
+) -> Batcher<Waiting<T>, Result<T::Reply, FredError>> {
+    let nodes = Arc::clone(nodes);
+    Batcher::with(move |batch| Box::pin(send_to_nodes(Arc::clone(&nodes), batch)))
 }
 
 fn shutting_down() -> FredError {

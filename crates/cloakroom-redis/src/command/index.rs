@@ -14,7 +14,8 @@ use super::args::{Args, millis};
 use super::eval::ScriptCall;
 use super::executor::Executor;
 use super::plain::Command;
-use super::script::{CREATE_FOR_USER, INDEX_ADD, INDEX_LIST};
+use super::script::{CREATE, CREATE_FOR_USER, INDEX_ADD, INDEX_LIST};
+use super::session::SMALL;
 use crate::classify::Effect;
 use crate::error::unexpected_reply;
 
@@ -100,23 +101,60 @@ pub(crate) struct NewSession<'a> {
     pub(crate) event: Option<String>,
 }
 
+impl NewSession<'_> {
+    /// The length of the arguments that [`push`](Self::push) adds, about.
+    fn length(&self) -> usize {
+        let event = self.event.as_ref().map_or(0, String::len);
+        codec::encoded_len(self.record.entries()) + self.channel.len() + event + SMALL
+    }
+
+    /// Adds the arguments of `create.lua`.
+    fn push(&self, args: &mut Args) {
+        args.push_with(|text| codec::encode_into(self.record, text));
+        args.push_display(millis(self.ttl));
+        args.push(self.channel);
+        args.push(self.event.as_deref().unwrap_or_default());
+    }
+}
+
 /// `scripts/create_for_user.lua`.
 pub(crate) async fn create_for_user(
     executor: &Executor,
     request: &AddRequest,
     session: NewSession<'_>,
 ) -> Result<UserCreated, StoreError> {
-    let event = session.event.unwrap_or_default();
-    let length = codec::encoded_len(session.record.entries()) + session.channel.len() + event.len();
-    let mut args = Args::with_keys(&[&session.index, &session.key], length + ADD_LEN);
+    let keys = [&*session.index, &session.key];
+    let mut args = Args::with_keys(&keys, session.length() + ADD_LEN);
     push_request(&mut args, request);
-    args.push_with(|text| codec::encode_into(session.record, text));
-    args.push_display(millis(session.ttl));
-    args.push(session.channel);
-    args.push(&event);
+    session.push(&mut args);
     let script = &CREATE_FOR_USER;
     let reply = executor.run(ScriptCall { script, args }).await?;
     created(reply).ok_or_else(|| unexpected_reply(Effect::Write))
+}
+
+/// The same with two scripts, since the keys can be on different servers: `index_add.lua`, and then `create.lua`.
+pub(crate) async fn add_and_create(
+    executor: &Executor,
+    request: &AddRequest,
+    session: NewSession<'_>,
+) -> Result<UserCreated, StoreError> {
+    let sample = match add(executor, &session.index, request).await? {
+        AddOutcome::LimitReached(there) => return Ok(UserCreated::LimitReached(there)),
+        AddOutcome::Added { over, sample } if !over.is_empty() => {
+            return Ok(UserCreated::LimitExceeded { over, sample });
+        }
+        AddOutcome::Added { sample, .. } => sample,
+    };
+    let mut args = Args::with_keys(&[&session.key], session.length());
+    session.push(&mut args);
+    let script = &CREATE;
+    let published = match executor.run(ScriptCall { script, args }).await? {
+        Value::Integer(0) => return Ok(UserCreated::Collision),
+        Value::Integer(1) => true,
+        Value::Integer(2) => false,
+        _ => return Err(unexpected_reply(Effect::Write)),
+    };
+    Ok(UserCreated::Created { sample, published })
 }
 
 /// Reads the reply of `create_for_user.lua`.

@@ -26,6 +26,9 @@ pub(super) static SET_REVOKED_BEFORE: LazyLock<Script> = LazyLock::new(|| {
     Script::new("set_revoked_before", text)
 });
 
+pub(super) static CREATE: LazyLock<Script> =
+    LazyLock::new(|| Script::new("create", include_str!("../scripts/create.lua")));
+
 /// Starts with `index_add.lua` as a function, and stores the session on a second key.
 pub(super) static CREATE_FOR_USER: LazyLock<Script> = LazyLock::new(|| {
     let index_add = include_str!("../scripts/index_add.lua");
@@ -36,6 +39,38 @@ pub(super) static CREATE_FOR_USER: LazyLock<Script> = LazyLock::new(|| {
 
 /// Runs several calls of the scripts above.
 pub(super) static BATCH: LazyLock<Script> = LazyLock::new(|| {
+    let text = functions() + include_str!("../scripts/batch.lua");
+    Script::new("batch", text)
+});
+
+/// The same on one node of a cluster, with undeclared keys.
+pub(super) static NODE_BATCH: LazyLock<Script> = LazyLock::new(|| {
+    let batch = include_str!("../scripts/batch.lua");
+    let batch = format!("local function batch(KEYS, ARGV)\n{batch}end\n");
+    let text = include_str!("../scripts/node_batch.lua");
+    Script::new("node_batch", [NODE, &functions(), &batch, text].concat())
+});
+
+/// Reads several keys on one node of a cluster.
+pub(super) static NODE_GET: LazyLock<Script> = LazyLock::new(|| {
+    let text = include_str!("../scripts/node_get.lua");
+    Script::new("node_get", [NODE_READS, text].concat())
+});
+
+/// The start of a script that uses undeclared keys in several slots, which servers before Redis 7.0 refuse to compile.
+const NODE: &str = concat!(
+    "#!lua flags=allow-cross-slot-keys\n",
+    include_str!("../scripts/node.lua")
+);
+
+/// The same for one that only reads.
+const NODE_READS: &str = concat!(
+    "#!lua flags=allow-cross-slot-keys,no-writes\n",
+    include_str!("../scripts/node.lua")
+);
+
+/// The scripts that can be merged, as functions in a table.
+fn functions() -> String {
     let mut text = "local scripts = {}\n".to_owned();
     for script in [
         &UPDATE,
@@ -44,6 +79,7 @@ pub(super) static BATCH: LazyLock<Script> = LazyLock::new(|| {
         &INDEX_ADD,
         &INDEX_LIST,
         &SET_REVOKED_BEFORE,
+        &CREATE,
         &CREATE_FOR_USER,
     ] {
         let Script {
@@ -52,8 +88,8 @@ pub(super) static BATCH: LazyLock<Script> = LazyLock::new(|| {
         writeln!(text, "scripts['{name}'] = function(KEYS, ARGV)\n{body}end")
             .expect("writing to a String does not fail");
     }
-    Script::new("batch", text + include_str!("../scripts/batch.lua"))
-});
+    text
+}
 
 /// A script, and the digest by which a server that has run it once knows it.
 pub(super) struct Script {
