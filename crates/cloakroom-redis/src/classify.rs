@@ -83,7 +83,8 @@ const NEVER_SENT: [&str; 4] = [
 const MOVED: &str = "Too many redirections.";
 
 /// How the errors begin with which a server rejects a script that has flags.
-const NOT_RUN: [&str; 6] = [
+const NOT_RUN: [&str; 7] = [
+    "NOPERM ",
     "OOM ",
     "MISCONF ",
     "NOREPLICAS ",

@@ -8,9 +8,4 @@
 if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
   return 0
 end
-if ARGV[4] == '' then
-  return 2
-end
--- Events are optional: a missing right to publish does not undo the sign-in.
-local receivers = redis.pcall('PUBLISH', ARGV[3], ARGV[4])
-return type(receivers) == 'number' and 1 or 2
+return ARGV[4] ~= '' and publish(ARGV[3], ARGV[4]) and 1 or 2
