@@ -2,6 +2,7 @@
 //! result.
 
 use std::future::Future;
+use std::time::Duration;
 
 use cloakroom_core::event::SessionEvent;
 use cloakroom_core::index::UserIndex;
@@ -16,10 +17,11 @@ use tests::topology::Cluster;
 /// More than one merged command may contain.
 const MANY: u64 = 150;
 
+/// With a generous timeout, for a busy machine.
 pub(super) async fn open(url: String) -> RedisStore {
-    RedisStore::connect(url, "cloakroom")
-        .await
-        .expect("the server is running")
+    let builder = RedisStore::builder(url, "cloakroom");
+    let builder = builder.with_command_timeout(Duration::from_secs(20));
+    builder.connect().await.expect("the server is running")
 }
 
 /// Creates `MANY` sessions concurrently.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::batch::{Waiting, send_in_time};
 use super::eval::{Ran, ScriptCall, eval, eval_merged};
-use super::node::{Mergeable, Nodes, send_to_nodes};
+use super::node::{Nodes, eval_on_nodes};
 use super::plain::{Command, Found, Sent, get_merged, send_together, value_of};
 use crate::classify::{Effect, is_moved};
 use crate::coalesce::Batcher;
@@ -29,7 +29,6 @@ struct Queues {
     gets: Batcher<Waiting<String>, Result<Found, FredError>>,
     calls: Batcher<Waiting<ScriptCall>, Result<Ran, FredError>>,
     /// Those in a cluster, merged for each node.
-    node_gets: Batcher<Waiting<String>, Result<Found, FredError>>,
     node_calls: Batcher<Waiting<ScriptCall>, Result<Ran, FredError>>,
     /// Commands that stay separate, and are only written to the socket together.
     commands: Batcher<Waiting<Command>, Result<Sent, FredError>>,
@@ -39,8 +38,9 @@ impl Executor {
     pub(crate) fn new(connection: Connection) -> Self {
         let nodes = Arc::new(Nodes::default());
         let queues = Queues {
-            node_gets: merging_on(&nodes),
-            node_calls: merging_on(&nodes),
+            node_calls: Batcher::with(move |batch| {
+                Box::pin(eval_on_nodes(Arc::clone(&nodes), batch))
+            }),
             gets: Batcher::new(|batch| Box::pin(send_in_time(batch, get_merged))),
             calls: Batcher::new(|batch| Box::pin(send_in_time(batch, eval_merged))),
             commands: Batcher::new(|batch| Box::pin(send_in_time(batch, send_together))),
@@ -60,28 +60,21 @@ impl Executor {
     pub(crate) async fn run(&self, call: ScriptCall) -> Result<Value, StoreError> {
         self.connection.attach().await;
         let (client, in_flight) = self.connection.begin()?;
-        let result = match self.queue_of(&client, &self.queues.calls, &self.queues.node_calls) {
+        let queue = if client.is_clustered() {
+            Some(&self.queues.node_calls)
+        } else if self.connection.is_clustered() {
+            // The server is in cluster mode, and the client does not know which node has a key.
+            None
+        } else {
+            Some(&self.queues.calls)
+        };
+        let result = match queue {
             Some(queue) if !in_flight.is_only && call.is_mergeable() => {
                 self.run_merged(queue, client, call).await
             }
             _ => eval(client, call).await,
         };
         self.connection.settle(result, Effect::Write)
-    }
-
-    /// The queue for commands to be merged. `None` if they cannot be merged: a server in cluster mode rejects
-    /// commands with keys in several slots, and a client that does not know clusters does not know which
-    /// node has a key.
-    fn queue_of<'a, Q>(
-        &self,
-        client: &CommandClient,
-        usual: &'a Q,
-        by_node: &'a Q,
-    ) -> Option<&'a Q> {
-        if client.is_clustered() {
-            return Some(by_node);
-        }
-        (!self.connection.is_clustered()).then_some(usual)
     }
 
     /// Runs a script in one command with others. If that has shown that the server is in cluster mode, nothing was
@@ -107,39 +100,33 @@ impl Executor {
         eval(client, call).await
     }
 
-    /// Reads a value: with others under the same conditions, otherwise with `GET`.
+    /// Reads a value: with `MGET` if other commands are in flight, otherwise with `GET`. A cluster rejects an `MGET` of keys
+    /// in several slots.
     pub(crate) async fn load(&self, key: String) -> Result<Option<Bytes>, StoreError> {
         self.connection.attach().await;
         let (client, in_flight) = self.connection.begin()?;
         let began = Instant::now();
-        let result = match self.queue_of(&client, &self.queues.gets, &self.queues.node_gets) {
-            Some(queue) if !in_flight.is_only => self.get_merged(queue, client, began, key).await,
-            _ => {
-                let get = Command::Get(key);
-                self.send_with(client, in_flight.is_only, began, get).await
-            }
+        let result = if in_flight.is_only || self.connection.is_clustered() {
+            let get = Command::Get(key);
+            self.send_with(client, in_flight.is_only, began, get).await
+        } else {
+            self.get_merged(client, began, key).await
         };
         value_of(self.connection.settle(result, Effect::Read)?)
     }
 
-    /// Reads a value with others, and with `GET` if that does not tell what there is.
+    /// Reads a value with `MGET`, and with `GET` if that does not tell what there is.
     async fn get_merged(
         &self,
-        queue: &Batcher<Waiting<String>, Result<Found, FredError>>,
         client: CommandClient,
         began: Instant,
         key: String,
     ) -> Result<Value, FredError> {
         let waiting = Waiting::new(client.clone(), began, key);
-        let found = queue.submit(waiting).await;
+        let found = self.queues.gets.submit(waiting).await;
         let key = match found.unwrap_or_else(|| Err(shutting_down()))? {
             Found::Reply(value) => return Ok(value),
             Found::NothingOrOtherType(key) => key,
-            Found::Separately(key) => {
-                return self
-                    .send_with(client, false, began, Command::Get(key))
-                    .await;
-            }
             Found::CrossSlot(key) => {
                 self.connection.found_cluster_mode();
                 key
@@ -183,13 +170,6 @@ impl Executor {
             result => result,
         }
     }
-}
-
-fn merging_on<T: Mergeable>(
-    nodes: &Arc<Nodes>,
-) -> Batcher<Waiting<T>, Result<T::Reply, FredError>> {
-    let nodes = Arc::clone(nodes);
-    Batcher::with(move |batch| Box::pin(send_to_nodes(Arc::clone(&nodes), batch)))
 }
 
 fn shutting_down() -> FredError {

@@ -101,8 +101,6 @@ pub(super) enum Found {
     NothingOrOtherType(String),
     /// Nothing was read, because the keys are in several slots. Contains the key, for a `GET`.
     CrossSlot(String),
-    /// The node of a cluster does not read merged keys, or not this one. Contains the key, for a `GET`.
-    Separately(String),
 }
 
 /// Reads keys with one `MGET`; a single one with `GET`.

@@ -52,30 +52,14 @@ pub(super) static BATCH: LazyLock<Script> = LazyLock::new(|| {
     Script::new("batch", text)
 });
 
-/// The same on one node of a cluster, with undeclared keys.
+/// The same on one node of a cluster, with undeclared keys in several slots: servers before Redis 7.0 refuse to
+/// compile it.
 pub(super) static NODE_BATCH: LazyLock<Script> = LazyLock::new(|| {
+    let flags = "#!lua flags=allow-cross-slot-keys\n";
     let batch = function("batch", include_str!("../scripts/batch.lua"));
     let text = include_str!("../scripts/node_batch.lua");
-    Script::new("node_batch", [NODE, &functions(), &batch, text].concat())
+    Script::new("node_batch", [flags, &functions(), &batch, text].concat())
 });
-
-/// Reads several keys on one node of a cluster.
-pub(super) static NODE_GET: LazyLock<Script> = LazyLock::new(|| {
-    let text = include_str!("../scripts/node_get.lua");
-    Script::new("node_get", [NODE_READS, text].concat())
-});
-
-/// The start of a script that uses undeclared keys in several slots, which servers before Redis 7.0 refuse to compile.
-const NODE: &str = concat!(
-    "#!lua flags=allow-cross-slot-keys\n",
-    include_str!("../scripts/node.lua")
-);
-
-/// The same for one that only reads.
-const NODE_READS: &str = concat!(
-    "#!lua flags=allow-cross-slot-keys,no-writes\n",
-    include_str!("../scripts/node.lua")
-);
 
 /// The scripts that can be merged, as functions in a table.
 fn functions() -> String {
