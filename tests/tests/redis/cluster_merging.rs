@@ -29,7 +29,7 @@ async fn start(cluster: &Cluster) -> (RedisStore, Vec<(SessionId, Record)>) {
         .iter()
         .map(|(id, record)| store.create(*id, record, MINUTE));
     for created in join_all(created).await {
-        assert_eq!(created.unwrap(), Created::Created);
+        assert!(matches!(created, Ok(Created::Created)), "{created:?}");
     }
     for round in 0..3 {
         assert_all_updated(&update_all(&store, &mut sessions, round).await);
@@ -64,28 +64,23 @@ fn assert_all_updated(updated: &HashMap<SessionId, Result<Updated, StoreErrorKin
 async fn assert_all_loaded(store: &RedisStore, sessions: &[(SessionId, Record)]) {
     let loaded = join_all(sessions.iter().map(|(id, _)| store.load(*id))).await;
     for (loaded, (_, record)) in loaded.into_iter().zip(sessions) {
-        assert_eq!(loaded.unwrap(), Loaded::Record(record.clone()));
+        let loaded = loaded.expect("the cluster responds");
+        assert_eq!(loaded, Loaded::Record(record.clone()));
     }
 }
 
 /// The names of the commands that each primary receives during `work`. fred writes each `EVALSHA` to the socket by
 /// itself.
 async fn sent_by(cluster: &Cluster, work: impl Future<Output = ()>) -> Vec<Vec<String>> {
-    let monitors: Vec<_> = cluster
-        .primaries()
-        .iter()
-        .map(RedisServer::monitor)
-        .collect();
+    let primaries = cluster.primaries().iter();
+    let monitors: Vec<_> = primaries.map(RedisServer::monitor).collect();
     work.await;
-    let commands = monitors.into_iter().map(|monitor| monitor.commands());
-    commands
-        .map(|commands| {
-            commands
-                .into_iter()
-                .map(|mut words| words.remove(0))
-                .collect()
-        })
-        .collect()
+    let mut sent = Vec::new();
+    for monitor in monitors {
+        let commands = monitor.commands().into_iter();
+        sent.push(commands.map(|mut words| words.remove(0)).collect());
+    }
+    sent
 }
 
 #[tokio::test]

@@ -84,7 +84,7 @@ async fn block_threads(url: String) {
     const BLOCKED: usize = 18;
     const LIMIT: Duration = Duration::from_secs(20);
     let builder = RedisStore::builder(url, "cloakroom").with_command_timeout(LIMIT);
-    let store = builder.connect().await.unwrap();
+    let store = builder.connect().await.expect("the server runs");
     let sessions = begin_many(&store).await;
     // While it is in flight, none is sent directly: that would wake fred's task on a thread that blocks.
     let in_flight = loop {
@@ -103,7 +103,7 @@ async fn block_threads(url: String) {
             let mut load = Box::pin(store.load(id));
             // Another thread may have executed it already.
             let first = futures_util::poll!(&mut load);
-            started.send(()).unwrap();
+            started.send(()).expect("the test waits");
             release.wait();
             match first {
                 Poll::Ready(loaded) => (loaded, record),
@@ -124,9 +124,9 @@ async fn block_threads(url: String) {
         assert!(matches!(loaded, Ok(Ok(Loaded::Record(_)))), "{loaded:?}");
     }
     for (loaded, record) in held.join_all().await {
-        assert_eq!(loaded.unwrap(), Loaded::Record(record));
+        assert_eq!(loaded.expect("it is not lost"), Loaded::Record(record));
     }
-    in_flight.await.unwrap();
+    in_flight.await.expect("it is not lost");
 }
 
 /// A future may be polled first by one task and then by another: the last one is woken.
