@@ -153,10 +153,13 @@ impl Subscriber {
         let Some(message) = message else {
             return self.local.send(SessionEvent::Missed);
         };
-        let text = message.value.as_str();
-        // An event that cannot be decoded is from a newer release, and is ignored.
-        if let Some(event) = text.and_then(|text| SessionEvent::decode(&text)) {
-            self.local.send(event);
+        let text = message.value.as_str().unwrap_or_default();
+        // Sign-ins that are executed together publish their events as the lines of one message.
+        for line in text.lines() {
+            // An event that cannot be decoded is from a newer release, and is ignored.
+            if let Some(event) = SessionEvent::decode(line) {
+                self.local.send(event);
+            }
         }
     }
 

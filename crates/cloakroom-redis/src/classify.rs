@@ -82,6 +82,17 @@ const NEVER_SENT: [&str; 4] = [
 /// The text of fred 10.1 for `MOVED`, when no redirections are allowed.
 const MOVED: &str = "Too many redirections.";
 
+/// How the errors begin with which a server rejects a script that has flags.
+const NOT_RUN: [&str; 7] = [
+    "NOPERM ",
+    "OOM ",
+    "MISCONF ",
+    "NOREPLICAS ",
+    "ERR Error compiling script",
+    "ERR Unexpected flag in script shebang",
+    "ERR Unexpected engine in script shebang",
+];
+
 /// Whether the server replied that it does not have the command.
 pub(crate) fn is_unknown_command(error: &FredError) -> bool {
     error.details().starts_with("ERR unknown command")
@@ -104,6 +115,20 @@ pub(crate) fn is_referral(error: &FredError) -> bool {
 /// out, and fred has refreshed its slot map since.
 pub(crate) fn is_moved(error: &FredError) -> bool {
     error.details() == MOVED
+}
+
+/// Whether a node of a cluster rejected the access of a script to a key that it does not have, without
+/// executing it.
+pub(crate) fn is_rejected_key(error: &FredError) -> bool {
+    error.details().contains("non local key")
+}
+
+/// Whether a server rejected a script with the flag `allow-cross-slot-keys` before it ran: it does not know such
+/// flags, or it checks for the script as a whole what it otherwise checks for each command.
+pub(crate) fn is_not_run(error: &FredError) -> bool {
+    NOT_RUN
+        .iter()
+        .any(|start| error.details().starts_with(start))
 }
 
 impl ErrorClass {

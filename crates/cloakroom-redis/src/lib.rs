@@ -38,8 +38,8 @@
 //! | `update` | `EVALSHA update.lua 1 key revision record ttl` | 1 |
 //! | `touch` | `EVALSHA touch.lua 1 key revision seen ttl` | 1, rare |
 //! | `end` | `EVALSHA end.lua 1 key revision tombstone ttl` | 1 |
-//! | `create_for_user` (creates a session for a user: index entry, record and event) | `EVALSHA create_for_user.lua 2 key key …`; in a cluster and with replicas `index_add`, `create` and `publish` | 1; 2 if a limit is reached |
-//! | `index_add`, `evict` (add an index entry, or change its deadline; mark sessions to be ended) | `EVALSHA index_add.lua 1 key …` | 1 |
+//! | `create_for_user` (creates a session for a user: index entry, record and event) | `EVALSHA sign_in.lua 2 key key …`, or `create_for_user.lua` with a session limit and at one of eight sign-ins; in a cluster `index_add` and `EVALSHA create.lua 1 key …`; with replicas `index_add`, `create` and `publish` | 1, in a cluster 2; one more if a limit is reached |
+//! | `index_add`, `evict` (add an index entry, or change its deadline; mark sessions to be ended) | `EVALSHA index_add.lua 1 key …`, or `index_put.lua` for most entries without a session limit | 1 |
 //! | `list` | `ZRANGE`, then `EVALSHA index_list.lua 1 key id 256` | 1 per page of 256 |
 //! | `contains`, `remove` | `ZSCORE`, `ZREM` | 1 |
 //! | `load_many` | `MGET` of up to 64 keys; in a cluster a `GET` for each, sent together | 1 |
@@ -55,8 +55,14 @@
 //!
 //! While commands are in flight, requests that are ready at the same moment share one: their loads become
 //! one `MGET key …`, their scripts one `EVALSHA batch.lua n key … calls`, with the calls in `MessagePack`
-//! (so Redis' Lua needs its library `cmsgpack`, which it has since 2.8). In a cluster every command has
-//! one key, and nothing is merged.
+//! (so Redis' Lua needs its library `cmsgpack`, which it has since 2.8). Events of merged sign-ins are the lines of one
+//! message.
+//!
+//! In a cluster, every operation has one key. Loads are sent together, and scripts for one node become one
+//! `EVALSHA node_batch.lua 1 key …`. It uses keys that it does not declare, in several slots, with the flag
+//! `allow-cross-slot-keys` of Redis 7.0. Once a minute for each node, it checks that the node rejects a key that
+//! another node has, which counts as an error in its `INFO errorstats`. With older servers, a cluster of one
+//! primary, or a proxy that does not pass this check, no scripts are merged.
 //!
 //! A server that does not know a script yet replies `NOSCRIPT`, and is sent the text with `EVAL`.
 //!

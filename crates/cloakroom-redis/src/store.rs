@@ -19,6 +19,7 @@ use fred::clients::Client;
 
 use crate::bus::Bus;
 use crate::classify::Effect;
+use crate::command::index::NewSession;
 use crate::command::{Command, Executor, Reply, admin, index, session};
 use crate::connection::Connection;
 use crate::error::{ConnectError, unexpected_reply};
@@ -165,7 +166,7 @@ impl Store for RedisStore {
         })
     }
 
-    /// One command, unless the two keys can be on different servers or replicas are waited for.
+    /// One command, or two if the keys can be on different servers; separate ones if replicas are waited for.
     async fn create_for_user(
         &self,
         user: &UserKey,
@@ -174,11 +175,10 @@ impl Store for RedisStore {
         ttl: Duration,
         event: Option<&SessionEvent>,
     ) -> Result<UserCreated, StoreError> {
-        let separately = || Box::pin(add_and_create(self, user, add_request, record, ttl));
-        if self.replication.is_some() || self.connection().is_clustered() {
-            return separately().await;
+        if self.replication.is_some() {
+            return Box::pin(add_and_create(self, user, add_request, record, ttl)).await;
         }
-        let session = index::NewSession {
+        let session = || NewSession {
             index: self.prefix.user(user),
             key: self.prefix.key(add_request.id),
             record,
@@ -187,13 +187,26 @@ impl Store for RedisStore {
             channel: self.bus.channel(),
             event: event.map(SessionEvent::encode),
         };
-        let created = index::create_for_user(&self.executor, add_request, session).await;
+        if self.connection().is_clustered() {
+            return Box::pin(index::add_and_create(
+                &self.executor,
+                add_request,
+                session(),
+            ))
+            .await;
+        }
+        let created = index::create_for_user(&self.executor, add_request, session()).await;
         match created {
             // The reply has shown that the server is in cluster mode, and that nothing was executed.
             Err(error)
                 if error.kind() == StoreErrorKind::Refused && self.connection().is_clustered() =>
             {
-                separately().await
+                Box::pin(index::add_and_create(
+                    &self.executor,
+                    add_request,
+                    session(),
+                ))
+                .await
             }
             created => created,
         }

@@ -91,13 +91,21 @@ fn parse(line: &str) -> Recorded {
             (None, '"') => word = Some(String::new()),
             (None, _) => {}
             (Some(_), '"') => words.extend(word.take()),
-            (Some(text), '\\') => text.extend(chars.next()),
+            (Some(text), '\\') => text.extend(chars.next().map(unescaped)),
             (Some(text), _) => text.push(char),
         }
     }
     Recorded {
         by_script: source.ends_with(" lua"),
         words,
+    }
+}
+
+/// The character that `MONITOR` writes as this one after a backslash.
+fn unescaped(char: char) -> char {
+    match char {
+        'n' => '\n',
+        other => other,
     }
 }
 
@@ -109,7 +117,7 @@ mod tests {
     fn a_line_is_a_command_of_a_client_or_of_a_script() {
         let client = parse(r#"1700000000.000000 [0 127.0.0.1:40000] "SET" "a key" "\"text\"""#);
         assert!(!client.by_script);
-        assert_eq!(client.words, ["SET", "a key", "\"text\""]);
+        assert_eq!(client.words, ["SET", "a key", "\"a\nb\""]);
         let script = parse(r#"1700000000.000000 [0 lua] "get" "key""#);
         assert!(script.by_script);
         assert_eq!(script.words, ["get", "key"]);

@@ -11,6 +11,7 @@ use cloakroom_redis::RedisStore;
 use futures_util::future::join_all;
 use tests::records::{MINUTE, session};
 use tests::redis::RedisServer;
+use tests::topology::Cluster;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -69,11 +70,21 @@ async fn a_request_that_is_not_polled_does_not_block_others() {
 /// All requests share the queues of the store; each thread sees to what it has put there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 20)]
 async fn threads_that_block_do_not_hold_up_the_commands_of_others() {
+    let server = RedisServer::start();
+    block_threads(server.url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 20)]
+async fn threads_that_block_do_not_hold_up_the_commands_of_others_to_a_cluster() {
+    let cluster = Cluster::start();
+    block_threads(cluster.url()).await;
+}
+
+async fn block_threads(url: String) {
     const BLOCKED: usize = 18;
     const LIMIT: Duration = Duration::from_secs(20);
-    let server = RedisServer::start();
-    let builder = RedisStore::builder(server.url(), "cloakroom").with_command_timeout(LIMIT);
-    let store = builder.connect().await.unwrap();
+    let builder = RedisStore::builder(url, "cloakroom").with_command_timeout(LIMIT);
+    let store = builder.connect().await.expect("the server runs");
     let sessions = begin_many(&store).await;
     // While it is in flight, none is sent directly: that would wake fred's task on a thread that blocks.
     let in_flight = loop {
@@ -92,7 +103,7 @@ async fn threads_that_block_do_not_hold_up_the_commands_of_others() {
             let mut load = Box::pin(store.load(id));
             // Another thread may have executed it already.
             let first = futures_util::poll!(&mut load);
-            started.send(()).unwrap();
+            started.send(()).expect("the test waits");
             release.wait();
             match first {
                 Poll::Ready(loaded) => (loaded, record),
@@ -113,9 +124,9 @@ async fn threads_that_block_do_not_hold_up_the_commands_of_others() {
         assert!(matches!(loaded, Ok(Ok(Loaded::Record(_)))), "{loaded:?}");
     }
     for (loaded, record) in held.join_all().await {
-        assert_eq!(loaded.unwrap(), Loaded::Record(record));
+        assert_eq!(loaded.expect("it is not lost"), Loaded::Record(record));
     }
-    in_flight.await.unwrap();
+    in_flight.await.expect("it is not lost");
 }
 
 /// A future may be polled first by one task and then by another: the last one is woken.

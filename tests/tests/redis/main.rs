@@ -3,6 +3,7 @@
 
 mod backup;
 mod certificates;
+mod cluster_merging;
 mod cluster_mode;
 mod commands;
 mod connect;
@@ -14,5 +15,6 @@ mod merged_commands;
 mod outages;
 mod replicas;
 mod runtimes;
+mod sign_ins;
 mod silence;
 mod topologies;

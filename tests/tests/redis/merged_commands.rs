@@ -2,6 +2,7 @@
 //! result.
 
 use std::future::Future;
+use std::time::Duration;
 
 use cloakroom_core::event::SessionEvent;
 use cloakroom_core::index::UserIndex;

@@ -20,8 +20,8 @@ use tokio::sync::oneshot;
 /// level of the call chain, so each is boxed where it is made.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Executes a batch. Returns one result per item, in the order of the items.
-pub(crate) type Execute<T, R> = fn(Vec<T>) -> BoxFuture<Vec<R>>;
+/// Executes a batch, and gives each item its result.
+type Execute<T, R> = Arc<dyn Fn(Vec<Item<T, R>>) -> BoxFuture<()> + Send + Sync>;
 
 /// The maximum size of a batch: Redis executes nothing else while it runs a command.
 const MAX_BATCH: usize = 64;
@@ -49,16 +49,42 @@ struct Pending<T, R> {
 }
 
 /// An item, and where its result goes.
-struct Item<T, R> {
-    item: T,
+pub(crate) struct Item<T, R> {
+    pub(crate) item: T,
     result: oneshot::Sender<R>,
 }
 
+/// Executes items with a function that returns one result per item, in their order.
+pub(crate) async fn execute_in_order<T, R, F>(batch: Vec<Item<T, R>>, execute: F)
+where
+    F: AsyncFnOnce(Vec<T>) -> Vec<R>,
+{
+    let (items, callers): (Vec<_>, Vec<_>) =
+        batch.into_iter().map(|one| (one.item, one.result)).unzip();
+    for (caller, result) in callers.into_iter().zip(execute(items).await) {
+        // The caller may be gone.
+        drop(caller.send(result));
+    }
+}
+
 impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
-    pub(crate) fn new(execute: Execute<T, R>) -> Self {
+    /// `execute` returns one result per item, in the order of the items.
+    pub(crate) fn new(execute: fn(Vec<T>) -> BoxFuture<Vec<R>>) -> Self {
+        Self::with(move |batch| {
+            Box::pin(execute_in_order(batch, async move |items| {
+                execute(items).await
+            }))
+        })
+    }
+
+    /// `execute` gives each item its result, for instance by parts, so that a slow part does not hold up the others.
+    /// An item that is dropped instead has no result.
+    pub(crate) fn with(
+        execute: impl Fn(Vec<Item<T, R>>) -> BoxFuture<()> + Send + Sync + 'static,
+    ) -> Self {
         Self {
             queue: Arc::new(Queue::new()),
-            execute,
+            execute: Arc::new(execute),
         }
     }
 
@@ -78,7 +104,7 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
             needs_task
         };
         if needs_task {
-            start(Arc::clone(&self.queue), self.execute);
+            start(Arc::clone(&self.queue), Arc::clone(&self.execute));
         }
         received.await.ok()
     }
@@ -159,17 +185,11 @@ impl<T: Send + 'static, R: Send + 'static> Batch<T, R> {
         };
         let (mut batch, remaining) = queue.take();
         if matches!(remaining, Remaining::Some) {
-            start(queue, execute);
+            start(queue, Arc::clone(&execute));
         }
         batch.retain(|one| !one.result.is_closed());
-        if batch.is_empty() {
-            return;
-        }
-        let (items, callers): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|one| (one.item, one.result)).unzip();
-        for (caller, result) in callers.into_iter().zip(execute(items).await) {
-            // The caller may be gone.
-            drop(caller.send(result));
+        if !batch.is_empty() {
+            execute(batch).await;
         }
     }
 }

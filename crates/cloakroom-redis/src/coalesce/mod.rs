@@ -13,6 +13,6 @@ mod batcher;
 mod in_flight;
 mod pipeline;
 
-pub(crate) use self::batcher::{Batcher, BoxFuture};
+pub(crate) use self::batcher::{Batcher, BoxFuture, Item, execute_in_order};
 pub(crate) use self::in_flight::{InFlight, InFlightGuard};
 pub(crate) use self::pipeline::start_all;

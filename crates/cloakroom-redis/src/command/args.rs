@@ -59,6 +59,11 @@ impl Args {
         (0..self.keys).map(|index| self.get(index))
     }
 
+    /// The first key; there is one.
+    pub(super) fn first_key(&self) -> &str {
+        self.get(0)
+    }
+
     /// The arguments after the keys.
     pub(super) fn rest(&self) -> impl ExactSizeIterator<Item = &str> {
         (self.keys..self.ends.len()).map(|index| self.get(index))

@@ -22,9 +22,6 @@ pub(super) struct Waiting<T> {
     command: T,
 }
 
-/// Sends the commands of a batch. Returns one result per command, in their order.
-pub(super) type SendAll<T, R> = fn(CommandClient, Vec<T>) -> BoxFuture<Vec<Result<R, FredError>>>;
-
 impl<T> Waiting<T> {
     pub(super) fn new(client: CommandClient, began: Instant, command: T) -> Self {
         Self {
@@ -32,6 +29,14 @@ impl<T> Waiting<T> {
             began,
             command,
         }
+    }
+
+    pub(super) const fn client(&self) -> &CommandClient {
+        &self.client
+    }
+
+    pub(super) const fn command(&self) -> &T {
+        &self.command
     }
 
     /// What remains of the timeout; `None` if that is too little.
@@ -43,10 +48,10 @@ impl<T> Waiting<T> {
 }
 
 /// Sends the commands of a batch with what remains of their timeout. Those that have less than a quarter of it left
-/// fail without being sent.
+/// fail without being sent. `send_all` returns one result per command, in their order.
 pub(super) async fn send_in_time<T, R>(
     batch: Vec<Waiting<T>>,
-    send_all: SendAll<T, R>,
+    send_all: impl FnOnce(CommandClient, Vec<T>) -> BoxFuture<Vec<Result<R, FredError>>>,
 ) -> Vec<Result<R, FredError>> {
     let now = Instant::now();
     let Some(client) = batch.last().map(|newest| newest.client.clone()) else {

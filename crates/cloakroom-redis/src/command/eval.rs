@@ -1,4 +1,4 @@
-//! Running scripts: by digest or by text, and one or several in one command.
+//! Running scripts: by digest or by text, and one or several in one command. `node` merges those of a cluster.
 
 use fred::error::{Error as FredError, ErrorKind as FredErrorKind};
 use fred::interfaces::ClientLike;
@@ -34,6 +34,9 @@ pub(super) enum Ran {
     /// Nothing was executed, because the keys of the merged calls are in several slots. Contains the call, to be
     /// sent by itself.
     CrossSlot(ScriptCall),
+    /// The node of a cluster does not run merged calls, or not this one, so it was not executed. Contains the call, to
+    /// be sent by itself.
+    Separately(ScriptCall),
 }
 
 /// Runs a script.
@@ -80,7 +83,7 @@ fn batch_args(calls: &[ScriptCall]) -> (usize, Vec<Value>) {
 }
 
 /// Encodes the calls in `MessagePack`: a list of name, number of keys and list of arguments.
-fn pack(calls: &[ScriptCall], length: usize) -> Vec<u8> {
+pub(super) fn pack(calls: &[ScriptCall], length: usize) -> Vec<u8> {
     const INFALLIBLE: &str = "writing to a Vec does not fail";
     // Names and lengths take less than 64 bytes per call.
     let mut out = Vec::with_capacity(length + 64 * calls.len());
@@ -100,7 +103,10 @@ fn pack(calls: &[ScriptCall], length: usize) -> Vec<u8> {
 }
 
 /// Splits the reply of `batch.lua` into one result per call.
-fn split_replies(reply: Result<Value, FredError>, count: usize) -> Vec<Result<Ran, FredError>> {
+pub(super) fn split_replies(
+    reply: Result<Value, FredError>,
+    count: usize,
+) -> Vec<Result<Ran, FredError>> {
     match reply {
         // The usual case: every call returned 1.
         Ok(Value::Integer(ones)) if usize::try_from(ones) == Ok(count) => (0..count)
@@ -140,6 +146,18 @@ async fn evaluate(
     keys: usize,
     args: Vec<Value>,
 ) -> Result<Value, FredError> {
+    let is_repeated = |error: &FredError| is_unknown_script(error) || is_moved(error);
+    evaluate_or_repeat(client, script, keys, args, is_repeated).await
+}
+
+/// Runs a script by its digest, and by its text after an error that proves that nothing was executed.
+pub(super) async fn evaluate_or_repeat(
+    client: CommandClient,
+    script: &'static Script,
+    keys: usize,
+    args: Vec<Value>,
+    is_repeated: fn(&FredError) -> bool,
+) -> Result<Value, FredError> {
     let began = Instant::now();
     let slot = match args.first().and_then(Value::as_str) {
         Some(key) => slot_of(&key),
@@ -149,7 +167,7 @@ async fn evaluate(
     let result = client
         .custom(evalsha, script.evalsha_args(keys, args.clone()))
         .await;
-    if !matches!(&result, Err(error) if was_not_run(error)) {
+    if !matches!(&result, Err(error) if is_repeated(error)) {
         return result;
     }
     let client = with_remaining_timeout(&client, began);
@@ -157,8 +175,8 @@ async fn evaluate(
     Box::pin(client.custom(eval, script.eval_args(keys, args))).await
 }
 
-fn was_not_run(error: &FredError) -> bool {
-    error.details().starts_with("NOSCRIPT") || is_moved(error)
+pub(super) fn is_unknown_script(error: &FredError) -> bool {
+    error.details().starts_with("NOSCRIPT")
 }
 
 /// The reply to a merged command cannot be split into one for each of its parts.

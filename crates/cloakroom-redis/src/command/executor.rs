@@ -5,11 +5,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cloakroom_core::StoreError;
 use fred::error::{Error as FredError, ErrorKind as FredErrorKind};
+use fred::interfaces::ClientLike;
 use fred::types::Value;
 use tokio::time::Instant;
 
 use super::batch::{Waiting, send_in_time};
 use super::eval::{Ran, ScriptCall, eval, eval_merged};
+use super::node::{Nodes, eval_on_nodes};
 use super::plain::{Command, Found, Sent, get_merged, send_together, value_of};
 use crate::classify::{Effect, is_moved};
 use crate::coalesce::Batcher;
@@ -26,13 +28,19 @@ pub(crate) struct Executor {
 struct Queues {
     gets: Batcher<Waiting<String>, Result<Found, FredError>>,
     calls: Batcher<Waiting<ScriptCall>, Result<Ran, FredError>>,
+    /// Those in a cluster, merged for each node.
+    node_calls: Batcher<Waiting<ScriptCall>, Result<Ran, FredError>>,
     /// Commands that stay separate, and are only written to the socket together.
     commands: Batcher<Waiting<Command>, Result<Sent, FredError>>,
 }
 
 impl Executor {
     pub(crate) fn new(connection: Connection) -> Self {
+        let nodes = Arc::new(Nodes::default());
         let queues = Queues {
+            node_calls: Batcher::with(move |batch| {
+                Box::pin(eval_on_nodes(Arc::clone(&nodes), batch))
+            }),
             gets: Batcher::new(|batch| Box::pin(send_in_time(batch, get_merged))),
             calls: Batcher::new(|batch| Box::pin(send_in_time(batch, eval_merged))),
             commands: Batcher::new(|batch| Box::pin(send_in_time(batch, send_together))),
@@ -48,15 +56,23 @@ impl Executor {
     }
 
     /// Runs a script: by itself if no other command is in flight, otherwise in one command with those of
-    /// the other requests that are ready. A cluster rejects commands whose keys are in several slots.
+    /// the other requests that are ready, in a cluster with those for the same node.
     pub(crate) async fn run(&self, call: ScriptCall) -> Result<Value, StoreError> {
         self.connection.attach().await;
         let (client, in_flight) = self.connection.begin()?;
-        let result = if in_flight.is_only || self.connection.is_clustered() || !call.is_mergeable()
-        {
-            eval(client, call).await
+        let queue = if client.is_clustered() {
+            Some(&self.queues.node_calls)
+        } else if self.connection.is_clustered() {
+            // The server is in cluster mode, and the client does not know which node has a key.
+            None
         } else {
-            self.run_merged(client, call).await
+            Some(&self.queues.calls)
+        };
+        let result = match queue {
+            Some(queue) if !in_flight.is_only && call.is_mergeable() => {
+                self.run_merged(queue, client, call).await
+            }
+            _ => eval(client, call).await,
         };
         self.connection.settle(result, Effect::Write)
     }
@@ -65,23 +81,27 @@ impl Executor {
     /// executed, and the script is run by itself.
     async fn run_merged(
         &self,
+        queue: &Batcher<Waiting<ScriptCall>, Result<Ran, FredError>>,
         client: CommandClient,
         call: ScriptCall,
     ) -> Result<Value, FredError> {
         let began = Instant::now();
         let waiting = Waiting::new(client.clone(), began, call);
-        let ran = self.queues.calls.submit(waiting).await;
-        match ran.unwrap_or_else(|| Err(shutting_down()))? {
-            Ran::Reply(value) => Ok(value),
+        let ran = queue.submit(waiting).await;
+        let call = match ran.unwrap_or_else(|| Err(shutting_down()))? {
+            Ran::Reply(value) => return Ok(value),
+            Ran::Separately(call) => call,
             Ran::CrossSlot(call) => {
                 self.connection.found_cluster_mode();
-                let client = Arc::new(with_remaining_timeout(&client, began));
-                eval(client, call).await
+                call
             }
-        }
+        };
+        let client = Arc::new(with_remaining_timeout(&client, began));
+        eval(client, call).await
     }
 
-    /// Reads a value: with `MGET` under the same conditions, otherwise with `GET`.
+    /// Reads a value: with `MGET` if other commands are in flight, otherwise with `GET`. A cluster rejects an `MGET` of keys
+    /// in several slots.
     pub(crate) async fn load(&self, key: String) -> Result<Option<Bytes>, StoreError> {
         self.connection.attach().await;
         let (client, in_flight) = self.connection.begin()?;

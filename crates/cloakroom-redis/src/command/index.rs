@@ -14,7 +14,8 @@ use super::args::{Args, millis};
 use super::eval::ScriptCall;
 use super::executor::Executor;
 use super::plain::Command;
-use super::script::{CREATE_FOR_USER, INDEX_ADD, INDEX_LIST};
+use super::script::{CREATE, CREATE_FOR_USER, INDEX_ADD, INDEX_LIST, INDEX_PUT, SIGN_IN};
+use super::session::SMALL;
 use crate::classify::Effect;
 use crate::error::unexpected_reply;
 
@@ -28,17 +29,77 @@ const MAX_READS: usize = 16;
 /// Bytes for the arguments of `index_add.lua`.
 const ADD_LEN: usize = 160;
 
-/// `scripts/index_add.lua`.
+/// `scripts/index_put.lua`, or `scripts/index_add.lua`.
 pub(crate) async fn add(
     executor: &Executor,
     key: &str,
     request: &AddRequest,
 ) -> Result<AddOutcome, StoreError> {
+    if let Some(entry) = Entry::of(request) {
+        let mut args = Args::with_keys(&[key], ADD_LEN);
+        entry.push(&mut args);
+        let script = &INDEX_PUT;
+        match executor.run(ScriptCall { script, args }).await? {
+            Value::Integer(1) => {
+                let (over, sample) = (Vec::new(), Vec::new());
+                return Ok(AddOutcome::Added { over, sample });
+            }
+            Value::Integer(3) => {}
+            _ => return Err(unexpected_reply(Effect::Write)),
+        }
+    }
     let mut args = Args::with_keys(&[key], ADD_LEN);
     push_request(&mut args, request);
     let script = &INDEX_ADD;
     let reply = executor.run(ScriptCall { script, args }).await?;
     added(reply).ok_or_else(|| unexpected_reply(Effect::Write))
+}
+
+/// An entry that needs no more than `index_put.lua` does.
+struct Entry {
+    score: u64,
+    id: SessionId,
+    /// How long the index has to be kept, in milliseconds.
+    keep: i64,
+}
+
+impl Entry {
+    /// `None` if there is a limit or an entry to remove, and at those sign-ins that remove stale entries.
+    fn of(request: &AddRequest) -> Option<Self> {
+        let removes_stale = request.id.to_string().as_bytes()[35].is_multiple_of(8);
+        if request.limit.is_some() || !request.dead.is_empty() || removes_stale {
+            return None;
+        }
+        let keep = signed(request.deadline) - signed(request.now) + millis(STALE_AFTER);
+        (keep > 0).then_some(Self {
+            score: score_of(request.id, request.deadline),
+            id: request.id,
+            keep,
+        })
+    }
+
+    fn push(&self, args: &mut Args) {
+        args.push_display(self.score);
+        args.push_id(self.id);
+        args.push_display(self.keep);
+    }
+}
+
+fn signed(time: Timestamp) -> i64 {
+    i64::try_from(time.as_millis())
+        .unwrap_or(i64::MAX / 4)
+        .min(i64::MAX / 4)
+}
+
+/// The score of an entry, as in `index_add.lua`: the time of the id, and a code for the time from then to the deadline.
+/// The code has five bits of an exponent and six of a mantissa, (64 + mantissa) * 2^exponent seconds, rounded up.
+fn score_of(id: SessionId, deadline: Timestamp) -> u64 {
+    let start = id.created_at().as_millis();
+    let seconds = deadline.as_millis().saturating_sub(start).div_ceil(1000);
+    let seconds = seconds.clamp(64, 1 << 37);
+    let exponent = seconds.ilog2() - 6;
+    let mantissa = seconds.div_ceil(1 << exponent) - 64;
+    start * 2048 + u64::from(exponent) * 64 + mantissa
 }
 
 /// Adds the arguments of `index_add.lua`.
@@ -101,33 +162,86 @@ pub(crate) struct NewSession<'a> {
     pub(crate) event: Option<String>,
 }
 
-/// `scripts/create_for_user.lua`.
+impl NewSession<'_> {
+    /// The length of the arguments that [`push`](Self::push) adds, about.
+    fn length(&self) -> usize {
+        let event = self.event.as_ref().map_or(0, String::len);
+        codec::encoded_len(self.record.entries()) + self.channel.len() + event + SMALL
+    }
+
+    /// Adds the arguments of `create.lua`.
+    fn push(&self, args: &mut Args) {
+        args.push_with(|text| codec::encode_into(self.record, self.format, text));
+        args.push_display(millis(self.ttl));
+        args.push(self.channel);
+        args.push(self.event.as_deref().unwrap_or_default());
+    }
+}
+
+/// `scripts/sign_in.lua`, or `scripts/create_for_user.lua`.
 pub(crate) async fn create_for_user(
     executor: &Executor,
     request: &AddRequest,
     session: NewSession<'_>,
 ) -> Result<UserCreated, StoreError> {
-    let event = session.event.unwrap_or_default();
-    let length = codec::encoded_len(session.record.entries()) + session.channel.len() + event.len();
-    let mut args = Args::with_keys(&[&session.index, &session.key], length + ADD_LEN);
+    let keys = [&*session.index, &session.key];
+    if let Some(entry) = Entry::of(request) {
+        let mut args = Args::with_keys(&keys, session.length() + ADD_LEN);
+        entry.push(&mut args);
+        session.push(&mut args);
+        let script = &SIGN_IN;
+        let reply = executor.run(ScriptCall { script, args }).await?;
+        if reply != Value::Integer(3) {
+            return stored(&reply, Vec::new());
+        }
+    }
+    let mut args = Args::with_keys(&keys, session.length() + ADD_LEN);
     push_request(&mut args, request);
-    args.push_with(|text| codec::encode_into(session.record, session.format, text));
-    args.push_display(millis(session.ttl));
-    args.push(session.channel);
-    args.push(&event);
+    session.push(&mut args);
     let script = &CREATE_FOR_USER;
     let reply = executor.run(ScriptCall { script, args }).await?;
     created(reply).ok_or_else(|| unexpected_reply(Effect::Write))
+}
+
+/// The same with two scripts, since the keys can be on different servers: `index_add.lua`, and then `create.lua`.
+pub(crate) async fn add_and_create(
+    executor: &Executor,
+    request: &AddRequest,
+    session: NewSession<'_>,
+) -> Result<UserCreated, StoreError> {
+    let sample = match add(executor, &session.index, request).await? {
+        AddOutcome::LimitReached(there) => return Ok(UserCreated::LimitReached(there)),
+        AddOutcome::Added { over, sample } if !over.is_empty() => {
+            return Ok(UserCreated::LimitExceeded { over, sample });
+        }
+        AddOutcome::Added { sample, .. } => sample,
+    };
+    let mut args = Args::with_keys(&[&session.key], session.length());
+    session.push(&mut args);
+    let script = &CREATE;
+    let reply = executor.run(ScriptCall { script, args }).await?;
+    stored(&reply, sample)
+}
+
+/// Reads the reply of `create.lua`.
+fn stored(reply: &Value, sample: Vec<SessionId>) -> Result<UserCreated, StoreError> {
+    let published = match reply {
+        Value::Integer(0) => return Ok(UserCreated::Collision),
+        Value::Integer(1) => true,
+        Value::Integer(2) => false,
+        _ => return Err(unexpected_reply(Effect::Write)),
+    };
+    Ok(UserCreated::Created { sample, published })
 }
 
 /// Reads the reply of `create_for_user.lua`.
 fn created(reply: Value) -> Option<UserCreated> {
     let mut parts = match reply {
         Value::Array(parts) => parts,
-        Value::Integer(1) => {
+        Value::Integer(number @ (1 | 2)) => {
             return Some(UserCreated::Created {
                 sample: Vec::new(),
-                published: true,
+                published: number == 1,
             });
         }
         _ => return None,

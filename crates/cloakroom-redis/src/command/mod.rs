@@ -15,6 +15,7 @@ mod eval;
 mod executor;
 pub(crate) mod index;
 pub(crate) mod info;
+mod node;
 pub(crate) mod permissions;
 mod plain;
 pub(crate) mod raw;

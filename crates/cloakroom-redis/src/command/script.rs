@@ -26,39 +26,75 @@ pub(super) static SET_REVOKED_BEFORE: LazyLock<Script> = LazyLock::new(|| {
     Script::new("set_revoked_before", text)
 });
 
+pub(super) static INDEX_PUT: LazyLock<Script> =
+    LazyLock::new(|| Script::new("index_put", include_str!("../scripts/index_put.lua")));
+pub(super) static CREATE: LazyLock<Script> =
+    LazyLock::new(|| Script::publishing("create", include_str!("../scripts/create.lua")));
+
 /// Starts with `index_add.lua` as a function, and stores the session on a second key.
 pub(super) static CREATE_FOR_USER: LazyLock<Script> = LazyLock::new(|| {
-    let index_add = include_str!("../scripts/index_add.lua");
-    let text = format!("local function index_add(KEYS, ARGV)\n{index_add}end\n");
-    let text = text + include_str!("../scripts/create_for_user.lua");
-    Script::new("create_for_user", text)
+    let index_add = function("index_add", include_str!("../scripts/index_add.lua"));
+    let text = include_str!("../scripts/create_for_user.lua");
+    Script::publishing("create_for_user", [&index_add, text].concat())
+});
+
+/// Starts with `index_put.lua` and `create.lua` as functions.
+pub(super) static SIGN_IN: LazyLock<Script> = LazyLock::new(|| {
+    let index_put = function("index_put", include_str!("../scripts/index_put.lua"));
+    let create = function("create", include_str!("../scripts/create.lua"));
+    let text = include_str!("../scripts/sign_in.lua");
+    Script::publishing("sign_in", [&index_put, &create, text].concat())
 });
 
 /// Runs several calls of the scripts above.
 pub(super) static BATCH: LazyLock<Script> = LazyLock::new(|| {
-    let mut text = "local scripts = {}\n".to_owned();
+    let text = functions() + include_str!("../scripts/batch.lua");
+    Script::new("batch", text)
+});
+
+/// The same on one node of a cluster, with undeclared keys in several slots: servers before Redis 7.0 refuse to
+/// compile it.
+pub(super) static NODE_BATCH: LazyLock<Script> = LazyLock::new(|| {
+    let flags = "#!lua flags=allow-cross-slot-keys\n";
+    let batch = function("batch", include_str!("../scripts/batch.lua"));
+    let text = include_str!("../scripts/node_batch.lua");
+    Script::new("node_batch", [flags, &functions(), &batch, text].concat())
+});
+
+/// The scripts that can be merged, as functions in a table.
+fn functions() -> String {
+    let mut text = include_str!("../scripts/batch_publish.lua").to_owned();
+    text += "local scripts = {}\n";
     for script in [
         &UPDATE,
         &TOUCH,
         &END,
         &INDEX_ADD,
         &INDEX_LIST,
+        &INDEX_PUT,
         &SET_REVOKED_BEFORE,
+        &CREATE,
         &CREATE_FOR_USER,
+        &SIGN_IN,
     ] {
-        let Script {
-            name, text: body, ..
-        } = &**script;
+        let (name, body) = (script.name, script.body());
         writeln!(text, "scripts['{name}'] = function(KEYS, ARGV)\n{body}end")
             .expect("writing to a String does not fail");
     }
-    Script::new("batch", text + include_str!("../scripts/batch.lua"))
-});
+    text
+}
+
+/// A script as a local function of its own `KEYS` and `ARGV`.
+fn function(name: &str, body: &str) -> String {
+    format!("local function {name}(KEYS, ARGV)\n{body}end\n")
+}
 
 /// A script, and the digest by which a server that has run it once knows it.
 pub(super) struct Script {
     name: &'static str,
     text: String,
+    /// Where the text starts that `batch.lua` contains.
+    body: usize,
     sha1: String,
 }
 
@@ -69,7 +105,25 @@ impl Script {
         for byte in Sha1::digest(&text) {
             write!(sha1, "{byte:02x}").expect("writing to a String does not fail");
         }
-        Self { name, text, sha1 }
+        Self {
+            name,
+            text,
+            body: 0,
+            sha1,
+        }
+    }
+
+    /// A script that publishes an event with the function `publish`, of which `batch.lua` has one of its own.
+    fn publishing(name: &'static str, body: impl AsRef<str>) -> Self {
+        const PUBLISH: &str = include_str!("../scripts/publish.lua");
+        Self {
+            body: PUBLISH.len(),
+            ..Self::new(name, [PUBLISH, body.as_ref()].concat())
+        }
+    }
+
+    fn body(&self) -> &str {
+        &self.text[self.body..]
     }
 
     /// The name under which `batch.lua` registers the script.

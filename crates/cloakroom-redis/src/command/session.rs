@@ -20,7 +20,7 @@ use crate::error::unexpected_reply;
 use crate::replication::Replication;
 
 /// Bytes for the head of a record and a few numbers.
-const SMALL: usize = 64;
+pub(super) const SMALL: usize = 64;
 
 // The scripts contain these as numbers.
 const _: () = assert!(Limits::CLOCK_TOLERANCE.as_millis() == 5000);

@@ -1,5 +1,5 @@
 -- Runs scripts of several requests, one after the other. Each script is a function of its own KEYS and
--- ARGV in the table `scripts`, which is defined before this text.
+-- ARGV in the table `scripts`, which is defined before this text, as are the variables of batch_publish.lua.
 -- KEYS[…]  the keys of all calls, in their order
 -- ARGV[1]  the calls in MessagePack, which is cheaper to send than separate arguments: for each a list of
 --          its name, its number of keys, and a list of its arguments
@@ -14,6 +14,7 @@ for number, call in ipairs(calls) do
     keys[place] = KEYS[key + place]
   end
   key = key + count
+  current = number
   local ok, reply = pcall(scripts[name], keys, args)
   local at = 2 * number - 1
   if type(reply) == 'table' and reply.err then
@@ -24,6 +25,19 @@ for number, call in ipairs(calls) do
   else
     replies[at], replies[at + 1] = 1, reply
     ones = ones + (reply == 1 and 1 or 0)
+  end
+end
+for channel, list in pairs(events) do
+  -- A message has an event in each line.
+  if type(redis.pcall('PUBLISH', channel, table.concat(list, '\n'))) ~= 'number' then
+    for number, other in pairs(publishing) do
+      local reply = replies[2 * number]
+      if other == channel and reply == 1 then
+        replies[2 * number], ones = 2, ones - 1
+      elseif other == channel and type(reply) == 'table' then
+        reply[5] = 0
+      end
+    end
   end
 end
 return ones == #calls and ones or replies

@@ -20,9 +20,7 @@ reply[4], reply[5] = 0, 0
 if redis.call('SET', KEYS[2], ARGV[count + 1], 'NX', 'PX', ARGV[count + 2]) then
   reply[4] = 1
   if ARGV[count + 4] ~= '' then
-    -- Events are optional: a missing right to publish does not undo the sign-in.
-    local receivers = redis.pcall('PUBLISH', ARGV[count + 3], ARGV[count + 4])
-    reply[5] = type(receivers) == 'number' and 1 or 0
+    reply[5] = publish(ARGV[count + 3], ARGV[count + 4]) and 1 or 0
   end
 end
 if reply[5] == 1 and #reply[3] == 0 then

@@ -1,0 +1,14 @@
+-- Adds a session to its user's index as index_add.lua does, if there is no limit, the id is not there yet, and it
+-- is not the turn of stale entries.
+-- KEYS[1]  the user's index
+-- ARGV[1]  the score of the id
+-- ARGV[2]  the id
+-- ARGV[3]  how long the index has to be kept, in milliseconds
+-- Returns 1 (added) or 3 (the id is there, and nothing was changed).
+if redis.call('ZADD', KEYS[1], 'NX', ARGV[1], ARGV[2]) == 0 then
+  return 3
+end
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then
+  redis.call('PEXPIRE', KEYS[1], ARGV[3])
+end
+return 1

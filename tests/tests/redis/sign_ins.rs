@@ -1,0 +1,155 @@
+//! What a sign-in writes, whichever of its scripts is run.
+
+use cloakroom_core::event::SessionEvent;
+use cloakroom_core::index::{AddOutcome, Limit, UserIndex};
+use cloakroom_core::store::UserCreated;
+use cloakroom_core::{EventBus, Realm, Store, UserId, UserKey};
+use cloakroom_redis::RedisStore;
+use futures_util::future::join_all;
+use tests::records::{MINUTE, add_request, session};
+use tests::redis::RedisServer;
+use tests::topology::Cluster;
+
+use crate::merged_commands::open;
+
+const MANY: usize = 60;
+
+fn user(name: &str) -> UserKey {
+    UserKey::new(&Realm::new("shop"), &UserId::from(name))
+}
+
+/// With a limit, the script computes the score and the TTL. Without one the store does.
+#[tokio::test]
+async fn an_entry_is_the_same_with_and_without_a_limit() {
+    let server = RedisServer::start();
+    let store = open(server.url()).await;
+    let index = || {
+        let keys = server.keys_with_ttl().into_iter();
+        let mut keys = keys.filter(|(key, _)| key.starts_with("cloakroom:user:"));
+        keys.next().expect("there is an index")
+    };
+    let ada = user("ada");
+    for place in 0..48_u32 {
+        let (id, record) = session(1);
+        let mut request = add_request(id, &record);
+        // Up to a hundred days, on both sides of powers of two.
+        let life = (1_u64 << (place / 2)) * 1000 - 1 + u64::from(place % 2);
+        request.deadline = id.created_at().plus(std::time::Duration::from_millis(life));
+        let mut added = Vec::new();
+        for limit in [None, Some(1000)] {
+            request.limit = limit.map(|most| Limit {
+                most,
+                evict_oldest: true,
+            });
+            let outcome = store.add(&ada, &request).await.unwrap();
+            let (over, sample) = (Vec::new(), Vec::new());
+            assert_eq!(outcome, AddOutcome::Added { over, sample });
+            let (key, ttl) = index();
+            let score = server.command(&["ZSCORE", &key, &id.to_string()]);
+            added.push((score, ttl.expect("there is a TTL").as_secs()));
+            store.remove(&ada, &[id]).await.unwrap();
+        }
+        let [(put, keep), (full, full_keep)] = added.try_into().expect("there are two");
+        assert_eq!(put, full, "{life} ms");
+        assert!(keep.abs_diff(full_keep) <= 10, "{keep} s and {full_keep} s");
+    }
+}
+
+#[tokio::test]
+async fn adding_an_id_again_keeps_the_later_deadline() {
+    let server = RedisServer::start();
+    let store = open(server.url()).await;
+    let ada = user("ada");
+    for number in 0..20 {
+        let (id, record) = session(number);
+        let mut request = add_request(id, &record);
+        let first = store.add(&ada, &request).await.unwrap();
+        assert!(matches!(first, AddOutcome::Added { .. }));
+        let score = || {
+            let (key, _) = &server.keys_with_ttl()[0];
+            server.command(&["ZSCORE", key, &id.to_string()])
+        };
+        let earlier = score();
+        request.deadline = request.deadline.plus(10_000 * MINUTE);
+        store.add(&ada, &request).await.unwrap();
+        let later = score();
+        assert_ne!(earlier, later);
+        request.deadline = add_request(id, &record).deadline;
+        store.add(&ada, &request).await.unwrap();
+        assert_eq!(score(), later);
+    }
+}
+
+/// Signs `MANY` users in concurrently. Returns for how many the event was published.
+async fn sign_in_many(store: &RedisStore) -> usize {
+    let sign_ins = (0..MANY).map(async |number| {
+        let (id, record) = session(0);
+        let (name, event) = (
+            user(&format!("user {number}")),
+            SessionEvent::Created { id },
+        );
+        let request = add_request(id, &record);
+        let created = store.create_for_user(&name, &request, &record, MINUTE, Some(&event));
+        let created = created.await.expect("the server responds");
+        let listed = store.list(&name, None).await;
+        assert_eq!(listed.expect("the server responds"), [id]);
+        match created {
+            UserCreated::Created { sample, published } => {
+                assert_eq!(sample, []);
+                published
+            }
+            other => panic!("{other:?}"),
+        }
+    });
+    let published = join_all(sign_ins).await;
+    published.into_iter().filter(|published| *published).count()
+}
+
+/// Checks that a subscriber gets each event of concurrent sign-ins.
+async fn receives_all(store: &RedisStore) {
+    let mut events = Store::bus(store).expect("there is one").subscribe();
+    assert_eq!(events.next().await, Some(SessionEvent::Missed), "it holds");
+    assert_eq!(sign_in_many(store).await, MANY);
+    let mut received = 0;
+    while received < MANY {
+        match events.next().await {
+            Some(SessionEvent::Created { .. }) => received += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn events_of_merged_sign_ins_share_messages_and_all_arrive() {
+    let server = RedisServer::start();
+    let store = open(server.url()).await;
+    let monitor = server.monitor();
+    receives_all(&store).await;
+    let recorded = monitor.recorded().into_iter();
+    let published = recorded.filter(|command| command.words[0].eq_ignore_ascii_case("PUBLISH"));
+    let published = published.count();
+    assert!(published <= 8, "{published} messages");
+}
+
+#[tokio::test]
+async fn events_of_merged_sign_ins_on_a_cluster_all_arrive() {
+    let cluster = Cluster::start();
+    let store = open(cluster.url()).await;
+    receives_all(&store).await;
+}
+
+/// The sign-ins succeed, and each of them learns that its event was not published.
+#[tokio::test]
+async fn without_the_right_to_publish_merged_sign_ins_succeed() {
+    let server = RedisServer::start();
+    server.add_user(&["-publish"]);
+    let cluster = Cluster::start();
+    for node in cluster.nodes() {
+        node.add_user(&["+cluster|slots", "+cluster|info", "-publish"]);
+    }
+    for url in [server.url(), cluster.url()] {
+        let builder = RedisStore::builder(url, "cloakroom").with_username("shop");
+        let store = builder.with_password("password").connect().await.unwrap();
+        assert_eq!(sign_in_many(&store).await, 0);
+    }
+}
