@@ -8,6 +8,7 @@ use fred::error::{Error as FredError, ErrorKind as FredErrorKind};
 use fred::types::Value;
 use tokio::time::Instant;
 
+use super::app::{AppCall, AppRan, eval_app, eval_app_merged};
 use super::batch::{Waiting, send_in_time};
 use super::eval::{Ran, ScriptCall, eval, eval_merged};
 use super::plain::{Command, Found, Sent, get_merged, send_together, value_of};
@@ -26,6 +27,7 @@ pub(crate) struct Executor {
 struct Queues {
     gets: Batcher<Waiting<String>, Result<Found, FredError>>,
     calls: Batcher<Waiting<ScriptCall>, Result<Ran, FredError>>,
+    app_calls: Batcher<Waiting<AppCall>, Result<AppRan, FredError>>,
     /// Commands that stay separate, and are only written to the socket together.
     commands: Batcher<Waiting<Command>, Result<Sent, FredError>>,
 }
@@ -35,6 +37,7 @@ impl Executor {
         let queues = Queues {
             gets: Batcher::new(|batch| Box::pin(send_in_time(batch, get_merged))),
             calls: Batcher::new(|batch| Box::pin(send_in_time(batch, eval_merged))),
+            app_calls: Batcher::new(|batch| Box::pin(send_in_time(batch, eval_app_merged))),
             commands: Batcher::new(|batch| Box::pin(send_in_time(batch, send_together))),
         };
         Self {
@@ -79,6 +82,30 @@ impl Executor {
                 eval(client, call).await
             }
         }
+    }
+
+    /// Runs a script of another crate, under the same conditions in one command with other calls of it.
+    pub(crate) async fn run_app(&self, call: AppCall) -> Result<Value, StoreError> {
+        self.connection.attach().await;
+        let (client, in_flight) = self.connection.begin()?;
+        let result = if in_flight.is_only || self.connection.is_clustered() || !call.is_mergeable()
+        {
+            eval_app(client, call).await
+        } else {
+            let began = Instant::now();
+            let waiting = Waiting::new(client.clone(), began, call);
+            let ran = self.queues.app_calls.submit(waiting).await;
+            match ran.unwrap_or_else(|| Err(shutting_down())) {
+                Ok(AppRan::Reply(value)) => Ok(value),
+                Ok(AppRan::CrossSlot(call)) => {
+                    self.connection.found_cluster_mode();
+                    let client = Arc::new(with_remaining_timeout(&client, began));
+                    eval_app(client, call).await
+                }
+                Err(error) => Err(error),
+            }
+        };
+        self.connection.settle(result, Effect::Write)
     }
 
     /// Reads a value: with `MGET` under the same conditions, otherwise with `GET`.

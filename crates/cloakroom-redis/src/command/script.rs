@@ -46,20 +46,47 @@ pub(super) static BATCH: LazyLock<Script> = LazyLock::new(|| {
         &SET_REVOKED_BEFORE,
         &CREATE_FOR_USER,
     ] {
-        let Script {
-            name, text: body, ..
-        } = &**script;
-        writeln!(text, "scripts['{name}'] = function(KEYS, ARGV)\n{body}end")
-            .expect("writing to a String does not fail");
+        define(
+            &mut text,
+            script.name,
+            &String::from_utf8_lossy(&script.text),
+        );
     }
     Script::new("batch", text + include_str!("../scripts/batch.lua"))
 });
 
+/// Adds a script to the table of `batch.lua`.
+fn define(text: &mut String, name: &str, body: &str) {
+    writeln!(
+        text,
+        "scripts['{name}'] = function(KEYS, ARGV)\n{body}\nend"
+    )
+    .expect("writing to a String does not fail");
+}
+
+/// A script of another crate, and the script that runs several calls of it.
+#[derive(Debug)]
+pub(crate) struct AppScriptPair {
+    pub(super) single: Script,
+    pub(super) batch: Script,
+}
+
+impl AppScriptPair {
+    pub(crate) fn new(text: &'static str) -> Self {
+        let single = Script::new("app", text);
+        let mut batch = "local scripts = {}\n".to_owned();
+        define(&mut batch, single.name, text);
+        let batch = Script::new("batch", batch + include_str!("../scripts/batch.lua"));
+        Self { single, batch }
+    }
+}
+
 /// A script, and the digest by which a server that has run it once knows it.
+#[derive(Debug)]
 pub(super) struct Script {
     name: &'static str,
-    text: String,
-    sha1: String,
+    text: Bytes,
+    sha1: Bytes,
 }
 
 impl Script {
@@ -69,7 +96,11 @@ impl Script {
         for byte in Sha1::digest(&text) {
             write!(sha1, "{byte:02x}").expect("writing to a String does not fail");
         }
-        Self { name, text, sha1 }
+        Self {
+            name,
+            text: text.into(),
+            sha1: sha1.into(),
+        }
     }
 
     /// The name under which `batch.lua` registers the script.
@@ -78,21 +109,18 @@ impl Script {
     }
 
     /// The arguments of `EVALSHA`, for a script with this number of keys.
-    pub(super) fn evalsha_args(&'static self, keys: usize, args: Vec<Value>) -> Vec<Value> {
+    pub(super) fn evalsha_args(&self, keys: usize, args: Vec<Value>) -> Vec<Value> {
         prepend(&self.sha1, keys, args)
     }
 
     /// The arguments of `EVAL`.
-    pub(super) fn eval_args(&'static self, keys: usize, args: Vec<Value>) -> Vec<Value> {
+    pub(super) fn eval_args(&self, keys: usize, args: Vec<Value>) -> Vec<Value> {
         prepend(&self.text, keys, args)
     }
 }
 
-fn prepend(script: &'static str, keys: usize, args: Vec<Value>) -> Vec<Value> {
-    let script = [
-        Value::from_static_str(script),
-        Value::from(keys.to_string()),
-    ];
+fn prepend(script: &Bytes, keys: usize, args: Vec<Value>) -> Vec<Value> {
+    let script = [Value::Bytes(script.clone()), Value::from(keys.to_string())];
     script.into_iter().chain(args).collect()
 }
 
@@ -127,7 +155,7 @@ mod tests {
     fn a_script_is_identified_by_its_sha1() {
         assert_eq!(
             Script::new("one", "return 1").sha1,
-            "e0e1f9fabfc9d4800c877a703b823ac0578ff8db"
+            "e0e1f9fabfc9d4800c877a703b823ac0578ff8db".as_bytes()
         );
     }
 }
