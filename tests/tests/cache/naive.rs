@@ -1,12 +1,12 @@
 //! The faults of simple caches, each next to what this crate does.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tests::redis::RedisServer;
 use tests::resp::Reply;
 use tests::wait::within;
 
-use crate::setup::{Database, LONG, PATIENCE, Setup, lasting, read};
+use crate::setup::{Database, LONG, PATIENCE, Setup, lasting, read, until_messages_arrive};
 
 fn get(server: &RedisServer, key: &str) -> Option<String> {
     match server.command(&["GET", key]) {
@@ -110,13 +110,20 @@ async fn without_messages_a_copy_lives_for_ever_and_ours_no_longer_than_the_boun
     let mute = crate::setup::store(&url, PATIENCE).await;
     let database = Database::with([(1, 10)]);
     let here = database.cached(lasting(&cloakroom_cache::CacheBackend::new(&mute)));
-    let bound = Duration::from_millis(500);
+    let bound = Duration::from_secs(4);
     let there = database.cached(lasting(&setup.backend().await).with_max_staleness(bound));
+    let audible = setup.server(&database).await;
+    until_messages_arrive(&audible, &there, &database).await;
     assert_eq!((read(&here, 1).await, read(&there, 1).await), (10, 10));
+    let read_at = Instant::now();
     database.set(1, 11);
-    here.forget(&1)
-        .await
-        .expect("it is stored, although nothing is published");
+    let forgotten = here.forget(&1).await;
+    forgotten.expect("it is stored, although nothing is published");
+    let value = read(&there, 1).await;
+    assert!(
+        value == 10 || read_at.elapsed() >= bound,
+        "no message arrives"
+    );
     tokio::time::sleep(bound).await;
     assert_eq!(read(&there, 1).await, 11);
 }

@@ -6,7 +6,7 @@ use cloakroom_cache::{CacheErrorKind, Cached};
 use tests::wait::within;
 
 use crate::on_every_backend;
-use crate::setup::{Database, LONG, PATIENCE, Setup, lasting, read};
+use crate::setup::{Database, LONG, PATIENCE, Setup, lasting, read, until_messages_arrive};
 
 async fn a_value_is_loaded_once_for_all_servers(setup: Setup) {
     let database = Database::with([(1, 10)]);
@@ -48,17 +48,20 @@ async fn messages_tell_the_other_servers_of_changes(setup: Setup) {
     let backends = (setup.backend().await, setup.backend().await);
     let here = database.cached(lasting(&backends.0).with_max_staleness(bound));
     let there = database.cached(lasting(&backends.1).with_max_staleness(bound));
-    // The first messages may be missed while the subscription begins.
-    let mut key = 0;
-    within("a message arrives", bound / 3, async || {
-        key += 1;
-        read(&there, key).await;
-        database.set(key, 11);
-        here.forget(&key).await.expect("it is stored");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        read(&there, key).await == 11
-    })
-    .await;
+    until_messages_arrive(&here, &there, &database).await;
+    for (key, value) in [(0, 11), (1, 12), (2, 13)] {
+        assert_eq!(read(&there, key).await, 10);
+        database.set(key, value);
+        if key == 1 {
+            here.put(&key, &value).await.expect("it is stored");
+        } else {
+            here.forget(&key).await.expect("it is stored");
+        }
+        within("a message arrives", bound / 3, async || {
+            read(&there, key).await == value
+        })
+        .await;
+    }
     for key in 0..20 {
         read(&there, key).await;
         database.set(key, 12);

@@ -9,6 +9,7 @@ use cloakroom_cache::{CacheBackend, Cached, CachedBuilder};
 use cloakroom_redis::RedisStore;
 use tests::redis::RedisServer;
 use tests::topology::Cluster;
+use tests::wait::within;
 use tokio::sync::watch;
 
 /// A time limit that a busy machine keeps.
@@ -156,6 +157,22 @@ impl Database {
 pub(crate) async fn read(records: &Records, key: u64) -> u64 {
     let value = records.get(&key).await.expect("it can be read");
     *value.expect("it is there")
+}
+
+/// Waits until messages of one server reach the other, whose copies live for longer than this takes. It uses keys
+/// from 1000 on.
+pub(crate) async fn until_messages_arrive(from: &Records, to: &Records, database: &Database) {
+    let mut key = 1000;
+    within("a message arrives", PATIENCE, async || {
+        key += 1;
+        database.set(key, 1);
+        read(to, key).await;
+        database.set(key, 2);
+        from.forget(&key).await.expect("it is stored");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        read(to, key).await == 2
+    })
+    .await;
 }
 
 /// Runs each of the tests in memory, on Redis and on a Cluster.
