@@ -1,45 +1,33 @@
 //! Lua scripts of other crates, on the store's connection and below its key prefix.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use cloakroom_core::StoreError;
-use fred::error::Error as FredError;
-use fred::interfaces::ClientLike;
-use fred::types::{ClusterHash, CustomCommand, Value};
-use fred::util::redis_keyslot;
-use sha1::{Digest as _, Sha1};
-use tokio::time::Instant;
+use fred::types::Value;
 
-use crate::classify::{Effect, is_moved};
-use crate::connection::{CommandClient, Connection, with_remaining_timeout};
+use crate::app_message::{AppMessages, encode};
+use crate::bus::Bus;
+use crate::classify::Effect;
+use crate::command::{AppCall, AppScriptPair, Executor};
 use crate::error::unexpected_reply;
 use crate::key::KeyPrefix;
 use crate::store::RedisStore;
 
-/// A Lua script, and the digest by which a server that has run it once knows it.
+/// A Lua script, and the digest by which a server that has run it once knows it. Clones share both, and concurrent
+/// calls of clones are merged.
 ///
 /// A script must be deterministic in what it writes, or use effects replication, which is the default
-/// since Redis 5.
+/// since Redis 5. It must not use global variables, since it is also run as the body of a function.
 #[derive(Clone, Debug)]
-pub struct AppScript {
-    text: &'static str,
-    sha1: String,
-}
+pub struct AppScript(Arc<AppScriptPair>);
 
 impl AppScript {
     /// Creates a script from its text.
     #[must_use]
-    #[allow(
-        clippy::missing_panics_doc,
-        reason = "writing to a String does not fail"
-    )]
     pub fn new(text: &'static str) -> Self {
-        let mut sha1 = String::with_capacity(40);
-        for byte in Sha1::digest(text) {
-            write!(sha1, "{byte:02x}").expect("writing to a String does not fail");
-        }
-        Self { text, sha1 }
+        Self(Arc::new(AppScriptPair::new(text)))
     }
 }
 
@@ -58,7 +46,8 @@ pub enum ScriptReply {
 }
 
 /// Runs Lua scripts over the store's connection, with its timeouts, its errors and its watchdog, on keys
-/// that begin with the app's name.
+/// that begin with the app's name. Concurrent calls of one script are merged into one command, except in a cluster, and
+/// those with more than 16 KiB of arguments.
 ///
 /// It is for libraries that keep more than sessions on the same Redis, such as `cloakroom-limit`. The
 /// rights of the store's user suffice for the commands that the store itself sends. A script is sent once:
@@ -79,8 +68,9 @@ pub enum ScriptReply {
 /// ```
 #[derive(Clone)]
 pub struct AppScripts {
-    connection: Connection,
+    executor: Executor,
     prefix: KeyPrefix,
+    bus: Bus,
 }
 
 impl RedisStore {
@@ -88,8 +78,9 @@ impl RedisStore {
     #[must_use]
     pub fn app_scripts(&self) -> AppScripts {
         AppScripts {
-            connection: self.connection().clone(),
+            executor: self.executor().clone(),
             prefix: self.prefix().clone(),
+            bus: self.event_bus().clone(),
         }
     }
 }
@@ -107,7 +98,32 @@ impl AppScripts {
     /// Returns whether keys can be on different servers, so that all keys of a script need the same hash tag.
     #[must_use]
     pub fn is_clustered(&self) -> bool {
-        self.connection.is_clustered()
+        self.executor.connection().is_clustered()
+    }
+
+    /// Returns the channel on which a script publishes a [`message`](Self::message), with `PUBLISH`.
+    #[must_use]
+    pub fn channel(&self) -> &str {
+        self.bus.channel()
+    }
+
+    /// Encodes a message about `topic`, which has no spaces, for the servers that
+    /// [`subscribe`](Self::subscribe) to it.
+    #[must_use]
+    pub fn message(topic: &str, text: &str) -> String {
+        encode(topic, text)
+    }
+
+    /// Subscribes to the messages about `topic`, over the connection for the store's events, which is opened
+    /// if there is none yet. As soon as messages of other servers arrive, and again after each interruption,
+    /// the subscription yields [`AppMessage::Missed`](crate::AppMessage::Missed).
+    ///
+    /// # Panics
+    ///
+    /// Outside of a Tokio runtime.
+    #[must_use]
+    pub fn subscribe(&self, topic: &str) -> AppMessages {
+        self.bus.subscribe_app(self.executor.connection(), topic)
     }
 
     /// Runs a script, within the store's command timeout.
@@ -121,43 +137,20 @@ impl AppScripts {
         keys: &[String],
         args: &[String],
     ) -> Result<ScriptReply, StoreError> {
-        self.connection.attach().await;
-        let (client, _in_flight) = self.connection.begin()?;
-        let result = evaluate(&client, script, keys, args).await;
-        reply_of(self.connection.settle(result, Effect::Write)?)
+        let call = AppCall::new(&script.0, keys, args);
+        reply_of(self.executor.run_app(call).await?)
     }
-}
 
-/// Runs a script by its digest, and by its text if the server does not know it, or if another node of the
-/// cluster has the keys. Neither means that the first attempt was carried out.
-async fn evaluate(
-    client: &CommandClient,
-    script: &AppScript,
-    keys: &[String],
-    args: &[String],
-) -> Result<Value, FredError> {
-    let began = Instant::now();
-    let slot = match keys.first() {
-        Some(key) => ClusterHash::Custom(redis_keyslot(key.as_bytes())),
-        None => ClusterHash::Random,
-    };
-    let words = |first: &str| -> Vec<Value> {
-        let head = [first.to_owned(), keys.len().to_string()].into_iter();
-        let rest = keys.iter().chain(args).cloned();
-        head.chain(rest).map(Value::from).collect()
-    };
-    let evalsha = CustomCommand::new_static("EVALSHA", slot.clone(), false);
-    let result = client.custom(evalsha, words(&script.sha1)).await;
-    if !matches!(&result, Err(error) if was_not_run(error)) {
-        return result;
+    /// Reads the value of a key that holds a string, with `GET`, or in one `MGET` with other reads; a read whose
+    /// connection is lost is sent once more.
+    ///
+    /// # Errors
+    ///
+    /// As the store's `load`.
+    pub async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
+        let read = || self.executor.load(key.to_owned());
+        self.executor.connection().read(read).await
     }
-    let client = with_remaining_timeout(client, began);
-    let eval = CustomCommand::new_static("EVAL", slot, false);
-    Box::pin(client.custom(eval, words(script.text))).await
-}
-
-fn was_not_run(error: &FredError) -> bool {
-    error.details().starts_with("NOSCRIPT") || is_moved(error)
 }
 
 fn reply_of(value: Value) -> Result<ScriptReply, StoreError> {
@@ -178,7 +171,7 @@ impl fmt::Debug for AppScripts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AppScripts")
             .field("prefix", &self.prefix)
-            .field("connection", &self.connection)
+            .field("connection", self.executor.connection())
             .finish()
     }
 }
@@ -186,12 +179,6 @@ impl fmt::Debug for AppScripts {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_script_is_identified_by_its_sha1() {
-        let script = AppScript::new("return 1");
-        assert_eq!(script.sha1, "e0e1f9fabfc9d4800c877a703b823ac0578ff8db");
-    }
 
     #[test]
     fn replies_are_converted_at_any_depth() {

@@ -1,4 +1,4 @@
-//! Receives the events that stores publish with Redis' `PUBLISH`.
+//! Receives the events that stores publish with Redis' `PUBLISH`, and the messages of other crates on the same channel.
 //!
 //! All subscriptions of a store share one connection, which is opened by the first. Messages that are
 //! sent while it is interrupted are lost, so a gap must be detected. fred discards the reply to
@@ -17,9 +17,11 @@ use fred::error::Error as FredError;
 use fred::interfaces::{ClientLike, EventInterface, PubsubInterface};
 use fred::types::{ClusterHash, CustomCommand, Message, Value};
 use fred::util::redis_keyslot;
+use tokio::sync::broadcast;
 use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::app_message::{AppMessages, Received, text_of};
 use crate::connection::Connection;
 use crate::log;
 use crate::push_connection::{PushConnection, next};
@@ -36,6 +38,8 @@ pub(crate) struct Bus(Arc<SharedBus>);
 
 struct SharedBus {
     local: LocalBus,
+    /// The messages of other crates. A receiver that does not keep up loses the oldest, and is informed.
+    app: broadcast::Sender<Received>,
     channel: String,
     task: Mutex<Option<AbortHandle>>,
     /// Whether the task has ended, because its runtime has.
@@ -46,6 +50,7 @@ impl Bus {
     pub(crate) fn new(channel: String) -> Self {
         Self(Arc::new(SharedBus {
             local: LocalBus::new(),
+            app: broadcast::Sender::new(LocalBus::CAPACITY),
             channel,
             task: Mutex::default(),
             is_lost: AtomicBool::new(false),
@@ -59,11 +64,23 @@ impl Bus {
     /// Subscribes. The first call opens a connection with the configuration of `connection`.
     pub(crate) fn subscribe(&self, connection: &Connection) -> Subscription {
         let subscription = self.0.local.subscribe();
+        self.receive(connection);
+        subscription
+    }
+
+    /// Subscribes to the messages of other crates about `topic`, over the same connection.
+    pub(crate) fn subscribe_app(&self, connection: &Connection, topic: &str) -> AppMessages {
+        let messages = AppMessages::new(self.0.app.subscribe(), topic);
+        self.receive(connection);
+        messages
+    }
+
+    /// Starts the task, unless it runs.
+    fn receive(&self, connection: &Connection) {
         let mut task = self.task();
         if task.as_ref().is_none_or(AbortHandle::is_finished) {
             *task = Some(self.start(connection));
         }
-        subscription
     }
 
     /// Starts the task again in the current runtime, if it has ended with another one and there are still
@@ -73,7 +90,8 @@ impl Bus {
             return;
         }
         let mut task = self.task();
-        if task.as_ref().is_some_and(AbortHandle::is_finished) && self.0.local.has_subscribers() {
+        let has_receivers = self.0.local.has_subscribers() || self.0.app.receiver_count() > 0;
+        if task.as_ref().is_some_and(AbortHandle::is_finished) && has_receivers {
             *task = Some(self.start(connection));
         }
     }
@@ -83,6 +101,7 @@ impl Bus {
         let subscriber = Subscriber {
             bus: Arc::downgrade(&self.0),
             local: self.0.local.clone(),
+            app: self.0.app.clone(),
             channel: self.0.channel.clone(),
             server: connection.address().to_owned(),
             connection: PushConnection::open(client, connection.timeout()),
@@ -118,6 +137,7 @@ impl fmt::Debug for Bus {
 struct Subscriber {
     bus: Weak<SharedBus>,
     local: LocalBus,
+    app: broadcast::Sender<Received>,
     channel: String,
     server: String,
     connection: PushConnection,
@@ -151,9 +171,14 @@ impl Subscriber {
 
     fn forward(&self, message: Option<Message>) {
         let Some(message) = message else {
-            return self.local.send(SessionEvent::Missed);
+            return self.missed();
         };
         let text = message.value.as_str().unwrap_or_default();
+        if let Some(message) = text_of(&text) {
+            // An error means that there are no receivers.
+            drop(self.app.send(Some(message.into())));
+            return;
+        }
         // Sign-ins that are executed together publish their events as the lines of one message.
         for line in text.lines() {
             // An event that cannot be decoded is from a newer release, and is ignored.
@@ -161,6 +186,11 @@ impl Subscriber {
                 self.local.send(event);
             }
         }
+    }
+
+    fn missed(&self) {
+        self.local.send(SessionEvent::Missed);
+        drop(self.app.send(None));
     }
 
     /// Checks the subscription. Returns whether the client was replaced.
@@ -171,7 +201,7 @@ impl Subscriber {
                 if self.subscribed.replace(id).is_none() {
                     log::subscribed(&self.server);
                 }
-                self.local.send(SessionEvent::Missed);
+                self.missed();
                 false
             }
             Err(error) => {

@@ -26,7 +26,7 @@
 //! | `cloakroom:revoked-before` | sessions created before this time are revoked; only after all sessions were ended at once | 400 days |
 //!
 //! The hash is the SHA-256 of realm and user, in base64url. Events are published on the channel
-//! `cloakroom:events`.
+//! `cloakroom:events`, and so are messages of other crates, which begin with `app`.
 //!
 //! The format of the values is documented in [`cloakroom_core::codec`]. No value can be used as a session
 //! cookie: the store never sees a secret. The id in the key is public.
@@ -48,14 +48,14 @@
 //! | `publish` | `PUBLISH` | 1 |
 //! | `subscribe` | `SUBSCRIBE` and `CLIENT ID` once a second, on a connection of its own | none |
 //! | [`RawKeys`] | `GET` or `GETEX`, `DEL` | 1 |
-//! | [`AppScripts`] (scripts of other crates) | `EVALSHA` | 1 |
+//! | [`AppScripts`] (scripts and messages of other crates) | `EVALSHA`, `GET`; `SUBSCRIBE` as for `subscribe` | 1 |
 //! | [`RedisStore::ping`] | `PING` | 1 |
 //! | [`RedisStore::health`] | `INFO`, `EVAL permissions.lua 0 key channel` | 1 per primary |
 //! | [`RedisStore::connect`] | `EVAL permissions.lua 1 key key channel`, `INFO`; if the server is in cluster mode and the URL is not, 16 times `GET key` | 2 |
 //!
 //! While commands are in flight, requests that are ready at the same moment share one: their loads become
-//! one `MGET key …`, their scripts one `EVALSHA batch.lua n key … calls`, with the calls in `MessagePack`
-//! (so Redis' Lua needs its library `cmsgpack`, which it has since 2.8). Events of merged sign-ins are the lines of one
+//! one `MGET key …`, their scripts one `EVALSHA batch.lua n key … calls`, with the calls in `MessagePack`, and
+//! so do the calls of each script of another crate (so Redis' Lua needs its library `cmsgpack`, which it has since 2.8). Events of merged sign-ins are the lines of one
 //! message.
 //!
 //! In a cluster, every operation has one key. Loads are sent together, and scripts for one node become one
@@ -154,6 +154,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod address;
+mod app_message;
 mod app_script;
 mod builder;
 #[cfg(feature = "tls")]
@@ -180,6 +181,7 @@ mod tls;
 mod watchdog;
 mod wording;
 
+pub use self::app_message::{AppMessage, AppMessages};
 pub use self::app_script::{AppScript, AppScripts, ScriptReply};
 pub use self::builder::RedisStoreBuilder;
 pub use self::error::{ConnectError, ConnectErrorKind};

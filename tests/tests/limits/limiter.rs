@@ -258,3 +258,26 @@ async fn the_rights_of_the_store_suffice() {
     }
     guard.lift("ada").await.expect("it may");
 }
+
+#[tokio::test]
+async fn concurrent_checks_share_commands_and_each_gets_its_own_decision() {
+    let server = RedisServer::start();
+    let limits = limits(&server.url()).await;
+    let limiter = limiter(&limits, [Rate::new("five", 5, LONG)]);
+    let check = async || {
+        let checks = (0..60).map(|number| limiter.check(["ada", "bela"][number % 2], 1));
+        let decisions = futures_util::future::join_all(checks).await;
+        decisions
+            .iter()
+            .filter(|decision| decision.is_allowed())
+            .count()
+    };
+    let monitor = server.monitor();
+    assert_eq!(check().await, 10);
+    let commands = monitor.commands();
+    let sent = commands
+        .iter()
+        .filter(|words| words[0].to_uppercase().starts_with("EVAL"));
+    // The first by itself, and each script by its text at first.
+    assert!(sent.count() <= 4, "{commands:?}");
+}

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The crates that are published, which lie in `crates`.
-pub(crate) const LIBRARIES: [&str; 5] = [
+pub(crate) const LIBRARIES: [&str; 6] = [
     "cloakroom",
+    "cloakroom-cache",
     "cloakroom-core",
     "cloakroom-limit",
     "cloakroom-redis",

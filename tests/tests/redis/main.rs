@@ -1,6 +1,7 @@
 //! The store on real Redis servers: connecting, outages, replicas, clusters, sentinels, backups, and
 //! the commands it sends.
 
+mod app_scripts;
 mod backup;
 mod certificates;
 mod cluster_merging;

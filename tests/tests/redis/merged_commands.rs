@@ -2,7 +2,6 @@
 //! result.
 
 use std::future::Future;
-use std::time::Duration;
 
 use cloakroom_core::event::SessionEvent;
 use cloakroom_core::index::UserIndex;

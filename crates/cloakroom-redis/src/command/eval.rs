@@ -13,7 +13,7 @@ use crate::coalesce::BoxFuture;
 use crate::connection::{CommandClient, with_remaining_timeout};
 
 /// A call with more bytes than this is sent by itself: it would delay the others of its batch.
-const MAX_MERGED_LEN: usize = 16 * 1024;
+pub(super) const MAX_MERGED_LEN: usize = 16 * 1024;
 
 /// A call of a script.
 pub(crate) struct ScriptCall {
@@ -59,21 +59,31 @@ pub(super) fn eval_merged(
                 None => Vec::new(),
             };
         }
-        let (keys, args) = batch_args(&calls);
+        let (keys, args) = batch_args(named(&calls));
         match evaluate(client, &BATCH, keys, args).await {
             Err(error) if is_cross_slot(&error) => {
                 calls.into_iter().map(Ran::CrossSlot).map(Ok).collect()
             }
-            reply => split_replies(reply, count),
+            reply => {
+                let replies = split_replies(reply, count).into_iter();
+                replies.map(|reply| reply.map(Ran::Reply)).collect()
+            }
         }
     })
 }
 
-/// The number of keys of `batch.lua`, and its keys and arguments.
-fn batch_args(calls: &[ScriptCall]) -> (usize, Vec<Value>) {
-    let length = calls.iter().map(|call| call.args.len()).sum();
+/// The calls with the names under which `batch.lua` finds their scripts.
+pub(super) fn named(calls: &[ScriptCall]) -> impl ExactSizeIterator<Item = (&str, &Args)> + Clone {
+    calls.iter().map(|call| (call.script.name(), &call.args))
+}
+
+/// The number of keys of `batch.lua`, and its keys and arguments, for calls of scripts with these names.
+pub(super) fn batch_args<'a>(
+    calls: impl ExactSizeIterator<Item = (&'a str, &'a Args)> + Clone,
+) -> (usize, Vec<Value>) {
+    let length = calls.clone().map(|(_, args)| args.len()).sum();
     let mut keys = Args::with_keys(&[], length);
-    for key in calls.iter().flat_map(|call| call.args.keys()) {
+    for key in calls.clone().flat_map(|(_, args)| args.keys()) {
         keys.push(key);
     }
     let mut args = keys.into_values();
@@ -83,17 +93,20 @@ fn batch_args(calls: &[ScriptCall]) -> (usize, Vec<Value>) {
 }
 
 /// Encodes the calls in `MessagePack`: a list of name, number of keys and list of arguments.
-pub(super) fn pack(calls: &[ScriptCall], length: usize) -> Vec<u8> {
+pub(super) fn pack<'a>(
+    calls: impl ExactSizeIterator<Item = (&'a str, &'a Args)>,
+    length: usize,
+) -> Vec<u8> {
     const INFALLIBLE: &str = "writing to a Vec does not fail";
     // Names and lengths take less than 64 bytes per call.
     let mut out = Vec::with_capacity(length + 64 * calls.len());
     let array_len = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
     write_array_len(&mut out, array_len(calls.len())).expect(INFALLIBLE);
-    for call in calls {
+    for (name, args) in calls {
         write_array_len(&mut out, 3).expect(INFALLIBLE);
-        write_str(&mut out, call.script.name()).expect(INFALLIBLE);
-        write_uint(&mut out, call.args.keys().len() as u64).expect(INFALLIBLE);
-        let args = call.args.rest();
+        write_str(&mut out, name).expect(INFALLIBLE);
+        write_uint(&mut out, args.keys().len() as u64).expect(INFALLIBLE);
+        let args = args.rest();
         write_array_len(&mut out, array_len(args.len())).expect(INFALLIBLE);
         for arg in args {
             write_str(&mut out, arg).expect(INFALLIBLE);
@@ -106,12 +119,12 @@ pub(super) fn pack(calls: &[ScriptCall], length: usize) -> Vec<u8> {
 pub(super) fn split_replies(
     reply: Result<Value, FredError>,
     count: usize,
-) -> Vec<Result<Ran, FredError>> {
+) -> Vec<Result<Value, FredError>> {
     match reply {
         // The usual case: every call returned 1.
-        Ok(Value::Integer(ones)) if usize::try_from(ones) == Ok(count) => (0..count)
-            .map(|_| Ok(Ran::Reply(Value::Integer(1))))
-            .collect(),
+        Ok(Value::Integer(ones)) if usize::try_from(ones) == Ok(count) => {
+            (0..count).map(|_| Ok(Value::Integer(1))).collect()
+        }
         Ok(Value::Array(mut parts)) if parts.len() == 2 * count => {
             let pairs = parts.chunks_exact_mut(2);
             pairs
@@ -127,9 +140,9 @@ fn repeat_error<T>(error: &FredError, count: usize) -> Vec<Result<T, FredError>>
     (0..count).map(|_| Err(error.clone())).collect()
 }
 
-fn result_of(kind: Value, reply: Value) -> Result<Ran, FredError> {
+fn result_of(kind: Value, reply: Value) -> Result<Value, FredError> {
     match kind {
-        Value::Integer(1) => Ok(Ran::Reply(reply)),
+        Value::Integer(1) => Ok(reply),
         Value::Integer(0) => {
             let text = reply.into_string().unwrap_or_default();
             Err(FredError::new(FredErrorKind::Unknown, text))
@@ -140,9 +153,9 @@ fn result_of(kind: Value, reply: Value) -> Result<Ran, FredError> {
 
 /// Runs a script by its digest, and by its text if the server does not know it, or if another node of
 /// the cluster has the key. Neither means that the first attempt was carried out.
-async fn evaluate(
+pub(super) async fn evaluate(
     client: CommandClient,
-    script: &'static Script,
+    script: &Script,
     keys: usize,
     args: Vec<Value>,
 ) -> Result<Value, FredError> {
@@ -153,7 +166,7 @@ async fn evaluate(
 /// Runs a script by its digest, and by its text after an error that proves that nothing was executed.
 pub(super) async fn evaluate_or_repeat(
     client: CommandClient,
-    script: &'static Script,
+    script: &Script,
     keys: usize,
     args: Vec<Value>,
     is_repeated: fn(&FredError) -> bool,

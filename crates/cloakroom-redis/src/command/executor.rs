@@ -9,6 +9,7 @@ use fred::interfaces::ClientLike;
 use fred::types::Value;
 use tokio::time::Instant;
 
+use super::app::{AppCall, AppRan, eval_app, eval_app_merged};
 use super::batch::{Waiting, send_in_time};
 use super::eval::{Ran, ScriptCall, eval, eval_merged};
 use super::node::{Nodes, eval_on_nodes};
@@ -28,6 +29,7 @@ pub(crate) struct Executor {
 struct Queues {
     gets: Batcher<Waiting<String>, Result<Found, FredError>>,
     calls: Batcher<Waiting<ScriptCall>, Result<Ran, FredError>>,
+    app_calls: Batcher<Waiting<AppCall>, Result<AppRan, FredError>>,
     /// Those in a cluster, merged for each node.
     node_calls: Batcher<Waiting<ScriptCall>, Result<Ran, FredError>>,
     /// Commands that stay separate, and are only written to the socket together.
@@ -43,6 +45,7 @@ impl Executor {
             }),
             gets: Batcher::new(|batch| Box::pin(send_in_time(batch, get_merged))),
             calls: Batcher::new(|batch| Box::pin(send_in_time(batch, eval_merged))),
+            app_calls: Batcher::new(|batch| Box::pin(send_in_time(batch, eval_app_merged))),
             commands: Batcher::new(|batch| Box::pin(send_in_time(batch, send_together))),
         };
         Self {
@@ -98,6 +101,30 @@ impl Executor {
         };
         let client = Arc::new(with_remaining_timeout(&client, began));
         eval(client, call).await
+    }
+
+    /// Runs a script of another crate, under the same conditions in one command with other calls of it.
+    pub(crate) async fn run_app(&self, call: AppCall) -> Result<Value, StoreError> {
+        self.connection.attach().await;
+        let (client, in_flight) = self.connection.begin()?;
+        let result = if in_flight.is_only || self.connection.is_clustered() || !call.is_mergeable()
+        {
+            eval_app(client, call).await
+        } else {
+            let began = Instant::now();
+            let waiting = Waiting::new(client.clone(), began, call);
+            let ran = self.queues.app_calls.submit(waiting).await;
+            match ran.unwrap_or_else(|| Err(shutting_down())) {
+                Ok(AppRan::Reply(value)) => Ok(value),
+                Ok(AppRan::CrossSlot(call)) => {
+                    self.connection.found_cluster_mode();
+                    let client = Arc::new(with_remaining_timeout(&client, began));
+                    eval_app(client, call).await
+                }
+                Err(error) => Err(error),
+            }
+        };
+        self.connection.settle(result, Effect::Write)
     }
 
     /// Reads a value: with `MGET` if other commands are in flight, otherwise with `GET`. A cluster rejects an `MGET` of keys

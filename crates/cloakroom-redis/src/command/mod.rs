@@ -9,6 +9,7 @@
 //! tasks of their own: `connection::recovery` (`PING`), `bus` and `near::invalidation`.
 
 pub(crate) mod admin;
+mod app;
 mod args;
 mod batch;
 mod eval;
@@ -22,6 +23,7 @@ pub(crate) mod raw;
 mod script;
 pub(crate) mod session;
 
+pub(crate) use self::app::AppCall;
 pub(crate) use self::executor::Executor;
 pub(crate) use self::plain::Command;
-pub(crate) use self::script::Reply;
+pub(crate) use self::script::{AppScriptPair, Reply};

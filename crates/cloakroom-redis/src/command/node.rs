@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use super::args::Args;
 use super::batch::{Waiting, send_in_time};
 use super::eval::{
-    Ran, ScriptCall, eval, evaluate_or_repeat, is_unknown_script, pack, split_replies,
+    Ran, ScriptCall, eval, evaluate_or_repeat, is_unknown_script, named, pack, split_replies,
 };
 use super::script::NODE_BATCH;
 use crate::classify::{is_moved, is_not_run, is_rejected_key};
@@ -117,7 +117,7 @@ async fn eval_on(
     let ran = split_replies(reply, calls.len()).into_iter().zip(calls);
     ran.map(|(ran, call)| match ran {
         Err(error) if is_rejected_key(&error) => Ok(Ran::Separately(call)),
-        ran => ran,
+        ran => ran.map(Ran::Reply),
     })
     .collect()
 }
@@ -143,7 +143,7 @@ impl Node {
             args.push(call.args.first_key());
         }
         let mut args = args.into_values();
-        args.insert(2, Value::Bytes(pack(calls, length).into()));
+        args.insert(2, Value::Bytes(pack(named(calls), length).into()));
         match evaluate_or_repeat(client, &NODE_BATCH, 1, args, is_unknown_script).await {
             Err(error) if is_moved(&error) => None,
             Err(error) if is_not_run(&error) => {

@@ -63,8 +63,7 @@ pub(super) static NODE_BATCH: LazyLock<Script> = LazyLock::new(|| {
 
 /// The scripts that can be merged, as functions in a table.
 fn functions() -> String {
-    let mut text = include_str!("../scripts/batch_publish.lua").to_owned();
-    text += "local scripts = {}\n";
+    let mut text = no_functions();
     for script in [
         &UPDATE,
         &TOUCH,
@@ -77,11 +76,18 @@ fn functions() -> String {
         &CREATE_FOR_USER,
         &SIGN_IN,
     ] {
-        let (name, body) = (script.name, script.body());
-        writeln!(text, "scripts['{name}'] = function(KEYS, ARGV)\n{body}end")
-            .expect("writing to a String does not fail");
+        define(&mut text, script.name, script.body());
     }
     text
+}
+
+/// The start of every script that contains `batch.lua`, with an empty table.
+fn no_functions() -> String {
+    concat!(
+        include_str!("../scripts/batch_publish.lua"),
+        "local scripts = {}\n"
+    )
+    .to_owned()
 }
 
 /// A script as a local function of its own `KEYS` and `ARGV`.
@@ -89,13 +95,40 @@ fn function(name: &str, body: &str) -> String {
     format!("local function {name}(KEYS, ARGV)\n{body}end\n")
 }
 
+/// Adds a script to the table of `batch.lua`.
+fn define(text: &mut String, name: &str, body: &str) {
+    writeln!(
+        text,
+        "scripts['{name}'] = function(KEYS, ARGV)\n{body}\nend"
+    )
+    .expect("writing to a String does not fail");
+}
+
+/// A script of another crate, and the script that runs several calls of it.
+#[derive(Debug)]
+pub(crate) struct AppScriptPair {
+    pub(super) single: Script,
+    pub(super) batch: Script,
+}
+
+impl AppScriptPair {
+    pub(crate) fn new(text: &'static str) -> Self {
+        let single = Script::new("app", text);
+        let mut batch = no_functions();
+        define(&mut batch, single.name, text);
+        let batch = Script::new("batch", batch + include_str!("../scripts/batch.lua"));
+        Self { single, batch }
+    }
+}
+
 /// A script, and the digest by which a server that has run it once knows it.
+#[derive(Debug)]
 pub(super) struct Script {
     name: &'static str,
-    text: String,
+    text: Bytes,
     /// Where the text starts that `batch.lua` contains.
     body: usize,
-    sha1: String,
+    sha1: Bytes,
 }
 
 impl Script {
@@ -107,9 +140,9 @@ impl Script {
         }
         Self {
             name,
-            text,
+            text: text.into(),
             body: 0,
-            sha1,
+            sha1: sha1.into(),
         }
     }
 
@@ -123,7 +156,7 @@ impl Script {
     }
 
     fn body(&self) -> &str {
-        &self.text[self.body..]
+        str::from_utf8(&self.text[self.body..]).expect("it is made of text")
     }
 
     /// The name under which `batch.lua` registers the script.
@@ -132,21 +165,18 @@ impl Script {
     }
 
     /// The arguments of `EVALSHA`, for a script with this number of keys.
-    pub(super) fn evalsha_args(&'static self, keys: usize, args: Vec<Value>) -> Vec<Value> {
+    pub(super) fn evalsha_args(&self, keys: usize, args: Vec<Value>) -> Vec<Value> {
         prepend(&self.sha1, keys, args)
     }
 
     /// The arguments of `EVAL`.
-    pub(super) fn eval_args(&'static self, keys: usize, args: Vec<Value>) -> Vec<Value> {
+    pub(super) fn eval_args(&self, keys: usize, args: Vec<Value>) -> Vec<Value> {
         prepend(&self.text, keys, args)
     }
 }
 
-fn prepend(script: &'static str, keys: usize, args: Vec<Value>) -> Vec<Value> {
-    let script = [
-        Value::from_static_str(script),
-        Value::from(keys.to_string()),
-    ];
+fn prepend(script: &Bytes, keys: usize, args: Vec<Value>) -> Vec<Value> {
+    let script = [Value::Bytes(script.clone()), Value::from(keys.to_string())];
     script.into_iter().chain(args).collect()
 }
 
@@ -181,7 +211,7 @@ mod tests {
     fn a_script_is_identified_by_its_sha1() {
         assert_eq!(
             Script::new("one", "return 1").sha1,
-            "e0e1f9fabfc9d4800c877a703b823ac0578ff8db"
+            "e0e1f9fabfc9d4800c877a703b823ac0578ff8db".as_bytes()
         );
     }
 }

@@ -1,0 +1,12 @@
+//! The cache of user records: in memory, on Redis and on a Cluster, with races and outages.
+
+mod app;
+mod cached_backend;
+mod commands;
+mod documents;
+mod naive;
+mod options;
+mod outages;
+mod races;
+mod reads;
+mod setup;
