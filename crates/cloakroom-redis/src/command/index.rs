@@ -22,7 +22,7 @@ use crate::error::unexpected_reply;
 
 // The scripts contain these as numbers.
 const _: () = assert!(MAX_EVICTED == 64 && MAX_SAMPLE == 16 && MAX_COUNTED == 128);
-const _: () = assert!(Expiry::MAX.as_secs() == 400 * 24 * 3600);
+const _: () = assert!(Expiry::MAX.as_secs() == 400 * 24 * 3600 && STALE_AFTER.as_secs() == 300);
 
 /// How many pages of members a list reads at most, because of members that are not ids.
 const MAX_READS: usize = 16;
