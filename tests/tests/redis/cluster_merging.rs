@@ -91,6 +91,13 @@ async fn concurrent_writes_are_one_command_for_each_node() {
         assert_all_updated(&update_all(&store, &mut sessions, 10).await);
     });
     let names = names.await;
+    for primary in cluster.primaries() {
+        let errors = primary.command(&["INFO", "errorstats"]).text();
+        assert!(
+            errors.contains("errorstat_ERR:count=1\r"),
+            "one check: {errors}"
+        );
+    }
     // The first command is not merged: no other one is in flight yet.
     assert_eq!(names.iter().flatten().count(), 4, "{names:?}");
     assert!(names.iter().all(|of_node| !of_node.is_empty()), "{names:?}");

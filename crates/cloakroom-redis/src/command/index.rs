@@ -13,6 +13,7 @@ use fred::types::Value;
 use super::args::{Args, millis};
 use super::eval::ScriptCall;
 use super::executor::Executor;
+use super::index_entry::Entry;
 use super::plain::Command;
 use super::script::{CREATE, CREATE_FOR_USER, INDEX_ADD, INDEX_LIST, INDEX_PUT, SIGN_IN};
 use super::session::SMALL;
@@ -21,7 +22,7 @@ use crate::error::unexpected_reply;
 
 // The scripts contain these as numbers.
 const _: () = assert!(MAX_EVICTED == 64 && MAX_SAMPLE == 16 && MAX_COUNTED == 128);
-const _: () = assert!(Expiry::MAX.as_secs() == 400 * 24 * 3600);
+const _: () = assert!(Expiry::MAX.as_secs() == 400 * 24 * 3600 && STALE_AFTER.as_secs() == 300);
 
 /// How many pages of members a list reads at most, because of members that are not ids.
 const MAX_READS: usize = 16;
@@ -53,53 +54,6 @@ pub(crate) async fn add(
     let script = &INDEX_ADD;
     let reply = executor.run(ScriptCall { script, args }).await?;
     added(reply).ok_or_else(|| unexpected_reply(Effect::Write))
-}
-
-/// An entry that needs no more than `index_put.lua` does.
-struct Entry {
-    score: u64,
-    id: SessionId,
-    /// How long the index has to be kept, in milliseconds.
-    keep: i64,
-}
-
-impl Entry {
-    /// `None` if there is a limit or an entry to remove, and at those sign-ins that remove stale entries.
-    fn of(request: &AddRequest) -> Option<Self> {
-        let removes_stale = request.id.to_string().as_bytes()[35].is_multiple_of(8);
-        if request.limit.is_some() || !request.dead.is_empty() || removes_stale {
-            return None;
-        }
-        let keep = signed(request.deadline) - signed(request.now) + millis(STALE_AFTER);
-        (keep > 0).then_some(Self {
-            score: score_of(request.id, request.deadline),
-            id: request.id,
-            keep,
-        })
-    }
-
-    fn push(&self, args: &mut Args) {
-        args.push_display(self.score);
-        args.push_id(self.id);
-        args.push_display(self.keep);
-    }
-}
-
-fn signed(time: Timestamp) -> i64 {
-    i64::try_from(time.as_millis())
-        .unwrap_or(i64::MAX / 4)
-        .min(i64::MAX / 4)
-}
-
-/// The score of an entry, as in `index_add.lua`: the time of the id, and a code for the time from then to the deadline.
-/// The code has five bits of an exponent and six of a mantissa, (64 + mantissa) * 2^exponent seconds, rounded up.
-fn score_of(id: SessionId, deadline: Timestamp) -> u64 {
-    let start = id.created_at().as_millis();
-    let seconds = deadline.as_millis().saturating_sub(start).div_ceil(1000);
-    let seconds = seconds.clamp(64, 1 << 37);
-    let exponent = seconds.ilog2() - 6;
-    let mantissa = seconds.div_ceil(1 << exponent) - 64;
-    start * 2048 + u64::from(exponent) * 64 + mantissa
 }
 
 /// Adds the arguments of `index_add.lua`.

@@ -15,6 +15,7 @@ mod batch;
 mod eval;
 mod executor;
 pub(crate) mod index;
+mod index_entry;
 pub(crate) mod info;
 mod node;
 pub(crate) mod permissions;

@@ -8,7 +8,13 @@
 if redis.call('ZADD', KEYS[1], 'NX', ARGV[1], ARGV[2]) == 0 then
   return 3
 end
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then
+local keep = tonumber(ARGV[3])
+-- As in index_add.lua: no session lives longer than 400 days.
+local longest = math.max(keep, 400 * 24 * 3600 * 1000 + 300 * 1000)
+local ttl = redis.call('PTTL', KEYS[1])
+if ttl < keep then
   redis.call('PEXPIRE', KEYS[1], ARGV[3])
+elseif ttl > longest then
+  redis.call('PEXPIRE', KEYS[1], longest)
 end
 return 1
