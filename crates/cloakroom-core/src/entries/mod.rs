@@ -5,9 +5,9 @@ mod checked;
 mod entry;
 mod error;
 mod json;
+mod list;
 
 use std::fmt;
-use std::mem;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -17,6 +17,7 @@ pub use self::bytes::Base64;
 pub use self::entry::Entry;
 pub use self::error::EntryError;
 use self::json::member_len;
+use self::list::{List, find, look_up, put_into, sort};
 
 /// The stale text that may be kept in memory, in bytes, in addition to as much as there is live text.
 const MAX_STALE: usize = 1024;
@@ -31,9 +32,6 @@ const CAPACITY_OF_COPY: usize = 2;
 /// The approximate length of an entry in JSON, in bytes: most records are read into a list that need
 /// not grow.
 const TYPICAL_ENTRY_LEN: usize = 20;
-
-/// In a list of up to so many entries, keys are compared one by one.
-const MAX_SCANNED: usize = 16;
 
 /// The most entries for which a list is allocated in advance: a long text may hold a few long entries.
 const MAX_CAPACITY: usize = 32;
@@ -64,17 +62,6 @@ pub struct Entries {
     len: usize,
     /// The approximate number of bytes of removed values that the shared text still contains.
     stale: usize,
-}
-
-/// Entries, sorted by key. Shared until they are edited: a request holds the stored entries and its own copy.
-#[derive(Clone, Default)]
-enum List {
-    /// Until there was an entry, so that a request that never loads its session allocates nothing.
-    #[default]
-    None,
-    /// As they were read. One allocation less to follow, which counts for sessions that are not in the CPU's cache.
-    Read(Arc<[Entry]>),
-    Edited(Arc<Vec<Entry>>),
 }
 
 impl Entries {
@@ -269,58 +256,6 @@ impl Entries {
             List::None | List::Read(_) => None,
         };
         list.expect("a new copy is not shared")
-    }
-}
-
-/// Returns the entry of `key` in a list.
-fn look_up<'a>(list: &'a [Entry], key: &str) -> Option<&'a Entry> {
-    if list.len() > MAX_SCANNED {
-        return Some(&list[find(list, key).ok()?]);
-    }
-    // Most keys have other lengths, so their text is not even read.
-    list.iter()
-        .find(|entry| entry.key_len() == key.len() && entry.key() == key)
-}
-
-/// Returns the index of `key` in a list, or as an error the index at which it would be inserted.
-fn find(list: &[Entry], key: &str) -> Result<usize, usize> {
-    // Most lookups of a missing key are for a reserved one, which sorts before the others.
-    if list.first().is_none_or(|first| first.key() > key) {
-        return Err(0);
-    }
-    list.binary_search_by(|entry| entry.key().cmp(key))
-}
-
-/// Sorts a list by key, and removes all but the last entry of each key. Returns how much of the shared text the
-/// removed values have, in bytes.
-fn sort(list: &mut Vec<Entry>) -> usize {
-    let mut stale = 0;
-    // A stable sort: of entries with one key, the last in the text stays last.
-    list.sort_by(|a, b| a.key().cmp(b.key()));
-    list.dedup_by(|later, kept| {
-        let is_repeated = later.key() == kept.key();
-        if is_repeated {
-            mem::swap(later, kept);
-            stale += later.len_in_shared_text();
-        }
-        is_repeated
-    });
-    stale
-}
-
-/// Inserts an entry into a list. Returns the entry that it replaces.
-fn put_into(list: &mut Vec<Entry>, entry: Entry) -> Option<Entry> {
-    // Reserved entries that `clear` keeps come in sorted order.
-    if list.last().is_none_or(|last| last.key() < entry.key()) {
-        list.push(entry);
-        return None;
-    }
-    match find(list, entry.key()) {
-        Ok(index) => Some(mem::replace(&mut list[index], entry)),
-        Err(index) => {
-            list.insert(index, entry);
-            None
-        }
     }
 }
 
