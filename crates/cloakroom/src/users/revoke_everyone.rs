@@ -95,16 +95,18 @@ impl Sessions {
         let clock = &*self.context.clock;
         known.read(&**store, clock, &self.budget()).await?;
         let applies_at = Instant::now() + MAX_AGE + MARGIN;
-        let ahead = self.end_all(revoked_before, Spared::Earlier).await;
+        let ahead = self
+            .end_unless_spared(revoked_before, Spared::Earlier)
+            .await;
         sleep_until(applies_at).await;
         let all = self
-            .end_all(revoked_before, Spared::Since(applies_at))
+            .end_unless_spared(revoked_before, Spared::Since(applies_at))
             .await;
         Ok(ahead? + all?)
     }
 
-    /// Ends all sessions but those that are spared. Returns how many have ended.
-    async fn end_all(
+    /// Ends all sessions of the store that are not spared. Returns how many have ended.
+    async fn end_unless_spared(
         &self,
         revoked_before: Timestamp,
         spared: Spared,
