@@ -196,10 +196,9 @@ impl SessionError {
     /// | 507 | `StoreFull` |
     /// | 429, with `Retry-After: 1` | `TooManyWriters` |
     /// | 409 | `Conflict`, `Ended`, `Expired`, `NotCreated`, `TooManySessions` |
-    /// | 403 | `CsrfToken` |
     /// | 400 | `OAuthCallback` |
     /// | 401, with `WWW-Authenticate` | `NotSignedIn`, `ReauthenticationRequired` |
-    /// | 403 | `Forbidden`, `Impersonating` |
+    /// | 403 | `CsrfToken`, `Forbidden`, `Impersonating` |
     /// | 500 | all others, which do not pass by themselves: `StoreRefused` and `Unreadable`, for instance |
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -214,12 +213,13 @@ impl SessionError {
             | SessionErrorKind::NotCreated
             | SessionErrorKind::TooManySessions => StatusCode::CONFLICT,
             SessionErrorKind::TooManyWriters => StatusCode::TOO_MANY_REQUESTS,
-            SessionErrorKind::CsrfToken => StatusCode::FORBIDDEN,
             SessionErrorKind::OAuthCallback => StatusCode::BAD_REQUEST,
             SessionErrorKind::NotSignedIn | SessionErrorKind::ReauthenticationRequired => {
                 StatusCode::UNAUTHORIZED
             }
-            SessionErrorKind::Forbidden | SessionErrorKind::Impersonating => StatusCode::FORBIDDEN,
+            SessionErrorKind::CsrfToken
+            | SessionErrorKind::Forbidden
+            | SessionErrorKind::Impersonating => StatusCode::FORBIDDEN,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
