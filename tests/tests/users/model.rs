@@ -11,11 +11,13 @@ use tests::app::app;
 use tests::backend::Backend;
 use tests::browser::Browser;
 use tests::iterations::times;
-use tokio::runtime::Runtime;
+use tests::wait::within;
+use tokio::runtime::{Handle, Runtime};
 
 const BROWSERS: usize = 4;
 const USERS: [&str; 2] = ["ada", "bob"];
 const LIMIT: usize = 2;
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One action.
 #[derive(Clone, Debug)]
@@ -159,15 +161,17 @@ struct Deployment<'a> {
     backend: &'a Backend,
     sessions: Sessions,
     browsers: Vec<Browser>,
+    tombstones_expire: bool,
 }
 
 impl<'a> Deployment<'a> {
-    async fn new(backend: &'a Backend, layer: SessionLayer) -> Self {
+    async fn new(backend: &'a Backend, layer: SessionLayer, tombstones_expire: bool) -> Self {
         let app = app(layer.clone());
         Self {
             backend,
             sessions: layer.sessions(),
             browsers: vec![Browser::new(app); BROWSERS],
+            tombstones_expire,
         }
     }
 
@@ -218,12 +222,21 @@ impl<'a> Deployment<'a> {
                 ended.await.expect("the command succeeds");
             }
             Action::Time => {
+                self.background_work_ends().await;
                 self.backend.clock.advance(minutes(15));
                 // Twice: a new secret is sent to the browser, and then presented.
                 for browser in 0..BROWSERS * 2 {
                     self.view(browser % BROWSERS).await;
                 }
             }
+        }
+    }
+
+    /// In memory there are no other tasks. What is late by a quarter of an hour would leave new tombstones.
+    async fn background_work_ends(&self) {
+        if self.tombstones_expire {
+            let has_ended = async || Handle::current().metrics().num_alive_tasks() == 0;
+            within("background work ends", PATIENCE, has_ended).await;
         }
     }
 
@@ -281,7 +294,7 @@ fn histories(backend: &Backend, runtime: &Runtime, tombstones_expire: bool, case
                 builder = builder.with_session_limit(SessionLimit::evict_oldest(most));
             }
             let layer = builder.build().expect("it is valid");
-            let mut deployment = Deployment::new(backend, layer).await;
+            let mut deployment = Deployment::new(backend, layer, tombstones_expire).await;
             let mut model = Model {
                 limited,
                 tombstones_expire,
