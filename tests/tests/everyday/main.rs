@@ -7,6 +7,7 @@ mod flash;
 mod guards;
 mod impersonation;
 mod lifetimes;
+mod revoking_others;
 mod test_client;
 
 use axum::body::Body;
