@@ -3,6 +3,7 @@
 mod audit;
 mod caching;
 mod ended_reasons;
+mod failed_steps;
 mod flash;
 mod guards;
 mod impersonation;
