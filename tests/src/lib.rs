@@ -30,6 +30,7 @@ pub mod resp;
 pub mod rng;
 pub mod scheduled_store;
 pub mod sizing;
+pub mod slow_scan;
 pub mod stale_cache;
 pub mod topology;
 pub mod user_agent;

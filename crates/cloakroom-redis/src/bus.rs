@@ -4,7 +4,8 @@
 //! sent while it is interrupted are lost, so a gap must be detected. fred discards the reply to
 //! `SUBSCRIBE`; therefore the channel is subscribed to again once a second, which changes nothing if it
 //! already was, followed by `CLIENT ID`. The reply proves that the connection is alive and the
-//! subscription active; if the id has changed, there was a gap.
+//! subscription active; if the id has changed, there was a gap. A server that was restarted may give the new
+//! connection the same id, so there was one as well if fred has connected since the last check.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,9 +16,10 @@ use cloakroom_core::bus::{LocalBus, Subscription};
 use cloakroom_core::event::SessionEvent;
 use fred::error::Error as FredError;
 use fred::interfaces::{ClientLike, EventInterface, PubsubInterface};
+use fred::types::config::Server;
 use fred::types::{ClusterHash, CustomCommand, Message, Value};
 use fred::util::redis_keyslot;
-use tokio::sync::broadcast;
+use tokio::sync::broadcast::{self, error::TryRecvError};
 use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -104,6 +106,7 @@ impl Bus {
             app: self.0.app.clone(),
             channel: self.0.channel.clone(),
             server: connection.address().to_owned(),
+            connections: client.reconnect_rx(),
             connection: PushConnection::open(client, connection.timeout()),
             subscribed: None,
         };
@@ -141,6 +144,8 @@ struct Subscriber {
     channel: String,
     server: String,
     connection: PushConnection,
+    /// The connections that fred has opened.
+    connections: broadcast::Receiver<Server>,
     /// The id of the connection that is subscribed.
     subscribed: Option<i64>,
 }
@@ -164,6 +169,7 @@ impl Subscriber {
                 message = next(&mut messages) => self.forward(message),
                 _ = checks.tick() => if self.check().await {
                     messages = self.connection.client.message_rx();
+                    self.connections = self.connection.client.reconnect_rx();
                 },
             }
         }
@@ -195,8 +201,10 @@ impl Subscriber {
 
     /// Checks the subscription. Returns whether the client was replaced.
     async fn check(&mut self) -> bool {
+        // Before the subscription: a connection that is opened during it counts at the next check.
+        let is_connected_again = has_received(&mut self.connections);
         match self.subscribe().await {
-            Ok(id) if self.subscribed == Some(id) => false,
+            Ok(id) if self.subscribed == Some(id) && !is_connected_again => false,
             Ok(id) => {
                 if self.subscribed.replace(id).is_none() {
                     log::subscribed(&self.server);
@@ -223,4 +231,13 @@ impl Subscriber {
         let id = client.custom::<i64, Value>(command, vec![Value::from_static_str("ID")]);
         self.connection.within_timeout(id).await
     }
+}
+
+/// Takes all that is waiting, and returns whether there was anything.
+fn has_received<T: Clone>(receiver: &mut broadcast::Receiver<T>) -> bool {
+    let mut has_received = false;
+    while let Ok(_) | Err(TryRecvError::Lagged(_)) = receiver.try_recv() {
+        has_received = true;
+    }
+    has_received
 }

@@ -115,9 +115,10 @@ mod tests {
 
     #[test]
     fn a_line_is_a_command_of_a_client_or_of_a_script() {
-        let client = parse(r#"1700000000.000000 [0 127.0.0.1:40000] "SET" "a key" "\"text\"""#);
+        let client =
+            parse(r#"1700000000.000000 [0 127.0.0.1:40000] "SET" "a key" "\"text\"" "\"a\nb\"""#);
         assert!(!client.by_script);
-        assert_eq!(client.words, ["SET", "a key", "\"a\nb\""]);
+        assert_eq!(client.words, ["SET", "a key", "\"text\"", "\"a\nb\""]);
         let script = parse(r#"1700000000.000000 [0 lua] "get" "key""#);
         assert!(script.by_script);
         assert_eq!(script.words, ["get", "key"]);

@@ -66,6 +66,10 @@ fn pages() -> Router {
     let staff = Router::new()
         .route("/staff", get(page))
         .route_layer(own.expect("it is a path"));
+    let own = RequireSignIn::new().with_sign_in_page("/staff/sign-in");
+    let payroll = Router::new()
+        .route("/staff/payroll", get(page))
+        .route_layer(own.expect("it is a path").within(minutes(10)));
     Router::new()
         .route("/typed", get(typed))
         .route("/permitted", get(permitted))
@@ -76,6 +80,7 @@ fn pages() -> Router {
         .merge(payments)
         .merge(api)
         .merge(staff)
+        .merge(payroll)
         .nest("/nested", Router::new().route("/typed", get(typed)))
         .route("/run", any(run_handler))
         .fallback(any(run_handler))
@@ -221,6 +226,43 @@ async fn a_recent_sign_in_is_asked_for_on_the_page_for_it() {
     assert_eq!(open(&mut browser, "/account").await.status, 200);
     let api = send(&mut browser, Method::GET, "/recent", "application/json").await;
     assert_eq!(api.status, 401);
+}
+
+/// The sign-in page of a guard replaces that of the layer, which is also where a recent sign-in is asked for without a page
+/// of its own.
+#[tokio::test]
+async fn a_recent_sign_in_is_asked_for_on_the_sign_in_page_of_the_guard() {
+    for (sign_in_page, reauthentication_page, expected) in [
+        (None, None, "/staff/sign-in?next=%2Fstaff%2Fpayroll"),
+        (
+            Some("/sign-in"),
+            None,
+            "/staff/sign-in?next=%2Fstaff%2Fpayroll",
+        ),
+        (
+            Some("/sign-in"),
+            Some("/password"),
+            "/password?next=%2Fstaff%2Fpayroll",
+        ),
+    ] {
+        let fixture = Fixture::memory();
+        let mut builder = fixture.builder();
+        if let Some(page) = sign_in_page {
+            builder = builder.with_sign_in_page(page);
+        }
+        if let Some(page) = reauthentication_page {
+            builder = builder.with_reauthentication_page(page);
+        }
+        let layer = builder.build().expect("it is valid");
+        let mut browser = Browser::new(pages().layer(layer));
+        let nobody = open(&mut browser, "/staff/payroll").await;
+        assert_eq!(target(&nobody), "/staff/sign-in?next=%2Fstaff%2Fpayroll");
+        sign_in(&mut browser, 7).await;
+        assert_eq!(open(&mut browser, "/staff/payroll").await.status, 200);
+        fixture.clock.advance(minutes(11));
+        let stale = open(&mut browser, "/staff/payroll").await;
+        assert_eq!(target(&stale), expected, "{reauthentication_page:?}");
+    }
 }
 
 #[tokio::test]

@@ -19,20 +19,20 @@ on_every_store!(
     events_have_both_users,
 );
 
-async fn impersonate(browser: &mut Browser, user: &'static str) -> TestResponse {
+pub(super) async fn impersonate(browser: &mut Browser, user: &'static str) -> TestResponse {
     browser
         .request(move |session| async move { session.impersonate(user).await })
         .await
 }
 
-async fn stop(browser: &mut Browser) -> TestResponse {
+pub(super) async fn stop(browser: &mut Browser) -> TestResponse {
     browser
         .request(|session| async move { Ok(session.stop_impersonating().await?.to_string()) })
         .await
 }
 
 /// The user and the impersonator in the handler.
-async fn users(browser: &mut Browser) -> String {
+pub(super) async fn users(browser: &mut Browser) -> String {
     let response = browser.request(users_of).await;
     assert_eq!(response.status, 200, "{}", response.text());
     response.text().to_owned()
@@ -51,7 +51,7 @@ fn kind(response: &TestResponse) -> SessionErrorKind {
     error.map(SessionError::kind).expect("it was refused")
 }
 
-async fn set(browser: &mut Browser, n: u32) {
+pub(super) async fn set(browser: &mut Browser, n: u32) {
     browser
         .request(move |session| async move { session.insert("n", n) })
         .await;

@@ -238,6 +238,28 @@ async fn the_number_and_the_size_are_limited_and_a_refusal_changes_nothing() {
     .await;
 }
 
+#[tokio::test]
+async fn an_entry_that_has_expired_takes_no_room() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser();
+    let long = || "x".repeat(40_000);
+    let clock = fixture.clock.clone();
+    run(&mut browser, move |session| async move {
+        session.insert_for("code", long(), minutes(10))?;
+        let refused = session.insert("own", long()).expect_err("too large");
+        assert_eq!(refused.kind(), SessionErrorKind::TooLarge);
+        session.save().await?;
+        clock.advance(minutes(10));
+        session.insert("own", long())
+    })
+    .await;
+    run(&mut browser, move |session| async move {
+        assert_eq!(session.get("own")?, Some(long()));
+        Ok(())
+    })
+    .await;
+}
+
 /// A detached session lives longer than its entries.
 #[tokio::test]
 async fn it_is_gone_for_a_session_that_outlives_its_request() {

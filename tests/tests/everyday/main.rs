@@ -3,10 +3,12 @@
 mod audit;
 mod caching;
 mod ended_reasons;
+mod failed_steps;
 mod flash;
 mod guards;
 mod impersonation;
 mod lifetimes;
+mod revoking_others;
 mod test_client;
 
 use axum::body::Body;

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use cloakroom::{MemoryStore, Store};
 use cloakroom_core::store::Loaded;
-use cloakroom_core::{Clock, SystemClock};
+use cloakroom_core::{Clock, ManualClock, SystemClock};
 use tests::app::Fixture;
 use tests::backend::Backend;
 use tests::browser::CookieChange;
+use tests::slow_scan::SlowScan;
 
 use super::{sign_in, try_sign_in, whoami};
 
@@ -118,6 +119,27 @@ async fn sign_in_fails_while_everyone_is_being_revoked() {
     assert_eq!(ending.await.expect("no panic").expect("it ends"), 1);
     fixture.clock.advance(Duration::from_secs(20));
     sign_in(&mut other, "bob").await;
+}
+
+/// A scan of a large store takes longer than sign-ins are refused.
+#[tokio::test(start_paused = true)]
+async fn a_sign_in_after_the_revocation_survives_a_scan_that_takes_long() {
+    let clock = ManualClock::default();
+    let store = SlowScan::new(MemoryStore::with_clock(clock.clone()));
+    let fixture = Fixture::on(store.clone(), clock);
+    let (mut ada, mut bob) = (fixture.browser(), fixture.browser());
+    sign_in(&mut ada, "ada").await;
+    let sessions = fixture.layer().sessions();
+    let ending = tokio::spawn(async move { sessions.revoke_everyone().await });
+    store.first_scan.reached().await;
+    let long = Duration::from_secs(12);
+    tokio::time::sleep(long).await;
+    fixture.clock.advance(long);
+    sign_in(&mut bob, "bob").await;
+    store.first_scan.open();
+    assert_eq!(ending.await.expect("no panic").expect("it ends"), 1);
+    assert_eq!(whoami(&mut bob).await, "bob");
+    assert_eq!(whoami(&mut ada).await, "");
 }
 
 /// A server whose knowledge of the revocation time is stale rereads it before it trusts a session.

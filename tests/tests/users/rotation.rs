@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloakroom::{Expiry, MemoryStore, Rotation, SessionEvent, SessionLayer, minutes};
+use cloakroom::{Expiry, MemoryStore, RevokedBy, Rotation, SessionEvent, SessionLayer, minutes};
 use cloakroom_core::rotation::Secrets;
 use cloakroom_core::store::Loaded;
 use cloakroom_core::{Clock, Store, StoreErrorKind};
@@ -316,6 +316,27 @@ async fn a_failing_store_only_delays_the_rotation() {
     let response = browser.request(super::user_of).await;
     assert_eq!(response.cookie_change(), CookieChange::Set);
     assert_eq!(whoami(&mut browser).await, "ada");
+}
+
+/// To learn whose tombstone it is, the session is read first. That is not worth the session's life.
+#[tokio::test(start_paused = true)]
+async fn a_read_that_stalls_does_not_keep_a_session_from_being_ended() {
+    let fixture = Fixture::memory();
+    let builder = fixture.builder().with_rotation(Rotation::every(EVERY));
+    let layer = builder.build().expect("it is valid");
+    let sessions = layer.sessions();
+    let mut browser = fixture.browser_of(layer);
+    for all in [false, true] {
+        let id = sign_in(&mut browser, "ada").await;
+        fixture.store.next(Verb::Load, Fault::Hang);
+        if all {
+            let ended = sessions.revoke_all("ada", RevokedBy::User).await;
+            assert_eq!(ended.expect("it ends"), 1);
+        } else {
+            assert!(sessions.revoke("ada", id).await.expect("it ends"));
+        }
+        assert_eq!(whoami(&mut browser).await, "");
+    }
 }
 
 #[test]

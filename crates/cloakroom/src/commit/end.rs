@@ -86,13 +86,16 @@ pub(super) async fn end_without_report(
     Ok(EndedById { legacy, ended })
 }
 
-/// Returns the tombstone of a session of which only the id is known. The store adds the digest of its secret. If tokens rotate, there
-/// may be several: the session is read first, since only their owner may learn why it has ended.
+/// Returns the tombstone of a session of which only the id is known. The store adds the digest of its secret. If tokens
+/// rotate, there may be several: the session is read first, since only their owner may learn why it has ended. That
+/// read has a time limit of its own, a quarter of the layer's: the end keeps all of its time, and is sent also if the
+/// read fails. Then nobody learns why the session has ended.
 async fn tombstone_by_id(cx: &CommitContext<'_>, id: SessionId, reason: EndReason) -> Tombstone {
-    if cx.context.rotation.is_some()
-        && let Ok(Loaded::Record(record)) = cx.budget.read(cx.store().load(id)).await
-    {
-        return tombstone_for(cx, &record, Ending::For(reason));
+    if cx.context.rotation.is_some() {
+        let budget = Budget::new(cx.context.budget / 4);
+        if let Ok(Loaded::Record(record)) = budget.read(cx.store().load(id)).await {
+            return tombstone_for(cx, &record, Ending::For(reason));
+        }
     }
     Tombstone::new(None, cx.now(), reason)
 }

@@ -12,7 +12,7 @@ use tower_service::Service;
 use super::future::GuardFuture;
 use super::permission::{AnyUser, Permission};
 use crate::error::{Cause, ConfigError, ConfigErrorKind, SessionError, SessionErrorKind};
-use crate::navigation::{LocalPath, Navigation, WithoutRedirect, redirect};
+use crate::navigation::{LocalPath, Navigation, Pages, WithoutRedirect, redirect};
 use crate::session::LazySession;
 
 /// A layer for routes that need a signed-in user.
@@ -96,13 +96,16 @@ impl<P> RequireSignIn<P> {
     /// ([`Session::require_recent_sign_in`](crate::Session::require_recent_sign_in)). Default: it does not matter.
     ///
     /// Where the session layer has a page that asks for the password again
-    /// ([`with_reauthentication_page`](crate::SessionLayerBuilder::with_reauthentication_page)), pages lead there.
+    /// ([`with_reauthentication_page`](crate::SessionLayerBuilder::with_reauthentication_page)), pages lead there;
+    /// otherwise to the sign-in page.
     pub fn within(mut self, duration: Duration) -> Self {
         Arc::make_mut(&mut self.rules).within = Some(duration);
         self
     }
 
-    /// Sets the sign-in page of these routes. Default: the session layer's.
+    /// Sets the sign-in page of these routes. Default: the session layer's. Requests without a
+    /// [recent sign-in](Self::within) lead there as well, unless the session layer has a page that asks for the password
+    /// again.
     ///
     /// # Errors
     ///
@@ -198,6 +201,18 @@ where
 }
 
 impl Rules {
+    /// Returns the page of the guard for an error, unless that of the session layer is more specific.
+    fn page_for(&self, error: &SessionError, pages: Option<&Pages>) -> Option<&LocalPath> {
+        let is_for_sign_in = match error.kind() {
+            SessionErrorKind::NotSignedIn => true,
+            SessionErrorKind::ReauthenticationRequired => {
+                pages.is_none_or(|pages| pages.reauthentication.is_none())
+            }
+            _ => false,
+        };
+        self.sign_in_page.as_ref().filter(|_| is_for_sign_in)
+    }
+
     /// Returns the response to a request that may not go on. The session layer makes the app's error response of
     /// it, or the redirect to its own page.
     fn refuse<R, B: Default>(
@@ -206,10 +221,11 @@ impl Rules {
         request: &Request<R>,
         session: Option<&LazySession>,
     ) -> Response<B> {
-        let prefix = session.and_then(|session| session.handle.context.path_prefix.as_deref());
+        let context = session.map(|session| &*session.handle.context);
+        let prefix = context.and_then(|context| context.path_prefix.as_deref());
+        let pages = context.map(|context| &context.pages);
         if !self.without_redirect
-            && error.kind() == SessionErrorKind::NotSignedIn
-            && let Some(page) = &self.sign_in_page
+            && let Some(page) = self.page_for(error, pages)
             && let Some(navigation) = Navigation::of(request)
             && let Some(location) = navigation.location(page, prefix)
         {

@@ -303,7 +303,8 @@ impl<E> SessionLayerBuilder<E> {
     }
 
     /// Sets how long one request may wait for the store, in all. Default: one second. What remains of
-    /// it bounds each command; the handler's own work does not count.
+    /// it bounds each command; the handler's own work does not count. With [rotation](Self::with_rotation), the read before
+    /// the end of a session of which only the id is known may take a quarter of it in addition.
     ///
     /// Refused if it is zero, or over five minutes.
     pub fn with_store_timeout(mut self, timeout: Duration) -> Self {

@@ -59,7 +59,10 @@ impl SharedSession {
         let _lock = self.lock_commits().await?;
         let (savepoint, edited) = {
             let mut state = self.state();
-            (state.savepoint(), edit(&mut state)?)
+            let mut savepoint = state.savepoint();
+            let edited = edit(&mut state)?;
+            state.end_savepoint(&mut savepoint);
+            (savepoint, edited)
         };
         let Some(edited) = edited else {
             return Ok((None, Committed::Unchanged));

@@ -62,6 +62,7 @@ impl Session {
         // The app's `Serialize` runs outside the lock: it may use the session itself.
         let entry = Entry::encode(name, &value)?;
         let limit = self.handle.context.max_session_size;
+        self.handle.expire_entries();
         self.handle.state().insert(entry, limit)
     }
 

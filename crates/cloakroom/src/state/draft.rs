@@ -58,6 +58,22 @@ pub(crate) enum CarryOver {
 pub(crate) struct Savepoint {
     pub(super) edits: usize,
     pub(super) entries: Entries,
+    pub(super) steps: Steps,
+    /// What was edited since, to be undone.
+    pub(super) own: Option<OwnEdits>,
+}
+
+/// What was edited after a savepoint.
+#[derive(Debug)]
+pub(crate) struct OwnEdits {
+    /// How many edits were logged.
+    pub(super) logged: usize,
+    pub(super) steps: Steps,
+}
+
+/// What the next commit has to do besides storing the edits.
+#[derive(Debug)]
+pub(crate) struct Steps {
     pub(super) chosen: Option<Limits>,
     pub(super) renewing: bool,
     pub(super) signing_in: Option<SigningIn>,

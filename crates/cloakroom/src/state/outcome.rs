@@ -3,7 +3,7 @@
 use cloakroom_core::{Changes, Entries, Timestamp};
 
 use super::State;
-use super::draft::{Draft, Savepoint};
+use super::draft::{Draft, OwnEdits, Savepoint, Steps};
 use super::found::Live;
 use crate::plan::{CookiePlan, Lookup};
 
@@ -64,24 +64,49 @@ impl State {
         Savepoint {
             edits: self.changes.len(),
             entries: self.entries.clone(),
+            steps: self.steps(),
+            own: None,
+        }
+    }
+
+    /// Records in a savepoint what was edited since. What follows is someone else's.
+    pub(crate) fn end_savepoint(&self, savepoint: &mut Savepoint) {
+        savepoint.own = Some(OwnEdits {
+            logged: self.changes.len().saturating_sub(savepoint.edits),
+            steps: self.steps(),
+        });
+    }
+
+    /// Undoes what was edited between the savepoint and [its end](Self::end_savepoint), but nothing that another task of
+    /// the request has edited since: a sign-in or an impersonation, and edits of entries, unless there were more
+    /// since. A sign-in from before that has to be stored with the session stays.
+    pub(crate) fn undo(&mut self, savepoint: Savepoint) {
+        let Some(own) = savepoint.own else {
+            return;
+        };
+        let (before, after) = (savepoint.steps, own.steps);
+        let is_own = (&self.signing_in, &self.acting) == (&after.signing_in, &after.acting);
+        let was_set = (&before.signing_in, &before.acting) != (&after.signing_in, &after.acting);
+        if is_own && was_set {
+            (self.signing_in, self.acting) = (before.signing_in, before.acting);
+            self.renewing = before.renewing;
+            if self.chosen == after.chosen {
+                self.chosen = before.chosen;
+            }
+        }
+        if own.logged > 0 && self.changes.len() == savepoint.edits + own.logged {
+            let undone = self.changes.split_off(savepoint.edits);
+            self.keep_until_unlocked(undone);
+            self.entries = savepoint.entries;
+        }
+    }
+
+    fn steps(&self) -> Steps {
+        Steps {
             chosen: self.chosen,
             renewing: self.renewing,
             signing_in: self.signing_in.clone(),
             acting: self.acting.clone(),
-        }
-    }
-
-    /// Undoes the one edit since the savepoint, unless there were more, and a sign-in or an impersonation since then. One from
-    /// before that has to be stored with the session stays.
-    pub(crate) fn undo(&mut self, savepoint: Savepoint) {
-        if self.signing_in != savepoint.signing_in || self.acting != savepoint.acting {
-            (self.signing_in, self.acting) = (savepoint.signing_in, savepoint.acting);
-            (self.chosen, self.renewing) = (savepoint.chosen, savepoint.renewing);
-        }
-        if self.changes.len() == savepoint.edits + 1 {
-            let undone = self.changes.split_off(savepoint.edits);
-            self.keep_until_unlocked(undone);
-            self.entries = savepoint.entries;
         }
     }
 

@@ -194,8 +194,9 @@ impl Sessions {
     }
 
     /// Removes a session from a list of ids, and those in which it continues: the chain of its renewals, and a
-    /// session that a renewal which is in progress has created.
-    async fn without_continuations(
+    /// session that a renewal which is in progress has created. One that cannot be read does not count as such: it may
+    /// be anyone's, and has to end.
+    pub(super) async fn without_continuations(
         &self,
         mut ids: Vec<SessionId>,
         kept: SessionId,
@@ -208,12 +209,12 @@ impl Sessions {
         ids.retain(|id| !chain.contains(id));
         let mut others = Vec::new();
         for (id, loaded) in self.load_many(&ids).await {
-            let from = match loaded? {
-                Loaded::Record(record) => RenewalMark::of(record.entries()),
-                Loaded::Tombstone(_) => None,
+            let from = match loaded {
+                Ok(Loaded::Record(record)) => RenewalMark::of(record.entries()),
+                Ok(Loaded::Tombstone(_)) | Err(_) => None,
                 // About to be stored, perhaps by a renewal of the kept session. If by a sign-in, that counts as
                 // one after this.
-                Loaded::Nothing => continue,
+                Ok(Loaded::Nothing) => continue,
             };
             if !from.is_some_and(|mark| chain.contains(&mark.from())) {
                 others.push(id);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cloakroom_core::store::Loaded;
 use cloakroom_core::{Authentication, Expiry, Limits, SessionId, Timestamp};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::sessions::{RevokedBy, Sessions};
 use crate::commit::{MAX_GROUP, end_group};
@@ -19,8 +19,8 @@ const MARGIN: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy)]
 enum Spared {
     /// Those that were created before "revoked before". While that is in the future, any other one is of a clock that
-    /// is ahead. Later it would look like one that was created since.
-    Earlier,
+    /// is ahead. Later it would look like one that was created since, so the pass ends at this time.
+    Earlier(Instant),
     /// Those that were created since "revoked before", which applies from this time on.
     Since(Instant),
 }
@@ -29,7 +29,7 @@ impl Spared {
     /// The times of creation of these sessions.
     fn times(self, revoked_before: Timestamp) -> RangeInclusive<Timestamp> {
         match self {
-            Self::Earlier => {
+            Self::Earlier(_) => {
                 let last = revoked_before.as_millis().saturating_sub(1);
                 Timestamp::from_millis(0)..=Timestamp::from_millis(last)
             }
@@ -53,7 +53,9 @@ impl Sessions {
     /// 1. The time "revoked before" is written to the store, by the store's clock. Every server reads it at
     ///    least every eight seconds while it serves sessions; a server that cannot refuses sessions (503). A
     ///    session that was created before that time is refused.
-    /// 2. The sessions whose ids are from a later time already are ended: those of clocks that are ahead.
+    /// 2. The sessions whose ids are from a later time already are ended: those of clocks that are ahead. That stops
+    ///    after nine seconds, when others can sign in again. So if it takes longer to read the ids of all sessions, one
+    ///    of a clock that was more than nine seconds ahead may be kept.
     /// 3. After nine seconds, all sessions on all nodes are ended, one by one, so that watches are notified,
     ///    and their data is removed.
     ///
@@ -88,15 +90,18 @@ impl Sessions {
 
     async fn revoke_and_end_all(self) -> Result<usize, SessionError> {
         let store = &self.context.store;
+        let delay = MAX_AGE + MARGIN;
+        // By the clock of the store, it applies at this time or later.
+        let earliest = Instant::now() + delay;
         // In the future, so that every server has read it when it begins to apply.
-        let write = store.set_revoked_before(MAX_AGE + MARGIN, Expiry::MAX);
+        let write = store.set_revoked_before(delay, Expiry::MAX);
         let revoked_before = self.budget().write(write).await?;
         let known = &self.context.revoked_before;
         let clock = &*self.context.clock;
         known.read(&**store, clock, &self.budget()).await?;
-        let applies_at = Instant::now() + MAX_AGE + MARGIN;
+        let applies_at = Instant::now() + delay;
         let ahead = self
-            .end_unless_spared(revoked_before, Spared::Earlier)
+            .end_unless_spared(revoked_before, Spared::Earlier(earliest))
             .await;
         sleep_until(applies_at).await;
         let all = self
@@ -115,8 +120,16 @@ impl Sessions {
         let mut from = None;
         loop {
             // Without a budget: the store limits the time of each page.
-            let mut page = self.context.store.scan_ids(from.as_ref()).await?;
-            if let Spared::Earlier = spared {
+            let scan = self.context.store.scan_ids(from.as_ref());
+            let mut page = match spared {
+                Spared::Earlier(until) => match timeout_at(until, scan).await {
+                    Ok(page) if Instant::now() < until => page?,
+                    // The other pass goes over all sessions again.
+                    Ok(_) | Err(_) => break,
+                },
+                Spared::Since(_) => scan.await?,
+            };
+            if let Spared::Earlier(_) = spared {
                 page.ids.retain(|id| id.created_at() >= revoked_before);
             }
             for ids in page.ids.chunks(MAX_GROUP) {

@@ -10,7 +10,8 @@ use crate::error::SessionError;
 
 impl Sessions {
     /// Ends the sessions in the index of a user's impersonations, group by group, and removes them from it. An id is
-    /// added to that index before its session is stored, so one that is about to be stored is ended as well.
+    /// added to that index before its session is stored, so one that is about to be stored is ended as well, unless a
+    /// session is kept: it may continue in that one.
     pub(super) async fn end_impersonations_once(
         &self,
         user: &UserId,
@@ -20,7 +21,10 @@ impl Sessions {
         let key = self.context.impersonation_key(user);
         let mut pages = self.pages_of(key, None);
         while let Some(mut ids) = pages.next().await? {
-            ids.retain(|id| Some(*id) != kept && !progress.failed.contains(id));
+            ids.retain(|id| !progress.failed.contains(id));
+            if let Some(kept) = kept {
+                ids = self.without_continuations(ids, kept).await?;
+            }
             for ids in ids.chunks(MAX_GROUP) {
                 let sessions = self.with_their_users(ids).await?;
                 let group =
