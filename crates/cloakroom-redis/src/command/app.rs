@@ -35,7 +35,8 @@ impl AppCall {
     }
 
     pub(super) fn is_mergeable(&self) -> bool {
-        self.args.len() <= MAX_MERGED_LEN && self.args.keys().len() > 0
+        let is_short = self.args.len() <= MAX_MERGED_LEN;
+        is_short && self.args.keys().len() > 0 && !self.script.has_flags
     }
 }
 

@@ -23,6 +23,10 @@ for number, call in ipairs(calls) do
     -- Before Redis 7, errors are strings.
     replies[at], replies[at + 1] = 0, 'ERR Error running script: ' .. tostring(reply)
   else
+    -- A list ends at a nil.
+    if reply == nil then
+      reply = false
+    end
     replies[at], replies[at + 1] = 1, reply
     ones = ones + (reply == 1 and 1 or 0)
   end
