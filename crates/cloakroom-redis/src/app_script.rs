@@ -19,7 +19,8 @@ use crate::store::RedisStore;
 /// calls of clones are merged.
 ///
 /// A script must be deterministic in what it writes, or use effects replication, which is the default
-/// since Redis 5. It must not use global variables, since it is also run as the body of a function.
+/// since Redis 5. It must not use global variables, since it is also run as the body of a function. A script that starts
+/// with `#!`, a line of flags, is not merged.
 #[derive(Clone, Debug)]
 pub struct AppScript(Arc<AppScriptPair>);
 
@@ -46,8 +47,10 @@ pub enum ScriptReply {
 }
 
 /// Runs Lua scripts over the store's connection, with its timeouts, its errors and its watchdog, on keys
-/// that begin with the app's name. Concurrent calls of one script are merged into one command, except in a cluster, and
-/// those with more than 16 KiB of arguments.
+/// that begin with the app's name. Concurrent calls of one script are merged into one command, except in a cluster,
+/// those of a script with flags, and those with more than 16 KiB of arguments. After replies of more than
+/// 256 KiB (an item of a list counts 16 bytes besides its text), a merged command runs no further calls: they are sent by
+/// themselves. So its reply is longer by at most one call's.
 ///
 /// It is for libraries that keep more than sessions on the same Redis, such as `cloakroom-limit`. The
 /// rights of the store's user suffice for the commands that the store itself sends. A script is sent once:

@@ -55,7 +55,8 @@
 //!
 //! While commands are in flight, requests that are ready at the same moment share one: their loads become
 //! one `MGET key …`, their scripts one `EVALSHA batch.lua n key … calls`, with the calls in `MessagePack`, and
-//! so do the calls of each script of another crate (so Redis' Lua needs its library `cmsgpack`, which it has since 2.8). Events of merged sign-ins are the lines of one
+//! so do the calls of each script of another crate (so Redis' Lua needs its library `cmsgpack`, which it has since 2.8). After replies of
+//! more than 256 KiB, the calls that follow are not run, and are sent by themselves. Events of merged sign-ins are the lines of one
 //! message.
 //!
 //! In a cluster, every operation has one key. Loads are sent together, and scripts for one node become one

@@ -130,6 +130,53 @@ async fn long_calls_are_sent_by_themselves() {
     assert_eq!(scripts_in(&monitor.commands()), 10);
 }
 
+/// The list of replies does not end at a call that returns nothing.
+#[tokio::test]
+async fn calls_that_return_nothing_are_merged() {
+    let server = RedisServer::start();
+    let store = open(server.url()).await;
+    let scripts = store.app_scripts();
+    let texts = [
+        "redis.call('INCR', KEYS[1])",
+        "redis.call('INCR', KEYS[1]) return nil",
+        "redis.call('INCR', KEYS[1]) return false",
+    ];
+    for (number, text) in texts.into_iter().enumerate() {
+        let script = AppScript::new(text);
+        let key = |call: usize| scripts.key(&format!("{number}:{call}"));
+        let run = async |call| scripts.run(&script, &[key(call)], &[]).await;
+        join_all((0..3).map(run)).await;
+        let monitor = server.monitor();
+        for reply in join_all((3..33).map(run)).await {
+            assert_eq!(reply.expect("it is run"), ScriptReply::Nothing, "{text}");
+        }
+        let sent = scripts_in(&monitor.commands());
+        assert!(sent <= 3, "{sent} commands for {text}");
+        for call in 0..33 {
+            let runs = server.command(&["GET", &key(call)]).text();
+            assert_eq!(runs, "1", "{text}");
+        }
+    }
+}
+
+/// A text with flags is no body of a function.
+#[tokio::test]
+async fn scripts_with_flags_are_not_merged() {
+    let server = RedisServer::start();
+    let store = open(server.url()).await;
+    let scripts = store.app_scripts();
+    for text in ["#!lua\nreturn 7", "#!lua flags=no-writes\nreturn 7"] {
+        let script = AppScript::new(text);
+        let run = async |call: usize| {
+            let keys = [scripts.key(&call.to_string())];
+            scripts.run(&script, &keys, &[]).await
+        };
+        for reply in join_all((0..10).map(run)).await {
+            assert_eq!(reply.expect("it is run"), ScriptReply::Integer(7), "{text}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn concurrent_calls_get_their_replies_in_a_cluster() {
     let cluster = Cluster::start();

@@ -13,6 +13,7 @@ mod ending_again;
 mod health;
 mod held_requests;
 mod merged_commands;
+mod merged_replies;
 mod outages;
 mod replicas;
 mod runtimes;

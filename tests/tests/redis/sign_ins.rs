@@ -1,9 +1,11 @@
 //! What a sign-in writes, whichever of its scripts is run.
 
+use std::time::Duration;
+
 use cloakroom_core::event::SessionEvent;
-use cloakroom_core::index::{AddOutcome, Limit, UserIndex};
-use cloakroom_core::store::UserCreated;
-use cloakroom_core::{EventBus, Realm, Store, UserId, UserKey};
+use cloakroom_core::index::{AddOutcome, AddRequest, Limit, UserIndex};
+use cloakroom_core::store::{Loaded, UserCreated};
+use cloakroom_core::{EventBus, Realm, Record, SessionId, Store, UserId, UserKey};
 use cloakroom_redis::RedisStore;
 use futures_util::future::join_all;
 use tests::records::{MINUTE, add_request, session};
@@ -34,7 +36,7 @@ async fn an_entry_is_the_same_with_and_without_a_limit() {
         let mut request = add_request(id, &record);
         // Up to a hundred days, on both sides of powers of two.
         let life = (1_u64 << (place / 2)) * 1000 - 1 + u64::from(place % 2);
-        request.deadline = id.created_at().plus(std::time::Duration::from_millis(life));
+        request.deadline = id.created_at().plus(Duration::from_millis(life));
         let mut added = Vec::new();
         for limit in [None, Some(1000)] {
             request.limit = limit.map(|most| Limit {
@@ -77,6 +79,110 @@ async fn adding_an_id_again_keeps_the_later_deadline() {
         request.deadline = add_request(id, &record).deadline;
         store.add(&ada, &request).await.unwrap();
         assert_eq!(score(), later);
+    }
+}
+
+/// A session, and a request to add it without removing stale entries, which the end of its id decides.
+fn plain_session() -> (SessionId, Record) {
+    loop {
+        let (id, record) = session(1);
+        if !id.to_string().as_bytes()[35].is_multiple_of(8) {
+            return (id, record);
+        }
+    }
+}
+
+/// The script for most entries, and the one for all, which is used if there is another id to remove.
+#[tokio::test]
+async fn an_id_that_is_in_the_index_is_added_again_with_one_command() {
+    let server = RedisServer::start();
+    let store = open(server.url()).await;
+    let ada = user("ada");
+    let (id, record) = plain_session();
+    let request = add_request(id, &record);
+    for dead in [vec![], vec![session(2).0]] {
+        // Redis has both scripts cached afterwards.
+        let request = AddRequest {
+            dead,
+            ..request.clone()
+        };
+        store.add(&ada, &request).await.unwrap();
+    }
+    let (key, _) = server.keys_with_ttl().remove(0);
+    let id_text = id.to_string();
+    let score = || server.command(&["ZSCORE", &key, &id_text]).text();
+    let first = score();
+    let now = request.now.as_millis();
+    let by_deadline = |life: Duration| request.deadline.plus(life).as_millis().to_string();
+    let marks = [format!("-{now}"), "-1".to_owned()];
+    let old = [now.to_string(), by_deadline(20_000 * MINUTE)];
+    // What is there, and how many commands the store needs.
+    let there = [first.clone()]
+        .into_iter()
+        .chain(marks)
+        .map(|score| (score, 1));
+    let there = there.chain(old.map(|score| (score, 2)));
+    for (start, most) in there {
+        for life in [Duration::ZERO, MINUTE, 10_000 * MINUTE] {
+            for ttl in [1_000_u64, 1 << 32, 1 << 50] {
+                let mut request = request.clone();
+                request.deadline = request.now.plus(life);
+                let mut results = Vec::new();
+                for dead in [vec![], vec![session(2).0]] {
+                    request.dead = dead;
+                    server.command(&["ZADD", &key, &start, &id_text]);
+                    server.command(&["PEXPIRE", &key, &ttl.to_string()]);
+                    let monitor = server.monitor();
+                    let added = store.add(&ada, &request).await.unwrap();
+                    let sent = monitor.commands().len();
+                    let expected = if request.dead.is_empty() { most } else { 1 };
+                    assert_eq!(sent, expected, "{start}, {life:?}");
+                    let (over, sample) = (Vec::new(), Vec::new());
+                    assert_eq!(added, AddOutcome::Added { over, sample });
+                    let left = server.command(&["PTTL", &key]).number();
+                    results.push((score(), left));
+                }
+                let [(put, keep), (full, full_keep)] = results.try_into().expect("two");
+                assert_eq!(put, full, "{start}, {life:?}");
+                let difference = keep.abs_diff(full_keep);
+                assert!(
+                    difference <= 10_000,
+                    "{start}, {life:?}, {ttl}: {difference} ms"
+                );
+            }
+        }
+    }
+}
+
+/// As a sign-in that is attempted again: what is there already is not stored twice.
+#[tokio::test]
+async fn a_sign_in_whose_id_is_in_the_index_stores_its_session() {
+    let server = RedisServer::start();
+    let store = open(server.url()).await;
+    let ada = user("ada");
+    for is_old in [false, true] {
+        let (id, record) = plain_session();
+        let request = add_request(id, &record);
+        store.add(&ada, &request).await.unwrap();
+        let key = server.keys_with_ttl().remove(0).0;
+        if is_old {
+            let deadline = request.deadline.as_millis().to_string();
+            server.command(&["ZADD", &key, &deadline, &id.to_string()]);
+        }
+        let sign_in = || store.create_for_user(&ada, &request, &record, MINUTE, None);
+        let created = sign_in().await.unwrap();
+        assert!(
+            matches!(created, UserCreated::Created { .. }),
+            "{created:?}"
+        );
+        assert_eq!(
+            store.load(id).await.unwrap(),
+            Loaded::Record(record.clone())
+        );
+        assert_eq!(sign_in().await.unwrap(), UserCreated::Collision);
+        assert_eq!(store.list(&ada, None).await.unwrap(), [id]);
+        store.remove(&ada, &[id]).await.unwrap();
+        server.command(&["FLUSHALL"]);
     }
 }
 

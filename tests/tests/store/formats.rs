@@ -5,7 +5,7 @@ use std::time::Duration;
 use cloakroom::SessionLayer;
 use cloakroom_core::codec::{self, RecordFormat, Stored};
 use cloakroom_core::store::{Ended, Loaded, Touched, Updated};
-use cloakroom_core::{Record, SessionId, Store};
+use cloakroom_core::{EndReason, Record, SessionId, Store, Tombstone};
 use cloakroom_redis::RedisStore;
 use tests::app::app;
 use tests::browser::{Browser, CookieChange};
@@ -142,4 +142,74 @@ async fn a_session_of_format_2_is_ended_by_a_store_that_writes_format_1() {
         panic!("{stored:?}");
     };
     assert_eq!(stored.digest(), Some(record.digest()));
+}
+
+/// Ended by its id alone, with the reason of an administrator.
+async fn end_unseen(store: &RedisStore, id: SessionId, record: &Record) -> Tombstone {
+    let stone = Tombstone::new(None, record.last_seen(), EndReason::RevokedByAdmin);
+    let ended = store.end(id, None, &stone, MINUTE).await;
+    assert_eq!(ended.expect("it is ended"), Ended::Ended);
+    stone
+}
+
+/// What is where the digest would be is copied to the tombstone only if it is one.
+#[tokio::test]
+async fn a_record_that_cannot_be_read_leaves_a_tombstone_that_can() {
+    let server = RedisServer::start();
+    for format in BOTH {
+        let store = open(&server, format).await;
+        let (id, record) = session(1);
+        let good = codec::encode_as(&record, format);
+        let digest = if format == RecordFormat::V1 {
+            61..104
+        } else {
+            30..52
+        };
+        let with = |place: usize, text: &str| {
+            let mut bad = good.clone();
+            bad.replace_range(place..=place, text);
+            bad
+        };
+        let magic = format.magic();
+        let mut bad = vec![magic.to_owned(), format!("{magic}garbage")];
+        for end in [digest.start, digest.start + 1, digest.end - 1] {
+            bad.push(good[..end].to_owned());
+        }
+        for text in [" ", ":", "=", "+", "/", "\n", "\u{e9}"] {
+            bad.extend([digest.start, digest.start + 9, digest.end - 1].map(|at| with(at, text)));
+        }
+        // Bits that no digest has.
+        bad.extend(["B", "9", "_"].map(|text| with(digest.end - 1, text)));
+        for value in bad {
+            server.command(&["SET", &format!("cloakroom:{id}"), &value]);
+            let stone = end_unseen(&store, id, &record).await;
+            let there = store.load(id).await.expect("it can be read");
+            assert_eq!(there, Loaded::Tombstone(stone), "{value:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_owner_of_a_session_that_is_ended_by_its_id_learns_why() {
+    let server = RedisServer::start();
+    for format in BOTH {
+        let store = open(&server, format).await;
+        let mut browser = Browser::new(app(SessionLayer::new(store.clone())));
+        let response = browser
+            .request(async |session| {
+                session.sign_in("ada").await?;
+                Ok(session.id().map(|id| id.to_string()).unwrap_or_default())
+            })
+            .await;
+        let id = response.text().parse().expect("it has an id");
+        let record = loaded(&store, id).await;
+        assert!(text(&server, id).starts_with(format.magic()));
+        end_unseen(&store, id, &record).await;
+        let response = browser
+            .request(async |session| {
+                Ok(session.ended_reason().map_or("unknown", EndReason::as_str))
+            })
+            .await;
+        assert_eq!(response.text(), EndReason::RevokedByAdmin.as_str());
+    }
 }

@@ -7,7 +7,7 @@ use fred::error::Error as FredError;
 use fred::types::Value;
 
 use super::args::Args;
-use super::eval::{MAX_MERGED_LEN, batch_args, evaluate, split_replies};
+use super::eval::{MAX_MERGED_LEN, batch_args, evaluate, ran, split_replies};
 use super::script::AppScriptPair;
 use crate::classify::is_cross_slot;
 use crate::coalesce::{BoxFuture, start_all};
@@ -35,7 +35,8 @@ impl AppCall {
     }
 
     pub(super) fn is_mergeable(&self) -> bool {
-        self.args.len() <= MAX_MERGED_LEN && self.args.keys().len() > 0
+        let is_short = self.args.len() <= MAX_MERGED_LEN;
+        is_short && self.args.keys().len() > 0 && !self.script.has_flags
     }
 }
 
@@ -45,6 +46,8 @@ pub(super) enum AppRan {
     /// Nothing was executed, because the keys of the merged calls are in several slots. Contains the call, to be
     /// sent by itself.
     CrossSlot(AppCall),
+    /// Nothing of it was executed, because it follows long replies. Contains the call, to be sent by itself.
+    Separately(AppCall),
 }
 
 /// Runs a script.
@@ -109,8 +112,10 @@ fn eval_group(
                 calls.into_iter().map(AppRan::CrossSlot).map(Ok).collect()
             }
             reply => {
-                let replies = split_replies(reply, count).into_iter();
-                replies.map(|reply| reply.map(AppRan::Reply)).collect()
+                let replies = split_replies(reply, count).into_iter().zip(calls);
+                replies
+                    .map(|(reply, call)| ran(reply, call, AppRan::Reply, AppRan::Separately))
+                    .collect()
             }
         }
     })

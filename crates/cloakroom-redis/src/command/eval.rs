@@ -12,7 +12,8 @@ use crate::classify::{is_cross_slot, is_moved};
 use crate::coalesce::BoxFuture;
 use crate::connection::{CommandClient, with_remaining_timeout};
 
-/// A call with more bytes than this is sent by itself: it would delay the others of its batch.
+/// A call with more bytes than this is sent by itself: it would delay the others of its batch. For the same reason,
+/// `batch.lua` runs no more calls after replies of more than 256 KiB.
 pub(super) const MAX_MERGED_LEN: usize = 16 * 1024;
 
 /// A call of a script.
@@ -34,8 +35,8 @@ pub(super) enum Ran {
     /// Nothing was executed, because the keys of the merged calls are in several slots. Contains the call, to be
     /// sent by itself.
     CrossSlot(ScriptCall),
-    /// The node of a cluster does not run merged calls, or not this one, so it was not executed. Contains the call, to
-    /// be sent by itself.
+    /// Nothing of it was executed: the node of a cluster does not run merged calls, or not this one, or it follows long
+    /// replies. Contains the call, to be sent by itself.
     Separately(ScriptCall),
 }
 
@@ -65,8 +66,10 @@ pub(super) fn eval_merged(
                 calls.into_iter().map(Ran::CrossSlot).map(Ok).collect()
             }
             reply => {
-                let replies = split_replies(reply, count).into_iter();
-                replies.map(|reply| reply.map(Ran::Reply)).collect()
+                let replies = split_replies(reply, count).into_iter().zip(calls);
+                replies
+                    .map(|(reply, call)| ran(reply, call, Ran::Reply, Ran::Separately))
+                    .collect()
             }
         }
     })
@@ -115,15 +118,25 @@ pub(super) fn pack<'a>(
     out
 }
 
-/// Splits the reply of `batch.lua` into one result per call.
+/// What became of a merged call: its reply, or the call if it was not run.
+pub(super) fn ran<C, R>(
+    reply: Result<Option<Value>, FredError>,
+    call: C,
+    replied: fn(Value) -> R,
+    separately: fn(C) -> R,
+) -> Result<R, FredError> {
+    reply.map(|reply| reply.map_or_else(|| separately(call), replied))
+}
+
+/// Splits the reply of `batch.lua` into one result per call, `None` for those that were not run.
 pub(super) fn split_replies(
     reply: Result<Value, FredError>,
     count: usize,
-) -> Vec<Result<Value, FredError>> {
+) -> Vec<Result<Option<Value>, FredError>> {
     match reply {
         // The usual case: every call returned 1.
         Ok(Value::Integer(ones)) if usize::try_from(ones) == Ok(count) => {
-            (0..count).map(|_| Ok(Value::Integer(1))).collect()
+            (0..count).map(|_| Ok(Some(Value::Integer(1)))).collect()
         }
         Ok(Value::Array(mut parts)) if parts.len() == 2 * count => {
             let pairs = parts.chunks_exact_mut(2);
@@ -140,9 +153,10 @@ fn repeat_error<T>(error: &FredError, count: usize) -> Vec<Result<T, FredError>>
     (0..count).map(|_| Err(error.clone())).collect()
 }
 
-fn result_of(kind: Value, reply: Value) -> Result<Value, FredError> {
+fn result_of(kind: Value, reply: Value) -> Result<Option<Value>, FredError> {
     match kind {
-        Value::Integer(1) => Ok(reply),
+        Value::Integer(1) => Ok(Some(reply)),
+        Value::Integer(2) => Ok(None),
         Value::Integer(0) => {
             let text = reply.into_string().unwrap_or_default();
             Err(FredError::new(FredErrorKind::Unknown, text))

@@ -80,8 +80,8 @@ impl Executor {
         self.connection.settle(result, Effect::Write)
     }
 
-    /// Runs a script in one command with others. If that has shown that the server is in cluster mode, nothing was
-    /// executed, and the script is run by itself.
+    /// Runs a script in one command with others, and by itself if it was not run with them: because the server is in cluster
+    /// mode, or after long replies.
     async fn run_merged(
         &self,
         queue: &Batcher<Waiting<ScriptCall>, Result<Ran, FredError>>,
@@ -111,20 +111,30 @@ impl Executor {
         {
             eval_app(client, call).await
         } else {
-            let began = Instant::now();
-            let waiting = Waiting::new(client.clone(), began, call);
-            let ran = self.queues.app_calls.submit(waiting).await;
-            match ran.unwrap_or_else(|| Err(shutting_down())) {
-                Ok(AppRan::Reply(value)) => Ok(value),
-                Ok(AppRan::CrossSlot(call)) => {
-                    self.connection.found_cluster_mode();
-                    let client = Arc::new(with_remaining_timeout(&client, began));
-                    eval_app(client, call).await
-                }
-                Err(error) => Err(error),
-            }
+            self.run_app_merged(client, call).await
         };
         self.connection.settle(result, Effect::Write)
+    }
+
+    /// Runs a script of another crate in one command with other calls of it, and by itself if it was not run with them.
+    async fn run_app_merged(
+        &self,
+        client: CommandClient,
+        call: AppCall,
+    ) -> Result<Value, FredError> {
+        let began = Instant::now();
+        let waiting = Waiting::new(client.clone(), began, call);
+        let ran = self.queues.app_calls.submit(waiting).await;
+        let call = match ran.unwrap_or_else(|| Err(shutting_down()))? {
+            AppRan::Reply(value) => return Ok(value),
+            AppRan::Separately(call) => call,
+            AppRan::CrossSlot(call) => {
+                self.connection.found_cluster_mode();
+                call
+            }
+        };
+        let client = Arc::new(with_remaining_timeout(&client, began));
+        eval_app(client, call).await
     }
 
     /// Reads a value: with `MGET` if other commands are in flight, otherwise with `GET`. A cluster rejects an `MGET` of keys

@@ -5,7 +5,7 @@ use cloakroom_core::{SessionId, Timestamp};
 
 use super::args::{Args, millis};
 
-/// An entry that needs no more than `index_put.lua` does.
+/// An entry that needs no more than `index_put.lua` does, unless the id has a score of an earlier version.
 pub(super) struct Entry {
     score: u64,
     id: SessionId,

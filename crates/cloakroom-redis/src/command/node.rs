@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use super::args::Args;
 use super::batch::{Waiting, send_in_time};
 use super::eval::{
-    Ran, ScriptCall, eval, evaluate_or_repeat, is_unknown_script, named, pack, split_replies,
+    Ran, ScriptCall, eval, evaluate_or_repeat, is_unknown_script, named, pack, ran, split_replies,
 };
 use super::script::NODE_BATCH;
 use crate::classify::{is_moved, is_not_run, is_rejected_key};
@@ -114,12 +114,13 @@ async fn eval_on(
     let Some(reply) = reply else {
         return calls.into_iter().map(Ran::Separately).map(Ok).collect();
     };
-    let ran = split_replies(reply, calls.len()).into_iter().zip(calls);
-    ran.map(|(ran, call)| match ran {
-        Err(error) if is_rejected_key(&error) => Ok(Ran::Separately(call)),
-        ran => ran.map(Ran::Reply),
-    })
-    .collect()
+    let replies = split_replies(reply, calls.len()).into_iter().zip(calls);
+    replies
+        .map(|(reply, call)| match reply {
+            Err(error) if is_rejected_key(&error) => Ok(Ran::Separately(call)),
+            reply => ran(reply, call, Ran::Reply, Ran::Separately),
+        })
+        .collect()
 }
 
 impl Node {

@@ -109,6 +109,8 @@ fn define(text: &mut String, name: &str, body: &str) {
 pub(crate) struct AppScriptPair {
     pub(super) single: Script,
     pub(super) batch: Script,
+    /// Whether the text starts with a line of flags, so that it cannot be the body of a function.
+    pub(super) has_flags: bool,
 }
 
 impl AppScriptPair {
@@ -117,7 +119,11 @@ impl AppScriptPair {
         let mut batch = no_functions();
         define(&mut batch, single.name, text);
         let batch = Script::new("batch", batch + include_str!("../scripts/batch.lua"));
-        Self { single, batch }
+        Self {
+            single,
+            batch,
+            has_flags: text.starts_with("#!"),
+        }
     }
 }
 

@@ -4,8 +4,25 @@
 -- ARGV[1]  the calls in MessagePack, which is cheaper to send than separate arguments: for each a list of
 --          its name, its number of keys, and a list of its arguments
 -- Returns the number of calls if each returned 1, which is the usual case. Otherwise two values for each
--- call: 1 and what it returned, or 0 and the text of its error. An error does not stop the other calls.
-local replies, key, ones = {}, 0, 0
+-- call: 1 and what it returned, 0 and the text of its error, or 2 and 0 if it was not run. An error does not stop the
+-- other calls. Replies of more than 256 KiB do: the calls that follow are not run.
+local replies, key, ones, size = {}, 0, 0, 0
+
+-- Adds the length of a reply to `size`. An item of a list counts 16 bytes besides its text.
+local function measure(reply)
+  if type(reply) == 'string' then
+    size = size + #reply
+  elseif type(reply) == 'table' then
+    for _, item in ipairs(reply) do
+      if size > 262144 then
+        return
+      end
+      size = size + 16
+      measure(item)
+    end
+  end
+end
+
 local calls = cmsgpack.unpack(ARGV[1])
 for number, call in ipairs(calls) do
   local name, count, args = call[1], call[2], call[3]
@@ -15,16 +32,25 @@ for number, call in ipairs(calls) do
   end
   key = key + count
   current = number
-  local ok, reply = pcall(scripts[name], keys, args)
   local at = 2 * number - 1
-  if type(reply) == 'table' and reply.err then
-    replies[at], replies[at + 1] = 0, reply.err
-  elseif not ok then
-    -- Before Redis 7, errors are strings.
-    replies[at], replies[at + 1] = 0, 'ERR Error running script: ' .. tostring(reply)
+  if size > 262144 then
+    replies[at], replies[at + 1] = 2, 0
   else
-    replies[at], replies[at + 1] = 1, reply
-    ones = ones + (reply == 1 and 1 or 0)
+    local ok, reply = pcall(scripts[name], keys, args)
+    if type(reply) == 'table' and reply.err then
+      replies[at], replies[at + 1] = 0, reply.err
+    elseif not ok then
+      -- Before Redis 7, errors are strings.
+      replies[at], replies[at + 1] = 0, 'ERR Error running script: ' .. tostring(reply)
+    else
+      -- A list ends at a nil.
+      if reply == nil then
+        reply = false
+      end
+      replies[at], replies[at + 1] = 1, reply
+      ones = ones + (reply == 1 and 1 or 0)
+    end
+    measure(replies[at + 1])
   end
 end
 for channel, list in pairs(events) do
@@ -33,6 +59,7 @@ for channel, list in pairs(events) do
     for number, other in pairs(publishing) do
       local reply = replies[2 * number]
       if other == channel and reply == 1 then
+        -- The reply of a call that has not published its event.
         replies[2 * number], ones = 2, ones - 1
       elseif other == channel and type(reply) == 'table' then
         reply[5] = 0

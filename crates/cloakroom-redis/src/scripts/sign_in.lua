@@ -5,7 +5,8 @@
 -- KEYS[2]  the session's key
 -- ARGV[1…3] the arguments of index_put.lua
 -- ARGV[4…7] the arguments of create.lua
--- Returns what create.lua returns; or 3 if the id is in the index already, and nothing was changed.
+-- Returns what create.lua returns; or 3 if the id is in the index already with a score of an earlier version, and nothing
+-- was changed.
 if index_put(KEYS, ARGV) ~= 1 then
   return 3
 end
