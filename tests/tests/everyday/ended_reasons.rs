@@ -270,3 +270,24 @@ async fn who_acts_as_another_user_or_has_been_signed_out_ends_nothing() {
     let refused = fixture.browser().request(change).await;
     assert_eq!(kind(&refused), Some(SessionErrorKind::NotSignedIn));
 }
+
+/// The user whose password was changed is the one who is signed in once the edits so far are saved.
+#[tokio::test]
+async fn a_change_of_the_password_after_a_sign_in_that_it_saves_concerns_the_new_user() {
+    let fixture = Fixture::memory();
+    let [mut ada, mut other_ada, mut bob] = [(); 3].map(|()| fixture.browser());
+    sign_in(&mut ada, "ada").await;
+    sign_in(&mut other_ada, "ada").await;
+    sign_in(&mut bob, "bob").await;
+    let change = |session: Session| async move {
+        session.sign_in("bob").on_save()?;
+        let ended = session.password_changed().await?;
+        Ok(format!("{ended} of {}", session.require_user()?))
+    };
+    assert_eq!(ada.request(change).await.text(), "1 of bob");
+    assert_eq!(reason(&mut bob).await, Some(EndReason::PasswordChanged));
+    assert_eq!(reason(&mut other_ada).await, None);
+    let user = |session: Session| async move { Ok(session.require_user()?.to_string()) };
+    assert_eq!(other_ada.request(user).await.text(), "ada");
+    assert_eq!(ada.request(user).await.text(), "bob");
+}
