@@ -6,6 +6,7 @@ mod ended_reasons;
 mod flash;
 mod guards;
 mod impersonation;
+mod impersonation_ends;
 mod lifetimes;
 mod test_client;
 

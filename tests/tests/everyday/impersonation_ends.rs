@@ -1,0 +1,48 @@
+//! Ends of impersonations that a failing store or a pending sign-in makes difficult.
+
+use cloakroom::{RevokedBy, Session};
+use cloakroom_core::StoreErrorKind;
+use tests::app::Fixture;
+use tests::browser::Browser;
+use tests::faulty_store::{Fault, Verb};
+
+use super::sign_in;
+
+/// A browser in which a user acts as bob.
+async fn as_bob(fixture: &Fixture, user: &str) -> Browser {
+    let mut browser = fixture.browser();
+    sign_in(&mut browser, user).await;
+    let impersonate = |session: Session| async move { session.impersonate("bob").await };
+    assert_eq!(browser.request(impersonate).await.status, 200);
+    browser
+}
+
+async fn user(browser: &mut Browser) -> String {
+    let user = |session: Session| async move {
+        let user = session.user().map(|user| user.to_string());
+        Ok(user.unwrap_or_default())
+    };
+    browser.request(user).await.text().to_owned()
+}
+
+/// Too few replicas have the end, and a failover brings the session back.
+#[tokio::test]
+async fn one_whose_end_is_not_confirmed_is_found_when_all_sessions_of_the_user_are_revoked() {
+    let fixture = Fixture::memory();
+    let mut ada = as_bob(&fixture, "ada").await;
+    let mut back = ada.clone();
+    fixture
+        .store
+        .next(Verb::End, Fault::Refuse(StoreErrorKind::NotReplicated));
+    let sign_out = |session: Session| async move { session.sign_out().await.map(drop) };
+    ada.request(sign_out).await;
+    // What follows from the end: the runtime has one thread, and the store responds at once.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(user(&mut back).await, "bob");
+    let sessions = fixture.layer().sessions();
+    let revoked = sessions.revoke_all("bob", RevokedBy::Admin).await;
+    assert_eq!(revoked.expect("the store responds"), 0, "of bob's own");
+    assert_eq!(user(&mut back).await, "");
+}
