@@ -1,6 +1,6 @@
 //! Ends of impersonations that a failing store or a pending sign-in makes difficult.
 
-use cloakroom::{RevokedBy, Session};
+use cloakroom::{RevokedBy, Session, SessionErrorKind};
 use cloakroom_core::StoreErrorKind;
 use tests::app::Fixture;
 use tests::browser::Browser;
@@ -45,4 +45,40 @@ async fn one_whose_end_is_not_confirmed_is_found_when_all_sessions_of_the_user_a
     let revoked = sessions.revoke_all("bob", RevokedBy::Admin).await;
     assert_eq!(revoked.expect("the store responds"), 0, "of bob's own");
     assert_eq!(user(&mut back).await, "");
+}
+
+#[tokio::test]
+async fn one_that_cannot_be_read_is_ended_with_the_others() {
+    let fixture = Fixture::memory();
+    for kind in [StoreErrorKind::NewerFormat, StoreErrorKind::Unavailable] {
+        let mut browsers = [
+            as_bob(&fixture, "ada").await,
+            as_bob(&fixture, "carol").await,
+        ];
+        fixture.store.next(Verb::LoadMany, Fault::Refuse(kind));
+        let sessions = fixture.layer().sessions();
+        let revoked = sessions.revoke_all("bob", RevokedBy::Admin).await;
+        assert_eq!(revoked.expect("they end"), 0, "{kind:?}");
+        for browser in &mut browsers {
+            assert_eq!(user(browser).await, "", "{kind:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_stops_after_about_a_thousand_that_cannot_be_ended() {
+    let fixture = Fixture::memory();
+    for _ in 0..1200 {
+        as_bob(&fixture, "ada").await;
+    }
+    let sessions = fixture.layer().sessions();
+    fixture.clear_verbs();
+    let refused = Fault::Refuse(StoreErrorKind::Unavailable);
+    fixture.store.always(Some(refused));
+    let revoked = sessions.revoke_all("bob", RevokedBy::Admin).await;
+    let error = revoked.expect_err("nothing ends");
+    assert_eq!(error.kind(), SessionErrorKind::Unavailable);
+    let verbs = fixture.store.take_verbs();
+    let ends = verbs.iter().filter(|verb| **verb == Verb::End).count();
+    assert!((1024..1024 + 64).contains(&ends), "{ends}");
 }

@@ -48,6 +48,14 @@ impl Progress {
         }
         self.error = group.error().or(self.error.take());
     }
+
+    /// Fails once [`MAX_FAILED`] sessions could not be ended.
+    pub(super) fn check_failed(&mut self) -> Result<(), SessionError> {
+        match self.error.take_if(|_| self.failed.len() >= MAX_FAILED) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Sessions {
@@ -183,11 +191,7 @@ impl Sessions {
                 let group = end_group(&self.context, sessions, by.reason()).await;
                 progress.record(&group);
                 group.follow_up.finish().await;
-                if progress.failed.len() >= MAX_FAILED
-                    && let Some(error) = progress.error.take()
-                {
-                    return Err(error);
-                }
+                progress.check_failed()?;
             }
         }
         Ok(())
