@@ -82,3 +82,28 @@ async fn a_revocation_stops_after_about_a_thousand_that_cannot_be_ended() {
     let ends = verbs.iter().filter(|verb| **verb == Verb::End).count();
     assert!((1024..1024 + 64).contains(&ends), "{ends}");
 }
+
+#[tokio::test]
+async fn to_stop_one_that_a_pending_sign_in_ends_changes_nothing() {
+    let fixture = Fixture::memory();
+    for signed_in in ["ada", "bob"] {
+        let mut ada = as_bob(&fixture, "ada").await;
+        let response = ada.request(move |session| async move {
+            session.insert("own", 1)?;
+            session.sign_in(signed_in).insert("role", "x")?.on_save()?;
+            Ok(session.stop_impersonating().await?.to_string())
+        });
+        assert_eq!(response.await.text(), "false");
+        let found = ada.request(|session| async move {
+            let role: Option<String> = session.get("role")?;
+            let own: Option<u32> = session.get("own")?;
+            let by = session.impersonator();
+            Ok(format!(
+                "{:?} {role:?} {own:?} {by:?}",
+                session.user_id::<String>()?
+            ))
+        });
+        let expected = format!("Some({signed_in:?}) Some(\"x\") Some(1) None");
+        assert_eq!(found.await.text(), expected);
+    }
+}
