@@ -226,6 +226,10 @@ impl<S: Store> Store for CountingStore<S> {
         self.inner.peek_cached(id)
     }
 
+    fn has_cache(&self) -> bool {
+        self.inner.has_cache()
+    }
+
     async fn update(
         &self,
         id: SessionId,

@@ -112,6 +112,10 @@ impl<S: Store> Store for StaleCache<S> {
         cached.get(&id).cloned().map(Loaded::Record)
     }
 
+    fn has_cache(&self) -> bool {
+        true
+    }
+
     async fn update(
         &self,
         id: SessionId,

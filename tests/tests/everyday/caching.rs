@@ -49,6 +49,52 @@ async fn pages_of_signed_in_users_are_marked_unless_the_handler_has_done_so() {
     }
 }
 
+/// How the session of a page ends while its handler runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Noticed {
+    ByTheCommit,
+    ByAReload,
+    WithAnErrorResponse,
+}
+
+#[tokio::test]
+async fn a_page_is_marked_although_the_session_of_its_user_has_ended_meanwhile() {
+    let fixture = Fixture::memory();
+    for noticed in [
+        Noticed::ByTheCommit,
+        Noticed::ByAReload,
+        Noticed::WithAnErrorResponse,
+    ] {
+        for (user, expected) in [(Some("ada"), "private, no-cache"), (None, "")] {
+            let browser = browser(&fixture, CachePolicy::Private);
+            let mut page = fixture.with_session(browser).await;
+            if let Some(user) = user {
+                sign_in(&mut page, user).await;
+            }
+            let mut tab = page.clone();
+            let response = page.request(move |session| async move {
+                session.insert("n", 2)?;
+                let sign_out = |session: Session| async move { session.sign_out().await.map(drop) };
+                tab.request(sign_out).await;
+                if noticed != Noticed::ByTheCommit {
+                    session.reload().await?;
+                }
+                Ok(match noticed {
+                    Noticed::WithAnErrorResponse => http::StatusCode::INTERNAL_SERVER_ERROR,
+                    _ => http::StatusCode::OK,
+                })
+            });
+            let response = response.await;
+            assert_eq!(
+                response.cache_control(),
+                expected,
+                "{user:?}, {noticed:?}, {}",
+                response.status
+            );
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_sign_out_clears_what_is_configured_and_nothing_else_does() {
     let fixture = Fixture::memory();

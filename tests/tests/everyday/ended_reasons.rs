@@ -4,9 +4,12 @@ use cloakroom::{
     CookieConfig, EndReason, RevokedBy, Rotation, Session, SessionError, SessionErrorKind,
     SessionLayer, SessionLimit, minutes,
 };
+use cloakroom_core::StoreErrorKind;
+use cloakroom_core::store::MAX_LOADED;
 use tests::app::{Fixture, app};
 use tests::backend::Backend;
 use tests::browser::{Browser, CookieChange};
+use tests::faulty_store::{Fault, Verb};
 use tests::on_every_store;
 
 use super::sign_in;
@@ -269,4 +272,53 @@ async fn who_acts_as_another_user_or_has_been_signed_out_ends_nothing() {
     assert_eq!(kind(&refused), Some(SessionErrorKind::Ended));
     let refused = fixture.browser().request(change).await;
     assert_eq!(kind(&refused), Some(SessionErrorKind::NotSignedIn));
+}
+
+/// The user whose password was changed is the one who is signed in once the edits so far are saved.
+#[tokio::test]
+async fn a_change_of_the_password_after_a_sign_in_that_it_saves_concerns_the_new_user() {
+    let fixture = Fixture::memory();
+    let [mut ada, mut other_ada, mut bob] = [(); 3].map(|()| fixture.browser());
+    sign_in(&mut ada, "ada").await;
+    sign_in(&mut other_ada, "ada").await;
+    sign_in(&mut bob, "bob").await;
+    let change = |session: Session| async move {
+        session.sign_in("bob").on_save()?;
+        let ended = session.password_changed().await?;
+        Ok(format!("{ended} of {}", session.require_user()?))
+    };
+    assert_eq!(ada.request(change).await.text(), "1 of bob");
+    assert_eq!(reason(&mut bob).await, Some(EndReason::PasswordChanged));
+    assert_eq!(reason(&mut other_ada).await, None);
+    let user = |session: Session| async move { Ok(session.require_user()?.to_string()) };
+    assert_eq!(other_ada.request(user).await.text(), "ada");
+    assert_eq!(ada.request(user).await.text(), "bob");
+}
+
+/// One that cannot be read may continue this session, so it is left alone.
+#[tokio::test]
+async fn a_change_of_the_password_ends_the_others_although_some_cannot_be_read() {
+    let fixture = Fixture::memory();
+    let layer = fixture.layer();
+    let mut ada = Browser::new(app(layer.clone()));
+    sign_in(&mut ada, "ada").await;
+    let further = MAX_LOADED + 10;
+    for _ in 0..further {
+        sign_in(&mut Browser::new(app(layer.clone())), "ada").await;
+    }
+    let sessions = layer.sessions();
+    let refused = Fault::Refuse(StoreErrorKind::NewerFormat);
+    fixture.store.next(Verb::LoadMany, refused);
+    let change = |session: Session| async move {
+        let error = session.password_changed().await.expect_err("some are live");
+        assert_eq!(error.kind(), SessionErrorKind::Unavailable);
+        Ok(())
+    };
+    assert_eq!(ada.request(change).await.status, 200);
+    let left = sessions.count("ada").await.expect("the store responds");
+    assert!((2..=MAX_LOADED + 1).contains(&left), "{left}");
+    let again = |session: Session| async move { Ok(session.password_changed().await?.to_string()) };
+    assert_eq!(ada.request(again).await.text(), (left - 1).to_string());
+    let left = sessions.count("ada").await.expect("the store responds");
+    assert_eq!(left, 1);
 }

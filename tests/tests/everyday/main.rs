@@ -7,6 +7,7 @@ mod failed_steps;
 mod flash;
 mod guards;
 mod impersonation;
+mod impersonation_ends;
 mod lifetimes;
 mod revoking_others;
 mod test_client;

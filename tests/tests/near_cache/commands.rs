@@ -104,3 +104,19 @@ async fn a_request_can_bypass_the_cache() {
     };
     setup.eventually_costs(&["GET"; 3], 3, ask).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn before_a_csrf_token_is_refused_the_session_is_read_from_redis_once() {
+    let mut setup = Setup::start().await;
+    let check = || {
+        Handler::session(async |session: Session| {
+            assert!(session.check_csrf_token("x").await.is_err());
+            Ok(String::new())
+        })
+    };
+    setup.eventually_costs(&["GET"; 3], 3, check).await;
+    let reads = |near: &NearCache| near.stats().hits + near.stats().misses;
+    let before = reads(&setup.near);
+    setup.commands_of(3, check).await;
+    assert_eq!(reads(&setup.near) - before, 3, "one for each request");
+}

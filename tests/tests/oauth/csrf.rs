@@ -133,6 +133,26 @@ async fn a_token_that_a_cache_does_not_know_yet_is_valid() {
     assert_eq!(check(&mut other, "x").await, 403);
 }
 
+/// The invalidation arrives between the load of the request and the check.
+#[tokio::test]
+async fn a_token_that_a_cached_record_did_not_have_is_valid_after_the_invalidation() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
+    let cache = StaleCache::new(fixture.store.clone());
+    let builder = SessionLayer::builder(cache.clone()).with_clock(fixture.clock.clone());
+    let mut other = browser.on(tests::app::app(builder.build().expect("it is valid")));
+    assert_eq!(other.read().await, Some(1));
+    let token = token(&mut browser).await;
+    fixture.clear_verbs();
+    let check = |session: Session| async move {
+        assert_eq!(session.get::<u32>("n")?, Some(1));
+        cache.invalidate();
+        session.check_csrf_token(&token).await
+    };
+    assert_eq!(other.request(check).await.status, 200);
+    assert_eq!(fixture.store.take_verbs(), [Verb::Load], "the reload");
+}
+
 #[tokio::test]
 async fn the_first_token_costs_one_write_and_others_none() {
     let fixture = Fixture::memory();
@@ -142,6 +162,9 @@ async fn the_first_token_costs_one_write_and_others_none() {
     token(&mut browser).await;
     check(&mut browser, &first).await;
     assert_eq!(fixture.store.take_verbs(), [Verb::Load, Verb::Load]);
+    // Without a cache, the record is as it is stored.
+    assert_eq!(check(&mut browser, "x").await, 403);
+    assert_eq!(fixture.store.take_verbs(), [Verb::Load]);
     // The app neither sees nor removes the secret.
     let clear = |session: Session| async move {
         assert_eq!(session.keys(), ["n"]);

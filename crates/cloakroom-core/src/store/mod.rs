@@ -99,9 +99,19 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     ///
     /// A request tries this first. If it is not the record of a live session with the presented secret, the
     /// request is decided by [`load`](Self::load). Writes compare revisions, so they do not rely on it.
+    ///
+    /// A store that implements it also implements [`has_cache`](Self::has_cache).
     fn peek_cached(&self, id: SessionId) -> Option<Loaded> {
         let _ = id;
         None
+    }
+
+    /// Returns whether [`peek_cached`](Self::peek_cached) may return anything, so that a session which a request has
+    /// found may be older than the stored one. It is always the same. The default is `false`.
+    ///
+    /// With `true`, a CSRF token that does not match is compared again, with what [`load`](Self::load) returns.
+    fn has_cache(&self) -> bool {
+        false
     }
 
     /// Replaces the record under `id` if its revision is `expected`. It never creates a record.

@@ -156,6 +156,10 @@ impl Store for NearCache {
         found
     }
 
+    fn has_cache(&self) -> bool {
+        true
+    }
+
     async fn update(
         &self,
         id: SessionId,

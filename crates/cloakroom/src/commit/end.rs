@@ -36,7 +36,9 @@ pub(crate) async fn end(
         let user = Authentication::of(record.entries());
         let user = user.as_ref().map(Authentication::user);
         let mut follow_up = FollowUp::new(cx.context);
-        if let Some(key) = impersonation_key_of(cx.context, record) {
+        if ended.is_ok()
+            && let Some(key) = impersonation_key_of(cx.context, record)
+        {
             follow_up = follow_up.remove_from_index(key, id);
         }
         report_end(cx.context, follow_up, id, user, reason, ended.is_ok()).start();
@@ -226,8 +228,8 @@ pub(super) fn remove_from_index(cx: &CommitContext<'_>, live: &Live) {
 }
 
 /// Logs that a session has ended, and adds its event and the removal from its user's index. An end that is not
-/// confirmed, because too few replicas have it, leaves the entry: a failover can bring the session back, so
-/// it must be found when the app ends the user's sessions again.
+/// confirmed, because too few replicas have it, leaves the entry, and that of an impersonation: a failover can bring
+/// the session back, so it must be found when the app ends the user's sessions again.
 fn report_end(
     context: &Context,
     follow_up: FollowUp,

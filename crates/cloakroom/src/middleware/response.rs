@@ -69,6 +69,7 @@ pub(super) fn finish<B>(session: &SharedSession, response: &mut Response<B>, now
 /// Who is at the other end of a response.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum User {
+    /// Also if someone else has ended the session during the request: the page may have the user's data.
     SignedIn,
     /// The request has ended its session.
     SignedOut,
@@ -81,6 +82,8 @@ impl User {
             Self::SignedIn
         } else if state.was_destroyed() {
             Self::SignedOut
+        } else if state.had_user() {
+            Self::SignedIn
         } else {
             Self::Unknown
         }

@@ -63,10 +63,9 @@ impl Session {
         if self.is_csrf_token(token) {
             return Ok(());
         }
-        // A cached record may be from before another server has stored the secret.
-        let store = &self.handle.context.store;
-        let is_cached = self.id().and_then(|id| store.peek_cached(id)).is_some();
-        if is_cached && self.reload().await? == Reloaded::Live && self.is_csrf_token(token) {
+        // The record may have come from a cache, from before another server has stored the secret.
+        let may_be_stale = self.handle.context.store.has_cache() && self.id().is_some();
+        if may_be_stale && self.reload().await? == Reloaded::Live && self.is_csrf_token(token) {
             return Ok(());
         }
         Err(Cause::CsrfToken.into())

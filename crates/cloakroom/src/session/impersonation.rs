@@ -60,7 +60,8 @@ impl Session {
     }
 
     /// Stops acting as another user: the session has a new id, the administrator is its user again, and its
-    /// entries are those from before. Returns whether there was an impersonation.
+    /// entries are those from before. Returns whether there was an impersonation. It does nothing, and returns `false`, if a
+    /// sign-in is left to the next save ([`SignIn::on_save`](crate::SignIn::on_save)): that ends the impersonation.
     ///
     /// # Errors
     ///

@@ -24,6 +24,10 @@ impl State {
     /// Stops acting as another user with the next commit. Returns whether there is an impersonation.
     pub(crate) fn stop_impersonating(&mut self) -> Result<bool, SessionError> {
         self.check_attached()?;
+        // A sign-in that is left to the next save ends it, with the entries of the new session.
+        if self.signing_in.is_some() {
+            return Ok(false);
+        }
         let Some(user) = self.impersonated() else {
             return Ok(false);
         };

@@ -39,6 +39,8 @@ pub(crate) struct State {
     pub(crate) uncertain: bool,
     /// The session was ended by someone else during this request.
     ended_concurrently: bool,
+    /// A user was signed in to the session when it was ended by someone else.
+    had_user: bool,
     /// The session was found by another cookie than the one that responses set.
     needs_cookie: bool,
     /// Other live sessions that the request has presented.
@@ -158,6 +160,11 @@ impl State {
         self.was_destroyed
     }
 
+    /// Whether a user was signed in to the session when someone else ended it during this request.
+    pub(crate) const fn had_user(&self) -> bool {
+        self.had_user
+    }
+
     /// Why the client's session has ended; `None` while there is one, and if its data continue in another.
     pub(crate) fn ended_reason(&self) -> Option<EndReason> {
         let reason = self.ended_reason.filter(|_| self.live().is_none())?;
@@ -243,6 +250,7 @@ impl State {
             pending_cookie: self.pending_cookie,
             uncertain: self.uncertain,
             ended_concurrently: self.ended_concurrently,
+            had_user: self.had_user,
             needs_cookie: self.needs_cookie,
             others: std::mem::take(&mut self.others),
             removes_all_cookies: self.removes_all_cookies,

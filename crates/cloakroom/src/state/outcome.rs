@@ -1,6 +1,6 @@
 //! What the steps of a request change in what it knows of its session.
 
-use cloakroom_core::{Changes, Entries, Timestamp};
+use cloakroom_core::{Authentication, Changes, Entries, Timestamp};
 
 use super::State;
 use super::draft::{Draft, OwnEdits, Savepoint, Steps};
@@ -120,6 +120,8 @@ impl State {
     /// Records that the session was ended by someone else. The handler keeps its own edits only: if it
     /// creates a new session, no data of the ended one is in it.
     pub(crate) fn mark_ended(&mut self) {
+        let record = self.live().map(|live| &live.record);
+        self.had_user |= record.is_some_and(|it| it.entries().contains(Authentication::KEY));
         self.entries = self.changes.own();
         self.note_ended_token();
         self.lookup = Lookup::Ended;

@@ -39,6 +39,8 @@ pub(crate) trait DynStore: DynUserIndex + Send + Sync + fmt::Debug + 'static {
 
     fn peek_cached(&self, id: SessionId) -> Option<Loaded>;
 
+    fn has_cache(&self) -> bool;
+
     fn update<'a>(
         &'a self,
         id: SessionId,
@@ -95,6 +97,10 @@ impl<S: Store> DynStore for S {
 
     fn peek_cached(&self, id: SessionId) -> Option<Loaded> {
         Store::peek_cached(self, id)
+    }
+
+    fn has_cache(&self) -> bool {
+        Store::has_cache(self)
     }
 
     fn update<'a>(

@@ -12,7 +12,8 @@ impl Session {
     /// have ended.
     ///
     /// Store the new password first: a sign-in with the old one during the call may count as one that came later. Edits so
-    /// far are saved. It is not a sign-in: [`signed_in_at`](Self::signed_in_at) stays. After a reset of the password by
+    /// far are saved; if they include a sign-in ([`SignIn::on_save`](crate::SignIn::on_save)), the user is the one who
+    /// signs in. It is not a sign-in: [`signed_in_at`](Self::signed_in_at) stays. After a reset of the password by
     /// mail, where nobody is signed in, use [`Sessions::revoke_all`] with [`RevokedBy::PasswordChange`].
     ///
     /// ```
@@ -33,12 +34,14 @@ impl Session {
     ///   are live then.
     /// - As [`Sessions::revoke_others`], after which this session is renewed and others may be live: call it again.
     pub async fn password_changed(&self) -> Result<usize, SessionError> {
-        let user = self.require_user()?;
+        self.require_user()?;
         self.handle.state().check_not_impersonating()?;
         self.renew()?;
         if self.save().await? == Saved::Ended {
             return Err(Cause::Ended.into());
         }
+        // Read now: the save may have carried out a sign-in of another user.
+        let user = self.require_user()?;
         let id = self.id().ok_or(Cause::Ended)?;
         let sessions = Sessions::new(Arc::clone(&self.handle.context));
         let by = RevokedBy::PasswordChange;

@@ -27,7 +27,7 @@ pub(super) struct Progress {
     /// successor was added to the index before, so another pass finds it. Also if sessions were ended: an index that
     /// converts entries of an earlier format between two pages may move an id to the page that has been read.
     may_have_more: bool,
-    /// The sessions that could not be ended, which are not tried again: at most [`MAX_FAILED`] and a group.
+    /// The sessions that could not be ended, which are not tried again: at most [`MAX_FAILED`] and a page.
     pub(super) failed: HashSet<SessionId>,
     error: Option<SessionError>,
 }
@@ -47,6 +47,20 @@ impl Progress {
             }
         }
         self.error = group.error().or(self.error.take());
+    }
+
+    /// Records a session that is not ended because it cannot be read.
+    fn record_failed(&mut self, id: SessionId, error: StoreError) {
+        self.failed.insert(id);
+        self.error.get_or_insert_with(|| error.into());
+    }
+
+    /// Fails once [`MAX_FAILED`] sessions could not be ended.
+    pub(super) fn check_failed(&mut self) -> Result<(), SessionError> {
+        match self.error.take_if(|_| self.failed.len() >= MAX_FAILED) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
     }
 }
 
@@ -176,30 +190,28 @@ impl Sessions {
         while let Some(mut ids) = pages.next().await? {
             ids.retain(|id| !progress.failed.contains(id));
             if let Some(kept) = kept {
-                ids = self.without_continuations(ids, kept).await?;
+                ids = self.without_continuations(ids, kept, progress).await?;
+                progress.check_failed()?;
             }
             for ids in ids.chunks(MAX_GROUP) {
                 let sessions = ids.iter().map(|id| (*id, Some(user.clone()))).collect();
                 let group = end_group(&self.context, sessions, by.reason()).await;
                 progress.record(&group);
                 group.follow_up.finish().await;
-                if progress.failed.len() >= MAX_FAILED
-                    && let Some(error) = progress.error.take()
-                {
-                    return Err(error);
-                }
+                progress.check_failed()?;
             }
         }
         Ok(())
     }
 
     /// Removes a session from a list of ids, and those in which it continues: the chain of its renewals, and a
-    /// session that a renewal which is in progress has created. One that cannot be read does not count as such: it may
-    /// be anyone's, and has to end.
+    /// session that a renewal which is in progress has created. One that cannot be read may be such a session, so it is
+    /// removed, and counts as one that could not be ended.
     pub(super) async fn without_continuations(
         &self,
         mut ids: Vec<SessionId>,
         kept: SessionId,
+        progress: &mut Progress,
     ) -> Result<Vec<SessionId>, SessionError> {
         ids.retain(|id| *id != kept);
         if ids.is_empty() {
@@ -211,10 +223,14 @@ impl Sessions {
         for (id, loaded) in self.load_many(&ids).await {
             let from = match loaded {
                 Ok(Loaded::Record(record)) => RenewalMark::of(record.entries()),
-                Ok(Loaded::Tombstone(_)) | Err(_) => None,
+                Ok(Loaded::Tombstone(_)) => None,
                 // About to be stored, perhaps by a renewal of the kept session. If by a sign-in, that counts as
                 // one after this.
                 Ok(Loaded::Nothing) => continue,
+                Err(error) => {
+                    progress.record_failed(id, error);
+                    continue;
+                }
             };
             if !from.is_some_and(|mark| chain.contains(&mark.from())) {
                 others.push(id);

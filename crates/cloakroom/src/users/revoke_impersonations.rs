@@ -23,10 +23,11 @@ impl Sessions {
         while let Some(mut ids) = pages.next().await? {
             ids.retain(|id| !progress.failed.contains(id));
             if let Some(kept) = kept {
-                ids = self.without_continuations(ids, kept).await?;
+                ids = self.without_continuations(ids, kept, progress).await?;
+                progress.check_failed()?;
             }
             for ids in ids.chunks(MAX_GROUP) {
-                let sessions = self.with_their_users(ids).await?;
+                let sessions = self.with_their_users(ids).await;
                 let group =
                     end_group(&self.context, sessions, EndReason::ImpersonationRevoked).await;
                 progress.record_uncounted(&group);
@@ -37,24 +38,23 @@ impl Sessions {
                     }
                 }
                 follow_up.finish().await;
+                progress.check_failed()?;
             }
         }
         Ok(())
     }
 
-    /// Returns the sessions with those who have signed in to them, whose indexes they are in.
-    async fn with_their_users(
-        &self,
-        ids: &[SessionId],
-    ) -> Result<Vec<(SessionId, Option<UserId>)>, SessionError> {
-        let mut sessions = Vec::new();
-        for (id, loaded) in self.load_many(ids).await {
-            let user = match loaded? {
-                Loaded::Record(record) => Authentication::of(record.entries()),
-                Loaded::Tombstone(_) | Loaded::Nothing => None,
+    /// Returns the sessions with those who have signed in to them, whose indexes they are in. One that cannot be read
+    /// is ended as well, and its event has no user.
+    async fn with_their_users(&self, ids: &[SessionId]) -> Vec<(SessionId, Option<UserId>)> {
+        let loaded = self.load_many(ids).await.into_iter();
+        let with_user = loaded.map(|(id, loaded)| {
+            let user = match loaded {
+                Ok(Loaded::Record(record)) => Authentication::of(record.entries()),
+                Ok(Loaded::Tombstone(_) | Loaded::Nothing) | Err(_) => None,
             };
-            sessions.push((id, user.map(|user| user.user().clone())));
-        }
-        Ok(sessions)
+            (id, user.map(|user| user.user().clone()))
+        });
+        with_user.collect()
     }
 }
