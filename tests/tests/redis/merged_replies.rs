@@ -88,7 +88,8 @@ async fn short_replies_that_precede_a_long_one_are_merged() {
 async fn conflicts(store: &RedisStore) {
     let sessions: Vec<(SessionId, Record)> = (0..20).map(large).collect();
     for (id, record) in &sessions {
-        store.create(*id, record, MINUTE).await.unwrap();
+        let created = store.create(*id, record, MINUTE).await;
+        created.expect("the server responds");
     }
     let updates = sessions.iter().map(async |(id, record)| {
         let other = next(record, 1);
