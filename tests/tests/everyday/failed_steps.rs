@@ -8,7 +8,7 @@ use tests::faulty_store::{Fault, Verb};
 use super::impersonation::{impersonate, set, users};
 use super::sign_in;
 
-/// Signs `ada` in, who acts as `bob` if told to. Then a step that renews the session fails, since the old one cannot be
+/// Signs `ada` in, who acts as `bob` if `is_acting`. Then a step that renews the session fails, since the old one cannot be
 /// ended, while another task of the request inserts an entry. Returns who uses the session afterwards.
 async fn fail_while_inserting<T, F>(
     is_acting: bool,
