@@ -11,7 +11,7 @@ use crate::pending::Change;
 use crate::shared::Shared;
 
 /// A change under way. If its future is dropped, it is sent in the background: the caller has changed the record, and
-/// it is not known whether the backend was told.
+/// it is not known whether it was stored.
 pub(crate) struct Interrupted<'a, K, V>
 where
     K: Clone + Display + Send + Sync + 'static,
