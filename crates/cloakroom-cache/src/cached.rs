@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout};
 use crate::error::{CacheError, CacheErrorKind};
 use crate::flight::{Joined, ReadResult, Waiting};
 use crate::hash::KeyHash;
+use crate::interrupted::Interrupted;
 use crate::pending::Change;
 use crate::remote::Mode;
 use crate::shared::Shared;
@@ -55,6 +56,9 @@ use crate::telemetry;
 /// before the change cannot undo it, however slow it is. A handler that must not be late even by that reads with
 /// [`reload`](Self::reload).
 ///
+/// If the future of one of these three is dropped before it has returned, the change is made in the background, as a
+/// `forget` or `forget_all`.
+///
 /// A failover of Redis may lose the last changes, as it may lose anything; then the old value returns until it expires.
 pub struct Cached<K, V> {
     shared: Arc<Shared<K, V>>,
@@ -81,6 +85,7 @@ where
 
     /// Returns the value of a key; `None` if there is none.
     ///
+    /// Requests for one key share a read, unless it is older than the staleness bound, or one second if that is longer.
     /// The load goes on if the caller is gone, and others can use its result. While the backend cannot be reached,
     /// the value is loaded.
     ///
@@ -100,7 +105,7 @@ where
             return Ok(value);
         }
         let _permit = shared.waiting.try_acquire().map_err(|_| overloaded())?;
-        let max_age = shared.config.read_timeout();
+        let max_age = shared.config.max_age_to_join();
         let waiting = match shared.flights.join(hash, max_age) {
             Joined::Existing(waiting) => waiting,
             Joined::New(waiting, running) => {
@@ -133,6 +138,8 @@ where
         let task = tokio::spawn(async move {
             shared.invalidate(hash);
             let result = shared.read(key, hash, Mode::TakeLease).await;
+            // Again: others have used the old value meanwhile.
+            shared.invalidate(hash);
             drop(permit);
             result
         });
@@ -155,6 +162,14 @@ where
     pub async fn put(&self, key: &K, value: &V) -> Result<(), CacheError> {
         let shared = &self.shared;
         let hash = shared.hasher.hash(key);
+        let change = Interrupted::new(shared, Change::Key(hash));
+        let result = self.put_value(hash, value).await;
+        change.disarm();
+        result
+    }
+
+    async fn put_value(&self, hash: KeyHash, value: &V) -> Result<(), CacheError> {
+        let shared = &self.shared;
         let generation = match shared.observe(shared.generation().await) {
             Ok((generation, _)) => generation,
             Err(error) => {
@@ -179,7 +194,11 @@ where
     /// If the change cannot be stored. Then that is tried again in the background until it succeeds, as long as this process
     /// lives; meanwhile this server does not use what the backend has.
     pub async fn forget(&self, key: &K) -> Result<(), CacheError> {
-        self.write(self.shared.hasher.hash(key), None).await
+        let hash = self.shared.hasher.hash(key);
+        let change = Interrupted::new(&self.shared, Change::Key(hash));
+        let result = self.write(hash, None).await;
+        change.disarm();
+        result
     }
 
     /// Makes all values of this cache invalid, on all servers. They remain in the backend until they expire, unused.
@@ -189,10 +208,12 @@ where
     /// As [`forget`](Self::forget).
     pub async fn forget_all(&self) -> Result<(), CacheError> {
         let shared = &self.shared;
+        let change = Interrupted::new(shared, Change::All);
         shared.invalidate_all();
         let result = shared.observe(shared.remote.forget_all().await);
+        change.disarm();
         if let Ok(generation) = &result {
-            shared.set_generation(*generation, Instant::now());
+            shared.begin_generation(*generation);
         }
         // Again: what was read meanwhile may be from before.
         shared.invalidate_all();
@@ -206,6 +227,11 @@ where
     #[must_use]
     pub fn stats(&self) -> CacheStats {
         self.shared.counters.read()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Shared<K, V> {
+        &self.shared
     }
 
     async fn write(

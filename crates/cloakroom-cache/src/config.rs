@@ -110,6 +110,13 @@ impl Config {
         2 * self.load_timeout + READ_SLACK
     }
 
+    /// A read that is older is not joined: while the backend is away, nobody can tell it of changes. Not less than a
+    /// second, so that a short bound does not make each request read for itself.
+    pub(crate) fn max_age_to_join(&self) -> Duration {
+        let bound = self.max_staleness.max(Duration::from_secs(1));
+        self.read_timeout().min(bound)
+    }
+
     /// For how long a value is fresh, and then stale, in milliseconds; `None` if it is not cached. `random` is
     /// 0 to 1.
     pub(crate) fn lifetime(&self, is_present: bool, random: f64) -> Option<(u64, u64)> {

@@ -13,7 +13,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::error::{CacheError, CacheErrorKind};
 use crate::flight::ReadResult;
 use crate::hash::KeyHash;
-use crate::remote::{Found, Lease, Mode};
+use crate::panics;
+use crate::remote::{Fill, Found, Lease, Mode};
 use crate::shared::Shared;
 use crate::stats::increment;
 use crate::telemetry;
@@ -80,7 +81,9 @@ where
                             if loads == MAX_LOADS {
                                 return result;
                             }
-                            mode = Mode::Normal;
+                            if mode != Mode::TakeLease {
+                                mode = Mode::Normal;
+                            }
                         }
                     }
                 }
@@ -88,6 +91,10 @@ where
                     let left = left.min(give_up.saturating_duration_since(Instant::now()));
                     if left.is_zero() {
                         break;
+                    }
+                    // Somebody else replaces what cannot be decoded.
+                    if mode == Mode::IgnoreValue {
+                        mode = Mode::Normal;
                     }
                     sleep(pause.min(left)).await;
                     pause = (2 * pause).min(MAX_PAUSE);
@@ -105,9 +112,9 @@ where
         hash: KeyHash,
         mode: Mode,
     ) -> Result<Step<V>, StoreError> {
-        let (generation, confirmed) = self.generation().await?;
-        // Before the read is sent: a change that it has not seen makes the copy invalid.
+        // Before anything is sent: a change that the read, or the generation, has not seen makes the copy invalid.
         let version = self.local.version(hash);
+        let (generation, confirmed) = self.generation().await?;
         let lease = self.leases.next(&self.config);
         let sent = Instant::now();
         let found = self.remote.read(hash, &lease, generation, mode).await?;
@@ -142,7 +149,7 @@ where
         if json.is_empty() {
             return Some(None);
         }
-        match serde_json::from_slice(json) {
+        match panics::convert(|| serde_json::from_slice(json)) {
             Ok(value) => Some(Some(Arc::new(value))),
             Err(error) => {
                 telemetry::undecodable(&self.name, &error);
@@ -195,7 +202,12 @@ where
             Err(_) => None,
         };
         let (during, sent) = (self.local.version(hash), Instant::now());
-        let filled = self.remote.fill(hash, &lease.token, stored.as_ref()).await;
+        let fill = match (&result, &stored) {
+            (Ok(_), Some(stored)) => Fill::Store(stored),
+            (Ok(_), None) => Fill::Remove,
+            (Err(_), _) => Fill::GiveBack,
+        };
+        let filled = self.remote.fill(hash, &lease.token, fill).await;
         // A change before the command was executed has taken the lease away. One after it changes the version. If the
         // outcome is unknown, only what is as old as the load is known.
         let (version, since) = match self.observe(filled) {
@@ -239,9 +251,11 @@ where
             let turn = timeout_at(until, self.loads.acquire()).await;
             let _turn = turn.map_err(|_| timed_out())?;
             increment(&self.counters.loads);
-            let loaded = timeout_at(until, (self.loader)(key.clone())).await;
+            let loaded = panics::run(|| (self.loader)(key.clone()));
+            let loaded = timeout_at(until, loaded).await;
             let loaded = loaded.map_err(|_| timed_out())?;
-            loaded.map_err(CacheError::loader)
+            let panicked = || CacheError::new(CacheErrorKind::LoaderFailed);
+            loaded.ok_or_else(panicked)?.map_err(CacheError::loader)
         };
         let result = result.await;
         let outcome = match &result {

@@ -19,6 +19,7 @@ use crate::error::{CacheError, CacheErrorKind};
 use crate::flight::Flights;
 use crate::hash::{KeyHash, KeyHasher};
 use crate::local::Local;
+use crate::panics;
 use crate::pending::{Change, Pending};
 use crate::remote::{Lease, Notice, Remote, Stored};
 use crate::stats::Counters;
@@ -73,6 +74,11 @@ impl Generation {
     fn since(&self) -> Option<Instant> {
         self.confirmed
             .filter(|&confirmed| self.doubted.is_none_or(|doubted| doubted < confirmed))
+    }
+
+    /// It may have changed by then.
+    fn doubt(&mut self, now: Instant) {
+        self.doubted = self.doubted.max(Some(now));
     }
 }
 
@@ -145,6 +151,14 @@ where
         }
     }
 
+    /// Remembers a generation that this server has begun. It replaces what was asked for meanwhile; but when the reply
+    /// comes, another server may have begun the next one. So the next read asks.
+    pub(crate) fn begin_generation(&self, number: u64) {
+        let now = Instant::now();
+        self.set_generation(number, now);
+        self.lock_generation().doubt(now);
+    }
+
     fn lock_generation(&self) -> std::sync::MutexGuard<'_, Generation> {
         self.generation
             .lock()
@@ -162,7 +176,9 @@ where
             return Ok(None);
         };
         let json = match value {
-            Some(value) => serde_json::to_string(value).map_err(CacheError::value)?,
+            Some(value) => {
+                panics::convert(|| serde_json::to_string(value)).map_err(CacheError::value)?
+            }
             None => String::new(),
         };
         if json.len() > MAX_VALUE_LEN {
@@ -219,7 +235,7 @@ where
                     match notice {
                         Notice::Changed(key) => shared.invalidate(key),
                         Notice::AllChanged => {
-                            shared.lock_generation().doubted = Some(Instant::now());
+                            shared.lock_generation().doubt(Instant::now());
                             shared.invalidate_all();
                         }
                     }
@@ -232,7 +248,7 @@ where
     }
 
     /// Sends changes that could not be stored, until all are.
-    fn send_pending(self: &Arc<Self>) {
+    pub(crate) fn send_pending(self: &Arc<Self>) {
         start(&self.tasks.sender, || {
             let shared = Arc::downgrade(self);
             async move {
@@ -247,7 +263,7 @@ where
                         }
                         shared.pending.remove(change, number);
                     }
-                    if shared.pending.is_empty() {
+                    if end(&shared.tasks.sender, || shared.pending.is_empty()) {
                         return;
                     }
                 }
@@ -265,7 +281,7 @@ where
             }
             Change::All => {
                 let generation = self.observe(self.remote.forget_all().await)?;
-                self.set_generation(generation, Instant::now());
+                self.begin_generation(generation);
                 self.invalidate_all();
                 Ok(())
             }
@@ -295,6 +311,16 @@ where
     }
 }
 
+/// Lets a task end if it has nothing to do: what is added later starts another one, even while this one returns.
+fn end(slot: &Mutex<Option<AbortHandle>>, is_done: impl FnOnce() -> bool) -> bool {
+    let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_done = is_done();
+    if is_done {
+        *slot = None;
+    }
+    is_done
+}
+
 impl Drop for Tasks {
     fn drop(&mut self) {
         for slot in [&mut self.listener, &mut self.sender] {
@@ -303,5 +329,49 @@ impl Drop for Tasks {
                 task.abort();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_has_found_nothing_to_do_is_replaced_although_it_has_not_returned() {
+        let (slot, started) = (Mutex::new(None), AtomicUsize::new(0));
+        let begin = || {
+            start(&slot, || {
+                started.fetch_add(1, Ordering::Relaxed);
+                std::future::pending()
+            });
+            started.load(Ordering::Relaxed)
+        };
+        assert_eq!((begin(), begin()), (1, 1));
+        assert!(!end(&slot, || false));
+        assert_eq!(begin(), 1, "it goes on");
+        assert!(end(&slot, || true));
+        assert_eq!((begin(), begin()), (2, 2));
+    }
+
+    #[tokio::test]
+    async fn after_a_generation_was_begun_it_is_asked_for() {
+        let cached =
+            crate::Cached::<u64, u64>::builder(&crate::CacheBackend::in_memory(), "record")
+                .build(|_| async { Ok::<_, std::io::Error>(None) })
+                .unwrap();
+        let shared = cached.shared();
+        shared.generation().await.unwrap();
+        assert!(shared.lock_generation().since().is_some());
+        cached.forget_all().await.unwrap();
+        let known = *shared.lock_generation();
+        assert_eq!((known.number, known.since()), (1, None));
+        // One that was asked for before does not count.
+        shared.set_generation(
+            0,
+            known.confirmed.unwrap() - std::time::Duration::from_nanos(1),
+        );
+        assert_eq!(shared.lock_generation().number, 1);
     }
 }

@@ -4,6 +4,7 @@ mod app;
 mod cached_backend;
 mod commands;
 mod documents;
+mod interruptions;
 mod naive;
 mod options;
 mod outages;

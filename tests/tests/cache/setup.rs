@@ -106,6 +106,10 @@ impl Database {
         self.0.rows.lock().expect("no panic").insert(key, value);
     }
 
+    pub(crate) fn remove(&self, key: u64) {
+        self.0.rows.lock().expect("no panic").remove(&key);
+    }
+
     pub(crate) fn set_down(&self, is_down: bool) {
         self.0.is_down.store(is_down, Ordering::SeqCst);
     }

@@ -11,7 +11,7 @@ use quick_cache::unsync::{Cache, DefaultLifecycle};
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
-use super::record::{Found, Lease, Mode, Notice, Stored};
+use super::record::{Fill, Found, Lease, Mode, Notice, Stored};
 use crate::hash::KeyHash;
 
 /// How many bytes the records of all caches take, approximately. A full memory evicts.
@@ -121,18 +121,21 @@ impl Memory {
             .and_then(|record| record.holder)
             .and_then(|(_, until)| until.checked_duration_since(now))
             .filter(|left| !left.is_zero() && mode != Mode::TakeLease);
-        let usable = value.filter(|value| mode == Mode::Normal && value.generation >= generation);
+        let usable =
+            value.filter(|value| mode != Mode::IgnoreValue && value.generation >= generation);
         let left = |until: Instant| until.saturating_duration_since(now);
         match (usable, held) {
-            (Some(value), _) if now < value.fresh_until => {
+            (Some(value), _) if mode == Mode::Normal && now < value.fresh_until => {
                 Found::Valid(value.json, left(value.fresh_until))
             }
             (Some(value), Some(_)) => Found::Stale(value.json, left(value.until), false),
             (None, Some(held)) => Found::Wait(held),
             (value, None) => {
                 let found = match &value {
-                    Some(value) => Found::Stale(value.json.clone(), left(value.until), true),
-                    None => Found::Leased,
+                    Some(value) if mode == Mode::Normal => {
+                        Found::Stale(value.json.clone(), left(value.until), true)
+                    }
+                    _ => Found::Leased,
                 };
                 let holder = Some((lease.token.clone(), now + lease.ttl));
                 state.records.insert(key, Record { value, holder });
@@ -142,7 +145,7 @@ impl Memory {
     }
 
     /// As `fill.lua`.
-    pub(crate) fn fill(&self, key: KeyHash, token: &str, stored: Option<&Stored>) -> bool {
+    pub(crate) fn fill(&self, key: KeyHash, token: &str, fill: Fill<'_>) -> bool {
         let mut state = self.shared.lock();
         let key = (Arc::clone(&self.name), key);
         let record = state.records.get(&key);
@@ -152,11 +155,14 @@ impl Memory {
         }) else {
             return false;
         };
-        let is_lease = record.value.is_none();
-        match stored {
-            Some(stored) => state.records.insert(key, Record::new(stored)),
-            None if is_lease => drop(state.records.remove(&key)),
-            None => {}
+        match (fill, record.value.clone()) {
+            (Fill::Store(stored), _) => state.records.insert(key, Record::new(stored)),
+            (Fill::Remove, _) | (Fill::GiveBack, None) => drop(state.records.remove(&key)),
+            (Fill::GiveBack, Some(value)) if Instant::now() < value.fresh_until => {
+                let (value, holder) = (Some(value), None);
+                state.records.insert(key, Record { value, holder });
+            }
+            (Fill::GiveBack, Some(_)) => {}
         }
         true
     }

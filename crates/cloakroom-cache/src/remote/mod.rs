@@ -15,7 +15,7 @@ use tokio::sync::broadcast::error::RecvError;
 use cloakroom_redis::{AppMessage, AppMessages};
 
 pub(crate) use self::memory::{Memory, SharedMemory};
-pub(crate) use self::record::{Found, Lease, Mode, Notice, Stored};
+pub(crate) use self::record::{Fill, Found, Lease, Mode, Notice, Stored};
 pub(crate) use self::redis::Redis;
 use crate::hash::KeyHash;
 
@@ -41,16 +41,16 @@ impl Remote {
         }
     }
 
-    /// Stores a loaded record, or with `None` gives the lease back. Returns whether the lease was still there.
+    /// Ends a load: stores a record, removes it, or gives the lease back. Returns whether the lease was still there.
     pub(crate) async fn fill(
         &self,
         key: KeyHash,
         token: &str,
-        stored: Option<&Stored>,
+        fill: Fill<'_>,
     ) -> Result<bool, StoreError> {
         match self {
-            Self::Redis(redis) => redis.fill(key, token, stored).await,
-            Self::Memory(memory) => Ok(memory.fill(key, token, stored)),
+            Self::Redis(redis) => redis.fill(key, token, fill).await,
+            Self::Memory(memory) => Ok(memory.fill(key, token, fill)),
         }
     }
 

@@ -26,7 +26,7 @@ pub(crate) enum Mode {
     Normal,
     /// Any value: the caller cannot use it.
     IgnoreValue,
-    /// Any value, and any lease of others: the record has to be loaded from now on.
+    /// Any value, and any lease of others: the record has to be loaded from now on. Others use the value meanwhile.
     TakeLease,
 }
 
@@ -40,6 +40,17 @@ pub(crate) struct Stored {
     /// For how long it is fresh, and then stale, in milliseconds.
     pub(crate) fresh_ms: u64,
     pub(crate) stale_ms: u64,
+}
+
+/// What becomes of a record whose load has ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fill<'a> {
+    Store(&'a Stored),
+    /// There is nothing to store, and what is stored is not current.
+    Remove,
+    /// The load has failed: what is stored remains. A stale value keeps the lease until that ends, so that the load is
+    /// not tried again at once.
+    GiveBack,
 }
 
 /// A request for a lease.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use cloakroom_core::{StoreError, StoreErrorKind};
 use cloakroom_redis::{AppMessages, AppScript, AppScripts, RedisStore, ScriptReply};
 
-use super::record::{Found, Lease, Mode, Stored};
+use super::record::{Fill, Found, Lease, Mode, Stored};
 use crate::config::{GENERATION_TTL, millis};
 use crate::hash::KeyHash;
 
@@ -65,9 +65,13 @@ impl Redis {
         &self,
         key: KeyHash,
         token: &str,
-        stored: Option<&Stored>,
+        fill: Fill<'_>,
     ) -> Result<bool, StoreError> {
-        let (ttl, text) = encode(stored);
+        let (ttl, text) = match fill {
+            Fill::Store(stored) => encode(Some(stored)),
+            Fill::Remove => ("-1".to_owned(), String::new()),
+            Fill::GiveBack => encode(None),
+        };
         let args = [token.to_owned(), ttl, text];
         match self.scripts.run(&FILL, &[self.key(key)], &args).await? {
             ScriptReply::Integer(is_stored) => Ok(is_stored == 1),
