@@ -182,3 +182,30 @@ macro_rules! on_every_store {
         }
     };
 }
+
+/// Runs each of the tests in memory, on Redis and on a Cluster, with what the type sets up for each.
+#[macro_export]
+macro_rules! on_every_backend {
+    ($setup:ty: $($test:ident),* $(,)?) => {
+        mod memory {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                super::$test(<$setup>::memory()).await;
+            })*
+        }
+
+        mod redis {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                super::$test(<$setup>::redis()).await;
+            })*
+        }
+
+        mod cluster {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                super::$test(<$setup>::cluster()).await;
+            })*
+        }
+    };
+}

@@ -11,6 +11,7 @@ pub mod clocks;
 pub mod cookie_jar;
 pub mod demo;
 pub mod device_scenarios;
+pub mod documents;
 pub mod faulty_store;
 mod forward;
 pub mod fuzz;

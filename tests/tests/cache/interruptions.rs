@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cloakroom_cache::{CacheBackend, CacheErrorKind, Cached};
+use tests::on_every_backend;
 use tests::redis::RedisServer;
 use tests::wait::within;
 use tokio::time::timeout;
 
-use crate::on_every_backend;
 use crate::setup::{Database, LONG, PATIENCE, Records, Setup, lasting, read, store};
 
 const INSTANT: Duration = Duration::from_millis(1);
@@ -193,6 +193,7 @@ async fn a_key_whose_loader_has_panicked_can_be_read_at_once(setup: Setup) {
 }
 
 on_every_backend! {
+    crate::setup::Setup:
     a_stale_value_ends_when_its_row_is_gone,
     a_stale_value_ends_when_the_new_one_cannot_be_stored,
     others_use_the_value_while_a_reload_loads_it_and_after_it_has_failed,

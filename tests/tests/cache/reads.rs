@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use cloakroom_cache::{CacheErrorKind, Cached};
+use tests::on_every_backend;
 use tests::wait::within;
 
-use crate::on_every_backend;
 use crate::setup::{Database, LONG, PATIENCE, Setup, lasting, read, until_messages_arrive};
 
 async fn a_value_is_loaded_once_for_all_servers(setup: Setup) {
@@ -265,6 +265,7 @@ async fn a_value_expires(setup: Setup) {
 }
 
 on_every_backend! {
+    crate::setup::Setup:
     a_value_is_loaded_once_for_all_servers,
     a_change_is_seen_at_once_here_and_soon_elsewhere,
     messages_tell_the_other_servers_of_changes,

@@ -6,15 +6,16 @@ use std::time::Duration;
 use cloakroom_limit::{Attempt, LoginGuard, LoginRefused, RefusalReason, SignedIn};
 use http::header::{COOKIE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
+use tests::on_every_backend;
 use tests::redis::RedisServer;
 use tests::wait::within;
 
-use crate::on_every_backend;
 use crate::setup::{LONG, Setup, guard, guard_builder, limits};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
 on_every_backend!(
+    crate::setup::Setup:
     wrong_passwords_are_delayed_and_a_sign_in_forgets_them,
     a_stranger_cannot_lock_out_a_known_browser,
     failures_in_a_row_stop_an_account_until_a_known_browser_signs_in,

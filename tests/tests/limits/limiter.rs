@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use cloakroom_limit::{DecisionOutcome, Fallback, LimitStatus, Limits, Rate, RateLimiter};
 use cloakroom_redis::RedisStore;
+use tests::on_every_backend;
 use tests::redis::RedisServer;
 use tests::wait::within;
 
 use crate::guard::Browser;
-use crate::on_every_backend;
 use crate::setup::{LONG, Setup, guard_builder, limiter, limits};
 
 on_every_backend!(
+    crate::setup::Setup:
     a_burst_is_allowed_and_then_nothing_until_time_has_passed,
     a_fixed_window_allows_its_quota_and_begins_anew,
     a_request_that_one_limit_refuses_is_charged_to_none,

@@ -75,30 +75,3 @@ pub(crate) fn guard(limits: &Limits) -> LoginGuard {
         .build()
         .expect("the defaults are valid")
 }
-
-/// Runs each of the tests in memory, on Redis and on a Cluster.
-#[macro_export]
-macro_rules! on_every_backend {
-    ($($test:ident),* $(,)?) => {
-        mod memory {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $test() {
-                super::$test($crate::setup::Setup::memory()).await;
-            })*
-        }
-
-        mod redis {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $test() {
-                super::$test($crate::setup::Setup::redis()).await;
-            })*
-        }
-
-        mod cluster {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $test() {
-                super::$test($crate::setup::Setup::cluster()).await;
-            })*
-        }
-    };
-}
