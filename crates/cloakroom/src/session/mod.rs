@@ -1,9 +1,10 @@
 //! The session of a request, as apps use it.
 //!
-//! [`shared`] is the state that all clones of a request's session share, [`commit`] how it is saved; [`lazy`] is the session before it
-//! is loaded; [`values`] and [`merge`] read and edit; [`lifecycle`] saves, renews and ends; [`sign_in`] signs users in
-//! and out; `oauth` completes sign-ins with a provider; [`csrf`] has tokens for forms; [`flash`] has flash messages; [`impersonation`] acts as another user; [`detached`] is a session that outlives its request; [`keep_alive`] keeps a session from expiring
-//! during its request.
+//! [`shared`] is the state that all clones of a request's session share, [`commit`] how it is saved; [`lazy`] is
+//! the session before it is loaded; [`values`] and [`merge`] read and edit; [`lifecycle`] saves, renews and ends;
+//! [`sign_in`] signs users in and out; `oauth` completes sign-ins with a provider; [`csrf`] has tokens for forms;
+//! [`flash`] has flash messages; [`impersonation`] acts as another user; [`detached`] is a session that outlives
+//! its request; [`keep_alive`] keeps a session from expiring during its request.
 
 mod commit;
 mod csrf;
