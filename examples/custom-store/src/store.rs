@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use crate::files::{Directory, Files, names};
 
 /// How long a command may take.
-const TIME_LIMIT: Duration = Duration::from_millis(500);
+const TIME_LIMIT: Duration = Duration::from_secs(5);
 
 /// Keeps sessions in a directory, one file for each. Clones share it.
 ///

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use cloakroom_core::Store;
 use cloakroom_core::store::{Loaded, Touched};
-use cloakroom_redis::{NearCache, RedisStore};
+use cloakroom_redis::NearCache;
 use futures_util::poll;
+use tests::generous;
 use tests::proxy::{Network, Proxy};
 use tests::records::{MINUTE, recent};
 use tests::redis::RedisServer;
@@ -19,7 +20,7 @@ async fn a_silent_connection_is_detected_within_the_window() {
     let redis = RedisServer::start();
     let proxy = Proxy::start(redis.port()).await;
     let here = near(&proxy.url()).await;
-    let elsewhere = RedisStore::connect(redis.url(), "cloakroom")
+    let elsewhere = generous::connect(redis.url(), "cloakroom")
         .await
         .expect("the server is running");
     let (id, record) = begin(&here).await;
@@ -54,7 +55,7 @@ const KEYS_AT_ONCE: usize = 500;
 async fn a_burst_of_changes_is_not_missed_by_a_listener_that_is_not_polled() {
     let redis = RedisServer::start();
     let here = near(&redis.url()).await;
-    let elsewhere = RedisStore::connect(redis.url(), "cloakroom")
+    let elsewhere = generous::connect(redis.url(), "cloakroom")
         .await
         .expect("the server is running");
     let (id, record) = begin(&elsewhere).await;
@@ -89,7 +90,7 @@ async fn a_stale_record_is_not_cached_again_by_a_touch() {
     let redis = RedisServer::start();
     let proxy = Proxy::start(redis.port()).await;
     let [store, elsewhere] = [proxy.url(), redis.url()].map(|url| async move {
-        let store = RedisStore::connect(url, "cloakroom").await;
+        let store = generous::connect(url, "cloakroom").await;
         store.expect("the server is running")
     });
     let (store, elsewhere) = tokio::join!(store, elsewhere);
@@ -120,7 +121,7 @@ async fn changes_during_a_disconnect_are_not_missed() {
     let redis = RedisServer::start();
     let proxy = Proxy::start(redis.port()).await;
     let here = near(&proxy.url()).await;
-    let elsewhere = RedisStore::connect(redis.url(), "cloakroom")
+    let elsewhere = generous::connect(redis.url(), "cloakroom")
         .await
         .expect("the server is running");
     let (id, mut record) = begin(&here).await;
@@ -186,7 +187,7 @@ async fn a_demoted_primary_is_not_trusted() {
 async fn without_the_right_to_track_keys_every_read_goes_to_redis() {
     let redis = RedisServer::start();
     redis.add_user(&["+client|trackinginfo"]);
-    let store = RedisStore::builder(redis.url(), "cloakroom")
+    let store = generous::redis(redis.url(), "cloakroom")
         .with_username("shop")
         .with_password("password");
     let near = NearCache::new(store.connect().await.expect("it may"));
@@ -204,7 +205,7 @@ async fn without_the_right_to_track_keys_every_read_goes_to_redis() {
 #[tokio::test(flavor = "multi_thread")]
 async fn invalid_options_are_rejected() {
     let redis = RedisServer::start();
-    let store = RedisStore::connect(redis.url(), "cloakroom")
+    let store = generous::connect(redis.url(), "cloakroom")
         .await
         .expect("the server is running");
     let builder = || NearCache::builder(store.clone());

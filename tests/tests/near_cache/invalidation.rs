@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use cloakroom_core::store::{Ended, Loaded, Touched};
 use cloakroom_core::{Record, SessionId, Store};
-use cloakroom_redis::{NearCache, RedisStore};
+use cloakroom_redis::NearCache;
+use tests::generous;
 use tests::records::{MINUTE, tombstone};
 use tests::redis::RedisServer;
 use tests::topology::Cluster;
@@ -33,7 +34,7 @@ async fn a_server_reads_its_own_writes() {
 async fn every_change_on_another_server_invalidates() {
     let redis = RedisServer::start();
     let (here, elsewhere) = two(&redis).await;
-    let plain = RedisStore::connect(redis.url(), "cloakroom")
+    let plain = generous::connect(redis.url(), "cloakroom")
         .await
         .expect("the server is running");
     let (id, record) = begin(&here).await;
@@ -74,7 +75,7 @@ async fn changes_made_without_cloakroom_invalidate_too() {
     let redis = RedisServer::start();
     let near = near(&redis.url()).await;
     // Sessions written by another server, since the cache trusts its own writes for a window only.
-    let elsewhere = RedisStore::connect(redis.url(), "cloakroom")
+    let elsewhere = generous::connect(redis.url(), "cloakroom")
         .await
         .expect("the server is running");
     let gone = async |id| {

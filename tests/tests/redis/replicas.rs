@@ -9,6 +9,7 @@ use cloakroom_redis::RedisStore;
 use http::StatusCode;
 use tests::app::app;
 use tests::browser::{Browser, CookieChange};
+use tests::generous;
 use tests::records::{MINUTE, add_request, next, session, tombstone};
 use tests::redis::RedisServer;
 use tests::topology::{Cluster, Replicated};
@@ -22,7 +23,7 @@ const WITHIN: Duration = Duration::from_millis(100);
 const BOUND: Duration = Duration::from_millis(250 + 100 + 1000);
 
 async fn waiting_for(replicas: u32, url: String) -> RedisStore {
-    let builder = RedisStore::builder(url, "cloakroom").with_replica_acks(replicas, WITHIN);
+    let builder = generous::redis(url, "cloakroom").with_replica_acks(replicas, WITHIN);
     builder.connect().await.expect("the server is running")
 }
 
@@ -32,7 +33,7 @@ fn is_not_replicated<T>(result: &Result<T, StoreError>) -> bool {
 
 /// What a server holds, replica or not.
 async fn there(server: &RedisServer, id: cloakroom_core::SessionId) -> Loaded {
-    let store = RedisStore::connect(server.url(), "cloakroom")
+    let store = generous::connect(server.url(), "cloakroom")
         .await
         .expect("the server is running");
     store.load(id).await.expect("the command succeeds")
@@ -156,7 +157,7 @@ async fn a_failover_loses_unreplicated_writes_and_waiting_reports_them() {
         let store = if wait {
             waiting_for(1, url).await
         } else {
-            RedisStore::connect(url, "cloakroom").await.unwrap()
+            generous::connect(url, "cloakroom").await.unwrap()
         };
         let mut sessions = Vec::new();
         for number in 0..5 {
@@ -178,7 +179,7 @@ async fn a_failover_loses_unreplicated_writes_and_waiting_reports_them() {
         assert_eq!(created.is_ok(), !wait, "{created:?}");
         assert_eq!(ended.is_ok(), !wait, "{ended:?}");
         servers.fail_over();
-        let after = RedisStore::connect(heir, "cloakroom").await.unwrap();
+        let after = generous::connect(heir, "cloakroom").await.unwrap();
         for (id, record) in &sessions[1..] {
             let kept = after.load(*id).await.unwrap();
             assert_eq!(kept, Loaded::Record(record.clone()));
@@ -261,7 +262,7 @@ async fn waiting_for_replicas_needs_the_right_to_wait() {
     let servers = Replicated::start(1);
     let primary = servers.primary();
     primary.add_user(&[]);
-    let builder = RedisStore::builder(primary.url(), "cloakroom").with_username("shop");
+    let builder = generous::redis(primary.url(), "cloakroom").with_username("shop");
     let builder = builder
         .with_password("password")
         .with_replica_acks(1, WITHIN);

@@ -8,6 +8,7 @@ use cloakroom_core::store::{Loaded, UserCreated};
 use cloakroom_core::{EventBus, Realm, Record, SessionId, Store, UserId, UserKey};
 use cloakroom_redis::RedisStore;
 use futures_util::future::join_all;
+use tests::generous;
 use tests::records::{MINUTE, add_request, session};
 use tests::redis::RedisServer;
 use tests::topology::Cluster;
@@ -254,7 +255,7 @@ async fn without_the_right_to_publish_merged_sign_ins_succeed() {
         node.add_user(&["+cluster|slots", "+cluster|info", "-publish"]);
     }
     for url in [server.url(), cluster.url()] {
-        let builder = RedisStore::builder(url, "cloakroom").with_username("shop");
+        let builder = generous::redis(url, "cloakroom").with_username("shop");
         let store = builder.with_password("password").connect().await.unwrap();
         assert_eq!(sign_in_many(&store).await, 0);
     }

@@ -7,6 +7,7 @@ use cloakroom_core::conformance::{self, Subject};
 use cloakroom_core::store::{Created, Ended, Loaded, Touched, Updated};
 use cloakroom_core::{Record, SessionId, Store, StoreError};
 use cloakroom_redis::{ConnectErrorKind, RedisStore, RedisStoreBuilder, StoreErrorKind};
+use tests::generous;
 use tests::records::{MINUTE, next, session, tombstone};
 use tests::redis::RedisServer;
 use tests::resp::Reply;
@@ -18,7 +19,7 @@ struct Redis(RedisStoreBuilder);
 
 impl Redis {
     fn with_least_rights(url: String) -> Self {
-        let builder = RedisStore::builder(url, "cloakroom").with_username("shop");
+        let builder = generous::redis(url, "cloakroom").with_username("shop");
         Self(builder.with_password("password"))
     }
 }
@@ -68,8 +69,7 @@ async fn a_unix_socket_passes_the_conformance_suite() {
 async fn tls_passes_the_conformance_suite() {
     let authority = Authority::new();
     let server = TlsServer::start(&authority, "no");
-    let builder =
-        RedisStore::builder(server.url(), "cloakroom").with_tls_ca(authority.certificate());
+    let builder = generous::redis(server.url(), "cloakroom").with_tls_ca(authority.certificate());
     conformance::all(&Redis(builder)).await;
 }
 
@@ -79,13 +79,13 @@ async fn an_untrusted_server_gets_no_password() {
     let server = TlsServer::start(&authority, "no");
     let password = ["CONFIG", "SET", "requirepass", "hunter2"];
     server.server().command(&password);
-    let builder = || RedisStore::builder(server.url(), "cloakroom").with_password("hunter2");
+    let builder = || generous::redis(server.url(), "cloakroom").with_password("hunter2");
     let trusting = |authority: &Authority| builder().with_tls_ca(authority.certificate());
     let store = trusting(&authority).connect().await.unwrap();
     store.ping().await.unwrap();
 
     let another_host = server.url().replace("127.0.0.1", "localhost");
-    let another_host = RedisStore::builder(another_host, "cloakroom").with_password("hunter2");
+    let another_host = generous::redis(another_host, "cloakroom").with_password("hunter2");
     for builder in [
         builder(),
         trusting(&Authority::new()),
@@ -102,7 +102,7 @@ async fn a_client_certificate_is_presented() {
     let authority = Authority::new();
     let server = TlsServer::start(&authority, "yes");
     let builder =
-        || RedisStore::builder(server.url(), "cloakroom").with_tls_ca(authority.certificate());
+        || generous::redis(server.url(), "cloakroom").with_tls_ca(authority.certificate());
     let showing = |authority: &Authority| {
         let shop = authority.issue("shop");
         builder().with_tls_client_certificate(shop.certificate, shop.key)
@@ -177,9 +177,7 @@ async fn spread(store: &RedisStore, cluster: &Cluster) -> Vec<(SessionId, Record
 #[tokio::test]
 async fn sessions_and_scripts_spread_over_a_cluster() {
     let cluster = Cluster::start();
-    let store = RedisStore::connect(cluster.url(), "cloakroom")
-        .await
-        .unwrap();
+    let store = generous::connect(cluster.url(), "cloakroom").await.unwrap();
     for (id, record) in spread(&store, &cluster).await {
         let fresh = next(&record, 7);
         let updated = store.update(id, record.revision(), &fresh, MINUTE).await;
@@ -204,7 +202,7 @@ async fn sessions_and_scripts_spread_over_a_cluster() {
 async fn a_planned_cluster_failover_fails_no_command() {
     let cluster = Cluster::start();
     // A longer timeout than the default, for a busy machine: the test is about failing commands.
-    let builder = RedisStore::builder(cluster.url(), "cloakroom");
+    let builder = generous::redis(cluster.url(), "cloakroom");
     let builder = builder.with_command_timeout(Duration::from_millis(900));
     let store = builder.connect().await.unwrap();
     let sessions = spread(&store, &cluster).await;
@@ -228,9 +226,7 @@ async fn a_planned_cluster_failover_fails_no_command() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_store_recovers_after_a_cluster_primary_is_killed() {
     let mut cluster = Cluster::start();
-    let store = RedisStore::connect(cluster.url(), "cloakroom")
-        .await
-        .unwrap();
+    let store = generous::connect(cluster.url(), "cloakroom").await.unwrap();
     let sessions = spread(&store, &cluster).await;
     let size = |node: &RedisServer| node.command(&["DBSIZE"]).number();
     let (primary, replica) = (&cluster.primaries()[0], &cluster.replicas()[0]);
@@ -256,9 +252,7 @@ async fn the_store_recovers_after_a_cluster_primary_is_killed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slot_can_migrate_to_another_node() {
     let cluster = Cluster::start();
-    let store = RedisStore::connect(cluster.url(), "cloakroom")
-        .await
-        .unwrap();
+    let store = generous::connect(cluster.url(), "cloakroom").await.unwrap();
     let (id, record) = session(1);
     store.create(id, &record, MINUTE).await.unwrap();
     let key = format!("cloakroom:{id}");

@@ -9,13 +9,14 @@ use cloakroom_core::{EndReason, Record, SessionId, Store, Tombstone};
 use cloakroom_redis::RedisStore;
 use tests::app::app;
 use tests::browser::{Browser, CookieChange};
+use tests::generous;
 use tests::records::{MINUTE, next, session, tombstone};
 use tests::redis::RedisServer;
 
 const BOTH: [RecordFormat; 2] = [RecordFormat::V1, RecordFormat::V2];
 
 async fn open(server: &RedisServer, format: RecordFormat) -> RedisStore {
-    let store = RedisStore::builder(server.url(), "cloakroom").with_record_format(format);
+    let store = generous::redis(server.url(), "cloakroom").with_record_format(format);
     store.connect().await.expect("the server is running")
 }
 

@@ -2,8 +2,8 @@
 
 use axum::Router;
 use cloakroom::Migration;
-use cloakroom_redis::RedisStore;
 use cloakroom_tower_sessions::migration::{Key, TowerSessionsRedis};
+use tests::generous;
 use tests::log::Log;
 
 use super::apps::{
@@ -164,9 +164,7 @@ async fn without_the_legacy_store_requests_fail_instead_of_being_anonymous() {
         let (mut there, here) = (Redis::start(), Redis::start());
         let old = legacy_app(&there).await;
         let (moved, waiting) = (signed_in(&old).await, signed_in(&old).await);
-        let old_store = RedisStore::connect(&there.url(), "cloakroom")
-            .await
-            .unwrap();
+        let old_store = generous::connect(&there.url(), "cloakroom").await.unwrap();
         let legacy_store = TowerSessionsRedis::new(&old_store);
         let migration = if last {
             Migration::cutover(legacy_store, key())
@@ -199,9 +197,7 @@ async fn a_failure_to_end_the_legacy_session_is_an_error_response() {
     for path in ["/logout", "/renew"] {
         let (there, here) = (Redis::start(), Redis::start());
         let browser = signed_in(&legacy_app(&there).await).await;
-        let old_store = RedisStore::connect(&there.url(), "cloakroom")
-            .await
-            .unwrap();
+        let old_store = generous::connect(&there.url(), "cloakroom").await.unwrap();
         let old = TowerSessionsRedis::new(&old_store);
         let new = new_app(here.store().await, Migration::side_by_side(old, key()));
         let mut on_new = browser.at(&new);

@@ -1,12 +1,12 @@
 //! A Redis user with the documented rights only.
 
 use cloakroom::{Migration, days};
-use cloakroom_redis::RedisStore;
 use cloakroom_tower_sessions::migration::TowerSessionsRedis;
 use tokio::task::JoinSet;
 
 use super::apps::{key, legacy_app, new_app, signed_in};
 use crate::servers::Redis;
+use tests::generous;
 
 /// The documented rights of the user, with those for a migration.
 fn rights() -> Vec<String> {
@@ -29,7 +29,7 @@ async fn the_documented_rights_suffice_for_merged_commands() {
     let redis = Redis::start();
     redis.0.command(&rights());
     let old = legacy_app(&redis).await;
-    let builder = RedisStore::builder(redis.url(), "cloakroom").with_username("shop");
+    let builder = generous::redis(redis.url(), "cloakroom").with_username("shop");
     let store = builder.with_password("password").connect().await.unwrap();
     let theirs = TowerSessionsRedis::new(&store);
     for theirs in [theirs.clone().with_inactivity(days(14)), theirs] {

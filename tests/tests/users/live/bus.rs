@@ -7,6 +7,7 @@ use cloakroom_core::{EventBus, Realm, UserKey};
 use cloakroom_redis::RedisStore;
 use tests::app::app;
 use tests::browser::Browser;
+use tests::generous;
 use tests::proxy::{Network, Proxy};
 use tests::redis::RedisServer;
 use tests::topology::{Cluster, Sentinel};
@@ -64,7 +65,7 @@ fn listeners(server: &RedisServer) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_connection_serves_all_subscribers_and_closes_with_the_store() {
     let server = RedisServer::start();
-    let store = RedisStore::connect(server.url(), "cloakroom")
+    let store = generous::connect(server.url(), "cloakroom")
         .await
         .expect("the server is running");
     assert_eq!(listeners(&server), 0, "nobody has asked for events");
@@ -90,7 +91,7 @@ async fn one_connection_serves_all_subscribers_and_closes_with_the_store() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_connection_is_reported_and_reestablished() {
     let mut server = RedisServer::start();
-    let store = RedisStore::connect(server.url(), "cloakroom")
+    let store = generous::connect(server.url(), "cloakroom")
         .await
         .expect("the server is running");
     let mut events = subscribe(&store);
@@ -148,7 +149,7 @@ async fn a_watch_rereads_the_session_after_a_gap() {
     let behind = RedisStore::connect(proxy.url(), "cloakroom")
         .await
         .expect("the server is running");
-    let direct = RedisStore::connect(server.url(), "cloakroom")
+    let direct = generous::connect(server.url(), "cloakroom")
         .await
         .expect("the server is running");
     let mut browser = Browser::new(app(SessionLayer::new(behind.clone())));
@@ -176,10 +177,10 @@ async fn a_watch_rereads_the_session_after_a_gap() {
 #[tokio::test(flavor = "multi_thread")]
 async fn in_a_cluster_events_reach_every_server_and_survive_a_failover() {
     let mut cluster = Cluster::start();
-    let one = RedisStore::connect(cluster.url(), "cloakroom")
+    let one = generous::connect(cluster.url(), "cloakroom")
         .await
         .expect("the server is running");
-    let two = RedisStore::connect(cluster.url(), "cloakroom")
+    let two = generous::connect(cluster.url(), "cloakroom")
         .await
         .expect("the server is running");
     let (mut at_one, mut at_two) = (subscribe(&one), subscribe(&two));
@@ -241,7 +242,7 @@ async fn with_sentinels_events_survive_a_failover() {
 async fn the_documented_rights_suffice() {
     let server = RedisServer::start();
     server.add_user(&[]);
-    let builder = RedisStore::builder(server.url(), "cloakroom").with_username("shop");
+    let builder = generous::redis(server.url(), "cloakroom").with_username("shop");
     let store = builder
         .with_password("password")
         .connect()
@@ -267,7 +268,7 @@ async fn the_documented_rights_suffice() {
 async fn without_the_right_to_publish_sessions_still_work() {
     let server = RedisServer::start();
     server.add_user(&["resetchannels"]);
-    let builder = RedisStore::builder(server.url(), "cloakroom").with_username("shop");
+    let builder = generous::redis(server.url(), "cloakroom").with_username("shop");
     let store = builder
         .with_password("password")
         .connect()
@@ -295,7 +296,7 @@ async fn without_the_right_to_publish_sessions_still_work() {
 #[tokio::test(flavor = "multi_thread")]
 async fn user_ids_never_leave_the_key_prefix_and_every_key_has_a_ttl() {
     let server = RedisServer::start();
-    let store = RedisStore::connect(server.url(), "cloakroom")
+    let store = generous::connect(server.url(), "cloakroom")
         .await
         .expect("the server is running");
     let layer = SessionLayer::new(store.clone());
