@@ -1,4 +1,4 @@
-//! The list of layers in ARCHITECTURE.md.
+//! The list of layers in docs/layers.md.
 //!
 //! Its section `## Layers` has one `###` heading for each crate, with the crate's name in backticks, and below that a
 //! numbered list from the lowest layer to the highest. Each item begins with the names of its modules in backticks,

@@ -1,6 +1,6 @@
 //! The layers of each crate: no import cycle among files, and no import of a higher layer.
 //!
-//! ARCHITECTURE.md lists the layers, `source` parses the crates, `imports` finds what each file imports, and `check`
+//! docs/layers.md lists the layers, `source` parses the crates, `imports` finds what each file imports, and `check`
 //! compares the two.
 
 mod check;
@@ -16,8 +16,8 @@ use crate::tree::{LIBRARIES, read, root};
 #[test]
 
 fn every_library_crate_keeps_to_its_layers() {
-    let document = read("ARCHITECTURE.md");
-    let lists = list::parse(&document).unwrap_or_else(|error| panic!("ARCHITECTURE.md: {error}"));
+    let document = read("docs/layers.md");
+    let lists = list::parse(&document).unwrap_or_else(|error| panic!("docs/layers.md: {error}"));
     let listed: BTreeSet<&str> = lists.keys().map(String::as_str).collect();
     assert_eq!(listed, BTreeSet::from(LIBRARIES), "the crates with layers");
 
