@@ -7,6 +7,7 @@ use cloakroom_core::conformance::{self, Subject};
 use cloakroom_core::store::{Created, Ended, Loaded, Touched, Updated};
 use cloakroom_core::{Record, SessionId, Store, StoreError};
 use cloakroom_redis::{ConnectErrorKind, RedisStore, RedisStoreBuilder, StoreErrorKind};
+use tests::generous;
 use tests::records::{MINUTE, next, session, tombstone};
 use tests::redis::RedisServer;
 use tests::resp::Reply;
@@ -18,7 +19,7 @@ struct Redis(RedisStoreBuilder);
 
 impl Redis {
     fn with_least_rights(url: String) -> Self {
-        let builder = RedisStore::builder(url, "cloakroom").with_username("shop");
+        let builder = generous::redis(url, "cloakroom").with_username("shop");
         Self(builder.with_password("password"))
     }
 }
@@ -68,8 +69,7 @@ async fn a_unix_socket_passes_the_conformance_suite() {
 async fn tls_passes_the_conformance_suite() {
     let authority = Authority::new();
     let server = TlsServer::start(&authority, "no");
-    let builder =
-        RedisStore::builder(server.url(), "cloakroom").with_tls_ca(authority.certificate());
+    let builder = generous::redis(server.url(), "cloakroom").with_tls_ca(authority.certificate());
     conformance::all(&Redis(builder)).await;
 }
 

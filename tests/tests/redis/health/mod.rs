@@ -3,15 +3,13 @@
 mod persistence;
 mod topologies;
 
-use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use cloakroom_core::{Store, StoreErrorKind};
 use cloakroom_redis::{Health, RedisStore, Role, ServerKind, ServerMode, Warning};
 use tests::records::{MINUTE, session};
 use tests::redis::RedisServer;
+use tests::rewriting::rewriting_proxy;
 use tests::wait::eventually;
 
 /// The timeout of a command, with slack for a busy machine.
@@ -183,7 +181,7 @@ async fn every_missing_right_is_a_warning() {
         assert_eq!(check(&store).await.warnings(), []);
     }
     server.command(&["ACL", "SETUSER", "shop", "-client|id"]);
-    assert_eq!(check(&store).await.warnings(), missing(&["client"]));
+    assert_eq!(check(&store).await.warnings(), missing(&["client|id"]));
     server.command(&["ACL", "SETUSER", "shop", "+client|id"]);
 
     // Rights for another prefix: the commands are allowed, but not on these keys.
@@ -228,44 +226,6 @@ async fn a_check_of_a_frozen_or_killed_server_fails_in_time() {
     fails_in_time().await;
     server.restart();
     recovers().await;
-}
-
-/// Starts a proxy that rewrites replies of a server. A replacement must have the length of the original.
-/// Returns the URL of the proxy.
-fn rewriting_proxy(
-    server: &RedisServer,
-    replacements: &'static [(&'static str, &'static str)],
-) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let url = format!("redis://{}", listener.local_addr().expect("it listens"));
-    let port = server.port();
-    thread::spawn(move || {
-        for client in listener.incoming() {
-            let (mut client, mut server) = (
-                client.expect("it is taken"),
-                TcpStream::connect(("127.0.0.1", port)).expect("it is there"),
-            );
-            let (mut client_reader, mut server_writer) = (
-                client.try_clone().expect("it is there"),
-                server.try_clone().expect("it is there"),
-            );
-            thread::spawn(move || io::copy(&mut client_reader, &mut server_writer));
-            thread::spawn(move || {
-                let mut reply = vec![0; 1 << 16];
-                while let Ok(length @ 1..) = server.read(&mut reply) {
-                    let mut text = String::from_utf8_lossy(&reply[..length]).into_owned();
-                    for (original, replacement) in replacements {
-                        assert_eq!(original.len(), replacement.len());
-                        text = text.replace(original, replacement);
-                    }
-                    if client.write_all(text.as_bytes()).is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-    });
-    url
 }
 
 #[tokio::test]
