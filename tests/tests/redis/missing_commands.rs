@@ -9,6 +9,7 @@ use cloakroom_core::{Store, StoreAdmin, StoreErrorKind};
 use cloakroom_redis::{ConnectError, ConnectErrorKind, RedisStore, RedisStoreBuilder, Warning};
 use tests::generous;
 use tests::log::Log;
+use tests::proxy::Proxy;
 use tests::records::{MINUTE, session};
 use tests::redis::RedisServer;
 use tests::rewriting::rewriting_proxy;
@@ -159,13 +160,18 @@ async fn an_option_that_needs_a_further_right_is_named() {
     assert!(text.contains("wait (for `with_replica_acks`)"), "{text}");
 }
 
-/// Events need `HELLO` and `CLIENT ID`. Without them the log says so once, and not at every attempt.
+/// Events need `HELLO`, `SUBSCRIBE` and `CLIENT ID`. Without them the log says so once, and not at every attempt.
 #[tokio::test]
 async fn events_that_cannot_be_received_are_logged_once() {
     let without_hello = RedisServer::start_with(&["--rename-command", "HELLO", ""]);
     without_hello.add_user(&[]);
     let without_id = server_without(&["-client|id"]);
-    for (server, name) in [(without_hello, "hello"), (without_id, "client|id")] {
+    let without_subscribe = server_without(&["-subscribe"]);
+    for (server, name) in [
+        (without_hello, "hello"),
+        (without_id, "client|id"),
+        (without_subscribe, "subscribe"),
+    ] {
         let log = Log::capture();
         let store = shop(&server).connect().await.unwrap();
         let logged = format!("{name} (for events");
@@ -179,6 +185,24 @@ async fn events_that_cannot_be_received_are_logged_once() {
         assert_eq!(log.count(failed), 1, "{}", log.text());
         keeps_sessions(&store).await;
     }
+}
+
+/// The attempts go on, on the same connection.
+#[tokio::test]
+async fn a_missing_right_to_events_does_not_cause_further_connections() {
+    let server = server_without(&["-client|id"]);
+    let proxy = Proxy::start(server.port()).await;
+    let store = shop_at(proxy.url()).connect().await.unwrap();
+    let log = Log::capture();
+    let _events = store.bus().expect("it has one").subscribe();
+    eventually("it fails", || log.count("cannot subscribe") > 0).await;
+    let connections = proxy.accepted();
+    let rejected = || server.command(&["INFO", "errorstats"]).text();
+    for _ in 0..2 {
+        let before = rejected();
+        eventually("the next attempt", || rejected() != before).await;
+    }
+    assert_eq!(proxy.accepted(), connections);
 }
 
 /// fred sends `SELECT` while it connects, so that without the right there is never a connection.
