@@ -32,8 +32,8 @@ pub enum ConnectErrorKind {
     /// The server rejects the credentials or the client's certificate, or requires some; or the user may not
     /// send the commands that the store needs. It stays so until someone changes it.
     Refused,
-    /// The server does not have a command that the store needs, because it was renamed or removed, or because
-    /// the server is not Redis or Valkey.
+    /// The server does not have a command that the store needs or cannot run its scripts, because a command was renamed
+    /// or removed, or because the server is not Redis or Valkey.
     Unsupported,
 }
 
