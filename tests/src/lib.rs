@@ -28,6 +28,7 @@ pub mod recorder;
 pub mod records;
 pub mod redis;
 pub mod resp;
+pub mod rewriting;
 pub mod rng;
 pub mod scheduled_store;
 pub mod sizing;

@@ -24,6 +24,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::app_message::{AppMessages, Received, text_of};
+use crate::classify::ErrorClass;
 use crate::connection::Connection;
 use crate::log;
 use crate::push_connection::{PushConnection, next};
@@ -109,6 +110,7 @@ impl Bus {
             connections: client.reconnect_rx(),
             connection: PushConnection::open(client, connection.timeout()),
             subscribed: None,
+            has_failed: false,
         };
         self.0.is_lost.store(false, Ordering::Relaxed);
         tokio::spawn(subscriber.run()).abort_handle()
@@ -148,6 +150,8 @@ struct Subscriber {
     connections: broadcast::Receiver<Server>,
     /// The id of the connection that is subscribed.
     subscribed: Option<i64>,
+    /// Whether the last check has failed, which was logged.
+    has_failed: bool,
 }
 
 impl Drop for Subscriber {
@@ -203,7 +207,9 @@ impl Subscriber {
     async fn check(&mut self) -> bool {
         // Before the subscription: a connection that is opened during it counts at the next check.
         let is_connected_again = has_received(&mut self.connections);
-        match self.subscribe().await {
+        let result = self.subscribe().await;
+        let had_failed = std::mem::replace(&mut self.has_failed, result.is_err());
+        match result {
             Ok(id) if self.subscribed == Some(id) && !is_connected_again => false,
             Ok(id) => {
                 if self.subscribed.replace(id).is_none() {
@@ -215,8 +221,12 @@ impl Subscriber {
             Err(error) => {
                 if self.subscribed.take().is_some() {
                     log::subscription_lost(&self.server, error.details());
+                } else if !had_failed {
+                    log::subscription_failed(&self.server, error.details());
                 }
-                self.connection.reconnect().await
+                // Another connection does not help against missing rights or commands.
+                let is_rejected = matches!(ErrorClass::of(&error), ErrorClass::Final(_));
+                !is_rejected && self.connection.reconnect().await
             }
         }
     }

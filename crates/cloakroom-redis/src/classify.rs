@@ -82,6 +82,9 @@ const NEVER_SENT: [&str; 4] = [
 /// The text of fred 10.1 for `MOVED`, when no redirections are allowed.
 const MOVED: &str = "Too many redirections.";
 
+/// The text of fred 10.1 for a cluster whose `cluster_state` is not `ok` when it connects.
+const CLUSTER_DOWN: &str = "Invalid or missing cluster state.";
+
 /// How the errors begin with which a server rejects a script that has flags.
 const NOT_RUN: [&str; 7] = [
     "NOPERM ",
@@ -98,10 +101,25 @@ pub(crate) fn is_unknown_command(error: &FredError) -> bool {
     error.details().starts_with("ERR unknown command")
 }
 
+/// Whether the server replied with an error that says neither what is wrong nor whether it passes: one of a proxy, or
+/// of a server that is not Redis or Valkey.
+pub(crate) fn is_unknown_reply(error: &FredError) -> bool {
+    let is_reply = !matches!(
+        error.kind(),
+        FredErrorKind::IO | FredErrorKind::Canceled | FredErrorKind::Protocol
+    );
+    is_reply && ErrorClass::of(error) == ErrorClass::Unclear
+}
+
 /// Whether the server replied that the keys of a command are in several slots: it is in cluster mode. The
 /// command was not executed.
 pub(crate) fn is_cross_slot(error: &FredError) -> bool {
     error.details().starts_with("CROSSSLOT")
+}
+
+/// Whether a cluster was down, or not all slots had a node, when fred connected.
+pub(crate) fn is_cluster_down(error: &FredError) -> bool {
+    error.details() == CLUSTER_DOWN
 }
 
 /// Whether the server referred a client that does not know clusters to another node. fred has another text for

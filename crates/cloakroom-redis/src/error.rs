@@ -8,7 +8,7 @@ use std::time::Duration;
 use cloakroom_core::{StoreError, StoreErrorKind};
 use fred::error::{Error as FredError, ErrorKind as FredErrorKind};
 
-use crate::classify::{Effect, ErrorClass, is_unknown_command};
+use crate::classify::{Effect, ErrorClass, is_cluster_down, is_unknown_command};
 use crate::wording::{is_about_client_certificate, plain, speaks_no_tls};
 
 /// A store could not be opened.
@@ -32,8 +32,8 @@ pub enum ConnectErrorKind {
     /// The server rejects the credentials or the client's certificate, or requires some; or the user may not
     /// send the commands that the store needs. It stays so until someone changes it.
     Refused,
-    /// The server does not have a command that the store needs, because it was renamed or removed, or because
-    /// the server is not Redis or Valkey.
+    /// The server does not have a command that the store needs or cannot run its scripts, because a command was renamed
+    /// or removed, or because the server is not Redis or Valkey.
     Unsupported,
 }
 
@@ -73,22 +73,37 @@ impl ConnectError {
 
     /// The server at `address` rejected the first script, for a reason that does not pass by itself.
     pub(crate) fn script_rejected(address: &str, error: &FredError) -> Self {
+        let details = safe_details(error);
         let (kind, why) = if is_unknown_command(error) {
             (
                 ConnectErrorKind::Unsupported,
                 "the server does not have the command `EVAL`, which the store needs".to_owned(),
             )
-        } else {
+        } else if error.details().starts_with("NOPERM") {
             let why = format!(
                 "the user may not send `EVAL` on the store's keys, which the store needs: grant it the rights \
-                 listed in the documentation of cloakroom-redis ({})",
-                safe_details(error)
+                 listed in the documentation of cloakroom-redis ({details})"
             );
             (ConnectErrorKind::Refused, why)
+        } else {
+            let why = format!("the server cannot run the store's scripts with `EVAL` ({details})");
+            (ConnectErrorKind::Unsupported, why)
         };
         Self {
             source: Some(Cause::of(error)),
             ..Self::unusable(kind, address, &why)
+        }
+    }
+
+    /// The server at `address` replied to the first script with an error that nothing is known about.
+    pub(crate) fn script_failed(address: &str, error: &FredError) -> Self {
+        let why = format!(
+            "the store needs `EVAL`, and the first script failed: {}",
+            safe_details(error)
+        );
+        Self {
+            source: Some(Cause::of(error)),
+            ..Self::unusable(ConnectErrorKind::Unreachable, address, &why)
         }
     }
 
@@ -107,6 +122,13 @@ fn explain(error: &FredError, tls: bool) -> (ConnectErrorKind, String) {
     if let Some(why) = refusal(error) {
         return (ConnectErrorKind::Refused, why);
     }
+    if is_unknown_command(error) {
+        return (ConnectErrorKind::Unsupported, safe_details(error));
+    }
+    if is_cluster_down(error) {
+        let why = "the cluster is down, or not all slots have a node: check `CLUSTER INFO`";
+        return (ConnectErrorKind::Unreachable, why.to_owned());
+    }
     let why = match error.kind() {
         FredErrorKind::Config => return (ConnectErrorKind::Configuration, safe_details(error)),
         FredErrorKind::Timeout => "no response in time".to_owned(),
@@ -118,6 +140,12 @@ fn explain(error: &FredError, tls: bool) -> (ConnectErrorKind, String) {
         None => why,
     };
     (ConnectErrorKind::Unreachable, why)
+}
+
+/// Why the server rejects the connection of this client until someone changes the configuration, if it does.
+pub(crate) fn rejection(error: &FredError) -> Option<String> {
+    let is_rejected = || is_unknown_command(error).then(|| safe_details(error));
+    refusal(error).or_else(is_rejected)
 }
 
 /// Why the server refuses this client, if it does.

@@ -198,8 +198,12 @@ pub use cloakroom_core::{Store, StoreError, StoreErrorKind};
 #[cfg(all(doc, not(doctest), unix))]
 pub mod guides {
     /// [failover]: crate::guides::failover
+    /// [servers]: crate::guides::servers
     #[doc = include_str!("../docs/redis.md")]
     pub mod redis {}
+
+    #[doc = include_str!("../docs/servers.md")]
+    pub mod servers {}
 
     #[doc = include_str!("../docs/failover.md")]
     pub mod failover {}

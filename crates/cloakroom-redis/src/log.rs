@@ -19,10 +19,11 @@ pub(crate) fn server_up(server: &str, after: Duration) {
     info!(target: TARGET, server, ?after, "Redis is responding again");
 }
 
-pub(crate) fn credentials_rejected(server: Option<String>) {
+/// `why` says what the server rejects: the user name or the password, or a command that opens the connection.
+pub(crate) fn connection_rejected(server: Option<String>, why: &str) {
     error!(
-        target: TARGET, server,
-        "Redis rejects the user name or the password: commands are refused until it accepts them"
+        target: TARGET, server, why,
+        "Redis rejects the connection: commands are refused until it accepts it"
     );
 }
 
@@ -33,9 +34,8 @@ pub(crate) fn cluster_mode(server: &str) {
     );
 }
 
-/// Commands that the user may not send, or that the server does not have.
-pub(crate) fn missing_commands(server: &str, commands: &[String]) {
-    let commands = commands.join(", ");
+/// Commands that the user may not send, or that the server does not have, and what needs them.
+pub(crate) fn missing_commands(server: &str, commands: &str) {
     warn!(
         target: TARGET, server, commands,
         "the user may not send some commands, or the server does not have them: what needs them will fail"
@@ -65,6 +65,13 @@ pub(crate) fn subscription_lost(server: &str, error: &str) {
     );
 }
 
+pub(crate) fn subscription_failed(server: &str, error: &str) {
+    warn!(
+        target: TARGET, server, error,
+        "cannot subscribe to session events: they may be missed until this is possible"
+    );
+}
+
 #[cfg(feature = "near-cache")]
 pub(crate) fn invalidation_started(server: &str) {
     info!(target: TARGET, server, "near cache: invalidation connection established");
@@ -75,5 +82,13 @@ pub(crate) fn invalidation_lost(server: &str, error: &str) {
     warn!(
         target: TARGET, server, error,
         "near cache: invalidation connection lost, sessions are read from Redis until it is restored"
+    );
+}
+
+#[cfg(feature = "near-cache")]
+pub(crate) fn invalidation_failed(server: &str, error: &str) {
+    warn!(
+        target: TARGET, server, error,
+        "near cache: the server does not report changes, sessions are read from Redis until it does"
     );
 }

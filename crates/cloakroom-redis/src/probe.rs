@@ -7,8 +7,8 @@ use fred::error::Error as FredError;
 use fred::interfaces::{ClientLike, KeysInterface};
 use fred::types::Value;
 
-use crate::classify::{ErrorClass, is_referral};
-use crate::command::permissions::{Missing, Names, missing_for_key};
+use crate::classify::{ErrorClass, is_referral, is_unknown_reply};
+use crate::command::permissions::{Missing, Names, missing_for_key, with_purpose};
 use crate::connection::{Connection, with_timeout};
 use crate::error::{ConnectError, ConnectErrorKind};
 use crate::health::{Health, Role, ServerMode};
@@ -21,8 +21,8 @@ const SAMPLES: usize = 16;
 /// Checks that the server has the commands that the store needs, that the user may send them, and whether the
 /// server is in cluster mode. Each command may take `limit`.
 ///
-/// What fails for a reason that can pass by itself, such as a server that is loading or slow, is no error: then the
-/// rest is not checked, and each request finds out.
+/// A server that is loading, slow or otherwise not ready is no error, since that passes by itself: then the rest is not
+/// checked, and each request finds out.
 pub(crate) async fn check(
     connection: &Connection,
     names: Names<'_>,
@@ -39,6 +39,9 @@ pub(crate) async fn check(
             return Err(ConnectError::script_rejected(address, &error));
         }
         Err(error) if is_referral(&error) => return Err(one_of_several_shards(connection)),
+        Err(error) if is_unknown_reply(&error) => {
+            return Err(ConnectError::script_failed(address, &error));
+        }
         Err(_) => return Ok(()),
     }
     if connection.knows_clusters() {
@@ -63,12 +66,12 @@ pub(crate) async fn check_later(
 fn check_missing(address: &str, mut missing: Missing) -> Result<(), ConnectError> {
     let optional = missing.take_optional();
     if !optional.is_empty() {
-        log::missing_commands(address, &optional);
+        log::missing_commands(address, &with_purpose(&optional));
     }
     if !missing.unknown.is_empty() {
         let why = format!(
             "the server does not have {}, which the store needs",
-            missing.unknown.join(", ")
+            with_purpose(&missing.unknown)
         );
         let kind = ConnectErrorKind::Unsupported;
         return Err(ConnectError::unusable(kind, address, &why));
@@ -77,7 +80,7 @@ fn check_missing(address: &str, mut missing: Missing) -> Result<(), ConnectError
         let why = format!(
             "the user may not send {} on the store's keys: grant it the rights listed in the documentation of \
              cloakroom-redis, for this app's name",
-            missing.forbidden.join(", ")
+            with_purpose(&missing.forbidden)
         );
         let kind = ConnectErrorKind::Refused;
         return Err(ConnectError::unusable(kind, address, &why));

@@ -1,5 +1,7 @@
 //! The app under load. Each of its handlers responds `none` if there is no session.
 
+use std::time::Instant;
+
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::Path;
@@ -10,6 +12,8 @@ use cloakroom::{EndedConcurrently, Session, SessionError, SessionLayer};
 use cloakroom_redis::RedisStore;
 use serde::{Deserialize, Serialize};
 use tower::ServiceExt;
+
+use super::PATIENCE;
 
 /// What a session holds, as its client sees it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -31,8 +35,7 @@ pub(super) struct TestResponse {
 }
 
 pub(super) async fn start(url: &str) -> Router {
-    let store = RedisStore::connect(url, "cloakroom").await;
-    let layer = SessionLayer::new(store.expect("that Redis works"));
+    let layer = SessionLayer::new(connect(url).await);
     Router::new()
         .route("/begin/{owner}", get(begin))
         .route("/read", get(read))
@@ -41,6 +44,17 @@ pub(super) async fn start(url: &str) -> Router {
         .route("/renew", get(renew))
         .route("/destroy", get(destroy))
         .layer(layer)
+}
+
+/// Connects with the default timeouts, again and again for as long as a busy machine may need.
+async fn connect(url: &str) -> RedisStore {
+    let began = Instant::now();
+    loop {
+        match RedisStore::connect(url, "cloakroom").await {
+            Ok(store) => return store,
+            Err(error) => assert!(began.elapsed() < PATIENCE, "Redis does not work: {error}"),
+        }
+    }
 }
 
 pub(super) async fn send_request(

@@ -1,7 +1,7 @@
 //! A Redis Cluster.
 
 use crate::redis::{RedisServer, free_port};
-use crate::resp::Reply;
+use crate::resp::{Connection, Reply};
 use crate::topology::{info_has, wait_for, with_immediate_sync};
 
 /// The number of primaries, each with one replica.
@@ -133,26 +133,33 @@ impl Cluster {
     /// When a node refuses it.
     pub fn move_slots(&self, from: usize, to: usize, count: usize) {
         let first = SLOTS * from / PRIMARIES;
-        let (from, to) = (&self.primaries()[from], &self.primaries()[to]);
-        let port = to.port().to_string();
+        let (source, target) = (&self.primaries()[from], &self.primaries()[to]);
+        let (source_id, target_id) = (id(source), id(target));
+        let port = target.port().to_string();
+        // Connections that stay open: a slot should be between two nodes for a short time only.
+        let mut nodes: Vec<_> = self.primaries().iter().map(connect).collect();
         for slot in first..first + count {
             let slot = slot.to_string();
-            ok(to.command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &id(from)]));
-            ok(from.command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(to)]));
+            let importing = ["CLUSTER", "SETSLOT", &slot, "IMPORTING", &source_id];
+            ok(send(&mut nodes[to], &importing));
+            let migrating = ["CLUSTER", "SETSLOT", &slot, "MIGRATING", &target_id];
+            ok(send(&mut nodes[from], &migrating));
             loop {
-                let keys = from
-                    .command(&["CLUSTER", "GETKEYSINSLOT", &slot, "10"])
-                    .list();
+                let keys = ["CLUSTER", "GETKEYSINSLOT", &slot, "10"];
+                let keys = send(&mut nodes[from], &keys).list();
                 if keys.is_empty() {
                     break;
                 }
                 for key in keys {
                     // A key may expire or be deleted meanwhile.
-                    from.command(&["MIGRATE", "127.0.0.1", &port, &key.text(), "0", "5000"]);
+                    let migrate = ["MIGRATE", "127.0.0.1", &port, &key.text(), "0", "5000"];
+                    send(&mut nodes[from], &migrate);
                 }
             }
-            for node in [to, from].into_iter().chain(self.primaries()) {
-                ok(node.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &id(to)]));
+            // First the new owner, then the old one.
+            for index in [to, from].into_iter().chain(0..PRIMARIES) {
+                let owner = ["CLUSTER", "SETSLOT", &slot, "NODE", &target_id];
+                ok(send(&mut nodes[index], &owner));
             }
         }
     }
@@ -327,6 +334,15 @@ fn range(reply: Reply) -> (usize, usize, u16) {
         .zip(port)
         .map(|((first, last), port)| (first, last, port))
         .expect("a range has an owner")
+}
+
+fn connect(node: &RedisServer) -> Connection {
+    Connection::open(node.port()).expect("the node runs")
+}
+
+fn send(node: &mut Connection, words: &[&str]) -> Reply {
+    let words: Vec<_> = words.iter().map(|word| word.as_bytes()).collect();
+    node.command(&words).expect("the node replies")
 }
 
 fn ok(reply: Reply) {

@@ -182,7 +182,8 @@ impl RedisServer {
         keys.into_iter().map(Reply::text).collect()
     }
 
-    /// Returns all keys with their time to live; `None` for a key that does not expire.
+    /// Returns all keys with their time to live; `None` for a key that does not expire. Keys that expire meanwhile
+    /// are left out.
     ///
     /// # Panics
     ///
@@ -191,9 +192,9 @@ impl RedisServer {
     pub fn keys_with_ttl(&self) -> Vec<(String, Option<Duration>)> {
         self.keys()
             .into_iter()
-            .map(|key| {
-                let ttl = self.ttl(&key);
-                (key, ttl)
+            .filter_map(|key| {
+                let ttl = self.ttl_if_present(&key)?;
+                Some((key, ttl))
             })
             .collect()
     }
@@ -205,9 +206,14 @@ impl RedisServer {
     /// Panics if there is no such key.
     #[must_use]
     pub fn ttl(&self, key: &str) -> Option<Duration> {
+        let ttl = self.ttl_if_present(key);
+        ttl.unwrap_or_else(|| panic!("there is no key {key}"))
+    }
+
+    /// The same, or `None` if there is no such key.
+    fn ttl_if_present(&self, key: &str) -> Option<Option<Duration>> {
         let millis = self.command(&["PTTL", key]).number();
-        assert_ne!(millis, -2, "there is no key {key}");
-        u64::try_from(millis).ok().map(Duration::from_millis)
+        (millis != -2).then(|| u64::try_from(millis).ok().map(Duration::from_millis))
     }
 
     /// Records the commands that the server runs from now on.

@@ -8,6 +8,7 @@ use cloakroom_core::store::{Loaded, Touched};
 use cloakroom_redis::NearCache;
 use futures_util::poll;
 use tests::generous;
+use tests::log::Log;
 use tests::proxy::{Network, Proxy};
 use tests::records::{MINUTE, recent};
 use tests::redis::RedisServer;
@@ -200,6 +201,31 @@ async fn without_the_right_to_track_keys_every_read_goes_to_redis() {
     redis.add_user(&["+client|tracking"]);
     coherent(&near).await;
     assert_eq!(seen(&near, id).await, Loaded::Record(record));
+}
+
+/// The log names the command, once.
+#[tokio::test]
+async fn a_server_that_does_not_report_changes_is_logged_once() {
+    for missing in ["-client|tracking", "-client|trackinginfo", "-info"] {
+        let redis = RedisServer::start();
+        redis.add_user(&["+client|tracking", "+client|trackinginfo", missing]);
+        let log = Log::capture();
+        let store = RedisStore::builder(redis.url(), "cloakroom")
+            .with_username("shop")
+            .with_password("password");
+        let near = NearCache::new(store.connect().await.expect("it may"));
+        let failed = "the server does not report changes";
+        let rejected = || redis.command(&["INFO", "errorstats"]).text();
+        within("it is logged", PATIENCE, async || log.count(failed) > 0).await;
+        let before = rejected();
+        within("the next attempt", PATIENCE, async || rejected() != before).await;
+        assert_eq!(log.count(failed), 1, "{}", log.text());
+        let name = missing.replace('-', "'");
+        assert!(log.text().contains(&name), "{}", log.text());
+        redis.command(&["ACL", "SETUSER", "shop", &missing.replace('-', "+")]);
+        coherent(&near).await;
+        assert_eq!(log.count("invalidation connection established"), 1);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

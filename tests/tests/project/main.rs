@@ -6,6 +6,7 @@ mod environment;
 mod layers;
 mod names;
 mod public_api;
+mod servers;
 mod sizing;
 mod source;
 mod tree;

@@ -27,7 +27,7 @@ use tower::ServiceExt as _;
 const FOUND: &str = "the server is in cluster mode";
 
 /// One shard that has all slots.
-fn single_shard() -> RedisServer {
+pub(super) fn single_shard() -> RedisServer {
     let options = [
         "--cluster-enabled yes",
         "--cluster-announce-ip 127.0.0.1",

@@ -14,6 +14,7 @@ mod health;
 mod held_requests;
 mod merged_commands;
 mod merged_replies;
+mod missing_commands;
 mod outages;
 mod replicas;
 mod runtimes;

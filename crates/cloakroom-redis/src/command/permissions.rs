@@ -13,8 +13,19 @@ use crate::classify::is_unknown_command;
 /// Always sent as text, since it is used rarely.
 const PERMISSIONS: &str = include_str!("../scripts/permissions.lua");
 
-/// Commands without which sessions can be kept: others see no events, or cannot revoke all sessions.
-const OPTIONAL: [&str; 6] = ["scan", "publish", "subscribe", "ping", "info", "client"];
+/// Commands without which sessions can be kept, and what needs them. `docs/servers.md` says what happens without them.
+const OPTIONAL: [(&str, &str); 7] = [
+    ("scan", "`revoke_everyone`"),
+    ("publish", "events"),
+    ("subscribe", "events"),
+    ("ping", "`RedisStore::ping`"),
+    ("info", "`RedisStore::health` and the near cache"),
+    ("hello", "events and the near cache"),
+    ("client|id", "events"),
+];
+
+/// Commands that only an option needs, which it names.
+const FOR_OPTIONS: [(&str, &str); 1] = [("wait", "`with_replica_acks`")];
 
 /// What the store cannot do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,11 +39,24 @@ pub(crate) struct Missing {
 impl Missing {
     /// Removes what is not necessary for keeping sessions, and returns it.
     pub(crate) fn take_optional(&mut self) -> Vec<String> {
-        let is_optional = |name: &mut String| OPTIONAL.contains(&name.as_str());
+        let is_optional = |name: &mut String| OPTIONAL.iter().any(|(known, _)| known == name);
         let mut optional: Vec<_> = self.forbidden.extract_if(.., is_optional).collect();
         optional.extend(self.unknown.extract_if(.., is_optional));
         optional
     }
+}
+
+/// Returns the names with what needs them, if that is only a part of the store.
+pub(crate) fn with_purpose(names: &[String]) -> String {
+    let with_purpose = names.iter().map(|name| {
+        let mut known = OPTIONAL.iter().chain(&FOR_OPTIONS);
+        match known.find(|(known, _)| known == name) {
+            Some((_, purpose)) => format!("{name} (for {purpose})"),
+            None if name == "cmsgpack" => "the Lua library cmsgpack".to_owned(),
+            None => name.clone(),
+        }
+    });
+    with_purpose.collect::<Vec<_>>().join(", ")
 }
 
 /// The names that the script is called with.
@@ -125,7 +149,9 @@ mod tests {
         };
         let mut missing = read(Value::Array(vec![list(&["get", "scan"]), list(&[])])).unwrap();
         assert_eq!(missing.forbidden, ["get", "scan"]);
-        assert_eq!(missing.take_optional(), ["scan"]);
+        let optional = missing.take_optional();
+        assert_eq!(optional, ["scan"]);
+        assert_eq!(with_purpose(&optional), "scan (for `revoke_everyone`)");
         assert_eq!(missing.forbidden, ["get"]);
         assert_eq!(missing.unknown, Vec::<String>::new());
         for strange in [Value::Null, list(&["get"]), Value::Integer(1)] {

@@ -34,6 +34,8 @@ pub(super) struct InvalidationConnection {
     pub(super) connection: PushConnection,
     /// How often the server was flushed, by the last check; `None` while the server sends no messages.
     pub(super) flushes: Option<u64>,
+    /// Whether the last check has failed, which was logged.
+    pub(super) has_failed: bool,
 }
 
 impl InvalidationConnection {
@@ -76,6 +78,7 @@ impl InvalidationConnection {
     /// client was replaced.
     async fn apply(&mut self, checked: Result<Tracking, FredError>, began: Instant) -> bool {
         let name = self.cache.store.redacted_url();
+        let had_failed = std::mem::replace(&mut self.has_failed, checked.is_err());
         match checked {
             Ok(Tracking { is_new, flushes }) => {
                 if is_new || self.flushes != Some(flushes) {
@@ -93,6 +96,8 @@ impl InvalidationConnection {
                 self.cache.clear();
                 if self.flushes.take().is_some() {
                     log::invalidation_lost(name, error.details());
+                } else if !had_failed {
+                    log::invalidation_failed(name, error.details());
                 }
                 // A new connection may reach another server; it does not help against missing rights.
                 matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Protocol)

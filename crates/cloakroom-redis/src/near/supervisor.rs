@@ -77,6 +77,7 @@ async fn run(cache: Arc<SharedCache>) {
                 // the cache unusable on a busy machine.
                 connection: PushConnection::open(client, connection.timeout().max(cache.window)),
                 flushes: None,
+                has_failed: false,
             };
             connections.spawn(invalidation.run());
         }

@@ -7,7 +7,7 @@ use cloakroom_redis::{RedisStore, Role, ServerMode, Warning};
 use tests::topology::{Cluster, Replicated, Sentinel};
 use tests::wait::eventually;
 
-use super::{BOUND, check, info, set, store};
+use super::{BOUND, check, info, set, store, wait_until_healthy};
 
 #[tokio::test]
 async fn connecting_to_a_replica_is_a_warning_and_a_primary_counts_its_replicas() {
@@ -90,6 +90,7 @@ async fn with_sentinels_the_primary_is_checked() {
     }
     let builder = RedisStore::builder(sentinel.url(), "cloakroom").with_username("shop");
     let store = builder.with_password("password").connect().await.unwrap();
+    wait_until_healthy(&store).await;
     let health = check(&store).await;
     assert_eq!(health.mode(), ServerMode::Standalone);
     assert_eq!(health.role(), Role::Primary);
@@ -111,15 +112,6 @@ async fn with_sentinels_the_primary_is_checked() {
     assert_eq!(health.role(), Role::Primary);
     let expected = [Warning::EvictsSessions("allkeys-lru".to_owned())];
     assert_eq!(health.warnings(), expected);
-}
-
-/// Waits until the check succeeds on a primary.
-async fn wait_until_healthy(store: &RedisStore) {
-    let began = Instant::now();
-    while !matches!(store.health().await, Ok(health) if health.role() == Role::Primary) {
-        assert!(began.elapsed() < BOUND * 40, "it does not recover");
-        tokio::time::sleep(BOUND / 50).await;
-    }
 }
 
 #[tokio::test]
