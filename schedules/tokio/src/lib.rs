@@ -7,8 +7,7 @@
 //! - Each task is a thread of [`shuttle`]. At every lock and atomic, and wherever a future waits, the scheduler
 //!   chooses which one continues.
 //! - The macros and channels are those of tokio. Each of their operations is one step.
-//! - Time is virtual. It passes when a task sleeps: a sleep may end at any step, and moves the clock to its end. What
-//!   other tasks do in between takes no time or any time.
+//! - Time is virtual, and passes when a task moves the clock: see [`time`].
 
 mod check;
 pub mod lock;

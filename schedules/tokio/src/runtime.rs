@@ -122,6 +122,14 @@ impl Runtime {
     }
 }
 
+/// Waits until all tasks of this runtime have ended, also those that they start.
+pub async fn all_tasks_end() {
+    let runtime = Handle::current();
+    while runtime.tasks().iter().any(|task| !task.is_finished()) {
+        crate::task::yield_now().await;
+    }
+}
+
 /// Runs a future on this thread, in the runtime of this thread.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     shuttle::future::block_on(future)

@@ -1,5 +1,6 @@
 //! Tasks: threads of the scheduler.
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -89,6 +90,24 @@ impl AbortHandle {
 /// The task was dropped before its end. One that panics ends the test instead.
 #[derive(Debug)]
 pub struct JoinError;
+
+impl JoinError {
+    /// Returns `false`: a panic ends the test.
+    #[must_use]
+    pub const fn is_panic(&self) -> bool {
+        false
+    }
+
+    /// Returns the panic.
+    ///
+    /// # Panics
+    ///
+    /// Always: there is none.
+    #[must_use]
+    pub fn into_panic(self) -> Box<dyn Any + Send> {
+        unreachable!("a panic ends the test")
+    }
+}
 
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -147,15 +147,23 @@ impl Drop for Deadline {
     }
 }
 
-/// Ends at any later step, and moves the clock.
+/// A sleep that is shorter than this is a pause. A longer one is a time limit or an interval.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Sleeps. A pause ends at any later step, and moves the clock; anything longer ends when another task has moved the
+/// clock so far.
 pub async fn sleep(time: Duration) {
     sleep_until(Instant::now() + time).await;
 }
 
-/// Ends at any later step, and moves the clock.
+/// Sleeps, as [`sleep`] does.
 pub async fn sleep_until(at: Instant) {
-    crate::task::yield_now().await;
-    advance_to(at.0);
+    if at.saturating_duration_since(Instant::now()) < PAUSE {
+        crate::task::yield_now().await;
+        advance_to(at.0);
+    } else {
+        Deadline { at: at.0, id: None }.await;
+    }
 }
 
 /// The time has passed.
