@@ -1,19 +1,23 @@
 //! Callers on several threads, and in several runtimes, whose items are executed in batches.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use futures_util::future::join_all;
 use tokio::runtime::Runtime;
-use tokio::task::yield_now;
-use tokio::{Outcomes, check, choose, runtime, spawn};
+use tokio::task::{wait_for_steps, yield_now};
+use tokio::{Outcomes, check, runtime, spawn};
 
 use crate::coalesce::{Batcher, Item};
 
 /// What was executed, in its order, and with which sizes of batches.
 #[derive(Clone, Default)]
-struct Executed(Arc<Mutex<Vec<(usize, usize)>>>);
+struct Executed {
+    items: Arc<Mutex<Vec<(usize, usize)>>>,
+    /// What was taken to be executed.
+    taken: Arc<Mutex<Vec<usize>>>,
+}
 
 impl Executed {
     fn batcher(&self) -> Arc<Batcher<usize, usize>> {
@@ -27,6 +31,7 @@ impl Executed {
     /// Returns twice the item.
     async fn run(&self, batch: Vec<Item<usize, usize>>) {
         let size = batch.len();
+        self.taken().extend(batch.iter().map(|one| one.item));
         yield_now().await;
         crate::coalesce::execute_in_order(batch, async |items| {
             let mut results = Vec::new();
@@ -48,8 +53,12 @@ impl Executed {
         self.lock().iter().map(|(_, size)| *size).max().unwrap_or(0)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(usize, usize)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Vec<(usize, usize)>> {
+        self.items.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Vec<usize>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -121,6 +130,7 @@ pub fn a_caller_leaves(schedules: usize) {
             let leaves = spawn(async move { leaves.submit(1).await });
             let stays = Arc::clone(&batcher);
             let stays = spawn(async move { (stays.submit(2).await, stays.submit(3).await) });
+            wait_for_steps(6).await;
             leaves.abort();
             let left = leaves.await;
             let before = executed.count(1);
@@ -184,14 +194,17 @@ pub fn a_runtime_shuts_down(schedules: usize) {
         let mut dropped: Vec<_> = (0..2).map(|item| submit(&ends, item)).collect();
         let kept: Vec<_> = (2..4).map(|item| submit(&stays, item)).collect();
         runtime::block_on(async {
-            for _ in 0..choose(6) {
-                yield_now().await;
-            }
+            wait_for_steps(6).await;
             ends.shut_down();
             for (item, kept) in (2..).zip(kept) {
                 let result = kept.await.expect("its runtime goes on");
                 assert!(result.is_none_or(|result| result == 2 * item));
                 assert!(executed.count(item) <= 1);
+                let was_taken = executed.taken().contains(&item);
+                assert!(
+                    result.is_some() || was_taken,
+                    "its own task would execute it"
+                );
                 SHUT_DOWN.count_if(
                     result.is_some(),
                     "a caller gets its result although another runtime ends",

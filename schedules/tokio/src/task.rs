@@ -12,6 +12,13 @@ use crate::runtime::Handle;
 
 pub use shuttle::future::yield_now;
 
+/// Lets other tasks run for a while: the schedule chooses how long, up to `most` times.
+pub async fn wait_for_steps(most: usize) {
+    for _ in 0..crate::choose(most + 1) {
+        yield_now().await;
+    }
+}
+
 /// Starts a task in the current runtime.
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where

@@ -82,6 +82,12 @@ impl Instant {
         self.saturating_duration_since(earlier)
     }
 
+    /// Returns the time since a moment, unless that is later.
+    #[must_use]
+    pub fn checked_duration_since(&self, earlier: Self) -> Option<Duration> {
+        self.0.checked_sub(earlier.0)
+    }
+
     /// Returns a later moment, if there is one.
     #[must_use]
     pub fn checked_add(&self, time: Duration) -> Option<Self> {

@@ -6,7 +6,7 @@ use cloakroom_core::bus::EventBus;
 use cloakroom_core::event::SessionEvent;
 use cloakroom_core::{EndReason, MemoryStore, SessionId, Store, SystemRng, Timestamp, Token};
 use tokio::runtime::Runtime;
-use tokio::task::yield_now;
+use tokio::task::{wait_for_steps, yield_now};
 use tokio::{Outcomes, check, runtime, spawn};
 
 use crate::end_notifier::EndNotifier;
@@ -51,6 +51,7 @@ pub fn watchers_come_and_leave(schedules: usize) {
                     publish(&store, id).await;
                 })
             };
+            wait_for_steps(6).await;
             for one in &leaving {
                 one.abort();
             }

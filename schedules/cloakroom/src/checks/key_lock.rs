@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use cloakroom_core::{
     Entries, Expiry, Limits, Realm, Record, Revision, SessionId, SystemRng, Timestamp, Token,
 };
-use tokio::task::yield_now;
+use tokio::task::{wait_for_steps, yield_now};
 use tokio::{Outcomes, check, choose, runtime, spawn};
 
 use crate::key_lock::KeyLocks;
@@ -48,6 +48,7 @@ pub fn writers_of_one_session(schedules: usize) {
             let writers: Vec<_> = (1..=4)
                 .map(|number| spawn(write(Arc::clone(&ledger), number)))
                 .collect();
+            wait_for_steps(6).await;
             writers[0].abort();
             let is_free = !ledger.locks.is_locked(ledger.id);
             WRITERS.count_if(is_free, "nobody holds the lock in between");

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::runtime::all_tasks_end;
 use tokio::sync::Mutex;
-use tokio::task::yield_now;
+use tokio::task::{wait_for_steps, yield_now};
 use tokio::{Outcomes, check, runtime, spawn};
 
 use crate::uncancellable::Uncancellable;
@@ -40,7 +40,7 @@ pub fn a_caller_leaves(schedules: usize) {
                 yield_now().await;
             });
             let caller = spawn(async move { Uncancellable::new(work).await });
-            yield_now().await;
+            wait_for_steps(6).await;
             caller.abort();
             let left = caller.await.is_err();
             let at_once = steps.load(Ordering::Relaxed);
