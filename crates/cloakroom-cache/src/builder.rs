@@ -3,8 +3,6 @@
 use std::fmt::Display;
 use std::hash::RandomState;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -23,6 +21,8 @@ use crate::local::Local;
 use crate::pending::Pending;
 use crate::shared::{Generation, Leases, Loader, Shared, Tasks};
 use crate::stats::Counters;
+use crate::sync::atomic::{AtomicBool, AtomicU64};
+use crate::sync::{Arc, Mutex};
 
 impl<K, V> Cached<K, V>
 where

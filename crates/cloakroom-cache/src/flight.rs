@@ -1,8 +1,6 @@
 //! Reads that are under way: requests for one key share one.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -10,6 +8,8 @@ use tokio::time::Instant;
 
 use crate::error::{CacheError, CacheErrorKind};
 use crate::hash::KeyHash;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a read returns: the value, or that there is none.
 pub(crate) type ReadResult<V> = Result<Option<Arc<V>>, CacheError>;

@@ -49,6 +49,7 @@ mod read;
 mod remote;
 mod shared;
 mod stats;
+mod sync;
 mod telemetry;
 
 pub use self::backend::CacheBackend;

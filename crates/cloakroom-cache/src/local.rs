@@ -1,14 +1,14 @@
 //! Copies in the memory of this process, and the rules that keep stale ones out.
 
 use std::hash::RandomState;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use quick_cache::sync::Cache;
 use quick_cache::{Lifecycle, Weighter};
 use tokio::time::Instant;
 
 use crate::hash::KeyHash;
+use crate::sync::Arc;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// All keys share this number of slots. A change of one key makes the copies of its slot invalid.
 const SLOTS: usize = 4096;

@@ -1,10 +1,10 @@
 //! Changes that could not be stored, to be sent again.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::hash::KeyHash;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How many keys wait at most. If there are more, everything is forgotten instead.
 const MAX_PENDING: usize = 10_000;

@@ -4,8 +4,6 @@ use std::fmt::Display;
 use std::future::Future;
 use std::hash::{BuildHasher as _, RandomState};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use cloakroom_core::StoreError;
 use serde::Serialize;
@@ -23,6 +21,8 @@ use crate::panics;
 use crate::pending::{Change, Pending};
 use crate::remote::{Lease, Notice, Remote, Stored};
 use crate::stats::Counters;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::telemetry;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -159,7 +159,7 @@ where
         self.lock_generation().doubt(now);
     }
 
-    fn lock_generation(&self) -> std::sync::MutexGuard<'_, Generation> {
+    fn lock_generation(&self) -> MutexGuard<'_, Generation> {
         self.generation
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -177,6 +177,7 @@ mod push_connection;
 mod raw_keys;
 mod replication;
 mod store;
+mod sync;
 #[cfg(feature = "tls")]
 mod tls;
 mod watchdog;

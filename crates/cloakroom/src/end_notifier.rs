@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cloakroom_core::bus::Subscription;
@@ -13,6 +12,7 @@ use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use crate::store::DynStore;
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Reads the events of the store, and passes each end to the watchers of that session.
 #[derive(Debug, Default)]

@@ -9,10 +9,11 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
-use std::sync::{Arc, Mutex as SyncMutex, MutexGuard as SyncMutexGuard, PoisonError};
 
 use cloakroom_core::{Record, SessionId};
 use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use crate::sync::{Arc, Mutex as SyncMutex, MutexGuard as SyncMutexGuard, PoisonError};
 
 /// The number of maps that the locks are spread over, so that requests rarely wait for each other to look one up.
 const SHARDS: usize = 16;

@@ -182,6 +182,7 @@ mod session;
 mod session_limit;
 mod state;
 mod store;
+mod sync;
 mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;

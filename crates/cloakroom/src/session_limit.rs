@@ -1,10 +1,11 @@
 //! The limit of concurrent sessions of one user.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cloakroom_core::UserKey;
 use cloakroom_core::index::Limit;
+
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How many concurrent sessions one user may have, and what happens at the limit (ASVS 5.0, 7.1.2).
 ///

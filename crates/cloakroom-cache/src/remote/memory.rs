@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::RandomState;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use quick_cache::Weighter;
@@ -13,6 +12,7 @@ use tokio::time::Instant;
 
 use super::record::{Fill, Found, Lease, Mode, Notice, Stored};
 use crate::hash::KeyHash;
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How many bytes the records of all caches take, approximately. A full memory evicts.
 const MAX_BYTES: u64 = 64 << 20;

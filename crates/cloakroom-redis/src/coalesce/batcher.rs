@@ -10,11 +10,12 @@ use std::future::{Future, poll_fn};
 use std::mem;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use tokio::runtime::{Handle, Id};
 use tokio::sync::oneshot;
+
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError, thread_local};
 
 /// A boxed future. The futures of fred have about 7 KiB: one that is held by value is copied at every
 /// level of the call chain, so each is boxed where it is made.

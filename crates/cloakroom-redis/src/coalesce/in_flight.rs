@@ -1,6 +1,6 @@
 //! Counts the commands in flight on a connection.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// The number of commands in flight, including those that wait to be sent.
 #[derive(Debug, Default)]

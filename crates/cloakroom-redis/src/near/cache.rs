@@ -2,14 +2,15 @@
 
 use std::hash::{BuildHasherDefault, Hasher};
 use std::mem::{size_of, size_of_val};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cloakroom_core::store::Loaded;
 use cloakroom_core::{Record, SessionId};
 use quick_cache::Weighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use tokio::time::Instant;
+
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// All ids share this number of slots. Two sessions with one slot can only prevent each other from being
 /// cached.
@@ -41,7 +42,7 @@ pub(super) struct SessionCache {
 pub(super) struct Version {
     /// Invalidation messages from Redis.
     invalidations: u64,
-    /// Writes of this process: each counts when it starts, and when it is cached.
+    /// Writes of this process: each counts when it starts, and when it has succeeded.
     writes: u64,
 }
 
@@ -134,6 +135,14 @@ impl SessionCache {
             1 if is_only_write => self.insert(id, session, until, false),
             _ => drop(self.sessions.remove(&id)),
         }
+    }
+
+    /// Ends a write of which it is not known in full what it has stored. Reads that began after the write and were
+    /// executed before it have found the previous value: they may have cached it, or be in flight.
+    pub(super) fn forget_written(&self, id: SessionId) {
+        let mut slot = self.slot(id);
+        slot.writes += 1;
+        self.sessions.remove(&id);
     }
 
     /// Handles a message that a session has changed.

@@ -195,9 +195,14 @@ impl Store for NearCache {
         let began = Instant::now();
         let (version, before) = self.cache().sessions.begin_write(id);
         let touched = self.cache().store.touch(id, expected, seen, ttl).await?;
-        if let (Touched::Touched, Some(record)) = (touched, before_touch(before, expected)) {
-            let record = Loaded::Record(record.touched(seen));
-            self.cache().insert_written(id, version, record, began);
+        if touched == Touched::Touched {
+            match before_touch(before, expected) {
+                Some(record) => {
+                    let record = Loaded::Record(record.touched(seen));
+                    self.cache().insert_written(id, version, record, began);
+                }
+                None => self.cache().sessions.forget_written(id),
+            }
         }
         Ok(touched)
     }
@@ -214,8 +219,12 @@ impl Store for NearCache {
         let store = &self.cache().store;
         let ended = store.end(id, expected, tombstone, keep).await?;
         if ended == Ended::Ended {
-            let tombstone = Loaded::Tombstone(tombstone.clone());
-            self.cache().insert_written(id, version, tombstone, began);
+            if is_stored_as_given(tombstone) {
+                let tombstone = Loaded::Tombstone(tombstone.clone());
+                self.cache().insert_written(id, version, tombstone, began);
+            } else {
+                self.cache().sessions.forget_written(id);
+            }
         }
         Ok(ended)
     }
@@ -236,6 +245,11 @@ impl Store for NearCache {
 /// The record that was touched, if it is the one that was cached: a cached record of another revision is stale.
 fn before_touch(cached: Option<Record>, touched: Revision) -> Option<Record> {
     cached.filter(|record| record.revision() == touched)
+}
+
+/// Whether a tombstone is stored as it is: one without a digest may be completed with that of the record.
+fn is_stored_as_given(tombstone: &Tombstone) -> bool {
+    tombstone.digest().is_some() || !tombstone.secrets().is_empty()
 }
 
 impl fmt::Debug for NearCache {

@@ -1,11 +1,12 @@
 //! Until when the cache may be used: as long as the messages of all servers are known to arrive.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fred::types::config::Server;
 use tokio::time::Instant;
+
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A primary of a cluster; `None` is the only server of an app without a cluster.
 pub(super) type Node = Option<Server>;

@@ -2,8 +2,7 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use cloakroom_core::Timestamp;
 #[cfg(feature = "oauth")]
@@ -21,6 +20,8 @@ use crate::load;
 use crate::migration::LegacyCookies;
 use crate::plan::{Due, Plan, plan};
 use crate::state::{Live, State};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How many further cookies one response sets or removes at most.
 #[cfg(feature = "oauth")]
