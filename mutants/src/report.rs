@@ -1,0 +1,1 @@
+pub(crate) fn write() -> Result<bool, String> { Ok(true) }
