@@ -4,8 +4,8 @@
 //! needs no build: its text is written over the original one in a copy of the program. It has to have the same length,
 //! which the comment that every script begins with makes up for. Digests of scripts are computed when the program runs.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use memchr::memmem;
@@ -48,20 +48,23 @@ impl Binary {
         if places.is_empty() {
             return Err(format!("the program of {} does not contain the script", self.target));
         }
-        self.write(&places, replacement.as_bytes())?;
+        let mut changed = self.original.clone();
+        for place in places {
+            changed[place..place + replacement.len()].copy_from_slice(replacement.as_bytes());
+        }
+        self.write(&changed)?;
         let result = run();
-        self.write(&places, text.as_bytes())?;
+        self.write(&self.original)?;
         Ok(result)
     }
 
-    fn write(&self, places: &[usize], bytes: &[u8]) -> Result<(), String> {
-        let write = || -> io::Result<()> {
-            let mut file: File = OpenOptions::new().write(true).open(&self.path)?;
-            for &place in places {
-                file.seek(SeekFrom::Start(place as u64))?;
-                file.write_all(bytes)?;
-            }
-            Ok(())
+    /// Puts another file in place of the program: one that was just killed may not be written to yet.
+    fn write(&self, bytes: &[u8]) -> Result<(), String> {
+        let new = self.path.with_extension("new");
+        let write = || {
+            fs::copy(&self.path, &new)?; // with the permissions
+            fs::write(&new, bytes)?;
+            fs::rename(&new, &self.path)
         };
         write().map_err(|error| format!("{}: {error}", self.path.display()))
     }

@@ -1,4 +1,4 @@
-use super::publishing;
+use super::{function, publishing};
 use crate::server::{Call, Done, Server};
 
 const SCRIPT: &str = include_str!("../../../../crates/cloakroom-redis/src/scripts/create.lua");
@@ -49,4 +49,18 @@ fn a_stored_session_stays() {
     assert_eq!(done.sent("PUBLISH"), [""; 0]);
     assert_eq!(server.get("session"), "another");
     assert!(server.lives_for("session", 60_000));
+}
+
+/// In batch.lua, where `true` would not count as 1.
+#[test]
+fn its_result_is_a_number() {
+    let server = Server::start();
+    let script = function("create", SCRIPT) + "return type(create(KEYS, ARGV))";
+    let done = server.run(Call {
+        script: &publishing(&script),
+        keys: &["session"],
+        args: &["the record", "90000", "events", "created"],
+        ..Call::default()
+    });
+    assert_eq!(done.reply, "number");
 }

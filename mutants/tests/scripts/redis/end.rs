@@ -112,7 +112,10 @@ fn the_ttl_of_a_tombstone_is_written_again_for_wait() {
 #[test]
 fn any_value_is_replaced_if_no_revision_is_expected() {
     let server = Server::start();
-    for value in ["", "something", "c3 0123", &format!("c1 {}", "x".repeat(200))] {
+    let unknown = [record_1(DIGEST_1, "{}"), record_2(DIGEST_2, "{}")];
+    let unknown = unknown.map(|record| record.replace("c1 ", "c3 ").replace("c2 ", "c3 "));
+    let values = ["", "something", &unknown[0], &unknown[1]];
+    for value in values.into_iter().chain([format!("c1 {}", "x".repeat(200)).as_str()]) {
         server.set("session", value);
         assert_eq!(end_any(&server).reply, "1");
         assert_eq!(server.get("session"), TOMBSTONE);
