@@ -1,11 +1,12 @@
 //! Runs the tests of the scripts with each mutant.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::binary::Binary;
-use crate::mutate::mutants;
+use crate::mutate::{mutants, names};
 use crate::results::{self, LUA, Results, ScriptResult};
 use crate::script::{self, Script, root};
 use crate::suite::{self, Outcome};
@@ -36,6 +37,14 @@ struct Tests {
     scripts: Binary,
     /// End-to-end suites by the group of scripts that they use.
     suites: Vec<(&'static str, Binary)>,
+    /// The folder of the programs, which is removed in the end.
+    folder: PathBuf,
+}
+
+impl Drop for Tests {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.folder));
+    }
 }
 
 /// The end-to-end suites, in the order in which they are tried.
@@ -95,8 +104,8 @@ fn choose<'a>(
 
 fn list(scripts: &[&Script]) -> Result<bool, String> {
     for script in scripts {
-        for mutant in mutants(&script.text)? {
-            say(format!("{}: {}", script.name(), mutant.name(&script.text)));
+        for name in names(&script.text, &mutants(&script.text)?) {
+            say(format!("{}: {name}", script.name()));
         }
     }
     Ok(true)
@@ -104,7 +113,7 @@ fn list(scripts: &[&Script]) -> Result<bool, String> {
 
 impl Tests {
     fn build(with_suites: bool) -> Result<Self, String> {
-        let folder = root().join("target/mutated");
+        let folder = root().join(format!("target/mutated/{}", std::process::id()));
         let copy = |target: &str, program: PathBuf| {
             Binary::copy(target, &program, &folder).map_err(|error| format!("{target}: {error}"))
         };
@@ -119,7 +128,11 @@ impl Tests {
                 suites.push((group, copy(target, program)?));
             }
         }
-        Ok(Self { scripts, suites })
+        Ok(Self {
+            scripts,
+            suites,
+            folder,
+        })
     }
 
     /// Runs the tests of a script with another text of it.
@@ -161,8 +174,7 @@ fn test_script(
         mutants: found.len(),
         ..ScriptResult::default()
     };
-    for mutant in &found {
-        let mutant_name = mutant.name(&script.text);
+    for (mutant, mutant_name) in found.iter().zip(names(&script.text, &found)) {
         if reasons.contains_key(&(name.clone(), mutant_name.clone())) {
             result.equivalent += 1;
             continue;

@@ -9,6 +9,8 @@
 //! - `math.min` and `math.max` return one of their arguments, each in turn.
 //! - A command that writes is left out; where its reply is used, it is that of a success.
 
+use std::collections::BTreeMap;
+
 use full_moon::ast::{BinOp, ElseIf, Expression, FunctionArgs, FunctionCall, If, NumericFor};
 use full_moon::ast::{Call, Index, Prefix, Stmt, Suffix, UnOp, While};
 use full_moon::node::Node;
@@ -34,8 +36,8 @@ impl Mutant {
         .concat()
     }
 
-    /// The changed lines, before and after: the name of the mutant in results, which does not depend on other lines.
-    pub(crate) fn name(&self, text: &str) -> String {
+    /// The changed lines, before and after.
+    fn lines(&self, text: &str) -> String {
         let first = text[..self.start].rfind('\n').map_or(0, |at| at + 1);
         let last = text[self.end..]
             .find('\n')
@@ -54,6 +56,23 @@ impl Mutant {
     pub(crate) fn line(&self, text: &str) -> usize {
         text[..self.start].matches('\n').count() + 1
     }
+}
+
+/// The names of mutants in results, which do not depend on other lines: the changed lines, before and after. A change
+/// of a line that occurs again has a number.
+pub(crate) fn names(text: &str, mutants: &[Mutant]) -> Vec<String> {
+    let mut counts = BTreeMap::new();
+    let numbered = mutants.iter().map(|mutant| {
+        let lines = mutant.lines(text);
+        let count: &mut usize = counts.entry(lines.clone()).or_default();
+        *count += 1;
+        if *count == 1 {
+            lines
+        } else {
+            format!("{lines} ({count})")
+        }
+    });
+    numbered.collect()
 }
 
 /// Returns the mutants of a script, in the order of the text.

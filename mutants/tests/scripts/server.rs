@@ -3,6 +3,15 @@
 use test_support::redis::RedisServer;
 use test_support::resp::Reply;
 
+/// What `setup` may use: `store` stores a value whose TTL is that number of milliseconds whenever a script asks for it.
+const HELPERS: &str = "
+local acl_check_cmd = redis.acl_check_cmd
+local function store(key, value, ttl)
+  redis.call('SET', key, value, 'PX', 60000)
+  replies['PTTL ' .. key] = ttl
+end
+";
+
 /// Runs before a script, in the same call: records what the script sends in the list `log`, and gives the replies
 /// that the test wants for a command, or for a command on a key.
 const PRELUDE: &str = "
@@ -35,7 +44,7 @@ local redis = {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Call<'a> {
     pub(crate) script: &'a str,
-    /// Lua that runs first. No time passes between it and the script, so that a TTL is exact.
+    /// Lua that runs first, in the same call.
     pub(crate) setup: &'a str,
     /// The fields of a table in Lua: replies by command, or by command and key.
     pub(crate) replies: &'a str,
@@ -68,8 +77,8 @@ impl Server {
     /// The same with an argument that is not text, after the others.
     pub(crate) fn run_bytes(&self, call: Call<'_>, last: &[&[u8]]) -> Done {
         let text = format!(
-            "local acl_check_cmd = redis.acl_check_cmd\n{}\nlocal replies = {{ {} }}\n{PRELUDE}\n{}",
-            call.setup, call.replies, call.script
+            "local replies = {{ {} }}\n{HELPERS}\n{}\n{PRELUDE}\n{}",
+            call.replies, call.setup, call.script
         );
         let keys = call.keys.len().to_string();
         let mut words: Vec<&[u8]> = vec![b"EVAL", text.as_bytes(), keys.as_bytes()];

@@ -11,7 +11,7 @@ fn fill(server: &Server, value: &str, ttl: &str) -> Done {
 }
 
 fn fill_in(server: &Server, value: &str, left: u32, ttl: &str) -> Done {
-    let setup = format!("redis.call('SET', KEYS[1], '{}', 'PX', {left})", value.replace('\n', "\\n"));
+    let setup = format!("store(KEYS[1], '{}', {left})", value.replace('\n', "\\n"));
     server.run(Call {
         script: SCRIPT,
         setup: &setup,

@@ -10,7 +10,7 @@ const HELD: &str = "v 1000 5 other 300\nthe record";
 /// Reads a key with this value and TTL; a lease takes 400 ms.
 fn read(server: &Server, value: &str, ttl: u32, generation: &str, mode: &str) -> Done {
     let value = value.replace('\n', "\\n");
-    let setup = format!("redis.call('SET', KEYS[1], '{value}', 'PX', {ttl})");
+    let setup = format!("store(KEYS[1], '{value}', {ttl})");
     run(server, &setup, "", generation, mode)
 }
 

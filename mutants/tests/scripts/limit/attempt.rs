@@ -12,7 +12,7 @@ const RULES: [&str; 9] = ["2", "1000", "8000", "10", "20", "60000", "90000", "50
 fn attempt(server: &Server, account: &str, rules: [&str; 9], browser: Option<&str>) -> Done {
     let mut setup = "redis.call('DEL', 'account', 'browser')".to_owned();
     if !account.is_empty() {
-        setup += &format!(" redis.call('SET', 'account', '{account}', 'PX', 5000)");
+        setup += &format!(" store('account', '{account}', 5000)");
     }
     setup += browser.unwrap_or_default();
     let keys: &[&str] = if browser.is_some() { &["account", "browser"] } else { &["account"] };
@@ -113,7 +113,7 @@ fn a_known_browser_has_a_level_of_its_own() {
         // More was rounded up than the whole level.
         ("5000", 1, "SET browser 0 PX 500"),
     ] {
-        let browser = format!(" redis.call('SET', 'browser', '{value}', 'PX', {ttl})");
+        let browser = format!(" store('browser', '{value}', {ttl})");
         assert_eq!(known(&server, 15, &browser).sent("SET")[0], sent);
     }
     // A counter without a TTL is none.
@@ -125,7 +125,7 @@ fn a_known_browser_has_a_level_of_its_own() {
 fn a_known_browser_waits_until_its_level_is_low_enough() {
     let server = Server::start();
     for (value, ttl, wait) in [("999", 2501, 1), ("0", 2501, 1), ("0", 2600, 100), ("0", 9000, 500)] {
-        let browser = format!(" redis.call('SET', 'browser', '{value}', 'PX', {ttl})");
+        let browser = format!(" store('browser', '{value}', {ttl})");
         let done = known(&server, 15, &browser);
         assert_eq!(done.reply, format!("[2, {wait}, 7, 15, {}]", NOW - 3));
         assert!(done.has_written_nothing());

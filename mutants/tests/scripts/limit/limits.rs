@@ -25,7 +25,7 @@ fn run(server: &Server, setup: &str, args: &[&str]) -> Done {
 
 /// Stores the counter of the first limit.
 fn counter(value: &str, ttl: u32) -> String {
-    format!("redis.call('SET', KEYS[1], '{value}', 'PX', {ttl})")
+    format!("store(KEYS[1], '{value}', {ttl})")
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn refund(server: &Server, setup: &str, args: &[&str]) -> Done {
 
 /// Stores a counter.
 fn counter(value: &str, ttl: u32) -> String {
-    format!("redis.call('SET', KEYS[1], '{value}', 'PX', {ttl})")
+    format!("store(KEYS[1], '{value}', {ttl})")
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn without_a_counter_there_is_nothing_to_refund() {
 #[test]
 fn each_counter_has_its_own_charge() {
     let server = Server::start();
-    let setup = "for index = 1, 2 do redis.call('SET', KEYS[index], '5', 'PX', 1000 * index) end";
+    let setup = "for index = 1, 2 do store(KEYS[index], '5', 1000 * index) end";
     let done = refund(&server, setup, &["g", "500000", "1", "w", "2", "2000"]);
     assert_eq!(done.sent("SET"), ["SET one 5 PX 500", "SET two 3 PX 2000"]);
 }

@@ -6,11 +6,11 @@ const SCRIPT: &str = include_str!("../../../../crates/cloakroom-limit/src/script
 fn settle(server: &Server, account: &str, how: &str, browser: Option<(&str, u32)>) -> Done {
     let mut setup = "redis.call('DEL', 'account', 'browser')".to_owned();
     if !account.is_empty() {
-        setup += &format!(" redis.call('SET', 'account', '{account}', 'PX', 5000)");
+        setup += &format!(" store('account', '{account}', 5000)");
     }
     let keys: &[&str] = if browser.is_some() { &["account", "browser"] } else { &["account"] };
     if let Some((value, ttl @ 1..)) = browser {
-        setup += &format!(" redis.call('SET', 'browser', '{value}', 'PX', {ttl})");
+        setup += &format!(" store('browser', '{value}', {ttl})");
     }
     server.run(Call {
         script: SCRIPT,
@@ -90,7 +90,7 @@ fn the_level_of_a_known_browser_is_lowered() {
     // A level of less than a millisecond.
     let done = server.run(Call {
         script: SCRIPT,
-        setup: "redis.call('SET', 'browser', '0', 'PX', 1)",
+        setup: "store('browser', '0', 1)",
         keys: &["account", "browser"],
         args: &["c", "90000", "500"],
         ..Call::default()

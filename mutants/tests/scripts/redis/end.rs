@@ -95,8 +95,8 @@ fn a_tombstone_stays() {
 fn the_ttl_of_a_tombstone_is_written_again_for_wait() {
     let server = Server::start();
     for (setup, replies, ttl) in [
-        ("redis.call('SET', KEYS[1], 't1 x', 'PX', 5000)", "", "5000"),
-        ("redis.call('SET', KEYS[1], 't1 x', 'PX', 1)", "", "1"),
+        ("store(KEYS[1], 't1 x', 5000)", "", "5000"),
+        ("store(KEYS[1], 't1 x', 1)", "", "1"),
         // It expires in this millisecond, or never.
         ("redis.call('SET', KEYS[1], 't1 x')", "PTTL = 0", "90000"),
         ("redis.call('SET', KEYS[1], 't1 x')", "", "90000"),

@@ -69,7 +69,7 @@ fn the_ttl_is_lengthened_and_one_that_is_too_long_shortened() {
         (Some(longer + 1), longer, Some(longer)),
     ] {
         let setup = match before {
-            Some(ttl) => format!("redis.call('ZADD', KEYS[1], 5, 'x') redis.call('PEXPIRE', KEYS[1], '{ttl}')"),
+            Some(ttl) => format!("redis.call('ZADD', KEYS[1], 5, 'x') replies.PTTL = {ttl}"),
             None => "redis.call('ZADD', KEYS[1], 5, 'x') redis.call('PERSIST', KEYS[1])".to_owned(),
         };
         let done = put(&server, &setup, &keep.to_string());
