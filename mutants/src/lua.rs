@@ -5,6 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use test_support::redis::RedisServer;
+
 use crate::binary::Binary;
 use crate::mutate::{mutants, names};
 use crate::results::{self, LUA, Results, ScriptResult};
@@ -33,8 +35,9 @@ pub(crate) struct Options {
 
 /// The programs of the tests.
 struct Tests {
-    /// The tests of single scripts.
+    /// The tests of single scripts, and the server that they use.
     scripts: Binary,
+    server: RedisServer,
     /// End-to-end suites by the group of scripts that they use.
     suites: Vec<(&'static str, Binary)>,
     /// The folder of the programs, which is removed in the end.
@@ -130,6 +133,7 @@ impl Tests {
         }
         Ok(Self {
             scripts,
+            server: RedisServer::start(),
             suites,
             folder,
         })
@@ -140,7 +144,8 @@ impl Tests {
         let filter = format!("{}::{}::", script.group, script.stem);
         let folder = root().join("mutants");
         self.scripts.with_replaced(&script.text, text, || {
-            suite::run(&self.scripts.path, &folder, &filter, SHORT_TIMEOUT)
+            let port = Some(self.server.port());
+            suite::run(&self.scripts.path, &folder, &filter, port, SHORT_TIMEOUT)
         })?
     }
 
@@ -150,7 +155,7 @@ impl Tests {
         for (group, binary) in &self.suites {
             if *group == script.group {
                 let outcome = binary.with_replaced(&script.text, text, || {
-                    suite::run(&binary.path, &folder, "", LONG_TIMEOUT)
+                    suite::run(&binary.path, &folder, "", None, LONG_TIMEOUT)
                 })??;
                 if !matches!(outcome, Outcome::Passed(_)) {
                     return Ok(Some(outcome));

@@ -54,16 +54,24 @@ fn program(messages: &str, target: &str) -> Option<PathBuf> {
 }
 
 /// Runs the tests of a program whose names contain `filter`, until one fails. A test that fails, or a run that takes
-/// too long, is ended with everything that it has started.
+/// too long, is ended with everything that it has started. With a port of a server, the tests use that one, one after
+/// the other.
 pub(crate) fn run(
     program: &Path,
     folder: &Path,
     filter: &str,
+    server: Option<u16>,
     timeout: Duration,
 ) -> Result<Outcome, String> {
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    if let Some(port) = server {
+        command.env("SCRIPTS_REDIS_PORT", port.to_string());
+    }
+    let threads = if server.is_some() { 1 } else { 2 };
+    let mut child = command
         .current_dir(folder)
-        .args(["--test-threads=2", filter])
+        .arg(format!("--test-threads={threads}"))
+        .arg(filter)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -142,7 +150,7 @@ mod tests {
             std::fs::write(&file, text).unwrap();
             let made = Command::new("chmod").arg("+x").arg(&file).status().unwrap();
             assert!(made.success());
-            let outcome = run(&file, folder, "", timeout).unwrap();
+            let outcome = run(&file, folder, "", None, timeout).unwrap();
             std::fs::remove_file(&file).unwrap();
             outcome
         };

@@ -1,7 +1,14 @@
 //! A server on which scripts are run, and what they send to it.
 
+use std::cell::RefCell;
+use std::env;
+
 use test_support::redis::RedisServer;
-use test_support::resp::Reply;
+use test_support::resp::{Connection, Reply};
+
+/// The environment variable with the port of a server that one test after the other may empty and use: starting one for
+/// each takes longer than the test. `mutants` sets it.
+const PORT: &str = "SCRIPTS_REDIS_PORT";
 
 /// What `setup` may use: `store` stores a value whose TTL is that number of milliseconds whenever a script asks for it.
 const HELPERS: &str = "
@@ -62,11 +69,36 @@ pub(crate) struct Done {
 }
 
 #[derive(Debug)]
-pub(crate) struct Server(RedisServer);
+pub(crate) struct Server {
+    connection: RefCell<Connection>,
+    /// A server of its own.
+    _server: Option<RedisServer>,
+}
 
 impl Server {
     pub(crate) fn start() -> Self {
-        Self(RedisServer::start())
+        let (server, port) = match env::var(PORT) {
+            Ok(port) => (None, port.parse().expect("a port")),
+            Err(_) => {
+                let server = RedisServer::start();
+                let port = server.port();
+                (Some(server), port)
+            }
+        };
+        let connection = Connection::open(port).expect("the server is running");
+        let this = Self {
+            connection: RefCell::new(connection),
+            _server: server,
+        };
+        this.send(&["FLUSHALL"]);
+        this.send(&["SCRIPT", "FLUSH"]);
+        this
+    }
+
+    fn send<W: AsRef<[u8]>>(&self, words: &[W]) -> Reply {
+        let words: Vec<&[u8]> = words.iter().map(AsRef::as_ref).collect();
+        let reply = self.connection.borrow_mut().command(&words);
+        reply.expect("the server replies")
     }
 
     /// Runs a script.
@@ -84,9 +116,9 @@ impl Server {
         let mut words: Vec<&[u8]> = vec![b"EVAL", text.as_bytes(), keys.as_bytes()];
         words.extend(call.keys.iter().chain(call.args).map(|word| word.as_bytes()));
         words.extend(last);
-        self.0.command(&["DEL", "log"]);
-        let reply = show(self.0.command(&words));
-        let sent = self.0.command(&["LRANGE", "log", "0", "-1"]);
+        self.send(&["DEL", "log"]);
+        let reply = show(self.send(&words));
+        let sent = self.send(&["LRANGE", "log", "0", "-1"]);
         Done {
             reply,
             sent: sent.list().into_iter().map(Reply::text).collect(),
@@ -96,22 +128,22 @@ impl Server {
     /// Sends a command of words that are separated by spaces.
     pub(crate) fn command(&self, words: &str) -> String {
         let words: Vec<&str> = words.split(' ').collect();
-        show(self.0.command(&words))
+        show(self.send(&words))
     }
 
     /// Stores a value that may have spaces, with a TTL of a minute.
     pub(crate) fn set(&self, key: &str, value: &str) {
-        self.0.command(&["SET", key, value, "PX", "60000"]);
+        self.send(&["SET", key, value, "PX", "60000"]);
     }
 
     /// The value of a key, or `nil`.
     pub(crate) fn get(&self, key: &str) -> String {
-        show(self.0.command(&["GET", key]))
+        show(self.send(&["GET", key]))
     }
 
     /// Whether a key has a TTL that was `millis` a moment ago.
     pub(crate) fn lives_for(&self, key: &str, millis: i64) -> bool {
-        let left = self.0.command(&["PTTL", key]).number();
+        let left = self.send(&["PTTL", key]).number();
         left <= millis && left > millis - 10_000
     }
 }

@@ -85,7 +85,12 @@ fn old_ids_to_check_are_returned_with_what_was_done() {
     let old = "return { 1, {}, { 'old' } }\n";
     let done = run(&server, old, "1", &[], "created", "");
     assert_eq!(done.reply, "[1, [], [old], 1, 1]");
-    // The numbers of a list that has one id to end.
+    // Without room there is nothing to store, whatever the list of ids is.
+    let full = "return { 0, {}, {} }\n";
+    server.command("DEL session");
+    assert_eq!(run(&server, full, "1", &[], "created", "").reply, "[0, [], []]");
+    assert_eq!(server.get("session"), "nil");
+    // One id to end first.
     let evicted = "return { 1, { 'oldest' }, {} }\n";
     server.command("DEL session");
     assert_eq!(run(&server, evicted, "1", &[], "created", "").reply, "[1, [oldest], []]");
