@@ -2,17 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use test_support::redis::RedisServer;
 
 use crate::binary::Binary;
-use crate::mutate::{mutants, names};
+use crate::mutate::{Mutant, mutants, names};
 use crate::results::{self, LUA, Results, ScriptResult};
 use crate::script::{self, Script, root};
 use crate::suite::{self, Outcome};
 use crate::{equivalent, say};
+
+/// How many mutants are tested at once.
+const WORKERS: usize = 6;
 
 /// How long the tests of one script may take.
 const SHORT_TIMEOUT: Duration = Duration::from_secs(120);
@@ -72,9 +77,9 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
         say("the saved results are those of the present scripts: --all runs them again");
     } else {
         let reasons = equivalent::read()?;
-        let tests = Tests::build(options.suites)?;
+        let workers = Tests::build(options.suites)?;
         for script in chosen {
-            let result = test_script(&tests, script, &reasons)?;
+            let result = test_script(&workers, script, &reasons)?;
             saved.insert(script.name(), result);
             results::write(LUA, &saved)?;
         }
@@ -115,26 +120,35 @@ fn list(scripts: &[&Script]) -> Result<bool, String> {
 }
 
 impl Tests {
-    fn build(with_suites: bool) -> Result<Self, String> {
-        let folder = root().join(format!("target/mutated/{}", std::process::id()));
-        let copy = |target: &str, program: PathBuf| {
-            Binary::copy(target, &program, &folder).map_err(|error| format!("{target}: {error}"))
+    /// Builds the tests, and copies their programs for each worker.
+    fn build(with_suites: bool) -> Result<Vec<Self>, String> {
+        let targets = SUITES.map(|(_, target)| target);
+        let scripts = suite::build("mutants", &["scripts"])?;
+        let suites = if with_suites {
+            suite::build("tests", &targets)?
+        } else {
+            Vec::new()
         };
-        let [program] = <[PathBuf; 1]>::try_from(suite::build("mutants", &["scripts"])?)
-            .map_err(|_| "one program was asked for")?;
-        let scripts = copy("scripts", program)?;
-        let mut suites = Vec::new();
-        if with_suites {
-            let targets = SUITES.map(|(_, target)| target);
-            let programs = suite::build("tests", &targets)?;
-            for ((group, target), program) in SUITES.into_iter().zip(programs) {
-                suites.push((group, copy(target, program)?));
-            }
-        }
+        (0..WORKERS)
+            .map(|worker| Self::copy(worker, &scripts[0], &suites))
+            .collect()
+    }
+
+    fn copy(worker: usize, scripts: &Path, suites: &[PathBuf]) -> Result<Self, String> {
+        let name = format!("target/mutated/{}-{worker}", std::process::id());
+        let folder = root().join(name);
+        let copy = |target: &str, program: &Path| {
+            Binary::copy(target, program, &folder).map_err(|error| format!("{target}: {error}"))
+        };
+        let copied: Result<Vec<_>, String> = SUITES
+            .into_iter()
+            .zip(suites)
+            .map(|((group, target), program)| Ok((group, copy(target, program)?)))
+            .collect();
         Ok(Self {
-            scripts,
+            scripts: copy("scripts", scripts)?,
             server: RedisServer::start(),
-            suites,
+            suites: copied?,
             folder,
         })
     }
@@ -166,44 +180,70 @@ impl Tests {
     }
 }
 
+/// Tests the mutants of a script, several at once: a run waits for its server most of the time.
 fn test_script(
-    tests: &Tests,
+    workers: &[Tests],
     script: &Script,
     reasons: &BTreeMap<(String, String), String>,
 ) -> Result<ScriptResult, String> {
     let name = script.name();
-    check_tests(tests, script)?;
+    check_tests(&workers[0], script)?;
     let found = mutants(&script.text)?;
     let mut result = ScriptResult {
         digest: script.digest(),
         mutants: found.len(),
         ..ScriptResult::default()
     };
+    let mut tested = Vec::new();
     for (mutant, mutant_name) in found.iter().zip(names(&script.text, &found)) {
         if reasons.contains_key(&(name.clone(), mutant_name.clone())) {
             result.equivalent += 1;
-            continue;
-        }
-        let text = mutant.apply(&script.text);
-        let mut outcome = tests.run(script, &text)?;
-        if let Outcome::Passed(_) = outcome
-            && let Some(noticed) = tests.run_suites(script, &text)?
-        {
-            say(format!("{name}: only by {noticed:?}: {mutant_name}"));
-            outcome = noticed;
-        }
-        if let Outcome::Passed(_) = outcome {
-            say(format!("{name}:{}: survives: {mutant_name}", mutant.line(&script.text)));
-            result.survivors.push(mutant_name);
         } else {
-            result.caught += 1;
+            tested.push((mutant, mutant_name));
         }
     }
+    let next = AtomicUsize::new(0);
+    let run = |tests: &Tests| {
+        let mut survivors = Vec::new();
+        while let Some((mutant, mutant_name)) = tested.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if !is_noticed(tests, script, mutant, mutant_name)? {
+                survivors.push(mutant_name.clone());
+            }
+        }
+        Ok::<_, String>(survivors)
+    };
+    let survivors = thread::scope(|scope| {
+        let run = &run;
+        let workers: Vec<_> = workers.iter().map(|tests| scope.spawn(move || run(tests))).collect();
+        let lists: Result<Vec<_>, String> = workers
+            .into_iter()
+            .map(|worker| worker.join().map_err(|_| "a worker has panicked")?)
+            .collect();
+        lists.map(|lists| lists.concat())
+    })?;
+    result.caught = tested.len() - survivors.len();
+    result.survivors = survivors;
+    result.survivors.sort();
     say(format!(
         "{name}: {} mutants, {} caught, {} equivalent",
         result.mutants, result.caught, result.equivalent
     ));
     Ok(result)
+}
+
+/// Whether a test fails with a mutant, or does not end.
+fn is_noticed(tests: &Tests, script: &Script, mutant: &Mutant, name: &str) -> Result<bool, String> {
+    let text = mutant.apply(&script.text);
+    if !matches!(tests.run(script, &text)?, Outcome::Passed(_)) {
+        return Ok(true);
+    }
+    let (place, line) = (script.name(), mutant.line(&script.text));
+    if let Some(outcome) = tests.run_suites(script, &text)? {
+        say(format!("{place}:{line}: only by {outcome:?}: {name}"));
+        return Ok(true);
+    }
+    say(format!("{place}:{line}: survives: {name}"));
+    Ok(false)
 }
 
 /// Checks that the tests pass with the script as it is, and fail if it does nothing but raise an error: so that they run

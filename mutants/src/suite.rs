@@ -1,6 +1,6 @@
 //! Runs test binaries.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{self, BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -68,22 +68,37 @@ pub(crate) fn run(
         command.env("SCRIPTS_REDIS_PORT", port.to_string());
     }
     let threads = if server.is_some() { 1 } else { 2 };
-    let mut child = command
+    command
         .current_dir(folder)
         .arg(format!("--test-threads={threads}"))
         .arg(filter)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .map_err(|error| format!("{}: {error}", program.display()))?;
+        .process_group(0);
+    let child = spawn(&mut command, Instant::now() + timeout);
+    let mut child = child.map_err(|error| format!("{}: {error}", program.display()))?;
     let outcome = watch(&mut child, Instant::now() + timeout);
     if !matches!(outcome, Ok(Outcome::Passed(_))) {
         kill_group(&child);
     }
     drop(child.wait());
     outcome
+}
+
+/// Starts a program that was just written. Another thread that starts a process at this moment may have its file open
+/// for writing until that process has begun, and so long it cannot be run.
+fn spawn(command: &mut Command, deadline: Instant) -> io::Result<Child> {
+    loop {
+        match command.spawn() {
+            Err(error)
+                if error.kind() == io::ErrorKind::ExecutableFileBusy && Instant::now() < deadline =>
+            {
+                thread::sleep(Duration::from_millis(5));
+            }
+            result => return result,
+        }
+    }
 }
 
 fn watch(child: &mut Child, deadline: Instant) -> Result<Outcome, String> {

@@ -284,3 +284,27 @@ fn a_superseded_secret_is_replaced_within_its_grace_period() {
     assert_eq!(fixture.present(&token).0, SecretStatus::Retired);
     assert_eq!(fixture.present(&joined).0, SecretStatus::Retired);
 }
+
+#[test]
+fn a_secret_that_was_added_is_noticed_and_a_rotated_one_is_none() {
+    let (mut fixture, token) = Fixture::begin();
+    let first = fixture.record.entries().clone();
+    assert!(!Secrets::have_gained(&first, &first));
+
+    fixture.pass(EVERY);
+    fixture.present(&token);
+    let rotating = fixture.record.entries().clone();
+    assert!(Secrets::are_rotating(&rotating));
+    assert!(!Secrets::have_gained(&first, &rotating));
+
+    fixture.join().expect("there is room");
+    let joined = fixture.record.entries().clone();
+    assert!(Secrets::have_gained(&first, &joined));
+    assert!(Secrets::have_gained(&rotating, &joined));
+    assert!(!Secrets::have_gained(&joined, &joined));
+
+    fixture.join().expect("there is room");
+    let again = fixture.record.entries().clone();
+    assert!(Secrets::have_gained(&joined, &again));
+    assert!(!Secrets::have_gained(&again, &joined));
+}
