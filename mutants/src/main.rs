@@ -15,7 +15,7 @@ use std::env;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: mutants lua [--all] [--suites] [--list] [SCRIPT…]
-       mutants record PART FOLDER…
+       mutants record PART COUNT FOLDER…
        mutants report";
 
 fn main() -> ExitCode {
@@ -33,8 +33,9 @@ fn main() -> ExitCode {
 fn run(arguments: &[String]) -> Result<bool, String> {
     match arguments {
         [command, rest @ ..] if command == "lua" => lua::run(&lua_options(rest)?),
-        [command, part, folders @ ..] if command == "record" && !folders.is_empty() => {
-            rust::record(part, folders)
+        [command, part, count, folders @ ..] if command == "record" && !folders.is_empty() => {
+            let count = count.parse().map_err(|_| USAGE.to_owned())?;
+            rust::record(part, count, folders)
         }
         [command] if command == "report" => report::write(),
         _ => Err(USAGE.to_owned()),

@@ -1,6 +1,6 @@
 //! The results of `cargo-mutants`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -19,22 +19,19 @@ enum Ended {
     Survived,
 }
 
-/// Saves the outcomes of runs as the results of a part, in place of earlier ones. Each folder is what `--output` named. The
+/// Saves the outcomes of runs as the results of a part that has so many mutants, in place of earlier ones. Each folder is what `--output` named. The
 /// runs test different shards of the same mutants, or some of them again: then the later folder counts.
-pub(crate) fn record(part: &str, folders: &[String]) -> Result<bool, String> {
+pub(crate) fn record(part: &str, mutants: usize, folders: &[String]) -> Result<bool, String> {
     let mut saved: Results<RustResult> = results::read(RUST)?;
-    let (mut mutants, mut outcomes) = (BTreeSet::new(), BTreeMap::new());
+    let mut outcomes = BTreeMap::new();
     for folder in folders {
-        let folder = Path::new(folder).join("mutants.out");
-        let read = |file: &str| {
-            let path = folder.join(file);
-            let text = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-            serde_json::from_slice::<Value>(&text).map_err(|error| format!("{file}: {error}"))
-        };
-        mutants.extend(read("mutants.json")?.as_array().into_iter().flatten().map(name));
-        outcomes.extend(outcomes_in(&read("outcomes.json")?));
+        let path = Path::new(folder).join("mutants.out/outcomes.json");
+        let text = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let text: Value = serde_json::from_slice(&text)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+        outcomes.extend(outcomes_in(&text));
     }
-    let result = sum(&outcomes, mutants.len());
+    let result = sum(&outcomes, mutants);
     say(format!(
         "{part}: {} tested, {} caught, {} survive",
         result.tested,

@@ -67,6 +67,17 @@ fn a_later_last_seen_stays_unless_it_is_from_a_wrong_clock() {
 }
 
 #[test]
+fn the_same_last_seen_is_not_written_again() {
+    let server = Server::start();
+    for record in [record_1, record_2] {
+        server.set("session", &record(NOW));
+        let done = touch(&server, "");
+        assert_eq!((done.reply.as_str(), done.sent("SETRANGE").len()), ("1", 0));
+        assert!(server.lives_for("session", 90_000));
+    }
+}
+
+#[test]
 fn something_else_stays_as_it_is() {
     let server = Server::start();
     let unseen_2 = format!("{START_2}1234 678{} user {{}}", "x".repeat(30));
