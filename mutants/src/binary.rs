@@ -46,7 +46,10 @@ impl Binary {
         let replacement = fit(replacement, text.len())?;
         let places: Vec<usize> = memmem::find_iter(&self.original, text).collect();
         if places.is_empty() {
-            return Err(format!("the program of {} does not contain the script", self.target));
+            return Err(format!(
+                "the program of {} does not contain the script",
+                self.target
+            ));
         }
         let mut changed = self.original.clone();
         for place in places {
@@ -93,7 +96,10 @@ mod tests {
     #[test]
     fn a_script_is_fitted_by_its_first_comment() {
         assert_eq!(fit("-- abc\nreturn 1\n", 14).unwrap(), "-- a\nreturn 1\n");
-        assert_eq!(fit("-- abc\nreturn 1\n", 18).unwrap(), "-- abc  \nreturn 1\n");
+        assert_eq!(
+            fit("-- abc\nreturn 1\n", 18).unwrap(),
+            "-- abc  \nreturn 1\n"
+        );
         assert!(fit("-- abc\nreturn 1\n", 11).is_err());
         assert!(fit("return 1\n", 20).is_err());
     }
@@ -103,14 +109,25 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("mutants-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let program = folder.join("program");
-        fs::write(&program, "1-- a comment\nreturn 1\n2-- a comment\nreturn 1\n3").unwrap();
+        fs::write(
+            &program,
+            "1-- a comment\nreturn 1\n2-- a comment\nreturn 1\n3",
+        )
+        .unwrap();
         let binary = Binary::copy("copy", &program, &folder).unwrap();
         let text = "-- a comment\nreturn 1\n";
         let read = || fs::read_to_string(&binary.path).unwrap();
         let changed = binary.with_replaced(text, "-- a comment\nreturn 20\n", read);
-        assert_eq!(changed.unwrap(), "1-- a commen\nreturn 20\n2-- a commen\nreturn 20\n3");
+        assert_eq!(
+            changed.unwrap(),
+            "1-- a commen\nreturn 20\n2-- a commen\nreturn 20\n3"
+        );
         assert_eq!(read(), fs::read_to_string(&program).unwrap());
-        assert!(binary.with_replaced("-- another\n", "-- another\n", || ()).is_err());
+        assert!(
+            binary
+                .with_replaced("-- another\n", "-- another\n", || ())
+                .is_err()
+        );
         fs::remove_dir_all(&folder).unwrap();
     }
 }

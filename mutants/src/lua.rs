@@ -214,7 +214,10 @@ fn test_script(
     };
     let survivors = thread::scope(|scope| {
         let run = &run;
-        let workers: Vec<_> = workers.iter().map(|tests| scope.spawn(move || run(tests))).collect();
+        let workers: Vec<_> = workers
+            .iter()
+            .map(|tests| scope.spawn(move || run(tests)))
+            .collect();
         let lists: Result<Vec<_>, String> = workers
             .into_iter()
             .map(|worker| worker.join().map_err(|_| "a worker has panicked")?)

@@ -28,12 +28,7 @@ pub(crate) struct Mutant {
 impl Mutant {
     /// The text of the script with the change.
     pub(crate) fn apply(&self, text: &str) -> String {
-        [
-            &text[..self.start],
-            &self.replacement,
-            &text[self.end..],
-        ]
-        .concat()
+        [&text[..self.start], &self.replacement, &text[self.end..]].concat()
     }
 
     /// The changed lines, before and after.
@@ -48,7 +43,10 @@ impl Mutant {
             &text[self.end..last],
         ];
         let on_one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let (before, after) = (on_one_line(&text[first..last]), on_one_line(&after.concat()));
+        let (before, after) = (
+            on_one_line(&text[first..last]),
+            on_one_line(&after.concat()),
+        );
         format!("`{before}` -> `{after}`")
     }
 

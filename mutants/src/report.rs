@@ -39,7 +39,8 @@ fn tables() -> Result<String, String> {
 }
 
 fn lua_table(results: &Results<ScriptResult>) -> String {
-    let mut table = "| script | mutants | caught | equivalent | survive |\n|---|---|---|---|---|\n".to_owned();
+    let mut table =
+        "| script | mutants | caught | equivalent | survive |\n|---|---|---|---|---|\n".to_owned();
     let mut sum = ScriptResult::default();
     for (name, result) in results {
         row(&mut table, &format!("`{name}.lua`"), result);
@@ -51,16 +52,27 @@ fn lua_table(results: &Results<ScriptResult>) -> String {
     row(&mut table, "all", &sum);
     for (name, result) in results {
         for survivor in &result.survivors {
-            writeln!(table, "\nSurvives in `{name}.lua`: {survivor}").expect("writing to a String does not fail");
+            writeln!(table, "\nSurvives in `{name}.lua`: {survivor}")
+                .expect("writing to a String does not fail");
         }
     }
     table
 }
 
 fn row(table: &mut String, name: &str, result: &ScriptResult) {
-    let ScriptResult { mutants, caught, equivalent, survivors, .. } = result;
-    writeln!(table, "| {name} | {mutants} | {caught} | {equivalent} | {} |", survivors.len())
-        .expect("writing to a String does not fail");
+    let ScriptResult {
+        mutants,
+        caught,
+        equivalent,
+        survivors,
+        ..
+    } = result;
+    writeln!(
+        table,
+        "| {name} | {mutants} | {caught} | {equivalent} | {} |",
+        survivors.len()
+    )
+    .expect("writing to a String does not fail");
 }
 
 /// The equivalent mutants by reason.
@@ -88,8 +100,15 @@ fn rust_table(results: &Results<RustResult>) -> String {
         "| Rust code | mutants | tested | do not compile | caught | of these by a timeout | survive | caught of the viable |\n|---|---|---|---|---|---|---|---|\n"
             .to_owned();
     for (name, result) in results {
-        let (caught, viable) = (result.caught + result.timeouts, result.tested - result.unviable);
-        let percent = if viable == 0 { 100 } else { caught * 100 / viable };
+        let (caught, viable) = (
+            result.caught + result.timeouts,
+            result.tested - result.unviable,
+        );
+        let percent = if viable == 0 {
+            100
+        } else {
+            caught * 100 / viable
+        };
         writeln!(
             table,
             "| {name} | {} | {} | {} | {caught} | {} | {} | {percent} % |",
@@ -136,7 +155,10 @@ mod tests {
         let saved: Results<ScriptResult> = results::read(LUA).unwrap();
         let scripts = script::all();
         let names: Vec<String> = scripts.iter().map(script::Script::name).collect();
-        assert!(saved.keys().eq(sorted(&names)), "run `scripts/mutants lua`, then `scripts/mutants --report`");
+        assert!(
+            saved.keys().eq(sorted(&names)),
+            "run `scripts/mutants lua`, then `scripts/mutants --report`"
+        );
         for script in scripts {
             let result = &saved[&script.name()];
             assert_eq!(

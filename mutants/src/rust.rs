@@ -46,7 +46,8 @@ pub(crate) fn record(part: &str, mutants: usize, folders: &[String]) -> Result<b
 fn outcomes_in(outcomes: &Value) -> BTreeMap<String, Ended> {
     let outcomes = outcomes["outcomes"].as_array().into_iter().flatten();
     // Without a mutant, it is the run of the code as it is.
-    let mutants = outcomes.filter_map(|outcome| Some((outcome, outcome["scenario"].get("Mutant")?)));
+    let mutants =
+        outcomes.filter_map(|outcome| Some((outcome, outcome["scenario"].get("Mutant")?)));
     let ended = mutants.map(|(outcome, mutant)| {
         let ended = match outcome["summary"].as_str() {
             Some("CaughtMutant") => Ended::Caught,
@@ -61,7 +62,9 @@ fn outcomes_in(outcomes: &Value) -> BTreeMap<String, Ended> {
 
 fn sum(outcomes: &BTreeMap<String, Ended>, mutants: usize) -> RustResult {
     let count = |wanted| outcomes.values().filter(|&&ended| ended == wanted).count();
-    let survivors = outcomes.iter().filter(|(_, ended)| **ended == Ended::Survived);
+    let survivors = outcomes
+        .iter()
+        .filter(|(_, ended)| **ended == Ended::Survived);
     RustResult {
         mutants,
         tested: outcomes.len(),

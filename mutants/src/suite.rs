@@ -92,7 +92,8 @@ fn spawn(command: &mut Command, deadline: Instant) -> io::Result<Child> {
     loop {
         match command.spawn() {
             Err(error)
-                if error.kind() == io::ErrorKind::ExecutableFileBusy && Instant::now() < deadline =>
+                if error.kind() == io::ErrorKind::ExecutableFileBusy
+                    && Instant::now() < deadline =>
             {
                 thread::sleep(Duration::from_millis(5));
             }
@@ -140,7 +141,9 @@ fn result_of(line: &str) -> Option<(&str, bool)> {
 /// Kills the program and the servers that it has started.
 fn kill_group(child: &Child) {
     let group = format!("-{}", child.id());
-    let kill = Command::new("kill").args(["-s", "KILL", "--", &group]).status();
+    let kill = Command::new("kill")
+        .args(["-s", "KILL", "--", &group])
+        .status();
     drop(kill);
 }
 
@@ -150,7 +153,10 @@ mod tests {
 
     #[test]
     fn the_result_of_a_test_is_read_from_its_line() {
-        assert_eq!(result_of("test redis::end::a ... ok"), Some(("redis::end::a", true)));
+        assert_eq!(
+            result_of("test redis::end::a ... ok"),
+            Some(("redis::end::a", true))
+        );
         assert_eq!(result_of("test a ... FAILED"), Some(("a", false)));
         assert_eq!(result_of("test result: ok. 3 passed"), None);
         assert_eq!(result_of("running 3 tests"), None);

@@ -114,7 +114,12 @@ impl Server {
         );
         let keys = call.keys.len().to_string();
         let mut words: Vec<&[u8]> = vec![b"EVAL", text.as_bytes(), keys.as_bytes()];
-        words.extend(call.keys.iter().chain(call.args).map(|word| word.as_bytes()));
+        words.extend(
+            call.keys
+                .iter()
+                .chain(call.args)
+                .map(|word| word.as_bytes()),
+        );
         words.extend(last);
         self.send(&["DEL", "log"]);
         let reply = show(self.send(&words));
@@ -158,7 +163,9 @@ impl Done {
 
     /// Whether a script has sent no command that writes.
     pub(crate) fn has_written_nothing(&self) -> bool {
-        const WRITES: [&str; 7] = ["SET", "SETRANGE", "DEL", "PEXPIRE", "ZADD", "ZREM", "PUBLISH"];
+        const WRITES: [&str; 7] = [
+            "SET", "SETRANGE", "DEL", "PEXPIRE", "ZADD", "ZREM", "PUBLISH",
+        ];
         WRITES.iter().all(|command| self.sent(command).is_empty())
     }
 }

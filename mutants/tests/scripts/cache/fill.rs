@@ -28,7 +28,10 @@ fn the_owner_of_the_lease_stores_the_record() {
         assert_eq!(fill(&server, value, "90000").reply, "1");
         assert_eq!(server.get("record"), "the record");
         assert!(server.lives_for("record", 90_000));
-        assert_eq!(fill(&server, value, "1").sent("SET"), ["SET record the record PX 1"]);
+        assert_eq!(
+            fill(&server, value, "1").sent("SET"),
+            ["SET record the record PX 1"]
+        );
     }
 }
 
@@ -82,7 +85,10 @@ fn a_lease_on_a_fresh_record_is_given_back() {
     let server = Server::start();
     let done = fill_in(&server, STALE, 1001, "0");
     assert_eq!(done.reply, "1");
-    assert_eq!(done.sent("SET"), ["SET record v 1000 5 - 0\nthe old record PX 1001"]);
+    assert_eq!(
+        done.sent("SET"),
+        ["SET record v 1000 5 - 0\nthe old record PX 1001"]
+    );
     assert_eq!(done.sent("DEL"), [""; 0]);
 }
 

@@ -26,7 +26,12 @@ fn the_generation_is_the_time() {
 #[test]
 fn it_is_later_than_any_earlier_one() {
     let server = Server::start();
-    for (before, after) in [(NOW - 5, NOW), (NOW - 1, NOW), (NOW, NOW + 1), (NOW + 7, NOW + 8)] {
+    for (before, after) in [
+        (NOW - 5, NOW),
+        (NOW - 1, NOW),
+        (NOW, NOW + 1),
+        (NOW + 7, NOW + 8),
+    ] {
         server.set("generation", &before.to_string());
         assert_eq!(forget_all(&server).reply, after.to_string());
         assert_eq!(server.get("generation"), after.to_string());

@@ -33,7 +33,13 @@ fn has_lease(done: &Done) -> bool {
 fn a_missing_record_is_leased() {
     let server = Server::start();
     for mode in ["0", "1", "2"] {
-        assert!(has_lease(&run(&server, "redis.call('DEL', KEYS[1])", "", "5", mode)));
+        assert!(has_lease(&run(
+            &server,
+            "redis.call('DEL', KEYS[1])",
+            "",
+            "5",
+            mode
+        )));
         assert!(has_lease(&read(&server, "something", 700, "5", mode)));
     }
 }
@@ -59,7 +65,10 @@ fn a_fresh_record_is_returned() {
             assert!(done.has_written_nothing());
         }
     }
-    assert_eq!(read(&server, FREE, 5000, "4", "0").reply, "[1, 4000, the record]");
+    assert_eq!(
+        read(&server, FREE, 5000, "4", "0").reply,
+        "[1, 4000, the record]"
+    );
 }
 
 #[test]
@@ -75,7 +84,13 @@ fn a_stale_record_is_used_while_somebody_else_loads_it() {
 #[test]
 fn a_stale_record_that_nobody_loads_is_leased() {
     let server = Server::start();
-    for (value, ttl, end) in [(FREE, 1000, 600), (HELD, 300, 0), (FREE, 401, 1), (FREE, 400, 0), (FREE, 1, 0)] {
+    for (value, ttl, end) in [
+        (FREE, 1000, 600),
+        (HELD, 300, 0),
+        (FREE, 401, 1),
+        (FREE, 400, 0),
+        (FREE, 1, 0),
+    ] {
         let done = read(&server, value, ttl, "5", "0");
         assert_eq!(done.reply, format!("[3, {ttl}, the record]"));
         let set = format!("SET key v 1000 5 token {end}\nthe record PX {ttl}");
@@ -90,7 +105,10 @@ fn a_record_without_time_left_is_leased() {
     let setup = "redis.call('SET', KEYS[1], 'v 1000 5 - 0\\nthe record')";
     let done = run(&server, setup, "PTTL = 0", "5", "0");
     assert_eq!(done.reply, "[3, 0, the record]");
-    assert_eq!(done.sent("SET"), ["SET key v 1000 5 token 0\nthe record PX 1"]);
+    assert_eq!(
+        done.sent("SET"),
+        ["SET key v 1000 5 token 0\nthe record PX 1"]
+    );
 }
 
 #[test]

@@ -21,7 +21,10 @@ fn a_record_is_replaced_and_the_servers_informed() {
     write(&server, "90000");
     assert_eq!(server.get("record"), "the record");
     assert!(server.lives_for("record", 90_000));
-    assert_eq!(write(&server, "1").sent("SET"), ["SET record the record PX 1"]);
+    assert_eq!(
+        write(&server, "1").sent("SET"),
+        ["SET record the record PX 1"]
+    );
 }
 
 #[test]

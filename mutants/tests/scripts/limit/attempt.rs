@@ -6,7 +6,9 @@ const NOW: u64 = 1_700_000_000_123;
 
 /// The rules: two free attempts, then delays of 1000 to 8000 ms; unknown browsers are stopped after 10 failures in a
 /// row and all after 20; the level is forgotten after a minute; a known browser has 3 s, and an attempt costs 500 ms.
-const RULES: [&str; 9] = ["2", "1000", "8000", "10", "20", "60000", "90000", "500000", "3000000"];
+const RULES: [&str; 9] = [
+    "2", "1000", "8000", "10", "20", "60000", "90000", "500000", "3000000",
+];
 
 /// Takes an attempt on an account that is stored as `account`, or is not, if that is empty.
 fn attempt(server: &Server, account: &str, rules: [&str; 9], browser: Option<&str>) -> Done {
@@ -15,7 +17,11 @@ fn attempt(server: &Server, account: &str, rules: [&str; 9], browser: Option<&st
         setup += &format!(" store('account', '{account}', 5000)");
     }
     setup += browser.unwrap_or_default();
-    let keys: &[&str] = if browser.is_some() { &["account", "browser"] } else { &["account"] };
+    let keys: &[&str] = if browser.is_some() {
+        &["account", "browser"]
+    } else {
+        &["account"]
+    };
     server.run(Call {
         script: SCRIPT,
         setup: &setup,
@@ -26,7 +32,12 @@ fn attempt(server: &Server, account: &str, rules: [&str; 9], browser: Option<&st
 }
 
 fn unknown(server: &Server, level: u32, streak: u32, ago: u64) -> Done {
-    attempt(server, &format!("{level}:{streak}:{}", NOW - ago), RULES, None)
+    attempt(
+        server,
+        &format!("{level}:{streak}:{}", NOW - ago),
+        RULES,
+        None,
+    )
 }
 
 /// The reply to an attempt that was taken now.
@@ -40,7 +51,10 @@ fn the_first_attempts_are_free_and_counted() {
     for account in ["", "something"] {
         let done = attempt(&server, account, RULES, None);
         assert_eq!(done.reply, taken(1, 1));
-        assert_eq!(done.sent("SET"), [format!("SET account 1:1:{NOW} PX 90000")]);
+        assert_eq!(
+            done.sent("SET"),
+            [format!("SET account 1:1:{NOW} PX 90000")]
+        );
     }
     assert_eq!(unknown(&server, 1, 3, 0).reply, taken(2, 4));
 }
@@ -48,7 +62,14 @@ fn the_first_attempts_are_free_and_counted() {
 #[test]
 fn the_delay_doubles_up_to_the_longest() {
     let server = Server::start();
-    for (level, delay) in [(2, 1000), (3, 2000), (4, 4000), (5, 8000), (6, 8000), (99, 8000)] {
+    for (level, delay) in [
+        (2, 1000),
+        (3, 2000),
+        (4, 4000),
+        (5, 8000),
+        (6, 8000),
+        (99, 8000),
+    ] {
         let done = unknown(&server, level, 3, delay - 1);
         let last = NOW - (delay - 1);
         assert_eq!(done.reply, format!("[1, 1, {level}, 3, {last}]"));
@@ -61,12 +82,26 @@ fn the_delay_doubles_up_to_the_longest() {
 fn the_delay_and_the_level_are_bounded() {
     let server = Server::start();
     let account = format!("90:3:{NOW}");
-    let rules = ["2", "1", "9000000000000000", "10", "20", "60000", "90000", "1", "1"];
+    let rules = [
+        "2",
+        "1",
+        "9000000000000000",
+        "10",
+        "20",
+        "60000",
+        "90000",
+        "1",
+        "1",
+    ];
     let delay = 1_u64 << 40;
     let reply = attempt(&server, &account, rules, None).reply;
     assert_eq!(reply, format!("[1, {delay}, 90, 3, {NOW}]"));
 
-    for (before, after) in [(999_998, 999_999), (999_999, 1_000_000), (1_000_000, 1_000_000)] {
+    for (before, after) in [
+        (999_998, 999_999),
+        (999_999, 1_000_000),
+        (1_000_000, 1_000_000),
+    ] {
         assert_eq!(unknown(&server, before, 3, 50_000).reply, taken(after, 4));
     }
 }
@@ -95,7 +130,12 @@ fn many_failures_in_a_row_stop_unknown_browsers() {
 }
 
 fn known(server: &Server, streak: u32, browser: &str) -> Done {
-    attempt(server, &format!("7:{streak}:{}", NOW - 3), RULES, Some(browser))
+    attempt(
+        server,
+        &format!("7:{streak}:{}", NOW - 3),
+        RULES,
+        Some(browser),
+    )
 }
 
 #[test]
@@ -124,7 +164,12 @@ fn a_known_browser_has_a_level_of_its_own() {
 #[test]
 fn a_known_browser_waits_until_its_level_is_low_enough() {
     let server = Server::start();
-    for (value, ttl, wait) in [("999", 2501, 1), ("0", 2501, 1), ("0", 2600, 100), ("0", 9000, 500)] {
+    for (value, ttl, wait) in [
+        ("999", 2501, 1),
+        ("0", 2501, 1),
+        ("0", 2600, 100),
+        ("0", 9000, 500),
+    ] {
         let browser = format!(" store('browser', '{value}', {ttl})");
         let done = known(&server, 15, &browser);
         assert_eq!(done.reply, format!("[2, {wait}, 7, 15, {}]", NOW - 3));

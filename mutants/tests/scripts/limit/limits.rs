@@ -54,9 +54,15 @@ fn gcra_allows_the_capacity_and_no_more() {
 #[test]
 fn a_level_outside_of_the_capacity_is_clamped() {
     let server = Server::start();
-    assert_eq!(gcra(&server, &counter("0", 9000), "1").reply, "[0, 3000000, 9000]");
+    assert_eq!(
+        gcra(&server, &counter("0", 9000), "1").reply,
+        "[0, 3000000, 9000]"
+    );
     assert_eq!(gcra(&server, &counter("9000", 1), "7").reply, "[1, 7, 1]");
-    assert_eq!(gcra(&server, &counter("x", 1000), "7").reply, "[1, 1000007, 1001]");
+    assert_eq!(
+        gcra(&server, &counter("x", 1000), "7").reply,
+        "[1, 1000007, 1001]"
+    );
 }
 
 #[test]
@@ -68,9 +74,15 @@ fn a_window_counts_units_and_keeps_its_ttl() {
     let done = window(&server, &counter("2", 700), "3");
     assert_eq!(done.reply, "[1, 5, 700]");
     assert_eq!(done.sent("SET"), ["SET one 5 PX 700"]);
-    assert_eq!(window(&server, &counter("2", 700), "4").reply, "[0, 2, 700]");
+    assert_eq!(
+        window(&server, &counter("2", 700), "4").reply,
+        "[0, 2, 700]"
+    );
     assert_eq!(window(&server, &counter("2", 1), "1").reply, "[1, 3, 1]");
-    assert_eq!(window(&server, &counter("x", 700), "1").reply, "[1, 1, 700]");
+    assert_eq!(
+        window(&server, &counter("x", 700), "1").reply,
+        "[1, 1, 700]"
+    );
 }
 
 /// A counter without a TTL is none.
@@ -96,7 +108,9 @@ fn a_request_that_costs_nothing_is_not_charged() {
 #[test]
 fn one_refusal_charges_none() {
     let server = Server::start();
-    let refused = ["w", "1", "5", "60000", "1", "g", "9", "8", "0", "1", "w", "1", "5", "60000", "1"];
+    let refused = [
+        "w", "1", "5", "60000", "1", "g", "9", "8", "0", "1", "w", "1", "5", "60000", "1",
+    ];
     let done = run(&server, "", &refused);
     assert_eq!(done.reply, "[1, 0, 0, 0, 0, 0, 1, 0, 0]");
     assert!(done.has_written_nothing());
@@ -105,8 +119,13 @@ fn one_refusal_charges_none() {
 #[test]
 fn a_limit_that_only_reports_refuses_nothing() {
     let server = Server::start();
-    let reported = ["w", "1", "5", "60000", "1", "g", "9", "8", "0", "0", "w", "2", "5", "50000", "1"];
+    let reported = [
+        "w", "1", "5", "60000", "1", "g", "9", "8", "0", "0", "w", "2", "5", "50000", "1",
+    ];
     let done = run(&server, "", &reported);
     assert_eq!(done.reply, "[1, 1, 60000, 0, 0, 0, 1, 2, 50000]");
-    assert_eq!(done.sent("SET"), ["SET one 1 PX 60000", "SET three 2 PX 50000"]);
+    assert_eq!(
+        done.sent("SET"),
+        ["SET one 1 PX 60000", "SET three 2 PX 50000"]
+    );
 }

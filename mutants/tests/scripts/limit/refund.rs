@@ -51,7 +51,11 @@ fn a_level_of_zero_removes_the_counter() {
 fn a_window_is_refunded_until_the_next_one_has_begun() {
     let server = Server::start();
     let args = ["w", "2", "700"];
-    for (ttl, sent) in [(699, Some("SET one 1 PX 699")), (700, Some("SET one 1 PX 700")), (701, None)] {
+    for (ttl, sent) in [
+        (699, Some("SET one 1 PX 699")),
+        (700, Some("SET one 1 PX 700")),
+        (701, None),
+    ] {
         let done = refund(&server, &counter("3", ttl), &args);
         assert_eq!(done.sent("SET"), sent.iter().copied().collect::<Vec<_>>());
         assert_eq!(done.sent("DEL"), [""; 0]);

@@ -8,7 +8,11 @@ fn settle(server: &Server, account: &str, how: &str, browser: Option<(&str, u32)
     if !account.is_empty() {
         setup += &format!(" store('account', '{account}', 5000)");
     }
-    let keys: &[&str] = if browser.is_some() { &["account", "browser"] } else { &["account"] };
+    let keys: &[&str] = if browser.is_some() {
+        &["account", "browser"]
+    } else {
+        &["account"]
+    };
     if let Some((value, ttl @ 1..)) = browser {
         setup += &format!(" store('browser', '{value}', {ttl})");
     }

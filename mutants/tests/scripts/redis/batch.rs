@@ -1,7 +1,8 @@
 use super::function;
 use crate::server::{Call, Done, Server};
 
-const START: &str = include_str!("../../../../crates/cloakroom-redis/src/scripts/batch_publish.lua");
+const START: &str =
+    include_str!("../../../../crates/cloakroom-redis/src/scripts/batch_publish.lua");
 const SCRIPT: &str = include_str!("../../../../crates/cloakroom-redis/src/scripts/batch.lua");
 
 /// How large replies may be until calls are no longer run.
@@ -12,13 +13,19 @@ const SCRIPTS: [(&str, &str); 10] = [
     ("one", "return 1"),
     ("keys", "return { KEYS[1], KEYS[2] or '-', ARGV[1] }"),
     ("text", "return string.rep('x', ARGV[1])"),
-    ("texts", "local list = {} for index, size in ipairs(ARGV) do list[index] = string.rep('x', size) end return list"),
+    (
+        "texts",
+        "local list = {} for index, size in ipairs(ARGV) do list[index] = string.rep('x', size) end return list",
+    ),
     ("nothing", "return nil"),
     ("number", "return 7"),
     ("raises", "error('oops')"),
     ("error", "return redis.error_reply('ERR refused')"),
     ("publish", "publish(ARGV[1], ARGV[2]) return 1"),
-    ("create", "publish(ARGV[1], ARGV[2]) return { 1, {}, {}, 1, 1 }"),
+    (
+        "create",
+        "publish(ARGV[1], ARGV[2]) return { 1, {}, {}, 1, 1 }",
+    ),
 ];
 
 type Item<'a> = (&'a str, u32, Vec<String>);
@@ -33,7 +40,8 @@ fn run(server: &Server, replies: &str, keys: &[&str], items: &[Item<'_>]) -> Don
         text += &function("script", &format!("{body}\n"));
         text += &format!("scripts['{name}'] = script\n");
     }
-    text += "scripts['after_publishing'] = function(KEYS, ARGV) publish('closed', 'e') return 7 end\n";
+    text +=
+        "scripts['after_publishing'] = function(KEYS, ARGV) publish('closed', 'e') return 7 end\n";
     let calls = rmp_serde::to_vec(items).expect("it can be encoded");
     let call = Call {
         script: &(text + SCRIPT),
@@ -47,7 +55,12 @@ fn run(server: &Server, replies: &str, keys: &[&str], items: &[Item<'_>]) -> Don
 #[test]
 fn the_number_of_calls_is_returned_if_each_returned_one() {
     let server = Server::start();
-    let done = run(&server, "", &[], &[item("one", 0, &[]), item("one", 0, &[])]);
+    let done = run(
+        &server,
+        "",
+        &[],
+        &[item("one", 0, &[]), item("one", 0, &[])],
+    );
     assert_eq!(done.reply, "2");
     assert!(done.has_written_nothing());
 }
@@ -64,13 +77,20 @@ fn each_call_has_its_keys_arguments_and_reply() {
         item("text", 0, &["3"]),
     ];
     let done = run(&server, "", &["a", "b", "c"], &items);
-    assert_eq!(done.reply, "[1, [a, -, x], 1, 1, 1, [b, c, y], 1, nil, 1, 7, 1, xxx]");
+    assert_eq!(
+        done.reply,
+        "[1, [a, -, x], 1, 1, 1, [b, c, y], 1, nil, 1, 7, 1, xxx]"
+    );
 }
 
 #[test]
 fn an_error_does_not_stop_the_other_calls() {
     let server = Server::start();
-    let items = [item("raises", 0, &[]), item("error", 0, &[]), item("one", 0, &[])];
+    let items = [
+        item("raises", 0, &[]),
+        item("error", 0, &[]),
+        item("one", 0, &[]),
+    ];
     let reply = run(&server, "", &[], &items).reply;
     assert!(reply.starts_with("[0, "), "{reply}");
     assert!(reply.contains("oops, 0, ERR refused, 1, 1]"), "{reply}");
@@ -81,7 +101,11 @@ fn runs_after(server: &Server, items: &[Item<'_>]) -> bool {
     let mut items = items.to_vec();
     items.push(item("one", 0, &[]));
     let reply = run(server, "", &[], &items).reply;
-    assert!(reply.ends_with(", 1, 1]") || reply.ends_with(", 2, 0]"), "{}", &reply[reply.len() - 20..]);
+    assert!(
+        reply.ends_with(", 1, 1]") || reply.ends_with(", 2, 0]"),
+        "{}",
+        &reply[reply.len() - 20..]
+    );
     reply.ends_with(", 1, 1]")
 }
 
@@ -91,7 +115,10 @@ fn large_replies_stop_the_batch() {
     let text = |size: usize| item("text", 0, &[&size.to_string()]);
     assert!(runs_after(&server, &[text(LIMIT)]));
     assert!(!runs_after(&server, &[text(LIMIT + 1)]));
-    assert!(!runs_after(&server, &[text(LIMIT / 2), text(LIMIT / 2 + 1)]));
+    assert!(!runs_after(
+        &server,
+        &[text(LIMIT / 2), text(LIMIT / 2 + 1)]
+    ));
 }
 
 #[test]
@@ -99,10 +126,20 @@ fn an_item_of_a_list_counts_sixteen_bytes_more() {
     let server = Server::start();
     let texts = |sizes: &[usize]| {
         let sizes: Vec<String> = sizes.iter().map(ToString::to_string).collect();
-        item("texts", 0, &sizes.iter().map(String::as_str).collect::<Vec<_>>())
+        item(
+            "texts",
+            0,
+            &sizes.iter().map(String::as_str).collect::<Vec<_>>(),
+        )
     };
-    assert!(runs_after(&server, &[texts(&[LIMIT / 2 - 16, LIMIT / 2 - 16])]));
-    assert!(!runs_after(&server, &[texts(&[LIMIT / 2 - 16, LIMIT / 2 - 15])]));
+    assert!(runs_after(
+        &server,
+        &[texts(&[LIMIT / 2 - 16, LIMIT / 2 - 16])]
+    ));
+    assert!(!runs_after(
+        &server,
+        &[texts(&[LIMIT / 2 - 16, LIMIT / 2 - 15])]
+    ));
     assert!(!runs_after(&server, &[texts(&[LIMIT - 16, 0])]));
 }
 

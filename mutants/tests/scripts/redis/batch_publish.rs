@@ -1,6 +1,7 @@
 use crate::server::{Call, Server};
 
-const SCRIPT: &str = include_str!("../../../../crates/cloakroom-redis/src/scripts/batch_publish.lua");
+const SCRIPT: &str =
+    include_str!("../../../../crates/cloakroom-redis/src/scripts/batch_publish.lua");
 
 #[test]
 fn events_are_collected_by_channel() {

@@ -15,9 +15,18 @@ fn create(server: &Server, evicts: &str, event: &str, replies: &str) -> Done {
     run(server, INDEX_ADD, evicts, &["gone"], event, replies)
 }
 
-fn run(server: &Server, index_add: &str, evicts: &str, removed: &[&str], event: &str, replies: &str) -> Done {
+fn run(
+    server: &Server,
+    index_add: &str,
+    evicts: &str,
+    removed: &[&str],
+    event: &str,
+    replies: &str,
+) -> Done {
     let count = removed.len().to_string();
-    let mut args = vec![NOW, ID, DEADLINE, "2", evicts, "", "300000", "10000", &count];
+    let mut args = vec![
+        NOW, ID, DEADLINE, "2", evicts, "", "300000", "10000", &count,
+    ];
     args.extend(removed);
     args.extend(["the record", "90000", "events", event]);
     server.run(Call {
@@ -88,12 +97,18 @@ fn old_ids_to_check_are_returned_with_what_was_done() {
     // Without room there is nothing to store, whatever the list of ids is.
     let full = "return { 0, {}, {} }\n";
     server.command("DEL session");
-    assert_eq!(run(&server, full, "1", &[], "created", "").reply, "[0, [], []]");
+    assert_eq!(
+        run(&server, full, "1", &[], "created", "").reply,
+        "[0, [], []]"
+    );
     assert_eq!(server.get("session"), "nil");
     // One id to end first.
     let evicted = "return { 1, { 'oldest' }, {} }\n";
     server.command("DEL session");
-    assert_eq!(run(&server, evicted, "1", &[], "created", "").reply, "[1, [oldest], []]");
+    assert_eq!(
+        run(&server, evicted, "1", &[], "created", "").reply,
+        "[1, [oldest], []]"
+    );
     assert_eq!(server.get("session"), "nil");
 }
 

@@ -34,12 +34,24 @@ const ANY: [&str; 5] = ["", TOMBSTONE, "90000", "", ""];
 
 fn end_expected(server: &Server) -> Done {
     let args = &EXPECTED;
-    end(server, Call { args, ..Call::default() })
+    end(
+        server,
+        Call {
+            args,
+            ..Call::default()
+        },
+    )
 }
 
 fn end_any(server: &Server) -> Done {
     let args = &ANY;
-    end(server, Call { args, ..Call::default() })
+    end(
+        server,
+        Call {
+            args,
+            ..Call::default()
+        },
+    )
 }
 
 #[test]
@@ -102,7 +114,15 @@ fn the_ttl_of_a_tombstone_is_written_again_for_wait() {
         ("redis.call('SET', KEYS[1], 't1 x')", "", "90000"),
     ] {
         let args = &[START_1, TOMBSTONE, "90000", START_2, "1"];
-        let done = end(&server, Call { setup, replies, args, ..Call::default() });
+        let done = end(
+            &server,
+            Call {
+                setup,
+                replies,
+                args,
+                ..Call::default()
+            },
+        );
         assert_eq!(done.reply, "t1 x");
         assert_eq!(done.sent("PEXPIRE"), [format!("PEXPIRE session {ttl}")]);
         assert_eq!(done.sent("SET"), [""; 0]);
@@ -115,7 +135,10 @@ fn any_value_is_replaced_if_no_revision_is_expected() {
     let unknown = [record_1(DIGEST_1, "{}"), record_2(DIGEST_2, "{}")];
     let unknown = unknown.map(|record| record.replace("c1 ", "c3 ").replace("c2 ", "c3 "));
     let values = ["", "something", &unknown[0], &unknown[1]];
-    for value in values.into_iter().chain([format!("c1 {}", "x".repeat(200)).as_str()]) {
+    for value in values
+        .into_iter()
+        .chain([format!("c1 {}", "x".repeat(200)).as_str()])
+    {
         server.set("session", value);
         assert_eq!(end_any(&server).reply, "1");
         assert_eq!(server.get("session"), TOMBSTONE);
@@ -140,7 +163,14 @@ fn an_error_of_the_read_is_returned() {
     let server = Server::start();
     for args in [&EXPECTED, &ANY] {
         let replies = "GET = { err = 'NOPERM no right' }";
-        let done = end(&server, Call { replies, args, ..Call::default() });
+        let done = end(
+            &server,
+            Call {
+                replies,
+                args,
+                ..Call::default()
+            },
+        );
         assert_eq!(done.reply, "error NOPERM no right");
         assert!(done.has_written_nothing());
     }
@@ -177,7 +207,17 @@ fn a_tombstone_that_names_digests_keeps_them() {
         for record in [record_1(DIGEST_1, "{}"), record_2(DIGEST_2, "{}")] {
             server.set("session", &record);
             let args = &[START_1, tombstone, "90000", START_2, ""];
-            assert_eq!(end(&server, Call { args, ..Call::default() }).reply, "1");
+            assert_eq!(
+                end(
+                    &server,
+                    Call {
+                        args,
+                        ..Call::default()
+                    }
+                )
+                .reply,
+                "1"
+            );
             assert_eq!(server.get("session"), tombstone);
         }
     }
@@ -187,7 +227,11 @@ fn a_tombstone_that_names_digests_keeps_them() {
 fn without_memory_a_session_ends_without_a_tombstone() {
     let server = Server::start();
     let (replies, args) = ("SET = { err = 'OOM command not allowed' }", &EXPECTED);
-    let call = Call { replies, args, ..Call::default() };
+    let call = Call {
+        replies,
+        args,
+        ..Call::default()
+    };
     server.set("session", &record_1(DIGEST_1, "{}"));
     assert_eq!(end(&server, call).reply, "1");
     assert_eq!(server.get("session"), "nil");
@@ -203,7 +247,14 @@ fn another_error_of_the_write_is_returned() {
     let (replies, args) = ("SET = { err = 'READONLY a replica' }", &EXPECTED);
     let record = record_1(DIGEST_1, "{}");
     server.set("session", &record);
-    let done = end(&server, Call { replies, args, ..Call::default() });
+    let done = end(
+        &server,
+        Call {
+            replies,
+            args,
+            ..Call::default()
+        },
+    );
     assert_eq!(done.reply, "error READONLY a replica");
     assert_eq!(server.get("session"), record);
 }

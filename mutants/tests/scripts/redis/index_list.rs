@@ -63,7 +63,11 @@ fn after_a_member_that_was_removed_the_page_ends_with_its_millisecond() {
 fn a_member_that_is_no_id_cannot_be_removed_during_a_list() {
     let server = start();
     let done = list(&server, "something", "5");
-    assert!(done.reply.starts_with("error ERR a member of the index"), "{}", done.reply);
+    assert!(
+        done.reply.starts_with("error ERR a member of the index"),
+        "{}",
+        done.reply
+    );
 }
 
 #[test]

@@ -73,7 +73,10 @@ fn the_ttl_is_lengthened_and_one_that_is_too_long_shortened() {
             None => "redis.call('ZADD', KEYS[1], 5, 'x') redis.call('PERSIST', KEYS[1])".to_owned(),
         };
         let done = put(&server, &setup, &keep.to_string());
-        let expected: Vec<String> = after.iter().map(|ttl| format!("PEXPIRE index {ttl}")).collect();
+        let expected: Vec<String> = after
+            .iter()
+            .map(|ttl| format!("PEXPIRE index {ttl}"))
+            .collect();
         assert_eq!(done.sent("PEXPIRE"), expected, "{before:?} {keep}");
     }
 }

@@ -26,7 +26,8 @@ fn without_a_check_the_calls_are_run() {
 #[test]
 fn a_node_that_rejects_the_key_of_another_one_runs_them() {
     let server = Server::start();
-    let rejected = "GET = { err = 'ERR Script attempted to access a non local key in a cluster node' }";
+    let rejected =
+        "GET = { err = 'ERR Script attempted to access a non local key in a cluster node' }";
     assert_eq!(run(&server, "other", rejected).reply, BATCH);
 }
 

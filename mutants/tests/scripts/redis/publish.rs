@@ -6,7 +6,10 @@ const SCRIPT: &str = "return publish(ARGV[1], ARGV[2]) and 'published' or 'refus
 #[test]
 fn it_says_whether_the_event_was_published() {
     let server = Server::start();
-    for (replies, reply) in [("", "published"), ("PUBLISH = { err = 'NOPERM' }", "refused")] {
+    for (replies, reply) in [
+        ("", "published"),
+        ("PUBLISH = { err = 'NOPERM' }", "refused"),
+    ] {
         let done = server.run(Call {
             script: &publishing(SCRIPT),
             replies,

@@ -35,7 +35,10 @@ fn a_later_time_stays_unless_it_is_from_a_wrong_clock() {
     ] {
         server.set("key", before);
         let done = set(&server);
-        assert_eq!((done.reply.as_str(), server.get("key").as_str()), (after, after));
+        assert_eq!(
+            (done.reply.as_str(), server.get("key").as_str()),
+            (after, after)
+        );
         let is_in_range = ("1700000001123"..="1700000006123").contains(&before);
         assert_eq!(done.has_written_nothing(), is_in_range, "{before}");
     }

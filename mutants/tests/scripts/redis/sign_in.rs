@@ -2,7 +2,8 @@ use super::{function, publishing};
 use crate::server::{Call, Done, Server};
 
 const SCRIPT: &str = include_str!("../../../../crates/cloakroom-redis/src/scripts/sign_in.lua");
-const INDEX_PUT: &str = include_str!("../../../../crates/cloakroom-redis/src/scripts/index_put.lua");
+const INDEX_PUT: &str =
+    include_str!("../../../../crates/cloakroom-redis/src/scripts/index_put.lua");
 const CREATE: &str = include_str!("../../../../crates/cloakroom-redis/src/scripts/create.lua");
 
 fn sign_in(server: &Server) -> Done {
@@ -10,7 +11,15 @@ fn sign_in(server: &Server) -> Done {
     server.run(Call {
         script: &publishing(&(functions + SCRIPT)),
         keys: &["index", "session"],
-        args: &["3000000000000000", "id", "90000", "the record", "80000", "events", "created"],
+        args: &[
+            "3000000000000000",
+            "id",
+            "90000",
+            "the record",
+            "80000",
+            "events",
+            "created",
+        ],
         ..Call::default()
     })
 }

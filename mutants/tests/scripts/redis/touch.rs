@@ -30,7 +30,13 @@ fn touch(server: &Server, replies: &str) -> Done {
         script: SCRIPT,
         replies,
         keys: &["session"],
-        args: &[START_1, &format!("{NOW:012x}"), "90000", START_2, &digits(NOW)],
+        args: &[
+            START_1,
+            &format!("{NOW:012x}"),
+            "90000",
+            START_2,
+            &digits(NOW),
+        ],
         ..Call::default()
     })
 }

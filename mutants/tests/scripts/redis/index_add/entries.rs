@@ -7,12 +7,37 @@ const LONGEST: u64 = 400 * 24 * 3600 * 1000 + STALE;
 #[test]
 fn an_id_is_added_with_the_code_of_its_deadline() {
     let server = Server::start();
-    for seconds in [0, 10, 63, 64, 65, 127, 128, 129, 3600, 1 << 20, (1 << 37) - 1, 1 << 37, 1 << 38] {
+    for seconds in [
+        0,
+        10,
+        63,
+        64,
+        65,
+        127,
+        128,
+        129,
+        3600,
+        1 << 20,
+        (1 << 37) - 1,
+        1 << 37,
+        1 << 38,
+    ] {
         server.command("DEL index");
         let (id, deadline) = (id(NOW, 1), NOW + seconds * 1000);
-        let done = add(&server, Add { id: &id, deadline, ..Add::default() });
+        let done = add(
+            &server,
+            Add {
+                id: &id,
+                deadline,
+                ..Add::default()
+            },
+        );
         assert_eq!(done.reply, added(&[], &[]));
-        assert_eq!(score_of(&server, &id), score(NOW, deadline).to_string(), "{seconds}");
+        assert_eq!(
+            score_of(&server, &id),
+            score(NOW, deadline).to_string(),
+            "{seconds}"
+        );
     }
     // Rounded up.
     assert_eq!(score(NOW, NOW + 129_000), score(NOW, NOW + 130_000));
@@ -29,7 +54,13 @@ fn without_an_id_none_is_added() {
 fn without_a_limit_nothing_is_counted() {
     let server = Server::start();
     store(&server, &sessions(3));
-    let done = add(&server, Add { id: &id(NOW, 1), ..Add::default() });
+    let done = add(
+        &server,
+        Add {
+            id: &id(NOW, 1),
+            ..Add::default()
+        },
+    );
     assert_eq!(done.reply, added(&[], &[]));
     assert_eq!(done.sent("ZCARD"), [""; 0]);
     assert_eq!(done.sent("ZRANGEBYSCORE"), [""; 0]);
@@ -41,9 +72,18 @@ fn entries_of_ended_sessions_are_removed() {
     let members = sessions(3);
     store(&server, &members);
     let removed = [members[0].0.as_str(), members[2].0.as_str()];
-    let done = add(&server, Add { removed: &removed, ..Add::default() });
+    let done = add(
+        &server,
+        Add {
+            removed: &removed,
+            ..Add::default()
+        },
+    );
     assert_eq!(done.reply, added(&[], &[]));
-    assert_eq!(server.command("ZRANGE index 0 -1"), format!("[{}]", members[1].0));
+    assert_eq!(
+        server.command("ZRANGE index 0 -1"),
+        format!("[{}]", members[1].0)
+    );
 }
 
 #[test]
@@ -65,7 +105,14 @@ fn the_later_deadline_counts() {
         (format!("-{NOW}"), expected),
     ] {
         server.command(&format!("ZADD index {there} {id}"));
-        let done = add(&server, Add { id: &id, deadline, ..Add::default() });
+        let done = add(
+            &server,
+            Add {
+                id: &id,
+                deadline,
+                ..Add::default()
+            },
+        );
         assert_eq!(done.reply, added(&[], &[]));
         assert_eq!(score_of(&server, &id), then.to_string(), "{there}");
     }
@@ -79,7 +126,14 @@ fn a_score_at_the_border_between_the_versions_is_kept() {
     let id = id(created, 1);
     server.command(&format!("ZADD index 100000000000000 {id}"));
     let deadline = created + 64_000;
-    add(&server, Add { id: &id, deadline, ..Add::default() });
+    add(
+        &server,
+        Add {
+            id: &id,
+            deadline,
+            ..Add::default()
+        },
+    );
     assert_eq!(score_of(&server, &id), "100000000000000");
 }
 
@@ -99,11 +153,28 @@ fn the_ttl_is_lengthened_and_one_that_is_too_long_shortened() {
         (longer + 1, NOW + longer - STALE, Some(longer)),
     ] {
         let setup = format!("redis.call('ZADD', KEYS[1], 5, 'x') replies.PTTL = {before}");
-        let done = add(&server, Add { id: &id(NOW, 1), deadline, setup: &setup, ..Add::default() });
-        let expected: Vec<String> = after.iter().map(|ttl| format!("PEXPIRE index {ttl}")).collect();
+        let done = add(
+            &server,
+            Add {
+                id: &id(NOW, 1),
+                deadline,
+                setup: &setup,
+                ..Add::default()
+            },
+        );
+        let expected: Vec<String> = after
+            .iter()
+            .map(|ttl| format!("PEXPIRE index {ttl}"))
+            .collect();
         assert_eq!(done.sent("PEXPIRE"), expected, "{before}");
     }
     server.command("DEL index");
-    add(&server, Add { id: &id(NOW, 1), ..Add::default() });
+    add(
+        &server,
+        Add {
+            id: &id(NOW, 1),
+            ..Add::default()
+        },
+    );
     assert!(server.lives_for("index", 3_900_000));
 }

@@ -12,14 +12,30 @@ fn ids(members: &[(String, i64)]) -> Vec<&str> {
 
 /// Adds a new id with a limit that evicts.
 fn evict(server: &Server, limit: u32) -> Done {
-    add(server, Add { id: &id(NOW, 1), limit, ..Add::default() })
+    add(
+        server,
+        Add {
+            id: &id(NOW, 1),
+            limit,
+            ..Add::default()
+        },
+    )
 }
 
 /// The same with a limit that rejects.
 fn reject(server: &Server, limit: u32, replies: &str) -> Done {
     let id = id(NOW, 1);
     let evicts = false;
-    add(server, Add { id: &id, limit, evicts, replies, ..Add::default() })
+    add(
+        server,
+        Add {
+            id: &id,
+            limit,
+            evicts,
+            replies,
+            ..Add::default()
+        },
+    )
 }
 
 #[test]
@@ -29,7 +45,10 @@ fn below_the_limit_entries_are_not_counted() {
     let done = evict(&server, 3);
     assert_eq!(done.reply, added(&[], &[]));
     assert_eq!(done.sent("ZCOUNT"), [""; 0]);
-    assert_eq!(score_of(&server, &id(NOW, 1)), score(NOW, NOW + 3_600_000).to_string());
+    assert_eq!(
+        score_of(&server, &id(NOW, 1)),
+        score(NOW, NOW + 3_600_000).to_string()
+    );
 }
 
 #[test]
@@ -43,7 +62,14 @@ fn the_oldest_make_room() {
     assert!(!marked(&server, &members[2].0));
     // One each from now on. The marked ones do not count.
     let other = id(NOW + 1, 1);
-    let done = add(&server, Add { id: &other, limit: 3, ..Add::default() });
+    let done = add(
+        &server,
+        Add {
+            id: &other,
+            limit: 3,
+            ..Add::default()
+        },
+    );
     assert_eq!(done.reply, added(&ids(&members[2..3]), &[]));
 }
 
@@ -82,7 +108,10 @@ fn an_id_that_is_there_needs_no_room() {
             assert_eq!(evicted.reply, added(&[], &[]));
         } else {
             let excess = 3 - usize::try_from(limit).expect("small");
-            assert_eq!(rejected.reply, format!("[0, [{}]]", ids(&members[..2]).join(", ")));
+            assert_eq!(
+                rejected.reply,
+                format!("[0, [{}]]", ids(&members[..2]).join(", "))
+            );
             assert_eq!(evicted.reply, added(&ids(&members[..excess]), &[]));
         }
     }
@@ -96,8 +125,19 @@ fn the_session_that_is_replaced_needs_no_room() {
         server.command("DEL index");
         store(&server, &members);
         let (new, replaces) = (id(NOW, 1), members[replaces].0.as_str());
-        let call = Add { id: &new, limit: 3, replaces, ..Add::default() };
-        let done = add(&server, Add { evicts: false, ..call });
+        let call = Add {
+            id: &new,
+            limit: 3,
+            replaces,
+            ..Add::default()
+        };
+        let done = add(
+            &server,
+            Add {
+                evicts: false,
+                ..call
+            },
+        );
         assert_eq!(done.reply, added(&[], &[]));
         server.command(&format!("ZREM index {new}"));
         let done = add(&server, Add { limit: 2, ..call });
@@ -116,16 +156,40 @@ fn only_a_counted_session_that_is_replaced_makes_room() {
     for (replaced, is_full) in [(None, true), (Some(-1), true), (Some(-5), true)] {
         server.command("DEL index");
         store(&server, &members);
-        store(&server, &replaced.map(|score| (old.clone(), score)).into_iter().collect::<Vec<_>>());
-        let call = Add { id: &new, limit: 3, evicts, replaces: &old, ..Add::default() };
+        store(
+            &server,
+            &replaced
+                .map(|score| (old.clone(), score))
+                .into_iter()
+                .collect::<Vec<_>>(),
+        );
+        let call = Add {
+            id: &new,
+            limit: 3,
+            evicts,
+            replaces: &old,
+            ..Add::default()
+        };
         let done = add(&server, call);
         assert_eq!(done.reply.starts_with("[0, "), is_full, "{replaced:?}");
     }
-    let call = Add { id: &new, limit: 3, evicts, replaces: &old, ..Add::default() };
+    let call = Add {
+        id: &new,
+        limit: 3,
+        evicts,
+        replaces: &old,
+        ..Add::default()
+    };
     // Zero, where a conversion would have changed it.
     let zero = format!("['ZSCORE index'] = '0', ZCOUNT = 3, ZCARD = 3");
     server.command("DEL index");
-    let done = add(&server, Add { replies: &zero, ..call });
+    let done = add(
+        &server,
+        Add {
+            replies: &zero,
+            ..call
+        },
+    );
     // Both the new id and the replaced session count as there.
     assert_eq!(done.reply, added(&[], &[]));
 }
@@ -135,12 +199,21 @@ fn without_a_replaced_session_none_is_looked_up() {
     let server = Server::start();
     store(&server, &sessions(3));
     let done = evict(&server, 2);
-    assert_eq!(done.sent("ZSCORE"), [format!("ZSCORE index {}", id(NOW, 1))]);
+    assert_eq!(
+        done.sent("ZSCORE"),
+        [format!("ZSCORE index {}", id(NOW, 1))]
+    );
     // Without an id, neither; and there is no room to make for it.
     let members = sessions(3);
     server.command("DEL index");
     store(&server, &members);
-    let done = add(&server, Add { limit: 2, ..Add::default() });
+    let done = add(
+        &server,
+        Add {
+            limit: 2,
+            ..Add::default()
+        },
+    );
     assert_eq!(done.sent("ZSCORE"), [""; 0]);
     assert_eq!(done.reply, added(&ids(&members[..1]), &[]));
 }
@@ -172,7 +245,10 @@ fn sessions_that_a_crashed_sign_in_was_to_end_are_taken_over() {
     ];
     store(&server, &members);
     let done = evict(&server, 9);
-    assert_eq!(done.reply, added(&[&members[1].0, &members[2].0, &members[3].0], &[]));
+    assert_eq!(
+        done.reply,
+        added(&[&members[1].0, &members[2].0, &members[3].0], &[])
+    );
     assert!(marked(&server, &members[1].0) && !marked(&server, &members[0].0));
 
     // Together with others no more than 64.
@@ -189,7 +265,10 @@ fn sessions_that_a_crashed_sign_in_was_to_end_are_taken_over() {
 fn old_entries(count: u64) -> Vec<(String, i64)> {
     let entry = |number| {
         let deadline = NOW + 1_000_000 + number;
-        (id(NOW - 7_200_000 + number, 1), i64::try_from(deadline).expect("small"))
+        (
+            id(NOW - 7_200_000 + number, 1),
+            i64::try_from(deadline).expect("small"),
+        )
     };
     (0..count).map(entry).collect()
 }
@@ -197,7 +276,13 @@ fn old_entries(count: u64) -> Vec<(String, i64)> {
 #[test]
 fn up_to_1024_entries_of_earlier_versions_are_converted() {
     let server = Server::start();
-    for (count, left, passes) in [(1100, 76, 16), (1024, 0, 16), (64, 0, 2), (63, 0, 1), (3, 0, 1)] {
+    for (count, left, passes) in [
+        (1100, 76, 16),
+        (1024, 0, 16),
+        (64, 0, 2),
+        (63, 0, 1),
+        (3, 0, 1),
+    ] {
         server.command("DEL index");
         store(&server, &old_entries(count));
         let done = reject(&server, 1, "");
@@ -211,11 +296,18 @@ fn up_to_1024_entries_of_earlier_versions_are_converted() {
 fn an_entry_that_is_stale_is_removed_and_another_one_converted() {
     let server = Server::start();
     let now = i64::try_from(NOW).expect("small");
-    let old = [(id(1, 1), now - 300_001), (id(2, 1), now - 300_000), (id(3, 1), now + 5)];
+    let old = [
+        (id(1, 1), now - 300_001),
+        (id(2, 1), now - 300_000),
+        (id(3, 1), now + 5),
+    ];
     store(&server, &old);
     reject(&server, 1, "");
     assert_eq!(score_of(&server, &old[0].0), "nil");
-    assert_eq!(score_of(&server, &old[1].0), score(2, NOW - 300_000).to_string());
+    assert_eq!(
+        score_of(&server, &old[1].0),
+        score(2, NOW - 300_000).to_string()
+    );
     assert_eq!(score_of(&server, &old[2].0), score(3, NOW + 5).to_string());
 }
 
@@ -248,8 +340,20 @@ fn of_more_the_oldest_and_some_at_random_are_returned() {
         "ZRANDMEMBER = {{ '{}', '7', '{new}', '7', '{replaced}', '7', 'marked', '-1', 'zero', '0', '{}', '7' }}",
         ids_of[63], ids_of[64]
     );
-    let call = Add { id: &new, limit: 5, evicts: false, replaces: replaced, ..Add::default() };
-    let done = add(&server, Add { replies: &random, ..call });
+    let call = Add {
+        id: &new,
+        limit: 5,
+        evicts: false,
+        replaces: replaced,
+        ..Add::default()
+    };
+    let done = add(
+        &server,
+        Add {
+            replies: &random,
+            ..call
+        },
+    );
     let mut expected = ids_of[..64].to_vec();
     expected.extend(["zero", ids_of[64]]);
     assert_eq!(refused(&done), expected);

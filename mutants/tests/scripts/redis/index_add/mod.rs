@@ -18,7 +18,11 @@ const LEASE: u64 = 10_000;
 
 /// An id of this time. Its end decides whether adding it removes stale entries: with 8 it does.
 fn id(millis: u64, end: u64) -> String {
-    format!("{:08x}-{:04x}-7000-8000-{end:012}", millis >> 16, millis & 0xffff)
+    format!(
+        "{:08x}-{:04x}-7000-8000-{end:012}",
+        millis >> 16,
+        millis & 0xffff
+    )
 }
 
 /// The score of an id with this deadline.
