@@ -4,7 +4,8 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cloakroom_core::{Changes, Entries};
+use cloakroom_core::entries::Entry;
+use cloakroom_core::{Changes, Entries, Timestamp};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
@@ -327,4 +328,23 @@ fn debug_of_a_log_shows_keys_and_not_values() {
     let mut changes = Changes::new();
     changes.set(&mut Entries::new(), "name", "Erika").unwrap();
     assert_eq!(format!("{changes:?}"), r#"[("set", "name")]"#);
+}
+
+#[test]
+fn entries_are_put_with_their_lifetimes() {
+    let until = Timestamp::from_millis(5_000);
+    let (mut others, mut log) = (Entries::new(), Changes::new());
+    log.put_until(&mut others, Entry::encode("a", &1).unwrap(), until);
+    log.put(&mut others, Entry::encode("b", &2).unwrap());
+
+    let (mut entries, mut changes) = (Entries::new(), Changes::new());
+    changes.put_all(&mut entries, &others);
+    assert_eq!(entries, others);
+    assert_eq!(changes.len(), 2);
+    let fresher = json(r#"{"c":3}"#);
+    let replayed = changes.replay(&Entries::new(), &fresher).unwrap().entries;
+    let mut expected = fresher;
+    changes.put_all(&mut expected, &others);
+    assert_eq!(replayed, expected);
+    assert_eq!(replayed.get("a").unwrap(), Some(1));
 }

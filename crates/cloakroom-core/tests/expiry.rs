@@ -287,3 +287,32 @@ fn a_session_expires_at_its_limits_and_not_earlier() {
     assert_eq!(limits.ttl(seen.plus(absolute - MILLI)), Some(MILLI));
     assert_eq!(limits.ttl(seen.plus(absolute)), None);
 }
+
+#[test]
+fn the_named_timeouts_are_those_of_the_standard() {
+    let hours = |hours: u64| Duration::from_secs(hours * 60 * 60);
+    let timeouts = |expiry: Expiry| (expiry.idle_timeout(), expiry.absolute_timeout());
+    assert_eq!(timeouts(Expiry::default()), (hours(24), hours(30 * 24)));
+    assert_eq!(timeouts(Expiry::aal1()), (hours(30 * 24), hours(30 * 24)));
+    assert_eq!(timeouts(Expiry::aal2()), (hours(1), hours(24)));
+    let quarter = Duration::from_secs(15 * 60);
+    assert_eq!(timeouts(Expiry::aal3()), (quarter, hours(12)));
+}
+
+#[test]
+fn a_deadline_is_capped_and_nothing_else_changes() {
+    let at = Timestamp::from_millis;
+    for chosen in [false, true] {
+        let limits = |deadline| Limits::from_parts(Duration::from_secs(60), at(deadline), chosen);
+        assert_eq!(limits(2_000).capped_at(at(1_999)), limits(1_999));
+        assert_eq!(limits(2_000).capped_at(at(2_001)), limits(2_000));
+    }
+}
+
+#[test]
+fn a_last_seen_of_a_clock_within_the_tolerance_is_not_updated() {
+    let seen = Timestamp::from_millis(9_000);
+    let limits = Limits::begin(Expiry::default(), seen);
+    assert!(!limits.touch_due(Timestamp::from_millis(4_000), seen));
+    assert!(limits.touch_due(Timestamp::from_millis(3_999), seen));
+}

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use cloakroom_core::rotation::{Rotation, SecretStatus, Secrets};
 use cloakroom_core::{
-    Entries, Expiry, Limits, Realm, Record, Revision, SessionId, SystemRng, Timestamp, Token,
+    EndReason, Entries, Expiry, Limits, Realm, Record, Revision, SessionId, SystemRng, Timestamp,
+    Token, Tombstone,
 };
 
 const EVERY: Duration = Duration::from_secs(600);
@@ -283,4 +284,55 @@ fn a_superseded_secret_is_replaced_within_its_grace_period() {
     assert_eq!(fixture.present(&next).0, SecretStatus::Retired);
     assert_eq!(fixture.present(&token).0, SecretStatus::Retired);
     assert_eq!(fixture.present(&joined).0, SecretStatus::Retired);
+}
+
+#[test]
+fn a_secret_that_was_added_is_noticed_and_a_rotated_one_is_none() {
+    let (mut fixture, token) = Fixture::begin();
+    let first = fixture.record.entries().clone();
+    assert!(!Secrets::have_gained(&first, &first));
+
+    fixture.pass(EVERY);
+    fixture.present(&token);
+    let rotating = fixture.record.entries().clone();
+    assert!(Secrets::are_rotating(&rotating));
+    assert!(!Secrets::have_gained(&first, &rotating));
+
+    fixture.join().expect("there is room");
+    let joined = fixture.record.entries().clone();
+    assert!(Secrets::have_gained(&first, &joined));
+    assert!(Secrets::have_gained(&rotating, &joined));
+    assert!(!Secrets::have_gained(&joined, &joined));
+
+    fixture.join().expect("there is room");
+    let again = fixture.record.entries().clone();
+    assert!(Secrets::have_gained(&joined, &again));
+    assert!(!Secrets::have_gained(&again, &joined));
+}
+
+#[test]
+fn a_tombstone_that_knows_no_secret_gets_that_of_a_record_with_one() {
+    let (mut fixture, token) = Fixture::begin();
+    let (digest, other, at) = (fixture.realm.digest(&token), fixture.id, fixture.now);
+    let unknown = Tombstone::new(None, at, EndReason::SignedOut);
+    let completed = Secrets::complete(&unknown, &fixture.record);
+    assert_eq!(
+        completed,
+        Tombstone::new(Some(digest), at, EndReason::SignedOut)
+    );
+
+    let joined = fixture.join().expect("there is room");
+    assert_eq!(Secrets::complete(&unknown, &fixture.record), unknown);
+
+    let (fixture, _) = Fixture::begin();
+    let joined = fixture.realm.digest(&joined);
+    for complete in [
+        Tombstone::new(Some(digest), at, EndReason::SignedOut),
+        Tombstone::renewed(Some(digest), at, other),
+        Tombstone::renewed(None, at, other),
+        unknown.with_secrets(vec![joined]),
+        Tombstone::renewed_with_secrets(vec![joined], at, other),
+    ] {
+        assert_eq!(Secrets::complete(&complete, &fixture.record), complete);
+    }
 }

@@ -282,6 +282,16 @@ mod tests {
     }
 
     #[test]
+    fn only_the_steps_that_write_entries_of_the_app_store_edits() {
+        for step in [Step::Create, Step::Update, Step::Renew] {
+            assert!(step.stores_edits(), "{step:?}");
+        }
+        for step in [Step::Nothing, Step::Touch, Step::Maintain, Step::Verify] {
+            assert!(!step.stores_edits(), "{step:?}");
+        }
+    }
+
+    #[test]
     fn without_changes_nothing_is_planned() {
         for lookup in LOOKUPS {
             for renewing in NO_YES {
