@@ -46,6 +46,8 @@ pub struct Config {
     pub secret: String,
     /// How long a sign-in counts as recent.
     pub recent_sign_in: Duration,
+    /// Whether mail is printed to stdout.
+    pub prints_mail: bool,
 }
 
 /// The state of the handlers.
@@ -99,7 +101,7 @@ impl App {
             users,
             guard: LoginGuard::builder(&storage.limits(), [key]).build()?,
             passwords: Passwords::new(),
-            outbox: Outbox::default(),
+            outbox: Outbox::new(config.prints_mail),
             provider: Provider::new(&config.provider, &config.url)?,
             config: Arc::new(config),
         })

@@ -53,6 +53,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         // A real app reads it from its configuration.
         secret: "the secret of the example, which everybody knows".to_owned(),
         recent_sign_in: Duration::from_secs(5 * 60),
+        prints_mail: true,
     };
     let provider = provider::router(&config.provider, &config.url);
     let layer = sessions(&storage, &config)?;

@@ -1,14 +1,18 @@
-//! Mail, which this example keeps instead of sending it.
+//! Mail, which this example prints and keeps instead of sending it.
 
 use std::collections::VecDeque;
+use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How many letters are kept: the newest ones.
 const MAX_LETTERS: usize = 100;
 
 /// The letters that were sent. Clones share them.
-#[derive(Clone, Debug, Default)]
-pub struct Outbox(Arc<Mutex<VecDeque<Letter>>>);
+#[derive(Clone, Debug)]
+pub struct Outbox {
+    letters: Arc<Mutex<VecDeque<Letter>>>,
+    is_printed: bool,
+}
 
 /// A letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +24,19 @@ pub struct Letter {
 }
 
 impl Outbox {
+    pub(crate) fn new(is_printed: bool) -> Self {
+        Self {
+            letters: Arc::default(),
+            is_printed,
+        }
+    }
+
     pub(crate) fn send(&self, to: &str, code: &str) {
-        let mut letters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_printed {
+            // Nobody may read the output.
+            drop(writeln!(io::stdout(), "Mail to {to}: the code is {code}."));
+        }
+        let mut letters = self.letters.lock().unwrap_or_else(PoisonError::into_inner);
         letters.truncate(MAX_LETTERS - 1);
         letters.push_front(Letter {
             to: to.to_owned(),
@@ -32,7 +47,7 @@ impl Outbox {
     /// Returns the newest letter to an address.
     #[must_use]
     pub fn newest(&self, to: &str) -> Option<Letter> {
-        let letters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let letters = self.letters.lock().unwrap_or_else(PoisonError::into_inner);
         letters.iter().find(|letter| letter.to == to).cloned()
     }
 }

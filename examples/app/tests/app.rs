@@ -19,6 +19,7 @@ async fn start(database: &Database, storage: &Storage) -> String {
         provider: "http://127.0.0.1:1".to_owned(),
         secret: "a secret of at least thirty-two bytes".to_owned(),
         recent_sign_in: Duration::from_secs(60),
+        prints_mail: false,
     };
     let layer = sessions(storage, &config).expect("the options are valid");
     let app = App::new(config, database.clone(), storage).expect("the options are valid");

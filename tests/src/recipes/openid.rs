@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::oauth::{Callback, SignInError, send};
 
 /// What the token endpoint of an OpenID provider returns besides an access token.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct IdToken {
     id_token: String,
 }
@@ -156,7 +156,7 @@ impl Provider {
     /// When the issuer or the redirect URI is not a URL.
     #[must_use]
     pub fn new(issuer: &str, client_id: &str, redirect_uri: &str) -> Self {
-        let client = Client::new(ClientId::new(client_id.to_owned()))
+        let client = oauth2::Client::new(ClientId::new(client_id.to_owned()))
             .set_auth_uri(AuthUrl::new(format!("{issuer}/authorize")).expect("a URL"))
             .set_token_uri(TokenUrl::new(format!("{issuer}/token")).expect("a URL"))
             .set_redirect_uri(RedirectUrl::new(redirect_uri.to_owned()).expect("a URL"));

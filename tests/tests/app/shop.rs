@@ -71,6 +71,7 @@ impl Shop {
             provider: format!("http://127.0.0.1:{provider_port}"),
             secret: "a secret of at least thirty-two bytes".to_owned(),
             recent_sign_in: RECENT,
+            prints_mail: false,
         };
         let provider = provider::router(&config.provider, &config.url);
         tokio::spawn(async move { axum::serve(at_provider, provider).await });

@@ -34,7 +34,7 @@ pub(crate) async fn send_code(
     CsrfForm(form): CsrfForm<NewEmail>,
 ) -> Result<Response, AppError> {
     let to = form.email.trim().to_owned();
-    if to.len() > 200 || !to.contains('@') {
+    if to.len() > 200 || !to.contains('@') || to.contains(char::is_control) {
         let text = "This is not an e-mail address.";
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, text).into_response());
     }

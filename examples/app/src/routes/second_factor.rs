@@ -35,8 +35,8 @@ pub(crate) const ASSURANCE: Key<Assurance> = Key::new("assurance");
 /// The secret of an authenticator that is being set up.
 const NEW_SECRET: Key<Vec<u8>> = Key::new("new_totp_secret");
 
-/// The guard of pages that need all that the account requires. Whoever acts as the user has given a second factor of their
-/// own before.
+/// The guard of pages that need all that the account requires. Somebody who acts as the user has
+/// given a second factor of their own.
 pub(crate) async fn require(
     State(app): State<App>,
     session: Session,
