@@ -8,10 +8,12 @@ use axum::extract::{Form, Query, State};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, StatusCode};
 use oauth2::{PkceCodeChallenge, PkceCodeVerifier};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
 /// A provider that is running.
@@ -19,7 +21,17 @@ use tokio::net::TcpListener;
 pub struct Provider {
     /// Its address, which is its issuer too: `http://127.0.0.1:port`.
     pub issuer: String,
-    codes: Arc<Mutex<HashMap<String, String>>>,
+    codes: Arc<Mutex<HashMap<String, Issued>>>,
+    /// What the claims of its ID tokens are changed to.
+    claims: Arc<Mutex<Map<String, Value>>>,
+}
+
+/// What a code was issued for.
+#[derive(Clone, Debug, Default)]
+struct Issued {
+    challenge: String,
+    client: String,
+    nonce: Option<String>,
 }
 
 /// The parameters of an authorization request.
@@ -35,6 +47,10 @@ pub struct AuthorizationRequest {
     pub code_challenge_method: String,
     /// `form_post`, or none for a redirect.
     pub response_mode: Option<String>,
+    /// The client.
+    pub client_id: String,
+    /// It becomes a claim of the ID token.
+    pub nonce: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -56,6 +72,7 @@ impl Provider {
         let provider = Self {
             issuer: format!("http://{address}"),
             codes: Arc::default(),
+            claims: Arc::default(),
         };
         let app = Router::new()
             .route("/authorize", get(authorize))
@@ -75,7 +92,12 @@ impl Provider {
         assert_eq!(request.code_challenge_method, "S256");
         let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
         let code = format!("code-{}", codes.len());
-        codes.insert(code.clone(), request.code_challenge.clone());
+        let issued = Issued {
+            challenge: request.code_challenge.clone(),
+            client: request.client_id.clone(),
+            nonce: request.nonce.clone(),
+        };
+        codes.insert(code.clone(), issued);
         vec![
             ("code", code),
             ("state", request.state.clone()),
@@ -86,12 +108,39 @@ impl Provider {
     /// Redeems a code. It works once, and with its verifier only.
     fn redeem(&self, request: TokenRequest) -> Option<Value> {
         let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
-        let challenge = codes.get_mut(&request.code)?;
-        let challenge = std::mem::take(challenge);
+        let issued = std::mem::take(codes.get_mut(&request.code)?);
         let verifier = PkceCodeVerifier::new(request.code_verifier);
         let expected = PkceCodeChallenge::from_code_verifier_sha256(&verifier);
-        (challenge == expected.as_str())
-            .then(|| json!({ "access_token": "ada", "token_type": "bearer" }))
+        (issued.challenge == expected.as_str()).then(|| {
+            json!({
+                "access_token": "ada",
+                "token_type": "bearer",
+                "id_token": self.id_token(&issued),
+            })
+        })
+    }
+
+    /// Changes a claim of the ID tokens from now on.
+    pub fn set_claim(&self, name: &str, value: Value) {
+        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        claims.insert(name.to_owned(), value);
+    }
+
+    /// An ID token without a signature.
+    fn id_token(&self, issued: &Issued) -> String {
+        let mut claims = json!({
+            "iss": self.issuer,
+            "sub": "ada",
+            "aud": issued.client,
+            "exp": 4_000_000_000_u64,
+            "nonce": issued.nonce,
+        });
+        let changed = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(claims) = claims.as_object_mut() {
+            claims.extend(changed.clone());
+        }
+        let claims = URL_SAFE_NO_PAD.encode(claims.to_string());
+        format!("{}.{claims}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#))
     }
 }
 

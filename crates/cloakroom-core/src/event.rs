@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::client::SessionClient;
 use crate::id::SessionId;
 use crate::record::EndReason;
 use crate::user::UserId;
@@ -28,6 +29,8 @@ pub enum SessionEvent {
         user: UserId,
         /// The session that it replaced, which has ended.
         from: Option<SessionId>,
+        /// The client of the session, if devices are tracked and the session was read.
+        client: Option<SessionClient>,
     },
     /// A session was renewed: it has a new id.
     Renewed {
@@ -37,6 +40,8 @@ pub enum SessionEvent {
         from: SessionId,
         /// The user who is signed in.
         user: Option<UserId>,
+        /// The client of the session, if devices are tracked and the session was read.
+        client: Option<SessionClient>,
     },
     /// The user of a session began to act as another user: the session has a new id.
     ImpersonationStarted {
@@ -48,6 +53,8 @@ pub enum SessionEvent {
         impersonator: UserId,
         /// The user who is impersonated.
         user: UserId,
+        /// The client of the session, if devices are tracked and the session was read.
+        client: Option<SessionClient>,
     },
     /// The user of a session stopped acting as another user: the session has a new id. Nothing is published if
     /// the session itself ends.
@@ -60,6 +67,8 @@ pub enum SessionEvent {
         impersonator: UserId,
         /// The user who was impersonated.
         user: UserId,
+        /// The client of the session, if devices are tracked and the session was read.
+        client: Option<SessionClient>,
     },
     /// A session ended.
     Ended {
@@ -69,6 +78,8 @@ pub enum SessionEvent {
         user: Option<UserId>,
         /// Why it ended.
         reason: EndReason,
+        /// The client of the session, if devices are tracked and the session was read.
+        client: Option<SessionClient>,
     },
     /// Events may have been lost before this one: the connection was down, or the subscriber was too slow.
     /// Read again what matters.
@@ -95,13 +106,25 @@ impl SessionEvent {
     pub fn encode(&self) -> String {
         let wire = match self {
             Self::Created { id } => Wire::new("created", Some(*id)),
-            Self::SignedIn { id, user, from } => Wire {
+            Self::SignedIn {
+                id,
+                user,
+                from,
+                client,
+            } => Wire {
                 from: *from,
+                client: client.clone(),
                 user: Some(Cow::Borrowed(user)),
                 ..Wire::new("signed_in", Some(*id))
             },
-            Self::Renewed { id, from, user } => Wire {
+            Self::Renewed {
+                id,
+                from,
+                user,
+                client,
+            } => Wire {
                 from: Some(*from),
+                client: client.clone(),
                 user: user.as_ref().map(Cow::Borrowed),
                 ..Wire::new("renewed", Some(*id))
             },
@@ -111,8 +134,10 @@ impl SessionEvent {
                 from,
                 impersonator,
                 user,
+                client,
             } => Wire {
                 started: Some(Cow::Borrowed(user)),
+                client: client.clone(),
                 ..Wire::renewed(*id, *from, impersonator)
             },
             Self::ImpersonationStopped {
@@ -120,11 +145,19 @@ impl SessionEvent {
                 from,
                 impersonator,
                 user,
+                client,
             } => Wire {
                 stopped: Some(Cow::Borrowed(user)),
+                client: client.clone(),
                 ..Wire::renewed(*id, *from, impersonator)
             },
-            Self::Ended { id, user, reason } => Wire {
+            Self::Ended {
+                id,
+                user,
+                reason,
+                client,
+            } => Wire {
+                client: client.clone(),
                 user: user.as_ref().map(Cow::Borrowed),
                 reason: Some(reason.as_str().into()),
                 ..Wire::new("ended", Some(*id))
@@ -140,7 +173,7 @@ impl SessionEvent {
     pub fn decode(json: &str) -> Option<Self> {
         let wire: Wire<'_> = serde_json::from_str(json).ok()?;
         let user = wire.user.map(Cow::into_owned);
-        let from = wire.from;
+        let (from, client) = (wire.from, wire.client);
         if wire.event == "missed" {
             return Some(Self::Missed);
         }
@@ -151,6 +184,7 @@ impl SessionEvent {
                 id,
                 user: user?,
                 from,
+                client,
             },
             "renewed" => match (wire.started, wire.stopped, user) {
                 (Some(started), _, Some(impersonator)) => Self::ImpersonationStarted {
@@ -158,23 +192,27 @@ impl SessionEvent {
                     from: from?,
                     impersonator,
                     user: started.into_owned(),
+                    client,
                 },
                 (_, Some(stopped), Some(impersonator)) => Self::ImpersonationStopped {
                     id,
                     from: from?,
                     impersonator,
                     user: stopped.into_owned(),
+                    client,
                 },
                 (_, _, user) => Self::Renewed {
                     id,
                     from: from?,
                     user,
+                    client,
                 },
             },
             "ended" => Self::Ended {
                 id,
                 user,
                 reason: EndReason::from_stored(&wire.reason?),
+                client,
             },
             _ => return None,
         })
@@ -200,6 +238,8 @@ struct Wire<'a> {
     /// The user whose impersonation has stopped with a renewal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stopped: Option<Cow<'a, UserId>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client: Option<SessionClient>,
 }
 
 impl<'a> Wire<'a> {
@@ -212,6 +252,7 @@ impl<'a> Wire<'a> {
             reason: None,
             started: None,
             stopped: None,
+            client: None,
         }
     }
 
@@ -232,6 +273,11 @@ mod tests {
         "0191e0c4-8f2a-7c3e-9b1d-2f6a7e5c4d3b".parse().unwrap()
     }
 
+    fn client() -> Option<SessionClient> {
+        let address = [192, 0, 2, 7].into();
+        Some(SessionClient::new(Some("a \"browser\"\n"), Some(address)))
+    }
+
     #[test]
     fn events_round_trip() {
         let user = || UserId::from(&[0xff_u8, 0][..]);
@@ -241,38 +287,68 @@ mod tests {
                 id: id(),
                 user: user(),
                 from: None,
+                client: None,
             },
             SessionEvent::SignedIn {
                 id: id(),
                 user: "ada".into(),
                 from: Some(id()),
+                client: client(),
             },
             SessionEvent::Renewed {
                 id: id(),
                 from: id(),
                 user: Some(user()),
+                client: client(),
             },
             SessionEvent::ImpersonationStarted {
                 id: id(),
                 from: id(),
                 impersonator: "ada".into(),
                 user: user(),
+                client: client(),
             },
             SessionEvent::ImpersonationStopped {
                 id: id(),
                 from: id(),
                 impersonator: user(),
                 user: "bob".into(),
+                client: client(),
             },
             SessionEvent::Ended {
                 id: id(),
                 user: None,
                 reason: EndReason::TokenReused,
+                client: client(),
             },
             SessionEvent::Missed,
         ] {
             assert_eq!(SessionEvent::decode(&event.encode()), Some(event));
         }
+    }
+
+    /// As releases without clients wrote it, and as they read it: they ignore fields that they do not know.
+    #[test]
+    fn the_client_is_an_additional_field() {
+        let json = format!(r#"{{"event":"signed_in","id":"{}","user":"ada"}}"#, id());
+        let without = SessionEvent::SignedIn {
+            id: id(),
+            user: "ada".into(),
+            from: None,
+            client: None,
+        };
+        assert_eq!(SessionEvent::decode(&json), Some(without.clone()));
+        assert_eq!(without.encode(), json);
+        let with = SessionEvent::SignedIn {
+            id: id(),
+            user: "ada".into(),
+            from: None,
+            client: client(),
+        };
+        let unknown = with.encode().replace("\"client\"", "\"unknown\"");
+        assert_ne!(unknown, with.encode());
+        assert_eq!(SessionEvent::decode(&unknown), Some(without));
+        assert!(!with.encode().contains('\n'), "a line of a message");
     }
 
     #[test]
@@ -296,12 +372,14 @@ mod tests {
             from: id(),
             impersonator: "ada".into(),
             user: "bob".into(),
+            client: None,
         };
         let json = started.encode().replace("\"started\"", "\"unknown\"");
         let renewed = SessionEvent::Renewed {
             id: id(),
             from: id(),
             user: Some("ada".into()),
+            client: None,
         };
         assert_eq!(SessionEvent::decode(&json), Some(renewed));
         assert_eq!(started.ended(), Some((id(), EndReason::Renewed)));
@@ -314,6 +392,7 @@ mod tests {
                 id: id(),
                 user: None,
                 reason,
+                client: None,
             };
             assert_eq!(SessionEvent::decode(&event.encode()), Some(event));
         }

@@ -19,6 +19,7 @@
 //! | [`renewal`] | which session a renewed session continues |
 //! | [`migration`] | sessions that are migrated from a legacy store |
 //! | [`error`] | [`StoreError`] |
+//! | [`client`] | [`SessionClient`], from where and with what a session is used |
 //! | [`event`] | [`SessionEvent`], what happens to sessions |
 //! | [`bus`] | the contract of an [`EventBus`] |
 //! | [`index`] | the contract of a [`UserIndex`]: which sessions a user has |
@@ -67,6 +68,7 @@
 pub mod admin;
 pub mod bus;
 pub mod change;
+pub mod client;
 pub mod clock;
 pub mod codec;
 #[cfg(feature = "conformance")]
@@ -92,6 +94,7 @@ pub mod user;
 pub use self::admin::StoreAdmin;
 pub use self::bus::{EventBus, Subscription};
 pub use self::change::Changes;
+pub use self::client::SessionClient;
 pub use self::clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use self::entries::{Entries, EntryError};
 pub use self::error::{StoreError, StoreErrorKind};

@@ -278,6 +278,7 @@ mod tests {
             id,
             reason: EndReason::SignedOut,
             user: Some(UserId::from("ada")),
+            client: None,
         };
         bus.publish(&event).await.expect("it is in memory");
     }

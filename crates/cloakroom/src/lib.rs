@@ -194,8 +194,8 @@ pub use cloakroom_core::entries::Base64;
 pub use cloakroom_core::rotation::Rotation;
 pub use cloakroom_core::{
     Clock, EndReason, Entries, EntryError, Expiry, ManualClock, MemoryStore, Rng, RngError,
-    SessionEvent, SessionId, Store, StoreError, StoreErrorKind, Subscription, SystemClock,
-    Timestamp, UserId,
+    SessionClient, SessionEvent, SessionId, Store, StoreError, StoreErrorKind, Subscription,
+    SystemClock, Timestamp, UserId,
 };
 
 #[cfg(feature = "client-address")]
@@ -268,6 +268,7 @@ pub mod guides {
     #[doc = include_str!("../docs/testing.md")]
     pub mod testing {}
 
+    /// [devices]: crate::guides::devices
     #[doc = include_str!("../docs/audit-log.md")]
     pub mod audit_log {}
 

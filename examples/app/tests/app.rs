@@ -1,10 +1,10 @@
-//! The app over HTTP: two servers on one Redis and one database.
+//! The app over HTTP. `tests/tests/app` drives it in Chromium.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use app_example::database::Database;
-use app_example::{App, Storage, router};
+use app_example::{App, Config, Storage, router, sessions};
 use test_support::http::Client;
 use test_support::redis::RedisServer;
 use tokio::net::TcpListener;
@@ -12,24 +12,47 @@ use tokio::time::sleep;
 
 /// Starts a server of the app, and returns its address.
 async fn start(database: &Database, storage: &Storage) -> String {
-    let app = App::new(database.clone(), storage).expect("the options are valid");
-    let service = router(app, storage).into_make_service_with_connect_info::<SocketAddr>();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("it is bound").to_string();
+    let config = Config {
+        url: format!("http://{address}"),
+        provider: "http://127.0.0.1:1".to_owned(),
+        secret: "a secret of at least thirty-two bytes".to_owned(),
+        recent_sign_in: Duration::from_secs(60),
+        prints_mail: false,
+    };
+    let layer = sessions(storage, &config).expect("the options are valid");
+    let app = App::new(config, database.clone(), storage).expect("the options are valid");
+    let service = router(app, &layer).into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, service).await });
     address
 }
 
 async fn database() -> Database {
     let database = Database::open(None).await.expect("it is in memory");
-    let added = database.add_user("Ada", "ada-password").await;
-    added.expect("it is a new database");
+    let added = database.add_user("Ada", "ada-password", false).await;
+    assert!(added.expect("it is a new database").is_some());
     database
 }
 
+async fn post(browser: &mut Client, path: &str, form: &[(&str, &str)]) -> u16 {
+    browser.post(path, form).await.status.as_u16()
+}
+
 async fn sign_in(browser: &mut Client, password: &str) -> u16 {
-    let form = [("name", "Ada"), ("password", password)];
-    browser.post("/sign-in", &form).await.status.as_u16()
+    post(
+        browser,
+        "/sign-in",
+        &[("name", "Ada"), ("password", password)],
+    )
+    .await
+}
+
+/// The CSRF token of a page.
+async fn token(browser: &mut Client, path: &str) -> String {
+    let page = browser.get(path).await.body;
+    let (_, token) = page.split_once("name=\"csrf\" value=\"").expect("a token");
+    token.split('"').next().expect("it ends").to_owned()
 }
 
 #[tokio::test]
@@ -56,8 +79,9 @@ async fn two_hundred_pages_on_two_servers_are_one_query() {
     }
     assert_eq!(database.queries(), 1);
 
-    let form = [("name", "<Grace>")];
-    assert_eq!(other.post("/name", &form).await.status.as_u16(), 303);
+    let csrf = token(&mut other, "/account").await;
+    let form = [("name", "<Grace>"), ("csrf", &csrf)];
+    assert_eq!(post(&mut other, "/account/name", &form).await, 303);
     let page = other.get("/").await.body;
     assert!(page.contains("Hello, &lt;Grace&gt;."), "{page}");
     // The staleness bound, with slack for a busy machine.
@@ -85,32 +109,34 @@ async fn guesses_are_refused_and_a_wrong_password_signs_nobody_in() {
     }
     assert_eq!(statuses[0], 401);
     assert_eq!(statuses[14], 429);
-    assert_eq!(
-        browser
-            .post("/name", &[("name", "x")])
-            .await
-            .status
-            .as_u16(),
-        401
-    );
     assert!(browser.get("/").await.body.contains("Sign in"));
 }
 
 #[tokio::test]
-async fn a_user_who_signs_out_is_not_shown_any_more() {
+async fn a_form_without_the_token_of_its_session_changes_nothing() {
     let storage = Storage::memory();
     let address = start(&database().await, &storage).await;
     let mut browser = Client::new(&address);
     assert_eq!(sign_in(&mut browser, "ada-password").await, 303);
-    assert_eq!(
-        browser
-            .post("/name", &[("name", " ")])
-            .await
-            .status
-            .as_u16(),
-        422
-    );
+    let mut other = Client::new(&address);
+    assert_eq!(sign_in(&mut other, "ada-password").await, 303);
+    let foreign = token(&mut other, "/account").await;
+    for form in [
+        vec![("name", "Eve")],
+        vec![("name", "Eve"), ("csrf", "guess")],
+        vec![("name", "Eve"), ("csrf", &foreign)],
+    ] {
+        assert_eq!(post(&mut browser, "/account/name", &form).await, 403);
+    }
+    for path in ["/sign-out", "/devices/sign-out-others", "/account/email"] {
+        let form = [("email", "eve@example.com")];
+        assert_eq!(post(&mut browser, path, &form).await, 403, "{path}");
+    }
     assert!(browser.get("/").await.body.contains("Hello, Ada."));
-    assert_eq!(browser.post("/sign-out", &[]).await.status.as_u16(), 303);
+    let csrf = token(&mut browser, "/account").await;
+    let form = [("name", " "), ("csrf", &csrf)];
+    assert_eq!(post(&mut browser, "/account/name", &form).await, 422);
+    let form = [("csrf", &*csrf)];
+    assert_eq!(post(&mut browser, "/sign-out", &form).await, 303);
     assert!(browser.get("/").await.body.contains("Sign in"));
 }

@@ -36,9 +36,9 @@ pub struct Provider {
 /// The parameters of a callback.
 #[derive(Debug, Deserialize)]
 pub struct Callback {
-    state: String,
-    iss: Option<String>,
-    code: Option<String>,
+    pub(super) state: String,
+    pub(super) iss: Option<String>,
+    pub(super) code: Option<String>,
     error: Option<String>,
 }
 
@@ -247,7 +247,7 @@ impl IntoResponse for SignInError {
 }
 
 /// The HTTP client of the app. It must not follow redirects (a token endpoint has none).
-async fn send(request: HttpRequest) -> Result<HttpResponse, io::Error> {
+pub(super) async fn send(request: HttpRequest) -> Result<HttpResponse, io::Error> {
     let authority = request.uri().authority().map(ToString::to_string);
     let authority = authority.ok_or(io::ErrorKind::InvalidInput)?;
     let (mut parts, body) = request.into_parts();

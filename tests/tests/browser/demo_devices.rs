@@ -157,6 +157,50 @@ async fn a_sensitive_page_needs_a_recent_password_and_renews_the_session() {
     assert_eq!(old.get("/security").await.status, StatusCode::UNAUTHORIZED);
 }
 
+/// As long as the browser has the cookie, all pages say it: those that need a user, and the others.
+#[tokio::test]
+async fn every_page_says_why_the_user_was_signed_out() {
+    let demo = Demo::start_with(&["--max-sessions", "2"]);
+    let says = async |client: &mut Client, text: &str| {
+        for path in ["/", "/sign-in", "/devices", "/security"] {
+            let page = client.get(path).await.body;
+            let expected = format!("You are signed out. {text}");
+            assert!(page.contains(&expected), "{path}: {page}");
+        }
+    };
+    let mut ada = signed_in(&demo, ADA, FIREFOX).await;
+    let mut other = signed_in(&demo, ADA, FIREFOX).await;
+    other.post("/devices/sign-out-others", &[]).await;
+    says(&mut ada, "You ended this session from another device.").await;
+
+    signed_in(&demo, ADA, FIREFOX).await;
+    signed_in(&demo, ADA, FIREFOX).await;
+    says(&mut other, "You signed in on more devices than allowed").await;
+
+    let mut bela = signed_in(&demo, BELA, FIREFOX).await;
+    let mut mona = signed_in(&demo, MONA, FIREFOX).await;
+    mona.post("/admin/sign-out-all", &[("user", "Bela")]).await;
+    says(&mut bela, "An administrator ended this session.").await;
+
+    let before = mona.clone();
+    let (name, password) = MONA;
+    mona.post("/sign-in", &[("name", name), ("password", password)])
+        .await;
+    says(&mut before.clone(), "You signed in again in another tab").await;
+    let before = mona.clone();
+    mona.post("/sign-out", &[]).await;
+    says(&mut before.clone(), "You signed out, in another tab").await;
+
+    // Nobody who was never signed in reads this, and neither does the next user of the browser.
+    let page = demo.client().get("/").await.body;
+    assert!(!page.contains("You are signed out."), "{page}");
+    let (name, password) = BELA;
+    bela.post("/sign-in", &[("name", name), ("password", password)])
+        .await;
+    let page = bela.get("/devices").await.body;
+    assert!(!page.contains("You are signed out."), "{page}");
+}
+
 #[tokio::test]
 async fn the_event_stream_reports_what_happens_to_a_session() {
     let demo = Demo::start();

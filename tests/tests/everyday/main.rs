@@ -1,6 +1,7 @@
 //! The everyday tasks of an app with sign-in: guards, impersonation, flash messages, and others.
 
 mod audit;
+mod by_hand;
 mod caching;
 mod ended_reasons;
 mod failed_steps;

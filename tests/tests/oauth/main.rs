@@ -3,6 +3,7 @@
 mod bounds;
 mod callbacks;
 mod csrf;
+mod openid;
 mod provider;
 mod recipes;
 mod refused;

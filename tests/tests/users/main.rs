@@ -2,6 +2,7 @@
 
 mod clocks;
 mod devices;
+mod event_clients;
 mod event_counts;
 mod header;
 mod killed;

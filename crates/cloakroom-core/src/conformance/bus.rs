@@ -2,6 +2,7 @@
 
 use super::fixtures::{Subject, numbered, sample};
 use crate::bus::{EventBus, Subscription};
+use crate::client::SessionClient;
 use crate::event::SessionEvent;
 use crate::record::EndReason;
 use crate::store::Store;
@@ -57,6 +58,7 @@ fn event(number: u32) -> SessionEvent {
         id,
         user: Some(number.into()),
         reason: EndReason::RevokedByUser,
+        client: Some(SessionClient::new(Some("curl/8.5.0"), None)),
     }
 }
 
@@ -66,5 +68,6 @@ fn marker() -> SessionEvent {
         id,
         user: None,
         reason: EndReason::Other,
+        client: None,
     }
 }

@@ -11,7 +11,7 @@ use super::context::CommitContext;
 use super::end::{remove_from_index, roll_back};
 use super::end_legacy::end_legacy;
 use super::evict::{evict, evict_others};
-use super::follow_up::FollowUp;
+use super::follow_up::{FollowUp, client_for_event};
 use super::index::{dead_among, index_impersonation};
 use super::join::join_ended;
 use super::outcome::{Committed, Stored};
@@ -193,7 +193,7 @@ async fn create_for_user(
 ) -> Result<Attempt, SessionError> {
     let (key, ttl) = (cx.context.user_key(user), ttl_of(cx, &live.record)?);
     let event = (options.publishes && cx.context.publishes_events)
-        .then(|| creation_event(live.id(), Some(user)));
+        .then(|| creation_event(cx, live, Some(user)));
     let limit = limit_for(cx, options);
     let mut request = add_request(cx, live, limit, options);
     for check in 0..=MAX_INDEX_CHECKS {
@@ -290,13 +290,13 @@ pub(super) fn report_creation(
     if let Some(user) = user {
         log::signed_in(id, cx.context.logged(user));
     }
-    follow_up_creation(cx, id, user, index);
+    follow_up_creation(cx, live, user, index);
 }
 
 /// Starts what follows from a creation in the background.
 pub(super) fn follow_up_creation(
     cx: &CommitContext<'_>,
-    id: SessionId,
+    live: &Live,
     user: Option<&UserId>,
     index: IndexFollowUp,
 ) {
@@ -305,17 +305,19 @@ pub(super) fn follow_up_creation(
         follow_up = follow_up.check_sample(user, index.sample);
     }
     if !index.is_published {
-        follow_up = follow_up.publish(creation_event(id, user));
+        follow_up = follow_up.publish(creation_event(cx, live, user));
     }
     follow_up.start();
 }
 
-fn creation_event(id: SessionId, user: Option<&UserId>) -> SessionEvent {
+fn creation_event(cx: &CommitContext<'_>, live: &Live, user: Option<&UserId>) -> SessionEvent {
+    let id = live.id();
     match user {
         Some(user) => SessionEvent::SignedIn {
             id,
             user: user.clone(),
             from: None,
+            client: client_for_event(cx.context, live.record.entries()),
         },
         None => SessionEvent::Created { id },
     }

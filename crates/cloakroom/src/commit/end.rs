@@ -6,15 +6,15 @@ use cloakroom_core::event::SessionEvent;
 use cloakroom_core::rotation::Secrets;
 use cloakroom_core::store::{Ended, Loaded};
 use cloakroom_core::{
-    Authentication, EndReason, Record, Revision, SessionId, StoreError, StoreErrorKind, Tombstone,
-    UserId,
+    Authentication, EndReason, Record, Revision, SessionClient, SessionId, StoreError,
+    StoreErrorKind, Tombstone, UserId,
 };
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
 use super::context::CommitContext;
 use super::end_legacy::{combine, end_linked_by_id};
-use super::follow_up::FollowUp;
+use super::follow_up::{FollowUp, client_for_event};
 use super::index::{impersonation_key_of, user_key_of};
 use crate::budget::Budget;
 use crate::context::{Context, TOMBSTONE_TTL};
@@ -41,7 +41,14 @@ pub(crate) async fn end(
         {
             follow_up = follow_up.remove_from_index(key, id);
         }
-        report_end(cx.context, follow_up, id, user, reason, ended.is_ok()).start();
+        let end = ReportedEnd {
+            id,
+            user,
+            reason,
+            client: client_for_event(cx.context, record.entries()),
+            is_confirmed: ended.is_ok(),
+        };
+        report_end(cx.context, follow_up, end).start();
     }
     if let Err(error) = &ended {
         log::end_failed(id, error);
@@ -114,12 +121,18 @@ pub(super) fn report_end_by_id(
     if let Err(error) = ended {
         log::end_failed(id, error);
     }
+    let end = |is_confirmed| ReportedEnd {
+        id,
+        user,
+        reason,
+        // The session was not read.
+        client: None,
+        is_confirmed,
+    };
     match (ended, user) {
-        (Ok(ended), _) if ended.ended == Ended::Ended => {
-            report_end(context, follow_up, id, user, reason, true)
-        }
+        (Ok(ended), _) if ended.ended == Ended::Ended => report_end(context, follow_up, end(true)),
         (Err(error), _) if error.kind() == StoreErrorKind::NotReplicated => {
-            report_end(context, follow_up, id, user, reason, false)
+            report_end(context, follow_up, end(false))
         }
         // There was no session, and while the tombstone is kept none can be created under this id.
         (Ok(_), Some(user)) => follow_up.remove_from_index(context.user_key(user), id),
@@ -227,25 +240,29 @@ pub(super) fn remove_from_index(cx: &CommitContext<'_>, live: &Live) {
     follow_up.start();
 }
 
+/// The end of a session, to be logged and published.
+struct ReportedEnd<'a> {
+    id: SessionId,
+    user: Option<&'a UserId>,
+    reason: EndReason,
+    client: Option<SessionClient>,
+    is_confirmed: bool,
+}
+
 /// Logs that a session has ended, and adds its event and the removal from its user's index. An end that is not
 /// confirmed, because too few replicas have it, leaves the entry, and that of an impersonation: a failover can bring
 /// the session back, so it must be found when the app ends the user's sessions again.
-fn report_end(
-    context: &Context,
-    follow_up: FollowUp,
-    id: SessionId,
-    user: Option<&UserId>,
-    reason: EndReason,
-    is_confirmed: bool,
-) -> FollowUp {
+fn report_end(context: &Context, follow_up: FollowUp, end: ReportedEnd<'_>) -> FollowUp {
+    let (id, reason) = (end.id, end.reason);
     log::ended(id, reason);
     let follow_up = follow_up.publish(SessionEvent::Ended {
         id,
-        user: user.cloned(),
+        user: end.user.cloned(),
         reason,
+        client: end.client,
     });
-    match user {
-        Some(user) if is_confirmed => follow_up.remove_from_index(context.user_key(user), id),
+    match end.user {
+        Some(user) if end.is_confirmed => follow_up.remove_from_index(context.user_key(user), id),
         _ => follow_up,
     }
 }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use cloakroom_core::event::SessionEvent;
 use cloakroom_core::store::Loaded;
-use cloakroom_core::{EndReason, SessionId, Tombstone, UserId, UserKey};
+use cloakroom_core::{EndReason, Entries, SessionClient, SessionId, Tombstone, UserId, UserKey};
 use tracing::Instrument;
 
 use super::concurrent::{MAX_GROUP, run_concurrently, write_concurrently};
 use super::index::is_dead;
 use crate::budget::Budget;
 use crate::context::{Context, TOMBSTONE_TTL};
+use crate::device::client_of;
 use crate::store::load_many;
 use crate::telemetry::log;
 use crate::uncancellable::Uncancellable;
@@ -128,6 +129,7 @@ impl FollowUp {
                     id,
                     user: Some(user.clone()),
                     reason: EndReason::Expired,
+                    client: None,
                 });
             }
         }
@@ -180,6 +182,15 @@ impl FollowUp {
             async move { publish(&context, &event).await }
         });
         run_concurrently(publishing).await;
+    }
+}
+
+/// Returns the client of a session for its events, if they are published.
+pub(super) fn client_for_event(context: &Context, entries: &Entries) -> Option<SessionClient> {
+    if context.publishes_events && context.store.has_bus() {
+        client_of(entries)
+    } else {
+        None
     }
 }
 

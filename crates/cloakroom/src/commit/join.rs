@@ -13,7 +13,7 @@ use cloakroom_core::{Authentication, EndReason, Record, SessionId, Token, Tombst
 
 use super::contention::back_off;
 use super::context::CommitContext;
-use super::follow_up::FollowUp;
+use super::follow_up::{FollowUp, client_for_event};
 use super::index::reindex;
 use super::outcome::Stored;
 use super::record::{merge, next_record, replace, with_metadata};
@@ -106,7 +106,7 @@ pub(super) async fn join_ended(
         if tombstone.reason() == EndReason::Renewed
             && let Joined::Yes(stored) = join(cx, &tombstone, &signing_in.user, draft).await?
         {
-            report_join(cx, token.id(), stored.live.id(), &signing_in.user);
+            report_join(cx, token.id(), &stored.live, &signing_in.user);
             return Ok(Some(*stored));
         }
     }
@@ -114,12 +114,14 @@ pub(super) async fn join_ended(
 }
 
 /// Logs and publishes that a sign-in has joined a session.
-pub(super) fn report_join(cx: &CommitContext<'_>, from: SessionId, id: SessionId, user: &UserId) {
+pub(super) fn report_join(cx: &CommitContext<'_>, from: SessionId, joined: &Live, user: &UserId) {
+    let id = joined.id();
     log::joined(from, id, cx.context.logged(user));
     let event = SessionEvent::SignedIn {
         id,
         user: user.clone(),
         from: Some(from),
+        client: client_for_event(cx.context, joined.record.entries()),
     };
     FollowUp::new(cx.context).publish(event).start();
 }

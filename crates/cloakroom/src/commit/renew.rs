@@ -12,7 +12,7 @@ use cloakroom_core::renewal::RenewalMark;
 use cloakroom_core::rotation::Secrets;
 use cloakroom_core::store::{Ended, Updated};
 use cloakroom_core::{
-    Authentication, EndReason, Entries, Limits, Record, SessionId, Tombstone, UserId,
+    Authentication, EndReason, Entries, Limits, Record, SessionClient, SessionId, Tombstone, UserId,
 };
 
 use super::contention::{back_off, lock_key};
@@ -20,7 +20,7 @@ use super::context::CommitContext;
 use super::create::{CreateOptions, create_session, report_creation};
 use super::end::{Ending, end_at, roll_back};
 use super::end_legacy::end_legacy;
-use super::follow_up::FollowUp;
+use super::follow_up::{FollowUp, client_for_event};
 use super::index::{impersonation_key_of, user_key_of};
 use super::join::{Joined, join, join_ended, join_live, report_join};
 use super::outcome::{Committed, Stored};
@@ -192,7 +192,7 @@ async fn lose(
     };
     Ok(Some(match joined {
         Joined::Yes(stored) => {
-            report_join(cx, old.id(), stored.live.id(), &signing_in.user);
+            report_join(cx, old.id(), &stored.live, &signing_in.user);
             *stored
         }
         Joined::KeepsData => new,
@@ -251,7 +251,7 @@ async fn yield_to_sign_in(
     Ok(Some(
         match Box::pin(join_live(cx, old.id(), record, user, draft)).await? {
             Joined::Yes(stored) => {
-                report_join(cx, old.id(), stored.live.id(), user);
+                report_join(cx, old.id(), &stored.live, user);
                 *stored
             }
             Joined::KeepsData => new,
@@ -300,16 +300,26 @@ fn report_renewal(
     if let Some(user) = &user {
         follow_up = follow_up.check_sample(user, sample);
     }
+    let client = client_for_event(cx.context, new.record.entries());
     let event = match (&draft.signing_in, &draft.acting, user) {
         (Some(_), _, Some(user)) => {
             log::signed_in(id, cx.context.logged(&user));
-            let from = Some(from);
-            SessionEvent::SignedIn { id, user, from }
+            SessionEvent::SignedIn {
+                id,
+                user,
+                from: Some(from),
+                client,
+            }
         }
         (_, Some(acting), Some(impersonator)) => {
-            impersonation_event(cx, from, id, impersonator, acting)
+            impersonation_event(cx, (from, id), client, impersonator, acting)
         }
-        (_, _, user) => SessionEvent::Renewed { id, from, user },
+        (_, _, user) => SessionEvent::Renewed {
+            id,
+            from,
+            user,
+            client,
+        },
     };
     follow_up.publish(event).start();
 }
@@ -317,8 +327,8 @@ fn report_renewal(
 /// Logs that an impersonation has begun or stopped, and returns its event.
 fn impersonation_event(
     cx: &CommitContext<'_>,
-    from: SessionId,
-    id: SessionId,
+    (from, id): (SessionId, SessionId),
+    client: Option<SessionClient>,
     impersonator: UserId,
     acting: &Acting,
 ) -> SessionEvent {
@@ -332,6 +342,7 @@ fn impersonation_event(
                 from,
                 impersonator,
                 user,
+                client,
             }
         }
         Acting::Stop(user) => {
@@ -342,6 +353,7 @@ fn impersonation_event(
                 from,
                 impersonator,
                 user,
+                client,
             }
         }
     }

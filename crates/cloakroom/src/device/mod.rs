@@ -9,7 +9,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use cloakroom_core::Entries;
+use cloakroom_core::{Entries, SessionClient};
 use http::header::USER_AGENT;
 use http::{Extensions, HeaderMap, HeaderValue};
 use ipnet::IpNet;
@@ -19,7 +19,7 @@ use crate::address::{Chain, PeerAddress, ProxyHeader};
 use crate::error::{ConfigError, ConfigErrorKind};
 
 /// The longest user agent that is recorded, in bytes.
-const MAX_AGENT_LEN: usize = 256;
+const MAX_AGENT_LEN: usize = SessionClient::MAX_USER_AGENT_LEN;
 
 /// The key of the device among the entries.
 const KEY: &str = "$device";
@@ -187,6 +187,12 @@ impl ClientInfo {
             write(entries, &device);
         }
     }
+}
+
+/// Returns the client of a session, as recorded.
+pub(crate) fn client_of(entries: &Entries) -> Option<SessionClient> {
+    let device = Device::of(entries)?;
+    Some(SessionClient::new(device.user_agent(), device.address()))
 }
 
 fn write(entries: &mut Entries, device: &Device) {

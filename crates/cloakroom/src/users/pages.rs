@@ -89,6 +89,7 @@ impl Sessions {
                         id,
                         user: Some(user.clone()),
                         reason: cloakroom_core::EndReason::Expired,
+                        client: None,
                     });
                 }
                 // Of another user, or about to be created.

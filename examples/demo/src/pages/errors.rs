@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use cloakroom::{LazySession, RequestHead, Session, SessionError, SessionErrorKind};
+use cloakroom::{EndReason, LazySession, RequestHead, Session, SessionError, SessionErrorKind};
 use maud::{Markup, html};
 use tower_http::csrf::ProtectionError;
 
@@ -76,14 +76,16 @@ pub(crate) fn session_failed(error: &SessionError, request: &RequestHead) -> Res
         Some(path) if request.method() == Method::GET => Some(path.as_str()),
         _ => None,
     };
-    page_of(error.kind(), error.status(), path)
+    match error.kind() {
+        SessionErrorKind::NotSignedIn => please_sign_in(error.status(), path, error.ended_reason()),
+        kind => page_of(kind, error.status(), path),
+    }
 }
 
 /// The page of an error. `path` is the address to open again, if that repeats the request.
 fn page_of(kind: SessionErrorKind, status: StatusCode, path: Option<&str>) -> Response {
     let path = path.map(|path| local_path(Some(path)));
     match (kind, path) {
-        (SessionErrorKind::NotSignedIn, _) => please_sign_in(status, path.unwrap_or("/")),
         (SessionErrorKind::Unavailable | SessionErrorKind::OutcomeUnknown, Some(path)) => {
             let text = "The session store does not respond.";
             retried_page(status, "Temporarily unavailable", text, path)
@@ -143,8 +145,9 @@ fn description(kind: SessionErrorKind) -> (&'static str, &'static str) {
     }
 }
 
-/// The sign-in form, which leads back to the page.
-fn please_sign_in(status: StatusCode, path: &str) -> Response {
+/// The sign-in form, which leads back to the page, and says why the session has ended.
+fn please_sign_in(status: StatusCode, path: Option<&str>, reason: Option<EndReason>) -> Response {
+    let path = local_path(path);
     let title = "Please sign in";
     let form = SignInForm {
         next: path,
@@ -153,7 +156,7 @@ fn please_sign_in(status: StatusCode, path: &str) -> Response {
     let intro =
         html! { p.lede { "This page is for signed-in users. After signing in you return to it." } };
     let (own_path, _) = path.split_once('?').unwrap_or((path, ""));
-    let page = layout::anonymous_page(title, own_path, form.page_body(title, intro));
+    let page = layout::anonymous_page(title, own_path, reason, form.page_body(title, intro));
     with_headers((status, page).into_response())
 }
 
@@ -249,7 +252,6 @@ mod tests {
     async fn no_error_page_leads_to_another_site() {
         let path = Some("//evil.example");
         for (kind, status) in [
-            (SessionErrorKind::NotSignedIn, StatusCode::UNAUTHORIZED),
             (
                 SessionErrorKind::Unavailable,
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -262,5 +264,9 @@ mod tests {
             let page = text(page_of(kind, status, path)).await;
             assert!(!page.contains("evil"), "{page}");
         }
+        let reason = Some(EndReason::RevokedByAdmin);
+        let page = text(please_sign_in(StatusCode::UNAUTHORIZED, path, reason)).await;
+        assert!(!page.contains("evil"), "{page}");
+        assert!(page.contains("An administrator ended this session."));
     }
 }

@@ -1,8 +1,9 @@
 //! The parts that all pages have in common.
 
-use cloakroom::{Session, SessionId};
+use cloakroom::{EndReason, Session, SessionId};
 use maud::{DOCTYPE, Markup, html};
 
+use super::ended;
 use crate::flash::{Flash, Kind};
 use crate::users::ADMIN;
 
@@ -27,7 +28,7 @@ enum Viewer {
     },
 }
 
-/// Renders a page. `path` is the page's own, to mark it in the navigation.
+/// Renders a page. `path` is the page's own, to mark it in the navigation. A visitor whose session has ended learns why.
 pub(super) fn page(title: &str, path: &str, session: &Session, body: Markup) -> Markup {
     let viewer = match session.user() {
         Some(user) => Viewer::User {
@@ -36,17 +37,34 @@ pub(super) fn page(title: &str, path: &str, session: &Session, body: Markup) -> 
         },
         None => Viewer::Anonymous,
     };
+    let reason = session.ended_reason().filter(|_| session.user().is_none());
+    let body = html! { (ended_notice(reason)) (body) };
     whole_page(title, path, &viewer, html! {}, body)
 }
 
-/// Renders the page of a request without a signed-in user.
-pub(super) fn anonymous_page(title: &str, path: &str, body: Markup) -> Markup {
+/// Renders the page of a request without a signed-in user, whose session may have ended for a reason.
+pub(super) fn anonymous_page(
+    title: &str,
+    path: &str,
+    reason: Option<EndReason>,
+    body: Markup,
+) -> Markup {
+    let body = html! { (ended_notice(reason)) (body) };
     whole_page(title, path, &Viewer::Anonymous, html! {}, body)
 }
 
 /// Renders a page without the session. `head` goes into the page's head.
 pub(super) fn page_without_session(title: &str, head: Markup, body: Markup) -> Markup {
     whole_page(title, "", &Viewer::Unknown, head, body)
+}
+
+/// Says why the session of the browser's cookie has ended.
+fn ended_notice(reason: Option<EndReason>) -> Markup {
+    html! {
+        @if let Some(reason) = reason {
+            p.flash.error #why-ended role="status" { "You are signed out. " (ended::text(reason)) }
+        }
+    }
 }
 
 /// Renders a flash message.
@@ -161,7 +179,7 @@ fn whole_page(title: &str, path: &str, viewer: &Viewer, head: Markup, body: Mark
                 @if session.is_some() {
                     // The script fills it in while the server or the store does not respond.
                     p.flash.error #offline role="status" hidden {}
-                    (ended())
+                    (ended_section())
                 }
                 main #main tabindex="-1" { (body) }
                 footer.bottom {
@@ -173,7 +191,7 @@ fn whole_page(title: &str, path: &str, viewer: &Viewer, head: Markup, body: Mark
 }
 
 /// Replaces the page when the session has ended. The script fills it in.
-fn ended() -> Markup {
+fn ended_section() -> Markup {
     html! {
         section.ended.narrow #ended role="alert" hidden {
             h1 tabindex="-1" { "You were signed out" }

@@ -13,6 +13,7 @@ use futures_util::stream::{self, Stream, StreamExt};
 use serde::Deserialize;
 use tokio::sync::watch;
 
+use super::ended;
 use crate::app::App;
 use crate::users::ADMIN;
 
@@ -108,26 +109,8 @@ fn store_event(responds: bool) -> Event {
 }
 
 fn ended_event(reason: EndReason) -> Event {
-    let text = match reason {
-        EndReason::SignedOut => "You signed out, in another tab or window of this browser.",
-        EndReason::Renewed => {
-            "You signed in again in another tab or window of this browser. This page still shows the old session."
-        }
-        EndReason::RevokedByUser => "You ended this session from another device.",
-        EndReason::RevokedByAdmin => "An administrator ended this session.",
-        EndReason::LimitExceeded => {
-            "You signed in on more devices than allowed, and this was the oldest session."
-        }
-        EndReason::Expired => {
-            "The session expired, because it was not used for a while or reached its maximum age."
-        }
-        EndReason::TokenReused => {
-            "The cookie was also used by somebody else. Sign in again and check your devices."
-        }
-        _ => "This session has ended.",
-    };
     Event::default()
         .event("ended")
         .id(reason.as_str())
-        .data(text)
+        .data(ended::text(reason))
 }

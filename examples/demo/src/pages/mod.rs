@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 pub(crate) mod assets;
 pub(crate) mod devices;
+mod ended;
 pub(crate) mod errors;
 pub(crate) mod health;
 pub(crate) mod home;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use cloakroom::{EndReason, RevokedBy, Session, SessionEvent, SessionLayer, Store, Subscription};
+use cloakroom::{
+    EndReason, RevokedBy, Session, SessionClient, SessionEvent, SessionLayer, Store, Subscription,
+};
 use cloakroom_core::{EventBus, Realm, UserKey};
 use cloakroom_redis::RedisStore;
 use tests::app::app;
@@ -53,6 +55,7 @@ fn event() -> SessionEvent {
             .expect("an id"),
         user: Some(vec![0xff, 0].into()),
         reason: EndReason::RevokedByUser,
+        client: Some(SessionClient::new(Some("curl/8.5.0"), None)),
     }
 }
 

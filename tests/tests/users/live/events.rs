@@ -29,12 +29,13 @@ async fn every_lifecycle_step_is_published_to_other_servers(backend: Backend) {
         id: first,
         user: "ada".into(),
         from: Some(anonymous),
+        client: None,
     };
     assert_eq!(next(&mut events).await, signed_in);
     browser
         .request(|session| async move { session.renew() })
         .await;
-    let SessionEvent::Renewed { id, from, user } = next(&mut events).await else {
+    let SessionEvent::Renewed { id, from, user, .. } = next(&mut events).await else {
         panic!("it was renewed");
     };
     assert_eq!((from, user), (first, Some("ada".into())));
@@ -43,6 +44,7 @@ async fn every_lifecycle_step_is_published_to_other_servers(backend: Backend) {
         id,
         user: Some("ada".into()),
         reason: EndReason::SignedOut,
+        client: None,
     };
     assert_eq!(next(&mut events).await, ended);
 }

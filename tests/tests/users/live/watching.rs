@@ -277,6 +277,7 @@ async fn an_event_is_not_believed_before_the_session_was_read(backend: Backend) 
                 id,
                 user: None,
                 reason,
+                client: None,
             })
             .await;
         let early = timeout(Duration::from_millis(400), &mut watching).await;
@@ -310,8 +311,13 @@ async fn an_event_that_was_not_believed_is_forgotten() {
         let bus = fixture.store.bus().expect("it has one");
         bus.publish(&event).await.expect("it is published");
     };
-    let (user, reason) = (None, EndReason::Destroyed);
-    publish(SessionEvent::Ended { id, user, reason }).await;
+    publish(SessionEvent::Ended {
+        id,
+        user: None,
+        reason: EndReason::Destroyed,
+        client: None,
+    })
+    .await;
     session_was_read(&fixture).await;
     let early = timeout(Duration::from_millis(300), &mut watching).await;
     assert!(early.is_err(), "the session lives: {early:?}");

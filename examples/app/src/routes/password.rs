@@ -1,0 +1,66 @@
+//! A new password: it ends all other sessions of the user.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use cloakroom::Permitted;
+use cloakroom_cache::CurrentUser;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::account::Themselves;
+use super::register::check_password;
+use crate::app::{App, User};
+use crate::csrf_form::CsrfForm;
+use crate::errors::AppError;
+use crate::notice::{NOTICES, Notice};
+use crate::page::{Page, field};
+use crate::passwords;
+
+#[derive(Deserialize)]
+pub(crate) struct NewPassword {
+    password: String,
+}
+
+pub(crate) async fn show(page: Page, _: Permitted<Themselves>) -> Result<Response, AppError> {
+    let form = form(&page, None);
+    page.show("New password", form).await
+}
+
+/// The password is stored first, so that no sign-in with the old one comes later.
+pub(crate) async fn change(
+    page: Page,
+    CurrentUser(user): CurrentUser<User>,
+    State(app): State<App>,
+    _: Permitted<Themselves>,
+    CsrfForm(form_data): CsrfForm<NewPassword>,
+) -> Result<Response, AppError> {
+    if let Err(problem) = check_password(&form_data.password) {
+        let form = form(&page, Some(problem));
+        return page
+            .with_status(StatusCode::UNPROCESSABLE_ENTITY, "New password", form)
+            .await;
+    }
+    let hash = passwords::hash(form_data.password).await;
+    let hash = hash.map_err(|_| {
+        let text = "The password could not be stored.";
+        AppError::page(StatusCode::SERVICE_UNAVAILABLE, "Not available", text)
+    })?;
+    app.database.set_password(user.id, &hash).await?;
+    let others = page.session.password_changed().await?;
+    page.session
+        .flash(NOTICES, Notice::PasswordChanged { others })?;
+    Ok(Redirect::to("/account").into_response())
+}
+
+fn form(page: &Page, problem: Option<&str>) -> Markup {
+    html! {
+        h1 { "New password" }
+        form.card method="post" {
+            (page.csrf())
+            @if let Some(problem) = problem { p.notice.problem role="alert" { (problem) } }
+            (field("New password", "password", "password", "new-password"))
+            button #submit { "Change password" }
+        }
+    }
+}
