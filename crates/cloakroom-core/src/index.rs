@@ -1,9 +1,10 @@
 //! Which sessions a user has: the contract of a user index.
 //!
 //! To sign a user out everywhere, all of the user's sessions must be found. So this invariant holds: **every
-//! live session of a user is in the user's index.** An id is added to the index before its session is
-//! stored, and removed after the session has ended. A sign-in that fails in between leaves an id without a
-//! session, which is harmless and is removed once it is old.
+//! live session whose token anybody has is in its user's index.** An id is added to the index before its session is
+//! stored, or, if its token is [fresh](AddRequest::is_fresh), before the sign-in succeeds; it is removed after the
+//! session has ended. A sign-in that fails in between leaves an id without a session, which is harmless and is removed
+//! once it is old, or a session that nobody can use, which is rolled back, or expires if the server is killed.
 //!
 //! A user can have very many sessions, and a store serves other users as well. So **no call does work that
 //! grows with the size of an index**, apart from the logarithm of a search: each returns and changes a limited number
@@ -53,6 +54,10 @@ pub struct AddRequest {
     /// Ids in the index that have no session, as the caller knows. They are removed. At most
     /// [`MAX_COUNTED`].
     pub dead: Vec<SessionId>,
+    /// Whether nobody has the session's token before the sign-in has succeeded. That is so for a random one, and not
+    /// for one that is derived from the token of another session. If it is, and there is no limit,
+    /// [`Store::create_for_user`](crate::Store::create_for_user) may store the session while it adds the id.
+    pub is_fresh: bool,
 }
 
 /// How many sessions a user may have.

@@ -1,7 +1,8 @@
 //! The index of a user's sessions, with a limit: sign-ins, a renewal, and the revocation of all sessions.
 //!
 //! The index and each session are keys of their own. A sign-in adds its id to the index, ends the sessions that it
-//! is given for the limit, and stores its session; a server may crash between any two steps. See
+//! is given for the limit, and stores its session; a server may crash between any two steps. Without a limit, the index
+//! and the session may be written together, in any order, if nobody has the token of the session yet. See
 //! `commit/{create,evict,index,follow_up}.rs`, `users/revoke.rs` and `index_add.lua`.
 
 mod properties;
@@ -15,15 +16,26 @@ use crate::check::Protocol;
 pub(crate) struct Index {
     limit: usize,
     tasks: Vec<Kind>,
-    /// Whether the index and the session of a sign-in are written by one script, if nothing has to be evicted.
-    is_atomic: bool,
+    writes: Writes,
     crashes: u8,
     removed: Option<Line>,
+}
+
+/// How the index and the session are written, if nothing has to be evicted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writes {
+    OneScript,
+    /// One after the other.
+    InOrder,
+    /// Two commands on their way at the same time. There is no limit.
+    Together,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     SignIn,
+    /// Creates a session whose token is derived from one that the client has already.
+    Migrate,
     /// Renews the session that is there at the start.
     Renew,
     RevokeAll,
@@ -34,6 +46,10 @@ enum Kind {
 pub(crate) enum Line {
     /// An id is added to the index before its session is stored.
     IndexFirst,
+    /// A sign-in that writes both together succeeds when both are written.
+    WaitForBoth,
+    /// Both are written together only if nobody has the token.
+    OnlyFreshTogether,
     /// An id is removed from the index after its session has ended.
     RemoveLast,
     /// The end of a session that is not stored yet leaves a tombstone.
@@ -77,6 +93,11 @@ enum Phase {
     },
     /// It ends sessions, one after the other.
     Ending(Group),
+    /// The index and the session are being written, in any order.
+    Writing {
+        is_listed: bool,
+        is_stored: Option<bool>,
+    },
     Storing,
     EndingOld,
     /// A revocation removes the entries of what it has ended.
@@ -143,6 +164,8 @@ pub(crate) struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     Step(usize),
+    /// The session is stored by a task that also writes the index.
+    Store(usize),
     /// The server of a task crashes before its next command, or the request is given up.
     Crash(usize),
     /// It crashes, and its create arrives later.
@@ -176,6 +199,15 @@ impl Index {
     }
 }
 
+/// Stores a session, if there is nothing under its id.
+fn create(state: &mut State, id: usize) -> bool {
+    let is_free = state.keys[id] == Key::Nothing;
+    if is_free {
+        state.keys[id] = Key::Record;
+    }
+    is_free
+}
+
 impl Model for Index {
     type State = State;
     type Action = Action;
@@ -206,12 +238,29 @@ impl Model for Index {
             if matches!(task.phase, Phase::Done(_)) {
                 continue;
             }
-            actions.push(Action::Step(number));
+            let is_being_stored = match task.phase {
+                Phase::Writing {
+                    is_listed,
+                    is_stored,
+                } => {
+                    if !is_listed {
+                        actions.push(Action::Step(number));
+                    }
+                    if is_stored.is_none() {
+                        actions.push(Action::Store(number));
+                    }
+                    is_stored.is_none()
+                }
+                phase => {
+                    actions.push(Action::Step(number));
+                    phase == Phase::Storing
+                }
+            };
             if state.crashes == 0 {
                 continue;
             }
             actions.push(Action::Crash(number));
-            if task.phase == Phase::Storing {
+            if is_being_stored {
                 actions.extend([Action::CrashAfterSending(number), Action::LoseReply(number)]);
             }
         }
@@ -245,6 +294,7 @@ impl Model for Index {
         let mut state = last.clone();
         match action {
             Action::Step(task) => self.step(&mut state, task),
+            Action::Store(task) => self.write_session(&mut state, task),
             Action::Crash(task) | Action::CrashAfterSending(task) => {
                 state.crashes -= 1;
                 state.tasks[task].phase = Phase::Done(Outcome::Crashed);
@@ -286,15 +336,6 @@ impl Model for Index {
     }
 }
 
-/// Stores a session, if there is nothing under its id.
-fn create(state: &mut State, id: usize) -> bool {
-    let is_free = state.keys[id] == Key::Nothing;
-    if is_free {
-        state.keys[id] = Key::Record;
-    }
-    is_free
-}
-
 impl Protocol for Index {
     type Line = Line;
 
@@ -302,6 +343,8 @@ impl Protocol for Index {
 
     const LINES: &'static [(Line, &'static str)] = &[
         (Line::IndexFirst, properties::LISTED),
+        (Line::WaitForBoth, properties::LISTED),
+        (Line::OnlyFreshTogether, properties::LISTED),
         (Line::RemoveLast, properties::LISTED),
         (Line::TombstoneForMissing, properties::LISTED),
         (Line::OnlyOldAreDead, properties::LISTED),
@@ -311,27 +354,33 @@ impl Protocol for Index {
     ];
 
     fn configurations(long: bool) -> Vec<Self> {
-        use Kind::{Renew, RevokeAll, SignIn};
-        let configuration = |limit, is_atomic, crashes, tasks: &[Kind]| Self {
+        use Kind::{Migrate, Renew, RevokeAll, SignIn};
+        use Writes::{InOrder, OneScript, Together};
+        const UNLIMITED: usize = usize::MAX;
+        let configuration = |limit, writes, crashes, tasks: &[Kind]| Self {
             limit,
             tasks: tasks.to_vec(),
-            is_atomic,
+            writes,
             crashes,
             removed: None,
         };
         let mut all = Vec::new();
-        for is_atomic in [false, true] {
+        for (limit, writes) in [(2, InOrder), (2, OneScript), (UNLIMITED, Together)] {
             all.extend([
-                configuration(2, is_atomic, 1, &[SignIn, SignIn, RevokeAll]),
-                configuration(2, is_atomic, 1, &[SignIn, Renew, RevokeAll]),
+                configuration(limit, writes, 1, &[SignIn, SignIn, RevokeAll]),
+                configuration(limit, writes, 1, &[SignIn, Renew, RevokeAll]),
             ]);
         }
-        all.push(configuration(1, false, 1, &[SignIn, SignIn, SignIn]));
+        all.extend([
+            configuration(1, InOrder, 1, &[SignIn, SignIn, SignIn]),
+            configuration(UNLIMITED, Together, 1, &[Migrate, RevokeAll]),
+        ]);
         if long {
             all.extend([
-                configuration(1, true, 1, &[SignIn, SignIn, SignIn]),
-                configuration(2, false, 1, &[SignIn, SignIn, Renew, RevokeAll]),
-                configuration(2, true, 2, &[SignIn, SignIn, Renew, RevokeAll]),
+                configuration(1, OneScript, 1, &[SignIn, SignIn, SignIn]),
+                configuration(2, InOrder, 1, &[SignIn, SignIn, Renew, RevokeAll]),
+                configuration(2, OneScript, 2, &[SignIn, SignIn, Renew, RevokeAll]),
+                configuration(UNLIMITED, Together, 2, &[SignIn, Migrate, Renew, RevokeAll]),
             ]);
         }
         all
@@ -348,6 +397,9 @@ impl Protocol for Index {
 #[cfg(test)]
 crate::check::tests_of!(Index {
     a_session_that_is_stored_before_it_is_listed_can_be_missing: Line::IndexFirst,
+    a_sign_in_that_does_not_wait_for_the_index_can_be_missing: Line::WaitForBoth,
+    a_session_whose_token_is_known_can_be_missing_if_both_are_written_together:
+        Line::OnlyFreshTogether,
     an_entry_that_is_removed_before_its_session_ends_can_be_missing: Line::RemoveLast,
     without_a_tombstone_a_sign_in_in_progress_survives_unlisted: Line::TombstoneForMissing,
     an_entry_that_is_removed_too_early_can_be_missing: Line::OnlyOldAreDead,

@@ -1,7 +1,13 @@
 //! The steps of the tasks.
 
 use super::{
-    Entry, Group, Index, Key, Kind, Line, Outcome, Phase, State, bit, create, ids, new_id,
+    Entry, Group, Index, Key, Kind, Line, Outcome, Phase, State, Writes, bit, create, ids, new_id,
+};
+
+/// Neither the index nor the session is written yet.
+const WRITING: Phase = Phase::Writing {
+    is_listed: false,
+    is_stored: None,
 };
 
 impl Index {
@@ -10,7 +16,12 @@ impl Index {
         match (self.tasks[task], state.tasks[task].phase) {
             (Kind::RevokeAll, Phase::Begins) => Self::list(state, task),
             (Kind::SignIn, Phase::Begins) => self.sign_in(state, task),
-            (_, Phase::Begins) => Self::renew(state, task),
+            (Kind::Migrate, Phase::Begins) => self.migrate(state, task),
+            (Kind::Renew, Phase::Begins) => self.renew(state, task),
+            (_, Phase::Writing { is_stored, .. }) => {
+                state.entries[id] = Entry::Listed;
+                self.wrote(state, task, true, is_stored);
+            }
             (_, Phase::Checking) => self.check(state, task),
             (_, Phase::AddingOver { dead }) => self.add_over(state, task, dead),
             (_, Phase::Ending(group)) => self.end_one(state, task, group),
@@ -46,6 +57,10 @@ impl Index {
             // The wrong order: the session first.
             create(state, id);
             state.held |= bit(id);
+            return;
+        }
+        if self.writes == Writes::Together {
+            state.tasks[task].phase = WRITING;
             return;
         }
         if count_others(state, id) + 1 > self.limit {
@@ -89,7 +104,7 @@ impl Index {
             } else {
                 over
             };
-            if self.is_atomic && over == 0 {
+            if self.writes == Writes::OneScript && over == 0 {
                 self.store(state, task);
             }
         } else {
@@ -169,7 +184,44 @@ impl Index {
 
     fn store(&self, state: &mut State, task: usize) {
         let id = new_id(task);
-        let is_stored = create(state, id) || state.held & bit(id) != 0;
+        let is_stored = self.create(state, task) || state.held & bit(id) != 0;
+        self.stored(state, task, is_stored);
+    }
+
+    /// Stores the session of a task. If its token is derived, a client has it already.
+    fn create(&self, state: &mut State, task: usize) -> bool {
+        let is_stored = create(state, new_id(task));
+        if is_stored && self.tasks[task] == Kind::Migrate {
+            state.held |= bit(new_id(task));
+        }
+        is_stored
+    }
+
+    /// The session of a task that also writes the index.
+    pub(super) fn write_session(&self, state: &mut State, task: usize) {
+        let is_stored = self.create(state, task);
+        if let Phase::Writing { is_listed, .. } = state.tasks[task].phase {
+            self.wrote(state, task, is_listed, Some(is_stored));
+        }
+    }
+
+    /// Either the index or the session was written.
+    fn wrote(&self, state: &mut State, task: usize, is_listed: bool, is_stored: Option<bool>) {
+        match is_stored {
+            Some(is_stored) if is_listed || !self.keeps(Line::WaitForBoth) => {
+                self.stored(state, task, is_stored);
+            }
+            _ => {
+                state.tasks[task].phase = Phase::Writing {
+                    is_listed,
+                    is_stored,
+                };
+            }
+        }
+    }
+
+    fn stored(&self, state: &mut State, task: usize, is_stored: bool) {
+        let id = new_id(task);
         if !is_stored {
             state.removing |= bit(id);
             state.tasks[task].phase = Phase::Done(Outcome::Refused);
@@ -188,9 +240,21 @@ impl Index {
         state.tasks[task].phase = Phase::Done(Outcome::SignedIn);
     }
 
+    /// A session whose token a client has already: it has no limit.
+    fn migrate(&self, state: &mut State, task: usize) {
+        if self.keeps(Line::OnlyFreshTogether) {
+            state.entries[new_id(task)] = Entry::Listed;
+            state.tasks[task].phase = Phase::Storing;
+        } else {
+            state.tasks[task].phase = WRITING;
+        }
+    }
+
     /// A renewal: it has no limit.
-    fn renew(state: &mut State, task: usize) {
-        if state.keys[0] == Key::Record {
+    fn renew(&self, state: &mut State, task: usize) {
+        if state.keys[0] == Key::Record && self.writes == Writes::Together {
+            state.tasks[task].phase = WRITING;
+        } else if state.keys[0] == Key::Record {
             state.entries[new_id(task)] = Entry::Listed;
             state.tasks[task].phase = Phase::Storing;
         } else {

@@ -228,7 +228,7 @@ async fn a_server_that_does_not_reject_keys_of_others_runs_nothing() {
     let monitor = cluster.primaries()[0].monitor();
     assert_all_updated(&update_all(&store, &mut sessions, 50).await);
     let mut commands = monitor.commands().into_iter();
-    let batch = commands.find(|words| words[0] == "EVAL" && words[1].contains("scripts['create']"));
+    let batch = commands.find(|words| words[0] == "EVAL" && words[1].contains("name == 'create'"));
     let batch = batch.expect("it was sent").remove(1);
 
     let server = RedisServer::start();

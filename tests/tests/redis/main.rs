@@ -6,6 +6,7 @@ mod backup;
 mod certificates;
 mod cluster_merging;
 mod cluster_mode;
+mod cluster_sign_ins;
 mod commands;
 mod connect;
 mod connect_checks;

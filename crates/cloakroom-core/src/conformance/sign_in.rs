@@ -36,6 +36,7 @@ fn new_session(number: u32, limit: Option<Limit>) -> NewSession {
         limit,
         replaces: None,
         dead: Vec::new(),
+        is_fresh: true,
     };
     NewSession {
         id,

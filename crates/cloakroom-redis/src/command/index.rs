@@ -157,12 +157,23 @@ pub(crate) async fn create_for_user(
     created(reply).ok_or_else(|| unexpected_reply(Effect::Write))
 }
 
-/// The same with two scripts, since the keys can be on different servers: `index_add.lua`, and then `create.lua`.
+/// The same with two scripts, since the keys can be on different servers: `index_add.lua`, and then `create.lua`. They are
+/// sent together if nothing can depend on the first one.
 pub(crate) async fn add_and_create(
     executor: &Executor,
     request: &AddRequest,
     session: NewSession<'_>,
 ) -> Result<UserCreated, StoreError> {
+    if request.is_fresh && request.limit.is_none() {
+        let add = Box::pin(add(executor, &session.index, request));
+        let create = Box::pin(create(executor, &session));
+        // Both are waited for: a session may only be ended once nothing can store it any more.
+        let (added, created) = tokio::join!(add, create);
+        return match added? {
+            AddOutcome::Added { sample, .. } => stored(&created?, sample),
+            AddOutcome::LimitReached(_) => Err(unexpected_reply(Effect::Write)),
+        };
+    }
     let sample = match add(executor, &session.index, request).await? {
         AddOutcome::LimitReached(there) => return Ok(UserCreated::LimitReached(there)),
         AddOutcome::Added { over, sample } if !over.is_empty() => {
@@ -170,11 +181,15 @@ pub(crate) async fn add_and_create(
         }
         AddOutcome::Added { sample, .. } => sample,
     };
+    stored(&create(executor, &session).await?, sample)
+}
+
+/// `scripts/create.lua`.
+async fn create(executor: &Executor, session: &NewSession<'_>) -> Result<Value, StoreError> {
     let mut args = Args::with_keys(&[&session.key], session.length());
     session.push(&mut args);
     let script = &CREATE;
-    let reply = executor.run(ScriptCall { script, args }).await?;
-    stored(&reply, sample)
+    executor.run(ScriptCall { script, args }).await
 }
 
 /// Reads the reply of `create.lua`.

@@ -61,10 +61,9 @@ pub(super) static NODE_BATCH: LazyLock<Script> = LazyLock::new(|| {
     Script::new("node_batch", [flags, &functions(), &batch, text].concat())
 });
 
-/// The scripts that can be merged, as functions in a table.
+/// The scripts that can be merged, and how they publish.
 fn functions() -> String {
-    let mut text = no_functions();
-    for script in [
+    let scripts = [
         &UPDATE,
         &TOUCH,
         &END,
@@ -75,33 +74,27 @@ fn functions() -> String {
         &CREATE,
         &CREATE_FOR_USER,
         &SIGN_IN,
-    ] {
-        define(&mut text, script.name, script.body());
-    }
-    text
+    ];
+    definitions(scripts.map(|script| (script.name, script.body())))
 }
 
-/// The start of every script that contains `batch.lua`, with an empty table.
-fn no_functions() -> String {
-    concat!(
-        include_str!("../scripts/batch_publish.lua"),
-        "local scripts = {}\n"
-    )
-    .to_owned()
+/// The start of every script that contains `batch.lua`: a function that returns each of these scripts as a function. A
+/// merged call needs few of them, and to make all of them takes Lua longer than to run one.
+fn definitions<'a>(scripts: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let mut text = include_str!("../scripts/batch_publish.lua").to_owned();
+    text.push_str("local function script_of(name)\n");
+    for (name, body) in scripts {
+        let function = format!("return function(KEYS, ARGV)\n{body}\nend");
+        writeln!(text, "if name == '{name}' then\n{function}\nend")
+            .expect("writing to a String does not fail");
+    }
+    text.push_str("end\n");
+    text
 }
 
 /// A script as a local function of its own `KEYS` and `ARGV`.
 fn function(name: &str, body: &str) -> String {
     format!("local function {name}(KEYS, ARGV)\n{body}end\n")
-}
-
-/// Adds a script to the table of `batch.lua`.
-fn define(text: &mut String, name: &str, body: &str) {
-    writeln!(
-        text,
-        "scripts['{name}'] = function(KEYS, ARGV)\n{body}\nend"
-    )
-    .expect("writing to a String does not fail");
 }
 
 /// A script of another crate, and the script that runs several calls of it.
@@ -116,9 +109,8 @@ pub(crate) struct AppScriptPair {
 impl AppScriptPair {
     pub(crate) fn new(text: &'static str) -> Self {
         let single = Script::new("app", text);
-        let mut batch = no_functions();
-        define(&mut batch, single.name, text);
-        let batch = Script::new("batch", batch + include_str!("../scripts/batch.lua"));
+        let definitions = definitions([(single.name, text)]);
+        let batch = Script::new("batch", definitions + include_str!("../scripts/batch.lua"));
         Self {
             single,
             batch,

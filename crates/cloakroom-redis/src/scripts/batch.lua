@@ -1,5 +1,5 @@
 -- Runs scripts of several requests, one after the other. Each script is a function of its own KEYS and
--- ARGV in the table `scripts`, which is defined before this text, as are the variables of batch_publish.lua.
+-- ARGV, which `script_of` returns by its name; it is defined before this text, as are the variables of batch_publish.lua.
 -- KEYS[…]  the keys of all calls, in their order
 -- ARGV[1]  the calls in MessagePack, which is cheaper to send than separate arguments: for each a list of
 --          its name, its number of keys, and a list of its arguments
@@ -23,12 +23,19 @@ local function measure(reply)
   end
 end
 
+local scripts = {}
 local calls = cmsgpack.unpack(ARGV[1])
-for number, call in ipairs(calls) do
-  local name, count, args = call[1], call[2], call[3]
-  local keys = {}
-  for place = 1, count do
-    keys[place] = KEYS[key + place]
+for number = 1, #calls do
+  local call = calls[number]
+  local name, count = call[1], call[2]
+  local keys
+  if count == 1 then
+    keys = { KEYS[key + 1] }
+  else
+    keys = {}
+    for place = 1, count do
+      keys[place] = KEYS[key + place]
+    end
   end
   key = key + count
   current = number
@@ -36,8 +43,16 @@ for number, call in ipairs(calls) do
   if size > 262144 then
     replies[at], replies[at + 1] = 2, 0
   else
-    local ok, reply = pcall(scripts[name], keys, args)
-    if type(reply) == 'table' and reply.err then
+    local script = scripts[name]
+    if not script then
+      script = script_of(name)
+      scripts[name] = script
+    end
+    local ok, reply = pcall(script, keys, call[3])
+    if ok and reply == 1 then
+      replies[at], replies[at + 1] = 1, 1
+      ones = ones + 1
+    elseif type(reply) == 'table' and reply.err then
       replies[at], replies[at + 1] = 0, reply.err
     elseif not ok then
       -- Before Redis 7, errors are strings.
@@ -48,9 +63,8 @@ for number, call in ipairs(calls) do
         reply = false
       end
       replies[at], replies[at + 1] = 1, reply
-      ones = ones + (reply == 1 and 1 or 0)
+      measure(reply)
     end
-    measure(replies[at + 1])
   end
 end
 for channel, list in pairs(events) do

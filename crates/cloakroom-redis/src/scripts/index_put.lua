@@ -15,6 +15,11 @@ if redis.call('ZADD', KEYS[1], 'NX', ARGV[1], ARGV[2]) == 0 then
     redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
   end
 end
+-- Redis 7.0, which has `acl_check_cmd`, has these conditions: a new index has no time to live, and most others an earlier one.
+if redis.acl_check_cmd and (redis.call('PEXPIRE', KEYS[1], ARGV[3], 'NX') == 1
+  or redis.call('PEXPIRE', KEYS[1], ARGV[3], 'GT') == 1) then
+  return 1
+end
 local keep = tonumber(ARGV[3])
 -- As in index_add.lua: no session lives longer than 400 days.
 local longest = math.max(keep, 400 * 24 * 3600 * 1000 + 300 * 1000)

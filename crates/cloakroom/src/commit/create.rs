@@ -1,4 +1,4 @@
-//! Create: stores a new session. A session of a user is added to the user's index first.
+//! Create: stores a new session. A session of a user is added to the user's index before anybody has its token.
 
 use cloakroom_core::event::SessionEvent;
 use cloakroom_core::index::{AddRequest, Limit};
@@ -36,6 +36,8 @@ pub(super) struct CreateOptions {
     pub(super) replaces: Option<SessionId>,
     /// Whether the store may publish the event: if nothing else has to succeed before.
     pub(super) publishes: bool,
+    /// Whether nobody has the token yet: it is not derived from another one.
+    pub(super) is_fresh: bool,
 }
 
 /// A new session, and what is left to do for the index.
@@ -74,6 +76,7 @@ pub(crate) async fn create(
         is_limited: signs_in,
         replaces: None,
         publishes: true,
+        is_fresh: true,
     };
     if signs_in && cx.context.migration.is_some() {
         Box::pin(end_legacy(cx, None)).await?;
@@ -252,6 +255,7 @@ fn add_request(
         }),
         replaces: options.replaces,
         dead: Vec::new(),
+        is_fresh: options.is_fresh,
     }
 }
 

@@ -28,6 +28,7 @@ pub(crate) async fn create_migrated(
         is_limited: false,
         replaces: None,
         publishes: true,
+        is_fresh: false,
     };
     let index = match attempt(cx, live, user, options).await? {
         Attempt::Created(index) => index,

@@ -1,0 +1,160 @@
+//! A sign-in on a cluster writes the user's index and the session with two commands.
+
+use std::time::Duration;
+
+use cloakroom_core::index::{AddRequest, Limit};
+use cloakroom_core::store::{Loaded, UserCreated};
+use cloakroom_core::{Realm, SessionId, Store, StoreError, UserId, UserKey};
+use cloakroom_redis::RedisStore;
+use http::StatusCode;
+use tests::app::app;
+use tests::browser::Browser;
+use tests::generous;
+use tests::records::{MINUTE, add_request, all_ids, session};
+use tests::redis::RedisServer;
+use tests::resp::Reply;
+use tests::topology::Cluster;
+use tests::wait::within;
+
+/// Generous, for a busy machine.
+const LIMIT: Duration = Duration::from_secs(20);
+
+const RIGHTS: [&str; 2] = ["+cluster|slots", "+cluster|info"];
+
+/// A store on a cluster whose nodes add nothing to an index.
+async fn without_index(cluster: &Cluster) -> RedisStore {
+    let store = with_rights(cluster).await;
+    for node in cluster.nodes() {
+        node.add_user(&["-zadd"]);
+    }
+    store
+}
+
+async fn with_rights(cluster: &Cluster) -> RedisStore {
+    for node in cluster.nodes() {
+        node.add_user(&RIGHTS);
+    }
+    let builder = generous::redis(cluster.url(), "cloakroom").with_username("shop");
+    let store = builder.with_password("password").connect().await;
+    store.expect("the cluster is complete")
+}
+
+/// Tries a sign-in, and returns its outcome and what is stored under its id then.
+async fn sign_in(
+    store: &RedisStore,
+    change: impl FnOnce(&mut AddRequest),
+) -> (Result<UserCreated, StoreError>, Loaded) {
+    let user = UserKey::new(&Realm::new("shop"), &UserId::from("ada"));
+    let (id, record) = session(1);
+    let mut request = add_request(id, &record);
+    change(&mut request);
+    let created = store.create_for_user(&user, &request, &record, MINUTE, None);
+    let created = created.await;
+    (created, store.load(id).await.expect("the cluster responds"))
+}
+
+/// If the index fails, the session is only stored if nobody has its token and no limit can forbid it. The sign-in
+/// fails in either case.
+#[tokio::test]
+async fn only_a_fresh_session_without_a_limit_is_stored_before_it_is_indexed() {
+    let cluster = Cluster::start();
+    let store = without_index(&cluster).await;
+    let (created, loaded) = sign_in(&store, |request| request.is_fresh = true).await;
+    assert!(created.is_err(), "{created:?}");
+    assert!(matches!(loaded, Loaded::Record(_)), "{loaded:?}");
+    let derived = |request: &mut AddRequest| request.is_fresh = false;
+    let limited = |request: &mut AddRequest| {
+        request.limit = Some(Limit {
+            most: 5,
+            evict_oldest: true,
+        });
+    };
+    for (created, loaded) in [
+        sign_in(&store, derived).await,
+        sign_in(&store, limited).await,
+    ] {
+        assert!(created.is_err(), "{created:?}");
+        assert_eq!(loaded, Loaded::Nothing);
+    }
+}
+
+/// Both commands are on their way at the same time: the session is stored while the node of the index does not respond,
+/// and the sign-in does not succeed before that node has responded.
+#[tokio::test]
+async fn a_fresh_session_does_not_wait_for_the_index() {
+    let cluster = Cluster::start();
+    let store = with_rights(&cluster).await;
+    let user = UserKey::new(&Realm::new("shop"), &UserId::from("ada"));
+    // The first sign-in shows which node has the index.
+    let (created, _) = sign_in(&store, |_| ()).await;
+    assert!(
+        matches!(created, Ok(UserCreated::Created { .. })),
+        "{created:?}"
+    );
+    let has_index = |node: &&RedisServer| {
+        let mut keys = node.keys_with_ttl().into_iter();
+        keys.any(|(key, _)| key.starts_with("cloakroom:user:"))
+    };
+    let of_index = cluster.primaries().iter().find(has_index);
+    let of_index = of_index.expect("there is an index");
+    let (id, record) = loop {
+        let (id, record) = session(1);
+        // A node that does not have the key responds with an error.
+        let found = of_index.command(&["EXISTS", &format!("cloakroom:{id}")]);
+        if found != Reply::Number(0) {
+            break (id, record);
+        }
+    };
+    let request = add_request(id, &record);
+    of_index.command(&["CLIENT", "PAUSE", "1000000", "WRITE"]);
+    let sign_in = store.create_for_user(&user, &request, &record, MINUTE, None);
+    let mut sign_in = Box::pin(sign_in);
+    let is_stored = async || {
+        let loaded = store.load(id).await.expect("the other node responds");
+        matches!(loaded, Loaded::Record(_))
+    };
+    tokio::select! {
+        created = &mut sign_in => panic!("it has not been indexed: {created:?}"),
+        () = within("the session is stored", LIMIT, is_stored) => {}
+    }
+    of_index.command(&["CLIENT", "UNPAUSE"]);
+    let created = sign_in.await;
+    assert!(
+        matches!(created, Ok(UserCreated::Created { .. })),
+        "{created:?}"
+    );
+}
+
+/// The live sessions in a store.
+async fn live(store: &RedisStore) -> Vec<SessionId> {
+    let mut live = Vec::new();
+    for id in all_ids(&store.admin().expect("it has store-wide operations")).await {
+        if let Loaded::Record(_) = store.load(id).await.expect("the cluster responds") {
+            live.push(id);
+        }
+    }
+    live
+}
+
+#[tokio::test]
+async fn a_sign_in_that_cannot_be_indexed_on_a_cluster_fails_and_leaves_no_session() {
+    let cluster = Cluster::start();
+    let store = without_index(&cluster).await;
+    let monitors: Vec<_> = cluster.nodes().iter().map(RedisServer::monitor).collect();
+    let mut browser = Browser::new(app(generous::layer(store.clone())));
+    let response = browser
+        .request(async |session| session.sign_in("ada").await)
+        .await;
+    assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(response.set_cookies().is_empty());
+    within("the session is rolled back", LIMIT, async || {
+        !all_ids(&store.admin().unwrap()).await.is_empty() && live(&store).await.is_empty()
+    })
+    .await;
+    let sent = monitors.into_iter().flat_map(|monitor| monitor.recorded());
+    let is_record = |words: &[String]| words[0] == "SET" && words[2].starts_with('c');
+    assert!(
+        sent.filter(|command| is_record(&command.words)).count() > 0,
+        "it was stored"
+    );
+}
