@@ -38,7 +38,7 @@ pub fn add_request(id: SessionId, record: &Record) -> AddRequest {
         limit: None,
         replaces: None,
         dead: Vec::new(),
-        is_fresh: true,
+        has_fresh_token: true,
     }
 }
 

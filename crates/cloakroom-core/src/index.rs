@@ -2,7 +2,7 @@
 //!
 //! To sign a user out everywhere, all of the user's sessions must be found. So this invariant holds: **every
 //! live session whose token anybody has is in its user's index.** An id is added to the index before its session is
-//! stored, or, if its token is [fresh](AddRequest::is_fresh), before the sign-in succeeds; it is removed after the
+//! stored, or, if its token is [fresh](AddRequest::has_fresh_token), before the sign-in succeeds; it is removed after the
 //! session has ended. A sign-in that fails in between leaves an id without a session, which is harmless and is removed
 //! once it is old, or a session that nobody can use, which is rolled back, or expires if the server is killed.
 //!
@@ -57,7 +57,7 @@ pub struct AddRequest {
     /// Whether nobody has the session's token before the sign-in has succeeded. That is so for a random one, and not
     /// for one that is derived from the token of another session. If it is, and there is no limit,
     /// [`Store::create_for_user`](crate::Store::create_for_user) may store the session while it adds the id.
-    pub is_fresh: bool,
+    pub has_fresh_token: bool,
 }
 
 /// How many sessions a user may have.

@@ -5,12 +5,11 @@
 //! and the session may be written together, in any order, if nobody has the token of the session yet. See
 //! `commit/{create,evict,index,follow_up}.rs`, `users/revoke.rs` and `index_add.lua`.
 
+mod configurations;
 mod properties;
 mod steps;
 
 use stateright::{Model, Property};
-
-use crate::check::Protocol;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Index {
@@ -333,64 +332,6 @@ impl Model for Index {
 
     fn properties(&self) -> Vec<Property<Self>> {
         properties::all()
-    }
-}
-
-impl Protocol for Index {
-    type Line = Line;
-
-    const NAME: &'static str = "user index";
-
-    const LINES: &'static [(Line, &'static str)] = &[
-        (Line::IndexFirst, properties::LISTED),
-        (Line::WaitForBoth, properties::LISTED),
-        (Line::OnlyFreshTogether, properties::LISTED),
-        (Line::RemoveLast, properties::LISTED),
-        (Line::TombstoneForMissing, properties::LISTED),
-        (Line::OnlyOldAreDead, properties::LISTED),
-        (Line::TakeOver, properties::TAKEN_OVER),
-        (Line::EvictFirst, properties::LIMIT),
-        (Line::ReadAgain, properties::REVOKED),
-    ];
-
-    fn configurations(long: bool) -> Vec<Self> {
-        use Kind::{Migrate, Renew, RevokeAll, SignIn};
-        use Writes::{InOrder, OneScript, Together};
-        const UNLIMITED: usize = usize::MAX;
-        let configuration = |limit, writes, crashes, tasks: &[Kind]| Self {
-            limit,
-            tasks: tasks.to_vec(),
-            writes,
-            crashes,
-            removed: None,
-        };
-        let mut all = Vec::new();
-        for (limit, writes) in [(2, InOrder), (2, OneScript), (UNLIMITED, Together)] {
-            all.extend([
-                configuration(limit, writes, 1, &[SignIn, SignIn, RevokeAll]),
-                configuration(limit, writes, 1, &[SignIn, Renew, RevokeAll]),
-            ]);
-        }
-        all.extend([
-            configuration(1, InOrder, 1, &[SignIn, SignIn, SignIn]),
-            configuration(UNLIMITED, Together, 1, &[Migrate, RevokeAll]),
-        ]);
-        if long {
-            all.extend([
-                configuration(1, OneScript, 1, &[SignIn, SignIn, SignIn]),
-                configuration(2, InOrder, 1, &[SignIn, SignIn, Renew, RevokeAll]),
-                configuration(2, OneScript, 2, &[SignIn, SignIn, Renew, RevokeAll]),
-                configuration(UNLIMITED, Together, 2, &[SignIn, Migrate, Renew, RevokeAll]),
-            ]);
-        }
-        all
-    }
-
-    fn without(self, line: Line) -> Self {
-        Self {
-            removed: Some(line),
-            ..self
-        }
     }
 }
 

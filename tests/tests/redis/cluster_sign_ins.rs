@@ -59,10 +59,10 @@ async fn sign_in(
 async fn only_a_fresh_session_without_a_limit_is_stored_before_it_is_indexed() {
     let cluster = Cluster::start();
     let store = without_index(&cluster).await;
-    let (created, loaded) = sign_in(&store, |request| request.is_fresh = true).await;
+    let (created, loaded) = sign_in(&store, |request| request.has_fresh_token = true).await;
     assert!(created.is_err(), "{created:?}");
     assert!(matches!(loaded, Loaded::Record(_)), "{loaded:?}");
-    let derived = |request: &mut AddRequest| request.is_fresh = false;
+    let derived = |request: &mut AddRequest| request.has_fresh_token = false;
     let limited = |request: &mut AddRequest| {
         request.limit = Some(Limit {
             most: 5,

@@ -98,7 +98,7 @@ pub(super) fn add_request(now: Timestamp) -> AddRequest {
         limit: None,
         replaces: None,
         dead: Vec::new(),
-        is_fresh: true,
+        has_fresh_token: true,
     }
 }
 

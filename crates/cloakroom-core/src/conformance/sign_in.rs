@@ -36,7 +36,7 @@ fn new_session(number: u32, limit: Option<Limit>) -> NewSession {
         limit,
         replaces: None,
         dead: Vec::new(),
-        is_fresh: true,
+        has_fresh_token: true,
     };
     NewSession {
         id,

@@ -56,7 +56,7 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Creates a session of a user: [`UserIndex::add`], and then [`create`](Self::create) under the
     /// id of the request, unless other sessions must be ended first. By default these are two commands, and the
     /// caller publishes the event. A store that can do it in one step should, including the event. A store that needs two
-    /// may send them together if the token is [fresh](AddRequest::is_fresh) and there is no limit. It returns when both
+    /// may send them together if the token is [fresh](AddRequest::has_fresh_token) and there is no limit. It returns when both
     /// are complete.
     ///
     /// If it fails, the id may be in the index, without a session, even if the error says that the command

@@ -164,7 +164,7 @@ pub(crate) async fn add_and_create(
     request: &AddRequest,
     session: NewSession<'_>,
 ) -> Result<UserCreated, StoreError> {
-    if request.is_fresh && request.limit.is_none() {
+    if request.has_fresh_token && request.limit.is_none() {
         let add = Box::pin(add(executor, &session.index, request));
         let create = Box::pin(create(executor, &session));
         // Both are waited for: a session may only be ended once nothing can store it any more.

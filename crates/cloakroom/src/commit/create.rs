@@ -37,7 +37,7 @@ pub(super) struct CreateOptions {
     /// Whether the store may publish the event: if nothing else has to succeed before.
     pub(super) publishes: bool,
     /// Whether nobody has the token yet: it is not derived from another one.
-    pub(super) is_fresh: bool,
+    pub(super) has_fresh_token: bool,
 }
 
 /// A new session, and what is left to do for the index.
@@ -76,7 +76,7 @@ pub(crate) async fn create(
         is_limited: signs_in,
         replaces: None,
         publishes: true,
-        is_fresh: true,
+        has_fresh_token: true,
     };
     if signs_in && cx.context.migration.is_some() {
         Box::pin(end_legacy(cx, None)).await?;
@@ -255,7 +255,7 @@ fn add_request(
         }),
         replaces: options.replaces,
         dead: Vec::new(),
-        is_fresh: options.is_fresh,
+        has_fresh_token: options.has_fresh_token,
     }
 }
 

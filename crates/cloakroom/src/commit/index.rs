@@ -79,7 +79,7 @@ async fn add(
         limit: None,
         replaces: None,
         dead: Vec::new(),
-        is_fresh: false,
+        has_fresh_token: false,
     };
     cx.budget.write(cx.store().index_add(key, &request)).await?;
     Ok(())

@@ -28,7 +28,7 @@ pub(crate) async fn create_migrated(
         is_limited: false,
         replaces: None,
         publishes: true,
-        is_fresh: false,
+        has_fresh_token: false,
     };
     let index = match attempt(cx, live, user, options).await? {
         Attempt::Created(index) => index,

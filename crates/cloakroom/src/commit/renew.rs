@@ -50,7 +50,7 @@ pub(crate) async fn renew(
         is_limited: draft.signing_in.is_some(),
         replaces: draft.replaces(old.id(), old.record.entries()),
         publishes: false,
-        is_fresh: true,
+        has_fresh_token: true,
     };
     let user = Authentication::of(&entries);
     let user = user.as_ref().map(Authentication::user);
