@@ -19,6 +19,14 @@ pub(crate) enum Subject {
     CloakroomTouching,
     /// Cloakroom with its near cache.
     CloakroomNear,
+    /// The baseline, written with redis-rs. An experiment.
+    BaselineRedisRs,
+    /// Cloakroom with `SET … IFEQ` in place of its script for updates. An experiment.
+    CloakroomIfeq,
+    /// Cloakroom with its commands through redis-rs, each by itself. An experiment.
+    CloakroomRedisRs,
+    /// The same with `SET … IFEQ`. An experiment.
+    CloakroomRedisRsIfeq,
     /// tower-sessions with its fred store.
     TowerSessions,
     /// `axum_session` with its Redis pool, reading from its memory cache.
@@ -48,6 +56,17 @@ impl Subject {
         }
     }
 
+    /// Whether it is only measured if it is named: a way that was tried.
+    pub(crate) fn is_experiment(self) -> bool {
+        matches!(
+            self,
+            Self::BaselineRedisRs
+                | Self::CloakroomIfeq
+                | Self::CloakroomRedisRs
+                | Self::CloakroomRedisRsIfeq
+        )
+    }
+
     /// Whether it can keep its sessions in a Redis Cluster, as it is set up here.
     pub(crate) fn has_cluster(self) -> bool {
         matches!(
@@ -59,7 +78,7 @@ impl Subject {
                 | Self::CloakroomTouching
                 | Self::CloakroomNear
                 | Self::TowerSessions
-        )
+        ) || self.is_experiment()
     }
 
     /// Whether the growth of its cost is measured.
@@ -72,7 +91,12 @@ impl Subject {
     pub(crate) fn extends_at_every_read(self) -> bool {
         !matches!(
             self,
-            Self::Cloakroom | Self::CloakroomNear | Self::AxumSession
+            Self::Cloakroom
+                | Self::CloakroomNear
+                | Self::CloakroomIfeq
+                | Self::CloakroomRedisRs
+                | Self::CloakroomRedisRsIfeq
+                | Self::AxumSession
         )
     }
 
@@ -85,6 +109,10 @@ impl Subject {
             Self::Cloakroom => "**Cloakroom**",
             Self::CloakroomTouching => "Cloakroom, touch every read",
             Self::CloakroomNear => "**Cloakroom, near cache**",
+            Self::BaselineRedisRs => "baseline, redis-rs",
+            Self::CloakroomIfeq => "Cloakroom, `IFEQ`",
+            Self::CloakroomRedisRs => "Cloakroom, redis-rs",
+            Self::CloakroomRedisRsIfeq => "Cloakroom, redis-rs, `IFEQ`",
             Self::TowerSessions => "tower-sessions 0.14",
             Self::AxumSession => "axum_session 0.22, cache on",
             Self::AxumSessionUncached => "axum_session 0.22, cache off",

@@ -118,7 +118,10 @@ fn report(options: &Options, results: &[Results]) -> Result<(), BoxError> {
 fn subjects(options: &Options) -> Result<Vec<Subject>, BoxError> {
     let mut subjects = vec![Subject::Baseline];
     for &subject in Subject::value_variants() {
-        let wanted = options.subjects.is_empty() || options.subjects.contains(&subject);
+        let wanted = match options.subjects.as_slice() {
+            [] => !subject.is_experiment(),
+            chosen => chosen.contains(&subject),
+        };
         let possible = !options.setting.cluster || subject.has_cluster();
         if subject == Subject::Baseline || !wanted || !possible {
             continue;

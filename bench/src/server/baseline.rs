@@ -83,13 +83,8 @@ async fn write(State(baseline): State<Baseline>, Key(key): Key) -> Result<String
 async fn sign_in(
     State(baseline): State<Baseline>,
 ) -> Result<([(HeaderName, String); 1], &'static str), Failed> {
-    let mut id = [0; 16];
-    getrandom::fill(&mut id)?;
-    let id = format!("{:032x}", u128::from_be_bytes(id));
-    baseline
-        .save(&format!("bench:{id}"), &Entries::new(baseline.args))
-        .await?;
-    let cookie = format!("id={id}; HttpOnly; SameSite=Lax; Secure; Path=/");
+    let (key, cookie) = new_session()?;
+    baseline.save(&key, &Entries::new(baseline.args)).await?;
     Ok(([(SET_COOKIE, cookie)], "welcome"))
 }
 
@@ -118,12 +113,21 @@ fn idle() -> Expiration {
     Expiration::PX(millis())
 }
 
-fn millis() -> i64 {
+/// Draws the id of a new session. Returns its key and its cookie.
+pub(super) fn new_session() -> Result<(String, String), Failed> {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id)?;
+    let id = format!("{:032x}", u128::from_be_bytes(id));
+    let cookie = format!("id={id}; HttpOnly; SameSite=Lax; Secure; Path=/");
+    Ok((format!("bench:{id}"), cookie))
+}
+
+pub(super) fn millis() -> i64 {
     i64::try_from(IDLE.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The key of the session whose id is in the cookie.
-struct Key(String);
+pub(super) struct Key(pub(super) String);
 
 impl<S: Sync> FromRequestParts<S> for Key {
     type Rejection = Failed;

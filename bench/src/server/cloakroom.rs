@@ -26,12 +26,12 @@ pub(super) async fn near(args: ServeArgs) -> Result<Router, BoxError> {
     app_on(NearCache::new(store(args).await?), args)
 }
 
-async fn store(args: ServeArgs) -> Result<RedisStore, BoxError> {
+pub(super) async fn store(args: ServeArgs) -> Result<RedisStore, BoxError> {
     let store = RedisStore::builder(args.url(), "cloakroom");
     Ok(store.with_record_format(RecordFormat::V2).connect().await?)
 }
 
-fn app_on(store: impl Store, args: ServeArgs) -> Result<Router, BoxError> {
+pub(super) fn app_on(store: impl Store, args: ServeArgs) -> Result<Router, BoxError> {
     Ok(router()
         .route("/rolling", get(read))
         .layer(layer(store, args).build()?)

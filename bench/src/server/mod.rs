@@ -9,6 +9,7 @@ mod axum_session;
 mod baseline;
 mod cloakroom;
 mod common;
+mod experiment;
 mod tower_sessions;
 
 use std::io::{self, BufRead, Write};
@@ -24,6 +25,7 @@ use tokio::runtime::Builder;
 
 use self::axum_session::Cache;
 use self::baseline::Nagle;
+use self::experiment::{Client, Update};
 use crate::args::{ServeArgs, Workers};
 use crate::subject::Subject;
 use crate::{BoxError, Memory};
@@ -53,6 +55,14 @@ async fn serve(args: ServeArgs) -> Result<(), BoxError> {
         Subject::TowerSessions => tower_sessions::app(args).await?,
         Subject::AxumSession => axum_session::app(args, Cache::On).await?,
         Subject::AxumSessionUncached => axum_session::app(args, Cache::Off).await?,
+        Subject::BaselineRedisRs => experiment::floor(args).await?,
+        Subject::CloakroomIfeq => experiment::cloakroom(args, Client::Fred, Update::Native).await?,
+        Subject::CloakroomRedisRs => {
+            experiment::cloakroom(args, Client::RedisRs, Update::Script).await?
+        }
+        Subject::CloakroomRedisRsIfeq => {
+            experiment::cloakroom(args, Client::RedisRs, Update::Native).await?
+        }
         Subject::ActixSession | Subject::ExpressSession => {
             return Err("it has a runtime of its own".into());
         }

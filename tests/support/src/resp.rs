@@ -77,6 +77,18 @@ impl Reply {
     }
 }
 
+/// Returns the text of a command, as it is sent.
+#[must_use]
+pub fn encode(words: &[&[u8]]) -> Vec<u8> {
+    let mut out = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        out.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+        out.extend_from_slice(word);
+        out.extend_from_slice(b"\r\n");
+    }
+    out
+}
+
 /// One connection.
 #[derive(Debug)]
 pub struct Connection {
@@ -105,14 +117,17 @@ impl Connection {
     ///
     /// Fails if the connection is lost, or nothing comes in time.
     pub fn command(&mut self, words: &[&[u8]]) -> io::Result<Reply> {
-        let mut out = format!("*{}\r\n", words.len()).into_bytes();
-        for word in words {
-            out.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
-            out.extend_from_slice(word);
-            out.extend_from_slice(b"\r\n");
-        }
-        self.stream.get_mut().write_all(&out)?;
+        self.write(&encode(words))?;
         self.read()
+    }
+
+    /// Sends the text of commands, without waiting for a reply.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the connection is lost.
+    pub fn write(&mut self, commands: &[u8]) -> io::Result<()> {
+        self.stream.get_mut().write_all(commands)
     }
 
     /// Reads one reply.

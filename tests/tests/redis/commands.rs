@@ -175,6 +175,26 @@ async fn a_write_costs_one_get_and_one_script() {
     setup.check_ttls();
 }
 
+/// The old record can be long, and only its start is compared.
+#[tokio::test]
+async fn the_script_of_a_write_reads_only_the_start_of_the_old_record() {
+    let mut setup = Setup::start().await;
+    let monitor = setup.redis.monitor();
+    let written = setup
+        .browser
+        .request(async |session| session.insert("n", 2));
+    assert_eq!(written.await.status, StatusCode::OK);
+    let recorded = monitor.recorded().into_iter();
+    let scripted: Vec<_> = recorded.filter(|command| command.by_script).collect();
+    let [read, write] = scripted.as_slice() else {
+        panic!("{scripted:?}");
+    };
+    let name_and_range = [&read.words[0], &read.words[2], &read.words[3]];
+    assert_eq!(name_and_range, ["GETRANGE", "0", "19"]);
+    assert_eq!(write.words[0], "SET");
+    assert_eq!(write.words[1], read.words[1]);
+}
+
 #[tokio::test]
 async fn an_unchanged_value_costs_no_write() {
     let mut setup = Setup::start().await;
