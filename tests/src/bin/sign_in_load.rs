@@ -6,9 +6,9 @@
 use std::io::Write;
 
 use cloakroom::{RevokedBy, SessionLayer, SessionLimit};
-use cloakroom_redis::RedisStore;
 use tests::app::app;
 use tests::browser::Browser;
+use tests::generous;
 
 /// The number of concurrent browsers.
 const BROWSERS: u64 = 4;
@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let url = arguments.next().ok_or("the URL of a Redis is missing")?;
     let seed: u64 = arguments.next().ok_or("a seed is missing")?.parse()?;
-    let store = RedisStore::connect(url, "cloakroom").await?;
+    let store = generous::connect(url, "cloakroom").await?;
     let layer = SessionLayer::builder(store)
         .with_session_limit(SessionLimit::evict_oldest(5))
         .build()?;

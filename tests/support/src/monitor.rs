@@ -90,7 +90,7 @@ fn parse(line: &str) -> Recorded {
         match (&mut word, char) {
             (None, '"') => word = Some(String::new()),
             (None, _) => {}
-            (Some(_), '"') => words.extend(word.take()),
+            (Some(_), '"') if is_end_of_word(chars.as_str()) => words.extend(word.take()),
             (Some(text), '\\') => text.extend(chars.next().map(unescaped)),
             (Some(text), _) => text.push(char),
         }
@@ -99,6 +99,11 @@ fn parse(line: &str) -> Recorded {
         by_script: source.ends_with(" lua"),
         words,
     }
+}
+
+/// Whether a quotation mark before this ends a word. Valkey 8.1 does not escape those inside of words.
+fn is_end_of_word(rest: &str) -> bool {
+    rest.is_empty() || rest.starts_with(" \"")
 }
 
 /// The character that `MONITOR` writes as this one after a backslash.
@@ -119,6 +124,8 @@ mod tests {
             parse(r#"1700000000.000000 [0 127.0.0.1:40000] "SET" "a key" "\"text\"" "\"a\nb\"""#);
         assert!(!client.by_script);
         assert_eq!(client.words, ["SET", "a key", "\"text\"", "\"a\nb\""]);
+        let valkey = parse(r#"1700000000.000000 [0 127.0.0.1:40000] "SET" "{"a":["b"]}" "" "NX""#);
+        assert_eq!(valkey.words, ["SET", r#"{"a":["b"]}"#, "", "NX"]);
         let script = parse(r#"1700000000.000000 [0 lua] "get" "key""#);
         assert!(script.by_script);
         assert_eq!(script.words, ["get", "key"]);

@@ -230,6 +230,8 @@ async fn a_server_that_does_not_reject_keys_of_others_runs_nothing() {
     let mut commands = monitor.commands().into_iter();
     let batch = commands.find(|words| words[0] == "EVAL" && words[1].contains("name == 'create'"));
     let batch = batch.expect("it was sent").remove(1);
+    // Valkey 8.1 does not escape backslashes for `MONITOR`.
+    let batch = batch.replace("'\n'", r"'\n'");
 
     let server = RedisServer::start();
     let pack = "return cmsgpack.pack({ { 'create', 1, { 'record', '1000', 'c', '' } } })";
