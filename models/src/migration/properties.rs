@@ -9,15 +9,13 @@ pub(super) const ENDED: &str =
 pub(super) const DEPLOY: &str =
     "neither phase signs a user out, with servers of both phases at once";
 pub(super) const INVALID: &str = "a sign-in invalidates the legacy cookie";
-pub(super) const LEFT: &str = "known limit: a request of the second phase fails before it ends the legacy session, the session is \
-                    revoked before its next request, and the legacy cookie migrates again";
 
 pub(super) fn all() -> Vec<Property<Migration>> {
     vec![
         Property::always(ENDED, |_, state: &State| {
             let accepted =
                 |request: &Request| request.is_late && request.phase == Phase::Done(Outcome::Live);
-            state.has_left_legacy || !state.requests.iter().any(accepted)
+            !state.requests.iter().any(accepted)
         }),
         Property::always(DEPLOY, |model: &Migration, state: &State| {
             let is_deploy =
@@ -50,10 +48,11 @@ pub(super) fn all() -> Vec<Property<Migration>> {
                 }) && state.key == (Key::Record { is_linked: false })
             },
         ),
-        Property::sometimes(LEFT, |_, state: &State| {
-            let accepted =
-                |request: &Request| request.is_late && request.phase == Phase::Done(Outcome::Live);
-            state.has_left_legacy && state.requests.iter().any(accepted)
-        }),
+        Property::sometimes(
+            "an unlinked session still has its legacy session",
+            |_, state: &State| {
+                state.is_legacy_live && state.key == (Key::Record { is_linked: false })
+            },
+        ),
     ]
 }

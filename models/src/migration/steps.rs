@@ -23,16 +23,18 @@ impl Migration {
         let phase = state.requests[request].phase;
         let kind = self.requests[request].0;
         match phase {
-            Phase::Begins if kind == Kind::Revoke => Self::revoke(state),
+            Phase::Begins if kind == Kind::Revoke => self.revoke(state),
             Phase::Begins => self.find(state, Phase::ReadingLegacy),
             Phase::ReadingLegacy if state.is_legacy_live => Phase::Creating,
             Phase::ReadingLegacy => Phase::ReadingAgain,
             Phase::Creating => {
-                let is_linked = !self.is_cutover(request);
-                if self.create(&mut state.key, is_linked) {
-                    Phase::Found { is_linked }
-                } else {
+                let is_linked = self.creates_linked(request);
+                if !self.create(&mut state.key, is_linked) {
                     Phase::ReadingAgain
+                } else if is_linked && self.is_cutover(request) {
+                    Phase::Unlinking
+                } else {
+                    Phase::Found { is_linked }
                 }
             }
             Phase::ReadingAgain => self.find(state, Phase::Done(Outcome::NotSignedIn)),
@@ -79,6 +81,10 @@ impl Migration {
             }
             Phase::Done(_) => phase,
         }
+    }
+
+    fn creates_linked(&self, request: usize) -> bool {
+        !self.is_cutover(request) || self.keeps(Line::CreateLinked)
     }
 
     /// Reads the migrated session.
@@ -130,10 +136,12 @@ impl Migration {
     }
 
     /// A revocation reads the session, to find its legacy session.
-    pub(super) fn revoke(state: &State) -> Phase {
+    pub(super) fn revoke(&self, state: &State) -> Phase {
         match state.key {
-            Key::Record { is_linked: true } => Phase::EndingLegacy,
-            Key::Record { is_linked: false } => Phase::Ending,
+            Key::Record { is_linked } if is_linked || self.keeps(Line::KeepLegacyId) => {
+                Phase::EndingLegacy
+            }
+            Key::Record { .. } => Phase::Ending,
             // It is not known here yet, or has ended already.
             Key::Nothing | Key::Tombstone { .. } => Phase::Done(Outcome::NotSignedIn),
         }
@@ -143,15 +151,11 @@ impl Migration {
     pub(super) fn lose(&self, state: &mut State, request: usize) -> Phase {
         match state.requests[request].phase {
             Phase::Creating => {
-                state.late_create = Some(!self.is_cutover(request));
-                state.has_left_legacy |= self.is_cutover(request);
+                state.late_create = Some(self.creates_linked(request));
                 Phase::Done(Outcome::Failed)
             }
             Phase::Unlinking => Phase::Found { is_linked: true },
-            Phase::EndingUnlinked => {
-                state.has_left_legacy = true;
-                Phase::Done(Outcome::Live)
-            }
+            Phase::EndingUnlinked => Phase::Done(Outcome::Live),
             _ => Phase::Done(Outcome::Failed),
         }
     }

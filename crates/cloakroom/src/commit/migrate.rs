@@ -41,36 +41,43 @@ pub(crate) async fn create_migrated(
 
 /// Removes the link to the legacy session from a record, and then ends the legacy session: in this order,
 /// so that a server which finds no legacy session sees that it need not exist. Returns the record as it is
-/// stored then. If the update fails, nothing has changed; if only the end fails, the legacy session expires
-/// by itself.
+/// stored then. If the update fails, nothing has changed; if only the end fails, the record still names the legacy
+/// session, so that whoever ends the session ends that as well.
 pub(crate) async fn unlink(
     cx: &CommitContext<'_>,
     id: SessionId,
-    mut record: Record,
+    record: Record,
     legacy: &LegacyId,
 ) -> Record {
-    for _ in 0..MAX_ATTEMPTS {
-        match unlink_record(cx, id, &record).await {
-            Ok(Unlinked::Done(next)) => {
-                record = next;
-                break;
-            }
-            Ok(Unlinked::Conflict(fresher)) => record = fresher,
-            Ok(Unlinked::Nothing) => return record,
-            Err(error) => {
-                log::maintenance_failed(id, &error);
-                return record;
-            }
-        }
-    }
-    let is_linked = MigrationMark::of(record.entries()).is_some_and(|mark| mark.from().is_some());
+    let (record, is_unlinked) = remove_link(cx, id, record).await;
     if let Some(migration) = &cx.context.migration
-        && !is_linked
+        && is_unlinked
         && let Err(error) = migration.end(legacy, cx.budget).await
     {
         log::legacy_not_ended(&error);
     }
     record
+}
+
+/// Removes the link to the legacy session from a record. Returns the record as it is stored then, and whether this
+/// call has removed the link.
+pub(crate) async fn remove_link(
+    cx: &CommitContext<'_>,
+    id: SessionId,
+    mut record: Record,
+) -> (Record, bool) {
+    for _ in 0..MAX_ATTEMPTS {
+        match unlink_record(cx, id, &record).await {
+            Ok(Unlinked::Done(next)) => return (next, true),
+            Ok(Unlinked::Conflict(fresher)) => record = fresher,
+            Ok(Unlinked::Nothing) => break,
+            Err(error) => {
+                log::maintenance_failed(id, &error);
+                break;
+            }
+        }
+    }
+    (record, false)
 }
 
 enum Unlinked {
@@ -90,7 +97,7 @@ async fn unlink_record(
         _ => return Ok(Unlinked::Nothing),
     };
     let mut entries = base.entries().clone();
-    mark.without_legacy_id().put_into(&mut entries);
+    mark.unlinked().put_into(&mut entries);
     let next = next_record(cx, id, base, entries, *base.digest(), None)?;
     Ok(match replace(cx, id, base, &next).await? {
         Updated::Updated => Unlinked::Done(next),

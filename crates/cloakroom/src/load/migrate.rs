@@ -13,7 +13,7 @@ use super::check::lookup;
 use super::linked::legacy_id_of;
 use super::read::read;
 use crate::budget::Budget;
-use crate::commit::{CommitContext, create_migrated};
+use crate::commit::{CommitContext, create_migrated, remove_link};
 use crate::context::Context;
 use crate::error::{SessionError, SessionErrorKind};
 use crate::migration::{LegacyCookies, LegacyId, LegacySession, Migration};
@@ -206,7 +206,7 @@ async fn migrate(
     let live = migrated_session(step, session)?;
     let cx = CommitContext::without_request(context, budget);
     match create_migrated(&cx, &live).await {
-        Ok(true) => Ok(Migrated::Live(live)),
+        Ok(true) => Ok(Migrated::Live(unlinked_in_cutover(step, &cx, live).await)),
         Ok(false) => find_migrated_again(step).await,
         Err(error) => match error.kind() {
             SessionErrorKind::TooLarge => {
@@ -221,6 +221,19 @@ async fn migrate(
             _ => Err(error),
         },
     }
+}
+
+/// In the second phase, removes the link to the legacy session, which [`end_legacy_sessions`] ends afterwards. If that
+/// fails, the next request tries again.
+async fn unlinked_in_cutover(
+    step: MigrationStep<'_>,
+    cx: &CommitContext<'_>,
+    mut live: Live,
+) -> Live {
+    if step.migration.is_cutover() {
+        (live.record, _) = Box::pin(remove_link(cx, live.id(), live.record)).await;
+    }
+    live
 }
 
 /// After an attempt of unknown outcome, returns the session if it is stored. It does not matter by which
