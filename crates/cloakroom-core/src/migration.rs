@@ -161,13 +161,19 @@ impl MigrationMark {
         }
     }
 
+    /// Removes the id of the legacy session, which has ended.
+    #[must_use]
+    pub fn without_legacy_id(self) -> Self {
+        Self::at(Timestamp::from_millis(self.at))
+    }
+
     /// Returns the encrypted id of the linked legacy session, if there is one: the session is valid as long as that is.
     #[must_use]
     pub fn from(&self) -> Option<&str> {
         self.from.as_deref()
     }
 
-    /// Returns the encrypted id of the legacy session, linked or not. Whoever ends the session must end the legacy
+    /// Returns the encrypted id of the legacy session, linked or not, unless that is known to have ended. Whoever ends the session must end the legacy
     /// session first: otherwise its cookie would migrate again once the tombstone has expired.
     #[must_use]
     pub fn legacy_id(&self) -> Option<&str> {
@@ -283,5 +289,6 @@ mod tests {
             (None, Some("sealed"))
         );
         assert_eq!(unlinked.clone().unlinked(), unlinked);
+        assert_eq!(unlinked.without_legacy_id().legacy_id(), None);
     }
 }

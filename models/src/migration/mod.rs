@@ -55,7 +55,7 @@ pub(crate) enum Line {
     ReadAgain,
     /// A session that could not be unlinked keeps its legacy session.
     KeepWhileLinked,
-    /// A session that was unlinked still names its legacy session.
+    /// A session that was unlinked names its legacy session until that has ended.
     KeepLegacyId,
     /// The second phase stores a migrated session as a linked one, and then removes the link.
     CreateLinked,
@@ -64,8 +64,19 @@ pub(crate) enum Line {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Key {
     Nothing,
-    Record { is_linked: bool },
+    Record(Link),
     Tombstone { by_legacy: bool },
+}
+
+/// What a record says of its legacy session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Link {
+    /// The session is valid as long as the legacy session is.
+    Linked,
+    /// It is valid without the legacy session, which may exist.
+    Unlinked,
+    /// The legacy session has ended.
+    Ended,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,6 +92,8 @@ enum Phase {
     Unlinking,
     /// It ends the legacy session after it has removed the link.
     EndingUnlinked,
+    /// It removes the legacy id from the record.
+    Forgetting,
     /// It has found a live session. `is_linked` is what it knows of the record.
     Found {
         is_linked: bool,
@@ -115,7 +128,7 @@ pub(crate) struct State {
     requests: Vec<Request>,
     has_signed_out_of_legacy: bool,
     /// A create that was given up.
-    late_create: Option<bool>,
+    late_create: Option<Link>,
     losses: u8,
 }
 
@@ -194,8 +207,8 @@ impl Model for Migration {
                 (state.is_legacy_live, state.has_signed_out_of_legacy) = (false, true);
             }
             Action::ArriveLate => {
-                let is_linked = state.late_create.take()?;
-                self.create(&mut state.key, is_linked);
+                let link = state.late_create.take()?;
+                self.create(&mut state.key, link);
             }
             Action::TombstoneExpires => state.key = Key::Nothing,
         }

@@ -2,7 +2,7 @@
 
 use stateright::Property;
 
-use super::{Key, Kind, Migration, Outcome, Phase, Request, Server, State};
+use super::{Key, Kind, Link, Migration, Outcome, Phase, Request, Server, State};
 
 pub(super) const ENDED: &str =
     "after the session has ended, on either side, no request that begins later is accepted";
@@ -45,14 +45,12 @@ pub(super) fn all() -> Vec<Property<Migration>> {
                 let mut requests = model.requests.iter().zip(&state.requests);
                 requests.any(|((_, server), request)| {
                     *server == Server::SideBySide && request.phase == Phase::Rechecking
-                }) && state.key == (Key::Record { is_linked: false })
+                }) && state.key == Key::Record(Link::Unlinked)
             },
         ),
         Property::sometimes(
             "an unlinked session still has its legacy session",
-            |_, state: &State| {
-                state.is_legacy_live && state.key == (Key::Record { is_linked: false })
-            },
+            |_, state: &State| state.is_legacy_live && state.key == Key::Record(Link::Unlinked),
         ),
     ]
 }

@@ -18,8 +18,11 @@ mod recent_sign_in;
 mod revoke;
 mod revoke_everyone;
 mod rotation;
+mod rotation_faults;
 mod sign_in;
+mod sign_in_steps;
 mod sign_out;
+mod undecodable;
 
 use cloakroom::{Session, SessionError, SessionId, UserId};
 use tests::browser::{Browser, TestResponse};

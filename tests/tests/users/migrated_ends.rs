@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use cloakroom::{MemoryStore, Migration, SessionId, Sessions, Store};
+use cloakroom::{CookieConfig, MemoryStore, Migration, MigrationKey, SessionId, Sessions, Store};
 use cloakroom_core::migration::MigrationMark;
 use cloakroom_core::store::{Created, Loaded};
 use cloakroom_core::{ManualClock, Record};
@@ -62,17 +62,21 @@ enum Phase {
 /// Servers of both phases on one store.
 struct Servers<S> {
     legacy: Legacy,
+    key: MigrationKey,
     fixture: Fixture<S>,
 }
 
 impl<S: Store + Clone> Servers<S> {
     fn on(store: S, clock: ManualClock) -> Self {
-        let (fixture, legacy) = (Fixture::on(store, clock), Legacy::new());
-        Self { legacy, fixture }
+        Self {
+            legacy: Legacy::new(),
+            key: key_of(&clock),
+            fixture: Fixture::on(store, clock),
+        }
     }
 
     fn server(&self, phase: Phase) -> (Browser, Sessions) {
-        let (legacy, key) = (self.legacy.clone(), key_of(&ManualClock::default()));
+        let (legacy, key) = (self.legacy.clone(), self.key.clone());
         let migration = match phase {
             Phase::SideBySide => Migration::side_by_side(legacy, key),
             Phase::Cutover => Migration::cutover(legacy, key),
@@ -99,7 +103,7 @@ impl<S: Store + Clone> Servers<S> {
         match failing {
             Failing::Nothing => {}
             Failing::LegacyRead => self.legacy.fail_reads(1),
-            // A request tries twice: for the session that it unlinks, and for its legacy cookie.
+            // A request tries at most twice: for the session that it unlinks, and for its legacy cookie.
             Failing::LegacyEnd => self.legacy.fail_ends(2),
             Failing::LosesCommand(verb) => self.fixture.store.next(verb, Fault::LoseCommand),
             Failing::LosesReply(verb) => self.fixture.store.next(verb, Fault::LoseReply),
@@ -147,7 +151,7 @@ impl<S: Store + Clone> Servers<S> {
             let second = sessions.revoke_any(info.id()).await;
             second.unwrap_or_else(|error| panic!("{case}: {error}"));
         }
-        assert!(!self.legacy.is_live(legacy_id), "{case}");
+        assert!(!self.legacy.is_live(legacy_id), "{case}: {first:?}");
         forget_tombstones();
         for phase in [Phase::SideBySide, Phase::Cutover] {
             let mut late = self.with_legacy_cookie(phase, legacy_id);
@@ -213,6 +217,33 @@ fn forget_tombstones(server: &RedisServer) {
     }
 }
 
+/// The next request tries again to end the legacy session, also without its cookie. Until then a revocation needs it, and
+/// afterwards it does not.
+#[tokio::test]
+async fn a_legacy_session_that_could_not_be_ended_is_ended_by_the_next_request() {
+    let clock = ManualClock::default();
+    let servers = Servers::on(MemoryStore::with_clock(clock.clone()), clock);
+    let (_, sessions) = servers.server(Phase::Cutover);
+    servers.legacy.sign_in("1", "ada");
+    let mut browser = servers.with_legacy_cookie(Phase::Cutover, "1");
+    servers.legacy.fail_ends(2);
+    assert_eq!(whoami(&mut browser).await, "ada");
+    assert!(servers.legacy.is_live("1"));
+    let listed = sessions.list("ada").await.expect("it lists");
+    servers.legacy.fail_ends(1);
+    let refused = sessions.revoke_any(listed[0].id()).await;
+    refused.expect_err("the legacy session may be live");
+    let own = browser.cookie().expect("it was set").to_owned();
+    let (mut without_legacy_cookie, _) = servers.server(Phase::Cutover);
+    without_legacy_cookie.add_cookie(CookieConfig::DEFAULT_NAME, own);
+    assert_eq!(whoami(&mut without_legacy_cookie).await, "ada");
+    assert!(!servers.legacy.is_live("1"));
+    servers.legacy.fail_ends(1);
+    let revoked = sessions.revoke_any(listed[0].id()).await;
+    assert!(revoked.expect("the legacy session has ended"));
+    assert_eq!(whoami(&mut browser).await, "");
+}
+
 /// A create that arrives long after its request has failed stores a linked session, which ends with the first request.
 #[tokio::test]
 async fn a_late_create_of_the_second_phase_does_not_bring_an_ended_session_back() {
@@ -239,10 +270,7 @@ async fn a_late_create_of_the_second_phase_does_not_bring_an_ended_session_back(
     let stored = record(&servers.fixture.store, id).await;
     let mark = MigrationMark::of(stored.entries()).expect("it is marked");
     assert_eq!(mark.from(), None, "the same request has removed the link");
-    assert!(
-        mark.legacy_id().is_some(),
-        "it still names the legacy session"
-    );
+    assert_eq!(mark.legacy_id(), None, "its legacy session has ended");
     let response = browser
         .request(|session| async move { session.sign_out().await.map(|_| ()) })
         .await;
