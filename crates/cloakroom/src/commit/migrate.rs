@@ -43,7 +43,7 @@ pub(crate) async fn create_migrated(
 /// record. Returns the record as it is stored then.
 ///
 /// The link goes first, so that a server which finds no legacy session sees that it need not exist. The id goes last: if
-/// this fails before, whoever ends the session also ends the legacy session, and the next request tries again.
+/// this fails before, the end of the session also ends the legacy session, and the next request tries again.
 pub(crate) async fn unlink(
     cx: &CommitContext<'_>,
     id: SessionId,

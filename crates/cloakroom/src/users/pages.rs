@@ -75,7 +75,7 @@ impl Sessions {
         let mut follow_up = FollowUp::new(&self.context);
         for (id, loaded) in self.load_many(ids).await {
             let loaded = match loaded {
-                // It may be live on a server of a newer release, so it stays in the index: whoever revokes all sessions
+                // It may be live on a server of a newer release, so it stays in the index: a revocation of all sessions
                 // of the user must find it.
                 Err(error) if is_undecodable(&error) => {
                     self.context.once.unreadable_in_list(id, &error);
