@@ -47,6 +47,8 @@ pub enum Fault {
     LoseReply,
     /// It never completes.
     Hang,
+    /// It is not executed, and the store reports that when the gate opens.
+    RefuseAt(Gate, StoreErrorKind),
     /// It is executed when the gate opens.
     Before(Gate),
     /// It is executed, and completes when the gate opens.
@@ -160,6 +162,11 @@ impl<S> CountingStore<S> {
         self.state().always = fault;
     }
 
+    /// Removes the faults that no command has met.
+    pub fn clear_faults(&self) {
+        self.state().next.clear();
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -185,6 +192,10 @@ impl<S> CountingStore<S> {
             Some(Fault::LoseCommand) => lost,
             Some(Fault::LoseReply) => command.await.and(lost),
             Some(Fault::Hang) => pending().await,
+            Some(Fault::RefuseAt(gate, kind)) => {
+                gate.pass().await;
+                Err(StoreError::new(kind))
+            }
             Some(Fault::Before(gate)) => {
                 gate.pass().await;
                 command.await

@@ -122,6 +122,9 @@ pub struct MigrationMark {
     at: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     from: Option<String>,
+    /// The legacy id after the link was removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    former: Option<String>,
 }
 
 impl MigrationMark {
@@ -134,6 +137,7 @@ impl MigrationMark {
         Self {
             at: now.as_millis(),
             from: None,
+            former: None,
         }
     }
 
@@ -146,16 +150,34 @@ impl MigrationMark {
         }
     }
 
-    /// Removes the link to the legacy session.
+    /// Removes the link to the legacy session: the session is valid without it from then on. The
+    /// [legacy id](Self::legacy_id) stays, because the legacy session may still exist.
     #[must_use]
-    pub fn without_legacy_id(self) -> Self {
-        Self { from: None, ..self }
+    pub fn unlinked(self) -> Self {
+        Self {
+            former: self.from.or(self.former),
+            from: None,
+            ..self
+        }
     }
 
-    /// Returns the encrypted id of the linked legacy session, if there is one.
+    /// Removes the id of the legacy session, which has ended.
+    #[must_use]
+    pub fn without_legacy_id(self) -> Self {
+        Self::at(Timestamp::from_millis(self.at))
+    }
+
+    /// Returns the encrypted id of the linked legacy session, if there is one: the session is valid as long as that is.
     #[must_use]
     pub fn from(&self) -> Option<&str> {
         self.from.as_deref()
+    }
+
+    /// Returns the encrypted id of the legacy session, linked or not, unless that is known to have ended. A caller that ends the session must end the legacy
+    /// session first: otherwise its cookie would migrate again once the tombstone has expired.
+    #[must_use]
+    pub fn legacy_id(&self) -> Option<&str> {
+        self.from.as_deref().or(self.former.as_deref())
     }
 
     /// Reads the mark from a session's entries. `None` if there is none, or if it cannot be read.
@@ -258,6 +280,15 @@ mod tests {
             MigrationMark::created_at(id, &entries),
             Timestamp::from_millis(5)
         );
-        assert_eq!(mark.without_legacy_id().from(), None);
+        assert_eq!(mark.legacy_id(), Some("sealed"));
+        let unlinked = mark.unlinked();
+        unlinked.put_into(&mut entries);
+        assert_eq!(MigrationMark::of(&entries).as_ref(), Some(&unlinked));
+        assert_eq!(
+            (unlinked.from(), unlinked.legacy_id()),
+            (None, Some("sealed"))
+        );
+        assert_eq!(unlinked.clone().unlinked(), unlinked);
+        assert_eq!(unlinked.without_legacy_id().legacy_id(), None);
     }
 }

@@ -288,6 +288,26 @@ fn an_unknown_reason_is_read_as_other() {
     }
 }
 
+/// How releases that know only format 1 recognize a newer one. It is frozen, as they are.
+fn newer_than_format_1(bytes: &[u8]) -> Option<u8> {
+    let longest = "c255 ".len().min(bytes.len());
+    let head = std::str::from_utf8(bytes[..longest].split(|byte| *byte == b' ').next()?).ok()?;
+    let digits = head.strip_prefix(['c', 't'])?;
+    let version: u8 = digits.parse().ok().filter(|version| *version > 1)?;
+    (bytes.get(head.len()) == Some(&b' ') && version.to_string() == digits).then_some(version)
+}
+
+/// So such a server responds with a 503, and neither ends the session nor replaces its cookie.
+#[test]
+fn releases_before_format_2_take_its_records_for_newer_ones() {
+    for record in [RECORD_2, RECORD_2_CHOSEN, RECORD_2_EMPTY] {
+        assert_eq!(newer_than_format_1(record.as_bytes()), Some(2));
+    }
+    for known in [RECORD, RECORD_CHOSEN, RECORD_EMPTY, TOMBSTONE] {
+        assert_eq!(newer_than_format_1(known.as_bytes()), None);
+    }
+}
+
 #[test]
 fn a_newer_format_is_distinguished_from_an_invalid_one() {
     let newer = |bytes: &[u8]| match codec::decode(bytes) {

@@ -164,6 +164,7 @@ mod bus;
 mod classify;
 mod coalesce;
 mod command;
+mod connect;
 mod connection;
 mod error;
 mod health;

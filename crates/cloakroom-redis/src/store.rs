@@ -19,6 +19,7 @@ use fred::clients::Client;
 
 use crate::bus::Bus;
 use crate::classify::Effect;
+use crate::command::end::{self, End};
 use crate::command::index::NewSession;
 use crate::command::{Command, Executor, Reply, admin, index, session};
 use crate::connection::Connection;
@@ -272,21 +273,13 @@ impl Store for RedisStore {
         keep: Duration,
     ) -> Result<Ended, StoreError> {
         let key = self.prefix.key(id);
-        let reply = match &self.replication {
-            None => {
-                let call = session::end(&key, expected, tombstone, keep);
-                Reply::of(self.executor.run(call).await?)?
-            }
-            Some(replication) => {
-                let end = session::end_on_replicas(replication, &key, expected, tombstone, keep);
-                Box::pin(end).await?
-            }
+        let end = End {
+            key: &key,
+            expected,
+            tombstone,
+            keep,
         };
-        match reply {
-            Reply::Done => Ok(Ended::Ended),
-            Reply::Nothing => Ok(Ended::Missing),
-            Reply::Other(found) => not_ended(&found),
-        }
+        end::end(&self.executor, self.replication.as_ref(), end).await
     }
 
     fn index(&self) -> Option<impl UserIndex> {
@@ -396,14 +389,6 @@ fn loaded(value: Option<Bytes>) -> Result<Loaded, StoreError> {
     Ok(match codec::decode(&value)? {
         Stored::Record(record) => Loaded::Record(record),
         Stored::Tombstone(tombstone) => Loaded::Tombstone(tombstone),
-    })
-}
-
-/// The outcome of an `end` that found another value than expected.
-fn not_ended(found: &Bytes) -> Result<Ended, StoreError> {
-    Ok(match codec::decode(found)? {
-        Stored::Record(record) => Ended::Conflict(record),
-        Stored::Tombstone(tombstone) => Ended::AlreadyEnded(tombstone),
     })
 }
 

@@ -55,13 +55,28 @@ pub(crate) enum Line {
     ReadAgain,
     /// A session that could not be unlinked keeps its legacy session.
     KeepWhileLinked,
+    /// A session that was unlinked names its legacy session until that has ended.
+    KeepLegacyId,
+    /// The second phase stores a migrated session as a linked one, and then removes the link.
+    CreateLinked,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Key {
     Nothing,
-    Record { is_linked: bool },
+    Record(Link),
     Tombstone { by_legacy: bool },
+}
+
+/// What a record says of its legacy session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Link {
+    /// The session is valid as long as the legacy session is.
+    Linked,
+    /// It is valid without the legacy session, which may exist.
+    Unlinked,
+    /// The legacy session has ended.
+    Ended,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -77,6 +92,8 @@ enum Phase {
     Unlinking,
     /// It ends the legacy session after it has removed the link.
     EndingUnlinked,
+    /// It removes the legacy id from the record.
+    Forgetting,
     /// It has found a live session. `is_linked` is what it knows of the record.
     Found {
         is_linked: bool,
@@ -111,11 +128,8 @@ pub(crate) struct State {
     requests: Vec<Request>,
     has_signed_out_of_legacy: bool,
     /// A create that was given up.
-    late_create: Option<bool>,
+    late_create: Option<Link>,
     losses: u8,
-    /// Whether a request of the second phase has failed after its session was stored or unlinked, and before it
-    /// could end the legacy session.
-    has_left_legacy: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,7 +158,6 @@ impl Model for Migration {
             has_signed_out_of_legacy: false,
             late_create: None,
             losses: self.losses,
-            has_left_legacy: false,
         }]
     }
 
@@ -194,8 +207,8 @@ impl Model for Migration {
                 (state.is_legacy_live, state.has_signed_out_of_legacy) = (false, true);
             }
             Action::ArriveLate => {
-                let is_linked = state.late_create.take()?;
-                self.create(&mut state.key, is_linked);
+                let link = state.late_create.take()?;
+                self.create(&mut state.key, link);
             }
             Action::TombstoneExpires => state.key = Key::Nothing,
         }
@@ -234,6 +247,8 @@ impl Protocol for Migration {
         (Line::UnlinkFirst, properties::DEPLOY),
         (Line::ReadAgain, properties::DEPLOY),
         (Line::KeepWhileLinked, properties::DEPLOY),
+        (Line::KeepLegacyId, properties::ENDED),
+        (Line::CreateLinked, properties::ENDED),
     ];
 
     fn configurations(long: bool) -> Vec<Self> {
@@ -265,6 +280,7 @@ impl Protocol for Migration {
             configuration(false, 2, &with(&use_both)),
             configuration(false, 1, &with(&[(SignOut, SideBySide), (Revoke, Cutover)])),
             configuration(false, 1, &with(&[(SignIn, Cutover), (SignOut, Cutover)])),
+            configuration(false, 2, &with(&[(Use, Cutover), (Revoke, Cutover)])),
         ];
         if long {
             all.extend([
@@ -296,4 +312,6 @@ crate::check::tests_of!(Migration {
     ending_the_legacy_session_before_the_link_signs_users_out: Line::UnlinkFirst,
     a_server_that_does_not_read_again_ends_an_unlinked_session: Line::ReadAgain,
     a_session_that_stays_linked_ends_with_its_legacy_session: Line::KeepWhileLinked,
+    an_unlinked_session_that_does_not_name_its_legacy_session_migrates_again: Line::KeepLegacyId,
+    a_late_create_without_a_link_brings_an_ended_session_back: Line::CreateLinked,
 });

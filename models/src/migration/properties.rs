@@ -2,22 +2,20 @@
 
 use stateright::Property;
 
-use super::{Key, Kind, Migration, Outcome, Phase, Request, Server, State};
+use super::{Key, Kind, Link, Migration, Outcome, Phase, Request, Server, State};
 
 pub(super) const ENDED: &str =
     "after the session has ended, on either side, no request that begins later is accepted";
 pub(super) const DEPLOY: &str =
     "neither phase signs a user out, with servers of both phases at once";
 pub(super) const INVALID: &str = "a sign-in invalidates the legacy cookie";
-pub(super) const LEFT: &str = "known limit: a request of the second phase fails before it ends the legacy session, the session is \
-                    revoked before its next request, and the legacy cookie migrates again";
 
 pub(super) fn all() -> Vec<Property<Migration>> {
     vec![
         Property::always(ENDED, |_, state: &State| {
             let accepted =
                 |request: &Request| request.is_late && request.phase == Phase::Done(Outcome::Live);
-            state.has_left_legacy || !state.requests.iter().any(accepted)
+            !state.requests.iter().any(accepted)
         }),
         Property::always(DEPLOY, |model: &Migration, state: &State| {
             let is_deploy =
@@ -47,13 +45,12 @@ pub(super) fn all() -> Vec<Property<Migration>> {
                 let mut requests = model.requests.iter().zip(&state.requests);
                 requests.any(|((_, server), request)| {
                     *server == Server::SideBySide && request.phase == Phase::Rechecking
-                }) && state.key == (Key::Record { is_linked: false })
+                }) && state.key == Key::Record(Link::Unlinked)
             },
         ),
-        Property::sometimes(LEFT, |_, state: &State| {
-            let accepted =
-                |request: &Request| request.is_late && request.phase == Phase::Done(Outcome::Live);
-            state.has_left_legacy && state.requests.iter().any(accepted)
-        }),
+        Property::sometimes(
+            "an unlinked session still has its legacy session",
+            |_, state: &State| state.is_legacy_live && state.key == Key::Record(Link::Unlinked),
+        ),
     ]
 }

@@ -1,6 +1,6 @@
 //! The steps of the actors.
 
-use super::{Key, Kind, Line, Migration, Outcome, Phase, Server, State};
+use super::{Key, Kind, Line, Link, Migration, Outcome, Phase, Server, State};
 
 impl Migration {
     pub(super) fn keeps(&self, line: Line) -> bool {
@@ -11,10 +11,10 @@ impl Migration {
         self.requests[request].1 == Server::Cutover
     }
 
-    pub(super) fn create(&self, key: &mut Key, is_linked: bool) -> bool {
+    pub(super) fn create(&self, key: &mut Key, link: Link) -> bool {
         let is_free = *key == Key::Nothing || !self.keeps(Line::CreateIfAbsent);
         if is_free {
-            *key = Key::Record { is_linked };
+            *key = Key::Record(link);
         }
         is_free
     }
@@ -24,22 +24,26 @@ impl Migration {
         let kind = self.requests[request].0;
         match phase {
             Phase::Begins if kind == Kind::Revoke => Self::revoke(state),
-            Phase::Begins => self.find(state, Phase::ReadingLegacy),
+            Phase::Begins => self.find(state, request, Phase::ReadingLegacy),
             Phase::ReadingLegacy if state.is_legacy_live => Phase::Creating,
             Phase::ReadingLegacy => Phase::ReadingAgain,
             Phase::Creating => {
-                let is_linked = !self.is_cutover(request);
-                if self.create(&mut state.key, is_linked) {
-                    Phase::Found { is_linked }
-                } else {
+                let link = self.link_of_new(request);
+                if !self.create(&mut state.key, link) {
                     Phase::ReadingAgain
+                } else if link == Link::Linked && self.is_cutover(request) {
+                    Phase::Unlinking
+                } else {
+                    Phase::Found {
+                        is_linked: link == Link::Linked,
+                    }
                 }
             }
-            Phase::ReadingAgain => self.find(state, Phase::Done(Outcome::NotSignedIn)),
+            Phase::ReadingAgain => self.find(state, request, Phase::Done(Outcome::NotSignedIn)),
             Phase::Checking => self.check(state, request),
             Phase::Rechecking => match state.key {
-                Key::Record { is_linked: true } => Phase::EndingForLegacy,
-                Key::Record { is_linked: false } => Phase::Found { is_linked: false },
+                Key::Record(Link::Linked) => Phase::EndingForLegacy,
+                Key::Record(_) => Phase::Found { is_linked: false },
                 _ => self.absent(state, request),
             },
             Phase::EndingForLegacy => {
@@ -47,17 +51,23 @@ impl Migration {
                 self.absent(state, request)
             }
             Phase::Unlinking => match state.key {
-                Key::Record { .. } => {
+                Key::Record(link) => {
                     if !self.keeps(Line::UnlinkFirst) {
                         state.is_legacy_live = false;
                     }
-                    state.key = Key::Record { is_linked: false };
+                    state.key = Key::Record(self.unlinked(link));
                     Phase::EndingUnlinked
                 }
                 _ => Phase::Found { is_linked: false },
             },
             Phase::EndingUnlinked => {
                 state.is_legacy_live = false;
+                Phase::Forgetting
+            }
+            Phase::Forgetting => {
+                if state.key == Key::Record(Link::Unlinked) {
+                    state.key = Key::Record(Link::Ended);
+                }
                 Phase::Found { is_linked: false }
             }
             Phase::Found { is_linked } => self.use_session(state, request, is_linked),
@@ -81,12 +91,29 @@ impl Migration {
         }
     }
 
+    fn link_of_new(&self, request: usize) -> Link {
+        if !self.is_cutover(request) || self.keeps(Line::CreateLinked) {
+            Link::Linked
+        } else {
+            Link::Unlinked
+        }
+    }
+
+    fn unlinked(&self, link: Link) -> Link {
+        match link {
+            Link::Linked if self.keeps(Line::KeepLegacyId) => Link::Unlinked,
+            Link::Linked => Link::Ended,
+            other => other,
+        }
+    }
+
     /// Reads the migrated session.
-    pub(super) fn find(&self, state: &mut State, if_nothing: Phase) -> Phase {
+    pub(super) fn find(&self, state: &mut State, request: usize, if_nothing: Phase) -> Phase {
         match state.key {
             Key::Nothing => if_nothing,
-            Key::Record { is_linked: true } => Phase::Checking,
-            Key::Record { is_linked: false } => Phase::Found { is_linked: false },
+            Key::Record(Link::Linked) => Phase::Checking,
+            Key::Record(Link::Unlinked) if self.is_cutover(request) => Phase::EndingUnlinked,
+            Key::Record(_) => Phase::Found { is_linked: false },
             Key::Tombstone { by_legacy } => {
                 // It was ended here: the legacy session must not migrate again.
                 if !by_legacy {
@@ -132,8 +159,8 @@ impl Migration {
     /// A revocation reads the session, to find its legacy session.
     pub(super) fn revoke(state: &State) -> Phase {
         match state.key {
-            Key::Record { is_linked: true } => Phase::EndingLegacy,
-            Key::Record { is_linked: false } => Phase::Ending,
+            Key::Record(Link::Linked | Link::Unlinked) => Phase::EndingLegacy,
+            Key::Record(Link::Ended) => Phase::Ending,
             // It is not known here yet, or has ended already.
             Key::Nothing | Key::Tombstone { .. } => Phase::Done(Outcome::NotSignedIn),
         }
@@ -143,15 +170,11 @@ impl Migration {
     pub(super) fn lose(&self, state: &mut State, request: usize) -> Phase {
         match state.requests[request].phase {
             Phase::Creating => {
-                state.late_create = Some(!self.is_cutover(request));
-                state.has_left_legacy |= self.is_cutover(request);
+                state.late_create = Some(self.link_of_new(request));
                 Phase::Done(Outcome::Failed)
             }
             Phase::Unlinking => Phase::Found { is_linked: true },
-            Phase::EndingUnlinked => {
-                state.has_left_legacy = true;
-                Phase::Done(Outcome::Live)
-            }
+            Phase::EndingUnlinked | Phase::Forgetting => Phase::Done(Outcome::Live),
             _ => Phase::Done(Outcome::Failed),
         }
     }

@@ -4,6 +4,7 @@ mod client_texts;
 mod documents;
 mod environment;
 mod layers;
+mod links;
 mod names;
 mod public_api;
 mod servers;

@@ -64,6 +64,20 @@ async fn acknowledged_writes_are_on_the_replicas() {
 }
 
 #[tokio::test]
+async fn a_tombstone_that_cannot_be_read_is_replaced_on_the_replicas() {
+    let servers = Replicated::start(1);
+    let store = waiting_for(1, servers.primary().url()).await;
+    let (id, record) = session(1);
+    let key = format!("cloakroom:{id}");
+    servers.primary().command(&["SET", &key, "t1 damaged"]);
+    let stone = tombstone(&record);
+    let ended = store.end(id, None, &stone, MINUTE).await.unwrap();
+    assert_eq!(ended, Ended::Ended);
+    let replicated = there(&servers.replicas()[0], id).await;
+    assert_eq!(replicated, Loaded::Tombstone(stone));
+}
+
+#[tokio::test]
 async fn too_few_replicas_are_an_error_and_the_write_stands() {
     let servers = Replicated::start(2);
     let store = waiting_for(2, servers.primary().url()).await;

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use cloakroom::{
-    CookieConfig, MemoryStore, Reloaded, Saved, Session, SessionErrorKind, SessionLayer, minutes,
+    CookieConfig, MemoryStore, Reloaded, Saved, Session, SessionError, SessionErrorKind,
+    SessionLayer, minutes,
 };
 use cloakroom_core::StoreErrorKind::Unavailable;
 use http::StatusCode;
 use tests::app::{Fixture, Handler, bare_app};
 use tests::browser::{Browser, CookieChange};
-use tests::faulty_store::Fault::{LoseReply, Refuse};
+use tests::faulty_store::Fault::{LoseReply, Refuse, RefuseAt};
+use tests::faulty_store::Gate;
 use tests::faulty_store::Verb::{Load, Touch, Update};
 
 fn count(n: Option<u32>) -> u32 {
@@ -149,6 +151,48 @@ async fn take_once_leaves_the_value_when_the_store_refuses() {
         .await;
     assert_eq!(response.status, StatusCode::OK);
     assert_eq!(browser.read().await, None);
+}
+
+/// What another future of the handler edits while the removal is being saved does not keep the removal.
+#[tokio::test]
+async fn a_failed_take_once_restores_the_value_and_keeps_concurrent_edits() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
+    let gate = Gate::new();
+    fixture
+        .store
+        .next(Update, RefuseAt(gate.clone(), Unavailable));
+    let response = browser
+        .request(move |session: Session| async move {
+            let take = session.take_once::<u32>("n");
+            let edit = async {
+                gate.reached().await;
+                session.insert("m", 2)?;
+                session.increment("count", 1)?;
+                assert!(!session.contains("n"), "the removal is under way");
+                gate.open();
+                Ok::<_, SessionError>(())
+            };
+            let (taken, edited) = tokio::join!(take, edit);
+            edited?;
+            assert_eq!(
+                taken.expect_err("refused").kind(),
+                SessionErrorKind::Unavailable
+            );
+            assert_eq!(session.get("n")?, Some(1));
+            assert_eq!(session.get("m")?, Some(2));
+            Ok(())
+        })
+        .await;
+    assert_eq!(response.status, StatusCode::OK, "{}", response.text());
+    let response = browser
+        .request(|session| async move {
+            let entries: [Option<u32>; 3] =
+                [session.get("n")?, session.get("m")?, session.get("count")?];
+            Ok(format!("{entries:?}"))
+        })
+        .await;
+    assert_eq!(response.text(), "[Some(1), Some(2), Some(1)]");
 }
 
 #[tokio::test]

@@ -262,6 +262,47 @@ async fn a_key_of_another_type_is_an_error_and_left_unchanged() {
     assert_eq!(store.load(id).await.unwrap(), Loaded::Tombstone(stone));
 }
 
+/// An end without a revision must always be possible.
+#[tokio::test]
+async fn a_tombstone_that_cannot_be_read_is_replaced_by_an_end() {
+    let server = RedisServer::start();
+    let store = open(&server).await;
+    let long = [b"t1 ", &[b'x'; 100_000][..]].concat();
+    let unreadable: [&[u8]; 4] = [b"t1 ", b"t1 later", b"t1 \xff\xfe", &long];
+    let sessions: Vec<_> = unreadable.iter().zip(1..).collect();
+    for merged in [false, true] {
+        let ends = sessions.iter().map(|(value, number)| {
+            let (id, record) = session(*number);
+            server.command(&[b"SET", key(id).as_bytes(), value, b"PX", b"60000"]);
+            (id, record)
+        });
+        let ends: Vec<_> = ends.collect();
+        let end = async |(id, record): &(SessionId, Record)| {
+            let stone = tombstone(record);
+            let at_revision = store
+                .end(*id, Some(record.revision()), &stone, MINUTE)
+                .await;
+            assert_eq!(at_revision.unwrap_err().kind(), StoreErrorKind::Unreadable);
+            let ended = store.end(*id, None, &stone, MINUTE).await;
+            assert_eq!(ended.unwrap(), Ended::Ended);
+            assert_eq!(
+                store.load(*id).await.unwrap(),
+                Loaded::Tombstone(stone.clone())
+            );
+            // One that can be read stays.
+            let again = store.end(*id, None, &stone, MINUTE).await;
+            assert_eq!(again.unwrap(), Ended::AlreadyEnded(stone));
+        };
+        if merged {
+            futures_util::future::join_all(ends.iter().map(|one| end(one))).await;
+        } else {
+            for one in &ends {
+                end(one).await;
+            }
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn increments_of_several_stores_are_all_kept() {
     const STORES: u64 = 4;

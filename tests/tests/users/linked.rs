@@ -1,83 +1,12 @@
 //! Sessions that were migrated while the old version of the app still runs: they are listed only while
 //! their legacy session is live, at one read of the legacy store each.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-
-use cloakroom::{
-    CookieConfig, Entries, LegacyEnded, LegacyId, LegacySession, LegacyStore, Migration,
-    MigrationKey, SessionInfo, SessionLayer,
-};
-use cloakroom_core::{Clock, StoreError};
+use cloakroom::{Migration, SessionInfo, SessionLayer};
 use tests::app::{Fixture, app};
 use tests::browser::Browser;
 
+use super::legacy::{COOKIE, Legacy, key_of};
 use super::sign_in;
-
-const COOKIE: &str = "legacy";
-
-/// The sessions of the old version, by id: the user of each.
-#[derive(Clone, Debug)]
-struct Legacy {
-    cookie: CookieConfig,
-    users: Arc<Mutex<HashMap<Vec<u8>, String>>>,
-    reads: Arc<AtomicUsize>,
-}
-
-impl Legacy {
-    fn new() -> Self {
-        Self {
-            cookie: CookieConfig::new(COOKIE),
-            users: Arc::default(),
-            reads: Arc::default(),
-        }
-    }
-
-    fn sign_in(&self, id: &str, user: &str) {
-        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
-        users.insert(id.into(), user.to_owned());
-    }
-
-    fn sign_out(&self, id: &str) -> bool {
-        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
-        users.remove(id.as_bytes()).is_some()
-    }
-
-    /// How often a session was read since the last call.
-    fn take_reads(&self) -> usize {
-        self.reads.swap(0, Ordering::Relaxed)
-    }
-}
-
-impl LegacyStore for Legacy {
-    fn cookie(&self) -> &CookieConfig {
-        &self.cookie
-    }
-
-    fn open(&self, value: &str) -> Option<LegacyId> {
-        Some(LegacyId::new(value))
-    }
-
-    async fn read(&self, id: &LegacyId) -> Result<Option<LegacySession>, StoreError> {
-        self.reads.fetch_add(1, Ordering::Relaxed);
-        let users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(user) = users.get(id.as_bytes()) else {
-            return Ok(None);
-        };
-        let mut entries = Entries::new();
-        entries.set("user", user).expect("text is JSON");
-        Ok(Some(LegacySession::new(entries)))
-    }
-
-    async fn end(&self, id: &LegacyId) -> Result<LegacyEnded, StoreError> {
-        let id = std::str::from_utf8(id.as_bytes()).expect("the ids are text");
-        if self.sign_out(id) {
-            return Ok(LegacyEnded::Ended);
-        }
-        Ok(LegacyEnded::Missing)
-    }
-}
 
 struct Migrating {
     legacy: Legacy,
@@ -88,9 +17,7 @@ struct Migrating {
 impl Migrating {
     fn new() -> Self {
         let (fixture, legacy) = (Fixture::memory(), Legacy::new());
-        let now = fixture.clock.now().as_millis() / 1000;
-        let key = MigrationKey::new([7; 32], now).expect("a key of 32 bytes");
-        let migration = Migration::side_by_side(legacy.clone(), key)
+        let migration = Migration::side_by_side(legacy.clone(), key_of(&fixture.clock))
             .with_user(|entries| Some(entries.get::<String>("user").ok()??.into()));
         let layer = fixture.builder().with_migration(migration).build();
         Self {

@@ -1,6 +1,6 @@
 //! The commands of the store.
 //!
-//! One file per subject: `session`, `index` (a user's index), `admin` (the store as a whole), `raw` (keys that
+//! One file per subject: `session` and `end`, `index` (a user's index), `admin` (the store as a whole), `raw` (keys that
 //! are not the store's own) and `info`. Commands are values, a `ScriptCall` or a [`Command`]; the
 //! [`Executor`] sends them, and merges those that come at the same moment. `replication` sends the writes
 //! that wait for replicas.
@@ -12,6 +12,7 @@ pub(crate) mod admin;
 mod app;
 mod args;
 mod batch;
+pub(crate) mod end;
 mod eval;
 mod executor;
 pub(crate) mod index;

@@ -119,6 +119,15 @@ impl AppScriptPair {
     }
 }
 
+/// Returns the SHA-1 as Lua's `redis.sha1hex` does.
+pub(super) fn sha1_hex(bytes: &[u8]) -> String {
+    let mut sha1 = String::with_capacity(40);
+    for byte in Sha1::digest(bytes) {
+        write!(sha1, "{byte:02x}").expect("writing to a String does not fail");
+    }
+    sha1
+}
+
 /// A script, and the digest by which a server that has run it once knows it.
 #[derive(Debug)]
 pub(super) struct Script {
@@ -132,15 +141,11 @@ pub(super) struct Script {
 impl Script {
     fn new(name: &'static str, text: impl Into<String>) -> Self {
         let text = text.into();
-        let mut sha1 = String::with_capacity(40);
-        for byte in Sha1::digest(&text) {
-            write!(sha1, "{byte:02x}").expect("writing to a String does not fail");
-        }
         Self {
             name,
-            text: text.into(),
             body: 0,
-            sha1: sha1.into(),
+            sha1: sha1_hex(text.as_bytes()).into(),
+            text: text.into(),
         }
     }
 

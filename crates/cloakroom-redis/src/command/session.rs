@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use cloakroom_core::codec::{self, HEAD_LEN, RecordFormat, Stored};
-use cloakroom_core::{Limits, Record, Revision, StoreError, StoreErrorKind, Timestamp, Tombstone};
+use cloakroom_core::codec::{self, HEAD_LEN, RecordFormat};
+use cloakroom_core::{Limits, Record, Revision, StoreError, StoreErrorKind, Timestamp};
 use fred::error::Error as FredError;
 use fred::interfaces::KeysInterface;
 use fred::types::Value;
@@ -13,7 +13,7 @@ use super::args::{Args, millis, slot_of};
 use super::eval::ScriptCall;
 use super::executor::Executor;
 use super::plain::{Command, value_of};
-use super::script::{END, Reply, TOUCH, UPDATE};
+use super::script::{TOUCH, UPDATE};
 use crate::classify::Effect;
 use crate::coalesce::{BoxFuture, start_all};
 use crate::error::unexpected_reply;
@@ -150,57 +150,10 @@ pub(crate) fn touch(key: &str, expected: Revision, seen: Timestamp, ttl: Duratio
     }
 }
 
-/// `scripts/end.lua`.
-pub(crate) fn end(
-    key: &str,
-    expected: Option<Revision>,
-    tombstone: &Tombstone,
-    keep: Duration,
-) -> ScriptCall {
-    let tombstone = codec::encode_tombstone(tombstone);
-    let mut args = Args::with_keys(&[key], tombstone.len() + SMALL);
-    match expected {
-        Some(expected) => push_head_start(&mut args, expected, RecordFormat::V1),
-        None => args.push(""),
-    }
-    args.push(&tombstone);
-    args.push_display(millis(keep));
-    match expected {
-        Some(expected) => push_head_start(&mut args, expected, RecordFormat::V2),
-        None => args.push(""),
-    }
-    ScriptCall { script: &END, args }
-}
-
 /// Adds the text with which a record of this revision starts. Scripts compare that of each format: the caller does
 /// not know in which one the record was written.
-fn push_head_start(args: &mut Args, revision: Revision, format: RecordFormat) {
+pub(super) fn push_head_start(args: &mut Args, revision: Revision, format: RecordFormat) {
     args.push_with(|text| codec::encode_head_start_as(revision, format, text));
-}
-
-/// `scripts/end.lua` with `WAIT`, which is also judged if the session had ended before: the earlier end may
-/// not have reached the replicas. Always by its text: after a `NOSCRIPT` the pair would have to be sent
-/// again, and the second `WAIT` would start only when the first is complete.
-pub(crate) async fn end_on_replicas(
-    replication: &Replication,
-    key: &str,
-    expected: Option<Revision>,
-    tombstone: &Tombstone,
-    keep: Duration,
-) -> Result<Reply, StoreError> {
-    let mut write = replication.begin().await?;
-    let mut call = end(key, expected, tombstone, keep);
-    call.args.push("1");
-    let args = END.eval_args(1, call.args.into_values());
-    let reply = Reply::of(write.send("EVAL", slot_of(key), args).await?)?;
-    let is_refused = match &reply {
-        Reply::Done | Reply::Nothing => false,
-        Reply::Other(found) => !matches!(codec::decode(found), Ok(Stored::Tombstone(_))),
-    };
-    if !is_refused {
-        write.acknowledged()?;
-    }
-    Ok(reply)
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@
 -- ARGV[2]  the tombstone
 -- ARGV[3]  its time to live in milliseconds
 -- ARGV[4]  the text with which the record must start in format 2; or ''
--- ARGV[5]  1 if the script must write something also where there is a tombstone, for a `WAIT` that follows
+-- ARGV[5]  1 if the script must write something also where there is a tombstone, for a `WAIT` that follows; or '', or
+--          absent
+-- ARGV[6]  the SHA-1 of a tombstone that the caller cannot read, which is replaced; or '', or absent
 -- Returns 1 (ended), 0 (there was no session, now there is the tombstone), or the value that was found
 -- instead.
 local there = redis.pcall('GET', KEYS[1])
@@ -17,7 +19,7 @@ if type(there) == 'table' then
   there = ''
 end
 if there then
-  if string.sub(there, 1, 3) == 't1 ' then
+  if string.sub(there, 1, 3) == 't1 ' and not (ARGV[6] and redis.sha1hex(there) == ARGV[6]) then
     if ARGV[5] == '1' then
       -- `WAIT` is about the writes of its own connection, and the tombstone may come from another one.
       local left = redis.call('PTTL', KEYS[1])

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tracing::Instrument;
 
 use super::context::CommitContext;
-use super::end_legacy::{combine, end_linked_by_id};
+use super::end_legacy::{combine, end_legacy_by_id};
 use super::follow_up::{FollowUp, client_for_event};
 use super::index::{impersonation_key_of, user_key_of};
 use crate::budget::Budget;
@@ -88,7 +88,7 @@ pub(super) async fn end_without_report(
     id: SessionId,
     reason: EndReason,
 ) -> Result<EndedById, StoreError> {
-    let legacy = end_linked_by_id(cx, id).await?;
+    let legacy = end_legacy_by_id(cx, id).await?;
     let tombstone = tombstone_by_id(cx, id, reason).await;
     let end = cx.store().end(id, None, &tombstone, TOMBSTONE_TTL);
     let ended = cx.budget.write(end).await?;

@@ -1,14 +1,15 @@
 //! How the legacy session of a migrated session ends.
 
 use cloakroom_core::store::{Ended, Loaded};
-use cloakroom_core::{EndReason, Entries, SessionId, StoreError, StoreErrorKind};
+use cloakroom_core::{EndReason, Entries, SessionId, StoreError};
 
 use super::context::CommitContext;
 use crate::error::SessionError;
 use crate::migration::LegacyEnded;
+use crate::store::is_undecodable;
 use crate::telemetry::log;
 
-/// Ends the legacy session that is linked with this migrated session, and those of the request's legacy
+/// Ends the legacy session of this migrated session, and those of the request's legacy
 /// cookies. If one has ended, the response removes the legacy cookie.
 pub(crate) async fn end_legacy(
     cx: &CommitContext<'_>,
@@ -27,7 +28,7 @@ pub(crate) async fn end_legacy(
         }
     }
     if let Some((id, entries)) = migrated
-        && end_linked(cx, id, entries).await? == LegacyEnded::Ended
+        && end_legacy_of(cx, id, entries).await? == LegacyEnded::Ended
     {
         outcome = LegacyEnded::Ended;
     }
@@ -37,8 +38,8 @@ pub(crate) async fn end_legacy(
     Ok(outcome)
 }
 
-/// Ends the legacy session that is linked with a migrated session of which only the id is known.
-pub(super) async fn end_linked_by_id(
+/// Ends the legacy session of a migrated session of which only the id is known.
+pub(super) async fn end_legacy_by_id(
     cx: &CommitContext<'_>,
     id: SessionId,
 ) -> Result<LegacyEnded, StoreError> {
@@ -47,14 +48,20 @@ pub(super) async fn end_linked_by_id(
         _ => return Ok(LegacyEnded::Missing),
     }
     match cx.budget.read(cx.store().load(id)).await {
-        Ok(Loaded::Record(record)) => end_linked(cx, id, record.entries()).await,
+        Ok(Loaded::Record(record)) => end_legacy_of(cx, id, record.entries()).await,
         Ok(_) => Ok(LegacyEnded::Missing),
-        Err(error) if error.kind() == StoreErrorKind::Unreadable => Ok(LegacyEnded::Missing),
+        // The legacy id cannot be read. The session ends nevertheless.
+        Err(error) if is_undecodable(&error) => {
+            log::legacy_not_ended(&error);
+            Ok(LegacyEnded::Missing)
+        }
         Err(error) => Err(error),
     }
 }
 
-async fn end_linked(
+/// Ends the legacy session of a migrated session, also if they are not linked any more: the request that has removed
+/// the link may have failed before it could end the legacy session.
+async fn end_legacy_of(
     cx: &CommitContext<'_>,
     id: SessionId,
     entries: &Entries,
@@ -62,7 +69,7 @@ async fn end_linked(
     let Some(migration) = &cx.context.migration else {
         return Ok(LegacyEnded::Missing);
     };
-    let Some(legacy) = migration.linked_id(&cx.context.realm, id, entries) else {
+    let Some(legacy) = migration.legacy_id(&cx.context.realm, id, entries) else {
         return Ok(LegacyEnded::Missing);
     };
     let ended = migration.end(&legacy, cx.budget).await;

@@ -9,9 +9,10 @@ use super::concurrent::write_concurrently;
 use super::context::CommitContext;
 use super::end::{EndedById, end_without_report, report_end_by_id};
 use super::follow_up::FollowUp;
+use super::outcome::WorstError;
 use crate::budget::Budget;
 use crate::context::Context;
-use crate::error::{SessionError, SessionErrorKind};
+use crate::error::SessionError;
 
 /// Sessions that were to be ended.
 pub(crate) struct EndedGroup {
@@ -29,14 +30,12 @@ impl EndedGroup {
         ended.count()
     }
 
-    /// Returns the error of a session that could not be ended: first one after which it may be live.
+    /// Returns the error of a session that could not be ended: the [worst](WorstError).
     pub(crate) fn error(&self) -> Option<SessionError> {
-        let errors = || {
-            let results = self.results.iter();
-            results.filter_map(|(_, result)| result.as_ref().err())
-        };
-        let is_live = |error: &&SessionError| error.kind() != SessionErrorKind::NotReplicated;
-        errors().find(is_live).or_else(|| errors().next()).cloned()
+        let mut worst = WorstError::default();
+        let results = self.results.iter();
+        worst.add_all(results.filter_map(|(_, result)| result.as_ref().err().cloned()));
+        worst.take().err()
     }
 }
 

@@ -15,7 +15,7 @@ use crate::budget::Budget;
 use crate::context::{Context, TOMBSTONE_TTL};
 use crate::error::SessionError;
 use crate::state::{Live, limits_of};
-use crate::store::load_many;
+use crate::store::{is_undecodable, load_many};
 
 /// Returns the index key of a session's user; `None` for an anonymous session, or a store without an
 /// index.
@@ -101,7 +101,7 @@ pub(super) async fn dead_among(
             Ok(found @ (Loaded::Record(_) | Loaded::Tombstone(_))) => {
                 ends.extend(end_of_dead(cx, id, found));
             }
-            Err(error) if error.kind() == StoreErrorKind::Unreadable => {}
+            Err(error) if is_undecodable(&error) => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -9,7 +9,9 @@ use cloakroom_core::event::SessionEvent;
 use cloakroom_core::renewal::RenewalMark;
 use cloakroom_core::rotation::Secrets;
 use cloakroom_core::store::Updated;
-use cloakroom_core::{Authentication, EndReason, Record, SessionId, Token, Tombstone, UserId};
+use cloakroom_core::{
+    Authentication, EndReason, Record, SessionId, StoreErrorKind, Token, Tombstone, UserId,
+};
 
 use super::contention::back_off;
 use super::context::CommitContext;
@@ -46,7 +48,13 @@ pub(super) async fn join(
             Successor::Ended(_, reason) if is_ended_for_good(reason) => {
                 return Ok(Joined::StartsOver);
             }
-            Successor::Ended(..) | Successor::Unknown => return Ok(Joined::KeepsData),
+            // A server of a newer release can join it.
+            Successor::Undecodable(_, error) if error.kind() == StoreErrorKind::NewerFormat => {
+                return Err(error.into());
+            }
+            Successor::Ended(..) | Successor::Undecodable(..) | Successor::Unknown => {
+                return Ok(Joined::KeepsData);
+            }
         };
         if !can_be_joined(&record, user) || draft.discards_data() {
             return Ok(Joined::KeepsData);

@@ -1,4 +1,4 @@
-//! Migrate: creates a migrated session, and later unlinks it from its legacy session.
+//! Migrate: creates a migrated session, and in the second phase unlinks it from its legacy session.
 
 use cloakroom_core::migration::MigrationMark;
 use cloakroom_core::store::Updated;
@@ -12,7 +12,7 @@ use crate::migration::LegacyId;
 use crate::state::Live;
 use crate::telemetry::log;
 
-/// How many conflicts an attempt to unlink a session accepts.
+/// How many conflicts an attempt to edit the mark of a session accepts.
 const MAX_ATTEMPTS: usize = 3;
 
 /// Stores a migrated session. Returns `false` if there is a record or a tombstone under its id.
@@ -40,62 +40,76 @@ pub(crate) async fn create_migrated(
     Ok(true)
 }
 
-/// Removes the link to the legacy session from a record, and then ends the legacy session: in this order,
-/// so that a server which finds no legacy session sees that it need not exist. Returns the record as it is
-/// stored then. If the update fails, nothing has changed; if only the end fails, the legacy session expires
-/// by itself.
+/// Removes the link to the legacy session from a record, ends the legacy session, and then removes its id from the
+/// record. Returns the record as it is stored then.
+///
+/// The link goes first, so that a server which finds no legacy session sees that it need not exist. The id goes last: if
+/// this fails before, the end of the session also ends the legacy session, and the next request tries again.
 pub(crate) async fn unlink(
     cx: &CommitContext<'_>,
     id: SessionId,
-    mut record: Record,
+    record: Record,
     legacy: &LegacyId,
 ) -> Record {
+    let Some(migration) = &cx.context.migration else {
+        return record;
+    };
+    let remove_link = |mark: MigrationMark| mark.from().is_some().then(|| mark.unlinked());
+    let record = edit_mark(cx, id, record, remove_link).await;
+    if !is_unlinked(&record) {
+        return record;
+    }
+    if let Err(error) = migration.end(legacy, cx.budget).await {
+        log::legacy_not_ended(&error);
+        return record;
+    }
+    let remove_id = |mark: MigrationMark| {
+        let is_unlinked = mark.from().is_none() && mark.legacy_id().is_some();
+        is_unlinked.then(|| mark.without_legacy_id())
+    };
+    edit_mark(cx, id, record, remove_id).await
+}
+
+/// Whether a session is not linked with its legacy session any more, which may still exist.
+pub(crate) fn is_unlinked(record: &Record) -> bool {
+    let mark = MigrationMark::of(record.entries());
+    mark.is_some_and(|mark| mark.from().is_none() && mark.legacy_id().is_some())
+}
+
+/// Replaces the mark of a migrated session, unless `edit` returns `None` for the one that is stored. Returns the record
+/// as it is stored then. If it cannot be updated, or has ended, nothing has changed.
+async fn edit_mark(
+    cx: &CommitContext<'_>,
+    id: SessionId,
+    mut record: Record,
+    edit: impl Fn(MigrationMark) -> Option<MigrationMark>,
+) -> Record {
     for _ in 0..MAX_ATTEMPTS {
-        match unlink_record(cx, id, &record).await {
-            Ok(Unlinked::Done(next)) => {
-                record = next;
-                break;
-            }
-            Ok(Unlinked::Conflict(fresher)) => record = fresher,
-            Ok(Unlinked::Nothing) => return record,
+        let Some(mark) = MigrationMark::of(record.entries()).and_then(&edit) else {
+            break;
+        };
+        match replace_mark(cx, id, &record, &mark).await {
+            Ok((Updated::Updated, next)) => return next,
+            Ok((Updated::Conflict(fresher), _)) => record = fresher,
+            Ok((Updated::Ended(_) | Updated::Missing, _)) => break,
             Err(error) => {
                 log::maintenance_failed(id, &error);
-                return record;
+                break;
             }
         }
-    }
-    let is_linked = MigrationMark::of(record.entries()).is_some_and(|mark| mark.from().is_some());
-    if let Some(migration) = &cx.context.migration
-        && !is_linked
-        && let Err(error) = migration.end(legacy, cx.budget).await
-    {
-        log::legacy_not_ended(&error);
     }
     record
 }
 
-enum Unlinked {
-    Done(Record),
-    Conflict(Record),
-    /// The record has no link any more, or the session has ended.
-    Nothing,
-}
-
-async fn unlink_record(
+async fn replace_mark(
     cx: &CommitContext<'_>,
     id: SessionId,
     base: &Record,
-) -> Result<Unlinked, SessionError> {
-    let mark = match MigrationMark::of(base.entries()) {
-        Some(mark) if mark.from().is_some() => mark,
-        _ => return Ok(Unlinked::Nothing),
-    };
+    mark: &MigrationMark,
+) -> Result<(Updated, Record), SessionError> {
     let mut entries = base.entries().clone();
-    mark.without_legacy_id().put_into(&mut entries);
+    mark.put_into(&mut entries);
     let next = next_record(cx, id, base, entries, *base.digest(), None)?;
-    Ok(match replace(cx, id, base, &next).await? {
-        Updated::Updated => Unlinked::Done(next),
-        Updated::Conflict(fresher) => Unlinked::Conflict(fresher),
-        Updated::Ended(_) | Updated::Missing => Unlinked::Nothing,
-    })
+    let updated = replace(cx, id, base, &next).await?;
+    Ok((updated, next))
 }

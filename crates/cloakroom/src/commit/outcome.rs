@@ -27,12 +27,37 @@ pub(crate) struct Stored {
     pub(crate) taken: Option<Option<Entry>>,
 }
 
+/// Of the errors of several ends, the one to report: the first after which a session may still be live, or else the
+/// first.
+#[derive(Debug, Default)]
+pub(crate) struct WorstError(Option<SessionError>);
+
+impl WorstError {
+    pub(crate) fn add(&mut self, error: SessionError) {
+        let may_be_live = |error: &SessionError| error.kind() != SessionErrorKind::NotReplicated;
+        match &self.0 {
+            Some(known) if may_be_live(known) || !may_be_live(&error) => {}
+            Some(_) | None => self.0 = Some(error),
+        }
+    }
+
+    pub(crate) fn add_all(&mut self, errors: impl IntoIterator<Item = SessionError>) {
+        for error in errors {
+            self.add(error);
+        }
+    }
+
+    /// Returns the error as a result, and forgets it.
+    pub(crate) fn take(&mut self) -> Result<(), SessionError> {
+        self.0.take().map_or(Ok(()), Err)
+    }
+}
+
 /// The results of ending several sessions.
 #[derive(Default)]
 pub(super) struct EndResults {
     was_live: bool,
-    not_replicated: Option<SessionError>,
-    failed: Option<SessionError>,
+    error: WorstError,
 }
 
 impl EndResults {
@@ -40,10 +65,7 @@ impl EndResults {
     pub(super) fn add(&mut self, result: Result<bool, SessionError>) {
         match result {
             Ok(was_live) => self.was_live |= was_live,
-            Err(error) if error.kind() == SessionErrorKind::NotReplicated => {
-                self.not_replicated = Some(error);
-            }
-            Err(error) => self.failed = Some(error),
+            Err(error) => self.error.add(error),
         }
     }
 
@@ -51,11 +73,37 @@ impl EndResults {
     ///
     /// # Errors
     ///
-    /// Fails with the error of one that could not be ended: first one after which it may still be live.
-    pub(super) fn was_live(self) -> Result<bool, SessionError> {
-        match self.failed.or(self.not_replicated) {
-            Some(error) => Err(error),
-            None => Ok(self.was_live),
-        }
+    /// Fails with the [worst error](WorstError).
+    pub(super) fn was_live(mut self) -> Result<bool, SessionError> {
+        self.error.take().map(|()| self.was_live)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cloakroom_core::StoreErrorKind::{NotReplicated, OutOfMemory, OutcomeUnknown};
+    use cloakroom_core::{StoreError, StoreErrorKind};
+
+    use super::*;
+
+    fn worst(kinds: &[StoreErrorKind]) -> Option<SessionErrorKind> {
+        let mut worst = WorstError::default();
+        worst.add_all(kinds.iter().map(|kind| StoreError::new(*kind).into()));
+        worst.take().err().map(|error| error.kind())
+    }
+
+    #[test]
+    fn the_first_error_after_which_a_session_may_be_live_is_reported() {
+        let unknown = Some(SessionErrorKind::OutcomeUnknown);
+        assert_eq!(worst(&[]), None);
+        assert_eq!(
+            worst(&[NotReplicated, OutcomeUnknown, OutOfMemory]),
+            unknown
+        );
+        assert_eq!(worst(&[OutcomeUnknown, NotReplicated]), unknown);
+        assert_eq!(
+            worst(&[NotReplicated]),
+            Some(SessionErrorKind::NotReplicated)
+        );
     }
 }

@@ -1,13 +1,14 @@
 //! The successor of a renewed session: the session in which its data continues. Its tombstone names it.
 
 use cloakroom_core::store::{Ended, Loaded};
-use cloakroom_core::{EndReason, Record, SessionId, StoreErrorKind, Token, Tombstone};
+use cloakroom_core::{EndReason, Record, SessionId, StoreError, StoreErrorKind, Token, Tombstone};
 
 use super::context::CommitContext;
 use super::end::{end, end_by_id};
 use super::outcome::EndResults;
 use crate::error::SessionError;
 use crate::state::limits_of;
+use crate::store::is_undecodable;
 
 /// How many renewals in a row are followed.
 pub(crate) const MAX_RENEWALS: usize = 8;
@@ -17,6 +18,8 @@ pub(super) enum Successor {
     Live(SessionId, Record),
     /// The last session that was found has ended for this reason. `Renewed` if its own successor is unknown.
     Ended(SessionId, EndReason),
+    /// The last one that was found cannot be decoded.
+    Undecodable(SessionId, StoreError),
     /// The tombstone names no successor, or that has expired.
     Unknown,
 }
@@ -32,13 +35,15 @@ pub(super) async fn successor_of(
         let Some(id) = tombstone.successor() else {
             break;
         };
-        match load(cx, id).await? {
-            Loaded::Record(record) if is_valid(cx, id, &record).await? => {
+        match cx.budget.read(cx.store().load(id)).await {
+            Ok(Loaded::Record(record)) if is_valid(cx, id, &record).await? => {
                 return Ok(Successor::Live(id, record));
             }
             // It has expired, which needs no tombstone: a new session may take its place.
-            Loaded::Record(_) | Loaded::Nothing => return Ok(Successor::Unknown),
-            Loaded::Tombstone(next) => tombstone = next,
+            Ok(Loaded::Record(_) | Loaded::Nothing) => return Ok(Successor::Unknown),
+            Ok(Loaded::Tombstone(next)) => tombstone = next,
+            Err(error) if is_undecodable(&error) => return Ok(Successor::Undecodable(id, error)),
+            Err(error) => return Err(error.into()),
         }
         last = Successor::Ended(id, tombstone.reason());
     }
@@ -60,6 +65,10 @@ pub(crate) async fn end_successor(
             Successor::Ended(id, reason) => {
                 Box::pin(end_by_id(cx, id, None, reason)).await?;
                 return Ok(false);
+            }
+            Successor::Undecodable(id, _) => {
+                let ended = Box::pin(end_by_id(cx, id, None, reason)).await?;
+                return Ok(ended == Ended::Ended);
             }
             Successor::Unknown => return Ok(false),
         };

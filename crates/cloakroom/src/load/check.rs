@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use cloakroom_core::{EndReason, Record, SessionId, Timestamp};
 
-use super::linked::{Link, legacy_id_of, read_link};
+use super::linked::{Link, former_legacy_id_of, legacy_id_of, read_link};
 use crate::budget::Budget;
-use crate::commit::{CommitContext, end, unlink};
+use crate::commit::{CommitContext, end, is_unlinked, unlink};
 use crate::context::Context;
 use crate::error::SessionError;
 use crate::migration::LegacyId;
@@ -95,6 +95,18 @@ pub(super) async fn check_and_sync_at(
             record,
             linked: Some(legacy),
         } => Box::pin(unlink_in_cutover(context, id, record, legacy, budget)).await,
+        // An earlier request has failed to end the legacy session, or to record that.
+        Liveness::Live { record, .. } if context.migration.is_some() && is_unlinked(&record) => {
+            match former_legacy_id_of(context, id, &record) {
+                Some(legacy) => {
+                    Box::pin(unlink_in_cutover(context, id, record, legacy, budget)).await
+                }
+                None => Ok(Liveness::Live {
+                    record,
+                    linked: None,
+                }),
+            }
+        }
         Liveness::EndedInLegacyStore(Some(record)) => {
             let cx = CommitContext::without_request(context, budget);
             Box::pin(end(&cx, id, &record, EndReason::EndedInLegacyStore)).await?;

@@ -30,6 +30,16 @@ pub(super) fn legacy_id_of(context: &Context, id: SessionId, record: &Record) ->
     migration.linked_id(&context.realm, id, record.entries())
 }
 
+/// Returns the legacy session of a session that is linked, or was before and may still have it.
+pub(super) fn former_legacy_id_of(
+    context: &Context,
+    id: SessionId,
+    record: &Record,
+) -> Option<LegacyId> {
+    let migration = context.migration.as_ref()?;
+    migration.legacy_id(&context.realm, id, record.entries())
+}
+
 /// Reads the legacy session of a linked session.
 pub(super) async fn read_link(
     context: &Context,

@@ -13,7 +13,7 @@ use super::check::lookup;
 use super::linked::legacy_id_of;
 use super::read::read;
 use crate::budget::Budget;
-use crate::commit::{CommitContext, create_migrated};
+use crate::commit::{CommitContext, create_migrated, is_unlinked, unlink};
 use crate::context::Context;
 use crate::error::{SessionError, SessionErrorKind};
 use crate::migration::{LegacyCookies, LegacyId, LegacySession, Migration};
@@ -81,7 +81,7 @@ pub(super) async fn find(
     }
     // A session that could not be unlinked would end with its legacy session: the next request tries again.
     if migration.is_cutover() && !is_kept && !is_linked(context, &found) {
-        end_legacy_sessions(migration, cookies, budget).await;
+        end_legacy_sessions(context, migration, cookies, &found, budget).await;
     }
     Ok(found)
 }
@@ -96,8 +96,21 @@ fn is_linked(context: &Context, found: &Found) -> bool {
 
 /// Ends the legacy sessions of a request, which no version of the app uses any more. If one cannot be
 /// ended, the cookie is kept, so that a later request tries again.
-async fn end_legacy_sessions(migration: &Migration, cookies: &LegacyCookies, budget: &Budget) {
+async fn end_legacy_sessions(
+    context: &Context,
+    migration: &Migration,
+    cookies: &LegacyCookies,
+    found: &Found,
+    budget: &Budget,
+) {
     for id in cookies.ids() {
+        if let Lookup::Live(live) = &found.lookup
+            && live.id() == migration.token(&context.realm, id).id()
+            && !is_unlinked(&live.record)
+        {
+            // It has ended: its session does not name it any more.
+            continue;
+        }
         if let Err(error) = migration.end(id, budget).await {
             log::legacy_not_ended(&error);
             return;
@@ -206,7 +219,7 @@ async fn migrate(
     let live = migrated_session(step, session)?;
     let cx = CommitContext::without_request(context, budget);
     match create_migrated(&cx, &live).await {
-        Ok(true) => Ok(Migrated::Live(live)),
+        Ok(true) => Ok(Migrated::Live(unlinked_in_cutover(step, &cx, live).await)),
         Ok(false) => find_migrated_again(step).await,
         Err(error) => match error.kind() {
             SessionErrorKind::TooLarge => {
@@ -221,6 +234,18 @@ async fn migrate(
             _ => Err(error),
         },
     }
+}
+
+/// In the second phase, ends the legacy session. If that fails, the next request tries again.
+async fn unlinked_in_cutover(
+    step: MigrationStep<'_>,
+    cx: &CommitContext<'_>,
+    mut live: Live,
+) -> Live {
+    if step.migration.is_cutover() {
+        live.record = Box::pin(unlink(cx, live.id(), live.record, step.legacy)).await;
+    }
+    live
 }
 
 /// After an attempt of unknown outcome, returns the session if it is stored. It does not matter by which

@@ -7,6 +7,7 @@
 
 mod body;
 mod builder;
+mod builder_responses;
 mod error_response;
 mod future;
 mod layer;

@@ -150,13 +150,10 @@ impl Migration {
         self.key.0.may_have_derived(id)
     }
 
-    /// The mark that a session migrated now keeps. In the first phase it links the legacy session.
+    /// The mark that a session migrated now keeps. It links the legacy session, in the second phase too: a create
+    /// that arrives after the session was ended on both sides must not bring it back.
     pub(crate) fn mark(&self, id: SessionId, old: &LegacyId, now: Timestamp) -> MigrationMark {
-        let mark = MigrationMark::at(now);
-        match self.phase {
-            Phase::SideBySide => mark.with_legacy_id(self.key.0.seal(id, old.as_bytes())),
-            Phase::Cutover => mark,
-        }
+        MigrationMark::at(now).with_legacy_id(self.key.0.seal(id, old.as_bytes()))
     }
 
     /// The legacy session that a migrated session is linked with, if it is still linked.
@@ -168,6 +165,18 @@ impl Migration {
     ) -> Option<LegacyId> {
         let mark = MigrationMark::of(entries)?;
         self.key.0.open(realm, id, mark.from()?).map(LegacyId::new)
+    }
+
+    /// The legacy session from which a session was migrated, linked or not. It may have ended.
+    pub(crate) fn legacy_id(
+        &self,
+        realm: &Realm,
+        id: SessionId,
+        entries: &Entries,
+    ) -> Option<LegacyId> {
+        let mark = MigrationMark::of(entries)?;
+        let sealed = mark.legacy_id()?;
+        self.key.0.open(realm, id, sealed).map(LegacyId::new)
     }
 
     /// The user of a legacy session, if the app has said how to find it.

@@ -15,7 +15,7 @@ use crate::cookie::tokens::PresentedTokens;
 use crate::error::{Cause, SessionError, SessionErrorKind};
 use crate::load;
 use crate::plan::{Lookup, Plan, Step};
-use crate::state::{Draft, Live, State};
+use crate::state::{Draft, Live, Savepoint, State};
 use crate::telemetry::log;
 use crate::uncancellable::Uncancellable;
 
@@ -73,9 +73,27 @@ impl SharedSession {
                 self.context.failures.save(&error);
                 // What has expired is not restored.
                 if !error.is_outcome_unknown() && !is_expired(&error) {
-                    self.state().undo(savepoint);
+                    self.undo(&savepoint);
                 }
                 Err(error)
+            }
+        }
+    }
+
+    /// Undoes what an edit has done whose commit has failed, and nothing that another task of the request has edited
+    /// since: those edits are replayed on the entries from before. The app's closures run outside the lock. If one
+    /// cannot, all edits stay as they are.
+    fn undo(&self, savepoint: &Savepoint) {
+        self.state().undo_steps(savepoint);
+        for _ in 0..MAX_RUNS {
+            let Some(since) = self.state().edits_since(savepoint) else {
+                return;
+            };
+            let Ok(replay) = since.replay(&savepoint.entries, &savepoint.entries) else {
+                return;
+            };
+            if self.state().undo_edits(savepoint, &since, replay.entries) {
+                return;
             }
         }
     }

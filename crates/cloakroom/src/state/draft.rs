@@ -57,7 +57,7 @@ pub(crate) enum CarryOver {
 #[derive(Debug)]
 pub(crate) struct Savepoint {
     pub(super) edits: usize,
-    pub(super) entries: Entries,
+    pub(crate) entries: Entries,
     pub(super) steps: Steps,
     /// What was edited since, to be undone.
     pub(super) own: Option<OwnEdits>,

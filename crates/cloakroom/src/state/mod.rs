@@ -14,7 +14,7 @@ use crate::cookie::withheld::EditsDiscarded;
 use crate::error::{Cause, SessionError, SessionErrorKind};
 use crate::plan::{CookiePlan, Due, Lookup, Situation};
 
-pub(crate) use self::draft::{Acting, CarryOver, Draft, SigningIn};
+pub(crate) use self::draft::{Acting, CarryOver, Draft, Savepoint, SigningIn};
 pub(crate) use self::edits::check_key;
 pub(crate) use self::found::{Found, Live, limits_of};
 

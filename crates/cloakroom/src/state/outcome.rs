@@ -59,7 +59,7 @@ impl State {
         self.discard_edits();
     }
 
-    /// A savepoint of the edits, for [`undo`](Self::undo).
+    /// A savepoint of the edits, for [`undo_edits`](Self::undo_edits) and [`undo_steps`](Self::undo_steps).
     pub(crate) fn savepoint(&self) -> Savepoint {
         Savepoint {
             edits: self.changes.len(),
@@ -77,28 +77,53 @@ impl State {
         });
     }
 
-    /// Undoes what was edited between the savepoint and [its end](Self::end_savepoint), but nothing that another task of
-    /// the request has edited since: a sign-in or an impersonation, and edits of entries, unless there were more
-    /// since. A sign-in from before that has to be stored with the session stays.
-    pub(crate) fn undo(&mut self, savepoint: Savepoint) {
-        let Some(own) = savepoint.own else {
+    /// Undoes a sign-in or an impersonation that was begun between the savepoint and [its end](Self::end_savepoint),
+    /// unless another task of the request has begun one since. A sign-in from before that has to be stored with the
+    /// session stays.
+    pub(crate) fn undo_steps(&mut self, savepoint: &Savepoint) {
+        let Some(own) = &savepoint.own else {
             return;
         };
-        let (before, after) = (savepoint.steps, own.steps);
+        let (before, after) = (&savepoint.steps, &own.steps);
         let is_own = (&self.signing_in, &self.acting) == (&after.signing_in, &after.acting);
         let was_set = (&before.signing_in, &before.acting) != (&after.signing_in, &after.acting);
         if is_own && was_set {
-            (self.signing_in, self.acting) = (before.signing_in, before.acting);
+            self.signing_in.clone_from(&before.signing_in);
+            self.acting.clone_from(&before.acting);
             self.renewing = before.renewing;
             if self.chosen == after.chosen {
                 self.chosen = before.chosen;
             }
         }
-        if own.logged > 0 && self.changes.len() == savepoint.edits + own.logged {
-            let undone = self.changes.split_off(savepoint.edits);
-            self.keep_until_unlocked(undone);
-            self.entries = savepoint.entries;
+    }
+
+    /// Returns the edits that other tasks of the request have made since the savepoint ended; `None` if nothing was
+    /// edited before that, or the edits were discarded meanwhile.
+    pub(crate) fn edits_since(&self, savepoint: &Savepoint) -> Option<Changes> {
+        let logged = savepoint.own.as_ref()?.logged;
+        let until = savepoint.edits + logged;
+        // The clone's first edits are also in the log, so no closure is dropped here.
+        (logged > 0 && self.changes.len() >= until).then(|| self.changes.clone().split_off(until))
+    }
+
+    /// Undoes the edits between the savepoint and its end. `entries` is the result of replaying those of
+    /// [`edits_since`](Self::edits_since) on the entries of the savepoint. Returns `false`, and changes nothing, if
+    /// there is another edit since.
+    pub(crate) fn undo_edits(
+        &mut self,
+        savepoint: &Savepoint,
+        since: &Changes,
+        entries: Entries,
+    ) -> bool {
+        let logged = savepoint.own.as_ref().map_or(0, |own| own.logged);
+        if self.changes.len() != savepoint.edits + logged + since.len() {
+            return false;
         }
+        let mut undone = self.changes.split_off(savepoint.edits);
+        self.changes.append(undone.split_off(logged));
+        self.keep_until_unlocked(undone);
+        self.entries = entries;
+        true
     }
 
     fn steps(&self) -> Steps {

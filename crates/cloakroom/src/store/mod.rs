@@ -17,7 +17,7 @@ use cloakroom_core::{Record, Revision, SessionId, StoreError, Timestamp, Tombsto
 pub(crate) use self::index::DynUserIndex;
 use self::instrumented::{BoxFuture, Instrumented};
 pub(crate) use self::load_many::load_many;
-pub(crate) use self::outcome::has_ended;
+pub(crate) use self::outcome::{has_ended, is_undecodable};
 use crate::telemetry::metrics;
 
 /// [`Store`], with its futures boxed. Only requests that use their session pay for a box.

@@ -104,6 +104,13 @@ pub(super) fn failure(kind: StoreErrorKind) -> &'static str {
     }
 }
 
+/// Whether a record exists that this release cannot decode: it is damaged, or of a newer format. Such a session can be
+/// ended by its id, but not be used.
+pub(crate) fn is_undecodable(error: &StoreError) -> bool {
+    use StoreErrorKind::{NewerFormat, Unreadable};
+    matches!(error.kind(), Unreadable | NewerFormat)
+}
+
 /// Whether a live session was ended by this command. With
 /// [`NotReplicated`](StoreErrorKind::NotReplicated) it has ended too, on fewer replicas than required.
 pub(crate) fn has_ended(ended: &Result<Ended, StoreError>) -> bool {

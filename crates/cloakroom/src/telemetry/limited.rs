@@ -89,6 +89,11 @@ impl Once {
 
     pub(crate) fn unreadable(&self, id: SessionId, error: &StoreError) {
         metrics::load("unreadable");
+        self.unreadable_in_list(id, error);
+    }
+
+    /// The same, where the session is not that of a request.
+    pub(crate) fn unreadable_in_list(&self, id: SessionId, error: &StoreError) {
         if self.is_first(id) {
             error!(
                 target: TARGET, session = %id, error = display_chain(error),

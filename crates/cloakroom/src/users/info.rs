@@ -108,6 +108,9 @@ impl SessionInfo {
 pub struct SessionPage {
     /// The live sessions of this page, the most recently created first.
     pub sessions: Vec<SessionInfo>,
+    /// The sessions of this page whose records cannot be read: they are damaged, or of a newer format that this release
+    /// does not know. [`Sessions::revoke`](crate::Sessions::revoke) ends them. At most 256.
+    pub unreadable: Vec<SessionId>,
     /// What to pass to get the next page; `None` if this is the last one.
     pub next: Option<SessionId>,
 }

@@ -5,15 +5,13 @@ use std::collections::HashSet;
 use cloakroom_core::event::SessionEvent;
 use cloakroom_core::index::MAX_PAGE;
 use cloakroom_core::store::Loaded;
-use cloakroom_core::{
-    Authentication, Record, SessionId, StoreError, StoreErrorKind, UserId, UserKey,
-};
+use cloakroom_core::{Authentication, Record, SessionId, StoreError, UserId, UserKey};
 
 use super::info::SessionInfo;
 use super::sessions::Sessions;
 use crate::commit::FollowUp;
 use crate::error::SessionError;
-use crate::store::load_many;
+use crate::store::{is_undecodable, load_many};
 
 /// The ids in a user's index, the newest first. It holds at most two pages of them.
 pub(super) struct IndexPages<'a> {
@@ -65,20 +63,30 @@ impl Sessions {
         }
     }
 
-    /// Returns those of the indexed ids that are live sessions of a user, the newest first. The entries of the
-    /// others are removed in the background.
+    /// Returns those of the indexed ids that are live sessions of a user, the newest first, and those whose records
+    /// cannot be read. The entries of the others are removed in the background.
     pub(super) async fn live_among(
         &self,
         user: &UserId,
         ids: &[SessionId],
-    ) -> Result<Vec<SessionInfo>, SessionError> {
+    ) -> Result<LiveSessions, SessionError> {
         let key = self.context.user_key(user);
-        let mut found = Vec::new();
+        let mut found = LiveSessions::default();
         let mut follow_up = FollowUp::new(&self.context);
         for (id, loaded) in self.load_many(ids).await {
-            match loaded? {
+            let loaded = match loaded {
+                // It may be live on a server of a newer release, so it stays in the index: a revocation of all sessions
+                // of the user must find it.
+                Err(error) if is_undecodable(&error) => {
+                    self.context.once.unreadable_in_list(id, &error);
+                    found.unreadable.push(id);
+                    continue;
+                }
+                loaded => loaded?,
+            };
+            match loaded {
                 Loaded::Record(record) if is_of(&record, user) => {
-                    found.extend(self.info_if_live(id, record).await?);
+                    found.sessions.extend(self.info_if_live(id, record).await?);
                 }
                 Loaded::Tombstone(tombstone) => {
                     follow_up = follow_up.end_again(key, id, tombstone);
@@ -105,19 +113,21 @@ impl Sessions {
         Ok(found)
     }
 
-    /// Reads sessions. A record that cannot be decoded counts as missing.
+    /// Reads sessions.
     pub(super) async fn load_many(
         &self,
         ids: &[SessionId],
     ) -> Vec<(SessionId, Result<Loaded, StoreError>)> {
-        let mut all = load_many(&*self.context.store, &self.budget(), ids).await;
-        for (_, loaded) in &mut all {
-            if matches!(loaded, Err(error) if error.kind() == StoreErrorKind::Unreadable) {
-                *loaded = Ok(Loaded::Nothing);
-            }
-        }
-        all
+        load_many(&*self.context.store, &self.budget(), ids).await
     }
+}
+
+/// The live sessions among indexed ids.
+#[derive(Debug, Default)]
+pub(super) struct LiveSessions {
+    pub(super) sessions: Vec<SessionInfo>,
+    /// Ids whose records this release cannot decode: it is unknown whether they are live.
+    pub(super) unreadable: Vec<SessionId>,
 }
 
 fn is_of(record: &Record, user: &UserId) -> bool {

@@ -7,9 +7,12 @@ use cloakroom_core::store::{Ended, Loaded};
 use cloakroom_core::{Authentication, EndReason, SessionId, StoreError, StoreErrorKind, UserId};
 
 use super::sessions::{RevokedBy, Sessions};
-use crate::commit::{CommitContext, EndedGroup, MAX_GROUP, MAX_RENEWALS, end_by_id, end_group};
+use crate::commit::{
+    CommitContext, EndedGroup, MAX_GROUP, MAX_RENEWALS, WorstError, end_by_id, end_group,
+};
 use crate::error::{Cause, SessionError};
 use crate::session::Session;
+use crate::store::is_undecodable;
 
 /// How often the index of a user is read at most while all sessions of the user are ended, because sessions
 /// were renewed or created meanwhile. One client can renew its session once in each pass.
@@ -29,7 +32,7 @@ pub(super) struct Progress {
     may_have_more: bool,
     /// The sessions that could not be ended, which are not tried again: at most [`MAX_FAILED`] and a page.
     pub(super) failed: HashSet<SessionId>,
-    error: Option<SessionError>,
+    error: WorstError,
 }
 
 impl Progress {
@@ -46,37 +49,40 @@ impl Progress {
                 self.failed.insert(*id);
             }
         }
-        self.error = group.error().or(self.error.take());
+        self.error.add_all(group.error());
     }
 
     /// Records a session that is not ended because it cannot be read.
     fn record_failed(&mut self, id: SessionId, error: StoreError) {
         self.failed.insert(id);
-        self.error.get_or_insert_with(|| error.into());
+        self.error.add(error.into());
     }
 
     /// Fails once [`MAX_FAILED`] sessions could not be ended.
     pub(super) fn check_failed(&mut self) -> Result<(), SessionError> {
-        match self.error.take_if(|_| self.failed.len() >= MAX_FAILED) {
-            Some(error) => Err(error),
-            None => Ok(()),
+        if self.failed.len() < MAX_FAILED {
+            return Ok(());
         }
+        self.error.take()
     }
 }
 
 impl Sessions {
     /// Ends any session: for administrators. Returns whether it was live. It may belong to any layer that
-    /// shares the store's key prefix.
+    /// shares the store's key prefix. A session whose record cannot be read ends as well.
     ///
     /// # Errors
     ///
     /// Fails if the store fails: the session may still be live.
     pub async fn revoke_any(&self, id: SessionId) -> Result<bool, SessionError> {
-        let user = match self.load(id).await? {
-            Loaded::Record(record) => Authentication::of(record.entries()),
+        let user = match self.load(id).await {
+            Ok(Loaded::Record(record)) => Authentication::of(record.entries()),
             // It is ended again: the replicas may not have the tombstone.
-            Loaded::Tombstone(_) => None,
-            Loaded::Nothing => return Ok(false),
+            Ok(Loaded::Tombstone(_)) => None,
+            Ok(Loaded::Nothing) => return Ok(false),
+            // The tombstone replaces whatever is stored.
+            Err(error) if is_undecodable(&error) => None,
+            Err(error) => return Err(error.into()),
         };
         let user = user.as_ref().map(Authentication::user);
         self.end_one(id, user, RevokedBy::Admin.reason()).await
@@ -121,7 +127,8 @@ impl Sessions {
     /// Ends all sessions of a user except this one (ASVS 5.0, 7.4.3 and 7.5.2): after a change of the
     /// password, for instance. Returns how many have ended. See [`revoke_all`](Self::revoke_all).
     ///
-    /// If a concurrent request has renewed this session, the session in which it continues is kept.
+    /// If a concurrent request has renewed this session, the session in which it continues is kept. Sessions whose
+    /// records cannot be read end.
     ///
     /// # Errors
     ///
@@ -172,10 +179,11 @@ impl Sessions {
             self.end_impersonations_once(user, kept, &mut progress)
                 .await?;
             if !progress.may_have_more {
-                return progress.error.map_or(Ok(progress.ended), Err);
+                return progress.error.take().map(|()| progress.ended);
             }
         }
-        Err(progress.error.unwrap_or_else(still_renewed))
+        progress.error.take()?;
+        Err(still_renewed())
     }
 
     /// Ends the sessions in a user's index, group by group, and removes them from it.
@@ -205,8 +213,9 @@ impl Sessions {
     }
 
     /// Removes a session from a list of ids, and those in which it continues: the chain of its renewals, and a
-    /// session that a renewal which is in progress has created. One that cannot be read may be such a session, so it is
-    /// removed, and counts as one that could not be ended.
+    /// session that a renewal which is in progress has created. While the store does not respond, any of them may be
+    /// such a session, so it is removed, and counts as one that could not be ended. One whose record cannot be decoded
+    /// is left to be ended: nobody could tell whose it is, now or later.
     pub(super) async fn without_continuations(
         &self,
         mut ids: Vec<SessionId>,
@@ -227,6 +236,7 @@ impl Sessions {
                 // About to be stored, perhaps by a renewal of the kept session. If by a sign-in, that counts as
                 // one after this.
                 Ok(Loaded::Nothing) => continue,
+                Err(error) if is_undecodable(&error) => None,
                 Err(error) => {
                     progress.record_failed(id, error);
                     continue;
@@ -242,11 +252,17 @@ impl Sessions {
     /// Returns a session, and those that its tombstone and theirs name.
     async fn chain_from(&self, id: SessionId) -> Result<Vec<SessionId>, SessionError> {
         let mut chain = vec![id];
-        while let Loaded::Tombstone(tombstone) = self.load(chain[chain.len() - 1]).await?
-            && let Some(successor) = tombstone.successor()
-            && chain.len() <= MAX_RENEWALS
-        {
-            chain.push(successor);
+        while chain.len() <= MAX_RENEWALS {
+            let successor = match self.load(chain[chain.len() - 1]).await {
+                Ok(Loaded::Tombstone(tombstone)) => tombstone.successor(),
+                Ok(Loaded::Record(_) | Loaded::Nothing) => None,
+                Err(error) if is_undecodable(&error) => None,
+                Err(error) => return Err(error.into()),
+            };
+            match successor {
+                Some(successor) => chain.push(successor),
+                None => break,
+            }
         }
         Ok(chain)
     }

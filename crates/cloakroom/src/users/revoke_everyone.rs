@@ -8,9 +8,10 @@ use cloakroom_core::{Authentication, Expiry, Limits, SessionId, Timestamp};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::sessions::{RevokedBy, Sessions};
-use crate::commit::{MAX_GROUP, end_group};
+use crate::commit::{MAX_GROUP, WorstError, end_group};
 use crate::error::SessionError;
 use crate::revocation::MAX_AGE;
+use crate::store::is_undecodable;
 
 /// How much the clocks of servers may differ.
 const MARGIN: Duration = Duration::from_secs(1);
@@ -116,7 +117,7 @@ impl Sessions {
         revoked_before: Timestamp,
         spared: Spared,
     ) -> Result<usize, SessionError> {
-        let (mut count, mut failed) = (0, None);
+        let (mut count, mut failed) = (0, WorstError::default());
         let mut from = None;
         loop {
             // Without a budget: the store limits the time of each page.
@@ -135,7 +136,7 @@ impl Sessions {
             for ids in page.ids.chunks(MAX_GROUP) {
                 match self.end_found(ids, revoked_before, spared).await {
                     Ok(ended) => count += ended,
-                    Err(error) => failed = Some(error),
+                    Err(error) => failed.add(error),
                 }
             }
             from = page.next;
@@ -143,7 +144,7 @@ impl Sessions {
                 break;
             }
         }
-        failed.map_or(Ok(count), Err)
+        failed.take().map(|()| count)
     }
 
     /// Ends those of these sessions that are not spared. Returns how many have ended. One that fails does not keep the
@@ -157,22 +158,26 @@ impl Sessions {
         // It may have been set to a later time meanwhile.
         let known = self.context.revoked_before(&self.budget()).await?;
         let spared = spared.times(revoked_before.max(known));
-        let (mut sessions, mut failed) = (Vec::new(), None);
+        let (mut sessions, mut failed) = (Vec::new(), WorstError::default());
         for (id, loaded) in self.load_many(ids).await {
-            match loaded {
-                Ok(Loaded::Record(record)) => {
-                    if !spared.contains(&id.created_at()) {
-                        let user = Authentication::of(record.entries());
-                        sessions.push((id, user.map(|user| user.user().clone())));
-                    }
+            let user = match loaded {
+                Ok(Loaded::Record(record)) => Authentication::of(record.entries()),
+                Ok(Loaded::Tombstone(_) | Loaded::Nothing) => continue,
+                // The tombstone replaces whatever is stored.
+                Err(error) if is_undecodable(&error) => None,
+                Err(error) => {
+                    failed.add(error.into());
+                    continue;
                 }
-                Ok(Loaded::Tombstone(_) | Loaded::Nothing) => {}
-                Err(error) => failed = Some(error.into()),
+            };
+            if !spared.contains(&id.created_at()) {
+                sessions.push((id, user.map(|user| user.user().clone())));
             }
         }
         let group = end_group(&self.context, sessions, RevokedBy::Admin.reason()).await;
-        let (ended, error) = (group.count(), group.error());
+        let ended = group.count();
+        failed.add_all(group.error());
         group.follow_up.finish().await;
-        error.or(failed).map_or(Ok(ended), Err)
+        failed.take().map(|()| ended)
     }
 }

@@ -94,7 +94,8 @@ impl Sessions {
     /// Returns the live sessions of a user, the most recently used first.
     ///
     /// It considers the [`MAX_LISTED`](Self::MAX_LISTED) sessions that were created last. Of a user with more than
-    /// that, [`list_page`](Self::list_page) returns all, and [`count`](Self::count) their number.
+    /// that, [`list_page`](Self::list_page) returns all, and [`count`](Self::count) their number. A session whose record
+    /// cannot be read is left out, and an error is logged; `list_page` returns its id.
     ///
     /// # Errors
     ///
@@ -108,7 +109,7 @@ impl Sessions {
             let Some(ids) = pages.next().await? else {
                 break;
             };
-            found.extend(self.live_among(&user, &ids).await?);
+            found.extend(self.live_among(&user, &ids).await?.sessions);
         }
         found.sort_by_key(|info| std::cmp::Reverse((info.last_seen(), info.id())));
         Ok(found)
@@ -146,13 +147,15 @@ impl Sessions {
         let user = user.into();
         let mut pages = self.pages(&user, after);
         let ids = pages.next().await?.unwrap_or_default();
+        let found = self.live_among(&user, &ids).await?;
         Ok(SessionPage {
-            sessions: self.live_among(&user, &ids).await?,
+            sessions: found.sessions,
+            unreadable: found.unreadable,
             next: pages.next_after(),
         })
     }
 
-    /// Returns the number of live sessions of a user.
+    /// Returns the number of live sessions of a user. Those whose records cannot be read do not count.
     ///
     /// It reads all of them, page by page: of a user with very many, it takes long.
     ///
@@ -164,7 +167,7 @@ impl Sessions {
         let mut count = 0;
         let mut pages = self.pages(&user, None);
         while let Some(ids) = pages.next().await? {
-            count += self.live_among(&user, &ids).await?.len();
+            count += self.live_among(&user, &ids).await?.sessions.len();
         }
         Ok(count)
     }
@@ -176,9 +179,11 @@ impl Sessions {
     ///
     /// Fails if the store fails.
     pub async fn find(&self, id: SessionId) -> Result<Option<SessionInfo>, SessionError> {
-        match self.load(id).await? {
-            Loaded::Record(record) => self.info_if_live(id, record).await,
-            Loaded::Tombstone(_) | Loaded::Nothing => Ok(None),
+        match self.load(id).await {
+            Ok(Loaded::Record(record)) => self.info_if_live(id, record).await,
+            Ok(Loaded::Tombstone(_) | Loaded::Nothing) => Ok(None),
+            Err(error) if error.kind() == StoreErrorKind::Unreadable => Ok(None),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -216,12 +221,9 @@ impl Sessions {
         }
     }
 
-    /// Reads a session. A record that cannot be decoded counts as missing.
-    pub(super) async fn load(&self, id: SessionId) -> Result<Loaded, SessionError> {
-        match self.budget().read(self.context.store.load(id)).await {
-            Err(error) if error.kind() == StoreErrorKind::Unreadable => Ok(Loaded::Nothing),
-            loaded => Ok(loaded?),
-        }
+    /// Reads a session.
+    pub(super) async fn load(&self, id: SessionId) -> Result<Loaded, StoreError> {
+        self.budget().read(self.context.store.load(id)).await
     }
 
     pub(super) async fn info_if_live(

@@ -70,7 +70,10 @@ async fn a_migrated_session_costs_one_more_read_side_by_side() {
     assert_eq!(commands(&redis, &mut moved, "/who").await, ["GET"]);
     let mut late = signed_in(&old).await.at(&second);
     let moving = commands(&redis, &mut late, "/who").await;
-    assert_eq!(moving, ["GET", "GET", "SET", "DEL", "GET"]);
+    assert_eq!(
+        moving,
+        ["GET", "GET", "SET", "EVALSHA", "DEL", "EVALSHA", "GET"]
+    );
     assert_eq!(commands(&redis, &mut late, "/who").await, ["GET"]);
 
     let knowing = app(&redis, false, true).await;

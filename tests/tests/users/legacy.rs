@@ -1,0 +1,114 @@
+//! A legacy store in memory, for tests of migrations.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use cloakroom::{
+    CookieConfig, Entries, LegacyEnded, LegacyId, LegacySession, LegacyStore, MigrationKey,
+};
+use cloakroom_core::{Clock, ManualClock, StoreError, StoreErrorKind};
+
+/// The name of the legacy cookie, whose value is the id of the legacy session.
+pub(super) const COOKIE: &str = "legacy";
+
+/// The key of a migration that starts now.
+pub(super) fn key_of(clock: &ManualClock) -> MigrationKey {
+    let now = clock.now().as_millis() / 1000;
+    MigrationKey::new([7; 32], now).expect("a key of 32 bytes")
+}
+
+/// The sessions of the old version, by id: the user of each.
+#[derive(Clone, Debug)]
+pub(super) struct Legacy {
+    cookie: CookieConfig,
+    users: Arc<Mutex<HashMap<Vec<u8>, String>>>,
+    reads: Arc<AtomicUsize>,
+    failing_reads: Arc<AtomicUsize>,
+    failing_ends: Arc<AtomicUsize>,
+}
+
+impl Legacy {
+    pub(super) fn new() -> Self {
+        Self {
+            cookie: CookieConfig::new(COOKIE),
+            users: Arc::default(),
+            reads: Arc::default(),
+            failing_reads: Arc::default(),
+            failing_ends: Arc::default(),
+        }
+    }
+
+    fn users(&self) -> MutexGuard<'_, HashMap<Vec<u8>, String>> {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn sign_in(&self, id: &str, user: &str) {
+        self.users().insert(id.into(), user.to_owned());
+    }
+
+    pub(super) fn sign_out(&self, id: &str) -> bool {
+        self.users().remove(id.as_bytes()).is_some()
+    }
+
+    pub(super) fn is_live(&self, id: &str) -> bool {
+        self.users().contains_key(id.as_bytes())
+    }
+
+    /// How often a session was read since the last call.
+    pub(super) fn take_reads(&self) -> usize {
+        self.reads.swap(0, Ordering::Relaxed)
+    }
+
+    /// Lets the next reads fail.
+    pub(super) fn fail_reads(&self, count: usize) {
+        self.failing_reads.store(count, Ordering::Relaxed);
+    }
+
+    /// Lets the next ends fail, without an effect.
+    pub(super) fn fail_ends(&self, count: usize) {
+        self.failing_ends.store(count, Ordering::Relaxed);
+    }
+}
+
+/// Takes one of the failures that are left.
+fn fail(failing: &AtomicUsize) -> Result<(), StoreError> {
+    let taken = failing.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+        left.checked_sub(1)
+    });
+    match taken {
+        Ok(_) => Err(StoreError::new(StoreErrorKind::OutcomeUnknown)),
+        Err(_) => Ok(()),
+    }
+}
+
+impl LegacyStore for Legacy {
+    fn cookie(&self) -> &CookieConfig {
+        &self.cookie
+    }
+
+    fn open(&self, value: &str) -> Option<LegacyId> {
+        Some(LegacyId::new(value))
+    }
+
+    async fn read(&self, id: &LegacyId) -> Result<Option<LegacySession>, StoreError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        fail(&self.failing_reads)?;
+        let users = self.users();
+        let Some(user) = users.get(id.as_bytes()) else {
+            return Ok(None);
+        };
+        let mut entries = Entries::new();
+        entries.set("user", user).expect("text is JSON");
+        Ok(Some(LegacySession::new(entries)))
+    }
+
+    async fn end(&self, id: &LegacyId) -> Result<LegacyEnded, StoreError> {
+        fail(&self.failing_ends)?;
+        let id = std::str::from_utf8(id.as_bytes()).expect("the ids are text");
+        if self.sign_out(id) {
+            return Ok(LegacyEnded::Ended);
+        }
+        Ok(LegacyEnded::Missing)
+    }
+}
