@@ -158,7 +158,7 @@ pub(crate) async fn create_for_user(
 }
 
 /// The same with two scripts, since the keys can be on different servers: `index_add.lua`, and then `create.lua`. They are
-/// sent together if nothing can depend on the first one.
+/// sent together if nobody has the token yet, and no limit can forbid the session.
 pub(crate) async fn add_and_create(
     executor: &Executor,
     request: &AddRequest,
