@@ -115,7 +115,7 @@ fn every_command_that_is_sent_by_name_is_documented() {
     assert!(sent.is_subset(&documented_ones), "{sent:?}");
 }
 
-/// Every server that the script knows has a row without failures, with a cell for every suite.
+/// Every server that the script knows has a row without failures, with a cell for every suite that was run or not.
 #[test]
 fn the_guide_has_the_results_of_every_server() {
     let script = read("scripts/servers");
@@ -127,7 +127,7 @@ fn the_guide_has_the_results_of_every_server() {
     let mut rows = table.lines();
     let head = format!("| server | name | {} |", suites.join(" | "));
     assert_eq!(rows.next(), Some(head.as_str()));
-    let row = Regex::new(r"^\| [A-Z][a-z]+ [\d.]+ \| `([a-z-]+)`((?: \| \d+)+) \|$");
+    let row = Regex::new(r"^\| [A-Z][a-z]+ [\d.]+ \| `([a-z-]+)`((?: \| (?:\d+|not run))+) \|$");
     let row = row.expect("it is valid");
     let mut tested = Names::new();
     for line in rows.skip(1) {
