@@ -38,6 +38,17 @@ enum Change {
     },
 }
 
+impl Change {
+    /// The key that it edits; `None` for all.
+    fn key(&self) -> Option<&str> {
+        match self {
+            Self::Set(entry) | Self::SetUntil(entry, _) => Some(entry.key()),
+            Self::Remove { key } | Self::Take { key } | Self::Update { key, .. } => Some(key),
+            Self::Clear => None,
+        }
+    }
+}
+
 /// The edits of one request, in order.
 ///
 /// ```
@@ -246,6 +257,25 @@ impl Changes {
             }
         }
         entries
+    }
+
+    /// Returns edits that have the same effect on an empty base, and remove nothing that is not their own: neither
+    /// removals, nor what was edited before a removal of the same key. No closure is run.
+    #[must_use]
+    pub fn without_removals(&self) -> Self {
+        let mut log: Vec<Change> = Vec::with_capacity(self.log.len());
+        for change in &self.log {
+            match change {
+                Change::Set(_) | Change::SetUntil(..) | Change::Update { .. } => {
+                    log.push(change.clone());
+                }
+                Change::Remove { key } | Change::Take { key } => {
+                    log.retain(|edit| edit.key() != Some(&**key));
+                }
+                Change::Clear => log.retain(|edit| edit.key().is_some_and(is_reserved)),
+            }
+        }
+        Self { log }
     }
 
     /// Removes all but the first `count` edits, and returns them. What their closures have captured is dropped

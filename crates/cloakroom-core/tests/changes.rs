@@ -202,6 +202,29 @@ proptest! {
         prop_assert_eq!(changes.own(), entries(&alone));
     }
 
+    /// For a sign-in as another user: what it removes is the previous user's.
+    #[test]
+    fn edits_without_removals_set_the_same_and_remove_nothing(
+        base in model(),
+        others in model(),
+        edits in edits(),
+    ) {
+        let changes = apply(&mut entries(&base), &edits);
+        let own = changes.without_removals();
+        let on = |changes: &Changes, there: &Entries| {
+            changes.replay(&Entries::new(), there).expect("every entry is a number").entries
+        };
+        let alone = on(&own, &Entries::new());
+        prop_assert_eq!(&alone, &on(&changes, &Entries::new()));
+
+        let others = entries(&others);
+        let merged = on(&own, &others);
+        for key in others.keys().filter(|key| !alone.contains(key)) {
+            prop_assert_eq!(merged.entry(key), others.entry(key));
+        }
+        prop_assert!(alone.keys().all(|key| merged.contains(key)));
+    }
+
     #[test]
     fn stored_edits_need_not_be_replayed(base in model(), edits in edits(), at in 0..8_usize) {
         let at = at.min(edits.len());

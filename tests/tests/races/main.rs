@@ -3,6 +3,7 @@
 
 mod cancellation;
 mod edits;
+mod histories;
 mod layer_model;
 mod servers;
 mod sign_in;

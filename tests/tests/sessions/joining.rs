@@ -69,6 +69,61 @@ async fn what_was_signed_out_meanwhile_gives_no_data_even_through_a_renewal() {
 }
 
 #[tokio::test]
+async fn updates_are_kept_and_run_on_nothing_when_the_session_was_signed_out_meanwhile() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
+    let mut elsewhere = browser.clone();
+    let sign_out = |session: Session| async move { session.sign_out().await.map(drop) };
+    let response = browser
+        .request(move |session| async move {
+            session.increment("n", 1_u32)?;
+            session.push("list", 7_u32)?;
+            elsewhere.request(sign_out).await;
+            session.sign_in("ada").await?;
+            Ok(format!("{:?}", session.get::<Vec<u32>>("list")?))
+        })
+        .await;
+    assert_eq!(response.status, 200);
+    assert_eq!(response.text(), "Some([7])");
+    let keys = vec!["list".to_owned(), "n".to_owned()];
+    assert_eq!(see(&mut browser).await, (keys, ada()));
+    assert_eq!(
+        browser.read().await,
+        Some(1),
+        "not that of the ended session"
+    );
+}
+
+#[tokio::test]
+async fn sign_ins_of_another_user_at_once_keep_the_updates_of_both() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
+    browser.request(sign_in).await;
+    let mut elsewhere = browser.clone();
+    let append = |session: &Session, element: u32| {
+        session.increment("n", 1_u32)?;
+        session.push("list", element)
+    };
+    browser
+        .request(move |session| async move {
+            append(&session, 1)?;
+            let first = elsewhere.request(move |session| async move {
+                append(&session, 2)?;
+                session.sign_in("bob").await
+            });
+            assert_eq!(first.await.status, 200);
+            session.sign_in("bob").await
+        })
+        .await;
+    let response = browser.request(|session| async move {
+        let user = session.user().map(|user| user.to_string());
+        Ok(format!("{user:?} {:?}", session.get::<Vec<u32>>("list")?))
+    });
+    assert_eq!(response.await.text(), "Some(\"bob\") Some([2, 1])");
+    assert_eq!(browser.read().await, Some(2), "nothing of the other user");
+}
+
+#[tokio::test]
 async fn without_a_successor_the_loaded_data_is_kept() {
     let fixture = Fixture::memory();
     let browser = fixture.browser_with_session().await;

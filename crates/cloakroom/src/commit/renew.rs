@@ -221,13 +221,15 @@ async fn copy_again(
 }
 
 /// The session was ended for good, so its data must not be carried over into the session of the sign-in. The
-/// edits of this request are kept, as if it had come a moment later.
+/// edits of this request are kept, as if it had come a moment later: updates run again, on no entries.
 async fn start_over(
     cx: &CommitContext<'_>,
     new: Live,
     draft: &Draft,
 ) -> Result<Stored, SessionError> {
-    let own = with_metadata(cx, draft, draft.changes.own());
+    let nothing = Entries::new();
+    let own = draft.changes.replay(&nothing, &nothing)?.entries;
+    let own = with_metadata(cx, draft, own);
     let begun = Limits::begin(cx.context.rule(&own), cx.now());
     let limits = draft.chosen.unwrap_or(begun);
     let live = rewrite(cx, new, own, limits).await?;

@@ -118,17 +118,15 @@ impl Draft {
     }
 
     /// If another user was signed in, computes the entries by replaying the edits of this request on an
-    /// empty session: a value that an update has computed from the other user's data is not carried over,
-    /// and neither is its closure, which must not run on that data later. The app's closures run here, so
-    /// no lock may be held.
+    /// empty session: a value that an update has computed from the other user's data is not carried over. The
+    /// app's closures run here, so no lock may be held. They run again if the sign-in joins another one of the same
+    /// user, on the data of that user. What was removed was the other user's.
     pub(crate) fn finish_sign_in(&mut self) -> Result<(), EntryError> {
-        if self.carry_over() != CarryOver::OwnEdits {
-            return Ok(());
+        if self.carry_over() == CarryOver::OwnEdits {
+            let nothing = Entries::new();
+            self.changes = self.changes.without_removals();
+            self.entries = self.changes.replay(&nothing, &nothing)?.entries;
         }
-        let nothing = Entries::new();
-        let own = self.changes.replay(&nothing, &nothing)?.entries;
-        self.changes = Changes::new();
-        self.changes.put_all(&mut self.entries, &own);
         Ok(())
     }
 
