@@ -116,6 +116,12 @@ fn rust_table(results: &Results<RustResult>) -> String {
         )
         .expect("writing to a String does not fail");
     }
+    for (name, result) in results {
+        for survivor in &result.survivors {
+            writeln!(table, "\nSurvives in {name}: `{survivor}`")
+                .expect("writing to a String does not fail");
+        }
+    }
     table
 }
 
