@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use full_moon::ast::{BinOp, ElseIf, Expression, FunctionArgs, FunctionCall, If, NumericFor};
 use full_moon::ast::{Call, Index, Prefix, Stmt, Suffix, UnOp, While};
 use full_moon::node::Node;
+use full_moon::tokenizer::{Position, TokenReference, TokenType};
 use full_moon::visitors::Visitor;
 
 /// A change of a script.
@@ -104,8 +105,8 @@ impl Finder<'_> {
         // The range that the parser gives for `a[1]` ends before the bracket; its tokens include it.
         let starts = node.tokens().filter_map(Node::start_position);
         let ends = node.tokens().filter_map(Node::end_position);
-        let start = starts.map(|position| position.bytes()).min();
-        let end = ends.map(|position| position.bytes()).max();
+        let start = starts.map(Position::bytes).min();
+        let end = ends.map(Position::bytes).max();
         (start.unwrap_or_default(), end.unwrap_or_default())
     }
 
@@ -257,8 +258,7 @@ fn function(call: &FunctionCall) -> Option<(&str, &str)> {
     }
 }
 
-fn text_of(token: &full_moon::tokenizer::TokenReference) -> &str {
-    use full_moon::tokenizer::TokenType;
+fn text_of(token: &TokenReference) -> &str {
     match token.token().token_type() {
         TokenType::Identifier { identifier } => identifier.as_str(),
         TokenType::StringLiteral { literal, .. } => literal.as_str(),
@@ -287,10 +287,9 @@ fn written(call: &FunctionCall) -> Option<&'static str> {
     };
     match text_of(command) {
         "SET" => Some("{ ok = 'OK' }"),
-        "DEL" | "PEXPIRE" | "PUBLISH" | "SETRANGE" | "ZADD" | "ZREM" => Some("1"),
         "GET" | "GETRANGE" | "PTTL" | "TIME" | "ZCARD" | "ZCOUNT" | "ZRANDMEMBER" | "ZRANGE"
         | "ZRANGEBYSCORE" | "ZRANK" | "ZSCORE" => None,
-        // One that this list does not know counts as one that writes: the reply that it needs may be another.
+        // Those that write reply with how much, and so may one that is not known here.
         _ => Some("1"),
     }
 }

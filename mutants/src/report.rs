@@ -104,11 +104,7 @@ fn rust_table(results: &Results<RustResult>) -> String {
             result.caught + result.timeouts,
             result.tested - result.unviable,
         );
-        let percent = if viable == 0 {
-            100
-        } else {
-            caught * 100 / viable
-        };
+        let percent = (caught * 100).checked_div(viable).unwrap_or(100);
         writeln!(
             table,
             "| {name} | {} | {} | {} | {caught} | {} | {} | {percent} % |",
@@ -119,6 +115,12 @@ fn rust_table(results: &Results<RustResult>) -> String {
             result.survivors.len()
         )
         .expect("writing to a String does not fail");
+    }
+    for (name, result) in results {
+        for survivor in &result.survivors {
+            writeln!(table, "\nSurvives in {name}: `{survivor}`")
+                .expect("writing to a String does not fail");
+        }
     }
     table
 }

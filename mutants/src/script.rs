@@ -29,10 +29,17 @@ impl Script {
         format!("{}/{}", self.group, self.stem)
     }
 
-    /// The digest by which saved results know the text that they are about.
+    /// The digest by which saved results know the code that they are about: that of the lines without comments.
     pub(crate) fn digest(&self) -> String {
+        let mut sha1 = Sha1::new();
+        for line in self.text.lines() {
+            if !line.trim_start().starts_with("--") {
+                sha1.update(line);
+                sha1.update("\n");
+            }
+        }
         let mut digest = String::new();
-        for byte in Sha1::digest(&self.text) {
+        for byte in sha1.finalize() {
             write!(digest, "{byte:02x}").expect("writing to a String does not fail");
         }
         digest

@@ -371,3 +371,37 @@ fn entries_are_put_with_their_lifetimes() {
     assert_eq!(replayed, expected);
     assert_eq!(replayed.get("a").unwrap(), Some(1));
 }
+
+#[test]
+fn logs_are_split_and_appended_in_their_order() {
+    let log = |edits: &[(&str, i32)]| {
+        let mut changes = Changes::new();
+        for (key, value) in edits {
+            changes.set(&mut Entries::new(), key, value).unwrap();
+        }
+        changes
+    };
+    for (first, second, own) in [
+        (
+            &[("a", 1), ("b", 2)][..],
+            &[("a", 3)][..],
+            r#"{"a":3,"b":2}"#,
+        ),
+        (&[], &[("a", 3)], r#"{"a":3}"#),
+        (&[("a", 1)], &[], r#"{"a":1}"#),
+    ] {
+        let mut changes = log(first);
+        changes.append(log(second));
+        assert_eq!(changes.len(), first.len() + second.len());
+        assert_eq!(changes.own(), json(own));
+
+        let taken = changes.take_first(first.len());
+        assert_eq!((taken.len(), changes.len()), (first.len(), second.len()));
+        assert_eq!(taken.own(), log(first).own());
+        assert_eq!(changes.own(), log(second).own());
+    }
+    let mut changes = log(&[("a", 1), ("b", 2)]);
+    assert_eq!(changes.split_off(5).len(), 0);
+    assert_eq!(changes.split_off(1).own(), json(r#"{"b":2}"#));
+    assert_eq!(changes.own(), json(r#"{"a":1}"#));
+}

@@ -316,3 +316,20 @@ fn a_last_seen_of_a_clock_within_the_tolerance_is_not_updated() {
     assert!(!limits.touch_due(Timestamp::from_millis(4_000), seen));
     assert!(limits.touch_due(Timestamp::from_millis(3_999), seen));
 }
+
+#[test]
+fn chosen_limits_say_so_and_are_otherwise_those_of_the_layer() {
+    let (now, expiry) = (Timestamp::from_millis(1_000), Expiry::aal2());
+    let (chosen, begun) = (Limits::chosen(expiry, now), Limits::begin(expiry, now));
+    assert!(chosen.is_chosen() && !begun.is_chosen());
+    assert_eq!(
+        (chosen.idle(), chosen.deadline()),
+        (begun.idle(), begun.deadline())
+    );
+    let stricter = Expiry::aal3();
+    assert_eq!(chosen.clamped_to(stricter, now), chosen);
+    assert_eq!(
+        begun.clamped_to(stricter, now),
+        Limits::begin(stricter, now)
+    );
+}

@@ -87,7 +87,7 @@ fn nothing_is_stored_in_a_full_index_or_before_others_are_ended() {
     }
 }
 
-/// With a reply of index_add.lua in place of its text.
+/// With a reply of `index_add.lua` in place of its text.
 #[test]
 fn old_ids_to_check_are_returned_with_what_was_done() {
     let server = Server::start();

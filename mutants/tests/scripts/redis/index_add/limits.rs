@@ -23,7 +23,7 @@ fn evict(server: &Server, limit: u32) -> Done {
 }
 
 /// The same with a limit that rejects.
-fn reject(server: &Server, limit: u32, replies: &str) -> Done {
+pub(super) fn reject(server: &Server, limit: u32, replies: &str) -> Done {
     let id = id(NOW, 1);
     let evicts = false;
     add(
@@ -152,41 +152,30 @@ fn the_session_that_is_replaced_needs_no_room() {
 fn only_a_counted_session_that_is_replaced_makes_room() {
     let server = Server::start();
     let (members, old) = (sessions(3), id(NOW - 9_000_000, 1));
-    let (new, evicts) = (id(NOW, 1), false);
-    for (replaced, is_full) in [(None, true), (Some(-1), true), (Some(-5), true)] {
-        server.command("DEL index");
-        store(&server, &members);
-        store(
-            &server,
-            &replaced
-                .map(|score| (old.clone(), score))
-                .into_iter()
-                .collect::<Vec<_>>(),
-        );
-        let call = Add {
-            id: &new,
-            limit: 3,
-            evicts,
-            replaces: &old,
-            ..Add::default()
-        };
-        let done = add(&server, call);
-        assert_eq!(done.reply.starts_with("[0, "), is_full, "{replaced:?}");
-    }
+    let new = id(NOW, 1);
     let call = Add {
         id: &new,
         limit: 3,
-        evicts,
+        evicts: false,
         replaces: &old,
         ..Add::default()
     };
+    for replaced in [None, Some(-1), Some(-5)] {
+        server.command("DEL index");
+        store(&server, &members);
+        if let Some(score) = replaced {
+            store(&server, &[(old.clone(), score)]);
+        }
+        let done = add(&server, call);
+        assert!(done.reply.starts_with("[0, "), "{replaced:?}");
+    }
     // Zero, where a conversion would have changed it.
-    let zero = format!("['ZSCORE index'] = '0', ZCOUNT = 3, ZCARD = 3");
+    let zero = "['ZSCORE index'] = '0', ZCOUNT = 3, ZCARD = 3";
     server.command("DEL index");
     let done = add(
         &server,
         Add {
-            replies: &zero,
+            replies: zero,
             ..call
         },
     );
@@ -259,56 +248,6 @@ fn sessions_that_a_crashed_sign_in_was_to_end_are_taken_over() {
     let mut expected = ids(&alive);
     expected.push(&members[1].0);
     assert_eq!(evict(&server, 1).reply, added(&expected, &[]));
-}
-
-/// Entries of the format of earlier versions, which are deadlines: `count` of them, those that expire first, first.
-fn old_entries(count: u64) -> Vec<(String, i64)> {
-    let entry = |number| {
-        let deadline = NOW + 1_000_000 + number;
-        (
-            id(NOW - 7_200_000 + number, 1),
-            i64::try_from(deadline).expect("small"),
-        )
-    };
-    (0..count).map(entry).collect()
-}
-
-#[test]
-fn up_to_1024_entries_of_earlier_versions_are_converted() {
-    let server = Server::start();
-    for (count, left, passes) in [
-        (1100, 76, 16),
-        (1024, 0, 16),
-        (64, 0, 2),
-        (63, 0, 1),
-        (3, 0, 1),
-    ] {
-        server.command("DEL index");
-        store(&server, &old_entries(count));
-        let done = reject(&server, 1, "");
-        assert_eq!(done.sent("ZRANGE").len(), passes, "{count}");
-        let unconverted = server.command("ZCOUNT index 0 (100000000000000");
-        assert_eq!(unconverted, left.to_string(), "{count}");
-    }
-}
-
-#[test]
-fn an_entry_that_is_stale_is_removed_and_another_one_converted() {
-    let server = Server::start();
-    let now = i64::try_from(NOW).expect("small");
-    let old = [
-        (id(1, 1), now - 300_001),
-        (id(2, 1), now - 300_000),
-        (id(3, 1), now + 5),
-    ];
-    store(&server, &old);
-    reject(&server, 1, "");
-    assert_eq!(score_of(&server, &old[0].0), "nil");
-    assert_eq!(
-        score_of(&server, &old[1].0),
-        score(2, NOW - 300_000).to_string()
-    );
-    assert_eq!(score_of(&server, &old[2].0), score(3, NOW + 5).to_string());
 }
 
 /// The ids that a full index returns.

@@ -1,5 +1,6 @@
 //! `index_add.lua`: the index of a user.
 
+mod earlier;
 mod entries;
 mod limits;
 mod stale;
