@@ -35,7 +35,7 @@ pub(crate) async fn create_migrated(
         Attempt::Failed(error) => return Err(error.into()),
     };
     log::migrated(live.id());
-    follow_up_creation(cx, &live, user, index);
+    follow_up_creation(cx, live, user, index);
     Ok(true)
 }
 
