@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use cloakroom::{RequestHead, SessionError, SessionErrorKind, SessionRejection};
+use cloakroom::{EndReason, RequestHead, SessionError, SessionErrorKind, SessionRejection};
 use cloakroom_cache::{CacheError, CurrentUserRejection};
 use maud::html;
 use serde_json::json;
@@ -68,7 +68,7 @@ impl IntoResponse for AppError {
 pub(crate) fn session_failed(error: &SessionError, request: &RequestHead) -> Response {
     let why = error.ended_reason().and_then(ended::text);
     if request.uri().path().starts_with("/api/") {
-        let reason = error.ended_reason().map(|reason| reason.as_str());
+        let reason = error.ended_reason().map(EndReason::as_str);
         let what = match error.kind() {
             SessionErrorKind::NotSignedIn => "not_signed_in",
             _ => "failed",

@@ -44,9 +44,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let added = database.add_user(name, password, is_staff).await;
         added.map_err(|error| error.to_string())?;
     }
-    let app = TcpListener::bind(("127.0.0.1", options.port)).await?;
-    let next_port = options.port.checked_add(1).unwrap_or_default();
-    let identity = TcpListener::bind(("127.0.0.1", next_port)).await?;
+    let app = listen(options.port).await?;
+    let identity = listen(options.port.checked_add(1).unwrap_or_default()).await?;
     let config = Config {
         url: format!("http://localhost:{}", app.local_addr()?.port()),
         provider: format!("http://{}", identity.local_addr()?),
@@ -71,4 +70,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         axum::serve(identity, provider).into_future(),
     )?;
     Ok(())
+}
+
+async fn listen(port: u16) -> Result<TcpListener, String> {
+    let listener = TcpListener::bind(("127.0.0.1", port)).await;
+    listener.map_err(|error| {
+        format!("cannot listen on port {port} ({error}): choose another with --port")
+    })
 }

@@ -33,9 +33,8 @@ async fn require_admin(session: Session, request: Request, next: Next) -> Respon
 }
 
 async fn require_recent_sign_in(session: Session, request: Request, next: Next) -> Response {
-    let at = match session.get::<OffsetDateTime>(SIGNED_IN_AT).await {
-        Ok(at) => at,
-        Err(_) => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    let Ok(at) = session.get::<OffsetDateTime>(SIGNED_IN_AT).await else {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
     let limit = OffsetDateTime::now_utc() - Duration::minutes(10);
     if at.is_some_and(|at| at > limit) {

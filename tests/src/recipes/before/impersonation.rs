@@ -74,9 +74,10 @@ async fn impersonator(session: &Session) -> Result<Option<String>, Error> {
 }
 
 async fn start(session: Session, Path(user): Path<String>) -> Result<(), StatusCode> {
-    match impersonate(&session, &user).await.map_err(failed)? {
-        true => Ok(()),
-        false => Err(StatusCode::FORBIDDEN),
+    if impersonate(&session, &user).await.map_err(failed)? {
+        Ok(())
+    } else {
+        Err(StatusCode::FORBIDDEN)
     }
 }
 
