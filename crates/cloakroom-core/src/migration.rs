@@ -173,8 +173,9 @@ impl MigrationMark {
         self.from.as_deref()
     }
 
-    /// Returns the encrypted id of the legacy session, linked or not, unless that is known to have ended. A caller that ends the session must end the legacy
-    /// session first: otherwise its cookie would migrate again once the tombstone has expired.
+    /// Returns the encrypted id of the legacy session, linked or not, unless that is known to have ended. A caller that
+    /// ends the session must end the legacy session first: otherwise its cookie would migrate again once the tombstone
+    /// has expired.
     #[must_use]
     pub fn legacy_id(&self) -> Option<&str> {
         self.from.as_deref().or(self.former.as_deref())

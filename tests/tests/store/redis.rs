@@ -294,7 +294,7 @@ async fn a_tombstone_that_cannot_be_read_is_replaced_by_an_end() {
             assert_eq!(again.unwrap(), Ended::AlreadyEnded(stone));
         };
         if merged {
-            futures_util::future::join_all(ends.iter().map(|one| end(one))).await;
+            futures_util::future::join_all(ends.iter().map(&end)).await;
         } else {
             for one in &ends {
                 end(one).await;
