@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn an_error_of_a_connection_says_what_to_do() {
-        use ConnectErrorKind::{Refused, Unreachable};
+        use ConnectErrorKind::{Refused, Unreachable, Unsupported};
         let eof = "Kind(UnexpectedEof)";
         let alert = "Custom { kind: InvalidData, error: InvalidMessage(InvalidContentType) }";
         for (url, kind, text, expected, says) in [
@@ -324,7 +324,7 @@ mod tests {
                 "redis://a",
                 Unknown,
                 "ERR unknown command 'AUTH', with args beginning with: 'hunter2'",
-                Unreachable,
+                Unsupported,
                 "unknown command 'AUTH'",
             ),
             ("redis://a", IO, eof, Unreachable, "use a `rediss` URL"),
