@@ -88,7 +88,7 @@ pub fn the_first_runtime_ends(schedules: usize) {
             let id = new_id();
             let registered = register(&first, new_id()).await;
             let second = register(&Runtime::new(), id);
-            first.shut_down();
+            first.shutdown_background();
             let mut second = second.await.expect("its runtime goes on");
             // As a watcher does before it waits, again and again.
             loop {
