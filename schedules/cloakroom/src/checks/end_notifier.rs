@@ -31,7 +31,7 @@ async fn publish(store: &MemoryStore, id: SessionId) {
     bus.publish(&event).await.expect("it is in memory");
 }
 
-/// A watcher that was registered before the end of its session is notified, whoever comes and leaves meanwhile. When the last
+/// A watcher that was registered before the end of its session is notified, although others come and leave meanwhile. When the last
 /// one has left, nothing is kept.
 pub fn watchers_come_and_leave(schedules: usize) {
     check(schedules, &WATCHERS, || {
