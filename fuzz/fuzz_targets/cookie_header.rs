@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tests::fuzz::cookie_header(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::fuzz::cookie_header(bytes));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tests::fuzz::token(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::fuzz::token(bytes));

@@ -1,6 +1,7 @@
 //! Callers on several threads, and in several runtimes, whose items are executed in batches.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
@@ -160,7 +161,7 @@ pub fn an_item_without_a_caller(schedules: usize) {
         runtime::block_on(async {
             // Submitted and dropped in one step, so that no batch can be taken in between.
             let mut gone = Box::pin(batcher.submit(1));
-            let polled = std::future::poll_fn(|cx| Poll::Ready(gone.as_mut().poll(cx))).await;
+            let polled = poll_fn(|cx| Poll::Ready(gone.as_mut().poll(cx))).await;
             let was_taken = executed.count(1) == 1;
             let is_pending = polled.is_pending();
             drop(gone);
@@ -174,9 +175,10 @@ pub fn an_item_without_a_caller(schedules: usize) {
     });
 }
 
-static SHUT_DOWN: Outcomes<4> = Outcomes::new([
+static SHUT_DOWN: Outcomes<5> = Outcomes::new([
     "a caller gets its result although another runtime ends",
     "a batch ends with the runtime that executes it",
+    "a caller that has moved gets no result",
     "an item is executed after the end of the runtime of its caller",
     "a caller of the runtime that ends gets its result",
 ]);
@@ -193,9 +195,23 @@ pub fn a_runtime_shuts_down(schedules: usize) {
         };
         let mut dropped: Vec<_> = (0..2).map(|item| submit(&ends, item)).collect();
         let kept: Vec<_> = (2..4).map(|item| submit(&stays, item)).collect();
+        // A caller that begins in the runtime that ends, and goes on in another one.
+        let moves = Arc::clone(&batcher);
+        let moves = ends.spawn(async move {
+            let mut submit = Box::pin(async move { moves.submit(6).await });
+            let first = poll_fn(|cx| Poll::Ready(submit.as_mut().poll(cx))).await;
+            (first, submit)
+        });
         runtime::block_on(async {
+            let (first, moved) = moves.await.expect("its runtime goes on");
             wait_for_steps(6).await;
-            ends.shut_down();
+            ends.shutdown().await;
+            let moved = match first {
+                Poll::Ready(result) => result,
+                Poll::Pending => moved.await,
+            };
+            assert!(moved.is_none_or(|result| result == 12));
+            SHUT_DOWN.count_if(moved.is_none(), "a caller that has moved gets no result");
             for (item, kept) in (2..).zip(kept) {
                 let result = kept.await.expect("its runtime goes on");
                 assert!(result.is_none_or(|result| result == 2 * item));
@@ -242,17 +258,16 @@ pub fn more_items_than_a_batch_has(schedules: usize) {
     check(schedules, &MANY, || {
         let executed = Executed::default();
         let batcher = executed.batcher();
-        let many = |first: usize| {
+        let submit = |items: Range<usize>| {
             let batcher = Arc::clone(&batcher);
             spawn(async move {
-                let items = first..first + 50;
                 let results = join_all(items.clone().map(|item| batcher.submit(item))).await;
                 assert!(results.into_iter().eq(items.map(|item| Some(2 * item))));
             })
         };
         runtime::block_on(async {
-            for many in [many(0), many(100)] {
-                many.await.expect("it runs to its end");
+            for task in [submit(0..97), submit(100..103)] {
+                task.await.expect("it runs to its end");
             }
         });
         assert!(executed.largest() <= 64);

@@ -14,5 +14,8 @@ mod coalesce;
 mod key;
 pub mod near;
 mod store;
+mod sync;
 
-use tokio::lock as sync;
+// The sources find `quick_cache::sync` here.
+extern crate self as quick_cache;
+pub use quick_cache_original::Weighter;

@@ -30,15 +30,20 @@ fn items_beyond_the_maximum_of_a_batch_are_executed() {
 
 #[test]
 fn a_near_cache_serves_nothing_that_was_replaced_a_window_ago() {
-    requests::each_change_is_reported(4000);
+    requests::each_change_is_reported(2000);
 }
 
 #[test]
 fn a_message_that_reports_two_changes_leaves_a_stale_state_for_a_window_at_most() {
-    requests::one_message_reports_two_changes(4000);
+    requests::one_message_reports_two_changes(2000);
 }
 
 #[test]
 fn a_near_cache_whose_connection_breaks_is_cleared_in_time() {
-    requests::the_connection_for_messages_breaks(200);
+    requests::the_connection_for_messages_breaks(500);
+}
+
+#[test]
+fn a_read_that_meets_a_message_leaves_no_earlier_state_in_the_near_cache() {
+    requests::one_read_and_one_message(4000);
 }

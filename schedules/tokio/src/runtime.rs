@@ -112,13 +112,26 @@ impl Runtime {
         self.0.spawn(future)
     }
 
-    /// Ends the runtime: its tasks are dropped where they wait, before or after which the others go on.
-    pub fn shut_down(self) {
+    /// Ends the runtime, and returns when all its tasks have ended.
+    pub async fn shutdown(self) {
+        let tasks = self.abort_all();
+        while tasks.iter().any(|task| !task.is_finished()) {
+            crate::task::yield_now().await;
+        }
+    }
+
+    /// Ends the runtime. Its tasks are dropped at later steps, where they wait then.
+    pub fn shutdown_background(self) {
+        drop(self.abort_all());
+    }
+
+    fn abort_all(&self) -> Vec<AbortHandle> {
         self.0.0.is_shut_down.store(true, Ordering::Relaxed);
         let tasks = std::mem::take(&mut *self.0.tasks());
-        for task in tasks {
+        for task in &tasks {
             task.abort();
         }
+        tasks
     }
 }
 

@@ -1,4 +1,5 @@
-//! The seeds of the fuzz targets: few and small, in `fuzz/seeds`, one folder per target.
+//! The seeds of the fuzz targets: few and small, in `fuzz/seeds`, one folder per target; and in `fuzz/corpus`, what a fuzzer
+//! has found from there: for each path through the code that it knows, an input that takes it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,18 @@ pub fn of(target: &str) -> Vec<(String, Vec<u8>)> {
     let seeds = files(&folder(target));
     assert!(!seeds.is_empty(), "{target} has no seeds");
     seeds
+}
+
+/// The inputs that a fuzzer has found for a target.
+///
+/// # Panics
+///
+/// When there are none.
+#[must_use]
+pub fn corpus_of(target: &str) -> Vec<(String, Vec<u8>)> {
+    let corpus = files(&root().join("fuzz/corpus").join(target));
+    assert!(!corpus.is_empty(), "{target} has no corpus");
+    corpus
 }
 
 /// Rewrites the seeds.
@@ -52,9 +65,59 @@ pub fn write() {
     }
     put("token", "token", token.as_bytes());
     put("token", "nearly", format!("{}=", &token[1..]).as_bytes());
+    for (name, text) in other_seeds() {
+        let (target, name) = name.split_once('/').expect("a target and a name");
+        put(target, name, text.as_bytes());
+    }
     for (name, stored) in files(&root().join(STORED)) {
         put("record", name.trim_end_matches(".txt"), &stored);
     }
+}
+
+/// The seeds of the targets that need no token.
+fn other_seeds() -> Vec<(&'static str, String)> {
+    let id = "0191e0c4-8f2a-7c3e-9b1d-2f6a7e5c4d3b";
+    let other = "01919b2a-9f00-7000-8000-0000000000ff";
+    let event = |fields: &str| format!("{{\"event\":{fields}}}");
+    vec![
+        (
+            "client_address/list",
+            "198.51.100.1, [2001:db8::1]:80".to_owned(),
+        ),
+        (
+            "client_address/forwarded",
+            "for=\"[2001:db8::1]:80\";by=_x, for=unknown".to_owned(),
+        ),
+        (
+            "client_address/lines",
+            "10.0.0.2, \"\n198.51.100.1,\\\",".to_owned(),
+        ),
+        ("local_path/query", "/orders?page=2#top".to_owned()),
+        ("local_path/encoded", "/a/%2e%2E/b;c=d@e:80/%5C".to_owned()),
+        (
+            "event/created",
+            event(&format!("\"created\",\"id\":\"{id}\"")),
+        ),
+        (
+            "event/signed_in",
+            event(&format!(
+                "\"signed_in\",\"id\":\"{id}\",\"from\":\"{other}\",\"user\":\"ada\""
+            )),
+        ),
+        (
+            "event/ended",
+            event(&format!(
+                "\"ended\",\"id\":\"{id}\",\"user\":\"ada\",\"reason\":\"signed_out\""
+            )),
+        ),
+        (
+            "event/started",
+            event(&format!(
+                "\"renewed\",\"id\":\"{id}\",\"from\":\"{other}\",\"user\":\"ada\",\"started\":\"bob\""
+            )),
+        ),
+        ("event/missed", event("\"missed\"")),
+    ]
 }
 
 /// Which seeds of `cookie_header` authenticate the session, and with which kind of cookie.

@@ -1,4 +1,4 @@
-//! The fuzz targets of `scripts/fuzz` on random inputs, as a short test on stable Rust.
+//! The fuzz targets of `scripts/fuzz`: on all inputs that it has found, and on random ones.
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -31,8 +31,11 @@ fn bytes(target: &str) -> impl Strategy<Value = Vec<u8>> + use<> {
 }
 
 fn holds_for_many(target: &str, promise: fn(&[u8])) {
-    for (_, seed) in seeds::of(target) {
-        promise(&seed);
+    for (_, input) in seeds::of(target)
+        .into_iter()
+        .chain(seeds::corpus_of(target))
+    {
+        promise(&input);
     }
     // At least this many cases, or more if the environment sets them.
     let asked = ProptestConfig::default();
@@ -61,6 +64,21 @@ fn any_bytes_decode_as_a_record_or_are_rejected() {
 #[test]
 fn a_cookie_header_authenticates_only_the_sessions_it_names() {
     holds_for_many("cookie_header", fuzz::cookie_header);
+}
+
+#[test]
+fn a_client_cannot_forge_its_address() {
+    holds_for_many("client_address", fuzz::client_address);
+}
+
+#[test]
+fn a_local_path_leads_to_this_site() {
+    holds_for_many("local_path", fuzz::local_path);
+}
+
+#[test]
+fn any_message_decodes_as_an_event_or_is_ignored() {
+    holds_for_many("event", fuzz::event);
 }
 
 /// The fuzzer cannot guess a token: without seeds, it would never authenticate a session.

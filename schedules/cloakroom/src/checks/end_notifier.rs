@@ -31,7 +31,7 @@ async fn publish(store: &MemoryStore, id: SessionId) {
     bus.publish(&event).await.expect("it is in memory");
 }
 
-/// A watcher that was registered before the end of its session is notified, whoever comes and leaves meanwhile. When the last
+/// A watcher that was registered before the end of its session is notified, although others come and leave meanwhile. When the last
 /// one has left, nothing is kept.
 pub fn watchers_come_and_leave(schedules: usize) {
     check(schedules, &WATCHERS, || {
@@ -88,7 +88,7 @@ pub fn the_first_runtime_ends(schedules: usize) {
             let id = new_id();
             let registered = register(&first, new_id()).await;
             let second = register(&Runtime::new(), id);
-            first.shut_down();
+            first.shutdown_background();
             let mut second = second.await.expect("its runtime goes on");
             // As a watcher does before it waits, again and again.
             loop {

@@ -20,7 +20,7 @@ static WRITERS: Outcomes<5> = Outcomes::new([
 ]);
 
 /// What the holders of a lock do.
-struct Ledger {
+struct History {
     locks: KeyLocks,
     id: SessionId,
     first: Record,
@@ -37,7 +37,7 @@ pub fn writers_of_one_session(schedules: usize) {
         let token = Token::issue(now, &SystemRng).expect("there is randomness");
         let digest = Realm::new("test").digest(&token);
         let limits = Limits::begin(Expiry::default(), now);
-        let ledger = Arc::new(Ledger {
+        let history = Arc::new(History {
             locks: KeyLocks::new(),
             id: token.id(),
             first: Record::new(Revision::from_bits(0), now, limits, digest, Entries::new()),
@@ -46,11 +46,11 @@ pub fn writers_of_one_session(schedules: usize) {
         });
         runtime::block_on(async {
             let writers: Vec<_> = (1..=4)
-                .map(|number| spawn(write(Arc::clone(&ledger), number)))
+                .map(|number| spawn(write(Arc::clone(&history), number)))
                 .collect();
             wait_for_steps(6).await;
             writers[0].abort();
-            let is_free = !ledger.locks.is_locked(ledger.id);
+            let is_free = !history.locks.is_locked(history.id);
             WRITERS.count_if(is_free, "nobody holds the lock in between");
             for (number, writer) in writers.into_iter().enumerate() {
                 let left = writer.await.is_err();
@@ -59,18 +59,18 @@ pub fn writers_of_one_session(schedules: usize) {
                 WRITERS.count_if(!left && number == 0, "a writer that may leave stays");
             }
             assert!(
-                !ledger.locks.is_locked(ledger.id),
+                !history.locks.is_locked(history.id),
                 "the last one removes the lock"
             );
         });
     });
 }
 
-async fn write(ledger: Arc<Ledger>, number: u64) {
-    let mut lock = ledger.locks.lock(ledger.id).await.expect("there is room");
-    let holder = Holder::new(&ledger);
+async fn write(history: Arc<History>, number: u64) {
+    let mut lock = history.locks.lock(history.id).await.expect("there is room");
+    let holder = Holder::new(&history);
     let handed = lock.take_handoff();
-    let committed = ledger.committed.load(Ordering::Relaxed);
+    let committed = history.committed.load(Ordering::Relaxed);
     if let Some(handed) = &handed {
         assert_eq!(handed.revision().to_bits(), committed, "an earlier commit");
     }
@@ -85,12 +85,12 @@ async fn write(ledger: Arc<Ledger>, number: u64) {
         // It fails.
         return;
     }
-    ledger.committed.store(number, Ordering::Relaxed);
+    history.committed.store(number, Ordering::Relaxed);
     let next = Record::new(
         Revision::from_bits(number),
-        ledger.first.last_seen(),
-        ledger.first.limits(),
-        *ledger.first.digest(),
+        history.first.last_seen(),
+        history.first.limits(),
+        *history.first.digest(),
         Entries::new(),
     );
     drop(holder);
@@ -98,16 +98,16 @@ async fn write(ledger: Arc<Ledger>, number: u64) {
 }
 
 /// Counts who holds the lock. Its holder drops it before the lock.
-struct Holder<'a>(&'a Ledger);
+struct Holder<'a>(&'a History);
 
 impl<'a> Holder<'a> {
-    fn new(ledger: &'a Ledger) -> Self {
+    fn new(history: &'a History) -> Self {
         assert_eq!(
-            ledger.holders.fetch_add(1, Ordering::Relaxed),
+            history.holders.fetch_add(1, Ordering::Relaxed),
             0,
             "there is another one"
         );
-        Self(ledger)
+        Self(history)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Requests of one session on a server with a near cache, and writes of another server.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cloakroom_core::store::{Ended, Loaded, Touched, Updated};
@@ -15,6 +16,7 @@ use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, advance};
 use tokio::{Outcomes, check, choose, runtime, spawn};
 
+use super::cache::SessionCache;
 use super::shared::SharedCache;
 use super::store::NearCache;
 use super::supervisor::Supervisor;
@@ -51,6 +53,56 @@ pub fn one_message_reports_two_changes(schedules: usize) {
 /// The same, where the connection for messages breaks, and is established again.
 pub fn the_connection_for_messages_breaks(schedules: usize) {
     check(schedules, &RECONNECTED, || run(Network::Breaks));
+}
+
+static ONE_READ: Outcomes<2> = Outcomes::new([
+    "what was read is cached",
+    "what was read is not cached, or was removed",
+]);
+
+/// Of one read and one message about a change, in any order, no earlier state remains in the cache.
+pub fn one_read_and_one_message(schedules: usize) {
+    check(schedules, &ONE_READ, || {
+        runtime::block_on(async {
+            let (cache, stored) = (
+                Arc::new(SessionCache::new(BYTES)),
+                Arc::new(AtomicU64::new(1)),
+            );
+            let now = SystemClock.now();
+            let token = Token::issue(now, &SystemRng).expect("there is randomness");
+            let id = token.id();
+            let state = |millis| {
+                let at = Timestamp::from_millis(millis);
+                Loaded::Tombstone(Tombstone::new(None, at, EndReason::SignedOut))
+            };
+            let read = {
+                let (cache, stored) = (Arc::clone(&cache), Arc::clone(&stored));
+                spawn(async move {
+                    let version = cache.version(id);
+                    yield_now().await;
+                    let found = state(stored.load(Ordering::Relaxed));
+                    yield_now().await;
+                    cache.insert_read(id, version, found, Instant::now() + WINDOW);
+                })
+            };
+            let change = {
+                let (cache, stored) = (Arc::clone(&cache), Arc::clone(&stored));
+                spawn(async move {
+                    stored.store(2, Ordering::Relaxed);
+                    yield_now().await;
+                    cache.invalidate(id);
+                })
+            };
+            join(vec![read, change]).await;
+            let cached = cache.get(id, Instant::now());
+            ONE_READ.count_if(cached.is_some(), "what was read is cached");
+            ONE_READ.count_if(
+                cached.is_none(),
+                "what was read is not cached, or was removed",
+            );
+            assert!(cached.is_none_or(|cached| cached == state(2)));
+        });
+    });
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -126,10 +178,10 @@ impl App {
         }
     }
 
-    /// Three requests. Each reads, and most write on what they have read.
+    /// Four requests. Each reads, and every other writes on what it has read.
     async fn serve(self, number: u64) {
         let mut written = 0;
-        for request in 1..=3 {
+        for request in 1..=4 {
             let found = match self.peek(written) {
                 Some(found) => found,
                 None => self.near.load(self.id).await.expect("it does not fail"),
@@ -151,7 +203,7 @@ impl App {
 
     /// Writes the session, and returns what is stored then; `None` if the record was stale.
     async fn write(&self, record: &Record, number: u64) -> Option<Loaded> {
-        match choose(8) {
+        match choose(12) {
             0..3 => {
                 let (expected, next) = (record.revision(), self.next(record, number));
                 let updated = self.near.update(self.id, expected, &next, TTL).await;
@@ -164,7 +216,7 @@ impl App {
                 let is_stored = touched.expect("it does not fail") == Touched::Touched;
                 is_stored.then(|| self.touched(record, seen))
             }
-            6 => None,
+            6..11 => None,
             _ => {
                 // By its id, or by a request that knows its secret.
                 let digest = (choose(2) == 0).then_some(*record.digest());
@@ -269,7 +321,7 @@ async fn receive(cache: Arc<SharedCache>, mut pushes: UnboundedReceiver<Push>) {
 }
 
 async fn check_often(redis: RedisStore) {
-    for _ in 0..3 {
+    for _ in 0..5 {
         redis.check(Instant::now()).await;
     }
 }
@@ -280,7 +332,7 @@ async fn disconnect(redis: RedisStore) {
 }
 
 async fn pass_time() {
-    for _ in 0..4 {
+    for _ in 0..6 {
         yield_now().await;
         advance(WINDOW / 2);
     }
