@@ -98,6 +98,13 @@ impl<'a> Lineage<'a> {
                 });
             }
         }
+        // A sign-in that has joined a session has what the session's own sign-in has carried over.
+        for edge in &mut lineage.edges {
+            let creator = lineage.creators.get(&edge.child);
+            if creator.is_some_and(|creator| creator.number != edge.by.number) {
+                edge.carries = Carries::Unknown;
+            }
+        }
         lineage
     }
 
