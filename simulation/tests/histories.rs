@@ -43,8 +43,8 @@ fn no_history_violates_a_promise() {
     }
     // The histories have something to check.
     assert!(edits > HISTORIES * 3, "{edits}");
-    assert!(reads > HISTORIES, "{reads}");
-    assert!(failures > HISTORIES / 4, "{failures}");
+    assert!(reads > HISTORIES / 2, "{reads}");
+    assert!(failures > HISTORIES / 10, "{failures}");
 }
 
 #[test]
