@@ -26,11 +26,14 @@ pub struct Task {
     pub pause: Duration,
 }
 
+/// A session with its user, its list and its counter.
+pub type FoundSession = (SessionId, Option<User>, Vec<u32>, u64);
+
 /// What the handler has found and done.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// The session that was found, with its list, its counter and its user.
-    pub found: Option<(SessionId, Option<User>, Vec<u32>, u64)>,
+    pub found: Option<FoundSession>,
     /// The session afterwards.
     pub after: Option<SessionId>,
     /// The sessions in a list.
@@ -151,9 +154,7 @@ async fn run(lazy: &LazySession, task: Task) -> Result<Response<Report>, Session
     Ok(Response::new(report))
 }
 
-fn found(
-    session: &Session,
-) -> Result<Option<(SessionId, Option<User>, Vec<u32>, u64)>, SessionError> {
+fn found(session: &Session) -> Result<Option<FoundSession>, SessionError> {
     let Some(id) = session.id() else {
         return Ok(None);
     };

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use cloakroom::{Rng, RngError};
 
-/// SplitMix64: every seed gives a good sequence, also zero and neighbouring ones.
+/// `SplitMix64`: every seed gives a good sequence, also zero and neighbouring ones.
 #[derive(Clone, Debug)]
 pub struct SeededRng(u64);
 

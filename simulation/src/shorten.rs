@@ -68,24 +68,25 @@ fn simpler(scenario: &Scenario) -> Vec<Scenario> {
         change(|scenario| scenario.troubles.frozen = None),
         change(|scenario| scenario.troubles.failover = None),
         change(|scenario| {
-            scenario
-                .servers
-                .iter_mut()
-                .for_each(|server| server.ahead = 0)
+            for server in &mut scenario.servers {
+                server.ahead = 0;
+            }
         }),
         change(|scenario| {
-            scenario
-                .servers
-                .iter_mut()
-                .for_each(|server| server.max_staleness = 0)
+            for server in &mut scenario.servers {
+                server.max_staleness = 0;
+            }
         }),
         change(|scenario| {
-            scenario
-                .steps
-                .iter_mut()
-                .for_each(|step| step.interrupted = None)
+            for step in &mut scenario.steps {
+                step.interrupted = None;
+            }
         }),
-        change(|scenario| scenario.steps.iter_mut().for_each(|step| step.pause = 0)),
+        change(|scenario| {
+            for step in &mut scenario.steps {
+                step.pause = 0;
+            }
+        }),
     ];
     all.retain(|simpler| simpler != scenario);
     all

@@ -43,8 +43,8 @@ fn no_history_violates_a_promise() {
     }
     // The histories have something to check.
     assert!(edits > HISTORIES * 3, "{edits}");
-    assert!(reads > HISTORIES, "{reads}");
-    assert!(failures > HISTORIES / 4, "{failures}");
+    assert!(reads > HISTORIES / 2, "{reads}");
+    assert!(failures > HISTORIES / 10, "{failures}");
 }
 
 #[test]
@@ -63,14 +63,26 @@ fn seeds_that_once_showed_an_anomaly_show_none() {
 fn every_promise_that_the_store_breaks_is_noticed() {
     for broken in Broken::ALL {
         let kind = expected(broken);
-        let scenarios = (0..SEARCHED).map(Scenario::of_seed);
-        let mut scenarios = scenarios.map(|scenario| Scenario {
-            broken: Some(broken),
-            ..scenario
-        });
+        let mut scenarios = (0..SEARCHED).map(|seed| with_broken(seed, broken));
         let found = scenarios.find(|scenario| shows(scenario, kind));
         assert!(found.is_some(), "{broken:?} shows no {kind:?}");
     }
+}
+
+/// A scenario whose store breaks a promise.
+fn with_broken(seed: u64, broken: Broken) -> Scenario {
+    let mut scenario = Scenario {
+        broken: Some(broken),
+        ..Scenario::of_seed(seed)
+    };
+    if broken == Broken::EndlessGrace {
+        // Tokens rotate, and every third request or so has a new one.
+        scenario.rotation = Some((20_000, 10_000));
+        for step in &mut scenario.steps {
+            step.at = u64::from(step.number) * 8_000;
+        }
+    }
+    scenario
 }
 
 /// A violation that follows from a broken promise.

@@ -66,7 +66,7 @@ fn store(troubles: Troubles) -> SimStore {
 }
 
 fn session() -> (SessionId, Record) {
-    let token = Token::issue(BEGIN, &SystemRng).unwrap();
+    let token = Token::issue(BEGIN, &SystemRng).expect("the system has randomness");
     (token.id(), record(&token))
 }
 
@@ -74,7 +74,7 @@ fn record(token: &Token) -> Record {
     let limits = Limits::begin(Expiry::default(), BEGIN);
     let digest = Realm::new("test").digest(token);
     Record::new(
-        Revision::draw(&SystemRng).unwrap(),
+        Revision::draw(&SystemRng).expect("the system has randomness"),
         BEGIN,
         limits,
         digest,

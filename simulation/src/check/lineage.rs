@@ -98,6 +98,13 @@ impl<'a> Lineage<'a> {
                 });
             }
         }
+        // A sign-in that has joined a session has what the session's own sign-in has carried over.
+        for edge in &mut lineage.edges {
+            let creator = lineage.creators.get(&edge.child);
+            if creator.is_some_and(|creator| creator.number != edge.by.number) {
+                edge.carries = Carries::Unknown;
+            }
+        }
         lineage
     }
 
@@ -234,7 +241,13 @@ fn carries(history: &History, parent: SessionNumber, request: &Request) -> Carri
         return Carries::Unknown;
     }
     if request.action.renews() {
-        return Carries::Everything;
+        // What was saved to the parent meanwhile is copied by an update, which does not wait for the replica.
+        let failover = history.terms.failover;
+        let spans = |at| request.sent.millis <= at && at <= request.done.millis;
+        return match failover {
+            Some((at, _)) if spans(at) => Carries::Loaded,
+            _ => Carries::Everything,
+        };
     }
     if found.user.is_some() && found.user != request.action.signs_in() {
         return Carries::Unknown;
@@ -256,7 +269,8 @@ fn carries(history: &History, parent: SessionNumber, request: &Request) -> Carri
     if others().any(may_end) {
         return Carries::Unknown;
     }
-    if history.terms.session_limit.is_none() && !others().any(|other| other.action.replaces()) {
+    let is_alone = history.terms.session_limit.is_none() && history.terms.failover.is_none();
+    if is_alone && !others().any(|other| other.action.replaces()) {
         Carries::Everything
     } else {
         Carries::Loaded

@@ -66,6 +66,10 @@ impl Server {
     pub(super) async fn send(self: &Arc<Self>, command: Command) -> Result<Reply, StoreError> {
         let now = self.clock.elapsed();
         let verb = command.verb();
+        if let Some(id) = command.id() {
+            // So that sessions have the same numbers whether or not the trace is recorded.
+            let _: u32 = self.trace.session(id);
+        }
         let fate = self.troubles.fate(verb, now);
         let is_immediate = fate.before == 0
             && fate.after == 0
@@ -134,10 +138,6 @@ impl Server {
             }
             command.run(&state.memory, self.broken)
         };
-        if let Some(id) = command.id() {
-            // So that sessions have the same numbers whether or not the trace is recorded.
-            let _: u32 = self.trace.session(id);
-        }
         self.note(|| {
             let reply = reply.as_ref().map_or("error", Reply::label);
             format!("{}{}: {reply}", command.verb(), self.name(command.id()))

@@ -78,7 +78,7 @@ fn a_sign_in_that_another_one_has_overtaken_keeps_what_it_had_loaded() {
         script
             .add(Action::SignIn(ADA))
             .with(T)
-            .found(1, None, &[1])
+            .found(1, None, &[1, 3])
             .sets(T2);
         let edit = script.add(Action::Append).with(T).found(1, None, &[1]);
         (edit.sent, edit.done) = (moment(1500), moment(1600));

@@ -37,7 +37,7 @@ impl Script {
 
     /// Adds a request of the first browser to the first server, which is over after ten milliseconds.
     fn add(&mut self, action: Action) -> &mut Request {
-        let number = u32::try_from(self.history.requests.len()).unwrap() + 1;
+        let number = u32::try_from(self.history.requests.len() + 1).expect("there are few");
         let base = u64::from(number) * 1000;
         self.history.requests.push(Request {
             number,
@@ -55,7 +55,7 @@ impl Script {
             set: None,
             listed: Vec::new(),
         });
-        self.history.requests.last_mut().unwrap()
+        self.history.requests.last_mut().expect("it was added")
     }
 
     fn kinds(&self) -> Vec<Kind> {
