@@ -208,7 +208,7 @@ impl App {
                 let (expected, next) = (record.revision(), self.next(record, number));
                 let updated = self.near.update(self.id, expected, &next, TTL).await;
                 let is_stored = updated.expect("it does not fail") == Updated::Updated;
-                is_stored.then(|| Loaded::Record(next))
+                is_stored.then_some(Loaded::Record(next))
             }
             3..6 => {
                 let seen = self.time(number);
