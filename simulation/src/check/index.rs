@@ -44,12 +44,13 @@ fn is_settled(history: &History, read: &Request, list: &Request) -> bool {
         && !history.requests.iter().any(|request| changes(&request))
 }
 
+/// A renewal is not limited: if it and a sign-in replace one session at the same time, there is one more.
 fn exceeds_limit(history: &History, list: &Request) -> bool {
     let all_are_known = || {
         history
             .requests
             .iter()
-            .all(|request| request.outcome != Outcome::Unknown)
+            .all(|request| request.outcome != Outcome::Unknown && !request.action.renews())
     };
     let limit = history
         .terms
