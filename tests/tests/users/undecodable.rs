@@ -48,7 +48,10 @@ async fn a_list_shows_the_readable_sessions_and_names_the_others() {
     for _ in 0..2 {
         let listed = sessions.list("ada").await.expect("it lists");
         assert_eq!(
-            listed.iter().map(|info| info.id()).collect::<Vec<_>>(),
+            listed
+                .iter()
+                .map(cloakroom::SessionInfo::id)
+                .collect::<Vec<_>>(),
             [own]
         );
         assert_eq!(sessions.count("ada").await.expect("it counts"), 1);
@@ -134,7 +137,7 @@ async fn a_limit_counts_and_evicts_them() {
     let id = sign_in(&mut another, "ada").await;
     assert_ended(&mut backend, &ids);
     let listed = sessions.list("ada").await.expect("it lists");
-    let mut listed: Vec<_> = listed.iter().map(|info| info.id()).collect();
+    let mut listed: Vec<_> = listed.iter().map(cloakroom::SessionInfo::id).collect();
     listed.sort();
     assert_eq!(listed, [own, id]);
 }

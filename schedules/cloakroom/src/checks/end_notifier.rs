@@ -26,7 +26,12 @@ fn new_id() -> SessionId {
 
 async fn publish(store: &MemoryStore, id: SessionId) {
     let (reason, user) = (EndReason::SignedOut, None);
-    let event = SessionEvent::Ended { id, reason, user };
+    let event = SessionEvent::Ended {
+        id,
+        reason,
+        user,
+        client: None,
+    };
     let bus = store.bus().expect("it has one");
     bus.publish(&event).await.expect("it is in memory");
 }
