@@ -210,7 +210,7 @@ async fn a_server_that_does_not_report_changes_is_logged_once() {
         let redis = RedisServer::start();
         redis.add_user(&["+client|tracking", "+client|trackinginfo", missing]);
         let log = Log::capture();
-        let store = RedisStore::builder(redis.url(), "cloakroom")
+        let store = generous::redis(redis.url(), "cloakroom")
             .with_username("shop")
             .with_password("password");
         let near = NearCache::new(store.connect().await.expect("it may"));
