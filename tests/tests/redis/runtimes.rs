@@ -133,7 +133,8 @@ fn an_outage_ends_in_a_runtime_that_runs_only_for_commands() {
 fn a_runtime_that_is_not_driven_does_not_hold_up_another() {
     let server = RedisServer::start();
     let idle = runtime(0);
-    let store = idle.block_on(connect(&server));
+    let store = idle.block_on(generous::connect(server.url(), "cloakroom"));
+    let store = store.expect("the server is running");
     let (id, record) = session(1);
     runtime(1).block_on(async {
         let loaded = store.load(id).await.expect("it is connected anew");

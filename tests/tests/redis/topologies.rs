@@ -153,7 +153,7 @@ async fn in_time<T>(result: impl Future<Output = T>) -> T {
     let began = Instant::now();
     let result = result.await;
     let took = began.elapsed();
-    assert!(took < Duration::from_secs(1), "it took {took:?}");
+    assert!(took < Duration::from_secs(3), "it took {took:?}");
     result
 }
 
@@ -177,7 +177,9 @@ async fn spread(store: &RedisStore, cluster: &Cluster) -> Vec<(SessionId, Record
 #[tokio::test]
 async fn sessions_and_scripts_spread_over_a_cluster() {
     let cluster = Cluster::start();
-    let store = generous::connect(cluster.url(), "cloakroom").await.unwrap();
+    let store = RedisStore::connect(cluster.url(), "cloakroom")
+        .await
+        .unwrap();
     for (id, record) in spread(&store, &cluster).await {
         let fresh = next(&record, 7);
         let updated = store.update(id, record.revision(), &fresh, MINUTE).await;
@@ -202,7 +204,7 @@ async fn sessions_and_scripts_spread_over_a_cluster() {
 async fn a_planned_cluster_failover_fails_no_command() {
     let cluster = Cluster::start();
     // A longer timeout than the default, for a busy machine: the test is about failing commands.
-    let builder = generous::redis(cluster.url(), "cloakroom");
+    let builder = RedisStore::builder(cluster.url(), "cloakroom");
     let builder = builder.with_command_timeout(Duration::from_millis(900));
     let store = builder.connect().await.unwrap();
     let sessions = spread(&store, &cluster).await;
@@ -226,7 +228,9 @@ async fn a_planned_cluster_failover_fails_no_command() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_store_recovers_after_a_cluster_primary_is_killed() {
     let mut cluster = Cluster::start();
-    let store = generous::connect(cluster.url(), "cloakroom").await.unwrap();
+    let store = RedisStore::connect(cluster.url(), "cloakroom")
+        .await
+        .unwrap();
     let sessions = spread(&store, &cluster).await;
     let size = |node: &RedisServer| node.command(&["DBSIZE"]).number();
     let (primary, replica) = (&cluster.primaries()[0], &cluster.replicas()[0]);
@@ -252,7 +256,9 @@ async fn the_store_recovers_after_a_cluster_primary_is_killed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slot_can_migrate_to_another_node() {
     let cluster = Cluster::start();
-    let store = generous::connect(cluster.url(), "cloakroom").await.unwrap();
+    let store = RedisStore::connect(cluster.url(), "cloakroom")
+        .await
+        .unwrap();
     let (id, record) = session(1);
     store.create(id, &record, MINUTE).await.unwrap();
     let key = format!("cloakroom:{id}");
