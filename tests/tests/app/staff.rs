@@ -62,6 +62,7 @@ async fn an_acting_session_has_only_the_rights_to_look(mona: &Chromium, shop: &S
     for form_of in ["/account/name", "/account/email"] {
         assert_eq!(post(mona, form_of, &form).await, 403, "{form_of}");
     }
+    an_acting_session_ends_none_of_the_user(mona, shop, &csrf).await;
     // What needs a recent sign-in redirects to the page of the password.
     let script = format!(
         "return fetch('/account/password', {{ method: 'POST', body: new URLSearchParams({{ csrf: '{csrf}', \
@@ -72,6 +73,20 @@ async fn an_acting_session_has_only_the_rights_to_look(mona: &Chromium, shop: &S
     assert!(refused.ends_with(" 401"), "{refused}");
     let credentials = shop.database.user(1).await.expect("it responds");
     assert_eq!(credentials.expect("Ada").name, "Ada");
+}
+
+/// The forms are right otherwise: the user's own session could send them.
+async fn an_acting_session_ends_none_of_the_user(mona: &Chromium, shop: &Shop, csrf: &str) {
+    mona.open(&shop.at("/devices")).await;
+    let id = mona.attribute("#devices [name=id]", "value").await;
+    let id = id.expect("a session of Ada");
+    let form = [("csrf", csrf), ("id", &*id)];
+    for path in ["/devices/sign-out", "/devices/sign-out-others"] {
+        assert_eq!(post(mona, path, &form).await, 403, "{path}");
+    }
+    mona.reload().await;
+    let listed = mona.attribute("#devices [name=id]", "value").await;
+    assert_eq!(listed, Some(id), "it is live");
 }
 
 /// Sends a form by a script of the page.

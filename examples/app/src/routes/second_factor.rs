@@ -73,9 +73,11 @@ pub(crate) struct Code {
     code: String,
 }
 
-/// The second factor raises the level, and renews the session: a cookie from before gains nothing.
+/// The second factor raises the level, and renews the session: a cookie from before gains nothing. Somebody who acts as the
+/// user must not use up the user's attempts.
 pub(crate) async fn check(
     page: Page,
+    _: Permitted<Themselves>,
     next: Next,
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,

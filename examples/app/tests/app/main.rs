@@ -1,5 +1,7 @@
 //! The app over HTTP. `tests/tests/app` drives it in Chromium.
 
+mod staff;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -30,8 +32,13 @@ async fn start(database: &Database, storage: &Storage) -> String {
 
 async fn database() -> Database {
     let database = Database::open(None).await.expect("it is in memory");
-    let added = database.add_user("Ada", "ada-password", false).await;
-    assert!(added.expect("it is a new database").is_some());
+    for (name, password, is_staff) in [
+        ("Ada", "ada-password", false),
+        ("Mona", "mona-password", true),
+    ] {
+        let added = database.add_user(name, password, is_staff).await;
+        assert!(added.expect("it is a new database").is_some());
+    }
     database
 }
 
@@ -40,12 +47,12 @@ async fn post(browser: &mut Client, path: &str, form: &[(&str, &str)]) -> u16 {
 }
 
 async fn sign_in(browser: &mut Client, password: &str) -> u16 {
-    post(
-        browser,
-        "/sign-in",
-        &[("name", "Ada"), ("password", password)],
-    )
-    .await
+    sign_in_as(browser, "Ada", password).await
+}
+
+async fn sign_in_as(browser: &mut Client, name: &str, password: &str) -> u16 {
+    let form = [("name", name), ("password", password)];
+    post(browser, "/sign-in", &form).await
 }
 
 /// The CSRF token of a page.
