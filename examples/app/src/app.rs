@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use axum::extract::FromRef;
 use cloakroom_cache::{Cached, SessionUser};
-use cloakroom_limit::{DeviceKey, LoginGuard};
+use cloakroom_limit::{DeviceKey, LoginGuard, RateLimitLayer};
 use serde::{Deserialize, Serialize};
 
 use crate::database::Database;
+use crate::limits;
 use crate::outbox::Outbox;
 use crate::passwords::Passwords;
 use crate::routes::oauth::Provider;
@@ -56,6 +57,7 @@ pub struct App {
     pub(crate) database: Database,
     pub(crate) users: Cached<i64, User>,
     pub(crate) guard: LoginGuard,
+    pub(crate) registrations: RateLimitLayer,
     pub(crate) passwords: Passwords,
     pub(crate) outbox: Outbox,
     pub(crate) provider: Provider,
@@ -100,11 +102,31 @@ impl App {
             database,
             users,
             guard: LoginGuard::builder(&storage.limits(), [key]).build()?,
+            registrations: limits::registrations(&storage.limits())?,
             passwords: Passwords::new(),
             outbox: Outbox::new(config.prints_mail),
             provider: Provider::new(&config.provider, &config.url)?,
             config: Arc::new(config),
         })
+    }
+
+    /// Adds a user, unless there is one with this account name. Returns the id of the new user.
+    ///
+    /// # Errors
+    ///
+    /// If a query fails, or the password cannot be hashed.
+    pub async fn add_user(
+        &self,
+        name: &str,
+        password: &str,
+        is_staff: bool,
+    ) -> Result<Option<i64>, Box<dyn Error + Send + Sync>> {
+        // Before the password is hashed, which is expensive.
+        if self.database.credentials(name).await?.is_some() {
+            return Ok(None);
+        }
+        let hash = self.passwords.hash(password.to_owned()).await?;
+        Ok(self.database.add_user(name, &hash, is_staff).await?)
     }
 
     /// Returns the letters that the app has sent.

@@ -4,7 +4,6 @@ use std::sync::atomic::Ordering;
 
 use super::Database;
 use crate::app::User;
-use crate::passwords;
 
 /// What a sign-in is checked against.
 #[derive(Debug)]
@@ -15,18 +14,13 @@ pub(crate) struct Credentials {
 }
 
 impl Database {
-    /// Adds a user, unless there is one with this account name. Returns the id of the new user.
-    ///
-    /// # Errors
-    ///
-    /// If the query fails, or the password cannot be hashed.
-    pub async fn add_user(
+    /// Adds a user with this hash of a password, unless there is one with this account name. Returns the id of the new user.
+    pub(crate) async fn add_user(
         &self,
         name: &str,
-        password: &str,
+        hash: &str,
         is_staff: bool,
-    ) -> Result<Option<i64>, Box<dyn std::error::Error + Send + Sync>> {
-        let hash = passwords::hash(password.to_owned()).await?;
+    ) -> Result<Option<i64>, sqlx::Error> {
         let insert = "INSERT INTO users (account, name, password, is_staff) VALUES (?, ?, ?, ?) \
                       ON CONFLICT DO NOTHING RETURNING id";
         let insert = sqlx::query_scalar(insert)
@@ -34,7 +28,7 @@ impl Database {
             .bind(name)
             .bind(hash)
             .bind(is_staff);
-        Ok(insert.fetch_optional(&self.pool).await?)
+        insert.fetch_optional(&self.pool).await
     }
 
     /// Returns the record of a user, and counts the query.

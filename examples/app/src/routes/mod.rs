@@ -27,11 +27,16 @@ pub(crate) fn open() -> Router<App> {
     Router::new()
         .route("/", get(home::show))
         .route("/cart", post(home::add))
-        .route("/register", get(register::show).post(register::register))
+        .route("/register", get(register::show))
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/oauth/begin", post(oauth::begin))
         .route("/oauth/finish", get(oauth::finish))
         .route("/numbers", get(home::numbers))
+}
+
+/// For everybody, as often as the limit by address allows.
+pub(crate) fn registration() -> Router<App> {
+    Router::new().route("/register", post(register::register))
 }
 
 /// For users who are signed in, also those whose second factor is missing.

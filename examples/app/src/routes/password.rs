@@ -15,7 +15,6 @@ use crate::csrf_form::CsrfForm;
 use crate::errors::AppError;
 use crate::notice::{NOTICES, Notice};
 use crate::page::{Page, field};
-use crate::passwords;
 
 #[derive(Deserialize)]
 pub(crate) struct NewPassword {
@@ -41,7 +40,7 @@ pub(crate) async fn change(
             .with_status(StatusCode::UNPROCESSABLE_ENTITY, "New password", form)
             .await;
     }
-    let hash = passwords::hash(form_data.password).await;
+    let hash = app.passwords.hash(form_data.password).await;
     let hash = hash.map_err(|_| {
         let text = "The password could not be stored.";
         AppError::page(StatusCode::SERVICE_UNAVAILABLE, "Not available", text)

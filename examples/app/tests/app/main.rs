@@ -25,21 +25,21 @@ async fn start(database: &Database, storage: &Storage) -> String {
     };
     let layer = sessions(storage, &config).expect("the options are valid");
     let app = App::new(config, database.clone(), storage).expect("the options are valid");
+    for (name, password, is_staff) in [
+        ("Ada", "ada-password", false),
+        ("Mona", "mona-password", true),
+    ] {
+        // Another server may have added them.
+        let added = app.add_user(name, password, is_staff).await;
+        added.expect("the database responds");
+    }
     let service = router(app, &layer).into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, service).await });
     address
 }
 
 async fn database() -> Database {
-    let database = Database::open(None).await.expect("it is in memory");
-    for (name, password, is_staff) in [
-        ("Ada", "ada-password", false),
-        ("Mona", "mona-password", true),
-    ] {
-        let added = database.add_user(name, password, is_staff).await;
-        assert!(added.expect("it is a new database").is_some());
-    }
-    database
+    Database::open(None).await.expect("it is in memory")
 }
 
 async fn post(browser: &mut Client, path: &str, form: &[(&str, &str)]) -> u16 {
@@ -117,6 +117,25 @@ async fn guesses_are_refused_and_a_wrong_password_signs_nobody_in() {
     assert_eq!(statuses[0], 401);
     assert_eq!(statuses[14], 429);
     assert!(browser.get("/").await.body.contains("Sign in"));
+}
+
+#[tokio::test]
+async fn registrations_of_an_address_are_limited() {
+    let address = start(&database().await, &Storage::memory()).await;
+    let mut browser = Client::new(&address);
+    let taken = [("name", "ada"), ("password", "another-password")];
+    assert_eq!(post(&mut browser, "/register", &taken).await, 409);
+    let short = [("name", "Zoe"), ("password", "short")];
+    for _ in 1..20 {
+        assert_eq!(post(&mut browser, "/register", &short).await, 422);
+    }
+    let right = [("name", "Zoe"), ("password", "zoe-password")];
+    let refused = browser.post("/register", &right).await;
+    assert_eq!(refused.status, 429);
+    assert_ne!(refused.header("retry-after"), "");
+    assert!(refused.body.contains("Too many registrations"));
+    assert_eq!(browser.get("/register").await.status, 200);
+    assert_eq!(sign_in_as(&mut browser, "Zoe", "zoe-password").await, 401);
 }
 
 #[tokio::test]
