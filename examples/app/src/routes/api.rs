@@ -14,7 +14,7 @@ use cloakroom_cache::CurrentUser;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::second_factor::{self, ASSURANCE, Assurance};
+use super::second_factor::{self, ASSURANCE, Assurance, CheckedCode, check_code};
 use super::sign_in::{Checked, check};
 use crate::app::{App, User};
 use crate::errors::AppError;
@@ -61,18 +61,14 @@ async fn sign_in(
         Checked::Refused(refused) => return Ok(refuse(refused.status(), "too_many_attempts")),
     };
     let assurance = if app.database.totp_secret(user).await?.is_some() {
-        // The guard counts the attempts at the code, too.
-        let account = format!("second factor of {user}");
-        let attempt = match app.guard.attempt(&account, &headers, Some(peer.ip())).await {
-            Ok(attempt) => attempt,
-            Err(refused) => return Ok(refuse(refused.status(), "too_many_attempts")),
-        };
         let code = form.code.unwrap_or_default();
-        if !second_factor::is_right(&app, user, &code).await? {
-            return Ok(refuse(StatusCode::UNAUTHORIZED, "second_factor"));
+        match check_code(&app, &headers, peer.ip(), user, &code).await? {
+            CheckedCode::Right(_) => Assurance::TwoFactors,
+            CheckedCode::Wrong => return Ok(refuse(StatusCode::UNAUTHORIZED, "second_factor")),
+            CheckedCode::Refused(refused) => {
+                return Ok(refuse(refused.status(), "too_many_attempts"));
+            }
         }
-        drop(attempt.succeeded().await);
-        Assurance::TwoFactors
     } else {
         Assurance::OneFactor
     };

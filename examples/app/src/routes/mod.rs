@@ -14,6 +14,8 @@ mod register;
 pub(crate) mod second_factor;
 pub(crate) mod sign_in;
 mod sign_out;
+#[cfg(test)]
+mod tests;
 
 use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
