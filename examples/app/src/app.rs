@@ -28,6 +28,8 @@ pub struct User {
     pub email: Option<String>,
     /// Whether the user may see the admin page, and act as others.
     pub is_staff: bool,
+    /// Whether the user has a password here. Users of the identity provider have none.
+    pub has_password: bool,
     /// Whether a sign-in needs a code.
     pub has_second_factor: bool,
 }
@@ -105,7 +107,7 @@ impl App {
             registrations: limits::registrations(&storage.limits())?,
             passwords: Passwords::new(),
             outbox: Outbox::new(config.prints_mail),
-            provider: Provider::new(&config.provider, &config.url)?,
+            provider: Provider::new(&config.provider, &config.url, config.recent_sign_in)?,
             config: Arc::new(config),
         })
     }

@@ -38,21 +38,22 @@ impl Database {
     /// If the query fails.
     pub async fn user(&self, id: i64) -> Result<Option<User>, sqlx::Error> {
         self.queries.fetch_add(1, Ordering::Relaxed);
-        let query =
-            "SELECT id, name, email, is_staff, totp_secret IS NOT NULL FROM users WHERE id = ?";
-        let row: Option<(i64, String, Option<String>, bool, bool)> = sqlx::query_as(query)
+        let query = "SELECT id, name, email, is_staff, password IS NOT NULL, totp_secret IS NOT NULL \
+                     FROM users WHERE id = ?";
+        let row: Option<(i64, String, Option<String>, bool, bool, bool)> = sqlx::query_as(query)
             .bind(id)
             .fetch_optional(&self.pool)
             .await?;
-        Ok(
-            row.map(|(id, name, email, is_staff, has_second_factor)| User {
+        Ok(row.map(
+            |(id, name, email, is_staff, has_password, has_second_factor)| User {
                 id,
                 name,
                 email,
                 is_staff,
+                has_password,
                 has_second_factor,
-            }),
-        )
+            },
+        ))
     }
 
     /// Returns ids and names of the first hundred users.

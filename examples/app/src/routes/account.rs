@@ -54,7 +54,9 @@ fn content(page: &Page) -> Markup {
         }
         h2 { "Security" }
         ul.list {
-            li { a href="/account/password" { "Change the password" } }
+            @if user.is_some_and(|user| user.has_password) {
+                li { a href="/account/password" { "Change the password" } }
+            }
             li {
                 a href="/account/second-factor" { "Set up a second factor" }
                 @if user.is_some_and(|user| user.has_second_factor) { span { "enabled" } }

@@ -1,5 +1,6 @@
 //! The app over HTTP. `tests/tests/app` drives it in Chromium.
 
+mod provider;
 mod staff;
 
 use std::net::SocketAddr;
@@ -14,11 +15,16 @@ use tokio::time::sleep;
 
 /// Starts a server of the app, and returns its address.
 async fn start(database: &Database, storage: &Storage) -> String {
+    start_with(database, storage, "http://127.0.0.1:1").await
+}
+
+/// Starts a server of the app with this identity provider, and returns its address.
+async fn start_with(database: &Database, storage: &Storage, provider: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("it is bound").to_string();
     let config = Config {
         url: format!("http://{address}"),
-        provider: "http://127.0.0.1:1".to_owned(),
+        provider: provider.to_owned(),
         secret: "a secret of at least thirty-two bytes".to_owned(),
         recent_sign_in: Duration::from_secs(60),
         prints_mail: false,
