@@ -73,6 +73,13 @@ impl Database {
         Ok(row.map(|(id, password)| Credentials { id, password }))
     }
 
+    /// Returns the hash of a user's password; `None` for a user of the identity provider.
+    pub(crate) async fn password(&self, id: i64) -> Result<Option<String>, sqlx::Error> {
+        let query = sqlx::query_scalar("SELECT password FROM users WHERE id = ?").bind(id);
+        let hash: Option<Option<String>> = query.fetch_optional(&self.pool).await?;
+        Ok(hash.flatten())
+    }
+
     /// Returns the account name of a user; `None` for a user of the identity provider.
     pub(crate) async fn account(&self, id: i64) -> Result<Option<String>, sqlx::Error> {
         let query = sqlx::query_scalar("SELECT account FROM users WHERE id = ?").bind(id);

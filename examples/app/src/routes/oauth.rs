@@ -17,7 +17,7 @@ use oauth2::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::sign_in::sign_in_with_cart;
+use super::sign_in::{take_over_cart, with_one_factor};
 use crate::app::App;
 use crate::errors::AppError;
 use crate::http_client::send;
@@ -174,7 +174,8 @@ async fn sign_in(app: &App, session: &Session, identity: &Identity) -> Result<()
         .database
         .user_of_identity(&identity.id, &identity.name)
         .await?;
-    sign_in_with_cart(app, session, user, false).await
+    with_one_factor(session, user, false)?.await?;
+    take_over_cart(app, session, user).await
 }
 
 /// Completes the transaction, exchanges the code, and returns who the user is.

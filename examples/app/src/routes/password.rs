@@ -34,7 +34,8 @@ pub(crate) async fn show(page: Page, _: Permitted<Themselves>) -> Result<Respons
     page.show("New password", body).await
 }
 
-/// The password is stored first, so that no sign-in with the old one comes later.
+/// The password is stored first. A sign-in with the old one, which was checked before, is either among the sessions that end
+/// then, or finds that the password has changed (`sign_in_unless_changed`).
 pub(crate) async fn change(
     page: Page,
     CurrentUser(user): CurrentUser<User>,
