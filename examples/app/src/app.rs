@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::extract::FromRef;
 use cloakroom_cache::{Cached, SessionUser};
-use cloakroom_limit::{DeviceKey, LoginGuard, RateLimitLayer};
+use cloakroom_limit::{DeviceKey, LoginGuard, RateLimitLayer, RateLimiter};
 use serde::{Deserialize, Serialize};
 
 use crate::database::Database;
@@ -59,6 +59,7 @@ pub struct App {
     pub(crate) database: Database,
     pub(crate) users: Cached<i64, User>,
     pub(crate) guard: LoginGuard,
+    pub(crate) email_codes: RateLimiter,
     pub(crate) registrations: RateLimitLayer,
     pub(crate) passwords: Passwords,
     pub(crate) outbox: Outbox,
@@ -104,6 +105,7 @@ impl App {
             database,
             users,
             guard: LoginGuard::builder(&storage.limits(), [key]).build()?,
+            email_codes: limits::email_codes(&storage.limits())?,
             registrations: limits::registrations(&storage.limits())?,
             passwords: Passwords::new(),
             outbox: Outbox::new(config.prints_mail),

@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Response, StatusCode};
 use cloakroom::ClientAddress;
-use cloakroom_limit::{By, ConfigError, Limits, Rate, RateLimitLayer};
+use cloakroom_limit::{By, ConfigError, Limits, Rate, RateLimitLayer, RateLimiter};
 use maud::html;
 
 use crate::layers::peer_address;
@@ -17,6 +17,16 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 /// Attempts to register of an address in an hour, also those with a name that is taken. Each may cost the hash of a password,
 /// and adds a user.
 const REGISTRATIONS: u32 = 20;
+
+/// Codes by mail in an hour: of a user, and to an address.
+const EMAIL_CODES: u32 = 5;
+
+/// Limits codes that are sent by mail, by what is named.
+pub(crate) fn email_codes(limits: &Limits) -> Result<RateLimiter, ConfigError> {
+    RateLimiter::builder(limits)
+        .with_limit(Rate::new("email-codes", EMAIL_CODES, HOUR))
+        .build()
+}
 
 /// Limits registrations by address.
 pub(crate) fn registrations(limits: &Limits) -> Result<RateLimitLayer, ConfigError> {

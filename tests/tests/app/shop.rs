@@ -154,6 +154,15 @@ pub(crate) async fn is_not_recent(browser: &Chromium) {
     assert_eq!(browser.run(script).await, true);
 }
 
+/// Opens a page that needs a recent sign-in, and enters the password if there is none.
+pub(crate) async fn open_sensitive(browser: &Chromium, page: &str, password: &str) {
+    browser.open(page).await;
+    if path(browser).await.starts_with("/confirm") {
+        browser.fill("[name=password]", password).await;
+        browser.follow("#submit").await;
+    }
+}
+
 /// The path of the page, with its query.
 pub(crate) async fn path(browser: &Chromium) -> String {
     let path = browser

@@ -12,9 +12,10 @@ impl Session {
     /// have ended.
     ///
     /// Store the new password first, and let each sign-in read the hash again once its session is stored: one that has
-    /// checked the old password may come later (`docs/signing-out.md`). Edits so far are saved; if they include a sign-in ([`SignIn::on_save`](crate::SignIn::on_save)), the user is the one who
-    /// signs in. It is not a sign-in: [`signed_in_at`](Self::signed_in_at) stays. After a reset of the password by
-    /// mail, where nobody is signed in, use [`Sessions::revoke_all`] with [`RevokedBy::PasswordChange`].
+    /// checked the old password may come later (`docs/signing-out.md`). Edits so far are saved; if they include a sign-in
+    /// ([`SignIn::on_save`](crate::SignIn::on_save)), the user is the one who signs in. It is not a sign-in:
+    /// [`signed_in_at`](Self::signed_in_at) stays. After a reset of the password by mail, where nobody is signed in, use
+    /// [`Sessions::revoke_all`] with [`RevokedBy::PasswordChange`].
     ///
     /// ```
     /// use cloakroom::{RecentSignIn, SessionError};

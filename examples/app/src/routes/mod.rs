@@ -57,7 +57,6 @@ pub(crate) fn account() -> Router<App> {
     Router::new()
         .route("/account", get(account::show))
         .route("/account/name", post(account::rename))
-        .route("/account/email", post(email::send_code))
         .route("/account/email/confirm", post(email::confirm))
         .route("/devices", get(devices::show))
         .route("/devices/sign-out", post(devices::revoke))
@@ -72,6 +71,7 @@ pub(crate) fn sensitive() -> Router<App> {
             "/account/password",
             get(password::show).post(password::change),
         )
+        .route("/account/email", get(email::show).post(email::send_code))
         .route("/account/second-factor", set_up)
 }
 

@@ -145,6 +145,33 @@ async fn registrations_of_an_address_are_limited() {
 }
 
 #[tokio::test]
+async fn codes_by_mail_are_limited_by_user_and_by_address() {
+    let address = start(&database().await, &Storage::memory()).await;
+    let (mut ada, mut mona) = (Client::new(&address), Client::new(&address));
+    assert_eq!(sign_in(&mut ada, "ada-password").await, 303);
+    assert_eq!(sign_in_as(&mut mona, "Mona", "mona-password").await, 303);
+    let path = "/account/email";
+    let csrf = token(&mut ada, path).await;
+    let (zoe, other) = ("zoe@example.com", "other@example.com");
+    let form = [("csrf", &*csrf), ("email", "zoe@example.com,eve")];
+    assert_eq!(post(&mut ada, path, &form).await, 422);
+    for email in [zoe, "Zoe@Example.com", other, other, zoe] {
+        let form = [("csrf", &*csrf), ("email", email)];
+        assert_eq!(post(&mut ada, path, &form).await, 303);
+    }
+    let form = [("csrf", &*csrf), ("email", "third@example.com")];
+    let refused = ada.post(path, &form).await;
+    assert_eq!(refused.status, 429, "of the user");
+    assert_ne!(refused.header("retry-after"), "");
+
+    let csrf = token(&mut mona, path).await;
+    for (email, status) in [(zoe, 303), (zoe, 303), (zoe, 429), (other, 303)] {
+        let form = [("csrf", &*csrf), ("email", email)];
+        assert_eq!(post(&mut mona, path, &form).await, status, "{email}");
+    }
+}
+
+#[tokio::test]
 async fn a_form_without_the_token_of_its_session_changes_nothing() {
     let storage = Storage::memory();
     let address = start(&database().await, &storage).await;
