@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use axum::extract::FromRef;
 use cloakroom_cache::{Cached, SessionUser};
-use cloakroom_limit::{DeviceKey, LoginGuard};
+use cloakroom_limit::{DeviceKey, LoginGuard, RateLimitLayer, RateLimiter};
 use serde::{Deserialize, Serialize};
 
 use crate::database::Database;
+use crate::limits;
 use crate::outbox::Outbox;
 use crate::passwords::Passwords;
 use crate::routes::oauth::Provider;
@@ -27,6 +28,8 @@ pub struct User {
     pub email: Option<String>,
     /// Whether the user may see the admin page, and act as others.
     pub is_staff: bool,
+    /// Whether the user has a password here. Users of the identity provider have none.
+    pub has_password: bool,
     /// Whether a sign-in needs a code.
     pub has_second_factor: bool,
 }
@@ -56,6 +59,8 @@ pub struct App {
     pub(crate) database: Database,
     pub(crate) users: Cached<i64, User>,
     pub(crate) guard: LoginGuard,
+    pub(crate) email_codes: RateLimiter,
+    pub(crate) registrations: RateLimitLayer,
     pub(crate) passwords: Passwords,
     pub(crate) outbox: Outbox,
     pub(crate) provider: Provider,
@@ -100,11 +105,32 @@ impl App {
             database,
             users,
             guard: LoginGuard::builder(&storage.limits(), [key]).build()?,
+            email_codes: limits::email_codes(&storage.limits())?,
+            registrations: limits::registrations(&storage.limits())?,
             passwords: Passwords::new(),
             outbox: Outbox::new(config.prints_mail),
-            provider: Provider::new(&config.provider, &config.url)?,
+            provider: Provider::new(&config.provider, &config.url, config.recent_sign_in)?,
             config: Arc::new(config),
         })
+    }
+
+    /// Adds a user, unless there is one with this account name. Returns the id of the new user.
+    ///
+    /// # Errors
+    ///
+    /// If a query fails, or the password cannot be hashed.
+    pub async fn add_user(
+        &self,
+        name: &str,
+        password: &str,
+        is_staff: bool,
+    ) -> Result<Option<i64>, Box<dyn Error + Send + Sync>> {
+        // Before the password is hashed, which is expensive.
+        if self.database.credentials(name).await?.is_some() {
+            return Ok(None);
+        }
+        let hash = self.passwords.hash(password.to_owned()).await?;
+        Ok(self.database.add_user(name, &hash, is_staff).await?)
     }
 
     /// Returns the letters that the app has sent.

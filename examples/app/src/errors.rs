@@ -1,7 +1,10 @@
 //! The responses to errors.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 use cloakroom::{EndReason, RequestHead, SessionError, SessionErrorKind, SessionRejection};
 use cloakroom_cache::{CacheError, CurrentUserRejection};
@@ -19,6 +22,15 @@ impl AppError {
     pub(crate) fn page(status: StatusCode, title: &str, text: &str) -> Self {
         let body = html! { h1 { (title) } p { (text) } };
         Self((status, page::without_session(title, &body)).into_response())
+    }
+
+    /// Too many codes were sent by mail.
+    pub(crate) fn too_many_codes(wait: Duration) -> Self {
+        let (status, title) = (StatusCode::TOO_MANY_REQUESTS, "Too many codes");
+        let mut error = Self::page(status, title, "Please try again later.");
+        let seconds = wait.as_secs().saturating_add(1);
+        error.0.headers_mut().insert(RETRY_AFTER, seconds.into());
+        error
     }
 
     fn unavailable() -> Self {

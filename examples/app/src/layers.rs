@@ -57,7 +57,7 @@ pub fn sessions(storage: &Storage, config: &Config) -> Result<AppSessions, Confi
 }
 
 /// The peer address of the connection. This example does not run behind a proxy.
-fn peer_address(extensions: &Extensions) -> Option<IpAddr> {
+pub(crate) fn peer_address(extensions: &Extensions) -> Option<IpAddr> {
     let info: &ConnectInfo<SocketAddr> = extensions.get()?;
     Some(info.0.ip())
 }
@@ -70,7 +70,10 @@ pub fn router(app: App, sessions: &AppSessions) -> Router {
     let staff = signed_in.clone().with_permission(IsStaff::new(&app));
 
     // A layer that was added later runs earlier: first the sign-in, then the second factor.
-    let open = routes::open().merge(routes::half_signed_in().route_layer(signed_in.clone()));
+    let registration = routes::registration().route_layer(app.registrations.clone());
+    let open = routes::open()
+        .merge(registration)
+        .merge(routes::half_signed_in().route_layer(signed_in.clone()));
     let account = routes::account()
         .route_layer(second_factor())
         .route_layer(signed_in);

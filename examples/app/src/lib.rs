@@ -8,6 +8,7 @@ mod ended;
 mod errors;
 mod http_client;
 mod layers;
+mod limits;
 mod notice;
 mod outbox;
 mod page;

@@ -37,13 +37,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         None => Storage::memory(),
     };
     let database = Database::open(options.database.as_deref()).await?;
-    for (name, password, is_staff) in [
-        ("Ada", "ada-password", false),
-        ("Mona", "mona-password", true),
-    ] {
-        let added = database.add_user(name, password, is_staff).await;
-        added.map_err(|error| error.to_string())?;
-    }
     let app = listen(options.port).await?;
     let identity = listen(options.port.checked_add(1).unwrap_or_default()).await?;
     let config = Config {
@@ -63,6 +56,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     )?;
     writeln!(stdout, "Open {}", config.url)?;
     let state = App::new(config, database, &storage)?;
+    for (name, password, is_staff) in [
+        ("Ada", "ada-password", false),
+        ("Mona", "mona-password", true),
+    ] {
+        let added = state.add_user(name, password, is_staff).await;
+        added.map_err(|error| error.to_string())?;
+    }
     state.start_audit_log(&layer.sessions())?;
     let service = router(state, &layer).into_make_service_with_connect_info::<SocketAddr>();
     tokio::try_join!(

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::{Form, Query, State};
 use axum::http::header::AUTHORIZATION;
@@ -39,6 +40,8 @@ struct Grant {
     challenge: String,
     token: String,
     user: String,
+    /// When the user was asked, in seconds since 1970.
+    auth_time: u64,
 }
 
 /// Returns its routes. Codes are sent to the redirect URI of the app at `app`, and nowhere else.
@@ -80,12 +83,14 @@ impl Provider {
     }
 
     fn issue(&self, challenge: String, user: String) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let code = random::text();
         let grant = Grant {
             code: Some(code.clone()),
             challenge,
             token: random::text(),
             user,
+            auth_time: now.map_or(0, |now| now.as_secs()),
         };
         let mut grants = self.grants.lock().unwrap_or_else(PoisonError::into_inner);
         grants.truncate(MAX_GRANTS - 1);
@@ -103,13 +108,14 @@ impl Provider {
         (challenge.as_str() == grant.challenge).then(|| grant.token.clone())
     }
 
-    fn user(&self, token: &str) -> Option<String> {
+    fn grant(&self, token: &str) -> Option<Grant> {
         let grants = self.grants.lock().unwrap_or_else(PoisonError::into_inner);
         let grant = grants.iter().find(|grant| grant.token == token)?;
-        Some(grant.user.clone())
+        Some(grant.clone())
     }
 }
 
+/// It asks each time, as `prompt=login` requests.
 async fn ask(State(provider): State<Provider>, Query(request): Query<Request>) -> Response {
     if !provider.accepts(&request) {
         return StatusCode::BAD_REQUEST.into_response();
@@ -182,9 +188,14 @@ async fn user_info(State(provider): State<Provider>, headers: HeaderMap) -> Resp
     let bearer = headers.get(AUTHORIZATION);
     let bearer = bearer.and_then(|value| value.to_str().ok());
     let token = bearer.and_then(|value| value.strip_prefix("Bearer "));
-    match token.and_then(|token| provider.user(token)) {
+    match token.and_then(|token| provider.grant(token)) {
         // Each name is a user of its own.
-        Some(user) => Json(json!({ "sub": user.to_lowercase(), "name": user })).into_response(),
+        Some(Grant {
+            user, auth_time, ..
+        }) => {
+            let sub = user.to_lowercase();
+            Json(json!({ "sub": sub, "name": user, "auth_time": auth_time })).into_response()
+        }
         None => StatusCode::UNAUTHORIZED.into_response(),
     }
 }

@@ -1,6 +1,7 @@
 //! A guest with a cart registers or signs in. `docs/recipes.md` quotes it.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -48,19 +49,21 @@ async fn register(
     Ok(Redirect::to("/cart"))
 }
 
-/// A known user may have left a cart behind on another device: the two are merged.
+/// A known user may have left a cart behind on another device: the two are merged, in one of several sign-ins at once.
 async fn sign_in(
     session: Session,
     State(carts): State<Carts>,
     Form(form): Form<Registration>,
 ) -> Result<Redirect, SessionError> {
     // … after the password was checked:
-    let saved = saved_cart(&carts, &form.user);
-    // If another user was signed in until now, this runs on a session without their entries.
-    session.update(CART, move |cart| merged(cart.unwrap_or_default(), &saved))?;
     session.sign_in(form.user.clone()).await?;
-    // Only now, so that nothing is lost if the sign-in fails.
-    remove_saved_cart(&carts, &form.user);
+    // In a database: `DELETE … RETURNING`, in a transaction that is committed once the cart is in the session.
+    if let Some(taken) = take_cart(&carts, form.user) {
+        let saved = taken.cart.clone();
+        let merge = move |cart: Option<Cart>| merged(cart.unwrap_or_default(), &saved);
+        session.update_now(CART, merge).await?;
+        taken.commit();
+    }
     Ok(Redirect::to("/cart"))
 }
 
@@ -71,14 +74,39 @@ fn merged(mut cart: Cart, saved: &Cart) -> Cart {
     cart
 }
 
-fn saved_cart(carts: &Carts, user: &str) -> Cart {
-    let carts = carts.lock().unwrap_or_else(PoisonError::into_inner);
-    carts.get(user).cloned().unwrap_or_default()
+/// A cart that is out of the table, as in a transaction: dropped without a commit, it is there again.
+struct TakenCart {
+    user: String,
+    cart: Cart,
+    carts: Carts,
+    is_committed: bool,
 }
 
-fn remove_saved_cart(carts: &Carts, user: &str) {
-    let mut carts = carts.lock().unwrap_or_else(PoisonError::into_inner);
-    carts.remove(user);
+impl TakenCart {
+    fn commit(mut self) {
+        self.is_committed = true;
+    }
+}
+
+impl Drop for TakenCart {
+    fn drop(&mut self) {
+        if !self.is_committed {
+            let mut carts = self.carts.lock().unwrap_or_else(PoisonError::into_inner);
+            let (user, cart) = (mem::take(&mut self.user), mem::take(&mut self.cart));
+            carts.insert(user, cart);
+        }
+    }
+}
+
+fn take_cart(carts: &Carts, user: String) -> Option<TakenCart> {
+    let mut table = carts.lock().unwrap_or_else(PoisonError::into_inner);
+    let cart = table.remove(&user)?;
+    Some(TakenCart {
+        user,
+        cart,
+        carts: Arc::clone(carts),
+        is_committed: false,
+    })
 }
 
 /// The routes.

@@ -37,4 +37,6 @@ pub(crate) async fn a_guest_signs_in_with_the_provider_and_is_the_same_user_next
     browser.follow("#provider").await;
     browser.follow("#approve").await;
     assert_eq!(path(browser).await, "/account/password");
+    assert_eq!(browser.count("#no-password").await, 1);
+    assert_eq!(browser.count("[name=password]").await, 0);
 }

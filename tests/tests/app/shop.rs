@@ -40,11 +40,6 @@ impl Shop {
 
     async fn open(storages: &[Storage], redis: Option<RedisServer>) -> Self {
         let database = Database::open(None).await.expect("it is in memory");
-        for (name, is_staff) in [("Ada", false), ("Mona", true)] {
-            let password = format!("{}-password", name.to_lowercase());
-            let added = database.add_user(name, &password, is_staff).await;
-            assert!(added.expect("it is a new database").is_some());
-        }
         let mut shop = Self {
             urls: [const { String::new() }; 2],
             database,
@@ -79,6 +74,12 @@ impl Shop {
         let layer = sessions(storage, &config).expect("the options are valid");
         let app = App::new(config, self.database.clone(), storage);
         let app = app.expect("the options are valid");
+        for (name, is_staff) in [("Ada", false), ("Mona", true)] {
+            let password = format!("{}-password", name.to_lowercase());
+            // Another server may have added them.
+            let added = app.add_user(name, &password, is_staff).await;
+            added.expect("the database responds");
+        }
         app.start_audit_log(&layer.sessions())
             .expect("there is a bus");
         self.outboxes.push(app.outbox().clone());
@@ -151,6 +152,15 @@ pub(crate) async fn is_not_recent(browser: &Chromium) {
         }
     })()";
     assert_eq!(browser.run(script).await, true);
+}
+
+/// Opens a page that needs a recent sign-in, and enters the password if there is none.
+pub(crate) async fn open_sensitive(browser: &Chromium, page: &str, password: &str) {
+    browser.open(page).await;
+    if path(browser).await.starts_with("/confirm") {
+        browser.fill("[name=password]", password).await;
+        browser.follow("#submit").await;
+    }
 }
 
 /// The path of the page, with its query.

@@ -42,7 +42,11 @@ pub(crate) async fn the_staff_act_as_a_user_end_sessions_and_read_the_audit_log(
 async fn an_acting_session_has_only_the_rights_to_look(mona: &Chromium, shop: &Shop) {
     mona.open(&shop.at("/admin")).await;
     assert_says(&page_text(mona).await, "Not allowed");
-    for page in ["/account/password", "/account/second-factor"] {
+    for page in [
+        "/account/email",
+        "/account/password",
+        "/account/second-factor",
+    ] {
         mona.open(&shop.at(page)).await;
         assert!(path(mona).await.starts_with("/confirm?"), "{page}");
         assert_eq!(mona.count("#not-while-acting").await, 1);
@@ -58,20 +62,32 @@ async fn an_acting_session_has_only_the_rights_to_look(mona: &Chromium, shop: &S
         ("csrf", &*csrf),
         ("password", "mona-was-here"),
         ("name", "M"),
+        ("code", "000000"),
     ];
-    for form_of in ["/account/name", "/account/email"] {
+    for form_of in ["/account/name", "/account/email/confirm"] {
         assert_eq!(post(mona, form_of, &form).await, 403, "{form_of}");
     }
+    an_acting_session_ends_none_of_the_user(mona, shop, &csrf).await;
     // What needs a recent sign-in redirects to the page of the password.
-    let script = format!(
-        "return fetch('/account/password', {{ method: 'POST', body: new URLSearchParams({{ csrf: '{csrf}', \
-         password: 'mona-was-here' }}) }}).then(response => response.url + ' ' + response.status)"
-    );
-    let refused = mona.run(&script).await;
-    let refused = refused.as_str().expect("a text");
-    assert!(refused.ends_with(" 401"), "{refused}");
+    for form_of in ["/account/password", "/account/email"] {
+        assert_eq!(post(mona, form_of, &form).await, 401, "{form_of}");
+    }
     let credentials = shop.database.user(1).await.expect("it responds");
     assert_eq!(credentials.expect("Ada").name, "Ada");
+}
+
+/// The forms are right otherwise: the user's own session could send them.
+async fn an_acting_session_ends_none_of_the_user(mona: &Chromium, shop: &Shop, csrf: &str) {
+    mona.open(&shop.at("/devices")).await;
+    let id = mona.attribute("#devices [name=id]", "value").await;
+    let id = id.expect("a session of Ada");
+    let form = [("csrf", csrf), ("id", &*id)];
+    for path in ["/devices/sign-out", "/devices/sign-out-others"] {
+        assert_eq!(post(mona, path, &form).await, 403, "{path}");
+    }
+    mona.reload().await;
+    let listed = mona.attribute("#devices [name=id]", "value").await;
+    assert_eq!(listed, Some(id), "it is live");
 }
 
 /// Sends a form by a script of the page.

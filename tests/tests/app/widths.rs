@@ -16,6 +16,7 @@ async fn no_page_is_wider_than_its_screen() {
     for path in [
         "/",
         "/account",
+        "/account/email",
         "/account/password",
         "/account/second-factor",
         "/admin",

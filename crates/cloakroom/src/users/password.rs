@@ -11,10 +11,11 @@ impl Session {
     /// the user, with [`EndReason::PasswordChanged`](crate::EndReason::PasswordChanged) (ASVS 5.0, 7.4.3). Returns how many
     /// have ended.
     ///
-    /// Store the new password first: a sign-in with the old one during the call may count as one that came later. Edits so
-    /// far are saved; if they include a sign-in ([`SignIn::on_save`](crate::SignIn::on_save)), the user is the one who
-    /// signs in. It is not a sign-in: [`signed_in_at`](Self::signed_in_at) stays. After a reset of the password by
-    /// mail, where nobody is signed in, use [`Sessions::revoke_all`] with [`RevokedBy::PasswordChange`].
+    /// Store the new password first, and let each sign-in read the hash again once its session is stored: one that has
+    /// checked the old password may come later (`docs/signing-out.md`). Edits so far are saved; if they include a sign-in
+    /// ([`SignIn::on_save`](crate::SignIn::on_save)), the user is the one who signs in. It is not a sign-in:
+    /// [`signed_in_at`](Self::signed_in_at) stays. After a reset of the password by mail, where nobody is signed in, use
+    /// [`Sessions::revoke_all`] with [`RevokedBy::PasswordChange`].
     ///
     /// ```
     /// use cloakroom::{RecentSignIn, SessionError};

@@ -58,6 +58,12 @@ impl Database {
         })
     }
 
+    /// Lets all further queries fail.
+    #[cfg(test)]
+    pub(crate) async fn close(&self) {
+        self.pool.close().await;
+    }
+
     /// Returns how many records of users were queried.
     #[must_use]
     pub fn queries(&self) -> u64 {

@@ -4,7 +4,6 @@ use std::sync::atomic::Ordering;
 
 use super::Database;
 use crate::app::User;
-use crate::passwords;
 
 /// What a sign-in is checked against.
 #[derive(Debug)]
@@ -15,18 +14,13 @@ pub(crate) struct Credentials {
 }
 
 impl Database {
-    /// Adds a user, unless there is one with this account name. Returns the id of the new user.
-    ///
-    /// # Errors
-    ///
-    /// If the query fails, or the password cannot be hashed.
-    pub async fn add_user(
+    /// Adds a user with this hash of a password, unless there is one with this account name. Returns the id of the new user.
+    pub(crate) async fn add_user(
         &self,
         name: &str,
-        password: &str,
+        hash: &str,
         is_staff: bool,
-    ) -> Result<Option<i64>, Box<dyn std::error::Error + Send + Sync>> {
-        let hash = passwords::hash(password.to_owned()).await?;
+    ) -> Result<Option<i64>, sqlx::Error> {
         let insert = "INSERT INTO users (account, name, password, is_staff) VALUES (?, ?, ?, ?) \
                       ON CONFLICT DO NOTHING RETURNING id";
         let insert = sqlx::query_scalar(insert)
@@ -34,7 +28,7 @@ impl Database {
             .bind(name)
             .bind(hash)
             .bind(is_staff);
-        Ok(insert.fetch_optional(&self.pool).await?)
+        insert.fetch_optional(&self.pool).await
     }
 
     /// Returns the record of a user, and counts the query.
@@ -44,21 +38,22 @@ impl Database {
     /// If the query fails.
     pub async fn user(&self, id: i64) -> Result<Option<User>, sqlx::Error> {
         self.queries.fetch_add(1, Ordering::Relaxed);
-        let query =
-            "SELECT id, name, email, is_staff, totp_secret IS NOT NULL FROM users WHERE id = ?";
-        let row: Option<(i64, String, Option<String>, bool, bool)> = sqlx::query_as(query)
+        let query = "SELECT id, name, email, is_staff, password IS NOT NULL, totp_secret IS NOT NULL \
+                     FROM users WHERE id = ?";
+        let row: Option<(i64, String, Option<String>, bool, bool, bool)> = sqlx::query_as(query)
             .bind(id)
             .fetch_optional(&self.pool)
             .await?;
-        Ok(
-            row.map(|(id, name, email, is_staff, has_second_factor)| User {
+        Ok(row.map(
+            |(id, name, email, is_staff, has_password, has_second_factor)| User {
                 id,
                 name,
                 email,
                 is_staff,
+                has_password,
                 has_second_factor,
-            }),
-        )
+            },
+        ))
     }
 
     /// Returns ids and names of the first hundred users.
@@ -76,6 +71,13 @@ impl Database {
         let query = sqlx::query_as(query).bind(account.trim().to_lowercase());
         let row: Option<(i64, Option<String>)> = query.fetch_optional(&self.pool).await?;
         Ok(row.map(|(id, password)| Credentials { id, password }))
+    }
+
+    /// Returns the hash of a user's password; `None` for a user of the identity provider.
+    pub(crate) async fn password(&self, id: i64) -> Result<Option<String>, sqlx::Error> {
+        let query = sqlx::query_scalar("SELECT password FROM users WHERE id = ?").bind(id);
+        let hash: Option<Option<String>> = query.fetch_optional(&self.pool).await?;
+        Ok(hash.flatten())
     }
 
     /// Returns the account name of a user; `None` for a user of the identity provider.

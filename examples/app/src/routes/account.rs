@@ -42,11 +42,6 @@ fn content(page: &Page) -> Markup {
         }
         h2 { "E-mail address" }
         p #email { (email.unwrap_or("None yet.")) }
-        form.card #email-form method="post" action="/account/email" {
-            (page.csrf())
-            (field("New address", "email", "email", "email"))
-            button { "Send a code" }
-        }
         form.card #code-form method="post" action="/account/email/confirm" {
             (page.csrf())
             (field("Code from the mail", "code", "text", "one-time-code"))
@@ -54,7 +49,10 @@ fn content(page: &Page) -> Markup {
         }
         h2 { "Security" }
         ul.list {
-            li { a href="/account/password" { "Change the password" } }
+            li { a href="/account/email" { "Change the e-mail address" } }
+            @if user.is_some_and(|user| user.has_password) {
+                li { a href="/account/password" { "Change the password" } }
+            }
             li {
                 a href="/account/second-factor" { "Set up a second factor" }
                 @if user.is_some_and(|user| user.has_second_factor) { span { "enabled" } }

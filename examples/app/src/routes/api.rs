@@ -14,8 +14,8 @@ use cloakroom_cache::CurrentUser;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::second_factor::{self, ASSURANCE, Assurance};
-use super::sign_in::{Checked, check};
+use super::second_factor::{self, ASSURANCE, Assurance, CheckedCode, check_code};
+use super::sign_in::{Checked, check, sign_in_unless_changed};
 use crate::app::{App, User};
 use crate::errors::AppError;
 use crate::layers::AppSessions;
@@ -56,28 +56,27 @@ async fn sign_in(
         |status: StatusCode, error| (status, Json(json!({ "error": error }))).into_response();
     let checked = check(&app, &headers, peer.ip(), &form.name, form.password);
     let user = match checked.await? {
-        Checked::Right(user, _) => user.id,
+        Checked::Right(user, _) => user,
         Checked::Wrong => return Ok(refuse(StatusCode::UNAUTHORIZED, "wrong_password")),
         Checked::Refused(refused) => return Ok(refuse(refused.status(), "too_many_attempts")),
     };
-    let assurance = if app.database.totp_secret(user).await?.is_some() {
-        // The guard counts the attempts at the code, too.
-        let account = format!("second factor of {user}");
-        let attempt = match app.guard.attempt(&account, &headers, Some(peer.ip())).await {
-            Ok(attempt) => attempt,
-            Err(refused) => return Ok(refuse(refused.status(), "too_many_attempts")),
-        };
+    let assurance = if app.database.totp_secret(user.id).await?.is_some() {
         let code = form.code.unwrap_or_default();
-        if !second_factor::is_right(&app, user, &code).await? {
-            return Ok(refuse(StatusCode::UNAUTHORIZED, "second_factor"));
+        match check_code(&app, &headers, peer.ip(), user.id, &code).await? {
+            CheckedCode::Right(_) => Assurance::TwoFactors,
+            CheckedCode::Wrong => return Ok(refuse(StatusCode::UNAUTHORIZED, "second_factor")),
+            CheckedCode::Refused(refused) => {
+                return Ok(refuse(refused.status(), "too_many_attempts"));
+            }
         }
-        drop(attempt.succeeded().await);
-        Assurance::TwoFactors
     } else {
         Assurance::OneFactor
     };
-    let sign_in = session.sign_in(user).insert(ASSURANCE, assurance)?;
-    sign_in.with_expiry(EXPIRY).await?;
+    let sign_in = session.sign_in(user.id).insert(ASSURANCE, assurance)?;
+    let sign_in = sign_in.with_expiry(EXPIRY);
+    if !sign_in_unless_changed(&app, &session, sign_in, &user).await? {
+        return Ok(refuse(StatusCode::UNAUTHORIZED, "wrong_password"));
+    }
     Ok(StatusCode::OK.into_response())
 }
 

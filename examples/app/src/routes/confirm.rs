@@ -10,7 +10,10 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::account::Themselves;
-use super::sign_in::{Checked, REMEMBER, REMEMBERED, check, with_device_cookie};
+use super::sign_in::{
+    Checked, REMEMBER, REMEMBERED, check, password_changed, sign_in_unless_changed,
+    with_device_cookie,
+};
 use crate::app::App;
 use crate::errors::AppError;
 use crate::page::{Page, field};
@@ -56,11 +59,14 @@ pub(crate) async fn confirm(
     let account = app.database.account(user).await?.unwrap_or_default();
     let checked = check(&app, &headers, peer.ip(), &account, form_data.password).await?;
     let (status, problem) = match checked {
-        Checked::Right(_, guard) => {
+        Checked::Right(credentials, guard) => {
             let again = page.session.sign_in(user);
-            match page.session.get(REMEMBER)? {
-                Some(true) => again.with_expiry(REMEMBERED).await?,
-                _ => again.await?,
+            let again = match page.session.get(REMEMBER)? {
+                Some(true) => again.with_expiry(REMEMBERED),
+                _ => again,
+            };
+            if !sign_in_unless_changed(&app, &page.session, again, &credentials).await? {
+                return Err(password_changed());
             }
             let redirect = Redirect::to(next.or("/account")).into_response();
             return Ok(with_device_cookie(redirect, guard));

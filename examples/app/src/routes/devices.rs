@@ -1,10 +1,11 @@
 //! The devices of the user, and signing out the others.
 
 use axum::response::{Redirect, Response};
-use cloakroom::{Session, SessionError, SessionId, SessionInfo, Sessions};
+use cloakroom::{Permitted, SessionError, SessionId, SessionInfo, Sessions};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::account::Themselves;
 use crate::csrf_form::{CsrfForm, NoFields};
 use crate::errors::AppError;
 use crate::notice::{NOTICES, Notice};
@@ -57,22 +58,24 @@ pub(crate) struct Revoked {
     id: SessionId,
 }
 
-/// The id is one of the user's own sessions, or nothing happens.
+/// The id is one of the user's own sessions, or nothing happens. Somebody who acts as the user ends none of them.
 pub(crate) async fn revoke(
-    session: Session,
+    themselves: Permitted<Themselves>,
     sessions: Sessions,
     CsrfForm(form): CsrfForm<Revoked>,
 ) -> Result<Redirect, SessionError> {
+    let session = themselves.session;
     sessions.revoke(session.require_user()?, form.id).await?;
     session.flash(NOTICES, Notice::DeviceSignedOut)?;
     Ok(Redirect::to("/devices"))
 }
 
 pub(crate) async fn revoke_others(
-    session: Session,
+    themselves: Permitted<Themselves>,
     sessions: Sessions,
     _: CsrfForm<NoFields>,
 ) -> Result<Redirect, SessionError> {
+    let session = themselves.session;
     let count = sessions.revoke_others(&session).await?;
     session.flash(NOTICES, Notice::OthersSignedOut { count })?;
     Ok(Redirect::to("/devices"))

@@ -14,6 +14,8 @@ mod register;
 pub(crate) mod second_factor;
 pub(crate) mod sign_in;
 mod sign_out;
+#[cfg(test)]
+mod tests;
 
 use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -27,11 +29,16 @@ pub(crate) fn open() -> Router<App> {
     Router::new()
         .route("/", get(home::show))
         .route("/cart", post(home::add))
-        .route("/register", get(register::show).post(register::register))
+        .route("/register", get(register::show))
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/oauth/begin", post(oauth::begin))
         .route("/oauth/finish", get(oauth::finish))
         .route("/numbers", get(home::numbers))
+}
+
+/// For everybody, as often as the limit by address allows.
+pub(crate) fn registration() -> Router<App> {
+    Router::new().route("/register", post(register::register))
 }
 
 /// For users who are signed in, also those whose second factor is missing.
@@ -50,7 +57,6 @@ pub(crate) fn account() -> Router<App> {
     Router::new()
         .route("/account", get(account::show))
         .route("/account/name", post(account::rename))
-        .route("/account/email", post(email::send_code))
         .route("/account/email/confirm", post(email::confirm))
         .route("/devices", get(devices::show))
         .route("/devices/sign-out", post(devices::revoke))
@@ -65,6 +71,7 @@ pub(crate) fn sensitive() -> Router<App> {
             "/account/password",
             get(password::show).post(password::change),
         )
+        .route("/account/email", get(email::show).post(email::send_code))
         .route("/account/second-factor", set_up)
 }
 

@@ -1,4 +1,7 @@
-//! Sign-in with an identity provider (OAuth 2.0, with PKCE), by the crate `oauth2`.
+//! Sign-in with an identity provider (OAuth 2.0, with PKCE), by the crate `oauth2`. It asks users each time: every sign-in
+//! counts as a recent one, also for what needs a re-authentication.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::extract::{Form, Query, State};
@@ -14,7 +17,7 @@ use oauth2::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::sign_in::sign_in_with_cart;
+use super::sign_in::{take_over_cart, with_one_factor};
 use crate::app::App;
 use crate::errors::AppError;
 use crate::http_client::send;
@@ -31,11 +34,16 @@ const IDENTIFIED: &str = "identified";
 pub(crate) struct Provider {
     issuer: String,
     client: Client,
+    /// How long ago the provider may have authenticated a user who signs in.
+    max_age: Duration,
 }
+
+/// How much the provider's clock may be behind.
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 impl Provider {
     /// A provider whose endpoints are below its issuer.
-    pub(crate) fn new(issuer: &str, app: &str) -> Result<Self, ParseError> {
+    pub(crate) fn new(issuer: &str, app: &str, max_age: Duration) -> Result<Self, ParseError> {
         let client = BasicClient::new(ClientId::new(CLIENT_ID.to_owned()))
             .set_auth_uri(AuthUrl::new(format!("{issuer}/authorize"))?)
             .set_token_uri(TokenUrl::new(format!("{issuer}/token"))?)
@@ -43,7 +51,17 @@ impl Provider {
         Ok(Self {
             issuer: issuer.to_owned(),
             client,
+            max_age,
         })
+    }
+
+    /// Returns whether it has authenticated the user as recently as it was requested. Not every provider does so, and the
+    /// parameters of the request go through the browser.
+    fn has_asked(&self, identity: &Identity) -> bool {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let age = identity.auth_time.zip(now.ok());
+        let age = age.map(|(at, now)| now.saturating_sub(Duration::from_secs(at)));
+        age.is_some_and(|age| age <= self.max_age.saturating_add(MAX_CLOCK_SKEW))
     }
 }
 
@@ -73,7 +91,9 @@ pub(crate) async fn begin(
     let request = provider
         .client
         .authorize_url(|| CsrfToken::new(state))
-        .set_pkce_challenge(challenge);
+        .set_pkce_challenge(challenge)
+        .add_extra_param("prompt", "login")
+        .add_extra_param("max_age", provider.max_age.as_secs().to_string());
     let (url, _) = request.url();
     Ok(Redirect::to(url.as_str()))
 }
@@ -142,14 +162,20 @@ struct Identity {
     /// Unique at one provider only, so the issuer comes first.
     id: String,
     name: String,
+    /// When the provider has authenticated the user, in seconds since 1970.
+    auth_time: Option<u64>,
 }
 
 async fn sign_in(app: &App, session: &Session, identity: &Identity) -> Result<(), AppError> {
+    if !app.provider.has_asked(identity) {
+        return Err(not_asked());
+    }
     let user = app
         .database
         .user_of_identity(&identity.id, &identity.name)
         .await?;
-    sign_in_with_cart(app, session, user, false).await
+    with_one_factor(session, user, false)?.await?;
+    take_over_cart(app, session, user).await
 }
 
 /// Completes the transaction, exchanges the code, and returns who the user is.
@@ -176,12 +202,13 @@ async fn identify(
     Ok((transaction, identity.ok_or_else(does_not_respond)?))
 }
 
-/// Asks the provider who the user is.
+/// Asks the provider who the user is. With OpenID Connect, `auth_time` is a claim of the ID token.
 async fn user_info(provider: &Provider, access_token: &str) -> Option<Identity> {
     #[derive(Deserialize)]
     struct UserInfo {
         sub: String,
         name: String,
+        auth_time: Option<u64>,
     }
     let request = oauth2::http::Request::get(format!("{}/userinfo", provider.issuer))
         .header("authorization", format!("Bearer {access_token}"))
@@ -191,11 +218,17 @@ async fn user_info(provider: &Provider, access_token: &str) -> Option<Identity> 
     Some(Identity {
         id: format!("{}#{}", provider.issuer, info.sub),
         name: info.name,
+        auth_time: info.auth_time,
     })
 }
 
 fn denied() -> AppError {
     let text = "The sign-in with Example ID was cancelled.";
+    AppError::page(StatusCode::FORBIDDEN, "Not signed in", text)
+}
+
+fn not_asked() -> AppError {
+    let text = "Example ID has not asked you to sign in. Please begin again.";
     AppError::page(StatusCode::FORBIDDEN, "Not signed in", text)
 }
 

@@ -15,7 +15,9 @@ use crate::csrf_form::CsrfForm;
 use crate::errors::AppError;
 use crate::notice::{NOTICES, Notice};
 use crate::page::{Page, field};
-use crate::passwords;
+
+/// A user of the identity provider has no account name to sign in with.
+const NO_PASSWORD: &str = "You sign in with Example ID, so change your password there.";
 
 #[derive(Deserialize)]
 pub(crate) struct NewPassword {
@@ -23,11 +25,17 @@ pub(crate) struct NewPassword {
 }
 
 pub(crate) async fn show(page: Page, _: Permitted<Themselves>) -> Result<Response, AppError> {
-    let form = form(&page, None);
-    page.show("New password", form).await
+    let has_password = page.user.as_ref().is_some_and(|user| user.has_password);
+    let body = if has_password {
+        form(&page, None)
+    } else {
+        html! { h1 { "New password" } p #no-password { (NO_PASSWORD) } }
+    };
+    page.show("New password", body).await
 }
 
-/// The password is stored first, so that no sign-in with the old one comes later.
+/// The password is stored first. A sign-in with the old one, which was checked before, is either among the sessions that end
+/// then, or finds that the password has changed (`sign_in_unless_changed`).
 pub(crate) async fn change(
     page: Page,
     CurrentUser(user): CurrentUser<User>,
@@ -35,13 +43,20 @@ pub(crate) async fn change(
     _: Permitted<Themselves>,
     CsrfForm(form_data): CsrfForm<NewPassword>,
 ) -> Result<Response, AppError> {
+    if !user.has_password {
+        return Err(AppError::page(
+            StatusCode::CONFLICT,
+            "New password",
+            NO_PASSWORD,
+        ));
+    }
     if let Err(problem) = check_password(&form_data.password) {
         let form = form(&page, Some(problem));
         return page
             .with_status(StatusCode::UNPROCESSABLE_ENTITY, "New password", form)
             .await;
     }
-    let hash = passwords::hash(form_data.password).await;
+    let hash = app.passwords.hash(form_data.password).await;
     let hash = hash.map_err(|_| {
         let text = "The password could not be stored.";
         AppError::page(StatusCode::SERVICE_UNAVAILABLE, "Not available", text)

@@ -37,10 +37,7 @@ pub(crate) async fn register(
             .with_status(status, "Register", form(Some(problem)))
             .await;
     }
-    let added = app
-        .database
-        .add_user(name, &form_data.password, false)
-        .await;
+    let added = app.add_user(name, &form_data.password, false).await;
     let added = added.map_err(|_| {
         let text = "The account could not be stored.";
         AppError::page(StatusCode::SERVICE_UNAVAILABLE, "Not available", text)

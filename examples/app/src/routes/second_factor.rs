@@ -1,6 +1,6 @@
 //! A second factor: codes of an authenticator app (TOTP, RFC 6238).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::{ConnectInfo, Form, Request, State};
@@ -9,6 +9,7 @@ use axum::middleware::Next as NextHandler;
 use axum::response::{IntoResponse, Redirect, Response};
 use cloakroom::{Key, LocalPath, Next, Permitted, Session, minutes};
 use cloakroom_cache::CurrentUser;
+use cloakroom_limit::{LoginRefused, SignedIn};
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
 use totp_rs::{Builder, Secret, Totp};
@@ -73,9 +74,11 @@ pub(crate) struct Code {
     code: String,
 }
 
-/// The second factor raises the level, and renews the session: a cookie from before gains nothing.
+/// The second factor raises the level, and renews the session: a cookie from before gains nothing. Somebody who acts as the
+/// user must not use up the user's attempts.
 pub(crate) async fn check(
     page: Page,
+    _: Permitted<Themselves>,
     next: Next,
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -83,34 +86,65 @@ pub(crate) async fn check(
     Form(form_data): Form<Code>,
 ) -> Result<Response, AppError> {
     let user: i64 = page.session.require_user_id()?;
-    let account = format!("second factor of {user}");
-    let attempt = match app.guard.attempt(&account, &headers, Some(peer.ip())).await {
-        Ok(attempt) => attempt,
-        Err(refused) => {
-            let form = form(Some("There were too many attempts. Please wait."));
-            let title = "Enter your code";
-            return page.with_status(refused.status(), title, form).await;
+    let checked = check_code(&app, &headers, peer.ip(), user, &form_data.code);
+    let (status, problem) = match checked.await? {
+        CheckedCode::Right(guard) => {
+            page.session.insert(ASSURANCE, Assurance::TwoFactors)?;
+            page.session.renew()?;
+            let redirect = Redirect::to(next.or("/account")).into_response();
+            return Ok(with_device_cookie(redirect, guard));
         }
+        CheckedCode::Wrong => (
+            StatusCode::FORBIDDEN,
+            "The code is wrong, or was used already.",
+        ),
+        CheckedCode::Refused(refused) => (
+            refused.status(),
+            "There were too many attempts. Please wait.",
+        ),
     };
-    if !is_right(&app, user, &form_data.code).await? {
-        let form = form(Some("The code is wrong, or was used already."));
-        return page
-            .with_status(StatusCode::FORBIDDEN, "Enter your code", form)
-            .await;
+    page.with_status(status, "Enter your code", form(Some(problem)))
+        .await
+}
+
+/// The result of checking a code.
+pub(crate) enum CheckedCode {
+    Right(SignedIn),
+    Wrong,
+    Refused(LoginRefused),
+}
+
+/// Checks a code, if the guard allows it, which counts the attempts as those at a password.
+pub(crate) async fn check_code(
+    app: &App,
+    headers: &HeaderMap,
+    peer: IpAddr,
+    user: i64,
+    code: &str,
+) -> Result<CheckedCode, AppError> {
+    let account = format!("second factor of {user}");
+    let attempt = match app.guard.attempt(&account, headers, Some(peer)).await {
+        Ok(attempt) => attempt,
+        Err(refused) => return Ok(CheckedCode::Refused(refused)),
+    };
+    match is_right(app, user, code).await {
+        Ok(true) => Ok(CheckedCode::Right(attempt.succeeded().await)),
+        // The attempt is dropped: it has failed.
+        Ok(false) => Ok(CheckedCode::Wrong),
+        Err(error) => {
+            attempt.cancelled().await;
+            Err(error.into())
+        }
     }
-    page.session.insert(ASSURANCE, Assurance::TwoFactors)?;
-    page.session.renew()?;
-    let redirect = Redirect::to(next.or("/account")).into_response();
-    Ok(with_device_cookie(redirect, attempt.succeeded().await))
 }
 
 /// Checks a code of a user. Each works once, also for somebody who has read it over the user's shoulder.
-pub(crate) async fn is_right(app: &App, user: i64, code: &str) -> Result<bool, AppError> {
+async fn is_right(app: &App, user: i64, code: &str) -> Result<bool, sqlx::Error> {
     let Some(secret) = app.database.totp_secret(user).await? else {
         return Ok(false);
     };
     match step_of(&authenticator(secret), code) {
-        Some(step) => Ok(app.database.use_totp_step(user, step).await?),
+        Some(step) => app.database.use_totp_step(user, step).await,
         None => Ok(false),
     }
 }

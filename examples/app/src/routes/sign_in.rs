@@ -6,7 +6,7 @@ use axum::extract::{ConnectInfo, Form, State};
 use axum::http::header::{RETRY_AFTER, SET_COOKIE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use cloakroom::{Expiry, Key, Next, Session, days};
+use cloakroom::{Expiry, Key, Next, Session, SessionError, days};
 use cloakroom_limit::{LoginRefused, SignedIn};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -65,7 +65,11 @@ pub(crate) async fn sign_in(
         Checked::Refused(refused) => return refused_page(page, &refused, &next).await,
     };
     let is_remembered = form_data.remember.is_some();
-    sign_in_with_cart(&app, &page.session, user.id, is_remembered).await?;
+    let sign_in = with_one_factor(&page.session, user.id, is_remembered)?;
+    if !sign_in_unless_changed(&app, &page.session, sign_in, &user).await? {
+        return Err(password_changed());
+    }
+    take_over_cart(&app, &page.session, user.id).await?;
     let notice = Notice::SignedIn {
         name: form_data.name.trim().to_owned(),
         failures: guard.failures(),
@@ -111,27 +115,65 @@ pub(crate) async fn check(
     }
 }
 
-/// Signs in. The guest's cart and the one that the user has left behind become one.
-pub(crate) async fn sign_in_with_cart(
-    app: &App,
+/// A sign-in with one factor, to be awaited.
+pub(crate) fn with_one_factor(
     session: &Session,
     user: i64,
     is_remembered: bool,
-) -> Result<(), AppError> {
-    let saved = app.database.cart(user).await?;
-    // If another user was signed in until now, this runs on a session without their entries.
-    session.update(CART, move |cart| merged(cart.unwrap_or_default(), &saved))?;
+) -> Result<cloakroom::SignIn, SessionError> {
     let sign_in = session
         .sign_in(user)
         .insert(ASSURANCE, Assurance::OneFactor)?
         .insert(REMEMBER, is_remembered)?;
-    if is_remembered {
-        sign_in.with_expiry(REMEMBERED).await?;
+    Ok(if is_remembered {
+        sign_in.with_expiry(REMEMBERED)
     } else {
-        sign_in.await?;
+        sign_in
+    })
+}
+
+/// Signs in with a password that was right, unless it has changed meanwhile: then this returns `false`, and the session has
+/// ended.
+///
+/// The hash may have been read a while ago: the check waits for its turn. A change of the password stores the new hash, and then
+/// ends the sessions that it finds. If it has stored the hash before it is read here, this finds out; otherwise the change
+/// finds this session, which has been stored before.
+pub(crate) async fn sign_in_unless_changed(
+    app: &App,
+    session: &Session,
+    sign_in: cloakroom::SignIn,
+    checked: &Credentials,
+) -> Result<bool, AppError> {
+    sign_in.await?;
+    let current = app.database.password(checked.id).await;
+    if matches!(&current, Ok(hash) if *hash == checked.password) {
+        return Ok(true);
     }
-    // Only now, so that nothing is lost if the sign-in fails.
-    app.database.remove_cart(user).await?;
+    // Also if the hash cannot be read.
+    session.destroy().await?;
+    current?;
+    Ok(false)
+}
+
+/// The response to a sign-in whose password has changed meanwhile.
+pub(crate) fn password_changed() -> AppError {
+    let text = "Your password was changed meanwhile. Please sign in with the new one.";
+    AppError::page(StatusCode::UNAUTHORIZED, "Not signed in", text)
+}
+
+/// The cart in the session, of a guest for instance, and the one that the user has left behind become one.
+pub(crate) async fn take_over_cart(
+    app: &App,
+    session: &Session,
+    user: i64,
+) -> Result<(), AppError> {
+    // Until it is removed, a transaction is open. Nothing else here uses the database.
+    if let Some(taken) = app.database.take_cart(user).await? {
+        let saved = taken.cart.clone();
+        let merge = move |cart: Option<Cart>| merged(cart.unwrap_or_default(), &saved);
+        session.update_now(CART, merge).await?;
+        taken.remove().await?;
+    }
     Ok(())
 }
 
