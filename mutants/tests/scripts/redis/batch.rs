@@ -28,6 +28,14 @@ const SCRIPTS: [(&str, &str); 10] = [
     ),
 ];
 
+/// In place of the function that makes the store's scripts, which is expensive: each is made once in a batch.
+const SCRIPT_OF: &str = "local function script_of(name)
+  local script = known[name] or error('made twice, or unknown')
+  known[name] = nil
+  return script
+end
+";
+
 type Item<'a> = (&'a str, u32, Vec<String>);
 
 fn item<'a>(name: &'a str, keys: u32, args: &[&str]) -> Item<'a> {
@@ -35,13 +43,14 @@ fn item<'a>(name: &'a str, keys: u32, args: &[&str]) -> Item<'a> {
 }
 
 fn run(server: &Server, replies: &str, keys: &[&str], items: &[Item<'_>]) -> Done {
-    let mut text = format!("{START}local scripts = {{}}\n");
+    let mut text = format!("{START}local known = {{}}\n");
     for (name, body) in SCRIPTS {
         text += &function("script", &format!("{body}\n"));
-        text += &format!("scripts['{name}'] = script\n");
+        text += &format!("known['{name}'] = script\n");
     }
     text +=
-        "scripts['after_publishing'] = function(KEYS, ARGV) publish('closed', 'e') return 7 end\n";
+        "known['after_publishing'] = function(KEYS, ARGV) publish('closed', 'e') return 7 end\n";
+    text += SCRIPT_OF;
     let calls = rmp_serde::to_vec(items).expect("it can be encoded");
     let call = Call {
         script: &(text + SCRIPT),
