@@ -9,7 +9,7 @@ const SCRIPT: &str = include_str!("../../../../crates/cloakroom-redis/src/script
 const LIMIT: usize = 256 * 1024;
 
 /// Scripts that a batch may call, in place of those of the store.
-const SCRIPTS: [(&str, &str); 10] = [
+const SCRIPTS: [(&str, &str); 11] = [
     ("one", "return 1"),
     ("keys", "return { KEYS[1], KEYS[2] or '-', ARGV[1] }"),
     ("text", "return string.rep('x', ARGV[1])"),
@@ -20,6 +20,7 @@ const SCRIPTS: [(&str, &str); 10] = [
     ("nothing", "return nil"),
     ("number", "return 7"),
     ("raises", "error('oops')"),
+    ("raises_one", "error(1, 0)"),
     ("error", "return redis.error_reply('ERR refused')"),
     ("publish", "publish(ARGV[1], ARGV[2]) return 1"),
     (
@@ -97,12 +98,14 @@ fn an_error_does_not_stop_the_other_calls() {
     let server = Server::start();
     let items = [
         item("raises", 0, &[]),
+        item("raises_one", 0, &[]),
         item("error", 0, &[]),
         item("one", 0, &[]),
     ];
     let reply = run(&server, "", &[], &items).reply;
     assert!(reply.starts_with("[0, "), "{reply}");
-    assert!(reply.contains("oops, 0, ERR refused, 1, 1]"), "{reply}");
+    let rest = "oops, 0, ERR Error running script: 1, 0, ERR refused, 1, 1]";
+    assert!(reply.contains(rest), "{reply}");
 }
 
 /// Whether a call that follows these is run.
