@@ -51,7 +51,7 @@
 //! | [`AppScripts`] (scripts and messages of other crates) | `EVALSHA`, `GET`; `SUBSCRIBE` as for `subscribe` | 1 |
 //! | [`RedisStore::ping`] | `PING` | 1 |
 //! | [`RedisStore::health`] | `INFO`, `EVAL permissions.lua 0 key channel` | 1 per primary |
-//! | [`RedisStore::connect`] | `EVAL permissions.lua 1 key key channel`, `INFO`; if the server is in cluster mode and the URL is not, 16 times `GET key` | 2 |
+//! | [`RedisStore::connect`] | `EVAL permissions.lua 1 key key channel`, `INFO`; in a cluster `EVAL permissions.lua 0 key channel` on each primary instead of `INFO`; if the server is in cluster mode and the URL is not, 16 times `GET key` | 2, in a cluster 1 and 1 per primary |
 //!
 //! While commands are in flight, requests that are ready at the same moment share one: their loads become
 //! one `MGET key …`, their scripts one `EVALSHA batch.lua n key … calls`, with the calls in `MessagePack`, and
