@@ -32,6 +32,9 @@ use crate::push_connection::{PushConnection, next};
 /// How often the subscription is checked.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
+/// After how many rejected checks another node of a cluster is tried again: each time, connections to all nodes are opened.
+const CHECKS_PER_NODE: u32 = 5;
+
 /// How many messages fred buffers for us.
 const BUFFERED_MESSAGES: usize = 1024;
 
@@ -111,6 +114,7 @@ impl Bus {
             connection: PushConnection::open(client, connection.timeout()),
             subscribed: None,
             has_failed: false,
+            rejections: 0,
         };
         self.0.is_lost.store(false, Ordering::Relaxed);
         tokio::spawn(subscriber.run()).abort_handle()
@@ -152,6 +156,8 @@ struct Subscriber {
     subscribed: Option<i64>,
     /// Whether the last check has failed, which was logged.
     has_failed: bool,
+    /// How many checks the server has rejected since the last one that succeeded.
+    rejections: u32,
 }
 
 impl Drop for Subscriber {
@@ -209,6 +215,9 @@ impl Subscriber {
         let is_connected_again = has_received(&mut self.connections);
         let result = self.subscribe().await;
         let had_failed = std::mem::replace(&mut self.has_failed, result.is_err());
+        if result.is_ok() {
+            self.rejections = 0;
+        }
         match result {
             Ok(id) if self.subscribed == Some(id) && !is_connected_again => false,
             Ok(id) => {
@@ -224,11 +233,20 @@ impl Subscriber {
                 } else if !had_failed {
                     log::subscription_failed(&self.server, error.details());
                 }
-                // Another connection does not help against missing rights or commands.
-                let is_rejected = matches!(ErrorClass::of(&error), ErrorClass::Final(_));
-                !is_rejected && self.connection.reconnect().await
+                self.may_help(&error) && self.connection.reconnect().await
             }
         }
+    }
+
+    /// Whether another connection may help. Against missing rights or commands only in a cluster: a new client may
+    /// subscribe at a node that does not lack them. It does so at once, and then at every [`CHECKS_PER_NODE`]th check.
+    fn may_help(&mut self, error: &FredError) -> bool {
+        if !matches!(ErrorClass::of(error), ErrorClass::Final(_)) {
+            return true;
+        }
+        let rejections = self.rejections;
+        self.rejections = rejections.wrapping_add(1);
+        self.connection.client.is_clustered() && rejections.is_multiple_of(CHECKS_PER_NODE)
     }
 
     /// Subscribes, and returns the id of the connection that did.

@@ -17,7 +17,7 @@ use crate::store::RedisStore;
 const MAX_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl RedisStoreBuilder {
-    /// Connects to the server, and checks whether it can keep sessions.
+    /// Connects to the server, and checks whether it can keep sessions; in a cluster, whether each primary can.
     ///
     /// A server in cluster mode behind a URL that is not that of a cluster, a replica, and missing rights without
     /// which sessions can be kept (for events, or for revoking all sessions) are logged as warnings, with the
@@ -30,7 +30,7 @@ impl RedisStoreBuilder {
     /// on the store's keys; and when it is one of several shards of a cluster, and the URL is not that of a
     /// cluster. A server that does not respond at all is given up after twice the connect
     /// timeout for each server in the URL and once more, plus 200 ms: 2.2 s by default for a single
-    /// server. Most errors are returned after one connect timeout or less.
+    /// server; a primary of a cluster after one more. Most errors are returned after one connect timeout or less.
     pub async fn connect(self) -> Result<RedisStore, ConnectError> {
         let (acks, format) = (self.acks, self.format);
         let (address, timeouts, prefix) = self.validate()?;

@@ -38,7 +38,7 @@
 //! | `update` | `EVALSHA update.lua 1 key revision record ttl` | 1 |
 //! | `touch` | `EVALSHA touch.lua 1 key revision seen ttl` | 1, rare |
 //! | `end` | `EVALSHA end.lua 1 key revision tombstone ttl` | 1 |
-//! | `create_for_user` (creates a session for a user: index entry, record and event) | `EVALSHA sign_in.lua 2 key key …`, or `create_for_user.lua` with a session limit and at one of eight sign-ins; in a cluster `index_add` and `EVALSHA create.lua 1 key …`; with replicas `index_add`, `create` and `publish` | 1, in a cluster 2; one more if a limit is reached |
+//! | `create_for_user` (creates a session for a user: index entry, record and event) | `EVALSHA sign_in.lua 2 key key …`, or `create_for_user.lua` with a session limit and at one of eight sign-ins; in a cluster `index_add` and `EVALSHA create.lua 1 key …`, and `publish` if they are sent at once; with replicas `index_add`, `create` and `publish` | 1, in a cluster 2; one more if a limit is reached |
 //! | `index_add`, `evict` (add an index entry, or change its deadline; mark sessions to be ended) | `EVALSHA index_add.lua 1 key …`, or `index_put.lua` for most entries without a session limit | 1 |
 //! | `list` | `ZRANGE`, then `EVALSHA index_list.lua 1 key id 256` | 1 per page of 256 |
 //! | `contains`, `remove` | `ZSCORE`, `ZREM` | 1 |
@@ -51,13 +51,13 @@
 //! | [`AppScripts`] (scripts and messages of other crates) | `EVALSHA`, `GET`; `SUBSCRIBE` as for `subscribe` | 1 |
 //! | [`RedisStore::ping`] | `PING` | 1 |
 //! | [`RedisStore::health`] | `INFO`, `EVAL permissions.lua 0 key channel` | 1 per primary |
-//! | [`RedisStore::connect`] | `EVAL permissions.lua 1 key key channel`, `INFO`; if the server is in cluster mode and the URL is not, 16 times `GET key` | 2 |
+//! | [`RedisStore::connect`] | `EVAL permissions.lua 1 key key channel`, `INFO`; in a cluster `EVAL permissions.lua 0 key channel` on each primary instead of `INFO`; if the server is in cluster mode and the URL is not, 16 times `GET key` | 2, in a cluster 1 and 1 per primary |
 //!
 //! While commands are in flight, requests that are ready at the same moment share one: their loads become
 //! one `MGET key …`, their scripts one `EVALSHA batch.lua n key … calls`, with the calls in `MessagePack`, and
 //! so do the calls of each script of another crate (so Redis' Lua needs its library `cmsgpack`, which it has since 2.8). After replies of
 //! more than 256 KiB, the calls that follow are not run, and are sent by themselves. Events of merged sign-ins are the lines of one
-//! message.
+//! message, and so are events that are published by themselves.
 //!
 //! In a cluster, every operation has one key. Loads are sent together, and scripts for one node become one
 //! `EVALSHA node_batch.lua 1 key …`. It uses keys that it does not declare, in several slots, with the flag

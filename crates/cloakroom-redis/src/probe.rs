@@ -8,7 +8,9 @@ use fred::interfaces::{ClientLike, KeysInterface};
 use fred::types::Value;
 
 use crate::classify::{ErrorClass, is_referral, is_unknown_reply};
-use crate::command::permissions::{Missing, Names, missing_for_key, with_purpose};
+use crate::command::permissions::{
+    Missing, Names, missing_for_key, missing_on_nodes, with_purpose,
+};
 use crate::connection::{Connection, with_timeout};
 use crate::error::{ConnectError, ConnectErrorKind};
 use crate::health::{Health, Role, ServerMode};
@@ -19,7 +21,7 @@ use crate::log;
 const SAMPLES: usize = 16;
 
 /// Checks that the server has the commands that the store needs, that the user may send them, and whether the
-/// server is in cluster mode. Each command may take `limit`.
+/// server is in cluster mode. Each command may take `limit`, and so may those to the primaries of a cluster together.
 ///
 /// A server that is loading, slow or otherwise not ready is no error, since that passes by itself: then the rest is not
 /// checked, and each request finds out.
@@ -34,7 +36,13 @@ pub(crate) async fn check(
     };
     let client = with_timeout(&client, limit);
     match missing_for_key(&client, names).await {
-        Ok(missing) => check_missing(address, missing)?,
+        Ok(mut missing) => {
+            if connection.knows_clusters() {
+                let nodes = connection.nodes();
+                missing.merge(missing_on_nodes(&client, nodes, names).await);
+            }
+            check_missing(address, missing)?;
+        }
         Err(error) if matches!(ErrorClass::of(&error), ErrorClass::Final(_)) => {
             return Err(ConnectError::script_rejected(address, &error));
         }

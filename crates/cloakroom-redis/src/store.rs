@@ -21,7 +21,7 @@ use crate::bus::Bus;
 use crate::classify::Effect;
 use crate::command::end::{self, End};
 use crate::command::index::NewSession;
-use crate::command::{Command, Executor, Reply, admin, index, session};
+use crate::command::{Executor, Message, Reply, admin, index, session};
 use crate::connection::Connection;
 use crate::error::{ConnectError, unexpected_reply};
 use crate::key::KeyPrefix;
@@ -369,11 +369,11 @@ impl StoreAdmin for RedisStore {
 
 impl EventBus for RedisStore {
     async fn publish(&self, event: &SessionEvent) -> Result<(), StoreError> {
-        let publish = Command::Publish {
+        let message = Message {
             channel: self.bus.channel().to_owned(),
-            message: event.encode(),
+            text: event.encode(),
         };
-        self.executor.send(Effect::Write, publish).await.map(|_| ())
+        self.executor.publish(message).await
     }
 
     fn subscribe(&self) -> Subscription {

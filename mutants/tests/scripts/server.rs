@@ -43,6 +43,7 @@ local redis = {
   call = function(...) return send('call', ...) end,
   pcall = function(...) return send('pcall', ...) end,
   error_reply = server.error_reply,
+  sha1hex = server.sha1hex,
   acl_check_cmd = acl_check_cmd,
 }
 ";

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use cloakroom_core::bus::EventBus;
+use cloakroom_core::event::SessionEvent;
 use cloakroom_core::index::{AddRequest, Limit};
 use cloakroom_core::store::{Loaded, UserCreated};
 use cloakroom_core::{Realm, SessionId, Store, StoreError, UserId, UserKey};
@@ -151,12 +153,47 @@ async fn a_sign_in_that_cannot_be_indexed_on_a_cluster_fails_and_leaves_no_sessi
         !all_ids(&store.admin().unwrap()).await.is_empty() && live(&store).await.is_empty()
     })
     .await;
-    let mut stored = 0;
+    let (mut stored, mut published) = (0, 0);
     for monitor in monitors {
         for command in monitor.recorded() {
             let words = command.words;
             stored += usize::from(words[0] == "SET" && words[2].starts_with('c'));
+            published += usize::from(words[0].eq_ignore_ascii_case("PUBLISH"));
         }
     }
     assert!(stored > 0, "it was stored before");
+    assert_eq!(published, 0, "nobody has signed in");
+}
+
+/// By the script that stores the session, if that follows the index. Otherwise in the background, once both have succeeded.
+#[tokio::test]
+async fn a_sign_in_on_a_cluster_is_published_once() {
+    let cluster = Cluster::start();
+    let store = generous::connect(cluster.url(), "cloakroom").await;
+    let store = store.expect("the cluster is complete");
+    let user = UserKey::new(&Realm::new("shop"), &UserId::from("ada"));
+    for is_fresh in [true, false] {
+        let (id, record) = session(1);
+        let mut request = add_request(id, &record);
+        request.has_fresh_token = is_fresh;
+        let event = SessionEvent::Created { id };
+        let created = store.create_for_user(&user, &request, &record, MINUTE, Some(&event));
+        match created.await {
+            Ok(UserCreated::Created { published, .. }) => assert_eq!(published, !is_fresh),
+            created => panic!("{created:?}"),
+        }
+    }
+
+    let mut events = Store::bus(&store).expect("there is one").subscribe();
+    assert_eq!(events.next().await, Some(SessionEvent::Missed), "it holds");
+    for user in ["ada", "grace"] {
+        let mut browser = Browser::new(app(generous::layer(store.clone())));
+        let response = browser.request(async move |session| session.sign_in(user).await);
+        assert_eq!(response.await.status, StatusCode::OK);
+        // The next event is that of the other user.
+        match events.next().await {
+            Some(SessionEvent::SignedIn { user: of, .. }) => assert_eq!(of, UserId::from(user)),
+            other => panic!("{other:?}"),
+        }
+    }
 }

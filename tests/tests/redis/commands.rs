@@ -293,9 +293,13 @@ async fn each_event_is_published_once_in_the_background() {
         .commands()
         .into_iter()
         .filter(|words| words[0] == "PUBLISH")
-        .map(|words| {
+        .flat_map(|words| {
             assert_eq!(words[1], "cloakroom:events");
-            let event: serde_json::Value = serde_json::from_str(&words[2]).expect("JSON");
+            let lines: Vec<_> = words[2].lines().map(str::to_owned).collect();
+            lines
+        })
+        .map(|line| {
+            let event: serde_json::Value = serde_json::from_str(&line).expect("JSON");
             event["event"].as_str().expect("a word").to_owned()
         })
         .collect();

@@ -13,7 +13,7 @@ use tests::proxy::Proxy;
 use tests::records::{MINUTE, session};
 use tests::redis::RedisServer;
 use tests::rewriting::rewriting_proxy;
-use tests::topology::Sentinel;
+use tests::topology::{Cluster, Sentinel};
 use tests::wait::eventually;
 
 use super::cluster_mode::single_shard;
@@ -83,6 +83,41 @@ async fn connecting_names_each_right_that_sessions_need() {
         server.command(&["ACL", "SETUSER", "shop", &format!("+{name}")]);
     }
     shop(&server).connect().await.expect("nothing is missing");
+}
+
+/// Whichever primary it is, and in the same way if several lack it.
+#[tokio::test]
+async fn connecting_to_a_cluster_checks_every_primary() {
+    let cluster = Cluster::start();
+    for node in cluster.nodes() {
+        node.add_user(&["+cluster|slots", "+cluster|info"]);
+    }
+    let builder = || shop_at(cluster.url());
+    let set = |node: &RedisServer, right: &str| {
+        node.command(&["ACL", "SETUSER", "shop", right]);
+    };
+    let refused = async || error_of(builder(), ConnectErrorKind::Refused).await;
+    for node in cluster.primaries() {
+        set(node, "-zadd");
+        let text = refused().await;
+        assert!(text.contains("may not send zadd on"), "{text}");
+        set(node, "+zadd");
+        set(node, "-eval");
+        let text = refused().await;
+        assert!(text.to_lowercase().contains("eval"), "{text}");
+        set(node, "+eval");
+        set(node, "-publish");
+        let log = Log::capture();
+        builder().connect().await.expect("sessions can be kept");
+        let expected = "publish (for events)";
+        assert_eq!(log.count(expected), 1, "{}", log.text());
+        set(node, "+publish");
+    }
+    for node in cluster.primaries() {
+        set(node, "-zrank");
+    }
+    let text = refused().await;
+    assert!(text.contains("may not send zrank on"), "{text}");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cloakroom_core::bus::Subscription;
 use cloakroom_core::event::SessionEvent;
 use cloakroom_core::index::{AddOutcome, AddRequest, Limit, UserIndex};
 use cloakroom_core::store::{Loaded, UserCreated};
@@ -10,7 +11,7 @@ use cloakroom_redis::RedisStore;
 use futures_util::future::join_all;
 use tests::generous;
 use tests::records::{MINUTE, add_request, session};
-use tests::redis::RedisServer;
+use tests::redis::{Monitor, RedisServer};
 use tests::topology::Cluster;
 
 use crate::merged_commands::open;
@@ -188,14 +189,15 @@ async fn a_sign_in_whose_id_is_in_the_index_stores_its_session() {
 }
 
 /// Signs `MANY` users in concurrently. Returns for how many the event was published.
-async fn sign_in_many(store: &RedisStore) -> usize {
+async fn sign_in_many(store: &RedisStore, change: impl Fn(&mut AddRequest)) -> usize {
     let sign_ins = (0..MANY).map(async |number| {
         let (id, record) = session(0);
         let (name, event) = (
             user(&format!("user {number}")),
             SessionEvent::Created { id },
         );
-        let request = add_request(id, &record);
+        let mut request = add_request(id, &record);
+        change(&mut request);
         let created = store.create_for_user(&name, &request, &record, MINUTE, Some(&event));
         let created = created.await.expect("the server responds");
         let listed = store.list(&name, None).await;
@@ -212,18 +214,29 @@ async fn sign_in_many(store: &RedisStore) -> usize {
     published.into_iter().filter(|published| *published).count()
 }
 
-/// Checks that a subscriber gets each event of concurrent sign-ins.
-async fn receives_all(store: &RedisStore) {
+/// A subscription that has begun.
+async fn subscribe(store: &RedisStore) -> Subscription {
     let mut events = Store::bus(store).expect("there is one").subscribe();
     assert_eq!(events.next().await, Some(SessionEvent::Missed), "it holds");
-    assert_eq!(sign_in_many(store).await, MANY);
-    let mut received = 0;
-    while received < MANY {
+    events
+}
+
+/// Checks that a subscriber gets each of the events.
+async fn receives_all(events: &mut Subscription) {
+    for _ in 0..MANY {
         match events.next().await {
-            Some(SessionEvent::Created { .. }) => received += 1,
+            Some(SessionEvent::Created { .. }) => {}
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// How many messages were published, by commands and by scripts.
+fn messages(monitor: Monitor) -> usize {
+    let recorded = monitor.recorded().into_iter();
+    recorded
+        .filter(|command| command.words[0].eq_ignore_ascii_case("PUBLISH"))
+        .count()
 }
 
 #[tokio::test]
@@ -231,18 +244,47 @@ async fn events_of_merged_sign_ins_share_messages_and_all_arrive() {
     let server = RedisServer::start();
     let store = open(server.url()).await;
     let monitor = server.monitor();
-    receives_all(&store).await;
-    let recorded = monitor.recorded().into_iter();
-    let published = recorded.filter(|command| command.words[0].eq_ignore_ascii_case("PUBLISH"));
-    let published = published.count();
+    let mut events = subscribe(&store).await;
+    assert_eq!(sign_in_many(&store, |_| ()).await, MANY);
+    receives_all(&mut events).await;
+    let published = messages(monitor);
     assert!(published <= 8, "{published} messages");
 }
 
+/// Those of sessions that are stored once the index has them.
 #[tokio::test]
 async fn events_of_merged_sign_ins_on_a_cluster_all_arrive() {
     let cluster = Cluster::start();
     let store = open(cluster.url()).await;
-    receives_all(&store).await;
+    let mut events = subscribe(&store).await;
+    let derived = |request: &mut AddRequest| request.has_fresh_token = false;
+    assert_eq!(sign_in_many(&store, derived).await, MANY);
+    receives_all(&mut events).await;
+}
+
+#[tokio::test]
+async fn events_that_are_published_at_once_share_messages_and_all_arrive() {
+    let server = RedisServer::start();
+    let cluster = Cluster::start();
+    for (url, servers) in [
+        (server.url(), std::slice::from_ref(&server)),
+        (cluster.url(), cluster.primaries()),
+    ] {
+        let store = open(url).await;
+        let mut events = subscribe(&store).await;
+        let monitors: Vec<_> = servers.iter().map(RedisServer::monitor).collect();
+        let published = (0..MANY).map(async |_| {
+            let id = session(0).0;
+            let bus = Store::bus(&store).expect("there is one");
+            bus.publish(&SessionEvent::Created { id }).await
+        });
+        for published in join_all(published).await {
+            published.expect("the server responds");
+        }
+        receives_all(&mut events).await;
+        let published: usize = monitors.into_iter().map(messages).sum();
+        assert!((1..=8).contains(&published), "{published} messages");
+    }
 }
 
 /// The sign-ins succeed, and each of them learns that its event was not published.
@@ -257,6 +299,6 @@ async fn without_the_right_to_publish_merged_sign_ins_succeed() {
     for url in [server.url(), cluster.url()] {
         let builder = generous::redis(url, "cloakroom").with_username("shop");
         let store = builder.with_password("password").connect().await.unwrap();
-        assert_eq!(sign_in_many(&store).await, 0);
+        assert_eq!(sign_in_many(&store, |_| ()).await, 0);
     }
 }

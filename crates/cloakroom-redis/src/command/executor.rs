@@ -14,6 +14,7 @@ use super::batch::{Waiting, send_in_time};
 use super::eval::{Ran, ScriptCall, eval, eval_merged};
 use super::node::{Nodes, eval_on_nodes};
 use super::plain::{Command, Found, Sent, get_merged, send_together, value_of};
+use super::publish::{Message, publish, publish_merged};
 use crate::classify::{Effect, is_moved};
 use crate::coalesce::Batcher;
 use crate::connection::{CommandClient, Connection, with_remaining_timeout};
@@ -32,6 +33,7 @@ struct Queues {
     app_calls: Batcher<Waiting<AppCall>, Result<AppRan, FredError>>,
     /// Those in a cluster, merged for each node.
     node_calls: Batcher<Waiting<ScriptCall>, Result<Ran, FredError>>,
+    events: Batcher<Waiting<Message>, Result<Value, FredError>>,
     /// Commands that stay separate, and are only written to the socket together.
     commands: Batcher<Waiting<Command>, Result<Sent, FredError>>,
 }
@@ -46,6 +48,7 @@ impl Executor {
             gets: Batcher::new(|batch| Box::pin(send_in_time(batch, get_merged))),
             calls: Batcher::new(|batch| Box::pin(send_in_time(batch, eval_merged))),
             app_calls: Batcher::new(|batch| Box::pin(send_in_time(batch, eval_app_merged))),
+            events: Batcher::new(|batch| Box::pin(send_in_time(batch, publish_merged))),
             commands: Batcher::new(|batch| Box::pin(send_in_time(batch, send_together))),
         };
         Self {
@@ -171,6 +174,20 @@ impl Executor {
         };
         let client = Arc::new(with_remaining_timeout(&client, began));
         Command::Get(key).send(client).await
+    }
+
+    /// Publishes an event: if other commands are in flight, in one message with other events that are ready.
+    pub(crate) async fn publish(&self, message: Message) -> Result<(), StoreError> {
+        self.connection.attach().await;
+        let (client, in_flight) = self.connection.begin()?;
+        let result = if in_flight.is_only {
+            publish(client, message).await
+        } else {
+            let waiting = Waiting::new(client, Instant::now(), message);
+            let published = self.queues.events.submit(waiting).await;
+            published.unwrap_or_else(|| Err(shutting_down()))
+        };
+        self.connection.settle(result, Effect::Write).map(|_| ())
     }
 
     /// Sends a command that is not merged.

@@ -158,13 +158,15 @@ pub(crate) async fn create_for_user(
 }
 
 /// The same with two scripts, since the keys can be on different servers: `index_add.lua`, and then `create.lua`. They are
-/// sent together if nobody has the token yet, and no limit can forbid the session.
+/// sent together if nobody has the token yet, and no limit can forbid the session. Then the caller publishes the event:
+/// `create.lua` would do so although the index may fail.
 pub(crate) async fn add_and_create(
     executor: &Executor,
     request: &AddRequest,
-    session: NewSession<'_>,
+    mut session: NewSession<'_>,
 ) -> Result<UserCreated, StoreError> {
     if request.has_fresh_token && request.limit.is_none() {
+        session.event = None;
         let add = Box::pin(add(executor, &session.index, request));
         let create = Box::pin(create(executor, &session));
         // Both are waited for: a session may only be ended once nothing can store it any more.

@@ -1,7 +1,7 @@
 //! The commands of the store.
 //!
 //! One file per subject: `session` and `end`, `index` (a user's index), `admin` (the store as a whole), `raw` (keys that
-//! are not the store's own) and `info`. Commands are values, a `ScriptCall` or a [`Command`]; the
+//! are not the store's own), `publish` (events) and `info`. Commands are values, a `ScriptCall` or a `Command`; the
 //! [`Executor`] sends them, and merges those that come at the same moment. `replication` sends the writes
 //! that wait for replicas.
 //!
@@ -21,11 +21,12 @@ pub(crate) mod info;
 mod node;
 pub(crate) mod permissions;
 mod plain;
+mod publish;
 pub(crate) mod raw;
 mod script;
 pub(crate) mod session;
 
 pub(crate) use self::app::AppCall;
 pub(crate) use self::executor::Executor;
-pub(crate) use self::plain::Command;
+pub(crate) use self::publish::Message;
 pub(crate) use self::script::{AppScriptPair, Reply};

@@ -1,14 +1,18 @@
 //! `scripts/permissions.lua`: what the store cannot do with its user on its server.
 
 use bytes::Bytes;
+use cloakroom_core::StoreErrorKind;
 use fred::clients::{Client, WithOptions};
 use fred::error::Error as FredError;
 use fred::interfaces::ClientLike;
+use fred::types::config::Server;
 use fred::types::{ClusterHash, CustomCommand, Value};
+use tokio::time::Instant;
 
 use super::args::slot_of;
 use super::eval::unexpected_merged_reply;
-use crate::classify::is_unknown_command;
+use crate::classify::{ErrorClass, is_unknown_command};
+use crate::connection::{for_node, with_remaining_timeout};
 
 /// Always sent as text, since it is used rarely.
 const PERMISSIONS: &str = include_str!("../scripts/permissions.lua");
@@ -44,6 +48,20 @@ impl Missing {
         optional.extend(self.unknown.extract_if(.., is_optional));
         optional
     }
+
+    /// Adds what cannot be done on another node.
+    pub(crate) fn merge(&mut self, other: Self) {
+        for (here, there) in [
+            (&mut self.forbidden, other.forbidden),
+            (&mut self.unknown, other.unknown),
+        ] {
+            for name in there {
+                if !here.contains(&name) {
+                    here.push(name);
+                }
+            }
+        }
+    }
 }
 
 /// Returns the names with what needs them, if that is only a part of the store.
@@ -76,6 +94,28 @@ pub(crate) async fn missing(
     names: Names<'_>,
 ) -> Result<Missing, FredError> {
     run(client, ClusterHash::Random, &[], names).await
+}
+
+/// Runs the script on each primary of a cluster, one after the other, all within the client's timeout. One that does not
+/// reply is left out: each request finds out.
+pub(crate) async fn missing_on_nodes(
+    client: &WithOptions<Client>,
+    nodes: Vec<Option<Server>>,
+    names: Names<'_>,
+) -> Missing {
+    let began = Instant::now();
+    let mut all = Missing::default();
+    for node in nodes {
+        let client = for_node(&with_remaining_timeout(client, began), node);
+        match missing(&client, names).await {
+            Ok(missing) => all.merge(missing),
+            Err(error) if ErrorClass::of(&error) == ErrorClass::Final(StoreErrorKind::Refused) => {
+                all.merge(without_eval(&error));
+            }
+            Err(_) => {}
+        }
+    }
+    all
 }
 
 /// Runs the script as the store runs its own: with a key, on the node that has it.
@@ -136,6 +176,19 @@ fn read(reply: Value) -> Option<Missing> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_several_nodes_lack_is_named_once() {
+        let missing = |forbidden: &[&str], unknown: &[&str]| Missing {
+            forbidden: forbidden.iter().map(|&name| name.to_owned()).collect(),
+            unknown: unknown.iter().map(|&name| name.to_owned()).collect(),
+        };
+        let mut all = Missing::default();
+        all.merge(missing(&["get"], &["scan"]));
+        all.merge(missing(&["set", "get"], &[]));
+        all.merge(missing(&[], &["scan", "eval"]));
+        assert_eq!(all, missing(&["get", "set"], &["scan", "eval"]));
+    }
 
     #[test]
     fn the_reply_is_two_lists() {

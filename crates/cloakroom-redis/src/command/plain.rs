@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cloakroom_core::StoreError;
 use fred::error::Error as FredError;
-use fred::interfaces::{ClientLike, KeysInterface, PubsubInterface};
+use fred::interfaces::{ClientLike, KeysInterface};
 use fred::types::{CustomCommand, Expiration, SetOptions, Value};
 
 use super::args::{Args, millis, slot_of};
@@ -15,7 +15,7 @@ use crate::coalesce::{BoxFuture, start_all};
 use crate::connection::CommandClient;
 use crate::error::unexpected_reply;
 
-/// A command on one key or one channel. It can be sent more than once.
+/// A command on one key. It can be sent more than once.
 pub(crate) enum Command {
     /// `GET key`.
     Get(String),
@@ -27,8 +27,6 @@ pub(crate) enum Command {
     },
     /// `DEL key`.
     Delete(String),
-    /// `PUBLISH channel message`. In a cluster, any node will do.
-    Publish { channel: String, message: String },
     /// `name key args…`, for commands for which fred has no suitable method.
     Custom {
         name: &'static str,
@@ -52,10 +50,6 @@ impl Command {
             Self::Delete(key) => {
                 let key = key.clone();
                 Box::pin(async move { client.del(key).await })
-            }
-            Self::Publish { channel, message } => {
-                let (channel, message) = (channel.clone(), message.clone());
-                Box::pin(async move { client.publish(channel, message).await })
             }
             Self::Custom { name, key, args } => {
                 let command = CustomCommand::new_static(name, slot_of(key), false);

@@ -1,4 +1,4 @@
--- Stores a session whose user's index has it already, and publishes the event.
+-- Stores a session that its user's index has, or gets at the same time, and publishes the event in the first case.
 -- KEYS[1]  the session's key
 -- ARGV[1]  its record
 -- ARGV[2]  its time to live in milliseconds

@@ -103,6 +103,28 @@ fn a_tombstone_stays() {
     }
 }
 
+/// Only if it is the one that the caller has seen.
+#[test]
+fn a_tombstone_that_the_caller_cannot_read_is_replaced() {
+    let server = Server::start();
+    let unreadable = "t1 in a later format";
+    let its_digest = "0880011122d45c4d6521c9c2f2955624780db051";
+    for (digest, reply, then) in [
+        (its_digest, "1", TOMBSTONE),
+        (&its_digest.replace('0', "1"), unreadable, unreadable),
+        ("", unreadable, unreadable),
+    ] {
+        server.set("session", unreadable);
+        let args = &["", TOMBSTONE, "90000", "", "", digest];
+        let call = Call {
+            args,
+            ..Call::default()
+        };
+        assert_eq!(end(&server, call).reply, reply, "{digest}");
+        assert_eq!(server.get("session"), then, "{digest}");
+    }
+}
+
 #[test]
 fn the_ttl_of_a_tombstone_is_written_again_for_wait() {
     let server = Server::start();

@@ -53,8 +53,9 @@ fn a_score_of_an_earlier_version_is_left_to_index_add() {
     }
 }
 
+/// Servers before Redis 7.0 do not have the conditions of `PEXPIRE`.
 #[test]
-fn the_ttl_is_lengthened_and_one_that_is_too_long_shortened() {
+fn an_old_server_lengthens_the_ttl_and_shortens_one_that_is_too_long() {
     let server = Server::start();
     let longer = LONGEST + 90_000;
     for (before, keep, after) in [
@@ -72,11 +73,42 @@ fn the_ttl_is_lengthened_and_one_that_is_too_long_shortened() {
             Some(ttl) => format!("redis.call('ZADD', KEYS[1], 5, 'x') replies.PTTL = {ttl}"),
             None => "redis.call('ZADD', KEYS[1], 5, 'x') redis.call('PERSIST', KEYS[1])".to_owned(),
         };
+        let setup = format!("acl_check_cmd = nil {setup}");
         let done = put(&server, &setup, &keep.to_string());
         let expected: Vec<String> = after
             .iter()
             .map(|ttl| format!("PEXPIRE index {ttl}"))
             .collect();
         assert_eq!(done.sent("PEXPIRE"), expected, "{before:?} {keep}");
+    }
+}
+
+/// The TTL is only asked for if it may be too long.
+#[test]
+fn the_ttl_is_lengthened_and_one_that_is_too_long_shortened() {
+    let server = Server::start();
+    let (first, second) = ("PEXPIRE index 90000 NX", "PEXPIRE index 90000 GT");
+    let shorten = format!("PEXPIRE index {LONGEST}");
+    for (before, sent, after) in [
+        (None, vec![first], 90_000),
+        (Some(60_000), vec![first, second], 90_000),
+        (Some(120_000), vec![first, second, "PTTL index"], 120_000),
+        (
+            Some(LONGEST + 60_000),
+            vec![first, second, "PTTL index", &shorten],
+            LONGEST,
+        ),
+    ] {
+        server.command("DEL index");
+        server.command("ZADD index 5 x");
+        if let Some(ttl) = before {
+            server.command(&format!("PEXPIRE index {ttl}"));
+        }
+        let done = put(&server, "", "90000");
+        assert_eq!(done.reply, "1");
+        let about_ttl = done.sent.iter().filter(|sent| !sent.starts_with("ZADD"));
+        assert_eq!(about_ttl.collect::<Vec<_>>(), sent, "{before:?}");
+        let after = i64::try_from(after).expect("it is small");
+        assert!(server.lives_for("index", after), "{before:?}");
     }
 }

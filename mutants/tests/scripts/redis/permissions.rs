@@ -56,3 +56,34 @@ fn where_scripts_cannot_check_commands_nothing_is_listed() {
     let server = Server::start();
     assert_eq!(check(&server, "acl_check_cmd = nil"), "[[], []]");
 }
+
+#[test]
+fn a_subcommand_is_named_with_its_command() {
+    let server = Server::start();
+    let setup = "acl_check_cmd = function(command) return command ~= 'client' end";
+    assert_eq!(check(&server, setup), "[[client|id], []]");
+}
+
+/// By the texts of several servers and versions.
+#[test]
+fn where_scripts_cannot_check_commands_errors_say_what_is_missing() {
+    let server = Server::start();
+    let setup = "
+        acl_check_cmd = nil
+        for command, text in pairs({
+          get = 'NOPERM not for this user',
+          mget = 'ERR Permission denied',
+          del = \"ERR The user executing the script can't run this command\",
+          zrank = \"ERR The user executing the script can't access at least one of the keys\",
+          publish = \"ERR The user executing the script can't publish to the channel\",
+          client = 'NOPERM not for this user',
+          scan = 'ERR unknown command',
+          strlen = 'ERR Unknown Redis command called from script',
+          incr = 'ERR value is not an integer',
+        }) do
+          replies[command] = { err = text }
+        end
+    ";
+    let expected = "[[get, mget, del, zrank, publish, client|id], [scan, strlen]]";
+    assert_eq!(check(&server, setup), expected);
+}

@@ -10,6 +10,7 @@ use cloakroom_redis::RedisStore;
 use tests::app::app;
 use tests::browser::Browser;
 use tests::generous;
+use tests::log::Log;
 use tests::proxy::{Network, Proxy};
 use tests::redis::RedisServer;
 use tests::topology::{Cluster, Sentinel};
@@ -211,6 +212,34 @@ async fn in_a_cluster_events_reach_every_server_and_survive_a_failover() {
     timeout(PATIENCE, received)
         .await
         .expect("both receive events again");
+}
+
+/// A client subscribes at any node, so those that have come to the one without the right try others. The log of this
+/// thread says which have, once for each.
+#[tokio::test]
+async fn in_a_cluster_events_are_received_from_a_node_that_has_the_right() {
+    let cluster = Cluster::start();
+    for node in cluster.nodes() {
+        node.add_user(&["+cluster|slots", "+cluster|info"]);
+    }
+    let builder = generous::redis(cluster.url(), "cloakroom").with_username("shop");
+    let builder = builder.with_password("password");
+    cluster.primaries()[0].command(&["ACL", "SETUSER", "shop", "-subscribe"]);
+    let log = Log::capture();
+    let failures = || log.count("cannot subscribe");
+    let mut stores = Vec::new();
+    while failures() == 0 {
+        let store = builder.clone().connect().await;
+        let store = store.expect("sessions can be kept");
+        let mut events = subscribe(&store);
+        // A third of the attempts comes to that node, and one is made every five seconds.
+        let first = timeout(3 * PATIENCE, events.next()).await;
+        assert_eq!(first.expect("it holds"), Some(SessionEvent::Missed));
+        assert!(publish(&store, &event()).await);
+        assert_eq!(next(&mut events).await, event());
+        stores.push(store);
+    }
+    assert_eq!(failures(), 1, "{}", log.text());
 }
 
 #[tokio::test(flavor = "multi_thread")]
