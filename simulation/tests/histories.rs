@@ -94,6 +94,7 @@ const fn expected(broken: Broken) -> Kind {
         Broken::EndlessGrace => Kind::LateToken,
         Broken::NewestEvicted => Kind::SignedOut,
         Broken::NotIndexed => Kind::Unlisted,
+        Broken::LimitIgnored => Kind::TooMany,
     }
 }
 

@@ -31,6 +31,8 @@ pub struct SessionLimit(pub(crate) Limit);
 impl SessionLimit {
     /// Refuses the sign-in of a user who has so many sessions, with
     /// [`TooManySessions`](crate::SessionErrorKind::TooManySessions).
+    ///
+    /// A renewal is not refused: if the session that a sign-in replaces is renewed at the same time, there is one more.
     #[must_use]
     pub const fn reject_above(most: u32) -> Self {
         Self(Limit {
@@ -41,6 +43,9 @@ impl SessionLimit {
 
     /// Ends the oldest session of a user who has so many sessions and signs in again: the one whose sign-in
     /// or renewal is the longest ago.
+    ///
+    /// A sign-in that has to make room itself fails with [`Ended`](crate::SessionErrorKind::Ended): for a later one, or for
+    /// a renewal of the session that it replaces.
     #[must_use]
     pub const fn evict_oldest(most: u32) -> Self {
         Self(Limit {

@@ -44,17 +44,14 @@ fn is_settled(history: &History, read: &Request, list: &Request) -> bool {
         && !history.requests.iter().any(|request| changes(&request))
 }
 
-/// A renewal is not limited: if it and a sign-in replace one session at the same time, there is one more.
+/// Whether a user has more sessions than the limit. A sign-in whose outcome is unknown may have been stored after its session
+/// was rolled back; and a failover, or a failure of the store, may lose what evicts sessions.
 fn exceeds_limit(history: &History, list: &Request) -> bool {
-    let all_are_known = || {
-        history
-            .requests
-            .iter()
-            .all(|request| request.outcome != Outcome::Unknown && !request.action.renews())
-    };
-    let limit = history
-        .terms
+    let terms = &history.terms;
+    let mut requests = history.requests.iter();
+    terms
         .session_limit
-        .filter(|_| !history.terms.has_failures);
-    limit.is_some_and(|limit| list.listed.len() > limit) && all_are_known()
+        .is_some_and(|limit| list.listed.len() > limit)
+        && terms.failover.is_none()
+        && requests.all(|request| request.outcome != Outcome::Unknown)
 }

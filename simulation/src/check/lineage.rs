@@ -259,13 +259,12 @@ fn carries(history: &History, parent: SessionNumber, request: &Request) -> Carri
         let signs_out = other.action == Action::SignOut && other.client == request.client;
         other.number != request.number
             && !other.is_finished(request.sent)
-            && (has_it || signs_out || other.action.revokes() || evicts(history, other))
+            && (has_it || signs_out || other.action.revokes())
     };
     let others = || history.requests.iter().filter(concerns);
     let may_end = |other: &Request| {
         let signs_out = other.action == Action::SignOut || !other.is_current;
-        other.sent.order < request.done.order
-            && (signs_out || other.action.revokes() || evicts(history, other))
+        other.sent.order < request.done.order && (signs_out || other.action.revokes())
     };
     if others().any(may_end) {
         return Carries::Unknown;
@@ -276,9 +275,4 @@ fn carries(history: &History, parent: SessionNumber, request: &Request) -> Carri
     } else {
         Carries::Loaded
     }
-}
-
-/// Whether a request may end sessions because a user has too many.
-const fn evicts(history: &History, request: &Request) -> bool {
-    history.terms.session_limit.is_some() && request.action.signs_in().is_some()
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cloakroom::{MemoryStore, SessionId, Store};
+use cloakroom_core::index::AddRequest;
 use cloakroom_core::rotation::Secrets;
 use cloakroom_core::store::{Loaded, Updated};
 use cloakroom_core::{Record, Revision, UserIndex, UserKey};
@@ -26,17 +27,20 @@ pub enum Broken {
     NewestEvicted,
     /// The index forgets each session that is added.
     NotIndexed,
+    /// The index adds sessions above the limit, and evicts none.
+    LimitIgnored,
 }
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::RevisionIgnored,
         Self::NoTombstone,
         Self::StoredAndRefused,
         Self::EndlessGrace,
         Self::NewestEvicted,
         Self::NotIndexed,
+        Self::LimitIgnored,
     ];
 
     /// The revision that an update expects.
@@ -97,6 +101,23 @@ impl Broken {
         let listed = listed.and_then(Result::ok).unwrap_or_default();
         let newest = listed.into_iter().find(|id| *id != own);
         newest.into_iter().collect()
+    }
+
+    /// What is added to the index.
+    pub(super) fn added(broken: Option<Self>, request: &AddRequest) -> AddRequest {
+        let mut request = request.clone();
+        if broken == Some(Self::LimitIgnored) {
+            request.limit = None;
+        }
+        request
+    }
+
+    /// How many sessions a user may have.
+    pub(super) fn most(broken: Option<Self>, most: u32) -> u32 {
+        match broken {
+            Some(Self::LimitIgnored) => u32::MAX,
+            _ => most,
+        }
     }
 
     /// After a session was added to the index.

@@ -114,6 +114,7 @@ impl Command {
                 ready(store.create(*id, record, *ttl)).map(Reply::Created)
             }
             Self::CreateForUser(user, request, record, ttl) => {
+                let request = &Broken::added(broken, request);
                 let created = ready(store.create_for_user(user, request, record, *ttl, None))?;
                 Broken::forget(broken, store, user, request.id);
                 Ok(Reply::UserCreated(match created {
@@ -155,6 +156,7 @@ impl Command {
     ) -> Result<Reply, StoreError> {
         match self {
             Self::Add(user, request) => {
+                let request = &Broken::added(broken, request);
                 let added = ready(store.add(user, request))?;
                 Broken::forget(broken, store, user, request.id);
                 Ok(Reply::Added(match added {
@@ -166,7 +168,8 @@ impl Command {
                 }))
             }
             Self::Evict(user, now, most, replaces) => {
-                ready(store.evict(user, *now, *most, *replaces)).map(Reply::Ids)
+                let most = Broken::most(broken, *most);
+                ready(store.evict(user, *now, most, *replaces)).map(Reply::Ids)
             }
             Self::List(user, after) => ready(UserIndex::list(store, user, *after)).map(Reply::Ids),
             Self::Contains(user, id) => ready(store.contains(user, *id)).map(Reply::Contains),

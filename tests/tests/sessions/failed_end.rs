@@ -1,7 +1,7 @@
 //! A handler that ignores that the session could not be ended does not get away with a success.
 
 use axum::response::IntoResponse;
-use cloakroom::{Session, SessionError, SessionErrorKind, StoreErrorKind};
+use cloakroom::{CookieConfig, Session, SessionError, SessionErrorKind, StoreErrorKind};
 use futures_util::FutureExt;
 use http::StatusCode;
 use tests::app::Fixture;
@@ -116,4 +116,31 @@ async fn a_session_that_has_ended_on_too_few_replicas_is_not_alive() {
         })
         .await;
     fixture.assert_response(&response, 200, &[Load, End], CookieChange::Removed);
+}
+
+/// The session of an older cookie has ended on too few replicas. That does not hide that the live one could not be ended.
+#[tokio::test]
+async fn a_session_that_may_be_live_counts_more_than_one_on_too_few_replicas() {
+    let fixture = Fixture::memory();
+    let mut older = fixture.browser_with_session().await;
+    let cookie = older.cookie().expect("it has a session").to_owned();
+    let renew = |session: Session| async move { session.renew() };
+    assert_eq!(older.request(renew).await.status, 200);
+    let destroy = |session: Session| async move { session.destroy().await.map(drop) };
+    assert_eq!(older.request(destroy).await.status, 200);
+
+    let mut browser = fixture.browser_with_session().await;
+    let alone = browser.clone();
+    browser.add_cookie(CookieConfig::DEFAULT_NAME, cookie);
+    for kind in [StoreErrorKind::NotReplicated, StoreErrorKind::Unavailable] {
+        fixture.store.next(End, Refuse(kind));
+    }
+    let response = browser.request(sign_out_carelessly).await;
+    assert_eq!(response.status, 503);
+    let error = response.extension::<SessionError>();
+    let kind = error.map(SessionError::kind);
+    assert_eq!(kind, Some(SessionErrorKind::Unavailable));
+    assert_eq!(response.cookie_change(), CookieChange::Nothing);
+    assert_eq!(fixture.store.take_verbs().last(), Some(&End));
+    assert_eq!(alone.clone().read().await, Some(1), "it is live");
 }

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use cloakroom::{Expiry, MemoryStore, Rotation, SessionLayer, Store, days, hours, minutes};
+use cloakroom::{
+    Expiry, MemoryStore, Rotation, SessionErrorKind, SessionLayer, Store, StoreErrorKind, days,
+    hours, minutes,
+};
 use cloakroom_core::store::Loaded;
 use cloakroom_core::{Clock, ManualClock, SystemClock};
 use tests::app::app;
 use tests::browser::Browser;
 use tests::clocks::{AheadClock, TokioClock};
+use tests::faulty_store::{CountingStore, Fault, Verb};
 use tests::generous;
 use tests::redis::RedisServer;
 use tokio::time::sleep;
@@ -211,6 +215,28 @@ async fn revoking_everything_ends_sessions_of_a_clock_ahead() {
         assert_eq!(ended, 1, "{ahead} s");
         assert_eq!(whoami(&mut browser).await, "", "{ahead} s");
     }
+}
+
+/// What the first pass has ended on too few replicas does not hide what the second one could not end.
+#[tokio::test(start_paused = true)]
+async fn revoking_everything_reports_a_session_that_may_be_live() {
+    let right = TokioClock::start();
+    let store = CountingStore::new(MemoryStore::with_clock(right.clone()));
+    let ahead = right.ahead_by(Duration::from_secs(3600));
+    let mut browser = Browser::new(app(layer(store.clone(), ahead)));
+    sign_in(&mut browser, "ada").await;
+    for kind in [
+        StoreErrorKind::NotReplicated,
+        StoreErrorKind::OutcomeUnknown,
+    ] {
+        store.next(Verb::End, Fault::Refuse(kind));
+    }
+    let sessions = layer(store.clone(), right).sessions();
+    let revoked = sessions.revoke_everyone().await;
+    let verbs = store.take_verbs();
+    let kind = revoked.expect_err("it fails twice").kind();
+    assert_eq!(kind, SessionErrorKind::OutcomeUnknown, "{verbs:?}");
+    assert_eq!(verbs.iter().filter(|verb| **verb == Verb::End).count(), 2);
 }
 
 /// Nothing from before comes back on a server that has read the time, not even if the time itself is lost

@@ -26,6 +26,7 @@ pub(super) struct Legacy {
     reads: Arc<AtomicUsize>,
     failing_reads: Arc<AtomicUsize>,
     failing_ends: Arc<AtomicUsize>,
+    ends_on_too_few_replicas: Arc<AtomicUsize>,
 }
 
 impl Legacy {
@@ -36,6 +37,7 @@ impl Legacy {
             reads: Arc::default(),
             failing_reads: Arc::default(),
             failing_ends: Arc::default(),
+            ends_on_too_few_replicas: Arc::default(),
         }
     }
 
@@ -69,15 +71,21 @@ impl Legacy {
     pub(super) fn fail_ends(&self, count: usize) {
         self.failing_ends.store(count, Ordering::Relaxed);
     }
+
+    /// Lets the next ends reach too few replicas.
+    pub(super) fn end_on_too_few_replicas(&self, count: usize) {
+        self.ends_on_too_few_replicas
+            .store(count, Ordering::Relaxed);
+    }
 }
 
 /// Takes one of the failures that are left.
-fn fail(failing: &AtomicUsize) -> Result<(), StoreError> {
+fn fail(failing: &AtomicUsize, kind: StoreErrorKind) -> Result<(), StoreError> {
     let taken = failing.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
         left.checked_sub(1)
     });
     match taken {
-        Ok(_) => Err(StoreError::new(StoreErrorKind::OutcomeUnknown)),
+        Ok(_) => Err(StoreError::new(kind)),
         Err(_) => Ok(()),
     }
 }
@@ -93,7 +101,7 @@ impl LegacyStore for Legacy {
 
     async fn read(&self, id: &LegacyId) -> Result<Option<LegacySession>, StoreError> {
         self.reads.fetch_add(1, Ordering::Relaxed);
-        fail(&self.failing_reads)?;
+        fail(&self.failing_reads, StoreErrorKind::OutcomeUnknown)?;
         let users = self.users();
         let Some(user) = users.get(id.as_bytes()) else {
             return Ok(None);
@@ -104,9 +112,14 @@ impl LegacyStore for Legacy {
     }
 
     async fn end(&self, id: &LegacyId) -> Result<LegacyEnded, StoreError> {
-        fail(&self.failing_ends)?;
+        fail(&self.failing_ends, StoreErrorKind::OutcomeUnknown)?;
         let id = std::str::from_utf8(id.as_bytes()).expect("the ids are text");
-        if self.sign_out(id) {
+        let was_live = self.sign_out(id);
+        fail(
+            &self.ends_on_too_few_replicas,
+            StoreErrorKind::NotReplicated,
+        )?;
+        if was_live {
             return Ok(LegacyEnded::Ended);
         }
         Ok(LegacyEnded::Missing)

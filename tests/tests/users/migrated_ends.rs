@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use cloakroom::{CookieConfig, MemoryStore, Migration, MigrationKey, SessionId, Sessions, Store};
+use cloakroom::{
+    CookieConfig, MemoryStore, Migration, MigrationKey, SessionError, SessionErrorKind, SessionId,
+    Sessions, Store, StoreErrorKind,
+};
 use cloakroom_core::migration::MigrationMark;
 use cloakroom_core::store::{Created, Loaded};
 use cloakroom_core::{ManualClock, Record};
@@ -241,6 +244,108 @@ async fn a_legacy_session_that_could_not_be_ended_is_ended_by_the_next_request()
     servers.legacy.fail_ends(1);
     let revoked = sessions.revoke_any(listed[0].id()).await;
     assert!(revoked.expect("the legacy session has ended"));
+    assert_eq!(whoami(&mut browser).await, "");
+}
+
+/// The end of a legacy session has reached too few replicas, so the session that continues it was not ended: a handler that
+/// ignores this does not get away with a success.
+#[tokio::test]
+async fn a_legacy_session_on_too_few_replicas_does_not_pass_for_the_end_of_the_session() {
+    let clock = ManualClock::default();
+    let servers = Servers::on(MemoryStore::with_clock(clock.clone()), clock);
+    servers.legacy.sign_in("1", "ada");
+    let mut browser = servers.with_legacy_cookie(Phase::Cutover, "1");
+    assert_eq!(whoami(&mut browser).await, "ada");
+    let (mut own, sessions) = servers.server(Phase::Cutover);
+    let cookie = browser.cookie().expect("it was set").to_owned();
+    own.add_cookie(CookieConfig::DEFAULT_NAME, cookie);
+    let mut both = own.clone();
+    both.add_cookie(COOKIE, "1");
+    // By the middleware, and by the handler.
+    servers.legacy.end_on_too_few_replicas(2);
+    let response = both
+        .request(|session| async move {
+            drop(session.sign_out().await);
+            Ok("you have signed out")
+        })
+        .await;
+    assert_eq!(response.status, 503);
+    let error = response.extension::<SessionError>();
+    let kind = error.map(SessionError::kind);
+    assert_eq!(kind, Some(SessionErrorKind::OutcomeUnknown));
+    assert_eq!(whoami(&mut own).await, "ada", "it is live");
+
+    let listed = sessions.list("ada").await.expect("it lists");
+    let signed_out = both.request(|session| async move { session.sign_out().await.map(|_| ()) });
+    assert_eq!(signed_out.await.status, 200);
+    assert_eq!(listed.len(), 1);
+    assert_eq!(whoami(&mut own).await, "");
+}
+
+/// An old server has saved a legacy session again after the migration has ended it.
+#[tokio::test]
+async fn a_legacy_session_that_is_saved_again_ends_with_the_next_request() {
+    let clock = ManualClock::default();
+    let servers = Servers::on(MemoryStore::with_clock(clock.clone()), clock.clone());
+    servers.legacy.sign_in("1", "ada");
+    let mut browser = servers.with_legacy_cookie(Phase::Cutover, "1");
+    assert_eq!(whoami(&mut browser).await, "ada");
+    assert!(!servers.legacy.is_live("1"));
+    servers.legacy.sign_in("1", "ada");
+    // As a browser that sends both cookies, and as one that has only its legacy cookie.
+    let mut both = servers.with_legacy_cookie(Phase::Cutover, "1");
+    let own = browser.cookie().expect("it was set").to_owned();
+    both.add_cookie(CookieConfig::DEFAULT_NAME, own);
+    let mut late = servers.with_legacy_cookie(Phase::Cutover, "1");
+    for late in [&mut both, &mut late] {
+        servers.legacy.sign_in("1", "ada");
+        assert_eq!(whoami(late).await, "ada");
+        assert!(!servers.legacy.is_live("1"));
+        assert_eq!(late.cookie_named(COOKIE), None, "it is removed");
+    }
+    let signed_out = browser.request(|session| async move { session.sign_out().await.map(|_| ()) });
+    assert_eq!(signed_out.await.status, 200);
+    clock.advance(Duration::from_secs(61));
+    for phase in [Phase::SideBySide, Phase::Cutover] {
+        let mut late = servers.with_legacy_cookie(phase, "1");
+        assert_eq!(whoami(&mut late).await, "", "{phase:?}");
+    }
+}
+
+/// A server of a newer release can read the legacy id in a record of a newer format, and end both sessions.
+#[tokio::test]
+async fn a_migrated_session_of_a_newer_format_is_not_revoked_without_its_legacy_session() {
+    let clock = ManualClock::default();
+    let servers = Servers::on(MemoryStore::with_clock(clock.clone()), clock);
+    servers.legacy.sign_in("1", "ada");
+    let mut browser = servers.with_legacy_cookie(Phase::SideBySide, "1");
+    assert_eq!(whoami(&mut browser).await, "ada");
+    let (_, sessions) = servers.server(Phase::SideBySide);
+    let listed = sessions.list("ada").await.expect("it lists");
+    let id = listed[0].id();
+    let store = &servers.fixture.store;
+    let refuse_loads = |kind| {
+        // For its user, and for its legacy id.
+        for _ in 0..2 {
+            store.next(Verb::Load, Fault::Refuse(kind));
+        }
+    };
+    refuse_loads(StoreErrorKind::NewerFormat);
+    let refused = sessions.revoke_any(id).await;
+    let kind = refused.expect_err("the legacy session is live").kind();
+    assert_eq!(kind, SessionErrorKind::Unavailable);
+    assert_eq!(whoami(&mut browser).await, "ada");
+    assert!(servers.legacy.is_live("1"));
+    assert!(sessions.revoke_any(id).await.expect("it can be read"));
+    assert!(!servers.legacy.is_live("1"));
+    // Nobody can read the legacy id in a damaged record, so the session ends alone.
+    servers.legacy.sign_in("2", "bob");
+    let mut browser = servers.with_legacy_cookie(Phase::SideBySide, "2");
+    assert_eq!(whoami(&mut browser).await, "bob");
+    let listed = sessions.list("bob").await.expect("it lists");
+    refuse_loads(StoreErrorKind::Unreadable);
+    let revoked = sessions.revoke_any(listed[0].id()).await;
+    assert!(revoked.expect("it ends"));
     assert_eq!(whoami(&mut browser).await, "");
 }
 

@@ -139,6 +139,7 @@ async fn a_limit_counts_and_evicts_them() {
     let listed = sessions.list("ada").await.expect("it lists");
     let mut listed: Vec<_> = listed.iter().map(cloakroom::SessionInfo::id).collect();
     listed.sort();
+    // Their ids are of the same millisecond.
     let mut expected = [own, id];
     expected.sort();
     assert_eq!(listed, expected);

@@ -1,12 +1,11 @@
 //! How the legacy session of a migrated session ends.
 
 use cloakroom_core::store::{Ended, Loaded};
-use cloakroom_core::{EndReason, Entries, SessionId, StoreError};
+use cloakroom_core::{EndReason, Entries, SessionId, StoreError, StoreErrorKind};
 
 use super::context::CommitContext;
 use crate::error::SessionError;
 use crate::migration::LegacyEnded;
-use crate::store::is_undecodable;
 use crate::telemetry::log;
 
 /// Ends the legacy session of this migrated session, and those of the request's legacy
@@ -50,8 +49,9 @@ pub(super) async fn end_legacy_by_id(
     match cx.budget.read(cx.store().load(id)).await {
         Ok(Loaded::Record(record)) => end_legacy_of(cx, id, record.entries()).await,
         Ok(_) => Ok(LegacyEnded::Missing),
-        // The legacy id cannot be read. The session ends nevertheless.
-        Err(error) if is_undecodable(&error) => {
+        // The legacy id cannot be read, on any server. The session ends nevertheless. Servers of a newer release can read
+        // that of a session of a newer format, and end both.
+        Err(error) if error.kind() == StoreErrorKind::Unreadable => {
             log::legacy_not_ended(&error);
             Ok(LegacyEnded::Missing)
         }

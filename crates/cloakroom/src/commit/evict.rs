@@ -15,7 +15,7 @@ use super::context::CommitContext;
 use super::group::end_group;
 use crate::budget::Budget;
 use crate::context::Context;
-use crate::error::SessionError;
+use crate::error::{Cause, SessionError};
 use crate::telemetry::log;
 
 /// How many groups one task ends at most: 65,536 sessions.
@@ -34,6 +34,43 @@ pub(super) async fn evict(
     let error = group.error();
     group.follow_up.start();
     error.map_or(Ok(()), Err)
+}
+
+/// The new session of a sign-in was counted in place of the old one. But another request has renewed that in the meantime
+/// (`ended`), or a sign-in has joined it, so there may be one session too many: ends the oldest. If the store fails, the
+/// user's next sign-in does it.
+///
+/// # Errors
+///
+/// Fails if the new session is among those that are ended: the renewed one is newer.
+pub(super) async fn evict_excess(
+    cx: &CommitContext<'_>,
+    user: &UserId,
+    new: SessionId,
+    ended: Option<SessionId>,
+) -> Result<(), SessionError> {
+    let limit = cx.context.session_limit;
+    let Some(limit) = limit.filter(|limit| limit.0.evict_oldest) else {
+        return Ok(());
+    };
+    let (key, now) = (cx.context.user_key(user), cx.now());
+    let excess = cx.store().index_evict(key, now, limit.0.most, ended);
+    let ids = match cx.budget.write(excess).await {
+        Ok(ids) => ids,
+        Err(error) => {
+            log::eviction_failed(&error.into());
+            return Ok(());
+        }
+    };
+    if let Err(error) = evict(cx, user, &ids).await {
+        log::eviction_failed(&error);
+    }
+    evict_others(cx.context, user, ids.len(), ended);
+    if ids.contains(&new) {
+        log::revoked_during_sign_in(new);
+        return Err(Cause::Undone.into());
+    }
+    Ok(())
 }
 
 /// After a sign-in that had to end as many sessions as it may: ends the others in the background.

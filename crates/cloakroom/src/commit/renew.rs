@@ -20,6 +20,7 @@ use super::context::CommitContext;
 use super::create::{CreateOptions, create_session, report_creation};
 use super::end::{Ending, end_at, roll_back};
 use super::end_legacy::end_legacy;
+use super::evict::evict_excess;
 use super::follow_up::{FollowUp, client_for_event};
 use super::index::{impersonation_key_of, user_key_of};
 use super::join::{Joined, join, join_ended, join_live, report_join};
@@ -186,17 +187,24 @@ async fn lose(
         // Nobody ended a session of which no tombstone is left: it expired during the request.
         return tombstone.map(|_| None).ok_or_else(|| Cause::Expired.into());
     };
-    let renewed = tombstone.filter(|tombstone| tombstone.reason() == EndReason::Renewed);
-    let joined = match renewed {
-        Some(tombstone) => Box::pin(join(cx, tombstone, &signing_in.user, draft)).await?,
-        None => Joined::StartsOver,
+    let user = &signing_in.user;
+    let joined = match tombstone {
+        Some(tombstone) if tombstone.reason() == EndReason::Renewed => {
+            Box::pin(join(cx, tombstone, user, draft)).await?
+        }
+        // It had to make room. Nobody wanted its data to be gone.
+        Some(tombstone) if tombstone.reason() == EndReason::LimitExceeded => Joined::KeepsData,
+        Some(_) | None => Joined::StartsOver,
     };
     Ok(Some(match joined {
         Joined::Yes(stored) => {
-            report_join(cx, old.id(), &stored.live, &signing_in.user);
+            report_join(cx, old.id(), &stored.live, user);
             *stored
         }
-        Joined::KeepsData => new,
+        Joined::KeepsData => {
+            Box::pin(evict_excess(cx, user, new.live.id(), Some(old.id()))).await?;
+            new
+        }
         Joined::StartsOver => start_over(cx, new.live, draft).await?,
     }))
 }
@@ -257,7 +265,10 @@ async fn yield_to_sign_in(
                 report_join(cx, old.id(), &stored.live, user);
                 *stored
             }
-            Joined::KeepsData => new,
+            Joined::KeepsData => {
+                Box::pin(evict_excess(cx, user, new.live.id(), None)).await?;
+                new
+            }
             Joined::StartsOver => start_over(cx, new.live, draft).await?,
         },
     ))

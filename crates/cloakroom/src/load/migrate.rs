@@ -13,7 +13,7 @@ use super::check::lookup;
 use super::linked::legacy_id_of;
 use super::read::read;
 use crate::budget::Budget;
-use crate::commit::{CommitContext, create_migrated, is_unlinked, unlink};
+use crate::commit::{CommitContext, create_migrated, unlink};
 use crate::context::Context;
 use crate::error::{SessionError, SessionErrorKind};
 use crate::migration::{LegacyCookies, LegacyId, LegacySession, Migration};
@@ -81,7 +81,7 @@ pub(super) async fn find(
     }
     // A session that could not be unlinked would end with its legacy session: the next request tries again.
     if migration.is_cutover() && !is_kept && !is_linked(context, &found) {
-        end_legacy_sessions(context, migration, cookies, &found, budget).await;
+        end_legacy_sessions(migration, cookies, budget).await;
     }
     Ok(found)
 }
@@ -95,22 +95,10 @@ fn is_linked(context: &Context, found: &Found) -> bool {
 }
 
 /// Ends the legacy sessions of a request, which no version of the app uses any more. If one cannot be
-/// ended, the cookie is kept, so that a later request tries again.
-async fn end_legacy_sessions(
-    context: &Context,
-    migration: &Migration,
-    cookies: &LegacyCookies,
-    found: &Found,
-    budget: &Budget,
-) {
+/// ended, the cookie is kept, so that a later request tries again. A session that was unlinked does not show that its
+/// legacy session has ended: an old server may have saved it again, and earlier releases did not record a failure.
+async fn end_legacy_sessions(migration: &Migration, cookies: &LegacyCookies, budget: &Budget) {
     for id in cookies.ids() {
-        if let Lookup::Live(live) = &found.lookup
-            && live.id() == migration.token(&context.realm, id).id()
-            && !is_unlinked(&live.record)
-        {
-            // It has ended: its session does not name it any more.
-            continue;
-        }
         if let Err(error) = migration.end(id, budget).await {
             log::legacy_not_ended(&error);
             return;

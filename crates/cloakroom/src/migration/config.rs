@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use cloakroom_core::migration::{MigrationKey as Key, MigrationMark};
 use cloakroom_core::{
-    Authentication, Entries, Expiry, Realm, SessionId, StoreError, Timestamp, Token, UserId,
+    Authentication, Entries, Expiry, Realm, SessionId, StoreError, StoreErrorKind, Timestamp,
+    Token, UserId,
 };
 
 use super::legacy::{DynLegacyStore, LegacyEnded, LegacyId, LegacySession, LegacyStore};
@@ -132,7 +133,14 @@ impl Migration {
         id: &LegacyId,
         budget: &Budget,
     ) -> Result<LegacyEnded, StoreError> {
-        budget.write(self.store.end(id)).await
+        let ended = budget.write(self.store.end(id)).await;
+        ended.map_err(|error| match error.kind() {
+            // Of a session of ours this would say that it has ended, but that has not been tried yet.
+            StoreErrorKind::NotReplicated => {
+                StoreError::with_source(StoreErrorKind::OutcomeUnknown, error)
+            }
+            _ => error,
+        })
     }
 
     /// Whether this is the second phase.

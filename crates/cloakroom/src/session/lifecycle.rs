@@ -7,7 +7,7 @@ use cloakroom_core::{EndReason, Expiry, Limits, SessionId};
 
 use super::Session;
 use super::outcome::{Destroyed, Reloaded, Saved};
-use crate::commit::{self, CommitContext, Committed};
+use crate::commit::{self, CommitContext, Committed, WorstError};
 use crate::error::{Cause, SessionError, SessionErrorKind};
 use crate::migration::LegacyEnded;
 use crate::plan::{CookiePlan, Lookup};
@@ -185,13 +185,19 @@ impl Session {
             }
             None => (Ok(false), self.end_absent(reason).await),
         };
-        // An error of any of them: that session may still be live.
-        let (others, renewed, destroyed) = (others?, renewed?, destroyed?);
-        Ok(if others || renewed {
-            Destroyed::Ended
-        } else {
-            destroyed
-        })
+        let ended = match (others, renewed, destroyed) {
+            (Ok(false), Ok(false), Ok(destroyed)) => destroyed,
+            (Ok(_), Ok(_), Ok(_)) => Destroyed::Ended,
+            (others, renewed, destroyed) => {
+                // An error of one that has ended must not hide that another one may still be live.
+                let mut worst = WorstError::default();
+                worst.add_all(others.err());
+                worst.add_all(renewed.err());
+                worst.add_all(destroyed.err());
+                return worst.take().map(|()| Destroyed::Ended);
+            }
+        };
+        Ok(ended)
     }
 
     /// Ends what the sessions of the request's further tokens continue in, if they were renewed. Usually there are no

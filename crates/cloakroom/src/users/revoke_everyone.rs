@@ -108,7 +108,11 @@ impl Sessions {
         let all = self
             .end_unless_spared(revoked_before, Spared::Since(applies_at))
             .await;
-        Ok(ahead? + all?)
+        let mut failed = WorstError::default();
+        failed.add_all(ahead.as_ref().err().cloned());
+        failed.add_all(all.as_ref().err().cloned());
+        failed.take()?;
+        Ok(ahead.unwrap_or_default() + all.unwrap_or_default())
     }
 
     /// Ends all sessions of the store that are not spared. Returns how many have ended.

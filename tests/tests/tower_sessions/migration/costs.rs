@@ -72,7 +72,9 @@ async fn a_migrated_session_costs_one_more_read_side_by_side() {
     let moving = commands(&redis, &mut late, "/who").await;
     assert_eq!(
         moving,
-        ["GET", "GET", "SET", "EVALSHA", "DEL", "EVALSHA", "GET"]
+        [
+            "GET", "GET", "SET", "EVALSHA", "DEL", "EVALSHA", "DEL", "GET"
+        ]
     );
     assert_eq!(commands(&redis, &mut late, "/who").await, ["GET"]);
 
