@@ -6,6 +6,8 @@ use std::thread;
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{Error, PasswordHasher, PasswordVerifier};
+#[cfg(test)]
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
@@ -44,6 +46,13 @@ impl Passwords {
             Ok(hash.to_string())
         };
         self.run(hash).await
+    }
+
+    /// Lets all others wait.
+    #[cfg(test)]
+    pub(crate) async fn occupy(&self) -> OwnedSemaphorePermit {
+        let all = u32::try_from(self.0.available_permits()).unwrap();
+        Arc::clone(&self.0).acquire_many_owned(all).await.unwrap()
     }
 
     /// Runs `work` on a blocking thread, since it takes tens of milliseconds. It keeps its permit also if the request is

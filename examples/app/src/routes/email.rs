@@ -57,7 +57,7 @@ pub(crate) async fn show(page: Page, _: Permitted<Themselves>) -> Result<Respons
     page.show("New e-mail address", body).await
 }
 
-/// A user can have a few codes sent in an hour, and an address gets a few, whoever enters it.
+/// A user can have a few codes sent in an hour, and an address gets a few, also if different users enter it.
 pub(crate) async fn send_code(
     themselves: Permitted<Themselves>,
     CurrentUser(user): CurrentUser<User>,
@@ -69,9 +69,9 @@ pub(crate) async fn send_code(
         let text = "This is not an e-mail address.";
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, text).into_response());
     }
-    let by_user = format!("user {}", user.id);
+    let of_user = format!("user {}", user.id);
     let to_address = format!("address {}", to.to_lowercase());
-    for key in [by_user, to_address] {
+    for key in [of_user, to_address] {
         let decision = app.email_codes.check(key, 1).await;
         if !decision.is_allowed() {
             return Err(AppError::too_many_codes(decision.retry_after()));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::http::HeaderMap;
 use cloakroom::testing::TestSession;
 use cloakroom::{RevokedBy, Session};
+use tokio::time::timeout;
 
 use super::home::CART;
 use super::second_factor::{CheckedCode, check_code};
@@ -34,6 +35,16 @@ fn config() -> Config {
         recent_sign_in: Duration::from_secs(60),
         prints_mail: false,
     }
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_costs_no_hash() {
+    let (app, _) = app(&Storage::memory()).await;
+    let permits = app.passwords.occupy().await;
+    let adding = app.add_user("ADA", "another-password", false);
+    let taken = timeout(Duration::from_secs(20), adding).await;
+    assert!(taken.expect("it waits for no permit").unwrap().is_none());
+    drop(permits);
 }
 
 #[tokio::test]
