@@ -172,14 +172,14 @@ async fn a_sign_in_on_a_cluster_is_published_once() {
     let store = generous::connect(cluster.url(), "cloakroom").await;
     let store = store.expect("the cluster is complete");
     let user = UserKey::new(&Realm::new("shop"), &UserId::from("ada"));
-    for is_fresh in [true, false] {
+    for has_fresh_token in [true, false] {
         let (id, record) = session(1);
         let mut request = add_request(id, &record);
-        request.has_fresh_token = is_fresh;
+        request.has_fresh_token = has_fresh_token;
         let event = SessionEvent::Created { id };
         let created = store.create_for_user(&user, &request, &record, MINUTE, Some(&event));
         match created.await {
-            Ok(UserCreated::Created { published, .. }) => assert_eq!(published, !is_fresh),
+            Ok(UserCreated::Created { published, .. }) => assert_eq!(published, !has_fresh_token),
             created => panic!("{created:?}"),
         }
     }

@@ -135,7 +135,9 @@ async fn signing_in_waits_for_replicas_too() {
 #[tokio::test]
 async fn many_writes_waiting_for_a_replica_fail_in_time() {
     let servers = Replicated::start(1);
-    let store = waiting_for(1, servers.primary().url()).await;
+    let builder = RedisStore::builder(servers.primary().url(), "cloakroom");
+    let store = builder.with_replica_acks(1, WITHIN).connect().await;
+    let store = store.expect("the server is running");
     servers.replicas()[0].freeze();
     let mut writes = JoinSet::new();
     for number in 0..100 {

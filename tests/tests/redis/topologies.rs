@@ -228,10 +228,13 @@ async fn a_planned_cluster_failover_fails_no_command() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_store_recovers_after_a_cluster_primary_is_killed() {
     let mut cluster = Cluster::start();
+    let patient = RedisStore::connect(cluster.url(), "cloakroom")
+        .await
+        .unwrap();
+    let sessions = spread(&patient, &cluster).await;
     let store = RedisStore::connect(cluster.url(), "cloakroom")
         .await
         .unwrap();
-    let sessions = spread(&store, &cluster).await;
     let size = |node: &RedisServer| node.command(&["DBSIZE"]).number();
     let (primary, replica) = (&cluster.primaries()[0], &cluster.replicas()[0]);
     eventually("a copy", || size(replica) == size(primary)).await;
