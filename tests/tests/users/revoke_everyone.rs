@@ -128,8 +128,12 @@ async fn a_sign_out_while_everyone_is_being_revoked_holds_on_every_server() {
     let (here, elsewhere) = (fixture.layer(), fixture.layer());
     let mut browser = fixture.browser_of(here.clone());
     sign_in(&mut browser, "ada").await;
-    let mut other = browser.clone().on(app(elsewhere));
+    let mut other = browser.clone().on(app(elsewhere.clone()));
     assert_eq!(whoami(&mut other).await, "ada");
+    let mut old = fixture.browser_of(here.clone());
+    sign_in(&mut old, "bob").await;
+    let mut renewing = old.clone().on(app(elsewhere));
+    let renew = |session: Session| async move { session.renew() };
     let sessions = here.sessions();
     let ending = tokio::spawn(async move { sessions.revoke_everyone().await });
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -137,6 +141,11 @@ async fn a_sign_out_while_everyone_is_being_revoked_holds_on_every_server() {
     let sign_out = |session: Session| async move { session.sign_out().await.map(drop) };
     assert_eq!(browser.request(sign_out).await.status, 200);
     assert_eq!(whoami(&mut other).await, "");
+    // Also with the cookie of a session that another server has renewed since.
+    assert_eq!(renewing.request(renew).await.status, 200);
+    assert_eq!(whoami(&mut renewing).await, "bob");
+    assert_eq!(old.request(sign_out).await.status, 200);
+    assert_eq!(whoami(&mut renewing).await, "");
     assert_eq!(ending.await.expect("no panic").expect("it ends"), 0);
 }
 
