@@ -165,7 +165,7 @@ async fn check(context: &Arc<Context>, live: &mut Live, keeps_alive: bool) -> Ch
     match check_and_sync(context, live.id(), live.record.clone(), &budget).await {
         Ok(Liveness::Live { record, .. }) => live.record = record,
         Ok(Liveness::Expired) => return Check::Ended(EndReason::Expired),
-        Ok(Liveness::Revoked) => return Check::Ended(EndReason::RevokedByAdmin),
+        Ok(Liveness::Revoked(_)) => return Check::Ended(EndReason::RevokedByAdmin),
         Ok(Liveness::EndedInLegacyStore(_)) => {
             return Check::Ended(EndReason::EndedInLegacyStore);
         }

@@ -19,7 +19,6 @@ pub(super) fn check(history: &History, lineage: &Lineage<'_>, anomalies: &mut Ve
             {
                 false
             }
-            Action::SignOut if may_be_revoked(history, end) => false,
             Action::SignOut => {
                 lineage.ended_by(history, end, found.session)
                     || has_data_of(history, lineage, end, found)
@@ -118,26 +117,13 @@ fn refused_before<'a>(history: &'a History, read: &Request) -> Option<&'a Reques
         let failover = history.terms.failover;
         let is_undone =
             failover.is_some_and(|(at, _)| request.sent.millis <= at && at <= read.done.millis);
-        let is_revoked = may_be_revoked(history, request);
         request.token == Some(token)
-            && !is_revoked
             && request.outcome == Outcome::Done
             && request.found.is_none()
             && uses_session(request.action)
             && is_later(history, request, read)
             && !is_undone
     })
-}
-
-/// Whether a request may have found no session because everyone's sessions are being revoked: the servers learn of it one
-/// after the other. A sign-out ends nothing then.
-fn may_be_revoked(history: &History, request: &Request) -> bool {
-    request.found.is_none()
-        && history.requests.iter().any(|other| {
-            other.action == Action::RevokeEveryone
-                && other.sent.order < request.done.order
-                && !other.is_finished(request.sent)
-        })
 }
 
 /// Whether a request with this action loads its session.

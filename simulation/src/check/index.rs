@@ -44,14 +44,14 @@ fn is_settled(history: &History, read: &Request, list: &Request) -> bool {
         && !history.requests.iter().any(|request| changes(&request))
 }
 
-/// Whether a user has more sessions than the limit. A sign-in whose outcome is unknown may have been stored after its session
-/// was rolled back; and a failover, or a failure of the store, may lose what evicts sessions.
+/// Whether a user has more sessions than the limit. A failure may lose what a sign-in was given to evict: a later one does
+/// it, after a while.
 fn exceeds_limit(history: &History, list: &Request) -> bool {
     let terms = &history.terms;
     let mut requests = history.requests.iter();
     terms
         .session_limit
         .is_some_and(|limit| list.listed.len() > limit)
-        && terms.failover.is_none()
+        && !terms.has_failures
         && requests.all(|request| request.outcome != Outcome::Unknown)
 }

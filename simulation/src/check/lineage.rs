@@ -254,11 +254,14 @@ fn carries(history: &History, parent: SessionNumber, request: &Request) -> Carri
     }
     // A sign-in continues also if another request has replaced or ended its session in the meantime, also one that
     // presents the cookie of an earlier session: it follows the tombstones.
+    // From a cache it may have a record of a session that had ended before.
+    let staleness = history.terms.max_staleness_of(request.server);
     let concerns = |other: &&Request| {
+        let is_unseen = staleness > 0 && other.done.millis + staleness >= request.sent.millis;
         let has_it = other.token.is_some_and(|token| token.session == parent);
         let signs_out = other.action == Action::SignOut && other.client == request.client;
         other.number != request.number
-            && !other.is_finished(request.sent)
+            && (is_unseen || !other.is_finished(request.sent))
             && (has_it || signs_out || other.action.revokes())
     };
     let others = || history.requests.iter().filter(concerns);

@@ -7,7 +7,7 @@ use cloakroom::{
     hours, minutes,
 };
 use cloakroom_core::store::Loaded;
-use cloakroom_core::{Clock, ManualClock, SystemClock};
+use cloakroom_core::{Clock, ManualClock, StoreAdmin, SystemClock};
 use tests::app::app;
 use tests::browser::Browser;
 use tests::clocks::{AheadClock, TokioClock};
@@ -177,6 +177,26 @@ async fn revoking_everything_again_repairs_a_time_in_the_future() {
     layer.sessions().revoke_everyone().await.expect("it ends");
     sign_in(&mut browser, "ada").await;
     assert_eq!(whoami(&mut browser).await, "ada");
+}
+
+/// It may be replaced, so the sessions that it refuses are not ended.
+#[tokio::test(start_paused = true)]
+async fn a_time_in_the_future_ends_nothing() {
+    let right = TokioClock::start();
+    let stores = ManualClock::at(right.now());
+    let store = MemoryStore::with_clock(stores.clone());
+    let mut browser = Browser::new(app(layer(store.clone(), right.clone())));
+    let id = sign_in(&mut browser, "ada").await;
+    for (ahead, is_ended) in [(minutes(10), false), (Duration::ZERO, true)] {
+        stores.set(right.now().plus(ahead));
+        let mut later = browser.clone().on(app(layer(store.clone(), right.clone())));
+        let revoked = StoreAdmin::set_revoked_before(&store, Duration::from_secs(1), hours(1));
+        revoked.await.expect("it is set");
+        assert_eq!(whoami(&mut later).await, "", "{ahead:?}");
+        let there = store.load(id).await.expect("memory does not fail");
+        assert_eq!(matches!(there, Loaded::Tombstone(_)), is_ended, "{there:?}");
+        assert_eq!(matches!(there, Loaded::Record(_)), !is_ended, "{there:?}");
+    }
 }
 
 /// A server that has read the wrong time notices that it was repaired, and one that starts later does.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use cloakroom::{MemoryStore, Store};
+use cloakroom::{MemoryStore, Session, Store};
 use cloakroom_core::store::Loaded;
 use cloakroom_core::{Clock, ManualClock, SystemClock};
-use tests::app::Fixture;
+use tests::app::{Fixture, app};
 use tests::backend::Backend;
 use tests::browser::CookieChange;
 use tests::slow_scan::SlowScan;
@@ -119,6 +119,34 @@ async fn sign_in_fails_while_everyone_is_being_revoked() {
     assert_eq!(ending.await.expect("no panic").expect("it ends"), 1);
     fixture.clock.advance(Duration::from_secs(20));
     sign_in(&mut other, "bob").await;
+}
+
+/// A server that has read the revocation time ends what it refuses. Another one would accept it until it has read the time.
+#[tokio::test(start_paused = true)]
+async fn a_sign_out_while_everyone_is_being_revoked_holds_on_every_server() {
+    let fixture = Fixture::memory();
+    let (here, elsewhere) = (fixture.layer(), fixture.layer());
+    let mut browser = fixture.browser_of(here.clone());
+    sign_in(&mut browser, "ada").await;
+    let mut other = browser.clone().on(app(elsewhere.clone()));
+    assert_eq!(whoami(&mut other).await, "ada");
+    let mut old = fixture.browser_of(here.clone());
+    sign_in(&mut old, "bob").await;
+    let mut renewing = old.clone().on(app(elsewhere));
+    let renew = |session: Session| async move { session.renew() };
+    let sessions = here.sessions();
+    let ending = tokio::spawn(async move { sessions.revoke_everyone().await });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(whoami(&mut other).await, "ada", "it knows no other time");
+    let sign_out = |session: Session| async move { session.sign_out().await.map(drop) };
+    assert_eq!(browser.request(sign_out).await.status, 200);
+    assert_eq!(whoami(&mut other).await, "");
+    // Also with the cookie of a session that another server has renewed since.
+    assert_eq!(renewing.request(renew).await.status, 200);
+    assert_eq!(whoami(&mut renewing).await, "bob");
+    assert_eq!(old.request(sign_out).await.status, 200);
+    assert_eq!(whoami(&mut renewing).await, "");
+    assert_eq!(ending.await.expect("no panic").expect("it ends"), 0);
 }
 
 /// A scan of a large store takes longer than sign-ins are refused.

@@ -48,6 +48,7 @@ pub(super) async fn join(
             Successor::Ended(_, reason) if is_ended_for_good(reason) => {
                 return Ok(Joined::StartsOver);
             }
+            Successor::Revoked(..) => return Ok(Joined::StartsOver),
             // A server of a newer release can join it.
             Successor::Undecodable(_, error) if error.kind() == StoreErrorKind::NewerFormat => {
                 return Err(error.into());

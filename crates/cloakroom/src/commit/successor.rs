@@ -16,6 +16,8 @@ pub(crate) const MAX_RENEWALS: usize = 8;
 /// Where the tombstones of renewed sessions lead.
 pub(super) enum Successor {
     Live(SessionId, Record),
+    /// It was created before "revoked before". Servers that have not read that time yet accept it until it has ended.
+    Revoked(SessionId, Record),
     /// The last session that was found has ended for this reason. `Renewed` if its own successor is unknown.
     Ended(SessionId, EndReason),
     /// The last one that was found cannot be decoded.
@@ -36,11 +38,19 @@ pub(super) async fn successor_of(
             break;
         };
         match cx.budget.read(cx.store().load(id)).await {
-            Ok(Loaded::Record(record)) if is_valid(cx, id, &record).await? => {
-                return Ok(Successor::Live(id, record));
-            }
             // It has expired, which needs no tombstone: a new session may take its place.
-            Ok(Loaded::Record(_) | Loaded::Nothing) => return Ok(Successor::Unknown),
+            Ok(Loaded::Record(record)) if is_expired(cx, id, &record) => {
+                return Ok(Successor::Unknown);
+            }
+            Ok(Loaded::Record(record)) => {
+                let is_revoked = id.created_at() < cx.context.revoked_before(cx.budget).await?;
+                return Ok(if is_revoked {
+                    Successor::Revoked(id, record)
+                } else {
+                    Successor::Live(id, record)
+                });
+            }
+            Ok(Loaded::Nothing) => return Ok(Successor::Unknown),
             Ok(Loaded::Tombstone(next)) => tombstone = next,
             Err(error) if is_undecodable(&error) => return Ok(Successor::Undecodable(id, error)),
             Err(error) => return Err(error.into()),
@@ -61,7 +71,7 @@ pub(crate) async fn end_successor(
     let mut tombstone = tombstone.clone();
     for _ in 0..MAX_RENEWALS {
         let (id, record) = match successor_of(cx, &tombstone).await? {
-            Successor::Live(id, record) => (id, record),
+            Successor::Live(id, record) | Successor::Revoked(id, record) => (id, record),
             Successor::Ended(id, reason) => {
                 Box::pin(end_by_id(cx, id, None, reason)).await?;
                 return Ok(false);
@@ -135,16 +145,9 @@ async fn load(cx: &CommitContext<'_>, id: SessionId) -> Result<Loaded, SessionEr
     }
 }
 
-/// Whether a session that was created by a renewal is valid by the current rules. It is not linked with a
+/// Whether a session that was created by a renewal has expired by the current rules. It is not linked with a
 /// legacy session, since a renewal ends the link.
-async fn is_valid(
-    cx: &CommitContext<'_>,
-    id: SessionId,
-    record: &Record,
-) -> Result<bool, SessionError> {
+fn is_expired(cx: &CommitContext<'_>, id: SessionId, record: &Record) -> bool {
     let limits = limits_of(id, record, cx.context.rule(record.entries()));
-    if limits.is_expired(cx.now(), record.last_seen()) {
-        return Ok(false);
-    }
-    Ok(id.created_at() >= cx.context.revoked_before(cx.budget).await?)
+    limits.is_expired(cx.now(), record.last_seen())
 }

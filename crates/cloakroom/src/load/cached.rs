@@ -50,6 +50,6 @@ pub(super) async fn accept_cached(
             metrics::load("hit");
             Ok(Some(Live { token, record }))
         }
-        Liveness::Expired | Liveness::Revoked | Liveness::EndedInLegacyStore(_) => Ok(None),
+        Liveness::Expired | Liveness::Revoked(_) | Liveness::EndedInLegacyStore(_) => Ok(None),
     }
 }

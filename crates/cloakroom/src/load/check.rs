@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use cloakroom_core::admin::MAX_AHEAD;
 use cloakroom_core::{EndReason, Record, SessionId, Timestamp};
 
 use super::linked::{Link, former_legacy_id_of, legacy_id_of, read_link};
@@ -25,8 +26,8 @@ pub(crate) enum Liveness {
     },
     /// It has expired by the current rule, which may be stricter than the TTL in the store.
     Expired,
-    /// It was created before "revoked before".
-    Revoked,
+    /// It was created before "revoked before". The record is `None` if the session has been ended as well.
+    Revoked(Option<Record>),
     /// Its legacy session has ended. The record is `None` if the session has been ended as well.
     EndedInLegacyStore(Option<Record>),
 }
@@ -59,9 +60,13 @@ pub(super) async fn lookup_with_reason(
             log::expired(id);
             Ok((Lookup::Absent, Some(EndReason::Expired)))
         }
-        Liveness::Revoked => {
+        Liveness::Revoked(record) => {
             log::revoked(id);
-            Ok((Lookup::Absent, Some(EndReason::RevokedByAdmin)))
+            let reason = Some(EndReason::RevokedByAdmin);
+            match record {
+                None => Ok((Lookup::Ended, reason)),
+                Some(_) => Ok((Lookup::Absent, reason)),
+            }
         }
         Liveness::EndedInLegacyStore(_) => {
             let reason = EndReason::EndedInLegacyStore;
@@ -72,7 +77,7 @@ pub(super) async fn lookup_with_reason(
 }
 
 /// Checks a record, and applies the state of its legacy session: if that has ended, the session ends too;
-/// in the second phase of a migration, the link is removed.
+/// in the second phase of a migration, the link is removed. A session that was revoked together with everyone's ends.
 pub(crate) async fn check_and_sync(
     context: &Arc<Context>,
     id: SessionId,
@@ -112,8 +117,21 @@ pub(super) async fn check_and_sync_at(
             Box::pin(end(&cx, id, &record, EndReason::EndedInLegacyStore)).await?;
             Ok(Liveness::EndedInLegacyStore(None))
         }
+        // Servers that do not know the time yet accept it until it is ended. A time far in the future is perhaps of a wrong
+        // clock, and may be replaced: the session is only refused.
+        Liveness::Revoked(Some(record)) if is_plausible(context, budget).await? => {
+            let cx = CommitContext::without_request(context, budget);
+            Box::pin(end(&cx, id, &record, EndReason::RevokedByAdmin)).await?;
+            Ok(Liveness::Revoked(None))
+        }
         liveness => Ok(liveness),
     }
+}
+
+/// Whether "revoked before" is not far in the future.
+async fn is_plausible(context: &Context, budget: &Budget) -> Result<bool, SessionError> {
+    let latest = context.clock.now().plus(MAX_AHEAD);
+    Ok(context.revoked_before(budget).await? <= latest)
 }
 
 async fn unlink_in_cutover(
@@ -176,7 +194,7 @@ async fn check_at(
         return Ok(Liveness::Expired);
     }
     if id.created_at() < context.revoked_before(budget).await? {
-        return Ok(Liveness::Revoked);
+        return Ok(Liveness::Revoked(Some(record)));
     }
     let Some(legacy) = legacy_id_of(context, id, &record) else {
         return Ok(Liveness::Live {

@@ -45,7 +45,7 @@ impl Spared {
 
 impl Sessions {
     /// Ends every session in the store, of all users and anonymous ones, of every layer that shares the
-    /// store's key prefix: after a leak, for instance. Returns how many have ended.
+    /// store's key prefix: after a leak, for instance. Returns how many it has ended.
     ///
     /// It takes nine seconds plus the time to end the sessions, and for nine seconds nobody can sign in
     /// (503). When it returns, no session that was created before the call is accepted by any server, not
@@ -53,7 +53,7 @@ impl Sessions {
     ///
     /// 1. The time "revoked before" is written to the store, by the store's clock. Every server reads it at
     ///    least every eight seconds while it serves sessions; a server that cannot refuses sessions (503). A
-    ///    session that was created before that time is refused.
+    ///    session that was created before that time is refused, and the request that presents it ends it on all servers.
     /// 2. The sessions whose ids are from a later time already are ended: those of clocks that are ahead. That stops
     ///    after nine seconds, when others can sign in again. So if it takes longer to read the ids of all sessions, one
     ///    of a clock that was more than nine seconds ahead may be kept.

@@ -70,3 +70,31 @@ impl Database {
         Ok(rows.into_iter().map(AuditRow::from).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signed_in(origin: Option<&str>) -> AuditRow {
+        AuditRow {
+            what: "signed in".to_owned(),
+            session: Some("new".to_owned()),
+            origin: origin.map(str::to_owned),
+            ..AuditRow::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn each_event_has_one_row_also_of_sign_ins_that_continue_in_one_session() {
+        let database = Database::open(None).await.unwrap();
+        for origin in [None, Some("one"), Some("other")] {
+            // Of each of two servers.
+            for _ in 0..2 {
+                database.add_audit_row(&signed_in(origin)).await.unwrap();
+            }
+        }
+        let mut rows = database.audit_log().await.unwrap();
+        rows.reverse();
+        assert_eq!(rows, [None, Some("one"), Some("other")].map(signed_in));
+    }
+}

@@ -14,15 +14,17 @@ pub(crate) use self::audit::AuditRow;
 pub(crate) use self::carts::Cart;
 pub(crate) use self::users::Credentials;
 
-/// The tables. A user of the identity provider has neither an account name nor a password.
-const SCHEMA: [&str; 3] = [
+/// The tables, and the key of an event in the audit log. A user of the identity provider has neither an account name nor a
+/// password.
+const SCHEMA: [&str; 4] = [
     "CREATE TABLE IF NOT EXISTS users (id INTEGER PRIMARY KEY, account TEXT UNIQUE, name TEXT NOT NULL, \
      password TEXT, identity TEXT UNIQUE, email TEXT, is_staff INTEGER NOT NULL DEFAULT 0, totp_secret BLOB, \
      totp_step INTEGER NOT NULL DEFAULT 0)",
     "CREATE TABLE IF NOT EXISTS carts (user INTEGER PRIMARY KEY, cart TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS audit (id INTEGER PRIMARY KEY, at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP, \
      what TEXT NOT NULL, session TEXT, origin TEXT, user TEXT, impersonator TEXT, reason TEXT, user_agent TEXT, \
-     address TEXT, UNIQUE (what, session))",
+     address TEXT)",
+    "CREATE UNIQUE INDEX IF NOT EXISTS audit_events ON audit (what, session, IFNULL(origin, ''))",
 ];
 
 /// The database, which counts the queries for records of users. Clones share it.
@@ -49,8 +51,8 @@ impl Database {
             .idle_timeout(None)
             .max_lifetime(None);
         let pool = pool.connect_with(options.create_if_missing(true)).await?;
-        for table in SCHEMA {
-            sqlx::query(table).execute(&pool).await?;
+        for statement in SCHEMA {
+            sqlx::query(statement).execute(&pool).await?;
         }
         Ok(Self {
             pool,

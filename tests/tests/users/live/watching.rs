@@ -237,7 +237,7 @@ async fn a_watch_resolves_when_the_session_has_vanished() {
     assert!(began.elapsed() <= Duration::from_secs(31));
 }
 
-/// Everything was revoked, without an event; the record is still there.
+/// Everything was revoked, without an event, and nobody has ended the session yet: the watch does.
 #[tokio::test(start_paused = true)]
 async fn a_watch_resolves_when_everything_was_revoked() {
     let fixture = Fixture::memory();
@@ -255,7 +255,7 @@ async fn a_watch_resolves_when_everything_was_revoked() {
     // One look later than the one at which the old time is still known.
     assert!(began.elapsed() <= Duration::from_secs(61));
     let there = fixture.store.load(id).await.expect("it responds");
-    assert!(matches!(there, Loaded::Record(_)), "{there:?}");
+    assert!(matches!(there, Loaded::Tombstone(_)), "{there:?}");
 }
 
 async fn reason_of(watching: tokio::task::JoinHandle<EndReason>) -> EndReason {
