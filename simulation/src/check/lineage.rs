@@ -116,13 +116,17 @@ impl<'a> Lineage<'a> {
         self.users.get(&session).copied()
     }
 
-    /// Whether a failover may have lost the index entry of a session: its user was signing in at that moment. The entry does
-    /// not wait for the replica, and the session is stored afterwards.
+    /// Whether a failover may have lost the index entry of a session, or of one that it continues: its user was signing in at
+    /// that moment. The entry does not wait for the replica, and the session is stored afterwards.
     pub(super) fn may_be_unlisted(&self, history: &History, session: SessionNumber) -> bool {
-        let (Some((at, _)), Some(creator)) = (history.terms.failover, self.creator(session)) else {
+        let Some((at, _)) = history.terms.failover else {
             return false;
         };
-        creator.sent.millis <= at && at <= creator.done.millis
+        let spans = |creator: &Request| creator.sent.millis <= at && at <= creator.done.millis;
+        let mut sessions = self.ancestors(session);
+        sessions.insert(session);
+        let mut creators = sessions.into_iter().filter_map(|one| self.creator(one));
+        creators.any(spans)
     }
 
     /// The edges that lead to a session.
