@@ -77,7 +77,9 @@ impl<'a> Lineage<'a> {
                 continue;
             };
             let found = request.found.as_ref().and_then(|found| found.user);
-            if let Some(user) = request.action.signs_in().or(found) {
+            let signs_in = request.action.signs_in();
+            let signs_in = signs_in.filter(|_| request.outcome != Outcome::Refused);
+            if let Some(user) = signs_in.or(found) {
                 lineage.users.insert(child, user);
             }
             let creator = lineage.creators.entry(child).or_insert(request);
