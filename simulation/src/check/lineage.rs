@@ -77,7 +77,9 @@ impl<'a> Lineage<'a> {
                 continue;
             };
             let found = request.found.as_ref().and_then(|found| found.user);
-            if let Some(user) = request.action.signs_in().or(found) {
+            let signs_in = request.action.signs_in();
+            let signs_in = signs_in.filter(|_| request.outcome != Outcome::Refused);
+            if let Some(user) = signs_in.or(found) {
                 lineage.users.insert(child, user);
             }
             let creator = lineage.creators.entry(child).or_insert(request);
@@ -116,13 +118,17 @@ impl<'a> Lineage<'a> {
         self.users.get(&session).copied()
     }
 
-    /// Whether a failover may have lost the index entry of a session: its user was signing in at that moment. The entry does
-    /// not wait for the replica, and the session is stored afterwards.
+    /// Whether a failover may have lost the index entry of a session, or of one that it continues: its user was signing in at
+    /// that moment. The entry does not wait for the replica, and the session is stored afterwards.
     pub(super) fn may_be_unlisted(&self, history: &History, session: SessionNumber) -> bool {
-        let (Some((at, _)), Some(creator)) = (history.terms.failover, self.creator(session)) else {
+        let Some((at, _)) = history.terms.failover else {
             return false;
         };
-        creator.sent.millis <= at && at <= creator.done.millis
+        let spans = |creator: &Request| creator.sent.millis <= at && at <= creator.done.millis;
+        let mut sessions = self.ancestors(session);
+        sessions.insert(session);
+        let mut creators = sessions.into_iter().filter_map(|one| self.creator(one));
+        creators.any(spans)
     }
 
     /// The edges that lead to a session.
