@@ -18,3 +18,55 @@ macro_rules! forward_optional_parts {
 }
 
 pub(crate) use forward_optional_parts;
+
+/// Leaves the verbs that every store has to the wrapped store, which is in the field `inner`.
+#[macro_export]
+macro_rules! forward_verbs {
+    () => {
+        async fn create(
+            &self,
+            id: ::cloakroom_core::SessionId,
+            record: &::cloakroom_core::Record,
+            ttl: ::std::time::Duration,
+        ) -> Result<::cloakroom_core::store::Created, ::cloakroom_core::StoreError> {
+            self.inner.create(id, record, ttl).await
+        }
+
+        async fn load(
+            &self,
+            id: ::cloakroom_core::SessionId,
+        ) -> Result<::cloakroom_core::store::Loaded, ::cloakroom_core::StoreError> {
+            self.inner.load(id).await
+        }
+
+        async fn update(
+            &self,
+            id: ::cloakroom_core::SessionId,
+            expected: ::cloakroom_core::Revision,
+            record: &::cloakroom_core::Record,
+            ttl: ::std::time::Duration,
+        ) -> Result<::cloakroom_core::store::Updated, ::cloakroom_core::StoreError> {
+            self.inner.update(id, expected, record, ttl).await
+        }
+
+        async fn touch(
+            &self,
+            id: ::cloakroom_core::SessionId,
+            expected: ::cloakroom_core::Revision,
+            seen: ::cloakroom_core::Timestamp,
+            ttl: ::std::time::Duration,
+        ) -> Result<::cloakroom_core::store::Touched, ::cloakroom_core::StoreError> {
+            self.inner.touch(id, expected, seen, ttl).await
+        }
+
+        async fn end(
+            &self,
+            id: ::cloakroom_core::SessionId,
+            expected: Option<::cloakroom_core::Revision>,
+            tombstone: &::cloakroom_core::Tombstone,
+            keep: ::std::time::Duration,
+        ) -> Result<::cloakroom_core::store::Ended, ::cloakroom_core::StoreError> {
+            self.inner.end(id, expected, tombstone, keep).await
+        }
+    };
+}

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use cloakroom::{MemoryStore, Store};
 use cloakroom_core::admin::{ScanCursor, ScanPage};
-use cloakroom_core::store::{Created, Ended, Loaded, Touched, Updated};
-use cloakroom_core::{Record, Revision, SessionId, StoreAdmin, StoreError, Timestamp, Tombstone};
+use cloakroom_core::{StoreAdmin, StoreError, Timestamp};
 
 use crate::faulty_store::Gate;
 
@@ -33,48 +32,7 @@ impl SlowScan {
 }
 
 impl Store for SlowScan {
-    async fn create(
-        &self,
-        id: SessionId,
-        record: &Record,
-        ttl: Duration,
-    ) -> Result<Created, StoreError> {
-        self.inner.create(id, record, ttl).await
-    }
-
-    async fn load(&self, id: SessionId) -> Result<Loaded, StoreError> {
-        self.inner.load(id).await
-    }
-
-    async fn update(
-        &self,
-        id: SessionId,
-        expected: Revision,
-        record: &Record,
-        ttl: Duration,
-    ) -> Result<Updated, StoreError> {
-        self.inner.update(id, expected, record, ttl).await
-    }
-
-    async fn touch(
-        &self,
-        id: SessionId,
-        expected: Revision,
-        seen: Timestamp,
-        ttl: Duration,
-    ) -> Result<Touched, StoreError> {
-        self.inner.touch(id, expected, seen, ttl).await
-    }
-
-    async fn end(
-        &self,
-        id: SessionId,
-        expected: Option<Revision>,
-        tombstone: &Tombstone,
-        keep: Duration,
-    ) -> Result<Ended, StoreError> {
-        self.inner.end(id, expected, tombstone, keep).await
-    }
+    crate::forward_verbs!();
 
     fn index(&self) -> Option<impl cloakroom_core::UserIndex> {
         self.inner.index()

@@ -66,13 +66,10 @@ fn row_of(event: SessionEvent) -> Option<AuditRow> {
             user,
             client,
             ..
-        } => AuditRow {
-            impersonator: Some(impersonator.to_string()),
-            ..continued(
-                row("impersonation started", id, Some(user), client),
-                Some(from),
-            )
-        },
+        } => {
+            let row = row("impersonation started", id, Some(user), client);
+            acting(continued(row, Some(from)), &impersonator)
+        }
         SessionEvent::ImpersonationStopped {
             id,
             from,
@@ -80,13 +77,10 @@ fn row_of(event: SessionEvent) -> Option<AuditRow> {
             user,
             client,
             ..
-        } => AuditRow {
-            impersonator: Some(impersonator.to_string()),
-            ..continued(
-                row("impersonation stopped", id, Some(user), client),
-                Some(from),
-            )
-        },
+        } => {
+            let row = row("impersonation stopped", id, Some(user), client);
+            acting(continued(row, Some(from)), &impersonator)
+        }
         SessionEvent::Ended {
             id,
             user,
@@ -126,6 +120,13 @@ fn row(
 fn continued(row: AuditRow, from: Option<SessionId>) -> AuditRow {
     AuditRow {
         origin: from.map(|from| from.to_string()),
+        ..row
+    }
+}
+
+fn acting(row: AuditRow, impersonator: &UserId) -> AuditRow {
+    AuditRow {
+        impersonator: Some(impersonator.to_string()),
         ..row
     }
 }

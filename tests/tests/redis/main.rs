@@ -22,3 +22,26 @@ mod runtimes;
 mod sign_ins;
 mod silence;
 mod topologies;
+
+/// The commands with a key without which no session can be kept.
+const ON_KEYS: [&str; 19] = [
+    "get",
+    "mget",
+    "set",
+    "evalsha",
+    "eval",
+    "getrange",
+    "setrange",
+    "pexpire",
+    "del",
+    "zadd",
+    "zrem",
+    "zscore",
+    "zrange",
+    "zrangebyscore",
+    "zrandmember",
+    "zcard",
+    "zcount",
+    "zrank",
+    "pttl",
+];

@@ -16,31 +16,13 @@ use tests::rewriting::rewriting_proxy;
 use tests::topology::{Cluster, Sentinel};
 use tests::wait::eventually;
 
+use super::ON_KEYS;
 use super::cluster_mode::single_shard;
 
 /// Without one of these, connecting fails.
-const REQUIRED: [&str; 20] = [
-    "get",
-    "mget",
-    "set",
-    "evalsha",
-    "eval",
-    "getrange",
-    "setrange",
-    "pexpire",
-    "del",
-    "zadd",
-    "zrem",
-    "zscore",
-    "zrange",
-    "zrangebyscore",
-    "zrandmember",
-    "zcard",
-    "zcount",
-    "zrank",
-    "pttl",
-    "time",
-];
+fn required() -> impl Iterator<Item = &'static str> + Clone {
+    ON_KEYS.into_iter().chain(["time"])
+}
 
 fn shop(server: &RedisServer) -> RedisStoreBuilder {
     shop_at(server.url())
@@ -75,7 +57,7 @@ async fn keeps_sessions(store: &RedisStore) {
 #[tokio::test]
 async fn connecting_names_each_right_that_sessions_need() {
     let server = server_without(&[]);
-    for name in REQUIRED {
+    for name in required() {
         server.command(&["ACL", "SETUSER", "shop", &format!("-{name}")]);
         let text = error_of(shop(&server), ConnectErrorKind::Refused).await;
         let named = text.contains(&format!("may not send {name} on the store's keys"));
@@ -122,7 +104,7 @@ async fn connecting_to_a_cluster_checks_every_primary() {
 
 #[tokio::test]
 async fn connecting_names_each_command_that_the_server_does_not_have() {
-    let removed = REQUIRED.into_iter().filter(|&name| name != "eval");
+    let removed = required().filter(|&name| name != "eval");
     let options = removed
         .clone()
         .flat_map(|name| ["--rename-command", name, ""]);

@@ -292,7 +292,7 @@ async fn a_rejected_sign_in_keeps_the_previous_session() {
 
 #[tokio::test]
 async fn a_store_without_an_index_can_sign_in_and_reports_unsupported_calls() {
-    let layer = cloakroom::SessionLayer::new(Plain(cloakroom::MemoryStore::new()));
+    let layer = cloakroom::SessionLayer::new(Plain::default());
     let mut browser = Browser::new(app(layer.clone()));
     sign_in(&mut browser, "ada").await;
     assert_eq!(whoami(&mut browser).await, "ada");
@@ -304,63 +304,16 @@ async fn a_store_without_an_index_can_sign_in_and_reports_unsupported_calls() {
     assert_eq!(ended.map_err(kind), Err(unsupported));
     assert!(sessions.events().is_err());
     let limit = cloakroom::SessionLimit::evict_oldest(1);
-    let builder = cloakroom::SessionLayer::builder(Plain(cloakroom::MemoryStore::new()));
+    let builder = cloakroom::SessionLayer::builder(Plain::default());
     assert!(builder.with_session_limit(limit).build().is_err());
 }
 
 /// A store without an index and a bus.
-#[derive(Debug)]
-struct Plain(cloakroom::MemoryStore);
+#[derive(Debug, Default)]
+struct Plain {
+    inner: cloakroom::MemoryStore,
+}
 
-mod plain {
-    use std::time::Duration;
-
-    use cloakroom::{SessionId, Store};
-    use cloakroom_core::store::{Created, Ended, Loaded, Touched, Updated};
-    use cloakroom_core::{Record, Revision, StoreError, Timestamp, Tombstone};
-
-    impl Store for super::Plain {
-        async fn create(
-            &self,
-            id: SessionId,
-            record: &Record,
-            ttl: Duration,
-        ) -> Result<Created, StoreError> {
-            self.0.create(id, record, ttl).await
-        }
-
-        async fn load(&self, id: SessionId) -> Result<Loaded, StoreError> {
-            self.0.load(id).await
-        }
-
-        async fn update(
-            &self,
-            id: SessionId,
-            expected: Revision,
-            record: &Record,
-            ttl: Duration,
-        ) -> Result<Updated, StoreError> {
-            self.0.update(id, expected, record, ttl).await
-        }
-
-        async fn touch(
-            &self,
-            id: SessionId,
-            expected: Revision,
-            seen: Timestamp,
-            ttl: Duration,
-        ) -> Result<Touched, StoreError> {
-            self.0.touch(id, expected, seen, ttl).await
-        }
-
-        async fn end(
-            &self,
-            id: SessionId,
-            expected: Option<Revision>,
-            tombstone: &Tombstone,
-            keep: Duration,
-        ) -> Result<Ended, StoreError> {
-            self.0.end(id, expected, tombstone, keep).await
-        }
-    }
+impl cloakroom::Store for Plain {
+    tests::forward_verbs!();
 }

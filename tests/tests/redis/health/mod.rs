@@ -13,6 +13,8 @@ use tests::redis::RedisServer;
 use tests::rewriting::rewriting_proxy;
 use tests::wait::{eventually, within};
 
+use super::ON_KEYS;
+
 /// The timeout of a command, with slack for a busy machine.
 const BOUND: Duration = Duration::from_millis(250 + 1000);
 
@@ -164,29 +166,8 @@ async fn every_missing_right_is_a_warning() {
         let commands = commands.iter().map(|&name| name.to_owned()).collect();
         [Warning::MissingRights(commands)]
     };
-    let on_keys = [
-        "get",
-        "mget",
-        "set",
-        "evalsha",
-        "eval",
-        "getrange",
-        "setrange",
-        "pexpire",
-        "del",
-        "zadd",
-        "zrem",
-        "zscore",
-        "zrange",
-        "zrangebyscore",
-        "zrandmember",
-        "zcard",
-        "zcount",
-        "zrank",
-        "pttl",
-    ];
     let others = ["scan", "time", "publish", "subscribe", "ping"];
-    for name in on_keys.into_iter().chain(others) {
+    for name in ON_KEYS.into_iter().chain(others) {
         server.command(&["ACL", "SETUSER", "shop", &format!("-{name}")]);
         assert_eq!(check(&store).await.warnings(), missing(&[name]));
         server.command(&["ACL", "SETUSER", "shop", &format!("+{name}")]);
@@ -199,7 +180,7 @@ async fn every_missing_right_is_a_warning() {
     // Rights for another prefix: the commands are allowed, but not on these keys.
     server.command(&["ACL", "SETUSER", "shop", "resetkeys", "~other:*"]);
     let health = check(&store).await;
-    assert_eq!(health.warnings(), missing(&on_keys));
+    assert_eq!(health.warnings(), missing(&ON_KEYS));
     assert!(health.warnings()[0].to_string().contains("get, mget, set"));
     server.command(&["ACL", "SETUSER", "shop", "~cloakroom:*", "resetchannels"]);
     let health = check(&store).await;
