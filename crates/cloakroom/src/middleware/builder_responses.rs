@@ -58,7 +58,7 @@ impl<E> SessionLayerBuilder<E> {
     /// Sets whether browsers may store the pages of signed-in users. Default: the app decides.
     ///
     /// It is for responses to requests that have used the session of a signed-in user, and have no `Cache-Control` of their
-    /// handler. A page that uses no session is not one of them. A response that sets the cookie is `no-store` in any case.
+    /// handler. Pages that do not use the session are not marked. A response that sets the cookie is always `no-store`.
     ///
     /// ```
     /// use cloakroom::{CachePolicy, MemoryStore, SessionLayer};
