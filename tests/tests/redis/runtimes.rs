@@ -211,12 +211,14 @@ async fn a_replicated_write_that_is_not_polled_does_not_hold_up_others() {
         .with_replica_acks(1, Duration::from_secs(1));
     let store = builder.connect().await.expect("the server is running");
     let [(one, record), (two, _), (three, _)] = [1, 2, 3].map(session);
-    // One has its turn, and another one is the next to get it.
+    // One has its turn, and another one is the next to get it. There is no reply before both have been polled.
+    servers.primary().freeze();
     let mut held = [one, two].map(|id| Box::pin(store.create(id, &record, MINUTE)));
     for write in &mut held {
         let polled = poll_fn(|cx| Poll::Ready(write.as_mut().poll(cx)));
         assert!(polled.await.is_pending());
     }
+    servers.primary().thaw();
     let created = store.create(three, &record, MINUTE).await;
     assert_eq!(created.expect("it has its turn"), Created::Created);
     for write in held {
