@@ -27,14 +27,14 @@ impl Demo {
         Self::start_with(&[])
     }
 
-    /// Starts it on a Redis.
+    /// Starts it on a Redis, with generous time limits.
     ///
     /// # Panics
     ///
     /// When it does not start.
     #[must_use]
     pub fn start_on(redis: &str) -> Self {
-        Self::start_with(&["--redis", redis])
+        Self::start_with(&["--redis", redis, "--store-timeout", "20s"])
     }
 
     /// Starts it with options, and waits until it listens.

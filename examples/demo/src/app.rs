@@ -59,6 +59,7 @@ pub(crate) fn sessions(storage: &Storage, options: &Options) -> Result<Sessions,
     let remembered = sign_in::REMEMBERED.absolute_timeout();
     storage
         .sessions()
+        .with_store_timeout(options.store_timeout)
         .with_expiry(options.expiry())
         .with_max_expiry(remembered.max(options.expiry().absolute_timeout()))
         .with_anonymous_expiry(options.anonymous_expiry())

@@ -42,7 +42,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(options: Options) -> Result<(), Box<dyn Error>> {
-    let storage = Storage::open(options.redis()).await?;
+    let storage = Storage::open(options.redis(), options.store_timeout).await?;
     let sessions = app::sessions(&storage, &options)?;
     let limits = storage.limits();
     let request_limit = app::request_limit(&limits)?;

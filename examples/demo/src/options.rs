@@ -44,6 +44,15 @@ pub(crate) struct Options {
     )]
     redis: Option<String>,
 
+    /// How long a request waits for Redis; then its response is a 503
+    ///
+    /// A single command may take a quarter of that, and connecting half of it.
+    #[arg(
+        long, value_name = "DURATION", help_heading = STORE, default_value = "1s",
+        value_parser = humantime::parse_duration,
+    )]
+    pub(crate) store_timeout: Duration,
+
     /// Idle timeout: how long a session lives without being used
     #[arg(
         long, value_name = "DURATION", help_heading = LIFETIME, default_value = "30m",

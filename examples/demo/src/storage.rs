@@ -22,12 +22,16 @@ pub(crate) enum Storage {
 }
 
 impl Storage {
-    /// Connects to the Redis at `url`, or uses memory without one.
-    pub(crate) async fn open(url: Option<&str>) -> Result<Self, ConnectError> {
+    /// Connects to the Redis at `url`, or uses memory without one. A command may take a quarter of the time that a
+    /// request waits, and connecting half of it, as by default.
+    pub(crate) async fn open(url: Option<&str>, timeout: Duration) -> Result<Self, ConnectError> {
         let Some(url) = url else {
             return Ok(Self::Memory(MemoryStore::new()));
         };
-        Ok(Self::Redis(RedisStore::connect(url, "demo").await?))
+        let store = RedisStore::builder(url, "demo")
+            .with_command_timeout(timeout / 4)
+            .with_connect_timeout(timeout / 2);
+        Ok(Self::Redis(store.connect().await?))
     }
 
     /// Returns a builder for a layer on this store.

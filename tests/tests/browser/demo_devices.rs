@@ -248,7 +248,14 @@ async fn exceeding_the_session_limit_ends_the_oldest_session() {
 #[tokio::test]
 async fn anonymous_sessions_expire_sooner() {
     let redis = RedisServer::start();
-    let demo = Demo::start_with(&["--redis", &redis.url(), "--anonymous-idle", "1s"]);
+    let demo = Demo::start_with(&[
+        "--redis",
+        &redis.url(),
+        "--store-timeout",
+        "20s",
+        "--anonymous-idle",
+        "1s",
+    ]);
     let mut ada = signed_in(&demo, ADA, FIREFOX).await;
     ada.post("/notes", &[("text", "mine")]).await;
     // Besides sessions, there are an index and the counters of limits.

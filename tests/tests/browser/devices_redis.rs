@@ -34,7 +34,14 @@ async fn an_admin_ends_another_user_s_session() {
 #[tokio::test]
 async fn a_sensitive_page_asks_for_the_password_again() {
     let redis = RedisServer::start();
-    let demo = Demo::start_with(&["--redis", &redis.url(), "--recent-sign-in", "2s"]);
+    let demo = Demo::start_with(&[
+        "--redis",
+        &redis.url(),
+        "--store-timeout",
+        "20s",
+        "--recent-sign-in",
+        "2s",
+    ]);
     device_scenarios::recent_sign_in(&demo).await;
 }
 
@@ -42,7 +49,7 @@ async fn a_sensitive_page_asks_for_the_password_again() {
 #[tokio::test]
 async fn a_refused_event_stream_reconnects_when_the_store_is_back() {
     let redis = RedisServer::start();
-    let demo = Demo::start_on(&redis.url());
+    let demo = that_notices_outages(&redis);
     let (browser, other) = (Chromium::start().await, Chromium::start().await);
     sign_in(&browser, &demo, ADA).await;
     listens(&browser).await;
@@ -84,7 +91,7 @@ async fn a_refused_event_stream_reconnects_when_the_store_is_back() {
 #[tokio::test]
 async fn an_open_page_shows_that_the_store_is_away() {
     let redis = RedisServer::start();
-    let demo = Demo::start_on(&redis.url());
+    let demo = that_notices_outages(&redis);
     let browser = Chromium::start().await;
     sign_in(&browser, &demo, ADA).await;
     listens(&browser).await;
@@ -109,7 +116,7 @@ async fn an_open_page_shows_that_the_store_is_away() {
 #[tokio::test]
 async fn the_page_of_an_outage_loads_again_by_itself() {
     let mut redis = RedisServer::start();
-    let demo = Demo::start_on(&redis.url());
+    let demo = that_notices_outages(&redis);
     let browser = Chromium::start_without_scripts().await;
     sign_in(&browser, &demo, ADA).await;
     redis.kill();
@@ -121,4 +128,9 @@ async fn the_page_of_an_outage_loads_again_by_itself() {
         browser.title().await.contains("sign in") || browser.title().await.contains("devices")
     })
     .await;
+}
+
+/// A demo whose time limits are generous, and short enough for a test to wait for them.
+fn that_notices_outages(redis: &RedisServer) -> Demo {
+    Demo::start_with(&["--redis", &redis.url(), "--store-timeout", "4s"])
 }

@@ -42,7 +42,7 @@ async fn the_health_endpoint_reports_the_store_and_needs_no_session() {
 #[tokio::test]
 async fn without_redis_it_responds_503_and_recovers_by_itself() {
     let mut redis = RedisServer::start();
-    let demo = Demo::start_on(&redis.url());
+    let demo = Demo::start_with(&["--redis", &redis.url()]);
     let mut client = demo.client();
     client.get("/").await;
     let cookie = client.cookie().unwrap().to_owned();
