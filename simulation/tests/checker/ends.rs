@@ -124,6 +124,24 @@ fn an_old_session_may_be_evicted_and_the_newest_may_not() {
     assert_eq!(script.kinds(), [Kind::SignedOut]);
 }
 
+/// It goes on after the interruption, and is the newest then.
+#[test]
+fn a_sign_in_that_was_interrupted_may_evict_a_later_one() {
+    for (outcome, expected) in [
+        (Outcome::Unknown, vec![]),
+        (Outcome::Refused, vec![Kind::SignedOut]),
+    ] {
+        let mut script = Script::with_terms(Terms {
+            session_limit: Some(1),
+            ..Terms::default()
+        });
+        script.add(Action::SignIn(ADA)).outcome = outcome;
+        script.add(Action::SignIn(ADA)).sets(T2);
+        script.add(Action::Read).with(T2);
+        assert_eq!(script.kinds(), expected, "{outcome:?}");
+    }
+}
+
 #[test]
 fn nobody_sees_another_user() {
     let mut script = signed_in(Terms::default());
