@@ -100,6 +100,7 @@ impl<'a> Lineage<'a> {
                 });
             }
         }
+        lineage.complete_users();
         let may_lack: Vec<_> = lineage
             .edges
             .iter()
@@ -111,6 +112,17 @@ impl<'a> Lineage<'a> {
             }
         }
         lineage
+    }
+
+    /// A renewal keeps the user, also if its response does not say what it has found.
+    fn complete_users(&mut self) {
+        for edge in &self.edges {
+            if edge.by.action.renews()
+                && let Some(user) = self.users.get(&edge.parent).copied()
+            {
+                self.users.entry(edge.child).or_insert(user);
+            }
+        }
     }
 
     /// Whether a sign-in may have joined its session, which has what that session's own sign-in has carried over. If
@@ -125,8 +137,8 @@ impl<'a> Lineage<'a> {
             || self.may_join(history, edge.by).any(has_other_user)
     }
 
-    /// The sign-ins whose session a sign-in may have joined, although no response has shown it: they are of the same user,
-    /// have presented the same session or one that continues it, and their outcome is unknown.
+    /// The sign-ins whose session a sign-in may have joined, although its response was the first one with that session: they
+    /// are of the same user, have presented the same session or one that continues it, and began before it was done.
     pub(super) fn may_join<'b>(
         &self,
         history: &'b History,
@@ -140,11 +152,15 @@ impl<'a> Lineage<'a> {
                 sessions.insert(token.session);
                 presented.is_some_and(|presented| sessions.contains(&presented))
             };
+            // Of two responses with the same session, either may be the one that has joined.
+            let may_have_created = match other.after {
+                Some(session) => sign_in.after == Some(session),
+                None => other.outcome == Outcome::Unknown,
+            };
             user.is_some()
                 && other.action.signs_in() == user
                 && other.number != sign_in.number
-                && other.outcome == Outcome::Unknown
-                && other.after.is_none()
+                && may_have_created
                 && other.sent.order < sign_in.done.order
                 && other.token.is_some_and(continues)
         })

@@ -48,6 +48,11 @@ fn a_failover_may_lose_the_secret_of_a_sign_in_that_has_joined() {
     };
     let failover = Some((3_015, 50));
     assert_eq!(script(Outcome::Unknown, failover).kinds(), []);
+    // Both responses are known, and that of the one which has joined came first.
+    let mut both = script(Outcome::Done, failover);
+    let created = &mut both.history.requests[1];
+    created.sets(token(2, 3)).done = moment(3_020);
+    assert_eq!(both.kinds(), []);
     // It has created the session itself, which waits.
     let refused = script(Outcome::Refused, failover);
     assert_eq!(refused.kinds(), [Kind::SignedOut]);

@@ -123,7 +123,10 @@ pub(super) async fn create_session(
                 return Err(Cause::Undone.into());
             }
             Attempt::Collision => {}
-            Attempt::Evicted => failure = failure.or_else(|| Some(Cause::Undone.into())),
+            Attempt::Evicted => {
+                log::revoked_during_sign_in(live.id());
+                failure = failure.or_else(|| Some(Cause::Undone.into()));
+            }
             Attempt::Failed(error) => {
                 let kind = error.kind();
                 // It may have been stored: a session that the user would see in the list, or one on
