@@ -48,7 +48,7 @@ async fn on_redis(server: &RedisServer) -> Fixture<impl Store + Clone> {
     Fixture::on(store, ManualClock::default())
 }
 
-fn layer<S: Store + Clone>(fixture: &Fixture<S>, most: u32) -> SessionLayer {
+fn layer(fixture: &Fixture<impl Store + Clone>, most: u32) -> SessionLayer {
     let limit = SessionLimit::evict_oldest(most);
     let builder = generous::layer_builder(fixture.store.clone());
     let builder = builder.with_clock(fixture.clock.clone());
@@ -57,22 +57,22 @@ fn layer<S: Store + Clone>(fixture: &Fixture<S>, most: u32) -> SessionLayer {
 }
 
 /// A browser that is signed in, and a second has passed since.
-async fn signed_in<S: Store + Clone>(fixture: &Fixture<S>, layer: &SessionLayer) -> Browser {
+async fn signed_in(fixture: &Fixture<impl Store + Clone>, layer: &SessionLayer) -> Browser {
     let mut browser = fixture.browser_of(layer.clone());
     sign_in(&mut browser, "ada").await;
     fixture.clock.advance(Duration::from_secs(1));
     browser
 }
 
-async fn renew<S: Store + Clone>(fixture: &Fixture<S>, browser: &mut Browser) {
+async fn renew(fixture: &Fixture<impl Store + Clone>, browser: &mut Browser) {
     let renew = |session: Session| async move { session.renew() };
     assert_eq!(browser.request(renew).await.status, 200);
     fixture.clock.advance(Duration::from_secs(1));
 }
 
 /// A sign-in on another device, which is held before it ends the session that the index has given to it.
-async fn begin_sign_in<S: Store + Clone>(
-    fixture: &Fixture<S>,
+async fn begin_sign_in(
+    fixture: &Fixture<impl Store + Clone>,
     layer: &SessionLayer,
 ) -> (JoinHandle<(Browser, TestResponse)>, Gate) {
     let mut laptop = fixture.browser_of(layer.clone());
@@ -90,8 +90,8 @@ async fn count(layer: &SessionLayer) -> Result<usize, SessionError> {
     layer.sessions().count("ada").await
 }
 
-async fn a_sign_in_evicts_what_a_renewal_has_made_of_the_oldest_session<S: Store + Clone>(
-    fixture: &Fixture<S>,
+async fn a_sign_in_evicts_what_a_renewal_has_made_of_the_oldest_session(
+    fixture: &Fixture<impl Store + Clone>,
 ) {
     let layer = layer(fixture, 1);
     let mut phone = signed_in(fixture, &layer).await;
@@ -107,8 +107,8 @@ async fn a_sign_in_evicts_what_a_renewal_has_made_of_the_oldest_session<S: Store
     assert_eq!(count(&layer).await.expect("it counts"), 1);
 }
 
-async fn the_oldest_session_makes_room_for_one_that_was_renewed_meanwhile<S: Store + Clone>(
-    fixture: &Fixture<S>,
+async fn the_oldest_session_makes_room_for_one_that_was_renewed_meanwhile(
+    fixture: &Fixture<impl Store + Clone>,
 ) {
     let layer = layer(fixture, 2);
     let mut phone = signed_in(fixture, &layer).await;
@@ -124,10 +124,8 @@ async fn the_oldest_session_makes_room_for_one_that_was_renewed_meanwhile<S: Sto
     assert_eq!(count(&layer).await.expect("it counts"), 2);
 }
 
-async fn a_sign_in_fails_if_the_session_that_it_evicts_is_renewed_again_and_again<
-    S: Store + Clone,
->(
-    fixture: &Fixture<S>,
+async fn a_sign_in_fails_if_the_session_that_it_evicts_is_renewed_again_and_again(
+    fixture: &Fixture<impl Store + Clone>,
 ) {
     let layer = layer(fixture, 1);
     let mut phone = signed_in(fixture, &layer).await;
