@@ -10,6 +10,9 @@ use simulation::scenario::Scenario;
 use simulation::shorten::shorten;
 use simulation::simulate::{simulate, simulate_with_trace};
 
+/// How many seeds are printed for each kind of anomaly.
+const MAX_SEEDS: usize = 20;
+
 /// What the arguments ask for.
 struct Options {
     count: u64,
@@ -21,16 +24,18 @@ struct Options {
 fn main() -> ExitCode {
     let options = parse();
     let start = Instant::now();
-    let mut anomalies: BTreeMap<Kind, (u64, u64)> = BTreeMap::new();
+    let mut anomalies: BTreeMap<Kind, (u64, Vec<u64>)> = BTreeMap::new();
     let mut requests = 0;
     for seed in options.from..options.from.saturating_add(options.count) {
         let scenario = Scenario::of_seed(seed);
         let history = simulate(&scenario);
         requests += history.requests.len();
         for anomaly in check(&history) {
-            // The first one of each kind is enough for a report.
-            let (count, _) = anomalies.entry(anomaly.kind).or_insert((0, seed));
+            let (count, seeds) = anomalies.entry(anomaly.kind).or_default();
             *count += 1;
+            if seeds.len() < MAX_SEEDS && seeds.last() != Some(&seed) {
+                seeds.push(seed);
+            }
         }
         if options.prints_trace {
             print_trace(&scenario);
@@ -45,9 +50,10 @@ fn main() -> ExitCode {
     println!(
         "{count} histories with {requests} requests in {seconds:.1} s ({rate:.0} per second), {found} anomalies"
     );
-    for (kind, (count, seed)) in &anomalies {
-        println!("\n{kind:?}: {count}, first with seed {seed}. Shortened:");
-        print_trace(&shorten(&Scenario::of_seed(*seed), *kind));
+    for (kind, (count, seeds)) in &anomalies {
+        // The first one of each kind is enough for a report.
+        println!("\n{kind:?}: {count}, with the seeds {seeds:?}. The first one, shortened:");
+        print_trace(&shorten(&Scenario::of_seed(seeds[0]), *kind));
     }
     if anomalies.is_empty() {
         ExitCode::SUCCESS

@@ -217,7 +217,8 @@ fn the_valid_secrets_are_those_that_authenticate() {
     fixture.present(&tokens[5]);
     assert_valid(&fixture, &tokens, 10);
     fixture.pass(GRACE);
-    assert_valid(&fixture, &tokens, 1);
+    // The current one, and the next ones of the others.
+    assert_valid(&fixture, &tokens, 5);
 }
 
 fn assert_valid(fixture: &Fixture, tokens: &[Token], count: usize) {
@@ -263,10 +264,40 @@ fn rotation_from_an_alternative_retires_the_others_after_the_grace_period() {
             assert!(newer.is_some(), "its holder goes on with one of its own");
         }
         fixture.pass(Duration::from_millis(1));
-        for retired in others.into_iter().chain([own, &other_next]) {
+        for retired in others.into_iter().chain([own]) {
             assert_eq!(fixture.present(retired).0, SecretStatus::Retired);
         }
         assert_eq!(fixture.present(&next).0, SecretStatus::Current);
+        fixture.pass(EVERY);
+        let third = fixture.present(&next).1.expect("it is due");
+        assert_eq!(fixture.present(&third).0, SecretStatus::Next);
+        assert_eq!(fixture.present(&other_next).0, SecretStatus::Retired);
+    }
+}
+
+/// The browser has received it last, and is idle for longer than the grace period.
+#[test]
+fn the_secret_that_replaces_a_superseded_one_outlives_the_grace_period() {
+    for is_offered_before in [true, false] {
+        let (mut fixture, token) = Fixture::begin();
+        let joined = fixture.join().expect("room");
+        fixture.pass(EVERY);
+        if is_offered_before {
+            fixture.present(&joined);
+        }
+        let next = fixture.present(&token).1.expect("it is due");
+        assert_eq!(fixture.present(&next).0, SecretStatus::Next);
+        let (role, newer) = fixture.present(&joined);
+        assert_eq!(role, SecretStatus::Previous);
+        let newer = newer.expect("one of its own");
+        fixture.pass(GRACE * 10);
+        assert_eq!(fixture.present(&joined).0, SecretStatus::Retired);
+        // Another sign-in joins the session meanwhile.
+        fixture.join().expect("room");
+        assert_eq!(fixture.present(&newer).0, SecretStatus::Next);
+        assert_eq!(fixture.present(&newer).0, SecretStatus::Current);
+        fixture.pass(GRACE);
+        assert_eq!(fixture.present(&next).0, SecretStatus::Retired);
     }
 }
 

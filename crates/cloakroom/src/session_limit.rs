@@ -44,8 +44,8 @@ impl SessionLimit {
     /// Ends the oldest session of a user who has so many sessions and signs in again: the one whose sign-in
     /// or renewal is the longest ago.
     ///
-    /// A sign-in that has to make room itself fails with [`Ended`](crate::SessionErrorKind::Ended): for a later one, or for
-    /// a renewal of the session that it replaces.
+    /// A sign-in that has to make room itself fails with [`Ended`](crate::SessionErrorKind::Ended): for a later one, for a
+    /// renewal of the session that it replaces, or, after three attempts, for renewals of the session that it ends.
     #[must_use]
     pub const fn evict_oldest(most: u32) -> Self {
         Self(Limit {

@@ -17,6 +17,7 @@ impl Protocol for Index {
         (Line::OnlyOldAreDead, properties::LISTED),
         (Line::TakeOver, properties::TAKEN_OVER),
         (Line::EvictFirst, properties::LIMIT),
+        (Line::CountAgain, properties::LIMIT),
         (Line::ReadAgain, properties::REVOKED),
     ];
 
@@ -40,6 +41,7 @@ impl Protocol for Index {
         }
         all.extend([
             configuration(1, InOrder, 1, &[SignIn, SignIn, SignIn]),
+            configuration(1, InOrder, 1, &[SignIn, Renew, SignIn]),
             configuration(UNLIMITED, Together, 1, &[Migrate, RevokeAll]),
         ]);
         if long {

@@ -59,6 +59,8 @@ pub(crate) enum Line {
     TakeOver,
     /// Sessions above the limit end before the new session is stored.
     EvictFirst,
+    /// A sign-in counts again if a session that it was given to end had been renewed.
+    CountAgain,
     /// A revocation reads the index again after it has found a renewed session.
     ReadAgain,
 }
@@ -92,6 +94,10 @@ enum Phase {
     },
     /// It ends sessions, one after the other.
     Ending(Group),
+    /// It has ended these (bits), one of which had been renewed, and evicts what exceeds the limit now.
+    CountingAgain {
+        ended: u8,
+    },
     /// The index and the session are being written, in any order.
     Writing {
         is_listed: bool,
@@ -346,5 +352,6 @@ crate::check::tests_of!(Index {
     an_entry_that_is_removed_too_early_can_be_missing: Line::OnlyOldAreDead,
     without_a_takeover_a_crash_leaves_a_session_above_the_limit: Line::TakeOver,
     storing_before_evicting_exceeds_the_limit: Line::EvictFirst,
+    a_renewal_of_an_evicted_session_exceeds_the_limit: Line::CountAgain,
     a_revocation_in_one_pass_misses_a_renewed_session: Line::ReadAgain,
 });

@@ -25,6 +25,7 @@ impl Index {
             (_, Phase::Checking) => self.check(state, task),
             (_, Phase::AddingOver { dead }) => self.add_over(state, task, dead),
             (_, Phase::Ending(group)) => self.end_one(state, task, group),
+            (_, Phase::CountingAgain { ended }) => self.evict_excess(state, task, ended),
             (_, Phase::Storing) => self.store(state, task),
             (_, Phase::EndingOld) => {
                 if state.keys[0] == Key::Record {
@@ -73,29 +74,10 @@ impl Index {
     /// Adds the id to the index, and claims sessions to end.
     fn add(&self, state: &mut State, task: usize, excess: usize) {
         let id = new_id(task);
-        let listed = |other: &usize| *other != id && state.entries[*other] == Entry::Listed;
-        let oldest: Vec<_> = (0..state.entries.len())
-            .filter(listed)
-            .take(excess)
-            .collect();
-        let left = Entry::Claimed {
-            is_lease_over: true,
-        };
-        let left: Vec<_> = (0..state.entries.len())
-            .filter(|other| state.entries[*other] == left)
-            .collect();
-        state.tasks[task].noted = left.iter().map(|other| bit(*other)).sum();
-        let mut over = oldest;
-        if self.keeps(Line::TakeOver) {
-            over.extend(left);
-        }
-        for other in &over {
-            state.entries[*other] = Entry::Claimed {
-                is_lease_over: false,
-            };
-        }
+        let left = claims_to_take_over(state);
+        let over = self.claim(state, excess, Some(id));
+        state.tasks[task].noted = left;
         state.entries[id] = Entry::Listed;
-        let over: u8 = over.iter().map(|other| bit(*other)).sum();
         if over == 0 || !self.keeps(Line::EvictFirst) {
             state.tasks[task].phase = Phase::Storing;
             // It is to be ended afterwards.
@@ -109,6 +91,54 @@ impl Index {
             }
         } else {
             state.tasks[task].phase = Phase::Ending(Group::of(over));
+        }
+    }
+
+    /// Claims so many of the oldest sessions other than this one, and those of which the lease is over. Returns them, as
+    /// bits.
+    fn claim(&self, state: &mut State, excess: usize, own: Option<usize>) -> u8 {
+        let listed = |other: &usize| Some(*other) != own && state.entries[*other] == Entry::Listed;
+        let oldest = (0..state.entries.len()).filter(listed).take(excess);
+        let mut over: u8 = oldest.map(bit).sum();
+        if self.keeps(Line::TakeOver) {
+            over |= claims_to_take_over(state);
+        }
+        for other in ids(over) {
+            state.entries[other] = Entry::Claimed {
+                is_lease_over: false,
+            };
+        }
+        over
+    }
+
+    /// The new session of the task counts, and may be the oldest.
+    fn evict_excess(&self, state: &mut State, task: usize, ended: u8) {
+        let excess = count_others(state, usize::MAX).saturating_sub(self.limit);
+        let left = self.claim(state, excess, None);
+        let group = Group {
+            left,
+            ended,
+            may_have_more: false,
+        };
+        state.tasks[task].phase = match left {
+            0 => self.phase_after(task, group),
+            _ => Phase::Ending(group),
+        };
+    }
+
+    /// What follows when a sign-in has ended all sessions that it was given. If its own is one of them, it is refused: the
+    /// code tries again with another id, as a further sign-in would.
+    fn phase_after(&self, task: usize, group: Group) -> Phase {
+        if group.may_have_more && self.keeps(Line::CountAgain) {
+            return Phase::CountingAgain { ended: group.ended };
+        }
+        if group.ended & bit(new_id(task)) != 0 {
+            return Phase::Done(Outcome::Refused);
+        }
+        if self.keeps(Line::EvictFirst) {
+            Phase::Storing
+        } else {
+            Phase::Done(Outcome::SignedIn)
         }
     }
 
@@ -149,13 +179,13 @@ impl Index {
             return;
         }
         self.end(state, id);
+        let is_revocation = self.tasks[task] == Kind::RevokeAll;
         let has_more = match found {
-            Key::Record | Key::Nothing => true,
+            Key::Record | Key::Nothing => is_revocation,
             Key::Tombstone { is_renewed } => is_renewed,
         };
         let may_have_more = group.may_have_more || has_more;
         let (left, ended) = (group.left & !bit(id), group.ended | bit(id));
-        let is_revocation = self.tasks[task] == Kind::RevokeAll;
         if !is_revocation {
             state.removing |= bit(id);
         }
@@ -164,13 +194,17 @@ impl Index {
                 let ids = ended;
                 Phase::Removing { ids, may_have_more }
             }
-            (0, false) if self.keeps(Line::EvictFirst) => Phase::Storing,
-            (0, false) => Phase::Done(Outcome::SignedIn),
-            (left, _) => Phase::Ending(Group {
-                left,
-                ended,
-                may_have_more,
-            }),
+            (left, _) => {
+                let group = Group {
+                    left,
+                    ended,
+                    may_have_more,
+                };
+                match left {
+                    0 => self.phase_after(task, group),
+                    _ => Phase::Ending(group),
+                }
+            }
         };
     }
 
@@ -281,6 +315,18 @@ fn count_others(state: &State, id: usize) -> usize {
     entries
         .filter(|(other, entry)| *other != id && **entry == Entry::Listed)
         .count()
+}
+
+/// Bits: what another sign-in was given to end, and its lease is over.
+fn claims_to_take_over(state: &State) -> u8 {
+    let left = Entry::Claimed {
+        is_lease_over: true,
+    };
+    let entries = state.entries.iter().enumerate();
+    entries
+        .filter(|(_, entry)| **entry == left)
+        .map(|(id, _)| bit(id))
+        .sum()
 }
 
 /// Bits: the ids in the index.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::history::{Action, History, Outcome, Request, SessionNumber, User};
+use crate::history::{Action, History, Outcome, Request, SessionNumber, TokenNumber, User};
 
 /// How long the tombstone of a renewed session leads to its successor, in milliseconds, with a margin.
 const TOMBSTONE: u64 = 55_000;
@@ -100,14 +100,70 @@ impl<'a> Lineage<'a> {
                 });
             }
         }
-        // A sign-in that has joined a session has what the session's own sign-in has carried over.
-        for edge in &mut lineage.edges {
-            let creator = lineage.creators.get(&edge.child);
-            if creator.is_some_and(|creator| creator.number != edge.by.number) {
+        lineage.complete_users();
+        let may_lack: Vec<_> = lineage
+            .edges
+            .iter()
+            .map(|edge| lineage.may_have_joined(history, edge))
+            .collect();
+        for (edge, may_lack) in lineage.edges.iter_mut().zip(may_lack) {
+            if may_lack {
                 edge.carries = Carries::Unknown;
             }
         }
         lineage
+    }
+
+    /// A renewal keeps the user, also if its response does not say what it has found.
+    fn complete_users(&mut self) {
+        for edge in &self.edges {
+            if edge.by.action.renews()
+                && let Some(user) = self.users.get(&edge.parent).copied()
+            {
+                self.users.entry(edge.child).or_insert(user);
+            }
+        }
+    }
+
+    /// Whether a sign-in may have joined its session, which has what that session's own sign-in has carried over. If
+    /// nothing is known of that one, it matters only if it has replaced another user's session: it has carried nothing over.
+    fn may_have_joined(&self, history: &History, edge: &Edge<'_>) -> bool {
+        let creator = self.creator(edge.child);
+        let has_other_user = |joined: &Request| {
+            let replaced = joined.token.and_then(|token| self.user_of(token.session));
+            replaced.is_some() && replaced != joined.action.signs_in()
+        };
+        creator.is_some_and(|creator| creator.number != edge.by.number)
+            || self.may_join(history, edge.by).any(has_other_user)
+    }
+
+    /// The sign-ins whose session a sign-in may have joined, although its response was the first one with that session: they
+    /// are of the same user, have presented the same session or one that continues it, and began before it was done.
+    pub(super) fn may_join<'b>(
+        &self,
+        history: &'b History,
+        sign_in: &Request,
+    ) -> impl Iterator<Item = &'b Request> {
+        let user = sign_in.action.signs_in();
+        let presented = sign_in.token.map(|token| token.session);
+        history.requests.iter().filter(move |other| {
+            let continues = |token: TokenNumber| {
+                let mut sessions = self.ancestors(token.session);
+                sessions.insert(token.session);
+                presented.is_some_and(|presented| sessions.contains(&presented))
+            };
+            // Of two responses with the same session, either may be the one that has joined.
+            let may_have_created = match other.after {
+                Some(session) => sign_in.after == Some(session),
+                None => other.outcome == Outcome::Unknown,
+            };
+            user.is_some()
+                && other.action.signs_in() == user
+                && other.number != sign_in.number
+                && may_have_created
+                && other.sent.order < sign_in.done.order
+                && other.token.is_some_and(continues)
+        })
     }
 
     pub(super) fn creator(&self, session: SessionNumber) -> Option<&'a Request> {

@@ -32,9 +32,12 @@ pub(super) fn check(history: &History, anomalies: &mut Vec<Anomaly>) {
 fn check_order(history: &History, anomalies: &mut Vec<Anomaly>) {
     let mut sessions: BTreeMap<(SessionNumber, bool), Vec<(&Request, &Found)>> = BTreeMap::new();
     for (request, found) in found_in(history) {
-        // A failover may lose the last edits. What is stored afterwards has another history.
+        // A failover may lose the last edits. What is stored afterwards has another history; what is in a cache may be
+        // from before.
+        let staleness = history.terms.max_staleness_of(request.server);
+        let oldest = request.sent.millis.saturating_sub(staleness);
         let is_after = match history.terms.failover {
-            Some((at, _)) if request.sent.millis <= at && at <= request.done.millis => continue,
+            Some((at, _)) if oldest <= at && at <= request.done.millis => continue,
             Some((at, _)) => request.sent.millis > at,
             None => false,
         };

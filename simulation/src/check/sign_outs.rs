@@ -99,7 +99,8 @@ fn may_be_evicted(
         other.number != creator.number
             && (other.action.signs_in() == Some(user) || renews)
             && other.sent.order < request.done.order
-            && other.done.millis + history.terms.skew >= creator.sent.millis
+            && (other.done.millis + history.terms.skew >= creator.sent.millis
+                || !other.is_finished(creator.sent))
     };
     let newer = history.requests.iter().filter(creates).count();
     let ids = if history.terms.has_failures {
@@ -120,7 +121,10 @@ fn may_be_lost(
     let Some((at, _)) = history.terms.failover else {
         return false;
     };
+    // A sign-in that has joined the session of one of which no response is known looks as if it had created it.
     let creator = lineage.creator(token.session);
-    let is_first = creator.is_some_and(|creator| creator.set == Some(token));
+    let is_first = creator.is_some_and(|creator| {
+        creator.set == Some(token) && lineage.may_join(history, creator).next().is_none()
+    });
     request.done.millis >= at && !is_first
 }

@@ -160,6 +160,36 @@ fn an_edit_that_was_refused_is_not_stored() {
     assert_eq!(script.kinds(), [Kind::Refused]);
 }
 
+/// The cache has what the failover has lost.
+#[test]
+fn a_cache_may_be_older_than_a_failover() {
+    for (max_staleness, expected) in [(700, vec![]), (500, vec![Kind::Reordered])] {
+        let mut script = Script::with_terms(Terms {
+            max_staleness: vec![max_staleness, 0],
+            failover: Some((2_400, 50)),
+            ..Terms::default()
+        });
+        script.add(Action::Append).sets(T);
+        script
+            .add(Action::Append)
+            .with(T)
+            .found(1, None, &[1])
+            .sets(T);
+        script.history.requests[1].done = moment(2_390);
+        script
+            .add(Action::Append)
+            .with(T)
+            .found(1, None, &[1, 2])
+            .sets(T);
+        script
+            .add(Action::Read)
+            .with(T)
+            .found(1, None, &[1, 3])
+            .server = 1;
+        assert_eq!(script.kinds(), expected, "{max_staleness}");
+    }
+}
+
 #[test]
 fn a_failover_may_lose_the_last_edits_and_no_others() {
     let failover = |at: u64| {

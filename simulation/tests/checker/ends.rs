@@ -124,6 +124,39 @@ fn an_old_session_may_be_evicted_and_the_newest_may_not() {
     assert_eq!(script.kinds(), [Kind::SignedOut]);
 }
 
+/// The response is an error, so it does not say whose session it has found.
+#[test]
+fn a_renewed_session_of_a_user_may_be_revoked_with_the_others() {
+    for (user, expected) in [(ADA, vec![]), (BOB, vec![Kind::SignedOut])] {
+        let mut script = signed_in(Terms::default());
+        let edit = script.add(Action::Append).with(T2);
+        edit.found(2, Some(ADA), &[1]).after = Some(2);
+        let renewal = script.add(Action::Renew).with(T2).sets(token(3, 3));
+        renewal.outcome = Outcome::Refused;
+        script.add(Action::RevokeAll(user)).client = 1;
+        script.add(Action::Read).with(token(3, 3));
+        assert_eq!(script.kinds(), expected, "{user}");
+    }
+}
+
+/// It goes on after the interruption, and is the newest then.
+#[test]
+fn a_sign_in_that_was_interrupted_may_evict_a_later_one() {
+    for (outcome, expected) in [
+        (Outcome::Unknown, vec![]),
+        (Outcome::Refused, vec![Kind::SignedOut]),
+    ] {
+        let mut script = Script::with_terms(Terms {
+            session_limit: Some(1),
+            ..Terms::default()
+        });
+        script.add(Action::SignIn(ADA)).outcome = outcome;
+        script.add(Action::SignIn(ADA)).sets(T2);
+        script.add(Action::Read).with(T2);
+        assert_eq!(script.kinds(), expected, "{outcome:?}");
+    }
+}
+
 #[test]
 fn nobody_sees_another_user() {
     let mut script = signed_in(Terms::default());

@@ -2,6 +2,7 @@
 
 mod edits;
 mod ends;
+mod joins;
 
 use simulation::check::{Kind, check};
 use simulation::history::{

@@ -4,6 +4,7 @@ mod clocks;
 mod devices;
 mod event_clients;
 mod event_counts;
+mod evictions;
 mod header;
 mod killed;
 mod large;

@@ -18,7 +18,8 @@
 //! A session can have further current secrets, its *alternatives*: those of sign-ins of its user that were
 //! handled at the same time, each with a cookie of its own. An alternative is judged like the current secret,
 //! and has a next one of its own. Once a next secret was presented, all others are superseded: they stay valid
-//! for the grace period, and are retired after it.
+//! for the grace period, and are retired after it. The next secrets that were offered for them stay valid until another
+//! one is presented after the grace period: one of them may be the last that the browser has received.
 
 mod config;
 mod parts;

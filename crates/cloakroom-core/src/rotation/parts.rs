@@ -53,17 +53,16 @@ impl Alternative {
             .is_some_and(|next| next.digest == *digest)
     }
 
-    /// Returns the role of the secret with this digest, if it is this one or its next one.
+    /// Returns the role of the secret with this digest, if it is this one or its next one. The grace period of this one
+    /// is not that of the next: a response that came last may have set it, and its client is idle since.
     pub(super) fn status(&self, digest: &Digest, now: Timestamp) -> Option<SecretStatus> {
-        let is_next = self.has_next(digest);
-        if self.digest != *digest && !is_next {
-            return None;
+        if self.has_next(digest) {
+            return Some(SecretStatus::Next);
         }
-        Some(match (self.is_retired(now), is_next, self.until) {
-            (true, ..) => SecretStatus::Retired,
-            (false, true, _) => SecretStatus::Next,
-            (false, false, Some(_)) => SecretStatus::Previous,
-            (false, false, None) => SecretStatus::Current,
+        (self.digest == *digest).then(|| match self.until {
+            Some(_) if self.is_retired(now) => SecretStatus::Retired,
+            Some(_) => SecretStatus::Previous,
+            None => SecretStatus::Current,
         })
     }
 }

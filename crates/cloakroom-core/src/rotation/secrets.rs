@@ -48,7 +48,7 @@ impl Secrets {
     #[must_use]
     pub fn with_alternative(record: &Record, digest: Digest, now: Timestamp) -> Option<Self> {
         let mut secrets = Self::of(record.entries());
-        secrets.retire(now);
+        secrets.retire(|one| one.is_retired(now) && one.next.is_none());
         if secrets.alternatives.len() >= MAX_ALTERNATIVES {
             return None;
         }
@@ -70,9 +70,9 @@ impl Secrets {
         !after.alternatives.iter().all(known)
     }
 
-    /// Moves the alternatives whose grace period is over to the retired secrets.
-    fn retire(&mut self, now: Timestamp) {
-        for alternative in self.alternatives.extract_if(.., |one| one.is_retired(now)) {
+    /// Moves these alternatives, whose grace period is over, to the retired secrets.
+    fn retire(&mut self, is_retired: impl Fn(&Alternative) -> bool) {
+        for alternative in self.alternatives.extract_if(.., |one| is_retired(one)) {
             self.retired.push(alternative.digest);
             self.retired
                 .extend(alternative.next.map(|next| next.digest));
@@ -271,7 +271,7 @@ impl Secrets {
         if let Some(before) = self.before.take() {
             self.retired.push(before.digest);
         }
-        self.retire(now);
+        self.retire(|one| one.is_retired(now));
         self.since = Some(now.as_millis());
         let next = parent.next.expect("one secret has this next one");
         self.before = Some(Before {

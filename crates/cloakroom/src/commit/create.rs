@@ -10,7 +10,7 @@ use cloakroom_core::{
 use super::context::CommitContext;
 use super::end::{remove_from_index, roll_back};
 use super::end_legacy::end_legacy;
-use super::evict::{evict, evict_others};
+use super::evict::{Evicted, evict, evict_others, is_left_after_eviction};
 use super::follow_up::{FollowUp, client_for_event};
 use super::index::{dead_among, index_impersonation};
 use super::join::join_ended;
@@ -60,6 +60,8 @@ pub(super) enum Attempt {
     Created(IndexFollowUp),
     /// There is a record or a tombstone under the id.
     Collision,
+    /// It had to make room for a session that was renewed meanwhile: one that it was to end itself.
+    Evicted,
     Failed(StoreError),
 }
 
@@ -97,7 +99,8 @@ pub(crate) async fn create(
 }
 
 /// Stores a new session under a fresh id. After a creation of unknown outcome, the next attempt has another
-/// fresh id: under the same one it could collide with itself.
+/// fresh id: under the same one it could collide with itself. One that was evicted for a renewal has a newer id the next
+/// time, so that the renewed session makes room for it.
 pub(super) async fn create_session(
     cx: &CommitContext<'_>,
     entries: &Entries,
@@ -107,7 +110,7 @@ pub(super) async fn create_session(
 ) -> Result<NewSession, SessionError> {
     check_size(cx, entries)?;
     check_not_revoked(cx).await?;
-    let mut unknown = None;
+    let mut failure = None;
     for _ in 0..MAX_IDS {
         let live = draw_session(cx, entries, limits)?;
         match attempt(cx, &live, user, options).await? {
@@ -120,6 +123,10 @@ pub(super) async fn create_session(
                 return Err(Cause::Undone.into());
             }
             Attempt::Collision => {}
+            Attempt::Evicted => {
+                log::revoked_during_sign_in(live.id());
+                failure = failure.or_else(|| Some(Cause::Undone.into()));
+            }
             Attempt::Failed(error) => {
                 let kind = error.kind();
                 // It may have been stored: a session that the user would see in the list, or one on
@@ -128,14 +135,13 @@ pub(super) async fn create_session(
                     drop(roll_back(cx, live));
                 }
                 if kind != StoreErrorKind::OutcomeUnknown {
-                    return Err(unknown.unwrap_or(error).into());
+                    return Err(failure.unwrap_or_else(|| error.into()));
                 }
-                unknown = Some(error);
+                failure = Some(error.into());
             }
         }
     }
-    let error = unknown.unwrap_or_else(|| StoreError::new(StoreErrorKind::Unavailable));
-    Err(error.into())
+    Err(failure.unwrap_or_else(|| StoreError::new(StoreErrorKind::Unavailable).into()))
 }
 
 /// A session that is created before "revoked before" would be refused at once.
@@ -270,9 +276,18 @@ async fn evict_and_create(
     sample: Vec<SessionId>,
     options: CreateOptions,
 ) -> Result<Attempt, SessionError> {
-    if let Err(error) = evict(cx, user, evicted).await {
-        drop(roll_back(cx, live.clone()));
-        return Err(error);
+    let is_left = match evict(cx, user, evicted).await {
+        Ok(Evicted::All) => true,
+        Ok(Evicted::WithSuccessor) => {
+            is_left_after_eviction(cx, user, live.id(), options.replaces).await
+        }
+        Err(error) => {
+            drop(roll_back(cx, live.clone()));
+            return Err(error);
+        }
+    };
+    if !is_left {
+        return Ok(Attempt::Evicted);
     }
     let attempt = create_record(cx, live).await;
     evict_others(cx.context, user, evicted.len(), options.replaces);

@@ -8,11 +8,13 @@
 use std::sync::Arc;
 
 use cloakroom_core::index::MAX_EVICTED;
+use cloakroom_core::store::Ended;
 use cloakroom_core::{EndReason, SessionId, StoreError, StoreErrorKind, UserId};
 use tracing::Instrument;
 
 use super::context::CommitContext;
 use super::group::end_group;
+use super::successor::MAX_RENEWALS;
 use crate::budget::Budget;
 use crate::context::Context;
 use crate::error::{Cause, SessionError};
@@ -21,19 +23,38 @@ use crate::telemetry::log;
 /// How many groups one task ends at most: 65,536 sessions.
 const MAX_GROUPS: usize = 1024;
 
+/// What is known of the sessions that exceeded the limit, now that all of them have ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Evicted {
+    All,
+    /// At least one had been renewed after the index gave it to this sign-in. Its successor, which was added to the index
+    /// before that and counts, may exceed the limit.
+    WithSuccessor,
+}
+
 /// Ends sessions that exceed the limit, at most [`MAX_EVICTED`], within the time of the request.
 pub(super) async fn evict(
     cx: &CommitContext<'_>,
     user: &UserId,
     ids: &[SessionId],
-) -> Result<(), SessionError> {
+) -> Result<Evicted, SessionError> {
     let ends = end_group(cx.context, of_user(user, ids), EndReason::LimitExceeded);
     let Some(group) = cx.budget.wait(ends).await else {
         return Err(StoreError::new(StoreErrorKind::OutcomeUnknown).into());
     };
     let error = group.error();
+    let mut results = group.results.iter();
+    let evicted = if results.any(|(_, ended)| was_renewed(ended)) {
+        Evicted::WithSuccessor
+    } else {
+        Evicted::All
+    };
     group.follow_up.start();
-    error.map_or(Ok(()), Err)
+    error.map_or(Ok(evicted), Err)
+}
+
+fn was_renewed(ended: &Result<Ended, SessionError>) -> bool {
+    matches!(ended, Ok(Ended::AlreadyEnded(tombstone)) if tombstone.reason() == EndReason::Renewed)
 }
 
 /// The new session of a sign-in was counted in place of the old one. But another request has renewed that in the meantime
@@ -49,28 +70,49 @@ pub(super) async fn evict_excess(
     new: SessionId,
     ended: Option<SessionId>,
 ) -> Result<(), SessionError> {
+    if is_left_after_eviction(cx, user, new, ended).await {
+        return Ok(());
+    }
+    log::revoked_during_sign_in(new);
+    Err(Cause::Undone.into())
+}
+
+/// Ends the oldest sessions above the limit, and returns whether the new one is left. `replaced` does not count. If one
+/// of them is renewed meanwhile, its successor counts: it looks again, at most [`MAX_RENEWALS`] times in all.
+pub(super) async fn is_left_after_eviction(
+    cx: &CommitContext<'_>,
+    user: &UserId,
+    new: SessionId,
+    replaced: Option<SessionId>,
+) -> bool {
     let limit = cx.context.session_limit;
     let Some(limit) = limit.filter(|limit| limit.0.evict_oldest) else {
-        return Ok(());
+        return true;
     };
     let (key, now) = (cx.context.user_key(user), cx.now());
-    let excess = cx.store().index_evict(key, now, limit.0.most, ended);
-    let ids = match cx.budget.write(excess).await {
-        Ok(ids) => ids,
-        Err(error) => {
-            log::eviction_failed(&error.into());
-            return Ok(());
+    let mut is_left = true;
+    for _ in 0..MAX_RENEWALS {
+        let excess = cx.store().index_evict(key, now, limit.0.most, replaced);
+        let ids = match cx.budget.write(excess).await {
+            Ok(ids) => ids,
+            Err(error) => {
+                log::eviction_failed(&error.into());
+                break;
+            }
+        };
+        is_left &= !ids.contains(&new);
+        let evicted = evict(cx, user, &ids).await;
+        evict_others(cx.context, user, ids.len(), replaced);
+        match evicted {
+            Ok(Evicted::WithSuccessor) => {}
+            Ok(Evicted::All) => break,
+            Err(error) => {
+                log::eviction_failed(&error);
+                break;
+            }
         }
-    };
-    if let Err(error) = evict(cx, user, &ids).await {
-        log::eviction_failed(&error);
     }
-    evict_others(cx.context, user, ids.len(), ended);
-    if ids.contains(&new) {
-        log::revoked_during_sign_in(new);
-        return Err(Cause::Undone.into());
-    }
-    Ok(())
+    is_left
 }
 
 /// After a sign-in that had to end as many sessions as it may: ends the others in the background.

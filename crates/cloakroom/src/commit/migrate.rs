@@ -32,7 +32,8 @@ pub(crate) async fn create_migrated(
     };
     let index = match attempt(cx, live, user, options).await? {
         Attempt::Created(index) => index,
-        Attempt::Collision => return Ok(false),
+        // It has no limit.
+        Attempt::Collision | Attempt::Evicted => return Ok(false),
         Attempt::Failed(error) => return Err(error.into()),
     };
     log::migrated(live.id());

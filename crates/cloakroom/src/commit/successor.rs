@@ -1,10 +1,14 @@
 //! The successor of a renewed session: the session in which its data continues. Its tombstone names it.
 
+use cloakroom_core::rotation::{SecretStatus, Secrets};
 use cloakroom_core::store::{Ended, Loaded};
-use cloakroom_core::{EndReason, Record, SessionId, StoreError, StoreErrorKind, Token, Tombstone};
+use cloakroom_core::{
+    Digest, EndReason, Record, SessionId, StoreError, StoreErrorKind, Timestamp, Token, Tombstone,
+};
 
 use super::context::CommitContext;
 use super::end::{end, end_by_id};
+use super::end_legacy::end_legacy;
 use super::outcome::EndResults;
 use crate::error::SessionError;
 use crate::state::limits_of;
@@ -112,7 +116,20 @@ async fn end_one_again(
     token: &Token,
     reason: EndReason,
 ) -> Result<bool, SessionError> {
-    let Some(tombstone) = tombstone_of(cx, token).await? else {
+    let digest = cx.context.realm.digest(token);
+    let tombstone = match load(cx, token.id()).await? {
+        // It was found ended, and a failover has undone that since.
+        Loaded::Record(record) if is_valid(&record, &digest, cx.now()) => {
+            end_legacy(cx, Some((token.id(), record.entries()))).await?;
+            match end(cx, token.id(), &record, reason).await? {
+                Ended::Ended => return Ok(true),
+                Ended::AlreadyEnded(tombstone) => Some(tombstone),
+                Ended::Missing | Ended::Conflict(_) => None,
+            }
+        }
+        loaded => tombstone_for(loaded, &digest),
+    };
+    let Some(tombstone) = tombstone else {
         return Ok(false);
     };
     if end_successor(cx, &tombstone, reason).await? {
@@ -122,6 +139,13 @@ async fn end_one_again(
     Ok(false)
 }
 
+fn is_valid(record: &Record, digest: &Digest, now: Timestamp) -> bool {
+    matches!(
+        Secrets::status(record, digest, now),
+        SecretStatus::Current | SecretStatus::Next | SecretStatus::Previous
+    )
+}
+
 /// Returns the tombstone of the session of this token; `None` if it has none, or the token is not its token. It
 /// leads to a successor only if the token was valid when the session was renewed: the id alone is public.
 pub(super) async fn tombstone_of(
@@ -129,13 +153,17 @@ pub(super) async fn tombstone_of(
     token: &Token,
 ) -> Result<Option<Tombstone>, SessionError> {
     let digest = cx.context.realm.digest(token);
-    Ok(match load(cx, token.id()).await? {
-        Loaded::Tombstone(tombstone) if tombstone.is_secret(&digest) => Some(tombstone),
+    Ok(tombstone_for(load(cx, token.id()).await?, &digest))
+}
+
+fn tombstone_for(loaded: Loaded, digest: &Digest) -> Option<Tombstone> {
+    match loaded {
+        Loaded::Tombstone(tombstone) if tombstone.is_secret(digest) => Some(tombstone),
         Loaded::Tombstone(tombstone) if tombstone.digest().is_none() => {
             Some(tombstone.without_successor())
         }
         _ => None,
-    })
+    }
 }
 
 async fn load(cx: &CommitContext<'_>, id: SessionId) -> Result<Loaded, SessionError> {
