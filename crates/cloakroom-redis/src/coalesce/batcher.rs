@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 
 use tokio::runtime::{Handle, Id};
-use tokio::sync::oneshot;
 
+use super::response::{Responder, channel};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError, thread_local};
 
 /// A boxed future. The futures of fred have about 7 KiB: one that is held by value is copied at every
@@ -52,7 +52,7 @@ struct Pending<T, R> {
 /// An item, and where its result goes.
 pub(crate) struct Item<T, R> {
     pub(crate) item: T,
-    result: oneshot::Sender<R>,
+    pub(crate) result: Responder<R>,
 }
 
 /// Executes items with a function that returns one result per item, in their order.
@@ -63,8 +63,7 @@ where
     let (items, callers): (Vec<_>, Vec<_>) =
         batch.into_iter().map(|one| (one.item, one.result)).unzip();
     for (caller, result) in callers.into_iter().zip(execute(items).await) {
-        // The caller may be gone.
-        drop(caller.send(result));
+        caller.send(result);
     }
 }
 
@@ -95,7 +94,8 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
     /// The batch is executed by a task of its own, not by the first caller: a caller's future may be
     /// dropped, or held without being polled (as in a `select!`), and would then hold up the others.
     pub(crate) async fn submit(&self, item: T) -> Option<R> {
-        let (result, received) = oneshot::channel();
+        let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+        let (result, response) = channel(waker);
         let runtime = Handle::current().id();
         let needs_task = {
             let mut pending = self.queue.lock();
@@ -107,7 +107,7 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
         if needs_task {
             start(Arc::clone(&self.queue), Arc::clone(&self.execute));
         }
-        received.await.ok()
+        response.await
     }
 }
 

@@ -1,5 +1,6 @@
 //! Sends commands over one connection, and merges those of concurrent requests.
 
+use std::future::ready;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use super::app::{AppCall, AppRan, eval_app, eval_app_merged};
 use super::batch::{Waiting, send_in_time};
 use super::eval::{Ran, ScriptCall, eval, eval_merged};
 use super::node::{Nodes, eval_on_nodes};
-use super::plain::{Command, Found, Sent, get_merged, send_together, value_of};
+use super::plain::{Command, Found, get_merged, send_together, value_of};
 use super::publish::{Message, publish, publish_merged};
 use crate::classify::{Effect, is_moved};
 use crate::coalesce::Batcher;
@@ -35,7 +36,7 @@ struct Queues {
     node_calls: Batcher<Waiting<ScriptCall>, Result<Ran, FredError>>,
     events: Batcher<Waiting<Message>, Result<Value, FredError>>,
     /// Commands that stay separate, and are only written to the socket together.
-    commands: Batcher<Waiting<Command>, Result<Sent, FredError>>,
+    commands: Batcher<Waiting<Command>, Result<Value, FredError>>,
 }
 
 impl Executor {
@@ -49,7 +50,10 @@ impl Executor {
             calls: Batcher::new(|batch| Box::pin(send_in_time(batch, eval_merged))),
             app_calls: Batcher::new(|batch| Box::pin(send_in_time(batch, eval_app_merged))),
             events: Batcher::new(|batch| Box::pin(send_in_time(batch, publish_merged))),
-            commands: Batcher::new(|batch| Box::pin(send_in_time(batch, send_together))),
+            commands: Batcher::with(|batch| {
+                send_together(batch);
+                Box::pin(ready(()))
+            }),
         };
         Self {
             connection,
@@ -181,7 +185,7 @@ impl Executor {
         self.connection.attach().await;
         let (client, in_flight) = self.connection.begin()?;
         let result = if in_flight.is_only {
-            publish(client, message).await
+            Box::pin(publish(client, message)).await
         } else {
             let waiting = Waiting::new(client, Instant::now(), message);
             let published = self.queues.events.submit(waiting).await;
@@ -208,18 +212,18 @@ impl Executor {
         began: Instant,
         command: Command,
     ) -> Result<Value, FredError> {
-        let (command, reply) = if is_only {
-            let reply = command.send(client.clone());
-            (command, reply)
+        let again = command.clone();
+        let result = if is_only {
+            command.send(client.clone()).await
         } else {
             let waiting = Waiting::new(client.clone(), began, command);
-            let sent = self.queues.commands.submit(waiting).await;
-            sent.unwrap_or_else(|| Err(shutting_down()))?
+            let result = self.queues.commands.submit(waiting).await;
+            result.unwrap_or_else(|| Err(shutting_down()))
         };
-        match reply.await {
+        match result {
             Err(error) if is_moved(&error) => {
                 let client = with_remaining_timeout(&client, began);
-                command.send(Arc::new(client)).await
+                again.send(Arc::new(client)).await
             }
             result => result,
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cloakroom_core::codec::{self, RecordFormat};
+use cloakroom_core::event::SessionEvent;
 use cloakroom_core::index::{
     AddOutcome, AddRequest, LEASE, MAX_COUNTED, MAX_EVICTED, MAX_PAGE, MAX_SAMPLE, STALE_AFTER,
 };
@@ -29,6 +30,9 @@ const MAX_READS: usize = 16;
 
 /// Bytes for the arguments of `index_add.lua`.
 const ADD_LEN: usize = 160;
+
+/// Bytes for an event; most have no more.
+const EVENT_LEN: usize = 128;
 
 /// `scripts/index_put.lua`, or `scripts/index_add.lua`.
 pub(crate) async fn add(
@@ -113,13 +117,13 @@ pub(crate) struct NewSession<'a> {
     pub(crate) ttl: Duration,
     pub(crate) format: RecordFormat,
     pub(crate) channel: &'a str,
-    pub(crate) event: Option<String>,
+    pub(crate) event: Option<&'a SessionEvent>,
 }
 
 impl NewSession<'_> {
     /// The length of the arguments that [`push`](Self::push) adds, about.
     fn length(&self) -> usize {
-        let event = self.event.as_ref().map_or(0, String::len);
+        let event = self.event.map_or(0, |_| EVENT_LEN);
         codec::encoded_len(self.record.entries()) + self.channel.len() + event + SMALL
     }
 
@@ -128,7 +132,7 @@ impl NewSession<'_> {
         args.push_with(|text| codec::encode_into(self.record, self.format, text));
         args.push_display(millis(self.ttl));
         args.push(self.channel);
-        args.push(self.event.as_deref().unwrap_or_default());
+        args.push(&self.event.map(SessionEvent::encode).unwrap_or_default());
     }
 }
 
