@@ -30,6 +30,8 @@ enum State<R> {
         was_polled: bool,
     },
     Started(BoxFuture<R>),
+    /// Nobody waits for the result.
+    Unawaited,
     Done(Option<R>),
     /// The caller has the result, or is gone.
     Closed,
@@ -46,7 +48,12 @@ pub(super) fn channel<R>(waker: Waker) -> (Responder<R>, Response<R>) {
 }
 
 impl<R> Responder<R> {
-    /// Whether the caller is gone.
+    /// Nobody waits for the result.
+    pub(super) fn unawaited() -> Self {
+        Self(Arc::new(Slot(Mutex::new(State::Unawaited))))
+    }
+
+    /// Whether there was a caller, who is gone.
     pub(super) fn is_closed(&self) -> bool {
         matches!(*self.0.lock(), State::Closed)
     }
@@ -136,7 +143,7 @@ impl<R> Slot<R> {
                 waker.clone_from(newer);
                 *was_polled = true;
             }
-            State::Started(_) | State::Done(_) | State::Closed => {
+            State::Started(_) | State::Unawaited | State::Done(_) | State::Closed => {
                 return Some(mem::replace(&mut *state, State::Closed));
             }
         }
