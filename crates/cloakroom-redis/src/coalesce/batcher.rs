@@ -6,20 +6,15 @@
 //! others find none.
 
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::mem;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 
 use tokio::runtime::{Handle, Id};
 
-use super::response::{Responder, channel};
+use super::response::{BoxFuture, Responder, channel};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError, thread_local};
-
-/// A boxed future. The futures of fred have about 7 KiB: one that is held by value is copied at every
-/// level of the call chain, so each is boxed where it is made.
-pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Executes a batch, and gives each item its result.
 type Execute<T, R> = Arc<dyn Fn(Vec<Item<T, R>>) -> BoxFuture<()> + Send + Sync>;

@@ -5,8 +5,11 @@ use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use super::batcher::BoxFuture;
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A boxed future. The futures of fred have about 7 KiB: one that is held by value is copied at every
+/// level of the call chain, so each is boxed where it is made.
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Gives one item its result. If it is dropped instead, the item has none.
 pub(crate) struct Responder<R>(Arc<Slot<R>>);
