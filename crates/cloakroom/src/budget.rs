@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use cloakroom_core::{StoreError, StoreErrorKind};
-use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
 /// The time that a request may still wait for the store. The time of the handler does not count.
 #[derive(Debug)]
@@ -59,9 +59,8 @@ impl Budget {
                 return Poll::Ready(Some(result));
             }
             if begin.is_none() {
-                let now = Instant::now();
-                begin = Some(now);
-                limit.set(Some(sleep_from(now, left)));
+                begin = Some(Instant::now());
+                limit.set(Some(sleep(left)));
             }
             let limit = limit.as_mut().as_pin_mut();
             limit.map_or(Poll::Pending, |limit| limit.poll(cx).map(|()| None))
@@ -89,14 +88,6 @@ impl Budget {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
                 Some(left.saturating_sub(spent))
             });
-    }
-}
-
-/// Sleeps for this time from `now` on, without another look at the clock.
-fn sleep_from(now: Instant, time: Duration) -> Sleep {
-    match now.checked_add(time) {
-        Some(end) => sleep_until(end),
-        None => sleep(time),
     }
 }
 
