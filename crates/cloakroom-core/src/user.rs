@@ -240,7 +240,10 @@ impl UserKey {
 impl fmt::Display for UserKey {
     /// Writes 43 characters of base64url.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Base64Display::new(&self.0, &URL_SAFE_NO_PAD).fmt(f)
+        let mut text = [0; 43];
+        let length = URL_SAFE_NO_PAD.encode_slice(self.0, &mut text);
+        assert_eq!(length, Ok(text.len()), "32 bytes");
+        f.pad(str::from_utf8(&text).expect("base64url is ASCII"))
     }
 }
 

@@ -63,7 +63,8 @@ impl KeyPrefix {
     /// Returns the key of a user's index.
     pub(crate) fn user(&self, user: &UserKey) -> String {
         let mut key = String::with_capacity(self.0.len() + 6 + 43);
-        write!(key, "{}:user:{user}", self.0).expect("writing to a String does not fail");
+        key.push_str(&self.0);
+        write!(key, ":user:{user}").expect("writing to a String does not fail");
         key
     }
 

@@ -186,7 +186,7 @@ impl Store for RedisStore {
             ttl,
             format: self.format,
             channel: self.bus.channel(),
-            event: event.map(SessionEvent::encode),
+            event,
         };
         if self.connection().is_clustered() {
             return Box::pin(index::add_and_create(

@@ -6,20 +6,15 @@
 //! others find none.
 
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::mem;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 
 use tokio::runtime::{Handle, Id};
-use tokio::sync::oneshot;
 
+use super::response::{BoxFuture, Responder, channel};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError, thread_local};
-
-/// A boxed future. The futures of fred have about 7 KiB: one that is held by value is copied at every
-/// level of the call chain, so each is boxed where it is made.
-pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Executes a batch, and gives each item its result.
 type Execute<T, R> = Arc<dyn Fn(Vec<Item<T, R>>) -> BoxFuture<()> + Send + Sync>;
@@ -27,13 +22,17 @@ type Execute<T, R> = Arc<dyn Fn(Vec<Item<T, R>>) -> BoxFuture<()> + Send + Sync>
 /// The maximum size of a batch: Redis executes nothing else while it runs a command.
 const MAX_BATCH: usize = 64;
 
+/// With so many items waiting, no further one is accepted for which nobody waits.
+const MAX_WITH_UNAWAITED: usize = 1024;
+
 /// Merges concurrent items into batches.
 pub(crate) struct Batcher<T, R> {
     queue: Arc<Queue<T, R>>,
     execute: Execute<T, R>,
 }
 
-/// The items that wait. Their number is bounded by that of the commands in flight.
+/// The items that wait. Their number is bounded by that of the commands in flight, and those for which nobody waits by
+/// [`MAX_WITH_UNAWAITED`].
 struct Queue<T, R> {
     /// Different for each queue of the process.
     id: u64,
@@ -52,7 +51,7 @@ struct Pending<T, R> {
 /// An item, and where its result goes.
 pub(crate) struct Item<T, R> {
     pub(crate) item: T,
-    result: oneshot::Sender<R>,
+    pub(crate) result: Responder<R>,
 }
 
 /// Executes items with a function that returns one result per item, in their order.
@@ -63,8 +62,7 @@ where
     let (items, callers): (Vec<_>, Vec<_>) =
         batch.into_iter().map(|one| (one.item, one.result)).unzip();
     for (caller, result) in callers.into_iter().zip(execute(items).await) {
-        // The caller may be gone.
-        drop(caller.send(result));
+        caller.send(result);
     }
 }
 
@@ -95,11 +93,28 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
     /// The batch is executed by a task of its own, not by the first caller: a caller's future may be
     /// dropped, or held without being polled (as in a `select!`), and would then hold up the others.
     pub(crate) async fn submit(&self, item: T) -> Option<R> {
-        let (result, received) = oneshot::channel();
+        let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+        let (result, response) = channel(waker);
+        self.add(Item { item, result }, usize::MAX);
+        response.await
+    }
+
+    /// Executes an item in the same way, but nobody waits for its result. Returns whether it will be executed: not if
+    /// [`MAX_WITH_UNAWAITED`] items wait already.
+    pub(crate) fn submit_unawaited(&self, item: T) -> bool {
+        let result = Responder::unawaited();
+        self.add(Item { item, result }, MAX_WITH_UNAWAITED)
+    }
+
+    /// Adds an item, unless so many wait already.
+    fn add(&self, item: Item<T, R>, limit: usize) -> bool {
         let runtime = Handle::current().id();
         let needs_task = {
             let mut pending = self.queue.lock();
-            pending.items.push(Item { item, result });
+            if pending.items.len() >= limit {
+                return false;
+            }
+            pending.items.push(item);
             let needs_task = started_by_this_thread(self.queue.id, pending.batch, runtime);
             pending.tasks += usize::from(needs_task);
             needs_task
@@ -107,7 +122,7 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
         if needs_task {
             start(Arc::clone(&self.queue), Arc::clone(&self.execute));
         }
-        received.await.ok()
+        true
     }
 }
 
@@ -348,6 +363,26 @@ mod tests {
         );
         drop(gone);
         assert_eq!(batcher.submit(2).await, Some((2, 1)));
+    }
+
+    #[tokio::test]
+    async fn items_for_which_nobody_waits_are_executed_and_bounded() {
+        let (executed, mut items) = mpsc::unbounded_channel();
+        let batcher = Batcher::<usize, ()>::with(move |batch| {
+            let executed = executed.clone();
+            Box::pin(execute_in_order(batch, async move |items| {
+                items.iter().for_each(|item| executed.send(*item).unwrap());
+                vec![(); items.len()]
+            }))
+        });
+        let accepted = (0..MAX_WITH_UNAWAITED + 3).filter(|item| batcher.submit_unawaited(*item));
+        assert_eq!(accepted.count(), MAX_WITH_UNAWAITED);
+        for expected in 0..MAX_WITH_UNAWAITED {
+            let item = timeout(LIMIT, items.recv()).await;
+            assert_eq!(item.expect("it is executed"), Some(expected));
+        }
+        assert!(batcher.submit_unawaited(7), "there is room again");
+        assert_eq!(timeout(LIMIT, items.recv()).await.unwrap(), Some(7));
     }
 
     /// One runtime does not fail what another one has submitted.

@@ -4,7 +4,7 @@
 //! the task that sent a command, before other tasks that are ready, so fred finds one command at a
 //! time. Therefore a command that is sent while others are in flight first lets the requests that are
 //! ready submit theirs ([`Batcher`]). Then all of them become one command, or are at least written
-//! together ([`start_all`]). No timer is involved, and a command that is alone on its connection is sent at
+//! together ([`start_all`], [`Responder::start`]). No timer is involved, and a command that is alone on its connection is sent at
 //! once ([`InFlight`]).
 //!
 //! Nothing here depends on which commands there are.
@@ -12,7 +12,11 @@
 mod batcher;
 mod in_flight;
 mod pipeline;
+mod response;
 
-pub(crate) use self::batcher::{Batcher, BoxFuture, Item, execute_in_order};
+pub(crate) use self::batcher::{Batcher, Item, execute_in_order};
 pub(crate) use self::in_flight::{InFlight, InFlightGuard};
 pub(crate) use self::pipeline::start_all;
+pub(crate) use self::response::BoxFuture;
+#[cfg(doc)]
+use self::response::Responder;

@@ -4,7 +4,7 @@ use std::future::{poll_fn, ready};
 use std::mem;
 use std::task::{Context, Poll};
 
-use super::batcher::BoxFuture;
+use super::response::BoxFuture;
 
 /// Polls each future once, without letting another task run in between. Returns the futures, from which
 /// the callers get their results: each polls its own future with its own waker.

@@ -39,6 +39,20 @@ impl<T> Waiting<T> {
         &self.command
     }
 
+    /// Returns the command, and a client with what remains of the timeout.
+    ///
+    /// # Errors
+    ///
+    /// If that is too little.
+    pub(super) fn in_time(self, now: Instant) -> Result<(CommandClient, T), FredError> {
+        if now.saturating_duration_since(self.began) < SHORT {
+            return Ok((self.client, self.command));
+        }
+        let left = self.remaining(now).ok_or_else(too_late)?;
+        let client = CommandClient::new(with_timeout(&self.client, left));
+        Ok((client, self.command))
+    }
+
     /// What remains of the timeout; `None` if that is too little.
     fn remaining(&self, now: Instant) -> Option<Duration> {
         let timeout = self.client.options().timeout?;

@@ -1,6 +1,8 @@
 //! Sends commands over one connection, and merges those of concurrent requests.
 
+use std::future::ready;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use cloakroom_core::StoreError;
@@ -13,11 +15,12 @@ use super::app::{AppCall, AppRan, eval_app, eval_app_merged};
 use super::batch::{Waiting, send_in_time};
 use super::eval::{Ran, ScriptCall, eval, eval_merged};
 use super::node::{Nodes, eval_on_nodes};
-use super::plain::{Command, Found, Sent, get_merged, send_together, value_of};
+use super::plain::{Command, Found, get_merged, send_together, value_of};
 use super::publish::{Message, publish, publish_merged};
 use crate::classify::{Effect, is_moved};
-use crate::coalesce::Batcher;
+use crate::coalesce::{Batcher, execute_in_order};
 use crate::connection::{CommandClient, Connection, with_remaining_timeout};
+use crate::log;
 
 /// A connection, and the commands that wait to be merged. Clones share both.
 #[derive(Clone)]
@@ -35,7 +38,7 @@ struct Queues {
     node_calls: Batcher<Waiting<ScriptCall>, Result<Ran, FredError>>,
     events: Batcher<Waiting<Message>, Result<Value, FredError>>,
     /// Commands that stay separate, and are only written to the socket together.
-    commands: Batcher<Waiting<Command>, Result<Sent, FredError>>,
+    commands: Batcher<Waiting<Command>, Result<Value, FredError>>,
 }
 
 impl Executor {
@@ -48,8 +51,11 @@ impl Executor {
             gets: Batcher::new(|batch| Box::pin(send_in_time(batch, get_merged))),
             calls: Batcher::new(|batch| Box::pin(send_in_time(batch, eval_merged))),
             app_calls: Batcher::new(|batch| Box::pin(send_in_time(batch, eval_app_merged))),
-            events: Batcher::new(|batch| Box::pin(send_in_time(batch, publish_merged))),
-            commands: Batcher::new(|batch| Box::pin(send_in_time(batch, send_together))),
+            events: event_batcher(connection.clone()),
+            commands: Batcher::with(|batch| {
+                send_together(batch);
+                Box::pin(ready(()))
+            }),
         };
         Self {
             connection,
@@ -181,13 +187,23 @@ impl Executor {
         self.connection.attach().await;
         let (client, in_flight) = self.connection.begin()?;
         let result = if in_flight.is_only {
-            publish(client, message).await
+            Box::pin(publish(client, message)).await
         } else {
             let waiting = Waiting::new(client, Instant::now(), message);
             let published = self.queues.events.submit(waiting).await;
             published.unwrap_or_else(|| Err(shutting_down()))
         };
         self.connection.settle(result, Effect::Write).map(|_| ())
+    }
+
+    /// Publishes an event in the background, in one message with other events that are ready. Returns whether it will
+    /// be tried; a failure is logged.
+    pub(crate) fn publish_in_background(&self, message: Message) -> bool {
+        let Ok(client) = self.connection.client() else {
+            return false;
+        };
+        let waiting = Waiting::new(client, Instant::now(), message);
+        self.queues.events.submit_unawaited(waiting)
     }
 
     /// Sends a command that is not merged.
@@ -208,22 +224,40 @@ impl Executor {
         began: Instant,
         command: Command,
     ) -> Result<Value, FredError> {
-        let (command, reply) = if is_only {
-            let reply = command.send(client.clone());
-            (command, reply)
+        let again = command.clone();
+        let result = if is_only {
+            command.send(client.clone()).await
         } else {
             let waiting = Waiting::new(client.clone(), began, command);
-            let sent = self.queues.commands.submit(waiting).await;
-            sent.unwrap_or_else(|| Err(shutting_down()))?
+            let result = self.queues.commands.submit(waiting).await;
+            result.unwrap_or_else(|| Err(shutting_down()))
         };
-        match reply.await {
+        match result {
             Err(error) if is_moved(&error) => {
                 let client = with_remaining_timeout(&client, began);
-                command.send(Arc::new(client)).await
+                again.send(Arc::new(client)).await
             }
             result => result,
         }
     }
+}
+
+/// Publishes events together. Nobody may wait for the result, so a failure is logged here: the first after a success.
+fn event_batcher(connection: Connection) -> Batcher<Waiting<Message>, Result<Value, FredError>> {
+    let is_failing = Arc::new(AtomicBool::new(false));
+    Batcher::with(move |batch| {
+        let (connection, is_failing) = (connection.clone(), Arc::clone(&is_failing));
+        Box::pin(execute_in_order(batch, async move |messages| {
+            let _in_flight = connection.count_in_flight();
+            let results = send_in_time(messages, publish_merged).await;
+            let error = results.iter().find_map(|result| result.as_ref().err());
+            let was_failing = is_failing.swap(error.is_some(), Ordering::Relaxed);
+            if let (Some(error), false) = (error, was_failing) {
+                log::not_published(connection.address(), error.details());
+            }
+            results
+        }))
+    })
 }
 
 fn shutting_down() -> FredError {

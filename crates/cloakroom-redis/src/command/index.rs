@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cloakroom_core::codec::{self, RecordFormat};
+use cloakroom_core::event::SessionEvent;
 use cloakroom_core::index::{
     AddOutcome, AddRequest, LEASE, MAX_COUNTED, MAX_EVICTED, MAX_PAGE, MAX_SAMPLE, STALE_AFTER,
 };
@@ -15,6 +16,7 @@ use super::eval::ScriptCall;
 use super::executor::Executor;
 use super::index_entry::Entry;
 use super::plain::Command;
+use super::publish::Message;
 use super::script::{CREATE, CREATE_FOR_USER, INDEX_ADD, INDEX_LIST, INDEX_PUT, SIGN_IN};
 use super::session::SMALL;
 use crate::classify::Effect;
@@ -29,6 +31,9 @@ const MAX_READS: usize = 16;
 
 /// Bytes for the arguments of `index_add.lua`.
 const ADD_LEN: usize = 160;
+
+/// Bytes for an event; most have no more.
+const EVENT_LEN: usize = 128;
 
 /// `scripts/index_put.lua`, or `scripts/index_add.lua`.
 pub(crate) async fn add(
@@ -113,13 +118,13 @@ pub(crate) struct NewSession<'a> {
     pub(crate) ttl: Duration,
     pub(crate) format: RecordFormat,
     pub(crate) channel: &'a str,
-    pub(crate) event: Option<String>,
+    pub(crate) event: Option<&'a SessionEvent>,
 }
 
 impl NewSession<'_> {
     /// The length of the arguments that [`push`](Self::push) adds, about.
     fn length(&self) -> usize {
-        let event = self.event.as_ref().map_or(0, String::len);
+        let event = self.event.map_or(0, |_| EVENT_LEN);
         codec::encoded_len(self.record.entries()) + self.channel.len() + event + SMALL
     }
 
@@ -128,7 +133,7 @@ impl NewSession<'_> {
         args.push_with(|text| codec::encode_into(self.record, self.format, text));
         args.push_display(millis(self.ttl));
         args.push(self.channel);
-        args.push(self.event.as_deref().unwrap_or_default());
+        args.push(&self.event.map(SessionEvent::encode).unwrap_or_default());
     }
 }
 
@@ -158,21 +163,32 @@ pub(crate) async fn create_for_user(
 }
 
 /// The same with two scripts, since the keys can be on different servers: `index_add.lua`, and then `create.lua`. They are
-/// sent together if nobody has the token yet, and no limit can forbid the session. Then the caller publishes the event:
-/// `create.lua` would do so although the index may fail.
+/// sent together if nobody has the token yet, and no limit can forbid the session. Then the event follows in the background:
+/// `create.lua` would publish it although the index may fail.
 pub(crate) async fn add_and_create(
     executor: &Executor,
     request: &AddRequest,
     mut session: NewSession<'_>,
 ) -> Result<UserCreated, StoreError> {
     if request.has_fresh_token && request.limit.is_none() {
-        session.event = None;
+        let event = session.event.take();
         let add = Box::pin(add(executor, &session.index, request));
         let create = Box::pin(create(executor, &session));
         // Both are waited for: a session may only be ended once nothing can store it any more.
         let (added, created) = tokio::join!(add, create);
         return match added? {
-            AddOutcome::Added { sample, .. } => stored(&created?, sample),
+            AddOutcome::Added { sample, .. } => {
+                let mut created = stored(&created?, sample)?;
+                if let (UserCreated::Created { published, .. }, Some(event)) = (&mut created, event)
+                {
+                    let message = Message {
+                        channel: session.channel.to_owned(),
+                        text: event.encode(),
+                    };
+                    *published = executor.publish_in_background(message);
+                }
+                Ok(created)
+            }
             AddOutcome::LimitReached(_) => Err(unexpected_reply(Effect::Write)),
         };
     }

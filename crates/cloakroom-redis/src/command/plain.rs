@@ -7,15 +7,18 @@ use cloakroom_core::StoreError;
 use fred::error::Error as FredError;
 use fred::interfaces::{ClientLike, KeysInterface};
 use fred::types::{CustomCommand, Expiration, SetOptions, Value};
+use tokio::time::Instant;
 
 use super::args::{Args, millis, slot_of};
+use super::batch::Waiting;
 use super::eval::unexpected_merged_reply;
 use crate::classify::{Effect, is_cross_slot};
-use crate::coalesce::{BoxFuture, start_all};
+use crate::coalesce::{BoxFuture, Item};
 use crate::connection::CommandClient;
 use crate::error::unexpected_reply;
 
-/// A command on one key. It can be sent more than once.
+/// A command on one key.
+#[derive(Clone)]
 pub(crate) enum Command {
     /// `GET key`.
     Get(String),
@@ -36,44 +39,33 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    pub(super) fn send(&self, client: CommandClient) -> BoxFuture<Result<Value, FredError>> {
+    pub(super) fn send(self, client: CommandClient) -> BoxFuture<Result<Value, FredError>> {
         match self {
-            Self::Get(key) => {
-                let key = key.clone();
-                Box::pin(async move { client.get(key).await })
-            }
+            Self::Get(key) => Box::pin(async move { client.get(key).await }),
             Self::Create { key, value, ttl } => {
-                let (key, value) = (key.clone(), value.clone());
-                let (ttl, nx) = (Some(Expiration::PX(millis(*ttl))), Some(SetOptions::NX));
+                let (ttl, nx) = (Some(Expiration::PX(millis(ttl))), Some(SetOptions::NX));
                 Box::pin(async move { client.set(key, value, ttl, nx, false).await })
             }
-            Self::Delete(key) => {
-                let key = key.clone();
-                Box::pin(async move { client.del(key).await })
-            }
+            Self::Delete(key) => Box::pin(async move { client.del(key).await }),
             Self::Custom { name, key, args } => {
-                let command = CustomCommand::new_static(name, slot_of(key), false);
-                let key = Value::Bytes(Bytes::copy_from_slice(key.as_bytes()));
-                let args: Vec<Value> = [key].into_iter().chain(args.iter().cloned()).collect();
+                let command = CustomCommand::new_static(name, slot_of(&key), false);
+                let key = Value::Bytes(key.into());
+                let args: Vec<Value> = [key].into_iter().chain(args).collect();
                 Box::pin(async move { client.custom(command, args).await })
             }
         }
     }
 }
 
-/// A command that was sent, and the future of its reply.
-pub(super) type Sent = (Command, BoxFuture<Result<Value, FredError>>);
-
-/// Sends commands together.
-pub(super) fn send_together(
-    client: CommandClient,
-    commands: Vec<Command>,
-) -> BoxFuture<Vec<Result<Sent, FredError>>> {
-    Box::pin(async move {
-        let futures = commands.iter().map(|command| command.send(client.clone()));
-        let replies = start_all(futures.collect()).await;
-        commands.into_iter().zip(replies).map(Ok).collect()
-    })
+/// Sends the commands of a batch together. Each caller gets its reply from fred.
+pub(super) fn send_together(batch: Vec<Item<Waiting<Command>, Result<Value, FredError>>>) {
+    let now = Instant::now();
+    for Item { item, result } in batch {
+        match item.in_time(now) {
+            Ok((client, command)) => result.start(command.send(client)),
+            Err(error) => result.send(Err(error)),
+        }
+    }
 }
 
 /// Converts the reply to a `GET`.

@@ -31,6 +31,9 @@ pub(super) async fn write_concurrently<T, R, F>(
 where
     F: Future<Output = Result<R, StoreError>>,
 {
+    if items.is_empty() {
+        return Vec::new();
+    }
     let writes = items.into_iter().map(|item| {
         let write = write(&item);
         async move { (item, write.await) }

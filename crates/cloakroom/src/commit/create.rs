@@ -1,5 +1,7 @@
 //! Create: stores a new session. A session of a user is added to the user's index before anybody has its token.
 
+use std::borrow::Cow;
+
 use cloakroom_core::event::SessionEvent;
 use cloakroom_core::index::{AddRequest, Limit};
 use cloakroom_core::store::{Created, UserCreated};
@@ -88,8 +90,11 @@ pub(crate) async fn create(
     {
         return Ok(Committed::Stored(joined));
     }
-    let user = Authentication::of(&entries);
-    let user = user.as_ref().map(Authentication::user);
+    let user = match &draft.signing_in {
+        Some(signing_in) => Some(Cow::Borrowed(&signing_in.user)),
+        None => Authentication::of(&entries).map(|it| Cow::Owned(it.user().clone())),
+    };
+    let user = user.as_deref();
     let new = create_session(cx, &entries, user, draft.chosen, options).await?;
     report_creation(cx, &new.live, user, new.index);
     Ok(Committed::Stored(Stored {

@@ -173,15 +173,16 @@ impl FollowUp {
     /// Publishes the events, some of them concurrently.
     async fn publish_events(&mut self) {
         let events = std::mem::take(&mut self.events);
-        if let [event] = &events[..] {
-            publish(&self.context, event).await;
-            return;
+        match &events[..] {
+            [] => return,
+            [event] => return publish(&self.context, event).await,
+            _ => {}
         }
         let publishing = events.into_iter().map(|event| {
             let context = Arc::clone(&self.context);
             async move { publish(&context, &event).await }
         });
-        run_concurrently(publishing).await;
+        Box::pin(run_concurrently(publishing)).await;
     }
 }
 

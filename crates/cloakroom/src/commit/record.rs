@@ -55,7 +55,8 @@ pub(super) fn next_record(
     digest: Digest,
     chosen: Option<Limits>,
 ) -> Result<Record, SessionError> {
-    Lifetimes::expire(&mut entries, cx.now());
+    let now = cx.now();
+    Lifetimes::expire(&mut entries, now);
     // A record above a limit that was lowered since it was stored may still shrink step by step.
     if entries.json_len() > base.entries().json_len() {
         check_size(cx, &entries)?;
@@ -70,7 +71,7 @@ pub(super) fn next_record(
         .capped_at(id.created_at().plus(cx.context.longest_life()));
     Ok(Record::new(
         Revision::draw(&*cx.context.rng)?,
-        base.seen_at(cx.now()),
+        base.seen_at(now),
         limits,
         digest,
         entries,

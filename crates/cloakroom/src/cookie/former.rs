@@ -9,7 +9,7 @@ use std::iter::once;
 use std::ptr;
 use std::time::SystemTime;
 
-use cloakroom_core::Timestamp;
+use cloakroom_core::{Clock, Timestamp};
 
 use super::config::{CookieConfig, FormerCookie};
 use super::seal::Seal;
@@ -87,6 +87,14 @@ impl CookieConfig {
         let not_replaced = self.former.iter().filter(|former| now < former.set_until);
         let first = not_replaced.min_by_key(|former| former.set_until);
         first.map_or(self, |former| &former.cookie)
+    }
+
+    /// The same now. The clock is only read if there are former cookies.
+    pub(crate) fn written_now(&self, clock: &dyn Clock) -> &Self {
+        if self.former.is_empty() {
+            return self;
+        }
+        self.written(clock.now())
     }
 
     /// Returns the cookies that requests may present at this time, first the one that responses set.

@@ -1,7 +1,7 @@
 //! Finishes the response of a request that has used its session: `Set-Cookie`, `Vary` and `Cache-Control`.
 
 use cloakroom_core::rotation::{SecretStatus, Secrets};
-use cloakroom_core::{Timestamp, Token};
+use cloakroom_core::{Authentication, Timestamp, Token};
 use http::header::{CACHE_CONTROL, COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, VARY};
 use http::{Response, header::Entry};
 
@@ -78,7 +78,7 @@ enum User {
 
 impl User {
     fn of(state: &State) -> Self {
-        if state.live().is_some() && state.signed_in_user().is_some() {
+        if state.live().is_some() && state.entries().contains(Authentication::KEY) {
             Self::SignedIn
         } else if state.was_destroyed() {
             Self::SignedOut

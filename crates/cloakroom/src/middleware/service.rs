@@ -85,7 +85,7 @@ impl<S, E> SessionService<S, E> {
         let mut handle = SharedSession::new(context, credentials, client, outer);
         if is_browser {
             let context = &*self.context;
-            let cookie = context.cookie.written(context.clock.now());
+            let cookie = context.cookie.written_now(&*context.clock);
             let withheld = withheld(cookie, request, context.path_prefix.as_deref());
             handle = handle.with_cookie_withheld(withheld, is_host_outside_domain(cookie, headers));
         }
