@@ -54,13 +54,6 @@ pub(crate) fn unusable(error: &str) {
     error!(target: TARGET, error, "the server cannot keep sessions");
 }
 
-pub(crate) fn not_published(server: &str, error: &str) {
-    warn!(
-        target: TARGET, server, error,
-        "cannot publish session events: other servers may notice changes late until this is possible"
-    );
-}
-
 pub(crate) fn subscribed(server: &str) {
     info!(target: TARGET, server, "subscribed to session events");
 }

@@ -19,7 +19,7 @@ pub enum UserCreated {
     Created {
         /// Ids to check, as in [`AddOutcome::Added`](crate::index::AddOutcome::Added).
         sample: Vec<SessionId>,
-        /// Whether the store has published the event, or does so in the background. Otherwise, the caller publishes it.
+        /// Whether the event was published in the same step. Otherwise, the caller publishes it.
         published: bool,
     },
     /// The id is in the index. There is a record or a tombstone under it already, most likely because the

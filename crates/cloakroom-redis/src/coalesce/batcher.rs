@@ -22,17 +22,13 @@ type Execute<T, R> = Arc<dyn Fn(Vec<Item<T, R>>) -> BoxFuture<()> + Send + Sync>
 /// The maximum size of a batch: Redis executes nothing else while it runs a command.
 const MAX_BATCH: usize = 64;
 
-/// With so many items waiting, no further one is accepted for which nobody waits.
-const MAX_WITH_UNAWAITED: usize = 1024;
-
 /// Merges concurrent items into batches.
 pub(crate) struct Batcher<T, R> {
     queue: Arc<Queue<T, R>>,
     execute: Execute<T, R>,
 }
 
-/// The items that wait. Their number is bounded by that of the commands in flight, and those for which nobody waits by
-/// [`MAX_WITH_UNAWAITED`].
+/// The items that wait. Their number is bounded by that of the commands in flight.
 struct Queue<T, R> {
     /// Different for each queue of the process.
     id: u64,
@@ -95,26 +91,10 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
     pub(crate) async fn submit(&self, item: T) -> Option<R> {
         let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
         let (result, response) = channel(waker);
-        self.add(Item { item, result }, usize::MAX);
-        response.await
-    }
-
-    /// Executes an item in the same way, but nobody waits for its result. Returns whether it will be executed: not if
-    /// [`MAX_WITH_UNAWAITED`] items wait already.
-    pub(crate) fn submit_unawaited(&self, item: T) -> bool {
-        let result = Responder::unawaited();
-        self.add(Item { item, result }, MAX_WITH_UNAWAITED)
-    }
-
-    /// Adds an item, unless so many wait already.
-    fn add(&self, item: Item<T, R>, limit: usize) -> bool {
         let runtime = Handle::current().id();
         let needs_task = {
             let mut pending = self.queue.lock();
-            if pending.items.len() >= limit {
-                return false;
-            }
-            pending.items.push(item);
+            pending.items.push(Item { item, result });
             let needs_task = started_by_this_thread(self.queue.id, pending.batch, runtime);
             pending.tasks += usize::from(needs_task);
             needs_task
@@ -122,7 +102,7 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
         if needs_task {
             start(Arc::clone(&self.queue), Arc::clone(&self.execute));
         }
-        true
+        response.await
     }
 }
 
@@ -363,26 +343,6 @@ mod tests {
         );
         drop(gone);
         assert_eq!(batcher.submit(2).await, Some((2, 1)));
-    }
-
-    #[tokio::test]
-    async fn items_for_which_nobody_waits_are_executed_and_bounded() {
-        let (executed, mut items) = mpsc::unbounded_channel();
-        let batcher = Batcher::<usize, ()>::with(move |batch| {
-            let executed = executed.clone();
-            Box::pin(execute_in_order(batch, async move |items| {
-                items.iter().for_each(|item| executed.send(*item).unwrap());
-                vec![(); items.len()]
-            }))
-        });
-        let accepted = (0..MAX_WITH_UNAWAITED + 3).filter(|item| batcher.submit_unawaited(*item));
-        assert_eq!(accepted.count(), MAX_WITH_UNAWAITED);
-        for expected in 0..MAX_WITH_UNAWAITED {
-            let item = timeout(LIMIT, items.recv()).await;
-            assert_eq!(item.expect("it is executed"), Some(expected));
-        }
-        assert!(batcher.submit_unawaited(7), "there is room again");
-        assert_eq!(timeout(LIMIT, items.recv()).await.unwrap(), Some(7));
     }
 
     /// One runtime does not fail what another one has submitted.

@@ -33,8 +33,6 @@ enum State<R> {
         was_polled: bool,
     },
     Started(BoxFuture<R>),
-    /// Nobody waits for the result.
-    Unawaited,
     Done(Option<R>),
     /// The caller has the result, or is gone.
     Closed,
@@ -51,12 +49,7 @@ pub(super) fn channel<R>(waker: Waker) -> (Responder<R>, Response<R>) {
 }
 
 impl<R> Responder<R> {
-    /// Nobody waits for the result.
-    pub(super) fn unawaited() -> Self {
-        Self(Arc::new(Slot(Mutex::new(State::Unawaited))))
-    }
-
-    /// Whether there was a caller, who is gone.
+    /// Whether the caller is gone.
     pub(super) fn is_closed(&self) -> bool {
         matches!(*self.0.lock(), State::Closed)
     }
@@ -146,7 +139,7 @@ impl<R> Slot<R> {
                 waker.clone_from(newer);
                 *was_polled = true;
             }
-            State::Started(_) | State::Unawaited | State::Done(_) | State::Closed => {
+            State::Started(_) | State::Done(_) | State::Closed => {
                 return Some(mem::replace(&mut *state, State::Closed));
             }
         }

@@ -2,7 +2,6 @@
 
 use std::future::ready;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use cloakroom_core::StoreError;
@@ -18,9 +17,8 @@ use super::node::{Nodes, eval_on_nodes};
 use super::plain::{Command, Found, get_merged, send_together, value_of};
 use super::publish::{Message, publish, publish_merged};
 use crate::classify::{Effect, is_moved};
-use crate::coalesce::{Batcher, execute_in_order};
+use crate::coalesce::Batcher;
 use crate::connection::{CommandClient, Connection, with_remaining_timeout};
-use crate::log;
 
 /// A connection, and the commands that wait to be merged. Clones share both.
 #[derive(Clone)]
@@ -51,7 +49,7 @@ impl Executor {
             gets: Batcher::new(|batch| Box::pin(send_in_time(batch, get_merged))),
             calls: Batcher::new(|batch| Box::pin(send_in_time(batch, eval_merged))),
             app_calls: Batcher::new(|batch| Box::pin(send_in_time(batch, eval_app_merged))),
-            events: event_batcher(connection.clone()),
+            events: Batcher::new(|batch| Box::pin(send_in_time(batch, publish_merged))),
             commands: Batcher::with(|batch| {
                 send_together(batch);
                 Box::pin(ready(()))
@@ -196,16 +194,6 @@ impl Executor {
         self.connection.settle(result, Effect::Write).map(|_| ())
     }
 
-    /// Publishes an event in the background, in one message with other events that are ready. Returns whether it will
-    /// be tried; a failure is logged.
-    pub(crate) fn publish_in_background(&self, message: Message) -> bool {
-        let Ok(client) = self.connection.client() else {
-            return false;
-        };
-        let waiting = Waiting::new(client, Instant::now(), message);
-        self.queues.events.submit_unawaited(waiting)
-    }
-
     /// Sends a command that is not merged.
     pub(crate) async fn send(&self, effect: Effect, command: Command) -> Result<Value, StoreError> {
         self.connection.attach().await;
@@ -240,24 +228,6 @@ impl Executor {
             result => result,
         }
     }
-}
-
-/// Publishes events together. Nobody may wait for the result, so a failure is logged here: the first after a success.
-fn event_batcher(connection: Connection) -> Batcher<Waiting<Message>, Result<Value, FredError>> {
-    let is_failing = Arc::new(AtomicBool::new(false));
-    Batcher::with(move |batch| {
-        let (connection, is_failing) = (connection.clone(), Arc::clone(&is_failing));
-        Box::pin(execute_in_order(batch, async move |messages| {
-            let _in_flight = connection.count_in_flight();
-            let results = send_in_time(messages, publish_merged).await;
-            let error = results.iter().find_map(|result| result.as_ref().err());
-            let was_failing = is_failing.swap(error.is_some(), Ordering::Relaxed);
-            if let (Some(error), false) = (error, was_failing) {
-                log::not_published(connection.address(), error.details());
-            }
-            results
-        }))
-    })
 }
 
 fn shutting_down() -> FredError {

@@ -16,7 +16,6 @@ use super::eval::ScriptCall;
 use super::executor::Executor;
 use super::index_entry::Entry;
 use super::plain::Command;
-use super::publish::Message;
 use super::script::{CREATE, CREATE_FOR_USER, INDEX_ADD, INDEX_LIST, INDEX_PUT, SIGN_IN};
 use super::session::SMALL;
 use crate::classify::Effect;
@@ -163,32 +162,21 @@ pub(crate) async fn create_for_user(
 }
 
 /// The same with two scripts, since the keys can be on different servers: `index_add.lua`, and then `create.lua`. They are
-/// sent together if nobody has the token yet, and no limit can forbid the session. Then the event follows in the background:
-/// `create.lua` would publish it although the index may fail.
+/// sent together if nobody has the token yet, and no limit can forbid the session. Then the caller publishes the event:
+/// `create.lua` would do so although the index may fail.
 pub(crate) async fn add_and_create(
     executor: &Executor,
     request: &AddRequest,
     mut session: NewSession<'_>,
 ) -> Result<UserCreated, StoreError> {
     if request.has_fresh_token && request.limit.is_none() {
-        let event = session.event.take();
+        session.event = None;
         let add = Box::pin(add(executor, &session.index, request));
         let create = Box::pin(create(executor, &session));
         // Both are waited for: a session may only be ended once nothing can store it any more.
         let (added, created) = tokio::join!(add, create);
         return match added? {
-            AddOutcome::Added { sample, .. } => {
-                let mut created = stored(&created?, sample)?;
-                if let (UserCreated::Created { published, .. }, Some(event)) = (&mut created, event)
-                {
-                    let message = Message {
-                        channel: session.channel.to_owned(),
-                        text: event.encode(),
-                    };
-                    *published = executor.publish_in_background(message);
-                }
-                Ok(created)
-            }
+            AddOutcome::Added { sample, .. } => stored(&created?, sample),
             AddOutcome::LimitReached(_) => Err(unexpected_reply(Effect::Write)),
         };
     }

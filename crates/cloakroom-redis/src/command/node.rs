@@ -56,28 +56,22 @@ struct Node {
 /// Calls that wait for their results.
 type Batch = Vec<Item<Waiting<ScriptCall>, Result<Ran, FredError>>>;
 
-/// Runs the calls of a batch, those for each node in a task of its own, of which this is one: a node that does not reply
-/// holds up no call for another.
+/// Runs the calls of a batch, those for each node in a task of its own: a node that does not reply holds up no call
+/// for another.
 pub(super) async fn eval_on_nodes(nodes: Arc<Nodes>, batch: Batch) {
     let newest = batch.last();
     let routing = newest.and_then(|newest| newest.item.client().cached_cluster_state());
     let routing = Arc::new(routing.unwrap_or_else(ClusterRouting::new));
-    let mut parts = by_server(&routing, batch);
-    let last = parts.pop();
-    let start = |(server, part): (Option<Server>, Batch)| {
+    for (server, part) in by_server(&routing, batch) {
         let node = server.map(|server| Node {
             nodes: Arc::clone(&nodes),
             routing: Arc::clone(&routing),
             server,
         });
         let eval = |client, calls| -> BoxFuture<_> { Box::pin(eval_on(node, client, calls)) };
-        execute_in_order(part, async move |calls| send_in_time(calls, eval).await)
-    };
-    for part in parts {
-        tokio::spawn(start(part));
-    }
-    if let Some(part) = last {
-        start(part).await;
+        tokio::spawn(execute_in_order(part, async move |calls| {
+            send_in_time(calls, eval).await
+        }));
     }
 }
 

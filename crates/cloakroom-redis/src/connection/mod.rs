@@ -158,11 +158,6 @@ impl Connection {
         Ok((client, self.0.in_flight.start()))
     }
 
-    /// Counts one command more as in flight, until the guard is dropped.
-    pub(crate) fn count_in_flight(&self) -> InFlightGuard<'_> {
-        self.0.in_flight.start()
-    }
-
     /// Returns the client for a command that is not counted as in flight.
     ///
     /// # Errors
