@@ -1,0 +1,309 @@
+//! A copy of the sources in which all mutants are, each behind a switch.
+//!
+//! What does not compile is left out: the compiler's errors say which mutants they are about. The rest is built again, until
+//! it compiles.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use super::list::Mutant;
+use super::switches::{self, Kind, Place};
+use crate::say;
+use crate::script::root;
+use crate::suite::{self, Program};
+
+/// How often the copy is built.
+const MAX_ROUNDS: usize = 40;
+
+/// What each crate gets as a module, with the functions that know which mutant is switched on.
+const SWITCH: &str = include_str!("../../switch.rs");
+
+/// Why a mutant is not tested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LeftOut {
+    /// The changed code does not compile.
+    Unviable,
+    /// The code with the switch does not compile, such as in a constant. Without it, the mutant might.
+    Unswitched,
+}
+
+/// The mutants that are left out.
+pub(crate) type AllLeftOut = BTreeMap<u32, LeftOut>;
+
+/// Copies the project, adds the switches, and builds the tests.
+pub(crate) fn build(
+    mutants: &[Mutant],
+    crates: &[&str],
+    targets: &[&str],
+) -> Result<(Vec<Program>, AllLeftOut), String> {
+    let folder = root().join("target/mutated/code");
+    copy(&folder)?;
+    let mut left_out = AllLeftOut::new();
+    let files: BTreeSet<&str> = mutants.iter().map(|mutant| mutant.file.as_str()).collect();
+    let mut changed = files.clone();
+    let mut places: BTreeMap<&str, Vec<Place>> = BTreeMap::new();
+    for round in 1..=MAX_ROUNDS {
+        for file in &changed {
+            let here = add_switches(&folder, file, mutants, &mut left_out)?;
+            places.insert(file, here);
+        }
+        for name in crates {
+            add_module(&folder, name)?;
+        }
+        let messages = cargo(&folder, crates, targets)?;
+        let errors: Vec<&Value> = messages.iter().filter(|one| is_error(one)).collect();
+        if errors.is_empty() {
+            return Ok((suite::programs(&messages), left_out));
+        }
+        changed.clear();
+        let before = left_out.len();
+        for error in &errors {
+            for (file, number, reason) in blame(&error["message"], &places, &left_out) {
+                changed.insert(files.get(file).ok_or("a file without mutants")?);
+                left_out.entry(number).or_insert(reason);
+            }
+        }
+        let dropped = left_out.len() - before;
+        say(format!(
+            "round {round}: {} errors, {dropped} mutants left out",
+            errors.len()
+        ));
+        if dropped == 0 {
+            let shown = errors.iter().take(5);
+            let shown = shown.filter_map(|error| error["message"]["rendered"].as_str());
+            return Err(shown.collect::<Vec<_>>().join("\n"));
+        }
+    }
+    Err(format!(
+        "the code does not compile after {MAX_ROUNDS} rounds"
+    ))
+}
+
+/// Copies the files of the project which have changed since, and removes others.
+fn copy(folder: &Path) -> Result<(), String> {
+    let output = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root())
+        .output();
+    let output = output.map_err(|error| format!("git: {error}"))?;
+    let list = String::from_utf8_lossy(&output.stdout);
+    for file in list.lines().filter(|file| !file.starts_with("bench/")) {
+        copy_file(&root().join(file), &folder.join(file))
+            .map_err(|error| format!("{file}: {error}"))?;
+    }
+    let manifest = fs::read_to_string(root().join("Cargo.toml"));
+    let manifest = manifest.map_err(|error| format!("Cargo.toml: {error}"))?;
+    write(&folder.join("Cargo.toml"), &without_lints(&manifest)?)
+}
+
+fn copy_file(from: &Path, to: &Path) -> std::io::Result<()> {
+    let Ok(metadata) = fs::symlink_metadata(from) else {
+        return Ok(()); // deleted, and not yet committed
+    };
+    if let Some(parent) = to.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    #[cfg(unix)]
+    if metadata.is_symlink() {
+        drop(fs::remove_file(to));
+        return std::os::unix::fs::symlink(fs::read_link(from)?, to);
+    }
+    if !metadata.is_file()
+        || fs::read(to).is_ok_and(|there| fs::read(from).is_ok_and(|new| new == there))
+    {
+        return Ok(());
+    }
+    fs::copy(from, to).map(drop)
+}
+
+/// The root's manifest with warnings allowed, and `unsafe`.
+fn without_lints(manifest: &str) -> Result<String, String> {
+    let lints = manifest.find("[workspace.lints.rust]");
+    let end = manifest.find("[profile.dev]");
+    let (Some(lints), Some(end)) = (lints, end) else {
+        return Err("the manifest has no lints".to_owned());
+    };
+    let allowed = "[workspace.lints.rust]\nwarnings = \"allow\"\n\n";
+    Ok([&manifest[..lints], allowed, &manifest[end..]].concat())
+}
+
+/// Writes a file, unless it has this text.
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    if fs::read(path).is_ok_and(|there| there == text.as_bytes()) {
+        return Ok(());
+    }
+    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn add_switches(
+    folder: &Path,
+    file: &str,
+    mutants: &[Mutant],
+    left_out: &mut AllLeftOut,
+) -> Result<Vec<Place>, String> {
+    let original =
+        fs::read_to_string(root().join(file)).map_err(|error| format!("{file}: {error}"))?;
+    let is_here = |mutant: &&Mutant| mutant.file == file && !left_out.contains_key(&mutant.number);
+    let here: Vec<&Mutant> = mutants.iter().filter(is_here).collect();
+    let switched = switches::add(&original, &here).map_err(|error| format!("{file}: {error}"))?;
+    for (numbers, reason) in [
+        (switched.constant, LeftOut::Unswitched),
+        (switched.unviable, LeftOut::Unviable),
+    ] {
+        left_out.extend(numbers.into_iter().map(|number| (number, reason)));
+    }
+    write(&folder.join(file), &switched.text)?;
+    Ok(switched.places)
+}
+
+fn add_module(folder: &Path, name: &str) -> Result<(), String> {
+    let source = folder.join("crates").join(name).join("src");
+    write(&source.join("mutant_switch.rs"), SWITCH)?;
+    let path = source.join("lib.rs");
+    let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let module = "mod mutant_switch;\n";
+    if text.ends_with(module) {
+        return Ok(());
+    }
+    write(&path, &(text + module))
+}
+
+/// Builds the tests of the crates and end-to-end suites, and returns cargo's messages.
+fn cargo(folder: &Path, crates: &[&str], targets: &[&str]) -> Result<Vec<Value>, String> {
+    let mut command = Command::new("cargo");
+    command
+        .args([
+            "test",
+            "--offline",
+            "--no-run",
+            "--no-fail-fast",
+            "--all-features",
+        ])
+        .args(["--message-format=json", "--package=tests", "--lib"])
+        .current_dir(folder)
+        .env("CARGO_TARGET_DIR", root().join("target"))
+        .stderr(Stdio::null());
+    for name in crates {
+        command.arg(format!("--package={name}"));
+        for target in own_targets(folder, name) {
+            command.args(["--test", &target]);
+        }
+    }
+    for target in targets {
+        command.args(["--test", target]);
+    }
+    let output = command
+        .output()
+        .map_err(|error| format!("cargo: {error}"))?;
+    let messages = suite::messages(&output.stdout);
+    if output.status.success() || messages.iter().any(is_error) {
+        Ok(messages)
+    } else {
+        Err(format!("cargo test in {} does not start", folder.display()))
+    }
+}
+
+/// The integration tests of a crate.
+fn own_targets(folder: &Path, name: &str) -> Vec<String> {
+    let entries = fs::read_dir(folder.join("crates").join(name).join("tests"));
+    let paths = entries
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
+    let is_target = |path: &PathBuf| {
+        path.extension().is_some_and(|extension| extension == "rs") || path.join("main.rs").exists()
+    };
+    let stem = |path: PathBuf| Some(path.file_stem()?.to_str()?.to_owned());
+    paths.filter(is_target).filter_map(stem).collect()
+}
+
+fn is_error(message: &Value) -> bool {
+    message["reason"] == "compiler-message"
+        && message["message"]["level"] == "error"
+        && message["message"]["spans"]
+            .as_array()
+            .is_some_and(|spans| !spans.is_empty())
+}
+
+/// The mutants that an error is about, of those that are not left out.
+fn blame<'a>(
+    error: &Value,
+    places: &BTreeMap<&'a str, Vec<Place>>,
+    left_out: &AllLeftOut,
+) -> Vec<(&'a str, u32, LeftOut)> {
+    let own = error["spans"].as_array().into_iter().flatten();
+    let children = error["children"].as_array().into_iter().flatten();
+    let notes = children
+        .filter_map(|child| child["spans"].as_array())
+        .flatten();
+    let (mut primary, mut others): (Vec<&Value>, Vec<&Value>) =
+        own.partition(|span| span["is_primary"] == true);
+    others.extend(notes);
+    primary.append(&mut others);
+    for narrow in [true, false] {
+        for span in &primary {
+            let found = blame_span(span, places, left_out, narrow);
+            if !found.is_empty() {
+                return found;
+            }
+        }
+    }
+    Vec::new()
+}
+
+/// The mutants of the smallest place around a span; or, if not `narrow`, those in the function around it.
+fn blame_span<'a>(
+    span: &Value,
+    places: &BTreeMap<&'a str, Vec<Place>>,
+    left_out: &AllLeftOut,
+    narrow: bool,
+) -> Vec<(&'a str, u32, LeftOut)> {
+    let mut span = span;
+    while span["expansion"]["span"].is_object() {
+        span = &span["expansion"]["span"];
+    }
+    let file = span["file_name"].as_str().unwrap_or_default();
+    let Some((&file, places)) = places.get_key_value(file) else {
+        return Vec::new();
+    };
+    let byte =
+        |name: &str| usize::try_from(span[name].as_u64().unwrap_or_default()).unwrap_or_default();
+    let (start, end) = (byte("byte_start"), byte("byte_end"));
+    let contains = |place: &&Place| place.range.start <= start && end <= place.range.end;
+    let live = |place: &Place| -> Vec<(&'a str, u32, LeftOut)> {
+        let reason = match place.kind {
+            Kind::Replacement => LeftOut::Unviable,
+            Kind::Switch | Kind::Function => LeftOut::Unswitched,
+        };
+        let live = place
+            .mutants
+            .iter()
+            .filter(|number| !left_out.contains_key(number));
+        live.map(|&number| (file, number, reason)).collect()
+    };
+    let mut around: Vec<&Place> = places.iter().filter(contains).collect();
+    around.sort_by_key(|place| place.range.len());
+    if narrow {
+        let lists = around.into_iter().map(live);
+        return lists
+            .into_iter()
+            .find(|list| !list.is_empty())
+            .unwrap_or_default();
+    }
+    let function = around.iter().find(|place| place.kind == Kind::Function);
+    let inside = |place: &&Place| {
+        function.is_some_and(|function| {
+            function.range.start <= place.range.start && place.range.end <= function.range.end
+        })
+    };
+    let inside = places
+        .iter()
+        .filter(inside)
+        .filter(|place| place.kind != Kind::Replacement);
+    inside.flat_map(live).collect()
+}
