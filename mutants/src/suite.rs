@@ -24,7 +24,7 @@ pub(crate) enum Outcome {
 /// A program with tests.
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
-    /// The test target, such as `scripts`; for the tests in a library, the name of its package.
+    /// The test target, such as `scripts`; for the tests of a library in its own package, the name of that.
     pub(crate) suite: String,
     pub(crate) path: PathBuf,
     /// The folder of its package, in which it runs.
@@ -68,7 +68,7 @@ pub(crate) fn programs(messages: &[Value]) -> Vec<Program> {
         message["profile"]["test"].as_bool().filter(|test| *test)?;
         let manifest = Path::new(message["manifest_path"].as_str()?);
         let folder = manifest.parent()?.to_owned();
-        let is_library = message["target"]["kind"][0] == "lib";
+        let is_library = folder.parent()?.ends_with("crates");
         let suite = if is_library {
             folder.file_name()?.to_str()?
         } else {

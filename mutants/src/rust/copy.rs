@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -34,7 +35,8 @@ pub(crate) enum LeftOut {
 /// The mutants that are left out.
 pub(crate) type AllLeftOut = BTreeMap<u32, LeftOut>;
 
-/// Copies the project, adds the switches, and builds the tests.
+/// Copies the project, adds the switches, and builds the tests. `target/mutated/errors.txt` shows the compiler's errors, with the
+/// mutants that were left out for each.
 pub(crate) fn build(
     mutants: &[Mutant],
     crates: &[&str],
@@ -45,6 +47,7 @@ pub(crate) fn build(
     let mut left_out = AllLeftOut::new();
     let files: BTreeSet<&str> = mutants.iter().map(|mutant| mutant.file.as_str()).collect();
     let mut changed = files.clone();
+    let mut log = String::new();
     let mut places: BTreeMap<&str, Vec<Place>> = BTreeMap::new();
     for round in 1..=MAX_ROUNDS {
         for file in &changed {
@@ -62,9 +65,16 @@ pub(crate) fn build(
         changed.clear();
         let before = left_out.len();
         for error in &errors {
-            for (file, number, reason) in blame(&error["message"], &places, &left_out) {
+            let rendered = error["message"]["rendered"].as_str();
+            log += rendered.unwrap_or_default();
+            for (file, number, reason) in blame(&error["message"], &places) {
                 changed.insert(files.get(file).ok_or("a file without mutants")?);
-                left_out.entry(number).or_insert(reason);
+                if reason == LeftOut::Unviable || !left_out.contains_key(&number) {
+                    left_out.insert(number, reason);
+                }
+                let mutant = mutants.iter().find(|mutant| mutant.number == number);
+                log +=
+                    &mutant.map_or_else(String::new, |one| format!("{reason:?}: {}\n\n", one.name));
             }
         }
         let dropped = left_out.len() - before;
@@ -72,6 +82,7 @@ pub(crate) fn build(
             "round {round}: {} errors, {dropped} mutants left out",
             errors.len()
         ));
+        write(&folder.with_file_name("errors.txt"), &log)?;
         if dropped == 0 {
             let shown = errors.iter().take(5);
             let shown = shown.filter_map(|error| error["message"]["rendered"].as_str());
@@ -230,80 +241,139 @@ fn is_error(message: &Value) -> bool {
             .is_some_and(|spans| !spans.is_empty())
 }
 
-/// The mutants that an error is about, of those that are not left out.
-fn blame<'a>(
-    error: &Value,
-    places: &BTreeMap<&'a str, Vec<Place>>,
-    left_out: &AllLeftOut,
-) -> Vec<(&'a str, u32, LeftOut)> {
+/// A mutant that an error is about, and its file.
+type Blamed<'a> = (&'a str, u32, LeftOut);
+
+/// The mutants that an error is about.
+fn blame<'a>(error: &Value, places: &BTreeMap<&'a str, Vec<Place>>) -> Vec<Blamed<'a>> {
     let own = error["spans"].as_array().into_iter().flatten();
     let children = error["children"].as_array().into_iter().flatten();
-    let notes = children
-        .filter_map(|child| child["spans"].as_array())
-        .flatten();
-    let (mut primary, mut others): (Vec<&Value>, Vec<&Value>) =
+    let notes = children.filter_map(|child| child["spans"].as_array());
+    let (mut spans, secondary): (Vec<&Value>, Vec<&Value>) =
         own.partition(|span| span["is_primary"] == true);
-    others.extend(notes);
-    primary.append(&mut others);
-    for narrow in [true, false] {
-        for span in &primary {
-            let found = blame_span(span, places, left_out, narrow);
-            if !found.is_empty() {
-                return found;
-            }
-        }
-    }
-    Vec::new()
+    spans.extend(secondary);
+    spans.extend(notes.flatten());
+    let find = |place| {
+        spans
+            .iter()
+            .map(move |span| blame_span(span, places, place))
+    };
+    let mut found = find(smallest as Choice).chain(find(function));
+    found.find(|list| !list.is_empty()).unwrap_or_default()
 }
 
-/// The mutants of the smallest place around a span; or, if not `narrow`, those in the function around it.
+/// Chooses of a file's places those that an error in a range is about.
+type Choice = fn(&[Place], Range<usize>) -> Vec<&Place>;
+
+/// The smallest place around the range that has mutants.
+fn smallest(places: &[Place], range: Range<usize>) -> Vec<&Place> {
+    let is_around = |place: &&Place| contains(&place.range, &range) && !place.mutants.is_empty();
+    let around = places.iter().filter(is_around);
+    around
+        .min_by_key(|place| place.range.len())
+        .into_iter()
+        .collect()
+}
+
+/// All in the function around the range.
+fn function(places: &[Place], range: Range<usize>) -> Vec<&Place> {
+    let is_function =
+        |place: &&Place| place.kind == Kind::Function && contains(&place.range, &range);
+    let functions = places.iter().filter(is_function);
+    let Some(function) = functions.min_by_key(|place| place.range.len()) else {
+        return Vec::new();
+    };
+    let is_inside =
+        |place: &&Place| contains(&function.range, &place.range) && place.kind != Kind::Replacement;
+    places.iter().filter(is_inside).collect()
+}
+
+fn contains(outer: &Range<usize>, inner: &Range<usize>) -> bool {
+    outer.start <= inner.start && inner.end <= outer.end
+}
+
 fn blame_span<'a>(
     span: &Value,
     places: &BTreeMap<&'a str, Vec<Place>>,
-    left_out: &AllLeftOut,
-    narrow: bool,
-) -> Vec<(&'a str, u32, LeftOut)> {
+    choose: Choice,
+) -> Vec<Blamed<'a>> {
     let mut span = span;
     while span["expansion"]["span"].is_object() {
         span = &span["expansion"]["span"];
     }
-    let file = span["file_name"].as_str().unwrap_or_default();
-    let Some((&file, places)) = places.get_key_value(file) else {
+    let byte = |name: &str| {
+        span[name]
+            .as_u64()
+            .and_then(|byte| usize::try_from(byte).ok())
+    };
+    let file = span["file_name"]
+        .as_str()
+        .and_then(|file| places.get_key_value(file));
+    let (Some((&file, places)), Some(start), Some(end)) =
+        (file, byte("byte_start"), byte("byte_end"))
+    else {
         return Vec::new();
     };
-    let byte =
-        |name: &str| usize::try_from(span[name].as_u64().unwrap_or_default()).unwrap_or_default();
-    let (start, end) = (byte("byte_start"), byte("byte_end"));
-    let contains = |place: &&Place| place.range.start <= start && end <= place.range.end;
-    let live = |place: &Place| -> Vec<(&'a str, u32, LeftOut)> {
+    let mut blamed = Vec::new();
+    for place in choose(places, start..end) {
         let reason = match place.kind {
             Kind::Replacement => LeftOut::Unviable,
             Kind::Switch | Kind::Function => LeftOut::Unswitched,
         };
-        let live = place
-            .mutants
-            .iter()
-            .filter(|number| !left_out.contains_key(number));
-        live.map(|&number| (file, number, reason)).collect()
-    };
-    let mut around: Vec<&Place> = places.iter().filter(contains).collect();
-    around.sort_by_key(|place| place.range.len());
-    if narrow {
-        let lists = around.into_iter().map(live);
-        return lists
-            .into_iter()
-            .find(|list| !list.is_empty())
-            .unwrap_or_default();
+        blamed.extend(place.mutants.iter().map(|&number| (file, number, reason)));
     }
-    let function = around.iter().find(|place| place.kind == Kind::Function);
-    let inside = |place: &&Place| {
-        function.is_some_and(|function| {
-            function.range.start <= place.range.start && place.range.end <= function.range.end
-        })
-    };
-    let inside = places
-        .iter()
-        .filter(inside)
-        .filter(|place| place.kind != Kind::Replacement);
-    inside.flat_map(live).collect()
+    blamed
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_error_leads_to_the_smallest_place_or_to_the_function() {
+        let place = |range, kind, mutants: &[u32]| Place {
+            range,
+            kind,
+            mutants: mutants.to_vec(),
+        };
+        let here = vec![
+            place(0..100, Kind::Function, &[]),
+            place(10..50, Kind::Switch, &[1, 2]),
+            place(20..30, Kind::Replacement, &[1]),
+        ];
+        let places = BTreeMap::from([("a.rs", here)]);
+        let blamed = |file: &str, start: usize, end: usize| {
+            let span = json!({"file_name": file, "byte_start": start, "byte_end": end, "is_primary": true});
+            let outer =
+                json!({"file_name": "b.rs", "is_primary": true, "expansion": {"span": span}});
+            assert_eq!(
+                blame(&json!({"spans": [span]}), &places),
+                blame(&json!({"spans": [outer]}), &places)
+            );
+            blame(
+                &json!({"spans": [], "children": [{"spans": [span]}]}),
+                &places,
+            )
+        };
+        assert_eq!(blamed("a.rs", 22, 30), [("a.rs", 1, LeftOut::Unviable)]);
+        let both = [
+            ("a.rs", 1, LeftOut::Unswitched),
+            ("a.rs", 2, LeftOut::Unswitched),
+        ];
+        assert_eq!(blamed("a.rs", 22, 31), both);
+        assert_eq!(blamed("a.rs", 60, 61), both);
+        assert_eq!(blamed("a.rs", 99, 101), []);
+        assert_eq!(blamed("b.rs", 22, 30), []);
+    }
+
+    #[test]
+    fn the_lints_of_the_copy_allow_everything() {
+        let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+        let changed = without_lints(&manifest).unwrap();
+        assert!(manifest.contains("unsafe_code") && !changed.contains("unsafe_code"));
+        assert!(changed.contains("[profile.dev]"));
+        assert!(without_lints("[package]").is_err());
+    }
 }
