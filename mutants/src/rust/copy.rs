@@ -11,8 +11,9 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use super::edits::{Kind, Place};
 use super::list::Mutant;
-use super::switches::{self, Kind, Place};
+use super::switches;
 use crate::say;
 use crate::script::root;
 use crate::suite::{self, Program};

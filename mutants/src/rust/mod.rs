@@ -2,6 +2,7 @@
 //! one on.
 
 mod copy;
+mod edits;
 mod list;
 mod reach;
 mod switches;
@@ -35,6 +36,7 @@ struct Part {
     suites: &'static [&'static str],
 }
 
+const CORE: &[&str] = &["cloakroom-core", "cloakroom", "sessions", "store"];
 const HANDLING: &[&str] = &["cloakroom", "sessions", "combined", "users", "races"];
 const REDIS: &[&str] = &["cloakroom-redis", "store", "redis", "near_cache", "users"];
 
@@ -43,7 +45,7 @@ const PARTS: [Part; 7] = [
         name: "core",
         package: "cloakroom-core",
         files: &[""],
-        suites: &["cloakroom-core"],
+        suites: CORE,
     },
     Part {
         name: "plan",
