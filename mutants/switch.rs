@@ -21,6 +21,16 @@ pub(crate) const fn active(mutant: u32) -> bool {
     }
 }
 
+/// The replacement, if there is one; otherwise the original.
+#[allow(dead_code)]
+pub(crate) fn either<T>(
+    replacement: Option<impl Iterator<Item = T>>,
+    original: impl Iterator<Item = T>,
+) -> impl Iterator<Item = T> {
+    let original = replacement.is_none().then_some(original);
+    replacement.into_iter().flatten().chain(original.into_iter().flatten())
+}
+
 extern "C" fn begin() {
     let number = std::env::var("CLOAKROOM_MUTANT").unwrap_or_default();
     // SAFETY: no other thread exists before `main`.

@@ -1,6 +1,7 @@
 //! Runs the tests with each mutant of the Rust code. One build has all of them, and a variable of the environment switches
 //! one on.
 
+mod blame;
 mod copy;
 mod edits;
 mod list;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use crate::results::{self, RUST, Results, RustResult};
 use crate::suite::{self, Outcome, Program, Run};
 use crate::{equivalent, say};
-use copy::LeftOut;
+use blame::LeftOut;
 use list::Mutant;
 use reach::Test;
 

@@ -1,6 +1,7 @@
 //! Puts all mutants of a file into its text, each behind a switch.
 //!
-//! - A function begins with `if active(1) { return VALUE; }`.
+//! - A function begins with `if active(1) { return VALUE; }`. If it returns an `impl Iterator`, its value is
+//!   `either(active(1).then(|| VALUE), { BODY })`.
 //! - An operator becomes `if active(1) { a - b } else { a + b }`. For `&&` and `||`, whose operands may be long chains, the left
 //!   operand is evaluated first, and then whether the right one matters.
 //! - A match arm that is left out has the guard `if !active(1)`; a guard becomes `active(1) || !active(2) && (GUARD)`.
@@ -15,7 +16,10 @@ use std::ops::Range;
 use proc_macro2::{LineColumn, Span};
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
-use syn::{Arm, BinOp, Block, Expr, ExprBinary, ExprStruct, ExprUnary, Pat, Signature, Stmt};
+use syn::{
+    Arm, BinOp, Block, Expr, ExprBinary, ExprStruct, ExprUnary, Pat, ReturnType, Signature, Stmt,
+    Type, TypeParamBound,
+};
 
 use super::edits::{self, Edit, Kind, Part, Place};
 use super::list::{Genre, Mutant};
@@ -133,17 +137,30 @@ impl<'a> Visitor<'a> {
             bytes(&signature.fn_token),
             vec![Part::Begin(Kind::Function, numbers), text("fn")],
         );
+        let (begin, between, end, close) = if returns_iterator(signature) {
+            ("crate::mutant_switch::either(", ".then(|| ", "), ", ")")
+        } else {
+            ("if ", " { return ", "; }", "")
+        };
         let mut parts = vec![text("{")];
+        let count = mutants.len();
         for mutant in mutants {
-            parts.push(text(format!(" if {} {{ return ", active(mutant))));
+            parts.push(text(format!(" {begin}{}{between}", active(mutant))));
             parts.push(Part::Begin(Kind::Replacement, vec![mutant.number]));
-            parts.extend([text(&mutant.replacement), Part::End, text("; }")]);
+            parts.extend([text(&mutant.replacement), Part::End, text(end)]);
         }
-        self.edit(block.brace_token.span.open().byte_range(), parts);
-        self.edit(
-            block.brace_token.span.close().byte_range(),
-            vec![text("}"), Part::End],
-        );
+        if !close.is_empty() {
+            parts.push(text("{"));
+        }
+        let brace = &block.brace_token.span;
+        self.edit(brace.open().byte_range(), parts);
+        let close = if close.is_empty() {
+            String::new()
+        } else {
+            format!("}}{}", close.repeat(count))
+        };
+        let parts = vec![text(close), text("}"), Part::End];
+        self.edit(brace.close().byte_range(), parts);
     }
 
     fn in_function(&mut self, visit: impl FnOnce(&mut Self)) {
@@ -195,6 +212,23 @@ impl<'a> Visitor<'a> {
             .map(|mutant| (mutant, with(&mutant.replacement)));
         self.choose(bytes(expression), replacements.collect(), with(original));
     }
+}
+
+/// Whether a function returns an `impl Iterator`, which is one type, whatever the mutant.
+fn returns_iterator(signature: &Signature) -> bool {
+    let ReturnType::Type(_, output) = &signature.output else {
+        return false;
+    };
+    let Type::ImplTrait(output) = &**output else {
+        return false;
+    };
+    output.bounds.iter().any(|bound| match bound {
+        TypeParamBound::Trait(bound) => {
+            let name = bound.path.segments.last();
+            name.is_some_and(|name| name.ident == "Iterator")
+        }
+        _ => false,
+    })
 }
 
 /// Whether the operands of a chain of `&&` include a `let`.

@@ -40,6 +40,17 @@ fn a_function_returns_at_once() {
 }
 
 #[test]
+fn a_function_that_returns_an_iterator_has_one_type() {
+    let source = "fn g() -> impl Iterator<Item = u8> + Send { a() }";
+    let values = ["::std::iter::empty()", "::std::iter::once(1)"];
+    let text = switched_in(source, Genre::FnValue, "a()", &values).text;
+    syn::parse_file(&text).unwrap();
+    let text = text.replace("crate::mutant_switch::", "");
+    let body = "{ either(active(1).then(|| ::std::iter::empty()),  either(active(2).then(|| ::std::iter::once(1)), { a() }))}";
+    assert_eq!(text, source.replace("{ a() }", body));
+}
+
+#[test]
 fn an_operator_is_replaced() {
     assert_eq!(
         switched("a.b <= c + 1", Genre::BinaryOperator, "<=", &["<", ">"]),
