@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::blame::{LeftOut, blame};
@@ -15,7 +16,7 @@ use super::edits::Place;
 use super::list::Mutant;
 use super::switches;
 use crate::say;
-use crate::script::root;
+use crate::script::{self, root};
 use crate::suite::{self, Program};
 
 /// How often the copy is built.
@@ -35,9 +36,20 @@ pub(crate) fn build(
     targets: &[&str],
 ) -> Result<(Vec<Program>, AllLeftOut), String> {
     let folder = root().join("target/mutated/code");
-    copy(&folder)?;
-    let mut left_out = AllLeftOut::new();
-    let files: BTreeSet<&str> = mutants.iter().map(|mutant| mutant.file.as_str()).collect();
+    let roots: Vec<String> = crates
+        .iter()
+        .map(|name| format!("crates/{name}/src/lib.rs"))
+        .collect();
+    let files = mutants.iter().map(|mutant| &mutant.file).chain(&roots);
+    let files: BTreeSet<&str> = files.map(String::as_str).collect();
+    copy(&folder, &files)?;
+    for name in crates {
+        write(
+            &folder.join(format!("crates/{name}/src/mutant_switch.rs")),
+            SWITCH,
+        )?;
+    }
+    let mut left_out = remembered(mutants)?;
     let mut changed = files.clone();
     let mut log = String::new();
     let mut places: BTreeMap<&str, Vec<Place>> = BTreeMap::new();
@@ -46,12 +58,10 @@ pub(crate) fn build(
             let here = add_switches(&folder, file, mutants, &mut left_out)?;
             places.insert(file, here);
         }
-        for name in crates {
-            add_module(&folder, name)?;
-        }
         let messages = cargo(&folder, crates, targets)?;
         let errors: Vec<&Value> = messages.iter().filter(|one| is_error(one)).collect();
         if errors.is_empty() {
+            remember(mutants, &left_out)?;
             return Ok((suite::programs(&messages), left_out));
         }
         changed.clear();
@@ -86,15 +96,65 @@ pub(crate) fn build(
     ))
 }
 
-/// Copies the files of the project which have changed since, and removes others.
-fn copy(folder: &Path) -> Result<(), String> {
+/// The file that keeps which mutants were left out, so that the next build begins with the text that compiles.
+fn memory() -> PathBuf {
+    root().join("target/mutated/left-out.json")
+}
+
+/// The mutants that were left out, by name, and the digests of the files that have mutants.
+#[derive(Default, Serialize, Deserialize)]
+struct Memory {
+    files: BTreeMap<String, String>,
+    left_out: BTreeMap<String, LeftOut>,
+}
+
+/// The mutants that the last build has left out, in files that have not changed.
+fn remembered(mutants: &[Mutant]) -> Result<AllLeftOut, String> {
+    let text = fs::read(memory()).unwrap_or_default();
+    let memory: Memory = serde_json::from_slice(&text).unwrap_or_default();
+    let digests = digests(mutants)?;
+    let known = mutants
+        .iter()
+        .filter(|mutant| memory.files.get(&mutant.file) == digests.get(&mutant.file));
+    Ok(known
+        .filter_map(|mutant| Some((mutant.number, *memory.left_out.get(&mutant.name)?)))
+        .collect())
+}
+
+fn remember(mutants: &[Mutant], left_out: &AllLeftOut) -> Result<(), String> {
+    let named = mutants
+        .iter()
+        .filter_map(|mutant| Some((mutant.name.clone(), *left_out.get(&mutant.number)?)));
+    let new = Memory {
+        files: digests(mutants)?,
+        left_out: named.collect(),
+    };
+    let text = serde_json::to_string(&new).map_err(|error| error.to_string())?;
+    write(&memory(), &text)
+}
+
+/// The digests of the original files that have mutants.
+fn digests(mutants: &[Mutant]) -> Result<BTreeMap<String, String>, String> {
+    let files: BTreeSet<&str> = mutants.iter().map(|mutant| mutant.file.as_str()).collect();
+    let digest = |file: &str| {
+        let bytes = fs::read(root().join(file)).map_err(|error| format!("{file}: {error}"))?;
+        Ok((file.to_owned(), script::digest(&bytes)))
+    };
+    files.into_iter().map(digest).collect()
+}
+
+/// Copies the files of the project which have changed since, but for those that get switches.
+fn copy(folder: &Path, with_switches: &BTreeSet<&str>) -> Result<(), String> {
     let output = Command::new("git")
         .args(["ls-files", "--cached", "--others", "--exclude-standard"])
         .current_dir(root())
         .output();
     let output = output.map_err(|error| format!("git: {error}"))?;
     let list = String::from_utf8_lossy(&output.stdout);
-    for file in list.lines().filter(|file| !file.starts_with("bench/")) {
+    let is_copied = |file: &&str| {
+        !file.starts_with("bench/") && *file != "Cargo.toml" && !with_switches.contains(file)
+    };
+    for file in list.lines().filter(is_copied) {
         copy_file(&root().join(file), &folder.join(file))
             .map_err(|error| format!("{file}: {error}"))?;
     }
@@ -159,20 +219,10 @@ fn add_switches(
     ] {
         left_out.extend(numbers.into_iter().map(|number| (number, reason)));
     }
-    write(&folder.join(file), &switched.text)?;
+    let is_root = file.ends_with("/src/lib.rs");
+    let module = if is_root { "mod mutant_switch;\n" } else { "" };
+    write(&folder.join(file), &(switched.text + module))?;
     Ok(switched.places)
-}
-
-fn add_module(folder: &Path, name: &str) -> Result<(), String> {
-    let source = folder.join("crates").join(name).join("src");
-    write(&source.join("mutant_switch.rs"), SWITCH)?;
-    let path = source.join("lib.rs");
-    let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let module = "mod mutant_switch;\n";
-    if text.ends_with(module) {
-        return Ok(());
-    }
-    write(&path, &(text + module))
 }
 
 /// Builds the tests of the crates and end-to-end suites, and returns cargo's messages.

@@ -8,7 +8,9 @@ mod list;
 mod reach;
 mod switches;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -221,9 +223,10 @@ fn test_all(
 ) -> Result<BTreeMap<u32, (String, Ended)>, String> {
     let next = AtomicUsize::new(0);
     let all_ended = Mutex::new(BTreeMap::new());
+    let failures = Mutex::new(Failures::new());
     let work = || {
         while let Some(mutant) = tested.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let (ended, by) = test_mutant(mutant, reaching)?;
+            let (ended, by) = test_mutant(mutant, reaching, &failures)?;
             say(format!("{ended:?}: {}: {by}", mutant.name));
             let mut all_ended = all_ended.lock().map_err(|_| "a worker has panicked")?;
             all_ended.insert(mutant.number, (mutant.name.clone(), ended));
@@ -241,28 +244,39 @@ fn test_all(
         .map_err(|_| "a worker has panicked".to_owned())
 }
 
-/// Runs the tests that reach a mutant, the quickest first: one, then more and more at once. Also returns what has noticed it, or how many
-/// tests have not.
-fn test_mutant(mutant: &Mutant, reaching: &[Reaching<'_>]) -> Result<(Ended, String), String> {
-    let tests: Vec<&Reaching<'_>> = reaching
-        .iter()
-        .filter(|(_, test)| test.reached.contains(&mutant.number))
-        .collect();
+/// How often a test has noticed a mutant of a file.
+type Failures = BTreeMap<(String, String), usize>;
+
+/// Runs the tests that reach a mutant, first those that have noticed most others of its file, then the quickest: one, then more and more at
+/// once. Also returns what has noticed it, or how many tests have not.
+fn test_mutant(
+    mutant: &Mutant,
+    reaching: &[Reaching<'_>],
+    failures: &Mutex<Failures>,
+) -> Result<(Ended, String), String> {
+    let reaches = |(_, test): &&Reaching<'_>| test.reached.contains(&mutant.number);
+    let mut tests: Vec<&Reaching<'_>> = reaching.iter().filter(reaches).collect();
+    let key = |test: &str| (mutant.file.clone(), test.to_owned());
+    if let Ok(failures) = failures.lock() {
+        tests.sort_by_key(|(_, test)| Reverse(failures.get(&key(&test.name)).copied()));
+    }
     let mut rest = tests.as_slice();
     let mut size = 1;
     while !rest.is_empty() {
         let (some, later) = rest.split_at(size.min(rest.len()));
-        let mut by_program: BTreeMap<&str, Vec<&Reaching<'_>>> = BTreeMap::new();
+        let mut by_program: BTreeMap<&Path, Vec<&Reaching<'_>>> = BTreeMap::new();
         for one in some {
-            by_program
-                .entry(one.0.path.to_str().unwrap_or_default())
-                .or_default()
-                .push(one);
+            by_program.entry(&one.0.path).or_default().push(one);
         }
         for tests in by_program.values() {
             match run_some(mutant, tests)? {
                 Outcome::Passed(_) => {}
-                Outcome::Failed(test) => return Ok((Ended::Caught, test)),
+                Outcome::Failed(test) => {
+                    if let Ok(mut failures) = failures.lock() {
+                        *failures.entry(key(&test)).or_default() += 1;
+                    }
+                    return Ok((Ended::Caught, test));
+                }
                 Outcome::TimedOut => return Ok((Ended::TimedOut, tests[0].0.suite.clone())),
             }
         }
@@ -311,5 +325,72 @@ fn sum(
         timeouts: before.map_or(0, |before| before.timeouts) + count(Ended::TimedOut),
         equivalent: listed.len(),
         survivors: survivors.map(|(name, _)| name.clone()).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mutant(number: u32, file: &str) -> Mutant {
+        Mutant {
+            number,
+            file: file.to_owned(),
+            genre: list::Genre::FnValue,
+            start: (1, 1),
+            replacement: String::new(),
+            name: format!("{file}: {number}"),
+        }
+    }
+
+    #[test]
+    fn a_part_has_the_files_of_its_folder() {
+        let has = |name: &str, file: &str| {
+            let part = PARTS.iter().find(|part| part.name == name).unwrap();
+            part.has(&mutant(1, file))
+        };
+        assert!(has("core", "crates/cloakroom-core/src/entries/mod.rs"));
+        assert!(has("plan", "crates/cloakroom/src/plan.rs"));
+        assert!(has("commit", "crates/cloakroom/src/commit/end.rs"));
+        assert!(!has("commit", "crates/cloakroom/src/load/mod.rs"));
+        assert!(!has("commit", "crates/cloakroom-redis/src/commit/end.rs"));
+    }
+
+    #[test]
+    fn survivors_that_run_again_replace_those_of_the_earlier_run() {
+        let mutants: Vec<Mutant> = (1..=6).map(|number| mutant(number, "a.rs")).collect();
+        let mine: Vec<&Mutant> = mutants.iter().collect();
+        let left_out = BTreeMap::from([(1, LeftOut::Unviable), (2, LeftOut::Unswitched)]);
+        let ended = |list: &[(u32, Ended)]| {
+            let ended = list
+                .iter()
+                .map(|&(number, ended)| (number, (format!("a.rs: {number}"), ended)));
+            ended.collect::<BTreeMap<_, _>>()
+        };
+        let first = ended(&[
+            (3, Ended::Caught),
+            (4, Ended::TimedOut),
+            (5, Ended::Survived),
+            (6, Ended::Survived),
+        ]);
+        let first = sum(&mine, &left_out, &BTreeSet::new(), &first, None);
+        assert_eq!(first.survivors, ["a.rs: 5", "a.rs: 6"]);
+        let again = sum(
+            &mine,
+            &left_out,
+            &BTreeSet::from([6]),
+            &ended(&[(5, Ended::Caught)]),
+            Some(&first),
+        );
+        let expected = RustResult {
+            mutants: 6,
+            unviable: 1,
+            unswitched: 1,
+            caught: 2,
+            timeouts: 1,
+            equivalent: 1,
+            survivors: Vec::new(),
+        };
+        assert_eq!(again, expected);
     }
 }

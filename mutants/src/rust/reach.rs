@@ -10,11 +10,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use sha1::{Digest as _, Sha1};
 
 use super::WORKERS;
 use crate::say;
-use crate::script::root;
+use crate::script::{self, root};
 use crate::suite::{self, Outcome, Program, Run};
 
 /// How long a test may take without a mutant.
@@ -34,11 +33,7 @@ pub(crate) struct Test {
 pub(crate) fn tests(program: &Program) -> Result<Vec<Test>, String> {
     let bytes =
         fs::read(&program.path).map_err(|error| format!("{}: {error}", program.path.display()))?;
-    let digest: String = Sha1::digest(&bytes)
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digest = &script::digest(&bytes)[..16];
     let cache = root()
         .join("target/mutated")
         .join(format!("reached-{}-{digest}.json", program.suite));
