@@ -26,6 +26,9 @@ use reach::Test;
 /// How many tests, and how many mutants are run at once.
 const WORKERS: usize = 2;
 
+/// Tests that take longer alone are left out, in milliseconds: a survivor needs all others.
+const LONGEST: u64 = 3_000;
+
 /// What a run may take beyond several times as long as without the mutant.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -168,7 +171,8 @@ fn test_part(
     let tests = tests?;
     let mut reaching: Vec<Reaching<'_>> = Vec::new();
     for (program, tests) in programs.iter().zip(&tests) {
-        reaching.extend(tests.iter().map(|test| (*program, test)));
+        let quick = tests.iter().filter(|test| test.milliseconds <= LONGEST);
+        reaching.extend(quick.map(|test| (*program, test)));
     }
     reaching.sort_by_key(|(_, test)| test.milliseconds);
     say(format!("{}: {} tests", part.name, reaching.len()));
