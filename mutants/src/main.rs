@@ -15,7 +15,7 @@ use std::env;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: mutants lua [--all] [--suites] [--list] [SCRIPT…]
-       mutants rust [--survivors] [PART…]
+       mutants rust [--quick] [--survivors] [PART…]
        mutants report";
 
 fn main() -> ExitCode {
@@ -57,6 +57,7 @@ fn rust_options(arguments: &[String]) -> Result<rust::Options, String> {
     let mut options = rust::Options::default();
     for argument in arguments {
         match argument.as_str() {
+            "--quick" => options.quick = true,
             "--survivors" => options.survivors = true,
             option if option.starts_with('-') => return Err(USAGE.to_owned()),
             part => options.parts.push(part.to_owned()),

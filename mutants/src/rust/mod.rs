@@ -26,8 +26,14 @@ use reach::Test;
 /// How many tests, and how many mutants are run at once.
 const WORKERS: usize = 2;
 
+/// How many tests of a program run at once: many of them wait for a server.
+const THREADS: usize = 4;
+
 /// Tests that take longer alone are left out, in milliseconds: a survivor needs all others.
 const LONGEST: u64 = 3_000;
+
+/// As [`LONGEST`], for a quick run.
+const LONGEST_QUICK: u64 = 300;
 
 /// What a run may take beyond several times as long as without the mutant.
 const GRACE: Duration = Duration::from_secs(10);
@@ -104,6 +110,8 @@ impl Part {
 pub(crate) struct Options {
     /// The names of parts; empty for all.
     pub(crate) parts: Vec<String>,
+    /// Only the quick tests.
+    pub(crate) quick: bool,
     /// Only those that have survived in the saved results.
     pub(crate) survivors: bool,
 }
@@ -133,10 +141,15 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
     let (programs, left_out) = copy::build(&mutants, &crates, &targets)?;
     let mut saved: Results<RustResult> = results::read(RUST)?;
     saved.retain(|name, _| PARTS.iter().any(|part| part.name == name));
+    let longest = if options.quick {
+        LONGEST_QUICK
+    } else {
+        LONGEST
+    };
     let mut all_caught = true;
     for part in parts {
         let before = options.survivors.then(|| saved.get(part.name)).flatten();
-        let result = test_part(part, &mutants, &left_out, &programs, before)?;
+        let result = test_part(part, &mutants, &left_out, &programs, before, longest)?;
         all_caught &= result.survivors.is_empty();
         saved.insert(part.name.to_owned(), result);
         results::write(RUST, &saved)?;
@@ -161,6 +174,7 @@ fn test_part(
     left_out: &copy::AllLeftOut,
     programs: &[Program],
     before: Option<&RustResult>,
+    longest: u64,
 ) -> Result<RustResult, String> {
     let has_suite = |program: &&Program| part.suites.contains(&program.suite.as_str());
     let programs: Vec<&Program> = programs.iter().filter(has_suite).collect();
@@ -171,7 +185,7 @@ fn test_part(
     let tests = tests?;
     let mut reaching: Vec<Reaching<'_>> = Vec::new();
     for (program, tests) in programs.iter().zip(&tests) {
-        let quick = tests.iter().filter(|test| test.milliseconds <= LONGEST);
+        let quick = tests.iter().filter(|test| test.milliseconds <= longest);
         reaching.extend(quick.map(|test| (*program, test)));
     }
     reaching.sort_by_key(|(_, test)| test.milliseconds);
@@ -299,7 +313,7 @@ fn run_some(mutant: &Mutant, tests: &[&Reaching<'_>]) -> Result<Outcome, String>
         folder: &tests[0].0.folder,
         arguments: ["--exact"].into_iter().chain(names).collect(),
         variables: vec![("CLOAKROOM_MUTANT", mutant.number.to_string())],
-        threads: WORKERS,
+        threads: THREADS,
         timeout: GRACE + Duration::from_millis(milliseconds) * 4,
     })
 }
