@@ -49,7 +49,15 @@ struct Part {
 }
 
 const CORE: &[&str] = &["cloakroom-core", "cloakroom", "sessions", "store"];
-const HANDLING: &[&str] = &["cloakroom", "sessions", "combined", "users", "races"];
+const HANDLING: &[&str] = &[
+    "cloakroom",
+    "sessions",
+    "combined",
+    "users",
+    "races",
+    "everyday",
+    "tower_sessions",
+];
 const REDIS: &[&str] = &["cloakroom-redis", "store", "redis", "near_cache", "users"];
 
 const PARTS: [Part; 7] = [
