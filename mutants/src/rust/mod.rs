@@ -29,10 +29,7 @@ const WORKERS: usize = 2;
 /// How many tests of a program run at once: many of them wait for a server.
 const THREADS: usize = 4;
 
-/// Tests that take longer alone are left out, in milliseconds: a survivor needs all others.
-const LONGEST: u64 = 3_000;
-
-/// As [`LONGEST`], for a quick run.
+/// In a quick run, tests that take longer alone are left out, in milliseconds.
 const LONGEST_QUICK: u64 = 300;
 
 /// What a run may take beyond several times as long as without the mutant.
@@ -46,6 +43,9 @@ struct Part {
     files: &'static [&'static str],
     /// The tests that have to notice its mutants: those of a crate, or an end-to-end suite.
     suites: &'static [&'static str],
+    /// Tests that take longer alone are left out, in milliseconds: a survivor needs all others. With a cluster, a test takes
+    /// some seconds.
+    longest: u64,
 }
 
 const CORE: &[&str] = &["cloakroom-core", "cloakroom", "sessions", "store"];
@@ -66,42 +66,49 @@ const PARTS: [Part; 7] = [
         package: "cloakroom-core",
         files: &[""],
         suites: CORE,
+        longest: 1_000,
     },
     Part {
         name: "plan",
         package: "cloakroom",
         files: &["plan.rs"],
         suites: HANDLING,
+        longest: 1_000,
     },
     Part {
         name: "commit",
         package: "cloakroom",
         files: &["commit/"],
         suites: HANDLING,
+        longest: 1_000,
     },
     Part {
         name: "load",
         package: "cloakroom",
         files: &["load/"],
         suites: HANDLING,
+        longest: 1_000,
     },
     Part {
         name: "cookie",
         package: "cloakroom",
         files: &["cookie/"],
         suites: HANDLING,
+        longest: 1_000,
     },
     Part {
         name: "command",
         package: "cloakroom-redis",
         files: &["command/"],
         suites: REDIS,
+        longest: 5_000,
     },
     Part {
         name: "near",
         package: "cloakroom-redis",
         files: &["near/"],
         suites: REDIS,
+        longest: 5_000,
     },
 ];
 
@@ -149,13 +156,13 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
     let (programs, left_out) = copy::build(&mutants, &crates, &targets)?;
     let mut saved: Results<RustResult> = results::read(RUST)?;
     saved.retain(|name, _| PARTS.iter().any(|part| part.name == name));
-    let longest = if options.quick {
-        LONGEST_QUICK
-    } else {
-        LONGEST
-    };
     let mut all_caught = true;
     for part in parts {
+        let longest = if options.quick {
+            LONGEST_QUICK
+        } else {
+            part.longest
+        };
         let before = options.survivors.then(|| saved.get(part.name)).flatten();
         let result = test_part(part, &mutants, &left_out, &programs, before, longest)?;
         all_caught &= result.survivors.is_empty();
