@@ -350,6 +350,16 @@ mod tests {
     }
 
     #[test]
+    fn an_error_says_whether_a_value_was_written_or_read() {
+        let mut entries = Entries::new();
+        let written = entries.set("a", &f64::NAN).unwrap_err();
+        assert!(written.is_encode() && !written.is_decode());
+        entries.set("a", "text").unwrap();
+        let read = entries.get::<u32>("a").unwrap_err();
+        assert!(read.is_decode() && !read.is_encode());
+    }
+
+    #[test]
     fn lengths_are_those_of_the_text() {
         let json = r#"{"!a":1,"$own":22,"$two":3,"b":4}"#;
         let mut entries = Entries::from_json(json).unwrap();

@@ -260,9 +260,11 @@ mod tests {
     use crate::clock::ManualClock;
     use crate::entries::Entries;
     use crate::expiry::{Expiry, Limits};
+    use crate::index::AddRequest;
     use crate::record::EndReason;
     use crate::rng::SystemRng;
     use crate::token::{Realm, Token};
+    use crate::user::{UserId, UserKey};
 
     #[tokio::test]
     async fn writes_remove_expired_sessions_a_few_at_a_time() {
@@ -292,5 +294,34 @@ mod tests {
         create(second * 60).await;
         create(second * 60).await;
         assert_eq!(store.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn sessions_and_users_are_counted() {
+        let store = MemoryStore::new();
+        assert!(store.is_empty());
+        assert_eq!(store.users(), 0);
+        let now = SystemClock.now();
+        for user in 0..3_u8 {
+            let token = Token::issue(now, &SystemRng).unwrap();
+            let key = UserKey::new(&Realm::new("test"), &UserId::from([user].as_slice()));
+            let request = AddRequest {
+                id: token.id(),
+                deadline: now.plus(Duration::from_secs(60)),
+                now,
+                limit: None,
+                replaces: None,
+                dead: Vec::new(),
+                has_fresh_token: true,
+            };
+            store.index().unwrap().add(&key, &request).await.unwrap();
+            assert_eq!(store.users(), usize::from(user) + 1);
+        }
+        assert!(store.is_empty(), "only the index has entries");
+        let id = Token::issue(now, &SystemRng).unwrap().id();
+        let tombstone = Tombstone::new(None, now, EndReason::Destroyed);
+        let minute = Duration::from_secs(60);
+        store.end(id, None, &tombstone, minute).await.unwrap();
+        assert!(!store.is_empty());
     }
 }
