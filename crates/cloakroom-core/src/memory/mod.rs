@@ -260,7 +260,7 @@ mod tests {
     use crate::clock::ManualClock;
     use crate::entries::Entries;
     use crate::expiry::{Expiry, Limits};
-    use crate::index::AddRequest;
+    use crate::index::{AddRequest, STALE_AFTER};
     use crate::record::EndReason;
     use crate::rng::SystemRng;
     use crate::token::{Realm, Token};
@@ -298,16 +298,15 @@ mod tests {
 
     #[tokio::test]
     async fn sessions_and_users_are_counted() {
-        let store = MemoryStore::new();
+        let (store, minute) = (MemoryStore::new(), Duration::from_secs(60));
         assert!(store.is_empty());
         assert_eq!(store.users(), 0);
-        let now = SystemClock.now();
-        for user in 0..3_u8 {
-            let token = Token::issue(now, &SystemRng).unwrap();
+        let add = async |user: u8, now: Timestamp| {
+            let id = Token::issue(now, &SystemRng).unwrap().id();
             let key = UserKey::new(&Realm::new("test"), &UserId::from([user].as_slice()));
             let request = AddRequest {
-                id: token.id(),
-                deadline: now.plus(Duration::from_secs(60)),
+                id,
+                deadline: now.plus(minute),
                 now,
                 limit: None,
                 replaces: None,
@@ -315,12 +314,23 @@ mod tests {
                 has_fresh_token: true,
             };
             store.index().unwrap().add(&key, &request).await.unwrap();
-            assert_eq!(store.users(), usize::from(user) + 1);
-        }
+            (key, id)
+        };
+        let now = SystemClock.now();
+        let (key, id) = add(0, now).await;
+        assert_eq!(store.users(), 1);
+        add(1, now).await;
+        add(2, now).await;
+        assert_eq!(store.users(), 3);
+        let index = store.index().unwrap();
+        index.remove(&key, &[id]).await.unwrap();
+        assert_eq!(store.users(), 2);
         assert!(store.is_empty(), "only the index has entries");
-        let id = Token::issue(now, &SystemRng).unwrap().id();
+        // All of the others have expired.
+        add(3, now.plus(minute + STALE_AFTER)).await;
+        assert_eq!(store.users(), 1);
+
         let tombstone = Tombstone::new(None, now, EndReason::Destroyed);
-        let minute = Duration::from_secs(60);
         store.end(id, None, &tombstone, minute).await.unwrap();
         assert!(!store.is_empty());
     }
