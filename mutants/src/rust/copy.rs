@@ -49,7 +49,7 @@ pub(crate) fn build(
             SWITCH,
         )?;
     }
-    let mut left_out = remembered(mutants)?;
+    let mut left_out = left_out_before(mutants)?;
     let mut changed = files.clone();
     let mut log = String::new();
     let mut places: BTreeMap<&str, Vec<Place>> = BTreeMap::new();
@@ -109,7 +109,7 @@ struct Memory {
 }
 
 /// The mutants that the last build has left out, in files that have not changed.
-fn remembered(mutants: &[Mutant]) -> Result<AllLeftOut, String> {
+fn left_out_before(mutants: &[Mutant]) -> Result<AllLeftOut, String> {
     let text = fs::read(memory()).unwrap_or_default();
     let memory: Memory = serde_json::from_slice(&text).unwrap_or_default();
     let digests = digests(mutants)?;
