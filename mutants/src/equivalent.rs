@@ -11,10 +11,15 @@ pub(crate) const FILE: &str = "mutants/equivalent.txt";
 /// Reads the list: the reasons by the script's name and the mutant's.
 ///
 /// A line `redis/end: MUTANT` names a mutant as `scripts/mutants lua --list` prints it; indented lines below it give the reason, which
-/// may be that of several mutants above it. Lines that begin with `#` are comments.
+/// may be that of several mutants above it. Those of Rust code have the name that `scripts/mutants rust` prints. Lines that begin with `#` are comments.
 pub(crate) fn read() -> Result<BTreeMap<(String, String), String>, String> {
     let text = fs::read_to_string(root().join(FILE)).map_err(|error| format!("{FILE}: {error}"))?;
     parse(&text)
+}
+
+/// Whether the mutants of a place are those of Rust code.
+pub(crate) fn is_rust(place: &str) -> bool {
+    place.ends_with(".rs")
 }
 
 fn parse(text: &str) -> Result<BTreeMap<(String, String), String>, String> {

@@ -13,7 +13,7 @@ use crate::binary::Binary;
 use crate::mutate::{Mutant, mutants, names};
 use crate::results::{self, LUA, Results, ScriptResult};
 use crate::script::{self, Script, root};
-use crate::suite::{self, Outcome};
+use crate::suite::{self, Outcome, Run};
 use crate::{equivalent, say};
 
 /// How many mutants are tested at once.
@@ -158,8 +158,15 @@ impl Tests {
         let filter = format!("{}::{}::", script.group, script.stem);
         let folder = root().join("mutants");
         self.scripts.with_replaced(&script.text, text, || {
-            let port = Some(self.server.port());
-            suite::run(&self.scripts.path, &folder, &filter, port, SHORT_TIMEOUT)
+            let port = self.server.port().to_string();
+            suite::run(&Run {
+                program: &self.scripts.path,
+                folder: &folder,
+                arguments: vec![&filter],
+                variables: vec![("SCRIPTS_REDIS_PORT", port)],
+                threads: 1,
+                timeout: SHORT_TIMEOUT,
+            })
         })?
     }
 
@@ -169,7 +176,14 @@ impl Tests {
         for (group, binary) in &self.suites {
             if *group == script.group {
                 let outcome = binary.with_replaced(&script.text, text, || {
-                    suite::run(&binary.path, &folder, "", None, LONG_TIMEOUT)
+                    suite::run(&Run {
+                        program: &binary.path,
+                        folder: &folder,
+                        arguments: Vec::new(),
+                        variables: Vec::new(),
+                        threads: 2,
+                        timeout: LONG_TIMEOUT,
+                    })
                 })??;
                 if !matches!(outcome, Outcome::Passed(_)) {
                     return Ok(Some(outcome));

@@ -1,5 +1,5 @@
 //! Mutants: small faults that are put into the code, to see whether a test fails. This program makes those of the Lua
-//! scripts, and keeps the results of all; `cargo-mutants` makes those of the Rust code. See `docs/proofs.md`.
+//! scripts; `cargo-mutants` lists those of the Rust code. See `docs/proofs.md`.
 
 mod binary;
 mod equivalent;
@@ -15,7 +15,7 @@ use std::env;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: mutants lua [--all] [--suites] [--list] [SCRIPT…]
-       mutants record PART COUNT FOLDER…
+       mutants rust [--quick] [--survivors] [PART…]
        mutants report";
 
 fn main() -> ExitCode {
@@ -33,10 +33,7 @@ fn main() -> ExitCode {
 fn run(arguments: &[String]) -> Result<bool, String> {
     match arguments {
         [command, rest @ ..] if command == "lua" => lua::run(&lua_options(rest)?),
-        [command, part, count, folders @ ..] if command == "record" && !folders.is_empty() => {
-            let count = count.parse().map_err(|_| USAGE.to_owned())?;
-            rust::record(part, count, folders)
-        }
+        [command, rest @ ..] if command == "rust" => rust::run(&rust_options(rest)?),
         [command] if command == "report" => report::write(),
         _ => Err(USAGE.to_owned()),
     }
@@ -51,6 +48,19 @@ fn lua_options(arguments: &[String]) -> Result<lua::Options, String> {
             "--list" => options.list = true,
             option if option.starts_with('-') => return Err(USAGE.to_owned()),
             script => options.scripts.push(script.to_owned()),
+        }
+    }
+    Ok(options)
+}
+
+fn rust_options(arguments: &[String]) -> Result<rust::Options, String> {
+    let mut options = rust::Options::default();
+    for argument in arguments {
+        match argument.as_str() {
+            "--quick" => options.quick = true,
+            "--survivors" => options.survivors = true,
+            option if option.starts_with('-') => return Err(USAGE.to_owned()),
+            part => options.parts.push(part.to_owned()),
         }
     }
     Ok(options)

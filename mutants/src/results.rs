@@ -24,16 +24,20 @@ pub(crate) struct ScriptResult {
 
 /// The results of a part of a crate.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct RustResult {
-    /// How many mutants the part has.
     pub(crate) mutants: usize,
-    /// How many of them were tested.
-    pub(crate) tested: usize,
-    pub(crate) caught: usize,
-    pub(crate) timeouts: usize,
     /// Those that do not compile.
     pub(crate) unviable: usize,
-    /// Those that no test has noticed, by name.
+    /// Those whose switch does not compile.
+    pub(crate) unswitched: usize,
+    /// Those at which a test failed.
+    pub(crate) caught: usize,
+    /// Those at which the tests did not end in time.
+    pub(crate) timeouts: usize,
+    /// Those that are listed as equivalent.
+    pub(crate) equivalent: usize,
+    /// The others, by name.
     pub(crate) survivors: Vec<String>,
 }
 

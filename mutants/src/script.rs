@@ -31,19 +31,20 @@ impl Script {
 
     /// The digest by which saved results know the code that they are about: that of the lines without comments.
     pub(crate) fn digest(&self) -> String {
-        let mut sha1 = Sha1::new();
-        for line in self.text.lines() {
-            if !line.trim_start().starts_with("--") {
-                sha1.update(line);
-                sha1.update("\n");
-            }
-        }
-        let mut digest = String::new();
-        for byte in sha1.finalize() {
-            write!(digest, "{byte:02x}").expect("writing to a String does not fail");
-        }
-        digest
+        let lines = self.text.lines();
+        let code = lines.filter(|line| !line.trim_start().starts_with("--"));
+        let code: String = code.flat_map(|line| [line, "\n"]).collect();
+        digest(code.as_bytes())
     }
+}
+
+/// The SHA-1 digest of some bytes, in hexadecimal.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    let mut digest = String::new();
+    for byte in Sha1::digest(bytes) {
+        write!(digest, "{byte:02x}").expect("writing to a String does not fail");
+    }
+    digest
 }
 
 /// The root folder of the project.

@@ -21,6 +21,16 @@ pub(crate) enum Outcome {
     TimedOut,
 }
 
+/// A program with tests.
+#[derive(Clone, Debug)]
+pub(crate) struct Program {
+    /// The test target, such as `scripts`; for the tests of a library in its own package, the name of that.
+    pub(crate) suite: String,
+    pub(crate) path: PathBuf,
+    /// The folder of its package, in which it runs.
+    pub(crate) folder: PathBuf,
+}
+
 /// Builds test targets of a package, and returns their programs.
 pub(crate) fn build(package: &str, targets: &[&str]) -> Result<Vec<PathBuf>, String> {
     let mut command = Command::new("cargo");
@@ -34,51 +44,74 @@ pub(crate) fn build(package: &str, targets: &[&str]) -> Result<Vec<PathBuf>, Str
     if !output.status.success() {
         return Err(format!("the tests of {package} cannot be built"));
     }
-    let messages = String::from_utf8_lossy(&output.stdout).into_owned();
-    targets
-        .iter()
-        .map(|target| {
-            program(&messages, target).ok_or_else(|| format!("cargo has built no {target}"))
-        })
+    let built = programs(&messages(&output.stdout));
+    let find = |target: &&str| {
+        let program = built.iter().find(|program| program.suite == **target);
+        let program = program.ok_or_else(|| format!("cargo has built no {target}"))?;
+        Ok(program.path.clone())
+    };
+    targets.iter().map(find).collect()
+}
+
+/// The messages of cargo in its output.
+pub(crate) fn messages(output: &[u8]) -> Vec<Value> {
+    let lines = output.split(|&byte| byte == b'\n');
+    lines
+        .filter_map(|line| serde_json::from_slice(line).ok())
         .collect()
 }
 
-/// The program of a target in the messages of cargo.
-fn program(messages: &str, target: &str) -> Option<PathBuf> {
-    let messages = messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    messages
-        .filter(|message| message["target"]["name"] == target)
-        .find_map(|message| Some(PathBuf::from(message["executable"].as_str()?)))
+/// The programs with tests that cargo has built.
+pub(crate) fn programs(messages: &[Value]) -> Vec<Program> {
+    let program = |message: &Value| {
+        let path = PathBuf::from(message["executable"].as_str()?);
+        message["profile"]["test"].as_bool().filter(|test| *test)?;
+        let manifest = Path::new(message["manifest_path"].as_str()?);
+        let folder = manifest.parent()?.to_owned();
+        let is_library = folder.parent()?.ends_with("crates");
+        let suite = if is_library {
+            folder.file_name()?.to_str()?
+        } else {
+            message["target"]["name"].as_str()?
+        };
+        Some(Program {
+            suite: suite.to_owned(),
+            path,
+            folder,
+        })
+    };
+    messages.iter().filter_map(program).collect()
 }
 
-/// Runs the tests of a program whose names contain `filter`, until one fails. A test that fails, or a run that takes
-/// too long, is ended with everything that it has started. With a port of a server, the tests use that one, one after
-/// the other.
-pub(crate) fn run(
-    program: &Path,
-    folder: &Path,
-    filter: &str,
-    server: Option<u16>,
-    timeout: Duration,
-) -> Result<Outcome, String> {
-    let mut command = Command::new(program);
-    if let Some(port) = server {
-        command.env("SCRIPTS_REDIS_PORT", port.to_string());
-    }
-    let threads = if server.is_some() { 1 } else { 2 };
+/// A run of tests.
+#[derive(Clone, Debug)]
+pub(crate) struct Run<'a> {
+    pub(crate) program: &'a Path,
+    pub(crate) folder: &'a Path,
+    /// What the harness gets, such as filters.
+    pub(crate) arguments: Vec<&'a str>,
+    pub(crate) variables: Vec<(&'a str, String)>,
+    /// How many tests run at once.
+    pub(crate) threads: usize,
+    pub(crate) timeout: Duration,
+}
+
+/// Runs tests, until one fails. A test that fails, or a run that takes too long, is ended with everything that it has started.
+pub(crate) fn run(run: &Run<'_>) -> Result<Outcome, String> {
+    let mut command = Command::new(run.program);
     command
-        .current_dir(folder)
-        .arg(format!("--test-threads={threads}"))
-        .arg(filter)
+        .current_dir(run.folder)
+        .arg(format!("--test-threads={}", run.threads))
+        .args(&run.arguments)
+        .envs(run.variables.iter().cloned())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .process_group(0);
-    let child = spawn(&mut command, Instant::now() + timeout);
-    let mut child = child.map_err(|error| format!("{}: {error}", program.display()))?;
-    let outcome = watch(&mut child, Instant::now() + timeout);
+    let deadline = Instant::now() + run.timeout;
+    let name = run.program.display();
+    let mut child = spawn(&mut command, deadline).map_err(|error| format!("{name}: {error}"))?;
+    let outcome = watch(&mut child, deadline);
     if !matches!(outcome, Ok(Outcome::Passed(_))) {
         kill_group(&child);
     }
@@ -166,21 +199,29 @@ mod tests {
     fn a_program_that_does_not_end_is_killed() {
         let start = Instant::now();
         let folder = Path::new("/");
-        let run = |text: &str, timeout| {
+        let run_text = |text: &str, timeout| {
             let file = std::env::temp_dir().join(format!("mutants-run-{}", std::process::id()));
             std::fs::write(&file, text).unwrap();
             let made = Command::new("chmod").arg("+x").arg(&file).status().unwrap();
             assert!(made.success());
-            let outcome = run(&file, folder, "", None, timeout).unwrap();
+            let outcome = run(&Run {
+                program: &file,
+                folder,
+                arguments: Vec::new(),
+                variables: Vec::new(),
+                threads: 1,
+                timeout,
+            });
+            let outcome = outcome.unwrap();
             std::fs::remove_file(&file).unwrap();
             outcome
         };
         let minute = Duration::from_secs(60);
-        let failed = run("#!/bin/sh\necho 'test a ... FAILED'; sleep 600\n", minute);
+        let failed = run_text("#!/bin/sh\necho 'test a ... FAILED'; sleep 600\n", minute);
         assert_eq!(failed, Outcome::Failed("a".to_owned()));
-        let slow = run("#!/bin/sh\nsleep 600\n", Duration::from_millis(100));
+        let slow = run_text("#!/bin/sh\nsleep 600\n", Duration::from_millis(100));
         assert_eq!(slow, Outcome::TimedOut);
-        let passed = run("#!/bin/sh\necho 'test a ... ok'\n", minute);
+        let passed = run_text("#!/bin/sh\necho 'test a ... ok'\n", minute);
         assert_eq!(passed, Outcome::Passed(1));
         assert!(start.elapsed() < minute);
     }

@@ -131,3 +131,36 @@ impl<A: StoreAdmin> StoreAdmin for &A {
         (**self).set_revoked_before(delay, keep)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1_000)
+    }
+
+    #[test]
+    fn a_cursor_keeps_its_text_and_one_of_another_store_is_refused() {
+        let cursor = ScanCursor::new(17_u64);
+        assert_eq!(cursor.as_str(), "17");
+        assert_eq!(cursor.parse::<u64>().unwrap(), 17);
+        let error = ScanCursor::new("17-3").parse::<u64>().unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Refused);
+    }
+
+    #[test]
+    fn revoked_before_moves_forward_only_and_a_time_far_ahead_is_replaced() {
+        let next = |seconds, previous| {
+            next_revoked_before(at(1_000), Duration::from_secs(seconds), previous)
+        };
+        assert_eq!(next(0, None).unwrap(), at(1_000));
+        assert_eq!(next(60, None).unwrap(), at(1_060));
+        let too_far = next_revoked_before(at(1_000), MAX_AHEAD + Duration::from_millis(1), None);
+        assert_eq!(too_far.unwrap_err().kind(), StoreErrorKind::Refused);
+        assert_eq!(next(5, Some(at(900))).unwrap(), at(1_005));
+        assert_eq!(next(5, Some(at(1_065))).unwrap(), at(1_065));
+        // It was set by a clock that was wrong.
+        assert_eq!(next(5, Some(at(1_066))).unwrap(), at(1_005));
+    }
+}

@@ -175,6 +175,7 @@ mod tests {
     #[tokio::test]
     async fn a_cancelled_wait_loses_neither_events_nor_the_notice_of_a_gap() {
         let bus = LocalBus::new();
+        assert!(!bus.has_subscribers());
         let mut subscription = bus.subscribe();
         let mut cx = Context::from_waker(Waker::noop());
         let polled = Pin::new(&mut subscription).poll_next(&mut cx);

@@ -124,3 +124,23 @@ impl Clock for ManualClock {
         Timestamp::from_millis(self.0.load(Ordering::SeqCst))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_the_system_are_converted_and_early_and_late_ones_capped() {
+        let time = UNIX_EPOCH + Duration::from_millis(1_795_478_400_123);
+        let timestamp = Timestamp::from(time);
+        assert_eq!(timestamp.as_millis(), 1_795_478_400_123);
+        assert_eq!(SystemTime::from(timestamp), time);
+        let early = UNIX_EPOCH - Duration::from_secs(1);
+        assert_eq!(Timestamp::from(early), Timestamp::from_millis(0));
+        let last = Timestamp::MAX.as_millis();
+        assert_eq!(last, 0xffff_ffff_ffff);
+        assert_eq!(Timestamp::from_millis(last - 1).as_millis(), last - 1);
+        assert_eq!(Timestamp::from_millis(last + 1), Timestamp::MAX);
+        assert_eq!(timestamp.plus(Duration::MAX), Timestamp::MAX);
+    }
+}

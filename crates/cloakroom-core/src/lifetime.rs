@@ -134,6 +134,20 @@ mod tests {
     }
 
     #[test]
+    fn so_many_entries_may_have_a_lifetime() {
+        let mut entries = Entries::new();
+        assert!(!Lifetimes::are_in(&entries));
+        for number in 0..Lifetimes::MAX {
+            let key = number.to_string();
+            assert!(Lifetimes::of(&entries).has_room_for(&key));
+            Lifetimes::set(&mut entries, &key, at(10));
+        }
+        assert!(Lifetimes::are_in(&entries));
+        let full = Lifetimes::of(&entries);
+        assert!(full.has_room_for("0") && !full.has_room_for("another"));
+    }
+
+    #[test]
     fn what_cannot_be_read_expires_nothing() {
         for json in [r#"{"$expires":7,"a":1}"#, r#"{"$expires":{"a":"x"},"a":1}"#] {
             let entries = Entries::from_json(json).unwrap();

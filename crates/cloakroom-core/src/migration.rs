@@ -225,6 +225,8 @@ mod tests {
         let same = key(SECRET, 1_000).token(&realm, b"old");
         assert_eq!(token.encode(), same.encode());
         assert_eq!(token.id().created_at(), Timestamp::from_millis(1_000));
+        assert!(key(SECRET, 1_000).may_have_derived(token.id()));
+        assert!(!key(SECRET, 1_001).may_have_derived(token.id()));
         assert!(Token::parse(&token.encode()).is_some());
         let others = [
             key(b"another, of at least 32 bytes too", 1_000).token(&realm, b"old"),

@@ -308,6 +308,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn last_seen_goes_back_only_if_it_was_far_ahead() {
+        let at = Timestamp::from_millis;
+        let seen = Limits::CLOCK_TOLERANCE.as_secs() * 1_000 + 1_000;
+        let limits = Limits::begin(crate::Expiry::default(), at(seen));
+        let record = Record::new(
+            Revision::from_bits(1),
+            at(seen),
+            limits,
+            Digest::from_bytes([7; 32]),
+            Entries::new(),
+        );
+        assert_eq!(record.seen_at(at(seen + 5)), at(seen + 5));
+        assert_eq!(record.seen_at(at(seen - 5)), at(seen));
+        assert_eq!(record.seen_at(at(1_000)), at(seen));
+        assert_eq!(record.seen_at(at(999)), at(999));
+        assert_eq!(record.touched(at(999)).last_seen(), at(999));
+    }
+
+    #[test]
     fn every_reason_has_a_name_of_its_own_and_round_trips() {
         for &reason in EndReason::ALL {
             assert_eq!(reason.to_string().parse(), Ok(reason));

@@ -98,6 +98,7 @@ mod tests {
             mark.put_into(&mut entries);
             assert_eq!(RenewalMark::of(&entries), Some(mark));
             assert_eq!(mark.from(), from);
+            assert_eq!(mark.is_sign_in(), mark == RenewalMark::sign_in(from));
         }
         assert!(crate::entries::is_reserved(RenewalMark::KEY));
     }

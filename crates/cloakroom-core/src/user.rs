@@ -317,6 +317,7 @@ mod tests {
             let mut entries = Entries::new();
             let written = Authentication::new(UserId::from(bytes), Timestamp::from_millis(7));
             written.put_into(&mut entries);
+            assert_eq!(written.user().as_bytes(), bytes);
             assert_eq!(Authentication::of(&entries), Some(written));
         }
     }

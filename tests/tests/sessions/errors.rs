@@ -80,6 +80,33 @@ async fn growth_in_small_steps_stops_at_the_size_limit() {
     fixture.assert_response(&response, 200, &[Create], CookieChange::Set);
 }
 
+/// Each of two requests stays below the limit, and both together do not.
+#[tokio::test]
+async fn the_edits_of_two_requests_at_once_stay_below_the_size_limit() {
+    let fixture = Fixture::memory();
+    let builder = fixture.builder().with_max_session_size(1024);
+    let browser = fixture.browser_of(builder.build().unwrap());
+    let mut browser = fixture.with_session(browser).await;
+    let mut other = browser.clone();
+    let response = browser
+        .request(|session| async move {
+            session.insert("a", "x".repeat(600))?;
+            let add = |session: Session| async move { session.insert("b", "x".repeat(600)) };
+            assert_eq!(other.request(add).await.status, 200);
+            Ok(())
+        })
+        .await;
+    assert_eq!(response.status, 500);
+    let error = response.extension::<SessionError>().unwrap();
+    assert_eq!(error.kind(), SessionErrorKind::TooLarge);
+    let read = |session: Session| async move {
+        Ok([session.contains("a"), session.contains("b")]
+            .map(|there| there.to_string())
+            .join(" "))
+    };
+    assert_eq!(browser.request(read).await.text(), "false true");
+}
+
 #[tokio::test]
 async fn a_session_over_a_lowered_size_limit_may_shrink() {
     let fixture = Fixture::memory();
@@ -97,6 +124,10 @@ async fn a_session_over_a_lowered_size_limit_may_shrink() {
         .build()
         .unwrap();
     let mut browser = browser.on(tests::app::app(layer));
+    let response = browser
+        .request(|session| async move { session.insert("a", "y".repeat(2000)) })
+        .await;
+    fixture.assert_response(&response, 200, &[Load, Update], CookieChange::Nothing);
     let response = browser
         .request(|session| async move { session.remove("a") })
         .await;

@@ -1,5 +1,6 @@
 //! Users: signing in and out; listing, limiting and revoking their sessions, on every store.
 
+mod by_id;
 mod clocks;
 mod devices;
 mod event_clients;

@@ -85,3 +85,15 @@ impl<'de> Visitor<'de> for BytesVisitor {
         Ok(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_converted_from_a_list_and_to_a_slice() {
+        let bytes = Base64::from(vec![7, 8, 9]);
+        assert_eq!(bytes, Base64(vec![7, 8, 9]));
+        assert_eq!(bytes.as_ref(), [7, 8, 9]);
+    }
+}

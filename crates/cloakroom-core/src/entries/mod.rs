@@ -333,6 +333,66 @@ mod tests {
     }
 
     #[test]
+    fn entries_are_equal_if_keys_and_values_are() {
+        let read = |json: &str| Entries::from_json(json).unwrap();
+        let one = read(r#"{"a":1,"b":2}"#);
+        let mut edited = Entries::new();
+        edited.set("b", &2).unwrap();
+        edited.set("a", &1).unwrap();
+        assert!(one == edited && edited == one && edited == edited.clone());
+        // The second one is as long.
+        for other in ["{}", r#"{"a":1,"b":3}"#, r#"{"a":1}"#, r#"{"a":1,"b":23}"#] {
+            assert!(one != read(other) && edited != read(other), "{other}");
+        }
+        let mut changed = edited.clone();
+        changed.set("b", &3).unwrap();
+        assert!(changed != edited);
+    }
+
+    #[test]
+    fn an_error_says_whether_a_value_was_written_or_read() {
+        let mut entries = Entries::new();
+        let written = entries.set("a", &f64::NAN).unwrap_err();
+        assert!(written.is_encode() && !written.is_decode());
+        entries.set("a", "text").unwrap();
+        let read = entries.get::<u32>("a").unwrap_err();
+        assert!(read.is_decode() && !read.is_encode());
+    }
+
+    #[test]
+    fn lengths_are_those_of_the_text() {
+        let json = r#"{"!a":1,"$own":22,"$two":3,"b":4}"#;
+        let mut entries = Entries::from_json(json).unwrap();
+        assert!(!entries.is_empty() && Entries::new().is_empty());
+        assert_eq!(entries.json_len(), json.len());
+        assert_eq!(entries.app_json_len(), r#"{"!a":1,"b":4}"#.len());
+        assert_eq!(Entries::new().app_json_len(), 2);
+        let own = Entries::from_json(r#"{"$own":1}"#).unwrap();
+        assert_eq!(own.app_json_len(), 2);
+        // Each member counts with a comma, and removed values are kept for a while.
+        let whole = json.len() - 1;
+        assert_eq!(entries.text_len(), whole);
+        entries.remove("b");
+        assert!(entries.text_len() < whole && entries.text_len() > whole - r#""b":4,"#.len());
+        let mut cleared = Entries::from_json(json).unwrap();
+        cleared.clear();
+        assert_eq!(cleared.text_len(), whole);
+        assert_eq!(cleared.json_len(), r#"{"$own":22,"$two":3}"#.len());
+    }
+
+    #[test]
+    fn as_much_removed_text_is_kept_as_live_text_and_a_little_more() {
+        let json = format!(
+            r#"{{"big":"{}","kept":"{}"}}"#,
+            "x".repeat(50_000),
+            "y".repeat(1_000)
+        );
+        let mut entries = Entries::from_json(&json).unwrap();
+        entries.remove("big");
+        assert!(text_in_memory(&entries) <= 2 * entries.json_len() + MAX_STALE);
+    }
+
+    #[test]
     fn removed_values_do_not_stay_in_memory() {
         let json = format!(r#"{{"$own":1,"big":"{}","small":2}}"#, "x".repeat(100_000));
         let read = Entries::from_json(&json).unwrap();

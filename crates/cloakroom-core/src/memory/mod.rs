@@ -260,9 +260,11 @@ mod tests {
     use crate::clock::ManualClock;
     use crate::entries::Entries;
     use crate::expiry::{Expiry, Limits};
+    use crate::index::{AddRequest, STALE_AFTER};
     use crate::record::EndReason;
     use crate::rng::SystemRng;
     use crate::token::{Realm, Token};
+    use crate::user::{UserId, UserKey};
 
     #[tokio::test]
     async fn writes_remove_expired_sessions_a_few_at_a_time() {
@@ -292,5 +294,44 @@ mod tests {
         create(second * 60).await;
         create(second * 60).await;
         assert_eq!(store.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn sessions_and_users_are_counted() {
+        let (store, minute) = (MemoryStore::new(), Duration::from_secs(60));
+        assert!(store.is_empty());
+        assert_eq!(store.users(), 0);
+        let add = async |user: u8, now: Timestamp| {
+            let id = Token::issue(now, &SystemRng).unwrap().id();
+            let key = UserKey::new(&Realm::new("test"), &UserId::from([user].as_slice()));
+            let request = AddRequest {
+                id,
+                deadline: now.plus(minute),
+                now,
+                limit: None,
+                replaces: None,
+                dead: Vec::new(),
+                has_fresh_token: true,
+            };
+            store.index().unwrap().add(&key, &request).await.unwrap();
+            (key, id)
+        };
+        let now = SystemClock.now();
+        let (key, id) = add(0, now).await;
+        assert_eq!(store.users(), 1);
+        add(1, now).await;
+        add(2, now).await;
+        assert_eq!(store.users(), 3);
+        let index = store.index().unwrap();
+        index.remove(&key, &[id]).await.unwrap();
+        assert_eq!(store.users(), 2);
+        assert!(store.is_empty(), "only the index has entries");
+        // All of the others have expired.
+        add(3, now.plus(minute + STALE_AFTER)).await;
+        assert_eq!(store.users(), 1);
+
+        let tombstone = Tombstone::new(None, now, EndReason::Destroyed);
+        store.end(id, None, &tombstone, minute).await.unwrap();
+        assert!(!store.is_empty());
     }
 }

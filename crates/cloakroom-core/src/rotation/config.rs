@@ -50,3 +50,17 @@ impl Rotation {
         self.grace
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interval_and_grace_period_are_those_that_were_set() {
+        let (minute, second) = (Duration::from_secs(60), Duration::from_secs(1));
+        let rotation = Rotation::every(minute * 3).grace(second * 7);
+        assert_eq!(rotation.interval(), minute * 3);
+        assert_eq!(rotation.grace_period(), second * 7);
+        assert_eq!(Rotation::every(second).grace_period(), minute);
+    }
+}

@@ -95,3 +95,20 @@ impl Nonce {
         URL_SAFE_NO_PAD.decode(&self.0).ok()?.try_into().ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::SystemRng;
+
+    #[test]
+    fn a_nonce_has_the_bytes_that_were_drawn() {
+        let (one, other) = (
+            Nonce::draw(&SystemRng).unwrap(),
+            Nonce::draw(&SystemRng).unwrap(),
+        );
+        assert_ne!(one.bytes().unwrap(), other.bytes().unwrap());
+        assert_eq!(URL_SAFE_NO_PAD.encode(one.bytes().unwrap()), one.0);
+        assert_eq!(Nonce("AAAA".to_owned()).bytes(), None);
+    }
+}

@@ -220,6 +220,11 @@ mod tests {
                 "{config:?}"
             );
         }
+        let four = ["a", "b", "c", "d"];
+        let four = four.into_iter().fold(named("id"), |config, name| {
+            config.with_former(named(name), at(1), at(2))
+        });
+        assert_eq!(kind(&four), None);
         let invalid = former(named("__Host-sid").with_path("/app"));
         assert_eq!(kind(&invalid), Some(ConfigErrorKind::CookieRefused));
         for accepted in [

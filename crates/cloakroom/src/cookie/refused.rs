@@ -108,6 +108,7 @@ mod tests {
             ("com", false),
             ("127.0.0.1:3000", false),
             ("[::1]:3000", false),
+            ("example.com:x", false),
         ] {
             let found = !is_host_outside_domain(&config, &headers(&[("host", host)]));
             assert_eq!(found, expected, "{host}");

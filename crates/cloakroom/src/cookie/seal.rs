@@ -218,3 +218,26 @@ mod keyed {
         Some(opened.value().to_owned())
     }
 }
+
+#[cfg(all(test, feature = "sealed-cookies"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_derived_from_at_least_32_bytes() {
+        assert!(CookieKey::derived_from(&[7; 31]).is_err());
+        assert!(CookieKey::derived_from(&[7; 32]).is_ok());
+        assert!(CookieKey::derived_from(&[7; 33]).is_ok());
+    }
+
+    #[test]
+    fn a_text_has_the_form_of_a_token_by_length_and_characters() {
+        let seal = Seal::Plain;
+        let text = vec![b'a'; Token::ENCODED_LEN];
+        assert!(seal.has_form(&text));
+        assert!(!seal.has_form(&text[1..]), "its length");
+        let mut other = text;
+        other[3] = b'%';
+        assert!(!seal.has_form(&other), "its characters");
+    }
+}

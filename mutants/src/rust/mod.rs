@@ -1,0 +1,429 @@
+//! Runs the tests with each mutant of the Rust code. One build has all of them, and a variable of the environment switches
+//! one on.
+
+mod blame;
+mod copy;
+mod edits;
+mod list;
+mod reach;
+mod switches;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::results::{self, RUST, Results, RustResult};
+use crate::suite::{self, Outcome, Program, Run};
+use crate::{equivalent, say};
+use blame::LeftOut;
+use list::Mutant;
+use reach::Test;
+
+/// How many tests, and how many mutants are run at once.
+const WORKERS: usize = 2;
+
+/// How many tests of a program run at once: many of them wait for a server.
+const THREADS: usize = 4;
+
+/// In a quick run, tests that take longer alone are left out, in milliseconds.
+const LONGEST_QUICK: u64 = 300;
+
+/// What a run may take beyond several times as long as without the mutant.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Code whose results are shown together.
+struct Part {
+    name: &'static str,
+    package: &'static str,
+    /// What the paths in `src` begin with.
+    files: &'static [&'static str],
+    /// The tests that have to notice its mutants: those of a crate, or an end-to-end suite.
+    suites: &'static [&'static str],
+    /// Tests that take longer alone are left out, in milliseconds: a survivor needs all others. With a cluster, a test takes
+    /// some seconds.
+    longest: u64,
+}
+
+const CORE: &[&str] = &["cloakroom-core", "cloakroom", "sessions", "store"];
+const HANDLING: &[&str] = &[
+    "cloakroom",
+    "sessions",
+    "combined",
+    "users",
+    "races",
+    "everyday",
+    "tower_sessions",
+];
+const REDIS: &[&str] = &["cloakroom-redis", "store", "redis", "near_cache", "users"];
+
+const PARTS: [Part; 7] = [
+    Part {
+        name: "core",
+        package: "cloakroom-core",
+        files: &[""],
+        suites: CORE,
+        longest: 1_000,
+    },
+    Part {
+        name: "plan",
+        package: "cloakroom",
+        files: &["plan.rs"],
+        suites: HANDLING,
+        longest: 1_000,
+    },
+    Part {
+        name: "commit",
+        package: "cloakroom",
+        files: &["commit/"],
+        suites: HANDLING,
+        longest: 1_000,
+    },
+    Part {
+        name: "load",
+        package: "cloakroom",
+        files: &["load/"],
+        suites: HANDLING,
+        longest: 1_000,
+    },
+    Part {
+        name: "cookie",
+        package: "cloakroom",
+        files: &["cookie/"],
+        suites: HANDLING,
+        longest: 1_000,
+    },
+    Part {
+        name: "command",
+        package: "cloakroom-redis",
+        files: &["command/"],
+        suites: REDIS,
+        longest: 5_000,
+    },
+    Part {
+        name: "near",
+        package: "cloakroom-redis",
+        files: &["near/"],
+        suites: REDIS,
+        longest: 5_000,
+    },
+];
+
+impl Part {
+    fn has(&self, mutant: &Mutant) -> bool {
+        let source = format!("crates/{}/src/", self.package);
+        let file = mutant.file.strip_prefix(&source);
+        file.is_some_and(|file| self.files.iter().any(|start| file.starts_with(start)))
+    }
+}
+
+/// What to run.
+#[derive(Debug, Default)]
+pub(crate) struct Options {
+    /// The names of parts; empty for all.
+    pub(crate) parts: Vec<String>,
+    /// Only the quick tests.
+    pub(crate) quick: bool,
+    /// Only those that have survived in the saved results.
+    pub(crate) survivors: bool,
+}
+
+/// Runs the tests with the mutants of some parts, saves and prints the results. Returns whether all were noticed.
+pub(crate) fn run(options: &Options) -> Result<bool, String> {
+    let is_chosen = |part: &&Part| {
+        options.parts.is_empty() || options.parts.iter().any(|name| *name == part.name)
+    };
+    let parts: Vec<&Part> = PARTS.iter().filter(is_chosen).collect();
+    let unknown = options
+        .parts
+        .iter()
+        .find(|name| PARTS.iter().all(|part| part.name != **name));
+    if let Some(unknown) = unknown {
+        return Err(format!("there is no part {unknown}"));
+    }
+    let crates = ["cloakroom-core", "cloakroom", "cloakroom-redis"];
+    let mut mutants = list::list(&crates)?;
+    // All parts, so that the build is the same whichever are chosen.
+    mutants.retain(|mutant| PARTS.iter().any(|part| part.has(mutant)));
+    let suites: BTreeSet<&str> = PARTS.iter().flat_map(|part| part.suites).copied().collect();
+    let targets: Vec<&str> = suites
+        .into_iter()
+        .filter(|suite| !crates.contains(suite))
+        .collect();
+    let (programs, left_out) = copy::build(&mutants, &crates, &targets)?;
+    let mut saved: Results<RustResult> = results::read(RUST)?;
+    saved.retain(|name, _| PARTS.iter().any(|part| part.name == name));
+    let mut all_caught = true;
+    for part in parts {
+        let longest = if options.quick {
+            LONGEST_QUICK
+        } else {
+            part.longest
+        };
+        let before = options.survivors.then(|| saved.get(part.name)).flatten();
+        let result = test_part(part, &mutants, &left_out, &programs, before, longest)?;
+        all_caught &= result.survivors.is_empty();
+        saved.insert(part.name.to_owned(), result);
+        results::write(RUST, &saved)?;
+    }
+    Ok(all_caught)
+}
+
+/// A test, and the program that has it.
+type Reaching<'a> = (&'a Program, &'a Test);
+
+/// How the tests with a mutant ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Caught,
+    TimedOut,
+    Survived,
+}
+
+fn test_part(
+    part: &Part,
+    mutants: &[Mutant],
+    left_out: &copy::AllLeftOut,
+    programs: &[Program],
+    before: Option<&RustResult>,
+    longest: u64,
+) -> Result<RustResult, String> {
+    let has_suite = |program: &&Program| part.suites.contains(&program.suite.as_str());
+    let programs: Vec<&Program> = programs.iter().filter(has_suite).collect();
+    let tests: Result<Vec<Vec<Test>>, String> = programs
+        .iter()
+        .map(|program| reach::tests(program))
+        .collect();
+    let tests = tests?;
+    let mut reaching: Vec<Reaching<'_>> = Vec::new();
+    for (program, tests) in programs.iter().zip(&tests) {
+        let quick = tests.iter().filter(|test| test.milliseconds <= longest);
+        reaching.extend(quick.map(|test| (*program, test)));
+    }
+    reaching.sort_by_key(|(_, test)| test.milliseconds);
+    say(format!("{}: {} tests", part.name, reaching.len()));
+    let mine: Vec<&Mutant> = mutants.iter().filter(|mutant| part.has(mutant)).collect();
+    for mutant in &mine {
+        if let Some(reason) = left_out.get(&mutant.number) {
+            say(format!("{reason:?}: {}", mutant.name));
+        }
+    }
+    let listed = listed_as_equivalent(&mine)?;
+    let is_tested = |mutant: &&&Mutant| {
+        let survived = before.is_none_or(|before| before.survivors.contains(&mutant.name));
+        survived && !left_out.contains_key(&mutant.number) && !listed.contains(&mutant.number)
+    };
+    let tested: Vec<&Mutant> = mine.iter().filter(is_tested).copied().collect();
+    let ended = test_all(&tested, &reaching)?;
+    let result = sum(&mine, left_out, &listed, &ended, before);
+    say(format!("{}: {result:?}", part.name));
+    Ok(result)
+}
+
+/// The numbers of the part's mutants that are listed as equivalent.
+fn listed_as_equivalent(mine: &[&Mutant]) -> Result<BTreeSet<u32>, String> {
+    let mut listed = equivalent::read()?;
+    let is_listed = |mutant: &&&Mutant| {
+        let key = mutant.name.split_once(": ");
+        key.is_some_and(|(file, change)| {
+            listed
+                .remove(&(file.to_owned(), change.to_owned()))
+                .is_some()
+        })
+    };
+    let numbers = mine
+        .iter()
+        .filter(is_listed)
+        .map(|mutant| mutant.number)
+        .collect();
+    let is_mine = |file: &str| mine.iter().any(|mutant| mutant.name.starts_with(file));
+    match listed.keys().find(|(file, _)| is_mine(file)) {
+        Some((file, change)) => Err(format!(
+            "{}: there is no mutant {file}: {change}",
+            equivalent::FILE
+        )),
+        None => Ok(numbers),
+    }
+}
+
+/// Runs the tests that reach each mutant.
+fn test_all(
+    tested: &[&Mutant],
+    reaching: &[Reaching<'_>],
+) -> Result<BTreeMap<u32, (String, Ended)>, String> {
+    let next = AtomicUsize::new(0);
+    let all_ended = Mutex::new(BTreeMap::new());
+    let failures = Mutex::new(Failures::new());
+    let work = || {
+        while let Some(mutant) = tested.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let (ended, by) = test_mutant(mutant, reaching, &failures)?;
+            say(format!("{ended:?}: {}: {by}", mutant.name));
+            let mut all_ended = all_ended.lock().map_err(|_| "a worker has panicked")?;
+            all_ended.insert(mutant.number, (mutant.name.clone(), ended));
+        }
+        Ok::<_, String>(())
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(work)).collect();
+        workers
+            .into_iter()
+            .try_for_each(|worker| worker.join().map_err(|_| "a worker has panicked")?)
+    })?;
+    all_ended
+        .into_inner()
+        .map_err(|_| "a worker has panicked".to_owned())
+}
+
+/// How often a test has noticed a mutant of a file.
+type Failures = BTreeMap<(String, String), usize>;
+
+/// Runs the tests that reach a mutant, first those that have noticed most others of its file, then the quickest: one, then more and more at
+/// once. Also returns what has noticed it, or how many tests have not.
+fn test_mutant(
+    mutant: &Mutant,
+    reaching: &[Reaching<'_>],
+    failures: &Mutex<Failures>,
+) -> Result<(Ended, String), String> {
+    let reaches = |(_, test): &&Reaching<'_>| test.reached.contains(&mutant.number);
+    let mut tests: Vec<&Reaching<'_>> = reaching.iter().filter(reaches).collect();
+    let key = |test: &str| (mutant.file.clone(), test.to_owned());
+    if let Ok(failures) = failures.lock() {
+        tests.sort_by_key(|(_, test)| Reverse(failures.get(&key(&test.name)).copied()));
+    }
+    let mut rest = tests.as_slice();
+    let mut size = 1;
+    while !rest.is_empty() {
+        let (some, later) = rest.split_at(size.min(rest.len()));
+        let mut by_program: BTreeMap<&Path, Vec<&Reaching<'_>>> = BTreeMap::new();
+        for one in some {
+            by_program.entry(&one.0.path).or_default().push(one);
+        }
+        for tests in by_program.values() {
+            match run_some(mutant, tests)? {
+                Outcome::Passed(_) => {}
+                Outcome::Failed(test) => {
+                    if let Ok(mut failures) = failures.lock() {
+                        *failures.entry(key(&test)).or_default() += 1;
+                    }
+                    return Ok((Ended::Caught, test));
+                }
+                Outcome::TimedOut => return Ok((Ended::TimedOut, tests[0].0.suite.clone())),
+            }
+        }
+        rest = later;
+        size *= 3;
+    }
+    Ok((Ended::Survived, format!("{} tests", tests.len())))
+}
+
+/// Runs some tests of one program.
+fn run_some(mutant: &Mutant, tests: &[&Reaching<'_>]) -> Result<Outcome, String> {
+    let milliseconds = tests.iter().map(|(_, test)| test.milliseconds).sum();
+    let names = tests.iter().map(|(_, test)| test.name.as_str());
+    suite::run(&Run {
+        program: &tests[0].0.path,
+        folder: &tests[0].0.folder,
+        arguments: ["--exact"].into_iter().chain(names).collect(),
+        variables: vec![("CLOAKROOM_MUTANT", mutant.number.to_string())],
+        threads: THREADS,
+        timeout: GRACE + Duration::from_millis(milliseconds) * 4,
+    })
+}
+
+fn sum(
+    mine: &[&Mutant],
+    left_out: &copy::AllLeftOut,
+    listed: &BTreeSet<u32>,
+    ended: &BTreeMap<u32, (String, Ended)>,
+    before: Option<&RustResult>,
+) -> RustResult {
+    let count = |wanted| ended.values().filter(|(_, ended)| *ended == wanted).count();
+    let left_out = |wanted| {
+        let numbers = mine.iter().map(|mutant| mutant.number);
+        numbers
+            .filter(|number| left_out.get(number) == Some(&wanted))
+            .count()
+    };
+    let survivors = ended
+        .values()
+        .filter(|(_, ended)| *ended == Ended::Survived);
+    RustResult {
+        mutants: mine.len(),
+        unviable: left_out(LeftOut::Unviable),
+        unswitched: left_out(LeftOut::Unswitched),
+        caught: before.map_or(0, |before| before.caught) + count(Ended::Caught),
+        timeouts: before.map_or(0, |before| before.timeouts) + count(Ended::TimedOut),
+        equivalent: listed.len(),
+        survivors: survivors.map(|(name, _)| name.clone()).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mutant(number: u32, file: &str) -> Mutant {
+        Mutant {
+            number,
+            file: file.to_owned(),
+            genre: list::Genre::FnValue,
+            start: (1, 1),
+            replacement: String::new(),
+            name: format!("{file}: {number}"),
+        }
+    }
+
+    #[test]
+    fn a_part_has_the_files_of_its_folder() {
+        let has = |name: &str, file: &str| {
+            let part = PARTS.iter().find(|part| part.name == name).unwrap();
+            part.has(&mutant(1, file))
+        };
+        assert!(has("core", "crates/cloakroom-core/src/entries/mod.rs"));
+        assert!(has("plan", "crates/cloakroom/src/plan.rs"));
+        assert!(has("commit", "crates/cloakroom/src/commit/end.rs"));
+        assert!(!has("commit", "crates/cloakroom/src/load/mod.rs"));
+        assert!(!has("commit", "crates/cloakroom-redis/src/commit/end.rs"));
+    }
+
+    #[test]
+    fn survivors_that_run_again_replace_those_of_the_earlier_run() {
+        let mutants: Vec<Mutant> = (1..=6).map(|number| mutant(number, "a.rs")).collect();
+        let mine: Vec<&Mutant> = mutants.iter().collect();
+        let left_out = BTreeMap::from([(1, LeftOut::Unviable), (2, LeftOut::Unswitched)]);
+        let ended = |list: &[(u32, Ended)]| {
+            let ended = list
+                .iter()
+                .map(|&(number, ended)| (number, (format!("a.rs: {number}"), ended)));
+            ended.collect::<BTreeMap<_, _>>()
+        };
+        let first = ended(&[
+            (3, Ended::Caught),
+            (4, Ended::TimedOut),
+            (5, Ended::Survived),
+            (6, Ended::Survived),
+        ]);
+        let first = sum(&mine, &left_out, &BTreeSet::new(), &first, None);
+        assert_eq!(first.survivors, ["a.rs: 5", "a.rs: 6"]);
+        let again = sum(
+            &mine,
+            &left_out,
+            &BTreeSet::from([6]),
+            &ended(&[(5, Ended::Caught)]),
+            Some(&first),
+        );
+        let expected = RustResult {
+            mutants: 6,
+            unviable: 1,
+            unswitched: 1,
+            caught: 2,
+            timeouts: 1,
+            equivalent: 1,
+            survivors: Vec::new(),
+        };
+        assert_eq!(again, expected);
+    }
+}
