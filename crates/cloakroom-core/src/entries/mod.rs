@@ -339,7 +339,8 @@ mod tests {
         let mut edited = Entries::new();
         edited.set("b", &2).unwrap();
         edited.set("a", &1).unwrap();
-        assert!(one == edited && edited == one && edited == edited.clone());
+        assert_eq!(one, edited);
+        assert_eq!(edited, edited.clone());
         // The second one is as long.
         for other in ["{}", r#"{"a":1,"b":3}"#, r#"{"a":1}"#, r#"{"a":1,"b":23}"#] {
             assert!(one != read(other) && edited != read(other), "{other}");
