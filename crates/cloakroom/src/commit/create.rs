@@ -115,7 +115,8 @@ pub(super) async fn create_session(
 ) -> Result<NewSession, SessionError> {
     check_size(cx, entries)?;
     check_not_revoked(cx).await?;
-    let mut failure = None;
+    let mut unknown = None;
+    let mut evicted = None;
     for _ in 0..MAX_IDS {
         let live = draw_session(cx, entries, limits)?;
         match attempt(cx, &live, user, options).await? {
@@ -129,8 +130,8 @@ pub(super) async fn create_session(
             }
             Attempt::Collision => {}
             Attempt::Evicted => {
-                log::revoked_during_sign_in(live.id());
-                failure = failure.or_else(|| Some(Cause::Undone.into()));
+                remove_from_index(cx, &live);
+                evicted = Some(live.id());
             }
             Attempt::Failed(error) => {
                 let kind = error.kind();
@@ -140,13 +141,18 @@ pub(super) async fn create_session(
                     drop(roll_back(cx, live));
                 }
                 if kind != StoreErrorKind::OutcomeUnknown {
-                    return Err(failure.unwrap_or_else(|| error.into()));
+                    return Err(unknown.unwrap_or(error).into());
                 }
-                failure = Some(error.into());
+                unknown = Some(error);
             }
         }
     }
-    Err(failure.unwrap_or_else(|| StoreError::new(StoreErrorKind::Unavailable).into()))
+    if let (None, Some(id)) = (&unknown, evicted) {
+        log::revoked_during_sign_in(id);
+        return Err(Cause::Undone.into());
+    }
+    let error = unknown.unwrap_or_else(|| StoreError::new(StoreErrorKind::Unavailable));
+    Err(error.into())
 }
 
 /// A session that is created before "revoked before" would be refused at once.
@@ -282,17 +288,19 @@ async fn evict_and_create(
     options: CreateOptions,
 ) -> Result<Attempt, SessionError> {
     let is_left = match evict(cx, user, evicted).await {
-        Ok(Evicted::All) => true,
+        Ok(Evicted::All) => Ok(true),
         Ok(Evicted::WithSuccessor) => {
             is_left_after_eviction(cx, user, live.id(), options.replaces).await
         }
+        Err(error) => Err(error),
+    };
+    match is_left {
+        Ok(true) => {}
+        Ok(false) => return Ok(Attempt::Evicted),
         Err(error) => {
             drop(roll_back(cx, live.clone()));
             return Err(error);
         }
-    };
-    if !is_left {
-        return Ok(Attempt::Evicted);
     }
     let attempt = create_record(cx, live).await;
     evict_others(cx.context, user, evicted.len(), options.replaces);

@@ -70,8 +70,13 @@ pub(super) async fn evict_excess(
     new: SessionId,
     ended: Option<SessionId>,
 ) -> Result<(), SessionError> {
-    if is_left_after_eviction(cx, user, new, ended).await {
-        return Ok(());
+    match is_left_after_eviction(cx, user, new, ended).await {
+        Ok(true) => return Ok(()),
+        Ok(false) => {}
+        Err(error) => {
+            log::eviction_failed(&error);
+            return Ok(());
+        }
     }
     log::revoked_during_sign_in(new);
     Err(Cause::Undone.into())
@@ -79,40 +84,33 @@ pub(super) async fn evict_excess(
 
 /// Ends the oldest sessions above the limit, and returns whether the new one is left. `replaced` does not count. If one
 /// of them is renewed meanwhile, its successor counts: it looks again, at most [`MAX_RENEWALS`] times in all.
+///
+/// # Errors
+///
+/// Fails if the store does. Then there may be one session too many, if the new one is kept.
 pub(super) async fn is_left_after_eviction(
     cx: &CommitContext<'_>,
     user: &UserId,
     new: SessionId,
     replaced: Option<SessionId>,
-) -> bool {
+) -> Result<bool, SessionError> {
     let limit = cx.context.session_limit;
     let Some(limit) = limit.filter(|limit| limit.0.evict_oldest) else {
-        return true;
+        return Ok(true);
     };
     let (key, now) = (cx.context.user_key(user), cx.now());
     let mut is_left = true;
     for _ in 0..MAX_RENEWALS {
         let excess = cx.store().index_evict(key, now, limit.0.most, replaced);
-        let ids = match cx.budget.write(excess).await {
-            Ok(ids) => ids,
-            Err(error) => {
-                log::eviction_failed(&error.into());
-                break;
-            }
-        };
+        let ids = cx.budget.write(excess).await?;
         is_left &= !ids.contains(&new);
         let evicted = evict(cx, user, &ids).await;
         evict_others(cx.context, user, ids.len(), replaced);
-        match evicted {
-            Ok(Evicted::WithSuccessor) => {}
-            Ok(Evicted::All) => break,
-            Err(error) => {
-                log::eviction_failed(&error);
-                break;
-            }
+        if evicted? == Evicted::All {
+            break;
         }
     }
-    is_left
+    Ok(is_left)
 }
 
 /// After a sign-in that had to end as many sessions as it may: ends the others in the background.

@@ -8,7 +8,7 @@ use cloakroom_core::{
 
 use super::context::CommitContext;
 use super::end::{end, end_by_id};
-use super::end_legacy::end_legacy;
+use super::end_legacy::{combine, end_legacy};
 use super::outcome::EndResults;
 use crate::error::SessionError;
 use crate::state::limits_of;
@@ -118,10 +118,10 @@ async fn end_one_again(
 ) -> Result<bool, SessionError> {
     let digest = cx.context.realm.digest(token);
     let tombstone = match load(cx, token.id()).await? {
-        // It was found ended, and a failover has undone that since.
+        // Found ended, which a failover has undone since, or expired by the timeouts of this server.
         Loaded::Record(record) if is_valid(&record, &digest, cx.now()) => {
-            end_legacy(cx, Some((token.id(), record.entries()))).await?;
-            match end(cx, token.id(), &record, reason).await? {
+            let legacy = end_legacy(cx, Some((token.id(), record.entries()))).await?;
+            match combine(legacy, end(cx, token.id(), &record, reason).await?) {
                 Ended::Ended => return Ok(true),
                 Ended::AlreadyEnded(tombstone) => Some(tombstone),
                 Ended::Missing | Ended::Conflict(_) => None,
