@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloakroom::{CookieConfig, Rotation, SessionEvent, SessionId, Subscription, minutes};
+use cloakroom::{CookieConfig, Rotation, SessionEvent, SessionId, Sessions, Subscription, minutes};
 use cloakroom_core::store::Ended;
 use cloakroom_core::{
     Clock, EndReason, Realm, Store, StoreErrorKind, Tombstone, UserIndex, UserKey,
@@ -14,21 +14,38 @@ use tokio::time::{Instant, timeout};
 
 use super::{eventually, sign_in};
 
-/// The sessions that ended before the next sign-in of `marker`.
-async fn ended_until_now(
-    events: &mut Subscription,
-    marker: &mut Browser,
-) -> Vec<(SessionId, EndReason)> {
-    sign_in(marker, "marker").await;
-    let mut ended = Vec::new();
-    loop {
-        let event = timeout(Duration::from_secs(20), events.next()).await;
-        match event.expect("it arrives").expect("the bus is open") {
-            SessionEvent::SignedIn { user, .. } if user.to_string() == "marker" => return ended,
-            SessionEvent::Ended { id, reason, .. } => ended.push((id, reason)),
-            _ => {}
+/// The events of ends, up to now.
+struct Ends {
+    events: Subscription,
+    /// Signs in, so that its event is the last one.
+    marker: Browser,
+}
+
+impl Ends {
+    /// The sessions that have ended since the last call.
+    async fn until_now(&mut self) -> Vec<(SessionId, EndReason)> {
+        sign_in(&mut self.marker, "marker").await;
+        let mut ended = Vec::new();
+        loop {
+            let event = timeout(Duration::from_secs(20), self.events.next()).await;
+            match event.expect("it arrives").expect("the bus is open") {
+                SessionEvent::SignedIn { user, .. } if user.to_string() == "marker" => {
+                    return ended;
+                }
+                SessionEvent::Ended { id, reason, .. } => ended.push((id, reason)),
+                _ => {}
+            }
         }
     }
+}
+
+/// The session of a user who has signed in, and what ends from then on.
+async fn signed_in(fixture: &Fixture) -> (SessionId, Sessions, Ends) {
+    let sessions = fixture.layer().sessions();
+    let events = sessions.events().expect("there is a bus");
+    let marker = fixture.browser();
+    let id = sign_in(&mut fixture.browser(), "ada").await;
+    (id, sessions, Ends { events, marker })
 }
 
 async fn entries_of(fixture: &Fixture, user: &str) -> Vec<SessionId> {
@@ -40,11 +57,7 @@ async fn entries_of(fixture: &Fixture, user: &str) -> Vec<SessionId> {
 #[tokio::test]
 async fn a_session_that_had_ended_is_no_event_and_leaves_the_index() {
     let fixture = Fixture::memory();
-    let layer = fixture.layer();
-    let sessions = layer.sessions();
-    let mut events = sessions.events().expect("there is a bus");
-    let mut marker = fixture.browser();
-    let id = sign_in(&mut fixture.browser(), "ada").await;
+    let (id, sessions, mut ends) = signed_in(&fixture).await;
     let tombstone = Tombstone::new(None, fixture.clock.now(), EndReason::Destroyed);
     let end = fixture.store.end(id, None, &tombstone, minutes(1)).await;
     assert_eq!(end.expect("the store responds"), Ended::Ended);
@@ -56,18 +69,14 @@ async fn a_session_that_had_ended_is_no_event_and_leaves_the_index() {
     );
     let forgotten = async || entries_of(&fixture, "ada").await.is_empty();
     eventually("the entry is removed", forgotten).await;
-    assert_eq!(ended_until_now(&mut events, &mut marker).await, []);
+    assert_eq!(ends.until_now().await, []);
 }
 
 /// A failover can bring the session back, so it stays in the index.
 #[tokio::test]
 async fn a_session_that_has_ended_on_too_few_replicas_is_an_event_and_stays_in_the_index() {
     let fixture = Fixture::memory();
-    let layer = fixture.layer();
-    let sessions = layer.sessions();
-    let mut events = sessions.events().expect("there is a bus");
-    let mut marker = fixture.browser();
-    let id = sign_in(&mut fixture.browser(), "ada").await;
+    let (id, sessions, mut ends) = signed_in(&fixture).await;
     for (kind, is_event) in [
         (StoreErrorKind::Unavailable, false),
         (StoreErrorKind::OutcomeUnknown, false),
@@ -75,7 +84,7 @@ async fn a_session_that_has_ended_on_too_few_replicas_is_an_event_and_stays_in_t
     ] {
         fixture.store.next(Verb::End, Fault::Refuse(kind));
         assert!(sessions.revoke("ada", id).await.is_err());
-        let ended = ended_until_now(&mut events, &mut marker).await;
+        let ended = ends.until_now().await;
         let ids: Vec<_> = ended.into_iter().map(|(id, _)| id).collect();
         assert_eq!(ids == [id], is_event, "{kind:?}: {ids:?}");
         assert_eq!(entries_of(&fixture, "ada").await, [id]);

@@ -23,6 +23,14 @@ pub enum SecretStatus {
     Wrong,
 }
 
+impl SecretStatus {
+    /// Whether the secret authenticates.
+    #[must_use]
+    pub const fn is_valid(self) -> bool {
+        matches!(self, Self::Current | Self::Next | Self::Previous)
+    }
+}
+
 /// A secret that is as good as the current one, or was until another one took its place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Alternative {

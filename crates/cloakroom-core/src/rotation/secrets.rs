@@ -129,10 +129,7 @@ impl Secrets {
             valid.extend(alternative.next.map(|next| next.digest));
         }
         valid.extend(secrets.before.map(|before| before.digest));
-        valid.retain(|digest| {
-            let status = Self::status(record, digest, now);
-            !matches!(status, SecretStatus::Retired | SecretStatus::Wrong)
-        });
+        valid.retain(|digest| Self::status(record, digest, now).is_valid());
         valid
     }
 

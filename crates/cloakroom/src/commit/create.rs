@@ -12,7 +12,7 @@ use cloakroom_core::{
 use super::context::CommitContext;
 use super::end::{remove_from_index, roll_back};
 use super::end_legacy::end_legacy;
-use super::evict::{Evicted, evict, evict_others, is_left_after_eviction};
+use super::evict::{evict_others, make_room};
 use super::follow_up::{FollowUp, client_for_event};
 use super::index::{dead_among, index_impersonation};
 use super::join::join_ended;
@@ -287,14 +287,7 @@ async fn evict_and_create(
     sample: Vec<SessionId>,
     options: CreateOptions,
 ) -> Result<Attempt, SessionError> {
-    let is_left = match evict(cx, user, evicted).await {
-        Ok(Evicted::All) => Ok(true),
-        Ok(Evicted::WithSuccessor) => {
-            is_left_after_eviction(cx, user, live.id(), options.replaces).await
-        }
-        Err(error) => Err(error),
-    };
-    match is_left {
+    match make_room(cx, user, evicted, live.id(), options.replaces).await {
         Ok(true) => {}
         Ok(false) => return Ok(Attempt::Evicted),
         Err(error) => {

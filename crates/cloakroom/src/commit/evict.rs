@@ -25,15 +25,34 @@ const MAX_GROUPS: usize = 1024;
 
 /// What is known of the sessions that exceeded the limit, now that all of them have ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Evicted {
+enum Evicted {
     All,
     /// At least one had been renewed after the index gave it to this sign-in. Its successor, which was added to the index
     /// before that and counts, may exceed the limit.
     WithSuccessor,
 }
 
+/// Ends the sessions that the index has given to the sign-in of a `new` one, and returns whether that is left: not if it had
+/// to make room for one that was renewed meanwhile. `replaced` does not count.
+///
+/// # Errors
+///
+/// Fails if the store does.
+pub(super) async fn make_room(
+    cx: &CommitContext<'_>,
+    user: &UserId,
+    ids: &[SessionId],
+    new: SessionId,
+    replaced: Option<SessionId>,
+) -> Result<bool, SessionError> {
+    match evict(cx, user, ids).await? {
+        Evicted::All => Ok(true),
+        Evicted::WithSuccessor => is_left_after_eviction(cx, user, new, replaced).await,
+    }
+}
+
 /// Ends sessions that exceed the limit, at most [`MAX_EVICTED`], within the time of the request.
-pub(super) async fn evict(
+async fn evict(
     cx: &CommitContext<'_>,
     user: &UserId,
     ids: &[SessionId],
@@ -88,7 +107,7 @@ pub(super) async fn evict_excess(
 /// # Errors
 ///
 /// Fails if the store does. Then there may be one session too many, if the new one is kept.
-pub(super) async fn is_left_after_eviction(
+async fn is_left_after_eviction(
     cx: &CommitContext<'_>,
     user: &UserId,
     new: SessionId,

@@ -1,9 +1,9 @@
 //! The successor of a renewed session: the session in which its data continues. Its tombstone names it.
 
-use cloakroom_core::rotation::{SecretStatus, Secrets};
+use cloakroom_core::rotation::Secrets;
 use cloakroom_core::store::{Ended, Loaded};
 use cloakroom_core::{
-    Digest, EndReason, Record, SessionId, StoreError, StoreErrorKind, Timestamp, Token, Tombstone,
+    Digest, EndReason, Record, SessionId, StoreError, StoreErrorKind, Token, Tombstone,
 };
 
 use super::context::CommitContext;
@@ -119,7 +119,7 @@ async fn end_one_again(
     let digest = cx.context.realm.digest(token);
     let tombstone = match load(cx, token.id()).await? {
         // Found ended, which a failover has undone since, or expired by the timeouts of this server.
-        Loaded::Record(record) if is_valid(&record, &digest, cx.now()) => {
+        Loaded::Record(record) if Secrets::status(&record, &digest, cx.now()).is_valid() => {
             let legacy = end_legacy(cx, Some((token.id(), record.entries()))).await?;
             match combine(legacy, end(cx, token.id(), &record, reason).await?) {
                 Ended::Ended => return Ok(true),
@@ -137,13 +137,6 @@ async fn end_one_again(
     }
     end_by_id(cx, token.id(), None, tombstone.reason()).await?;
     Ok(false)
-}
-
-fn is_valid(record: &Record, digest: &Digest, now: Timestamp) -> bool {
-    matches!(
-        Secrets::status(record, digest, now),
-        SecretStatus::Current | SecretStatus::Next | SecretStatus::Previous
-    )
 }
 
 /// Returns the tombstone of the session of this token; `None` if it has none, or the token is not its token. It

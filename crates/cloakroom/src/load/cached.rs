@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use cloakroom_core::rotation::{SecretStatus, Secrets};
+use cloakroom_core::rotation::Secrets;
 use cloakroom_core::store::Loaded;
 use cloakroom_core::{Timestamp, Token};
 
@@ -31,9 +31,8 @@ pub(super) async fn accept_cached(
         return Ok(None);
     };
     let digest = context.realm.digest(token);
-    match Secrets::status(&record, &digest, now) {
-        SecretStatus::Current | SecretStatus::Next | SecretStatus::Previous => {}
-        SecretStatus::Retired | SecretStatus::Wrong => return Ok(None),
+    if !Secrets::status(&record, &digest, now).is_valid() {
+        return Ok(None);
     }
     let record = record.with_whole_digest(&digest);
     let token = token.clone();
