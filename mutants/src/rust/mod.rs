@@ -5,6 +5,7 @@ mod blame;
 mod copy;
 mod edits;
 mod list;
+mod parts;
 mod reach;
 mod switches;
 
@@ -21,6 +22,7 @@ use crate::suite::{self, Outcome, Program, Run};
 use crate::{equivalent, say};
 use blame::LeftOut;
 use list::Mutant;
+use parts::{PARTS, Part};
 use reach::Test;
 
 /// How many tests, and how many mutants are run at once.
@@ -34,91 +36,6 @@ const LONGEST_QUICK: u64 = 300;
 
 /// What a run may take beyond several times as long as without the mutant.
 const GRACE: Duration = Duration::from_secs(10);
-
-/// Code whose results are shown together.
-struct Part {
-    name: &'static str,
-    package: &'static str,
-    /// What the paths in `src` begin with.
-    files: &'static [&'static str],
-    /// The tests that have to notice its mutants: those of a crate, or an end-to-end suite.
-    suites: &'static [&'static str],
-    /// Tests that take longer alone are left out, in milliseconds: a survivor needs all others. With a cluster, a test takes
-    /// some seconds.
-    longest: u64,
-}
-
-const CORE: &[&str] = &["cloakroom-core", "cloakroom", "sessions", "store"];
-const HANDLING: &[&str] = &[
-    "cloakroom",
-    "sessions",
-    "combined",
-    "users",
-    "races",
-    "everyday",
-    "tower_sessions",
-];
-const REDIS: &[&str] = &["cloakroom-redis", "store", "redis", "near_cache", "users"];
-
-const PARTS: [Part; 7] = [
-    Part {
-        name: "core",
-        package: "cloakroom-core",
-        files: &[""],
-        suites: CORE,
-        longest: 1_000,
-    },
-    Part {
-        name: "plan",
-        package: "cloakroom",
-        files: &["plan.rs"],
-        suites: HANDLING,
-        longest: 1_000,
-    },
-    Part {
-        name: "commit",
-        package: "cloakroom",
-        files: &["commit/"],
-        suites: HANDLING,
-        longest: 1_000,
-    },
-    Part {
-        name: "load",
-        package: "cloakroom",
-        files: &["load/"],
-        suites: HANDLING,
-        longest: 1_000,
-    },
-    Part {
-        name: "cookie",
-        package: "cloakroom",
-        files: &["cookie/"],
-        suites: HANDLING,
-        longest: 1_000,
-    },
-    Part {
-        name: "command",
-        package: "cloakroom-redis",
-        files: &["command/"],
-        suites: REDIS,
-        longest: 5_000,
-    },
-    Part {
-        name: "near",
-        package: "cloakroom-redis",
-        files: &["near/"],
-        suites: REDIS,
-        longest: 5_000,
-    },
-];
-
-impl Part {
-    fn has(&self, mutant: &Mutant) -> bool {
-        let source = format!("crates/{}/src/", self.package);
-        let file = mutant.file.strip_prefix(&source);
-        file.is_some_and(|file| self.files.iter().any(|start| file.starts_with(start)))
-    }
-}
 
 /// What to run.
 #[derive(Debug, Default)]
@@ -147,7 +64,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
     let crates = ["cloakroom-core", "cloakroom", "cloakroom-redis"];
     let mut mutants = list::list(&crates)?;
     // All parts, so that the build is the same whichever are chosen.
-    mutants.retain(|mutant| PARTS.iter().any(|part| part.has(mutant)));
+    mutants.retain(|mutant| PARTS.iter().any(|part| part.has(&mutant.file)));
     let suites: BTreeSet<&str> = PARTS.iter().flat_map(|part| part.suites).copied().collect();
     let targets: Vec<&str> = suites
         .into_iter()
@@ -205,7 +122,10 @@ fn test_part(
     }
     reaching.sort_by_key(|(_, test)| test.milliseconds);
     say(format!("{}: {} tests", part.name, reaching.len()));
-    let mine: Vec<&Mutant> = mutants.iter().filter(|mutant| part.has(mutant)).collect();
+    let mine: Vec<&Mutant> = mutants
+        .iter()
+        .filter(|mutant| part.has(&mutant.file))
+        .collect();
     for mutant in &mine {
         if let Some(reason) = left_out.get(&mutant.number) {
             say(format!("{reason:?}: {}", mutant.name));
@@ -374,19 +294,6 @@ mod tests {
             replacement: String::new(),
             name: format!("{file}: {number}"),
         }
-    }
-
-    #[test]
-    fn a_part_has_the_files_of_its_folder() {
-        let has = |name: &str, file: &str| {
-            let part = PARTS.iter().find(|part| part.name == name).unwrap();
-            part.has(&mutant(1, file))
-        };
-        assert!(has("core", "crates/cloakroom-core/src/entries/mod.rs"));
-        assert!(has("plan", "crates/cloakroom/src/plan.rs"));
-        assert!(has("commit", "crates/cloakroom/src/commit/end.rs"));
-        assert!(!has("commit", "crates/cloakroom/src/load/mod.rs"));
-        assert!(!has("commit", "crates/cloakroom-redis/src/commit/end.rs"));
     }
 
     #[test]
