@@ -11,8 +11,8 @@ use crate::connection::{CommandClient, with_timeout};
 /// A wait that is too short to be subtracted from a timeout.
 const SHORT: Duration = Duration::from_millis(1);
 
-/// A command with less than this part of its timeout left is not sent. A batch has the time that its oldest command
-/// has left: with less of it, the others would fail as well, and writes among them with an unknown outcome.
+/// A command with less than this part of its timeout left is not sent. A merged command has the time that its oldest
+/// part has left: with less of it, the others would fail as well, and writes among them with an unknown outcome.
 const MIN_PART: u32 = 4;
 
 /// A command that waits, and the client to send it with.
