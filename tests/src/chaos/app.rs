@@ -1,6 +1,6 @@
 //! The app under load. Each of its handlers responds `none` if there is no session.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -34,8 +34,34 @@ pub(super) struct TestResponse {
     pub(super) seen: Option<SessionView>,
 }
 
-pub(super) async fn start(url: &str) -> Router {
-    let layer = SessionLayer::new(connect(url).await);
+/// How long the app waits for the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TimeLimits {
+    /// As an app has them that sets none.
+    Default,
+    /// So long that no request fails only because the machine is busy.
+    Generous,
+}
+
+/// The generous limit of a request, and of a command.
+const GENEROUS: Duration = Duration::from_secs(10);
+
+impl TimeLimits {
+    /// How long a request may wait for the store.
+    pub(super) const fn of_a_request(self) -> Duration {
+        match self {
+            Self::Default => Duration::from_secs(1),
+            Self::Generous => GENEROUS,
+        }
+    }
+}
+
+pub(super) async fn start(url: &str, limits: TimeLimits) -> Router {
+    let mut builder = SessionLayer::builder(connect(url, limits).await);
+    if limits == TimeLimits::Generous {
+        builder = builder.with_store_timeout(GENEROUS);
+    }
+    let layer = builder.build().expect("a valid configuration");
     Router::new()
         .route("/begin/{owner}", get(begin))
         .route("/read", get(read))
@@ -46,11 +72,15 @@ pub(super) async fn start(url: &str) -> Router {
         .layer(layer)
 }
 
-/// Connects with the default timeouts, again and again for as long as a busy machine may need.
-async fn connect(url: &str) -> RedisStore {
+/// Connects, again and again for as long as a busy machine may need.
+async fn connect(url: &str, limits: TimeLimits) -> RedisStore {
     let began = Instant::now();
     loop {
-        match RedisStore::connect(url, "cloakroom").await {
+        let mut builder = RedisStore::builder(url, "cloakroom");
+        if limits == TimeLimits::Generous {
+            builder = builder.with_command_timeout(GENEROUS);
+        }
+        match builder.connect().await {
             Ok(store) => return store,
             Err(error) => assert!(began.elapsed() < PATIENCE, "Redis does not work: {error}"),
         }

@@ -14,6 +14,7 @@ use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use self::app::TimeLimits;
 use self::client::LoadClient;
 use self::outcome::Observations;
 pub use self::outcome::{Loss, Outcome};
@@ -34,6 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(40);
 #[derive(Debug)]
 pub struct Load {
     observations: Arc<Observations>,
+    limits: TimeLimits,
     stop: Arc<AtomicBool>,
     clients: JoinSet<LoadClient>,
     /// Each request is sent under a read lock, so that a write lock keeps the clients quiet.
@@ -49,7 +51,21 @@ impl Load {
     ///
     /// When that Redis does not work.
     pub async fn start(url: &str) -> Self {
-        let load = Self::start_clients(url, CLIENTS).await;
+        Self::start_with(url, TimeLimits::Default).await
+    }
+
+    /// Starts two servers and the clients, for a fault that no request should notice. The servers have such long time
+    /// limits that no request fails only because the machine is busy.
+    ///
+    /// # Panics
+    ///
+    /// When that Redis does not work.
+    pub async fn start_patient(url: &str) -> Self {
+        Self::start_with(url, TimeLimits::Generous).await
+    }
+
+    async fn start_with(url: &str, limits: TimeLimits) -> Self {
+        let load = Self::start_clients(url, CLIENTS, limits).await;
         load.wait_for_success(Instant::now()).await;
         load
     }
@@ -60,11 +76,11 @@ impl Load {
     ///
     /// When that Redis does not work.
     pub async fn start_quiet(url: &str) -> Self {
-        Self::start_clients(url, 0).await
+        Self::start_clients(url, 0, TimeLimits::Default).await
     }
 
-    async fn start_clients(url: &str, count: u64) -> Self {
-        let servers = [app::start(url).await, app::start(url).await];
+    async fn start_clients(url: &str, count: u64, limits: TimeLimits) -> Self {
+        let servers = [app::start(url, limits).await, app::start(url, limits).await];
         let observations = Arc::<Observations>::default();
         let stop = Arc::<AtomicBool>::default();
         let mut clients = JoinSet::new();
@@ -84,6 +100,7 @@ impl Load {
         let visitor = client(count);
         Self {
             observations,
+            limits,
             stop,
             clients,
             requests,
@@ -136,7 +153,7 @@ impl Load {
             client.expect("no client panics").finish().await;
         }
         self.visitor.finish().await;
-        self.observations.close(name, loss, recovery)
+        self.observations.close(name, loss, self.limits, recovery)
     }
 
     async fn wait_for_success(&self, since: Instant) {

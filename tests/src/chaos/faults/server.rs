@@ -60,7 +60,7 @@ pub async fn clients_killed() -> Outcome {
 /// All scripts flushed, again and again. No request should be affected.
 pub async fn scripts_flushed() -> Outcome {
     let server = block_in_place(RedisServer::start);
-    let load = Load::start(&server.url()).await;
+    let load = Load::start_patient(&server.url()).await;
     load.fault_starts();
     let began = Instant::now();
     while began.elapsed() < FAULT_DURATION {
@@ -109,7 +109,7 @@ pub async fn cluster_mode_behind_plain_url() -> Outcome {
         });
         server
     });
-    let load = Load::start(&server.url()).await;
+    let load = Load::start_patient(&server.url()).await;
     load.fault_starts();
     sleep(FAULT_DURATION).await;
     load.fault_ends("cluster mode behind a plain URL", Loss::Nothing)

@@ -67,7 +67,7 @@ pub async fn cluster_primary_killed() -> Outcome {
 /// A hundred slots migrate from one primary to another, key by key.
 pub async fn cluster_slots_migrated() -> Outcome {
     let cluster = block_in_place(Cluster::start);
-    let load = Load::start(&cluster.url()).await;
+    let load = Load::start_patient(&cluster.url()).await;
     load.fault_starts();
     block_in_place(|| cluster.move_slots(0, 1, 100));
     load.fault_ends("Cluster: 100 slots migrated", Loss::Nothing)
