@@ -4,7 +4,7 @@ use cloakroom::CookieConfig;
 use tests::chromium::Chromium;
 use tests::device_scenarios::until;
 
-use super::shop::{Shop, assert_says, be_a_guest, open_sensitive, page_text, path, sign_in};
+use super::shop::{Shop, assert_says, be_a_guest, page_text, path, send_sensitive, sign_in};
 /// The user who registers.
 pub(crate) const ZOE: (&str, &str) = ("Zoe", "zoe-password");
 
@@ -63,9 +63,11 @@ async fn a_name_is_changed_on_both_servers(browser: &Chromium, shop: &Shop) {
 async fn an_address_is_confirmed_by_a_code_that_works_once(browser: &Chromium, shop: &Shop) {
     let to = "zoe@example.com";
     for is_right in [false, true] {
-        open_sensitive(browser, &shop.at("/account/email"), ZOE.1).await;
-        browser.fill("#email-form [name=email]", to).await;
-        browser.follow("#email-form button").await;
+        send_sensitive(browser, &shop.at("/account/email"), ZOE.1, async || {
+            browser.fill("#email-form [name=email]", to).await;
+            browser.follow("#email-form button").await;
+        })
+        .await;
         assert_says(&page_text(browser).await, "We have sent a code");
         let sent = shop.mailed(to);
         let typed = if is_right { &*sent } else { "none" };

@@ -3,7 +3,8 @@
 use tests::chromium::Chromium;
 
 use super::shop::{
-    Shop, assert_says, is_ended, is_not_recent, listens, page_text, path, sign_in, sign_in_as,
+    Shop, assert_says, is_ended, is_not_recent, listens, page_text, path, send_sensitive, sign_in,
+    sign_in_as,
 };
 const BY_USER: &str = "You have signed this device out from another one.";
 
@@ -63,8 +64,16 @@ async fn a_password_is_changed(browser: &Chromium, shop: &Shop) {
     browser.fill("[name=password]", "ada-password").await;
     browser.follow("#submit").await;
     assert_eq!(path(browser).await, "/account/password");
-    browser.fill("[name=password]", "another-password").await;
-    browser.follow("#submit").await;
+    send_sensitive(
+        browser,
+        &shop.at("/account/password"),
+        "ada-password",
+        async || {
+            browser.fill("[name=password]", "another-password").await;
+            browser.follow("#submit").await;
+        },
+    )
+    .await;
     let page = page_text(browser).await;
     assert_says(
         &page,

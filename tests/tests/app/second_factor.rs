@@ -7,7 +7,7 @@ use tests::device_scenarios::until;
 use totp_rs::{Builder, Secret};
 
 use super::account::ZOE;
-use super::shop::{Shop, assert_says, be_a_guest, page_text, path, sign_in};
+use super::shop::{Shop, assert_says, be_a_guest, is_refused, page_text, path, sign_in};
 /// The code of this step, or of one that is so many steps away. Those of the neighbouring steps are valid as well.
 fn code(secret: &str, steps: i64) -> String {
     let secret = Secret::try_from_base32(secret).expect("it is base 32");
@@ -43,7 +43,7 @@ async fn set_up(browser: &Chromium, shop: &Shop, code: impl Fn(&str) -> String) 
             continue;
         }
         enter(browser, &code(&secret)).await;
-        if !page_text(browser).await.contains("needs a recent sign-in") {
+        if !is_refused(browser).await {
             return secret;
         }
     }

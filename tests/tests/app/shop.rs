@@ -154,8 +154,34 @@ pub(crate) async fn is_not_recent(browser: &Chromium) {
     assert_eq!(browser.run(script).await, true);
 }
 
+/// Opens a page that needs a recent sign-in, and sends its form. On a busy machine the sign-in may not be recent any more when
+/// the form is sent: then it starts over.
+pub(crate) async fn send_sensitive(
+    browser: &Chromium,
+    page: &str,
+    password: &str,
+    send: impl AsyncFn(),
+) {
+    for _ in 0..10 {
+        open_sensitive(browser, page, password).await;
+        if !is_refused(browser).await {
+            send().await;
+            if !is_refused(browser).await {
+                return;
+            }
+        }
+    }
+    panic!("the form was never sent in time");
+}
+
+/// Whether the page says that the sign-in is not recent.
+pub(crate) async fn is_refused(browser: &Chromium) -> bool {
+    let page = page_text(browser).await;
+    path(browser).await.starts_with("/confirm") || page.contains("needs a recent sign-in")
+}
+
 /// Opens a page that needs a recent sign-in, and enters the password if there is none.
-pub(crate) async fn open_sensitive(browser: &Chromium, page: &str, password: &str) {
+async fn open_sensitive(browser: &Chromium, page: &str, password: &str) {
     browser.open(page).await;
     if path(browser).await.starts_with("/confirm") {
         browser.fill("[name=password]", password).await;
