@@ -64,13 +64,13 @@ pub async fn cluster_primary_killed() -> Outcome {
         .await
 }
 
-/// A hundred slots migrate from one primary to another, key by key.
+/// A thousand slots migrate from one primary to another, key by key: so many that sessions in use are among them.
 pub async fn cluster_slots_migrated() -> Outcome {
     let cluster = block_in_place(Cluster::start);
     let load = Load::start_patient(&cluster.url()).await;
     load.fault_starts();
-    block_in_place(|| cluster.move_slots(0, 1, 100));
-    load.fault_ends("Cluster: 100 slots migrated", Loss::Nothing)
+    block_in_place(|| cluster.move_slots(0, 1, 1000));
+    load.fault_ends("Cluster: 1000 slots migrated", Loss::Nothing)
         .await
         .unnoticed()
 }
