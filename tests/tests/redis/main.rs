@@ -7,6 +7,7 @@ mod certificates;
 mod cluster_loads;
 mod cluster_merging;
 mod cluster_mode;
+mod cluster_placement;
 mod cluster_sign_ins;
 mod commands;
 mod connect;

@@ -27,6 +27,7 @@ mod publish;
 pub(crate) mod raw;
 mod script;
 pub(crate) mod session;
+pub(crate) mod slot;
 
 pub(crate) use self::app::AppCall;
 pub(crate) use self::executor::Executor;

@@ -7,6 +7,7 @@ use cloakroom_core::index::{AddRequest, Limit};
 use cloakroom_core::store::{Created, UserCreated};
 use cloakroom_core::{
     Authentication, Entries, Limits, Record, SessionId, StoreError, StoreErrorKind, Token, UserId,
+    UserKey,
 };
 
 use super::context::CommitContext;
@@ -40,6 +41,21 @@ pub(super) struct CreateOptions {
     pub(super) publishes: bool,
     /// Whether nobody has the token yet: it is not derived from another one.
     pub(super) has_fresh_token: bool,
+}
+
+/// The user to whose index a session is added.
+pub(super) struct Owner<'a> {
+    user: &'a UserId,
+    key: UserKey,
+}
+
+impl<'a> Owner<'a> {
+    /// `None` without a user, and if the store has no index.
+    pub(super) fn of(cx: &CommitContext<'_>, user: Option<&'a UserId>) -> Option<Self> {
+        let user = user.filter(|_| cx.store().has_index())?;
+        let key = cx.context.user_key(user);
+        Some(Self { user, key })
+    }
 }
 
 /// A new session, and what is left to do for the index.
@@ -115,11 +131,13 @@ pub(super) async fn create_session(
 ) -> Result<NewSession, SessionError> {
     check_size(cx, entries)?;
     check_not_revoked(cx).await?;
+    let owner = Owner::of(cx, user);
+    let owner = owner.as_ref();
     let mut unknown = None;
     let mut evicted = None;
     for _ in 0..MAX_IDS {
-        let live = draw_session(cx, entries, limits)?;
-        match attempt(cx, &live, user, options).await? {
+        let live = draw_session(cx, entries, owner, limits)?;
+        match attempt(cx, &live, owner, options).await? {
             Attempt::Created(index) => return Ok(NewSession { live, index }),
             // Under the fresh id of a user's session there can only be a tombstone: all sessions of the
             // user were revoked, this one included, or a later sign-in has evicted it.
@@ -168,10 +186,15 @@ async fn check_not_revoked(cx: &CommitContext<'_>) -> Result<(), SessionError> {
 fn draw_session(
     cx: &CommitContext<'_>,
     entries: &Entries,
+    owner: Option<&Owner<'_>>,
     limits: Option<Limits>,
 ) -> Result<Live, SessionError> {
     let now = cx.now();
-    let (token, revision) = Token::issue_with_revision(now, &*cx.context.rng)?;
+    let (mut token, revision) = Token::issue_with_revision(now, &*cx.context.rng)?;
+    if let Some(owner) = owner {
+        let id = cx.store().place(&owner.key, token.id());
+        token = token.with_id(id);
+    }
     let limits = limits.unwrap_or_else(|| Limits::begin(cx.context.rule(entries), now));
     let digest = cx.context.realm.digest(&token);
     let record = Record::new(revision, now, limits, digest, entries.clone());
@@ -182,15 +205,15 @@ fn draw_session(
 pub(super) async fn attempt(
     cx: &CommitContext<'_>,
     live: &Live,
-    user: Option<&UserId>,
+    owner: Option<&Owner<'_>>,
     options: CreateOptions,
 ) -> Result<Attempt, SessionError> {
     if let Err(error) = Box::pin(index_impersonation(cx, live)).await {
         return Ok(Attempt::Failed(error));
     }
-    match user {
-        Some(user) if cx.store().has_index() => create_for_user(cx, live, user, options).await,
-        _ => create_record(cx, live).await,
+    match owner {
+        Some(owner) => create_for_user(cx, live, owner, options).await,
+        None => create_record(cx, live).await,
     }
 }
 
@@ -208,10 +231,11 @@ async fn create_record(cx: &CommitContext<'_>, live: &Live) -> Result<Attempt, S
 async fn create_for_user(
     cx: &CommitContext<'_>,
     live: &Live,
-    user: &UserId,
+    owner: &Owner<'_>,
     options: CreateOptions,
 ) -> Result<Attempt, SessionError> {
-    let (key, ttl) = (cx.context.user_key(user), ttl_of(cx, &live.record)?);
+    let Owner { user, key } = *owner;
+    let ttl = ttl_of(cx, &live.record)?;
     let event = (options.publishes && cx.context.publishes_events)
         .then(|| creation_event(cx, live, Some(user)));
     let limit = limit_for(cx, options);
