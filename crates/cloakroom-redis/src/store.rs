@@ -195,7 +195,8 @@ impl Store for RedisStore {
             channel: self.bus.channel(),
             event,
         };
-        if self.connection().is_clustered() && !self.has_one_slot(user, add_request.id) {
+        let is_clustered = self.connection().is_clustered();
+        if is_clustered && !self.has_one_slot(user, add_request.id) {
             return Box::pin(index::add_and_create(
                 &self.executor,
                 add_request,
@@ -207,7 +208,9 @@ impl Store for RedisStore {
         match created {
             // The reply has shown that the server is in cluster mode, and that nothing was executed.
             Err(error)
-                if error.kind() == StoreErrorKind::Refused && self.connection().is_clustered() =>
+                if error.kind() == StoreErrorKind::Refused
+                    && !is_clustered
+                    && self.connection().is_clustered() =>
             {
                 Box::pin(index::add_and_create(
                     &self.executor,

@@ -7,7 +7,6 @@ use cloakroom_core::index::{AddRequest, Limit};
 use cloakroom_core::store::{Created, UserCreated};
 use cloakroom_core::{
     Authentication, Entries, Limits, Record, SessionId, StoreError, StoreErrorKind, Token, UserId,
-    UserKey,
 };
 
 use super::context::CommitContext;
@@ -15,7 +14,7 @@ use super::end::{remove_from_index, roll_back};
 use super::end_legacy::end_legacy;
 use super::evict::{evict_others, make_room};
 use super::follow_up::{FollowUp, client_for_event};
-use super::index::{dead_among, index_impersonation};
+use super::index::{Owner, dead_among, index_impersonation};
 use super::join::join_ended;
 use super::outcome::{Committed, Stored};
 use super::record::{check_size, ttl_of, with_metadata};
@@ -41,21 +40,6 @@ pub(super) struct CreateOptions {
     pub(super) publishes: bool,
     /// Whether nobody has the token yet: it is not derived from another one.
     pub(super) has_fresh_token: bool,
-}
-
-/// The user to whose index a session is added.
-pub(super) struct Owner<'a> {
-    user: &'a UserId,
-    key: UserKey,
-}
-
-impl<'a> Owner<'a> {
-    /// `None` without a user, and if the store has no index.
-    pub(super) fn of(cx: &CommitContext<'_>, user: Option<&'a UserId>) -> Option<Self> {
-        let user = user.filter(|_| cx.store().has_index())?;
-        let key = cx.context.user_key(user);
-        Some(Self { user, key })
-    }
 }
 
 /// A new session, and what is left to do for the index.

@@ -5,7 +5,8 @@ use cloakroom_core::store::Updated;
 use cloakroom_core::{Authentication, Record, SessionId};
 
 use super::context::CommitContext;
-use super::create::{Attempt, CreateOptions, Owner, attempt, follow_up_creation};
+use super::create::{Attempt, CreateOptions, attempt, follow_up_creation};
+use super::index::Owner;
 use super::record::{check_size, next_record, replace};
 use crate::error::SessionError;
 use crate::migration::LegacyId;
