@@ -144,6 +144,11 @@ impl Node {
         }
     }
 
+    /// Records that the node does not run the script, so that it is not tried with each command.
+    pub(super) fn refuses(&self) {
+        self.record(false);
+    }
+
     fn record(&self, rejects: bool) {
         let until = Instant::now() + CHECKED_FOR;
         let mut checked = self.nodes.lock();

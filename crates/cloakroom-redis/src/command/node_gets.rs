@@ -38,21 +38,39 @@ async fn get_on(
             None => Vec::new(),
         };
     }
-    let reply = match &node {
-        Some(node) => {
-            let args = [pack_keys(keys.iter().map(String::as_str))];
-            node.run(client, &NODE_GET, &keys[0], args).await
-        }
-        None => None,
-    };
-    match reply {
-        Some(Ok(Value::Array(values))) if values.len() == keys.len() => {
+    match get_merged(node, client, &keys).await {
+        Ok(Some(values)) => {
             let found = values.into_iter().zip(keys);
             found.map(|(value, key)| Ok(found_of(value, key))).collect()
         }
-        // Whatever it says of the script, it may say something else of a `GET`.
-        Some(Err(error)) if !is_reply(&error) => vec![Err(error); keys.len()],
-        _ => keys.into_iter().map(Found::Separately).map(Ok).collect(),
+        Ok(None) => keys.into_iter().map(Found::Separately).map(Ok).collect(),
+        Err(error) => vec![Err(error); keys.len()],
+    }
+}
+
+/// Loads keys with one script. Returns `None` if they have to be loaded by themselves.
+///
+/// # Errors
+///
+/// If there was no reply.
+async fn get_merged(
+    node: Option<Node>,
+    client: CommandClient,
+    keys: &[String],
+) -> Result<Option<Vec<Value>>, FredError> {
+    let Some(node) = node else {
+        return Ok(None);
+    };
+    let args = [pack_keys(keys.iter().map(String::as_str))];
+    match node.run(client, &NODE_GET, &keys[0], args).await {
+        None => Ok(None),
+        Some(Ok(Value::Array(values))) if values.len() == keys.len() => Ok(Some(values)),
+        Some(Err(error)) if !is_reply(&error) => Err(error),
+        // Whatever the node says of the script, it may say something else of a `GET`.
+        Some(_) => {
+            node.refuses();
+            Ok(None)
+        }
     }
 }
 
