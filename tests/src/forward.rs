@@ -1,8 +1,17 @@
 //! What the stores that wrap another one leave to it.
 
-/// Leaves the index, the store-wide operations and the bus to the wrapped store, which is in the field `inner`.
+/// Leaves the index, where sessions of users are placed, the store-wide operations and the bus to the wrapped store, which is in
+/// the field `inner`.
 macro_rules! forward_optional_parts {
     () => {
+        fn place(
+            &self,
+            user: &cloakroom_core::UserKey,
+            drawn: cloakroom_core::SessionId,
+        ) -> cloakroom_core::SessionId {
+            self.inner.place(user, drawn)
+        }
+
         fn index(&self) -> Option<impl cloakroom_core::UserIndex> {
             self.inner.index()
         }

@@ -74,6 +74,12 @@ impl Token {
         Ok(Self { id, secret })
     }
 
+    /// Returns the token with another id, before anybody has it: the one that [`Store::place`](crate::Store::place) returns.
+    #[must_use]
+    pub fn with_id(self, id: SessionId) -> Self {
+        Self { id, ..self }
+    }
+
     /// Creates a token from a time and bytes that were derived from a secret; 26 of them are used.
     pub(crate) fn derived(at: Timestamp, bytes: &[u8; 32]) -> Self {
         let (mut id, mut secret) = ([0; 10], [0; SECRET_LEN]);

@@ -38,11 +38,11 @@
 //! | `update` | `EVALSHA update.lua 1 key revision record ttl` | 1 |
 //! | `touch` | `EVALSHA touch.lua 1 key revision seen ttl` | 1, rare |
 //! | `end` | `EVALSHA end.lua 1 key revision tombstone ttl` | 1 |
-//! | `create_for_user` (creates a session for a user: index entry, record and event) | `EVALSHA sign_in.lua 2 key key …`, or `create_for_user.lua` with a session limit and at one of eight sign-ins; in a cluster `index_add` and `EVALSHA create.lua 1 key …`, and `publish` if they are sent at once; with replicas `index_add`, `create` and `publish` | 1, in a cluster 2; one more if a limit is reached |
+//! | `create_for_user` (creates a session for a user: index entry, record and event) | `EVALSHA sign_in.lua 2 key key …`, or `create_for_user.lua` with a session limit and at one of eight sign-ins; in a cluster, if the keys are in different slots, `index_add` and `EVALSHA create.lua 1 key …`, and `publish` if they are sent at once; with replicas `index_add`, `create` and `publish` | 1, with keys in different slots 2; one more if a limit is reached |
 //! | `index_add`, `evict` (add an index entry, or change its deadline; mark sessions to be ended) | `EVALSHA index_add.lua 1 key …`, or `index_put.lua` for most entries without a session limit | 1 |
 //! | `list` | `ZRANGE`, then `EVALSHA index_list.lua 1 key id 256` | 1 per page of 256 |
 //! | `contains`, `remove` | `ZSCORE`, `ZREM` | 1 |
-//! | `load_many` | `MGET` of up to 64 keys; in a cluster a `GET` for each, sent together | 1 |
+//! | `load_many` | `MGET` of up to 64 keys; in a cluster as many `load`s at the same time | 1 |
 //! | `scan_ids` | `SCAN`, on every primary | 1 per about 500 keys |
 //! | `revoked_before`, `set_revoked_before` | `GET`, `EVALSHA set_revoked_before.lua 1 key …` | 1 |
 //! | `publish` | `PUBLISH` | 1 |
@@ -59,11 +59,13 @@
 //! more than 256 KiB, the calls that follow are not run, and are sent by themselves. Events of merged sign-ins are the lines of one
 //! message, and so are events that are published by themselves.
 //!
-//! In a cluster, every operation has one key. Loads are sent together, and scripts for one node become one
-//! `EVALSHA node_batch.lua 1 key …`. It uses keys that it does not declare, in several slots, with the flag
-//! `allow-cross-slot-keys` of Redis 7.0. Once a minute for each node, it checks that the node rejects a key that
+//! In a cluster, every operation has one key, or two in one slot: a new session of a user is in the slot of the user's
+//! index, for which some digits of its id are chosen. Loads from one node become one
+//! `EVALSHA node_get.lua 1 key …`, and scripts one `EVALSHA node_batch.lua 1 key …`. These use keys that they do not declare, in
+//! several slots, with the flag
+//! `allow-cross-slot-keys` of Redis 7.0. Once a minute for each node, each of the two checks that the node rejects a key that
 //! another node has, which counts as an error in its `INFO errorstats`. With older servers, a cluster of one
-//! primary, or a proxy that does not pass this check, no scripts are merged.
+//! primary, or a proxy that does not pass this check, nothing is merged, and loads are sent together.
 //!
 //! A server that does not know a script yet replies `NOSCRIPT`, and is sent the text with `EVAL`.
 //!
@@ -93,7 +95,7 @@
 //!
 //! In a cluster, sessions are spread over all primaries. After a slot has moved, the first command for it
 //! is sent again to the new owner, within its timeout. While a slot is being migrated, its sessions that
-//! have already moved are `Unavailable`. While a primary is down and has no successor, every session may be
+//! have already moved are `Unavailable`, and users whose index is in it cannot sign in. While a primary is down and has no successor, every session may be
 //! `Unavailable`, including those of other primaries.
 //!
 //! Behind sentinels, the primary is looked up whenever the store reconnects. A failover is noticed as a

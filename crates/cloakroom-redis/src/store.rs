@@ -21,6 +21,7 @@ use crate::bus::Bus;
 use crate::classify::Effect;
 use crate::command::end::{self, End};
 use crate::command::index::NewSession;
+use crate::command::slot::{placed, slot_of};
 use crate::command::{Executor, Message, Reply, admin, index, session};
 use crate::connection::Connection;
 use crate::error::{ConnectError, unexpected_reply};
@@ -131,6 +132,12 @@ impl RedisStore {
         &self.prefix
     }
 
+    /// Whether a session and its user's index are in one slot of a cluster, so that one script may use both.
+    fn has_one_slot(&self, user: &UserKey, id: SessionId) -> bool {
+        self.connection().knows_clusters()
+            && slot_of(&self.prefix.user(user)) == slot_of(&self.prefix.key(id))
+    }
+
     /// Returns the server's URL without user name, password and the credentials of sentinels, for logs.
     /// The address of a client that the app has set up is unknown.
     #[must_use]
@@ -167,7 +174,7 @@ impl Store for RedisStore {
         })
     }
 
-    /// One command, or two if the keys can be on different servers; separate ones if replicas are waited for.
+    /// One command, or two if the keys are in different slots of a cluster; separate ones if replicas are waited for.
     async fn create_for_user(
         &self,
         user: &UserKey,
@@ -188,7 +195,8 @@ impl Store for RedisStore {
             channel: self.bus.channel(),
             event,
         };
-        if self.connection().is_clustered() {
+        let is_clustered = self.connection().is_clustered();
+        if is_clustered && !self.has_one_slot(user, add_request.id) {
             return Box::pin(index::add_and_create(
                 &self.executor,
                 add_request,
@@ -200,7 +208,9 @@ impl Store for RedisStore {
         match created {
             // The reply has shown that the server is in cluster mode, and that nothing was executed.
             Err(error)
-                if error.kind() == StoreErrorKind::Refused && self.connection().is_clustered() =>
+                if error.kind() == StoreErrorKind::Refused
+                    && !is_clustered
+                    && self.connection().is_clustered() =>
             {
                 Box::pin(index::add_and_create(
                     &self.executor,
@@ -211,6 +221,15 @@ impl Store for RedisStore {
             }
             created => created,
         }
+    }
+
+    /// In a cluster, an id in the slot of the user's index, so that a sign-in is one command.
+    fn place(&self, user: &UserKey, drawn: SessionId) -> SessionId {
+        if self.replication.is_some() || !self.connection().knows_clusters() {
+            return drawn;
+        }
+        let slot = slot_of(&self.prefix.user(user));
+        placed(drawn, slot, |id| self.prefix.key(id))
     }
 
     async fn load(&self, id: SessionId) -> Result<Loaded, StoreError> {

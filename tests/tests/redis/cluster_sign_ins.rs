@@ -1,4 +1,5 @@
-//! A sign-in on a cluster writes the user's index and the session with two commands.
+//! A sign-in on a cluster whose session is in another slot than the user's index writes them with two commands. So it is if the
+//! id of the session is derived, or if the client does not know clusters. `cluster_placement` has the others.
 
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use tests::redis::RedisServer;
 use tests::resp::Reply;
 use tests::topology::Cluster;
 use tests::wait::within;
+
+use crate::cluster_mode::single_shard;
 
 /// Generous, for a busy machine.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -142,7 +145,29 @@ async fn live(store: &RedisStore) -> Vec<SessionId> {
 async fn a_sign_in_that_cannot_be_indexed_on_a_cluster_fails_and_leaves_no_session() {
     let cluster = Cluster::start();
     let store = without_index(&cluster).await;
-    let monitors: Vec<_> = cluster.nodes().iter().map(RedisServer::monitor).collect();
+    // One script, which the index comes first in.
+    assert_eq!(
+        stored_by_a_failing_sign_in(&store, cluster.nodes()).await,
+        0
+    );
+}
+
+/// The store does not know in which slot an id is, so both commands are on their way at the same time.
+#[tokio::test]
+async fn a_session_that_is_stored_and_cannot_be_indexed_is_rolled_back() {
+    let shard = single_shard();
+    shard.add_user(&[]);
+    let builder = generous::redis(shard.url(), "cloakroom").with_username("shop");
+    let store = builder.with_password("password").connect().await;
+    let store = store.expect("it is in cluster mode");
+    shard.command(&["ACL", "SETUSER", "shop", "-zadd"]);
+    let stored = stored_by_a_failing_sign_in(&store, std::slice::from_ref(&shard)).await;
+    assert!(stored > 0, "it was stored before");
+}
+
+/// Signs in to an app whose store cannot add to an index, and returns how many records it has stored.
+async fn stored_by_a_failing_sign_in(store: &RedisStore, nodes: &[RedisServer]) -> usize {
+    let monitors: Vec<_> = nodes.iter().map(RedisServer::monitor).collect();
     let mut browser = Browser::new(app(generous::layer(store.clone())));
     let response = browser
         .request(async |session| session.sign_in("ada").await)
@@ -150,7 +175,7 @@ async fn a_sign_in_that_cannot_be_indexed_on_a_cluster_fails_and_leaves_no_sessi
     assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(response.set_cookies().is_empty());
     within("the session is rolled back", LIMIT, async || {
-        !all_ids(&store.admin().unwrap()).await.is_empty() && live(&store).await.is_empty()
+        !all_ids(&store.admin().unwrap()).await.is_empty() && live(store).await.is_empty()
     })
     .await;
     let (mut stored, mut published) = (0, 0);
@@ -161,8 +186,8 @@ async fn a_sign_in_that_cannot_be_indexed_on_a_cluster_fails_and_leaves_no_sessi
             published += usize::from(words[0].eq_ignore_ascii_case("PUBLISH"));
         }
     }
-    assert!(stored > 0, "it was stored before");
     assert_eq!(published, 0, "nobody has signed in");
+    stored
 }
 
 /// By the script that stores the session, if that follows the index. Otherwise in the background, once both have succeeded.

@@ -4,8 +4,10 @@
 mod app_scripts;
 mod backup;
 mod certificates;
+mod cluster_loads;
 mod cluster_merging;
 mod cluster_mode;
+mod cluster_placement;
 mod cluster_sign_ins;
 mod commands;
 mod connect;

@@ -1,5 +1,6 @@
 //! The tests of [`Store::create_for_user`]: creating a session of a user.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::fixtures::{LONG, Subject, listed, load, new_user, numbered, sample, tombstone_of};
@@ -8,7 +9,9 @@ use crate::event::SessionEvent;
 use crate::id::SessionId;
 use crate::index::{AddRequest, Limit, STALE_AFTER, UserIndex};
 use crate::record::Record;
+use crate::rng::SystemRng;
 use crate::store::{Loaded, Store, UserCreated};
+use crate::token::Token;
 use crate::user::UserKey;
 
 pub(super) async fn all(subject: &impl Subject) {
@@ -18,6 +21,7 @@ pub(super) async fn all(subject: &impl Subject) {
     evicted_sessions_end_first(store).await;
     a_full_index_stores_nothing(store).await;
     a_sample_contains_other_ids_only(store).await;
+    an_id_is_placed_without_losing_what_makes_it_unique(store).await;
 }
 
 /// A session of a user, to be created.
@@ -161,4 +165,30 @@ async fn a_sample_contains_other_ids_only(store: &impl Store) {
 
 fn later(now: Timestamp) -> Timestamp {
     now.plus(STALE_AFTER + Duration::from_secs(1))
+}
+
+/// Sessions of one user at one moment, which a store may keep near each other.
+async fn an_id_is_placed_without_losing_what_makes_it_unique(store: &impl Store) {
+    let (user, now) = (new_user(), SystemClock.now());
+    let mut placed = HashSet::new();
+    for number in 0..100 {
+        let token = Token::issue(now, &SystemRng).expect("the system has randomness");
+        let drawn = token.id();
+        let id = store.place(&user, drawn);
+        assert_eq!(id.created_at(), drawn.created_at());
+        assert_eq!(id.as_bytes()[12..], drawn.as_bytes()[12..]);
+        assert!(placed.insert(id), "two sessions have the id {id}");
+        let mut session = new_session(number, None);
+        session.id = id;
+        session.add_request.id = id;
+        let created = create_for_user(store, &user, &session).await;
+        assert!(
+            matches!(created, UserCreated::Created { .. }),
+            "{created:?}"
+        );
+        let loaded = load(store, id).await;
+        assert_eq!(loaded, Loaded::Record(session.record));
+    }
+    let index = store.index().expect("the store has a user index");
+    assert_eq!(listed(&index, &user).await, placed);
 }

@@ -73,6 +73,19 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         add_and_create(self, user, add_request, record, ttl)
     }
 
+    /// Returns the id under which a new session of a user is to be stored: by default `drawn`, a fresh id that nobody
+    /// has seen yet. It must not do I/O or block.
+    ///
+    /// A store that keeps its keys on several servers may return an id that it keeps near the user's index, so that
+    /// [`create_for_user`](Self::create_for_user) is one step. That id must have the time of `drawn`, its last digits, and
+    /// most of its random bits, so that no two sessions get the same one.
+    ///
+    /// It is a wish: `create_for_user` is called with other ids as well, such as those that are derived from a token.
+    fn place(&self, user: &UserKey, drawn: SessionId) -> SessionId {
+        let _ = user;
+        drawn
+    }
+
     /// Returns what is stored under `id`, never from a cache.
     fn load(&self, id: SessionId) -> impl Future<Output = Result<Loaded, StoreError>> + Send;
 

@@ -16,7 +16,7 @@ mod response;
 
 pub(crate) use self::batcher::{Batcher, Item, execute_in_order};
 pub(crate) use self::in_flight::{InFlight, InFlightGuard};
-pub(crate) use self::pipeline::start_all;
+pub(crate) use self::pipeline::{complete_all, start_all};
 pub(crate) use self::response::BoxFuture;
 #[cfg(doc)]
 use self::response::Responder;

@@ -1,4 +1,5 @@
-//! Starts several commands at once, so that fred writes them to the socket together.
+//! Several futures in one task: commands that are started at once, so that fred writes them to the socket together, and
+//! those for several nodes.
 
 use std::future::{poll_fn, ready};
 use std::mem;
@@ -25,6 +26,19 @@ fn start<T: Send + 'static>(mut future: BoxFuture<T>, cx: &mut Context<'_>) -> B
     }
 }
 
+/// Waits until all futures are complete. None of them waits for another one.
+pub(crate) async fn complete_all(mut futures: Vec<BoxFuture<()>>) {
+    poll_fn(|cx| {
+        futures.retain_mut(|future| future.as_mut().poll(cx).is_pending());
+        if futures.is_empty() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -45,5 +59,27 @@ mod tests {
         sender.send(1).unwrap();
         let result = timeout(Duration::from_secs(5), moved).await;
         assert_eq!(result.expect("it is woken").unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_future_that_does_not_complete_holds_up_no_other() {
+        let (sender, receiver) = oneshot::channel::<()>();
+        let (report, reported) = oneshot::channel();
+        let waits: BoxFuture<()> = Box::pin(async move { receiver.await.unwrap() });
+        let reports: BoxFuture<()> = Box::pin(async move {
+            tokio::task::yield_now().await;
+            report.send(()).unwrap();
+        });
+        let all = tokio::spawn(complete_all(vec![waits, reports]));
+        timeout(Duration::from_secs(20), reported)
+            .await
+            .expect("it is not held up")
+            .unwrap();
+        assert!(!all.is_finished());
+        sender.send(()).unwrap();
+        timeout(Duration::from_secs(20), all)
+            .await
+            .expect("all are complete")
+            .unwrap();
     }
 }

@@ -55,7 +55,7 @@ impl Args {
         self.ends.push(self.text.len());
     }
 
-    pub(super) fn keys(&self) -> impl ExactSizeIterator<Item = &str> {
+    pub(super) fn keys(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
         (0..self.keys).map(|index| self.get(index))
     }
 

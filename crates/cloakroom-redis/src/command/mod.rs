@@ -19,12 +19,15 @@ pub(crate) mod index;
 mod index_entry;
 pub(crate) mod info;
 mod node;
+mod node_calls;
+mod node_gets;
 pub(crate) mod permissions;
 mod plain;
 mod publish;
 pub(crate) mod raw;
 mod script;
 pub(crate) mod session;
+pub(crate) mod slot;
 
 pub(crate) use self::app::AppCall;
 pub(crate) use self::executor::Executor;

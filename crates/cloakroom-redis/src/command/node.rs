@@ -1,9 +1,10 @@
-//! Merging scripts in a cluster: of the calls that arrive together, those for one node become one script on that node.
+//! Merging in a cluster: of the commands that arrive together, those for one node become one script on that node.
+//! `node_calls` merges scripts, `node_gets` loads.
 //!
 //! A cluster rejects a command with keys in several slots. But a script with the flag `allow-cross-slot-keys`
 //! (Redis 7.0) may use keys that it has not declared, and a node of a cluster rejects each access to a key
 //! that it does not have, in the script that runs, without executing anything. What was rejected is sent by itself, as are all
-//! calls if a node does not run such scripts. That a server rejects these accesses is checked, not assumed:
+//! commands if a node does not run such scripts. That a server rejects these accesses is checked, not assumed:
 //! a proxy in front of several servers would find nothing under the key.
 
 use std::collections::HashMap;
@@ -16,16 +17,14 @@ use fred::types::Value;
 use fred::types::cluster::ClusterRouting;
 use fred::types::config::Server;
 use fred::util::redis_keyslot;
+use rmp::encode::{write_array_len, write_str};
 use tokio::time::Instant;
 
-use super::args::Args;
-use super::batch::{Waiting, send_in_time};
-use super::eval::{
-    Ran, ScriptCall, eval, evaluate_or_repeat, is_unknown_script, named, pack, ran, split_replies,
-};
-use super::script::NODE_BATCH;
-use crate::classify::{is_moved, is_not_run, is_rejected_key};
-use crate::coalesce::{BoxFuture, Item, execute_in_order};
+use super::batch::Waiting;
+use super::eval::{evaluate_or_repeat, is_unknown_script};
+use super::script::Script;
+use crate::classify::{is_moved, is_not_run};
+use crate::coalesce::Item;
 use crate::connection::CommandClient;
 
 /// How long the result of a check is believed.
@@ -34,60 +33,56 @@ const CHECKED_FOR: Duration = Duration::from_secs(60);
 /// How many names are tried for a key that another node has. In a cluster of two primaries, half of them are.
 const MAX_NAMES: u32 = 64;
 
-/// What is known of the nodes of a cluster. It has an entry for each node of the current slot map at most.
+/// What is known of the nodes of a cluster, for one script. It has an entry for each node of the current slot map at most.
 #[derive(Default)]
 pub(super) struct Nodes(Mutex<HashMap<Server, Checked>>);
 
 /// The result of a check.
 #[derive(Clone, Copy)]
 struct Checked {
-    /// Whether the node rejects keys that it does not have, so that calls can be merged.
+    /// Whether the node runs the script, and rejects keys that it does not have.
     rejects: bool,
     until: Instant,
 }
 
 /// One node, for one batch.
-struct Node {
+pub(super) struct Node {
     nodes: Arc<Nodes>,
     routing: Arc<ClusterRouting>,
     server: Server,
 }
 
-/// Calls that wait for their results.
-type Batch = Vec<Item<Waiting<ScriptCall>, Result<Ran, FredError>>>;
+/// Commands that wait for their results.
+pub(super) type Batch<T, R> = Vec<Item<Waiting<T>, Result<R, FredError>>>;
 
-/// Runs the calls of a batch, those for each node in a task of its own: a node that does not reply holds up no call
-/// for another.
-pub(super) async fn eval_on_nodes(nodes: Arc<Nodes>, batch: Batch) {
+/// The commands of a batch for one node; `None` if it is not known which.
+pub(super) type Part<T, R> = (Option<Node>, Batch<T, R>);
+
+/// Splits a batch by the node that has the key of a command, as far as is known.
+pub(super) fn by_node<T, R>(
+    nodes: &Arc<Nodes>,
+    batch: Batch<T, R>,
+    key: impl Fn(&T) -> &str,
+) -> Vec<Part<T, R>> {
     let newest = batch.last();
     let routing = newest.and_then(|newest| newest.item.client().cached_cluster_state());
     let routing = Arc::new(routing.unwrap_or_else(ClusterRouting::new));
-    for (server, part) in by_server(&routing, batch) {
-        let node = server.map(|server| Node {
-            nodes: Arc::clone(&nodes),
-            routing: Arc::clone(&routing),
-            server,
-        });
-        let eval = |client, calls| -> BoxFuture<_> { Box::pin(eval_on(node, client, calls)) };
-        tokio::spawn(execute_in_order(part, async move |calls| {
-            send_in_time(calls, eval).await
-        }));
-    }
-}
-
-/// Splits a batch by the node that has the key, as far as is known.
-fn by_server(routing: &ClusterRouting, batch: Batch) -> Vec<(Option<Server>, Batch)> {
-    let mut parts: Vec<(Option<&Server>, Batch)> = Vec::new();
+    let mut parts: Vec<(Option<&Server>, Batch<T, R>)> = Vec::new();
     for one in batch {
-        let server = owner(routing, one.item.command().args.first_key());
+        let server = owner(&routing, key(one.item.command()));
         match parts.iter_mut().find(|(other, _)| *other == server) {
             Some((_, part)) => part.push(one),
             None => parts.push((server, vec![one])),
         }
     }
+    let node = |server: &Server| Node {
+        nodes: Arc::clone(nodes),
+        routing: Arc::clone(&routing),
+        server: server.clone(),
+    };
     let parts = parts.into_iter();
     parts
-        .map(|(server, part)| (server.cloned(), part))
+        .map(|(server, part)| (server.map(node), part))
         .collect()
 }
 
@@ -95,57 +90,42 @@ fn owner<'a>(routing: &'a ClusterRouting, key: &str) -> Option<&'a Server> {
     routing.get_server(redis_keyslot(key.as_bytes()))
 }
 
-/// Runs the calls for one node. Returns one result per call, in their order.
-async fn eval_on(
-    node: Option<Node>,
-    client: CommandClient,
-    mut calls: Vec<ScriptCall>,
-) -> Vec<Result<Ran, FredError>> {
-    if calls.len() < 2 {
-        return match calls.pop() {
-            Some(call) => vec![eval(client, call).await.map(Ran::Reply)],
-            None => Vec::new(),
-        };
+/// Encodes keys in `MessagePack`.
+pub(super) fn pack_keys<'a>(keys: impl Iterator<Item = &'a str> + Clone) -> Vec<u8> {
+    const INFALLIBLE: &str = "writing to a Vec does not fail";
+    let (count, length) = keys.clone().fold((0, 0), |(count, length), key| {
+        (count + 1, length + key.len())
+    });
+    // Lengths take at most five bytes each.
+    let mut out = Vec::with_capacity(length + 5 * count + 5);
+    write_array_len(&mut out, u32::try_from(count).unwrap_or(u32::MAX)).expect(INFALLIBLE);
+    for key in keys {
+        write_str(&mut out, key).expect(INFALLIBLE);
     }
-    let reply = match &node {
-        Some(node) => node.eval_merged(client, &calls).await,
-        None => None,
-    };
-    let Some(reply) = reply else {
-        return calls.into_iter().map(Ran::Separately).map(Ok).collect();
-    };
-    let replies = split_replies(reply, calls.len()).into_iter().zip(calls);
-    replies
-        .map(|(reply, call)| match reply {
-            Err(error) if is_rejected_key(&error) => Ok(Ran::Separately(call)),
-            reply => ran(reply, call, Ran::Reply, Ran::Separately),
-        })
-        .collect()
+    out
 }
 
 impl Node {
-    /// Runs calls as one script. Returns `None` if nothing was executed, because the node does not run such scripts
-    /// or does not have the first key.
-    async fn eval_merged(
+    /// Runs a script on several keys of the node, of which `first` is declared. `args` follow the key for the check. Returns
+    /// `None` if nothing was executed, because the node does not run such scripts or does not have the first key.
+    pub(super) async fn run(
         &self,
         client: CommandClient,
-        calls: &[ScriptCall],
+        script: &Script,
+        first: &str,
+        args: impl IntoIterator<Item = Vec<u8>>,
     ) -> Option<Result<Value, FredError>> {
-        let first = calls[0].args.first_key();
         let foreign = match self.nodes.rejects(&self.server) {
             Some(true) => None,
             Some(false) => return None,
             None => Some(self.foreign_key(first)?),
         };
         let is_check = foreign.is_some();
-        let length = calls.iter().map(|call| call.args.len()).sum();
-        let mut args = Args::with_keys(&[first, &foreign.unwrap_or_default()], length);
-        for call in &calls[1..] {
-            args.push(call.args.first_key());
-        }
-        let mut args = args.into_values();
-        args.insert(2, Value::Bytes(pack(named(calls), length).into()));
-        match evaluate_or_repeat(client, &NODE_BATCH, 1, args, is_unknown_script).await {
+        let keys = [first.to_owned(), foreign.unwrap_or_default()];
+        let keys = keys.into_iter().map(|key| Value::Bytes(key.into()));
+        let args = args.into_iter().map(|arg| Value::Bytes(arg.into()));
+        let args = keys.chain(args).collect();
+        match evaluate_or_repeat(client, script, 1, args, is_unknown_script).await {
             Err(error) if is_moved(&error) => None,
             Err(error) if is_not_run(&error) => {
                 self.record(false);
@@ -162,6 +142,11 @@ impl Node {
                 Some(reply)
             }
         }
+    }
+
+    /// Records that the node does not run the script, so that it is not tried with each command.
+    pub(super) fn refuses(&self) {
+        self.record(false);
     }
 
     fn record(&self, rejects: bool) {

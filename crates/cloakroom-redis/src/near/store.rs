@@ -122,6 +122,10 @@ impl Store for NearCache {
             .await
     }
 
+    fn place(&self, user: &UserKey, drawn: SessionId) -> SessionId {
+        self.cache().store.place(user, drawn)
+    }
+
     async fn load(&self, id: SessionId) -> Result<Loaded, StoreError> {
         let began = Instant::now();
         let version = self.cache().sessions.version(id);

@@ -1,6 +1,6 @@
 -- Adds a session to its user's index, if the limit allows it, and stores it if no other session has to be
 -- ended first. The text of index_add.lua precedes this one, as a function of its own KEYS and ARGV. It has
--- two keys, so it cannot be used in a cluster.
+-- two keys, so in a cluster it can be used only if they are in one slot.
 -- KEYS[1]  the user's index
 -- KEYS[2]  the session's key
 -- ARGV[1…n] the arguments of index_add.lua

@@ -1,6 +1,6 @@
 -- Adds a session to its user's index, stores it, and publishes the event: what most sign-ins need of
 -- create_for_user.lua. The texts of index_put.lua and create.lua precede this one, as functions of their own KEYS and
--- ARGV. It has two keys, so it cannot be used in a cluster.
+-- ARGV. It has two keys, so in a cluster it can be used only if they are in one slot.
 -- KEYS[1]  the user's index
 -- KEYS[2]  the session's key
 -- ARGV[1…3] the arguments of index_put.lua

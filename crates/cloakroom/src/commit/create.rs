@@ -14,7 +14,7 @@ use super::end::{remove_from_index, roll_back};
 use super::end_legacy::end_legacy;
 use super::evict::{evict_others, make_room};
 use super::follow_up::{FollowUp, client_for_event};
-use super::index::{dead_among, index_impersonation};
+use super::index::{Owner, dead_among, index_impersonation};
 use super::join::join_ended;
 use super::outcome::{Committed, Stored};
 use super::record::{check_size, ttl_of, with_metadata};
@@ -115,11 +115,13 @@ pub(super) async fn create_session(
 ) -> Result<NewSession, SessionError> {
     check_size(cx, entries)?;
     check_not_revoked(cx).await?;
+    let owner = Owner::of(cx, user);
+    let owner = owner.as_ref();
     let mut unknown = None;
     let mut evicted = None;
     for _ in 0..MAX_IDS {
-        let live = draw_session(cx, entries, limits)?;
-        match attempt(cx, &live, user, options).await? {
+        let live = draw_session(cx, entries, owner, limits)?;
+        match attempt(cx, &live, owner, options).await? {
             Attempt::Created(index) => return Ok(NewSession { live, index }),
             // Under the fresh id of a user's session there can only be a tombstone: all sessions of the
             // user were revoked, this one included, or a later sign-in has evicted it.
@@ -168,10 +170,15 @@ async fn check_not_revoked(cx: &CommitContext<'_>) -> Result<(), SessionError> {
 fn draw_session(
     cx: &CommitContext<'_>,
     entries: &Entries,
+    owner: Option<&Owner<'_>>,
     limits: Option<Limits>,
 ) -> Result<Live, SessionError> {
     let now = cx.now();
-    let (token, revision) = Token::issue_with_revision(now, &*cx.context.rng)?;
+    let (mut token, revision) = Token::issue_with_revision(now, &*cx.context.rng)?;
+    if let Some(owner) = owner {
+        let id = cx.store().place(&owner.key, token.id());
+        token = token.with_id(id);
+    }
     let limits = limits.unwrap_or_else(|| Limits::begin(cx.context.rule(entries), now));
     let digest = cx.context.realm.digest(&token);
     let record = Record::new(revision, now, limits, digest, entries.clone());
@@ -182,15 +189,15 @@ fn draw_session(
 pub(super) async fn attempt(
     cx: &CommitContext<'_>,
     live: &Live,
-    user: Option<&UserId>,
+    owner: Option<&Owner<'_>>,
     options: CreateOptions,
 ) -> Result<Attempt, SessionError> {
     if let Err(error) = Box::pin(index_impersonation(cx, live)).await {
         return Ok(Attempt::Failed(error));
     }
-    match user {
-        Some(user) if cx.store().has_index() => create_for_user(cx, live, user, options).await,
-        _ => create_record(cx, live).await,
+    match owner {
+        Some(owner) => create_for_user(cx, live, owner, options).await,
+        None => create_record(cx, live).await,
     }
 }
 
@@ -208,10 +215,11 @@ async fn create_record(cx: &CommitContext<'_>, live: &Live) -> Result<Attempt, S
 async fn create_for_user(
     cx: &CommitContext<'_>,
     live: &Live,
-    user: &UserId,
+    owner: &Owner<'_>,
     options: CreateOptions,
 ) -> Result<Attempt, SessionError> {
-    let (key, ttl) = (cx.context.user_key(user), ttl_of(cx, &live.record)?);
+    let Owner { user, key } = *owner;
+    let ttl = ttl_of(cx, &live.record)?;
     let event = (options.publishes && cx.context.publishes_events)
         .then(|| creation_event(cx, live, Some(user)));
     let limit = limit_for(cx, options);

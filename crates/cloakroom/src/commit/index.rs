@@ -6,7 +6,7 @@ use cloakroom_core::index::AddRequest;
 use cloakroom_core::store::{Ended, Loaded};
 use cloakroom_core::{
     Authentication, EndReason, Impersonation, Limits, Record, Revision, SessionId, StoreError,
-    StoreErrorKind, Tombstone, UserKey,
+    StoreErrorKind, Tombstone, UserId, UserKey,
 };
 
 use super::concurrent::write_concurrently;
@@ -16,6 +16,21 @@ use crate::context::{Context, TOMBSTONE_TTL};
 use crate::error::SessionError;
 use crate::state::{Live, limits_of};
 use crate::store::{is_undecodable, load_many};
+
+/// The user to whose index a session is added.
+pub(super) struct Owner<'a> {
+    pub(super) user: &'a UserId,
+    pub(super) key: UserKey,
+}
+
+impl<'a> Owner<'a> {
+    /// `None` without a user, and if the store has no index.
+    pub(super) fn of(cx: &CommitContext<'_>, user: Option<&'a UserId>) -> Option<Self> {
+        let user = user.filter(|_| cx.store().has_index())?;
+        let key = cx.context.user_key(user);
+        Some(Self { user, key })
+    }
+}
 
 /// Returns the index key of a session's user; `None` for an anonymous session, or a store without an
 /// index.

@@ -6,6 +6,7 @@ use cloakroom_core::{Authentication, Record, SessionId};
 
 use super::context::CommitContext;
 use super::create::{Attempt, CreateOptions, attempt, follow_up_creation};
+use super::index::Owner;
 use super::record::{check_size, next_record, replace};
 use crate::error::SessionError;
 use crate::migration::LegacyId;
@@ -30,7 +31,8 @@ pub(crate) async fn create_migrated(
         publishes: true,
         has_fresh_token: false,
     };
-    let index = match attempt(cx, live, user, options).await? {
+    let owner = Owner::of(cx, user);
+    let index = match attempt(cx, live, owner.as_ref(), options).await? {
         Attempt::Created(index) => index,
         // It has no limit.
         Attempt::Collision | Attempt::Evicted => return Ok(false),

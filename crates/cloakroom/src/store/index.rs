@@ -20,6 +20,8 @@ pub(crate) trait DynUserIndex {
 
     fn has_bus(&self) -> bool;
 
+    fn place(&self, user: &UserKey, drawn: SessionId) -> SessionId;
+
     fn create_for_user<'a>(
         &'a self,
         user: UserKey,
@@ -71,6 +73,10 @@ impl<S: Store> DynUserIndex for S {
 
     fn has_bus(&self) -> bool {
         self.bus().is_some()
+    }
+
+    fn place(&self, user: &UserKey, drawn: SessionId) -> SessionId {
+        Store::place(self, user, drawn)
     }
 
     fn create_for_user<'a>(

@@ -9,6 +9,8 @@ mod index_add;
 mod index_list;
 mod index_put;
 mod node_batch;
+mod node_check;
+mod node_get;
 mod permissions;
 mod publish;
 mod set_revoked_before;
@@ -20,6 +22,9 @@ mod update;
 fn function(name: &str, body: &str) -> String {
     format!("local function {name}(KEYS, ARGV)\n{body}end\n")
 }
+
+/// In place of node_check.lua, in front of a script that uses it.
+const REJECTS: &str = "local function rejects(key) return key == 'rejected' end\n";
 
 /// The function that publishes events, in front of a script that uses it.
 fn publishing(script: &str) -> String {
