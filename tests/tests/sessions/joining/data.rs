@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use cloakroom::{Expiry, Session};
+use cloakroom::{Expiry, Session, days};
+use cloakroom_core::{Store, StoreAdmin};
 use tests::app::Fixture;
 use tests::browser::Browser;
 
@@ -33,11 +34,12 @@ async fn updates_are_kept_and_run_on_nothing_when_the_session_was_signed_out_mea
             session.push("list", 7_u32)?;
             elsewhere.request(sign_out).await;
             session.sign_in("ada").await?;
-            Ok(format!("{:?}", session.get::<Vec<u32>>("list")?))
+            let list = session.get::<Vec<u32>>("list")?;
+            Ok(format!("{list:?} {:?}", session.get::<u32>("n")?))
         })
         .await;
     assert_eq!(response.status, 200);
-    assert_eq!(response.text(), "Some([7])");
+    assert_eq!(response.text(), "Some([7]) Some(1)");
     let keys = vec!["list".to_owned(), "n".to_owned()];
     assert_eq!(see(&mut browser).await, (keys, ada()));
     assert_eq!(
@@ -143,4 +145,49 @@ async fn a_session_that_was_renewed_after_its_sign_in_is_not_joined() {
     assert!(!keys.contains(&"second factor".to_owned()), "{keys:?}");
     let (keys, user) = see(&mut tab).await;
     assert!(keys.contains(&"second factor".to_owned()) && user == ada());
+}
+
+/// Another tab has saved something since this request has loaded the session.
+#[tokio::test]
+async fn a_request_sees_what_its_sign_in_has_merged() {
+    let fixture = Fixture::memory();
+    let mut browser = fixture.browser_with_session().await;
+    let mut tab = browser.clone();
+    let response = browser
+        .request(|session| async move {
+            tab.request(|session| async move { session.insert("tab", 1) })
+                .await;
+            session.sign_in("ada").await?;
+            Ok(session.keys().join(" "))
+        })
+        .await;
+    assert_eq!(response.text(), "n tab");
+    let keys = vec!["n".to_owned(), "tab".to_owned()];
+    assert_eq!(see(&mut browser).await, (keys, ada()));
+}
+
+/// Sessions that were created before a time are revoked, and one that was created at that time is not.
+#[tokio::test(start_paused = true)]
+async fn a_successor_that_was_revoked_with_everyone_is_not_joined() {
+    for (is_revoked, expected) in [(false, vec!["late", "n"]), (true, vec!["late"])] {
+        let fixture = Fixture::memory();
+        let browser = fixture.browser_with_session().await;
+        let mut late = sign_in_late(&browser, async |mut tab: Browser| {
+            tab.request(sign_in).await;
+            fixture
+                .clock
+                .advance(Duration::from_millis(is_revoked.into()));
+            let admin = fixture.store.admin().expect("it has one");
+            let set = admin.set_revoked_before(Duration::ZERO, days(1)).await;
+            set.expect("memory does not fail");
+            // No server relies on an earlier time any more.
+            tokio::time::advance(Duration::from_secs(9)).await;
+        })
+        .await;
+        let (keys, user) = see(&mut late).await;
+        assert_eq!(
+            (keys, user),
+            (expected.into_iter().map(str::to_owned).collect(), ada())
+        );
+    }
 }

@@ -2,10 +2,10 @@
 
 use cloakroom_core::StoreErrorKind;
 use tests::app::Fixture;
-use tests::browser::CookieChange;
+use tests::browser::{Browser, CookieChange};
 use tests::faulty_store::{Fault, Gate, Verb};
 
-use super::{ada, see, sign_in};
+use super::{ada, see, sign_in, try_sign_in_late};
 
 /// The reply to the end of the old session is lost, so the first sign-in fails and its session is rolled back. Before
 /// that, the tombstone of the old session leads another sign-in there.
@@ -59,4 +59,30 @@ async fn a_session_whose_copy_was_not_confirmed_is_rolled_back() {
     assert_eq!(sessions.count("ada").await.unwrap(), 0);
     let keys = vec!["n".to_owned(), "tab".to_owned()];
     assert_eq!(see(&mut browser).await, (keys, None));
+}
+
+/// A session in which another sign-in has continued this one. If it is damaged, no server can join it. One of a newer format
+/// can be joined by a server of that release.
+#[tokio::test]
+async fn a_sign_in_whose_successor_cannot_be_decoded_fails_unless_it_is_damaged() {
+    for (kind, status) in [
+        (StoreErrorKind::Unreadable, 200),
+        (StoreErrorKind::NewerFormat, 503),
+        (StoreErrorKind::Unavailable, 503),
+    ] {
+        let fixture = Fixture::memory();
+        let browser = fixture.browser_with_session().await;
+        let late = try_sign_in_late(&browser, async |mut tab: Browser| {
+            tab.request(sign_in).await;
+            fixture.store.next(Verb::Load, Fault::Refuse(kind));
+        });
+        let (actual, mut late) = late.await;
+        assert_eq!(actual, status, "{kind:?}");
+        let expected = if status == 200 {
+            (vec!["late".to_owned(), "n".to_owned()], ada())
+        } else {
+            (vec![], None)
+        };
+        assert_eq!(see(&mut late).await, expected, "{kind:?}");
+    }
 }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use cloakroom::{EndedConcurrently, Expiry, days};
+use cloakroom::{EndedConcurrently, Expiry, Session, SessionError, SessionEvent, days};
 use cloakroom_core::rotation::Rotation;
 use tests::app::Fixture;
 use tests::browser::{Browser, CookieChange};
+use tests::faulty_store::Verb;
+use tokio::time::timeout;
 
 use super::{ada, see, sign_in, sign_in_late};
 
@@ -152,5 +154,90 @@ async fn a_renewal_yields_to_a_sign_in_that_has_joined() {
     joined.clone_from(&receiver.await.expect("it has signed in"));
     for browser in [&mut browser, &mut joined] {
         assert_eq!(see(browser).await, (vec!["n".to_owned()], ada()));
+    }
+}
+
+/// Signs in with a session of ada that another sign-in of hers joins before this one can end it. Returns the browsers of
+/// this sign-in and of the one that has joined.
+async fn sign_in_while_joined<F>(
+    fixture: &Fixture,
+    late_sign_in: fn(Session) -> F,
+) -> (Browser, Browser)
+where
+    F: Future<Output = Result<(), SessionError>> + Send + 'static,
+{
+    let before = fixture.browser_with_session().await;
+    let mut late = before.clone();
+    late.request(sign_in).await;
+    let gate = fixture.store.hold(Verb::End);
+    let late = tokio::spawn(async move {
+        assert_eq!(late.request(late_sign_in).await.status, 200);
+        late
+    });
+    gate.reached().await;
+    let mut tab = before;
+    assert_eq!(tab.request(sign_in).await.status, 200);
+    gate.open();
+    (late.await.expect("no request panics"), tab)
+}
+
+async fn id(browser: &mut Browser) -> String {
+    let id = |session: Session| async move {
+        Ok(session.id().map(|id| id.to_string()).unwrap_or_default())
+    };
+    browser.request(id).await.text().to_owned()
+}
+
+#[tokio::test]
+async fn a_sign_in_joins_its_own_session_if_another_one_has_done_so_meanwhile() {
+    let fixture = Fixture::memory();
+    let (mut late, mut tab) = sign_in_while_joined(&fixture, sign_in).await;
+    for browser in [&mut late, &mut tab] {
+        assert_eq!(see(browser).await, (vec!["n".to_owned()], ada()));
+    }
+    assert_eq!(id(&mut late).await, id(&mut tab).await);
+}
+
+#[tokio::test]
+async fn a_sign_in_of_another_user_joins_no_session_that_was_joined_meanwhile() {
+    let fixture = Fixture::memory();
+    let bob = |session: Session| async move { session.sign_in("bob").await };
+    let (mut late, mut tab) = sign_in_while_joined(&fixture, bob).await;
+    assert_eq!(see(&mut late).await, (vec![], Some("bob".to_owned())));
+    assert_eq!(see(&mut tab).await, (vec!["n".to_owned()], ada()));
+}
+
+#[tokio::test]
+async fn a_sign_in_that_discards_data_joins_no_session_that_was_joined_meanwhile() {
+    let fixture = Fixture::memory();
+    let empty = |session: Session| async move { session.sign_in("ada").discard_data().await };
+    let (mut late, mut tab) = sign_in_while_joined(&fixture, empty).await;
+    assert_eq!(see(&mut late).await, (vec![], ada()));
+    assert_eq!(see(&mut tab).await, (vec!["n".to_owned()], ada()));
+}
+
+#[tokio::test]
+async fn every_sign_in_that_joins_is_an_event() {
+    let fixture = Fixture::memory();
+    let layer = fixture.layer();
+    let mut events = layer.sessions().events().expect("there is a bus");
+    let mut browser = fixture.with_session(fixture.browser_of(layer)).await;
+    let old = id(&mut browser).await;
+    let mut late = sign_in_late(&browser, async |mut tab: Browser| {
+        tab.request(sign_in).await;
+    })
+    .await;
+    let joined = id(&mut late).await;
+    for _ in 0..2 {
+        loop {
+            let event = timeout(Duration::from_secs(20), events.next()).await;
+            let event = event.expect("two sign-ins").expect("the bus is open");
+            if let SessionEvent::SignedIn { id, user, from, .. } = event {
+                let from = from.map(|id| id.to_string());
+                assert_eq!((id.to_string(), from), (joined.clone(), Some(old.clone())));
+                assert_eq!(Some(user.to_string()), ada());
+                break;
+            }
+        }
     }
 }

@@ -127,3 +127,27 @@ async fn a_sign_in_that_cannot_join_leaves_no_session_above_the_limit() {
     assert_eq!(sessions.count("ada").await.unwrap(), 1);
     assert_eq!(see(&mut joined).await.1, None, "it is the older one");
 }
+
+/// The session in which another sign-in has continued it had to make room.
+#[tokio::test]
+async fn a_sign_in_whose_successor_is_evicted_meanwhile_keeps_the_loaded_data() {
+    let fixture = Fixture::memory();
+    let limit = SessionLimit::evict_oldest(1);
+    let layer = fixture.builder().with_session_limit(limit).build();
+    let layer = layer.expect("it is valid");
+    let browser = fixture
+        .with_session(fixture.browser_of(layer.clone()))
+        .await;
+    let clock = fixture.clock.clone();
+    let mut other = fixture.browser_of(layer);
+    let mut late = sign_in_late(&browser, async move |mut tab: Browser| {
+        tab.request(sign_in).await;
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(other.request(sign_in).await.status, 200);
+        assert_eq!(see(&mut tab).await.1, None, "it is evicted");
+        clock.advance(Duration::from_secs(1));
+    })
+    .await;
+    let keys = vec!["late".to_owned(), "n".to_owned()];
+    assert_eq!(see(&mut late).await, (keys, ada()));
+}

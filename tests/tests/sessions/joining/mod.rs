@@ -15,6 +15,16 @@ async fn sign_in(session: Session) -> Result<(), SessionError> {
 
 /// Signs in while `meanwhile` happens in another tab, and returns the browser that has this response alone.
 async fn sign_in_late(browser: &Browser, meanwhile: impl AsyncFnOnce(Browser)) -> Browser {
+    let (status, late) = try_sign_in_late(browser, meanwhile).await;
+    assert_eq!(status, 200);
+    late
+}
+
+/// The same for a sign-in that may fail. Also returns its status.
+async fn try_sign_in_late(
+    browser: &Browser,
+    meanwhile: impl AsyncFnOnce(Browser),
+) -> (u16, Browser) {
     let (mut late, elsewhere) = (browser.clone(), browser.clone());
     let loaded = std::sync::Arc::new(tokio::sync::Notify::new());
     let resumed = std::sync::Arc::new(tokio::sync::Notify::new());
@@ -26,15 +36,15 @@ async fn sign_in_late(browser: &Browser, meanwhile: impl AsyncFnOnce(Browser)) -
             at_resume.notified().await;
             session.sign_in("ada").await
         });
-        assert_eq!(response.await.status, 200);
+        response.await.status.as_u16()
     };
     let meanwhile = async {
         loaded.notified().await;
         meanwhile(elsewhere).await;
         resumed.notify_one();
     };
-    tokio::join!(request, meanwhile);
-    late
+    let (status, ()) = tokio::join!(request, meanwhile);
+    (status, late)
 }
 
 /// The keys of the session, and who is signed in.
