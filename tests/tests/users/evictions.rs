@@ -44,6 +44,7 @@ on_memory_and_redis!(
     a_sign_in_evicts_what_a_renewal_has_made_of_the_oldest_session,
     the_oldest_session_makes_room_for_one_that_was_renewed_meanwhile,
     a_sign_in_fails_if_the_session_that_it_evicts_is_renewed_again_and_again,
+    each_session_that_makes_room_may_be_renewed_meanwhile,
     a_sign_in_whose_second_eviction_fails_is_rolled_back,
     an_attempt_that_was_evicted_leaves_no_entry,
 );
@@ -134,6 +135,28 @@ async fn the_oldest_session_makes_room_for_one_that_was_renewed_meanwhile(
     assert_eq!(whoami(&mut laptop).await, "ada");
     assert_eq!(whoami(&mut phone).await, "ada", "the newest");
     assert_eq!(whoami(&mut desk).await, "");
+    assert_eq!(count(&layer).await.expect("it counts"), 2);
+}
+
+async fn each_session_that_makes_room_may_be_renewed_meanwhile(
+    fixture: &Fixture<impl Store + Clone>,
+) {
+    let layer = layer(fixture, 2);
+    let mut phone = signed_in(fixture, &layer).await;
+    let mut desk = signed_in(fixture, &layer).await;
+    let (signing_in, gate) = begin_sign_in(fixture, &layer).await;
+    renew(fixture, &mut phone).await;
+    // That of the desk has to make room for it.
+    let second = fixture.store.hold(Verb::End);
+    gate.open();
+    second.reached().await;
+    renew(fixture, &mut desk).await;
+    second.open();
+    let (mut laptop, response) = signing_in.await.expect("no request panics");
+    assert_eq!(response.status, 200, "{}", response.text());
+    assert_eq!(whoami(&mut laptop).await, "ada");
+    assert_eq!(whoami(&mut desk).await, "ada", "the newest");
+    assert_eq!(whoami(&mut phone).await, "");
     assert_eq!(count(&layer).await.expect("it counts"), 2);
 }
 

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
-use cloakroom::{CookieConfig, Migration, SessionLayerBuilder, days};
+use cloakroom::{CookieConfig, Migration, SessionLayerBuilder, StoreErrorKind, days};
 use cloakroom_core::store::{Loaded, Updated};
 use cloakroom_core::{
     Clock, Realm, Record, Revision, Store, StoreAdmin, SystemRng, Timestamp, Token,
 };
 use tests::app::Fixture;
 use tests::browser::{Browser, CookieChange};
+use tests::faulty_store::{Fault, Verb};
 
 use super::legacy::{COOKIE, Legacy, key_of};
 use super::{sign_in, whoami};
@@ -134,6 +135,20 @@ async fn a_legacy_cookie_beside_those_of_two_sessions_is_not_used() {
         assert!(migrating.legacy.is_live("1"), "it was not migrated");
         assert_eq!(migrating.legacy.take_reads(), 0);
     }
+}
+
+/// A linked session ends with its legacy session, so that must not end before the link is removed.
+#[tokio::test]
+async fn a_session_that_could_not_be_unlinked_stays_with_its_legacy_session() {
+    let migrating = Migrating::new(Migration::cutover);
+    let mut browser = migrating.browser("1");
+    let store = &migrating.fixture.store;
+    store.next(Verb::Update, Fault::Refuse(StoreErrorKind::Unavailable));
+    assert_eq!(whoami(&mut browser).await, "ada");
+    assert!(migrating.legacy.is_live("1"));
+    assert_eq!(whoami(&mut browser).await, "ada", "tried again");
+    assert!(!migrating.legacy.is_live("1"));
+    assert_eq!(whoami(&mut browser).await, "ada");
 }
 
 /// The token that is derived from a legacy id is compared as any other one is.
