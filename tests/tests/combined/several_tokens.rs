@@ -7,7 +7,7 @@ use cloakroom_core::{Clock, SystemRng, Token};
 use tests::app::Fixture;
 use tests::browser::{Browser, CookieChange};
 
-use super::handlers::{sign_in, user};
+use super::handlers::{destroy, sign_in, user};
 
 const FORMER: &str = "sid";
 const EVERY: Duration = minutes(15);
@@ -132,4 +132,18 @@ async fn a_replaced_token_beside_that_of_another_session_is_reuse() {
     let mut attacker = renamed.with(&[(NAME, &stolen), (NAME, cookie(&other))]);
     assert_eq!(user(&mut attacker).await, ADA, "of the other session");
     assert_eq!(user(&mut ada).await, "None", "it has ended for both");
+}
+
+/// Ids are public. Who has signed out ends nothing else with a made-up secret.
+#[tokio::test]
+async fn a_forged_token_of_a_live_session_beside_that_of_an_ended_one_ends_nothing() {
+    let renamed = Renamed::new();
+    let mut ada = renamed.signed_in().await;
+    let id = Token::parse(cookie(&ada)).expect("it is a token").id();
+    let forged = Token::issue_for(id, &SystemRng).expect("it is drawn");
+    let own = renamed.signed_in().await;
+    assert_eq!(own.clone().request(destroy).await.text(), "Ended");
+    let mut attacker = renamed.with(&[(NAME, cookie(&own)), (NAME, &forged.encode())]);
+    assert_eq!(attacker.request(destroy).await.text(), "AlreadyEnded");
+    assert_eq!(user(&mut ada).await, ADA);
 }
