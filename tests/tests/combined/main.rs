@@ -19,6 +19,7 @@ mod refused_cookies;
 mod renewed_sessions;
 mod setup;
 mod several_cookies;
+mod several_tokens;
 mod stale_record;
 mod two_at_once;
 #[allow(clippy::duplicate_mod, reason = "one app for both versions")]

@@ -253,3 +253,72 @@ async fn a_live_session_that_cannot_be_ended_is_an_error_although_renewed_ones_h
     assert_eq!(both.request(destroy).await.text(), "Ended", "tried again");
     assert_eq!(user(&mut live).await, "None");
 }
+
+/// Whoever knows only the id of a session that was renewed, and had one secret, does not even learn that it has ended.
+#[tokio::test]
+async fn a_forged_token_of_a_renewed_session_is_that_of_no_session() {
+    let renewed = Renewed::with(Secrets::One).await;
+    let mut attacker = renewed.attacker(true).await;
+    let asks = |session: Session| async move { Ok(session.needs_sign_in().to_string()) };
+    assert_eq!(attacker.request(asks).await.text(), "false");
+    let mut old = renewed.old[0].clone();
+    assert_eq!(old.request(asks).await.text(), "true");
+}
+
+/// To end a session once more, of which this request has no secret, would be a command for nothing.
+#[tokio::test]
+async fn signing_out_with_a_forged_token_confirms_the_end_of_the_own_session_alone() {
+    let renewed = Renewed::with(Secrets::One).await;
+    let mut attacker = renewed.attacker(false).await;
+    renewed.fixture.clear_verbs();
+    assert_eq!(attacker.request(destroy).await.text(), "AlreadyEnded");
+    let verbs = renewed.fixture.store.take_verbs();
+    let ends = verbs.iter().filter(|verb| **verb == Verb::End);
+    assert_eq!(ends.count(), 1, "{verbs:?}");
+}
+
+/// The grace period of the client's token was over when the session ended. Too few replicas may have that end.
+#[tokio::test]
+async fn signing_out_with_a_retired_token_confirms_the_end() {
+    let mut renewed = Renewed::with(Secrets::Retired).await;
+    let mut old = renewed.old[0].clone();
+    renewed.fixture.clear_verbs();
+    assert_eq!(old.request(destroy).await.text(), "AlreadyEnded");
+    let verbs = renewed.fixture.store.take_verbs();
+    assert_eq!(verbs.last(), Some(&Verb::End), "{verbs:?}");
+    assert_eq!(user(&mut renewed.ada).await, ADA);
+}
+
+/// The tombstone of an old token, or the session in which it continues, cannot be read.
+#[tokio::test]
+async fn signing_out_with_an_old_token_needs_what_the_store_has() {
+    use StoreErrorKind::{NewerFormat, Unavailable, Unreadable};
+    for (is_successor, kind, expected) in [
+        (false, Unreadable, "AlreadyEnded"),
+        (false, NewerFormat, ""),
+        (false, Unavailable, ""),
+        (true, Unreadable, "Ended"),
+        (true, NewerFormat, "Ended"),
+        (true, Unavailable, ""),
+    ] {
+        let case = format!("{is_successor}, {kind:?}");
+        let mut renewed = Renewed::with(Secrets::One).await;
+        let mut old = renewed.old[0].clone();
+        let store = &renewed.fixture.store;
+        // To authenticate, and for its tombstone.
+        for _ in 0..1 + usize::from(is_successor) {
+            store.hold(Verb::Load).open();
+        }
+        store.next(Verb::Load, Fault::Refuse(kind));
+        let response = old.request(destroy).await;
+        let text = if response.status == StatusCode::OK {
+            response.text()
+        } else {
+            assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE, "{case}");
+            ""
+        };
+        assert_eq!(text, expected, "{case}");
+        let left = if text == "Ended" { "None" } else { ADA };
+        assert_eq!(user(&mut renewed.ada).await, left, "{case}");
+    }
+}

@@ -5,8 +5,10 @@ use axum::response::Html;
 use axum::routing::{get, post};
 use cloakroom::{
     CachePolicy, ClearSiteData, CookieConfig, MemoryStore, Session, SessionError, SessionLayer,
-    TokenHeader,
+    Store, TokenHeader, minutes,
 };
+use cloakroom_core::store::{Loaded, Updated};
+use cloakroom_core::{Authentication, Record, Revision, Token};
 use http::header::CACHE_CONTROL;
 use tests::app::Fixture;
 use tests::browser::Browser;
@@ -47,6 +49,48 @@ async fn pages_of_signed_in_users_are_marked_unless_the_handler_has_done_so() {
         let renewed = browser.request(|session| async move { session.renew() });
         assert_eq!(renewed.await.cache_control(), "no-store", "with a cookie");
     }
+}
+
+/// The handler sees nobody, but the entries are those of a user: a page may show them.
+#[tokio::test]
+async fn a_page_is_marked_although_it_cannot_be_read_who_has_signed_in() {
+    let fixture = Fixture::memory();
+    let mut browser = browser(&fixture, CachePolicy::NoStore);
+    sign_in(&mut browser, "ada").await;
+    let name = |session: Session| async move { session.insert("name", "Ada") };
+    assert_eq!(browser.request(name).await.status, 200);
+    damage_user(&fixture, browser.cookie().expect("it has one")).await;
+    let page = |session: Session| async move {
+        let name: Option<String> = session.get("name")?;
+        Ok(format!("{:?} {name:?}", session.user()))
+    };
+    let response = browser.request(page).await;
+    assert_eq!(response.text(), "None Some(\"Ada\")");
+    assert_eq!(response.cache_control(), "no-store");
+    assert_eq!(response.vary(), "cookie");
+}
+
+/// Replaces the user of a session by what no release can read.
+async fn damage_user(fixture: &Fixture, cookie: &str) {
+    let id = Token::parse(cookie).expect("it is a token").id();
+    let store = fixture.store.inner();
+    let Ok(Loaded::Record(record)) = store.load(id).await else {
+        panic!("it is stored");
+    };
+    let mut entries = record.entries().clone();
+    let set = entries.set(Authentication::KEY, &"damaged");
+    set.expect("text is JSON");
+    let damaged = Record::new(
+        Revision::from_bits(7),
+        record.last_seen(),
+        record.limits(),
+        *record.digest(),
+        entries,
+    );
+    let updated = store
+        .update(id, record.revision(), &damaged, minutes(60))
+        .await;
+    assert_eq!(updated.expect("memory does not fail"), Updated::Updated);
 }
 
 /// How the session of a page ends while its handler runs.

@@ -118,6 +118,63 @@ async fn a_session_that_has_ended_on_too_few_replicas_is_not_alive() {
     fixture.assert_response(&response, 200, &[Load, End], CookieChange::Removed);
 }
 
+/// The first sign-out was confirmed by no replica either, and another tab still sends the cookie.
+#[tokio::test]
+async fn a_session_that_had_ended_before_on_too_few_replicas_leaves_no_cookie() {
+    let fixture = Fixture::memory();
+    let mut tab = fixture.browser_with_session().await;
+    let destroy = |session: Session| async move { session.destroy().await.map(drop) };
+    assert_eq!(tab.clone().request(destroy).await.status, 200);
+    fixture.clear_verbs();
+    for _ in 0..2 {
+        let not_replicated = Refuse(StoreErrorKind::NotReplicated);
+        fixture.store.next(End, not_replicated);
+    }
+    let response = tab
+        .request(|session| async move {
+            for _ in 0..2 {
+                let error = session.destroy().await.expect_err("no replica has it");
+                assert_eq!(error.kind(), SessionErrorKind::NotReplicated);
+            }
+            Ok(())
+        })
+        .await;
+    let verbs = [Load, Load, End, Load, End];
+    fixture.assert_response(&response, 200, &verbs, CookieChange::Removed);
+}
+
+/// The session of an older cookie has ended on too few replicas, and the live one in another tab.
+#[tokio::test]
+async fn sessions_that_had_ended_before_on_too_few_replicas_leave_no_cookie() {
+    for (fault, status, change) in [
+        (None, 200, CookieChange::Nothing),
+        (
+            Some(StoreErrorKind::NotReplicated),
+            503,
+            CookieChange::Removed,
+        ),
+    ] {
+        let fixture = Fixture::memory();
+        let destroy = |session: Session| async move { session.destroy().await.map(drop) };
+        let mut older = fixture.browser_with_session().await;
+        let cookie = older.cookie().expect("it has a session").to_owned();
+        assert_eq!(older.request(destroy).await.status, 200);
+        let mut browser = fixture.browser_with_session().await;
+        let (store, mut tab) = (fixture.store.clone(), browser.clone());
+        browser.add_cookie(CookieConfig::DEFAULT_NAME, cookie);
+        let response = browser.request(move |session| async move {
+            tab.request(destroy).await;
+            if let Some(kind) = fault {
+                store.next(End, Refuse(kind));
+            }
+            session.destroy().await.map(drop)
+        });
+        let response = response.await;
+        assert_eq!(response.status, status, "{fault:?}");
+        assert_eq!(response.cookie_change(), change, "{fault:?}");
+    }
+}
+
 /// The session of an older cookie has ended on too few replicas. That does not hide that the live one could not be ended.
 #[tokio::test]
 async fn a_session_that_may_be_live_counts_more_than_one_on_too_few_replicas() {

@@ -7,6 +7,7 @@ use cloakroom::{
     EndedConcurrently, Expiry, MemoryStore, Rotation, SessionErrorKind, SessionLayer,
     StoreErrorKind, days, minutes,
 };
+use cloakroom_core::ManualClock;
 use http::StatusCode;
 use tests::app::{Fixture, app};
 use tests::browser::{Browser, CookieChange};
@@ -250,6 +251,26 @@ async fn an_explicit_save_of_an_expired_session_is_an_error() {
     );
     assert_eq!(log.count("session expired during a request"), 1);
     assert_eq!(log.count("ERROR"), 0, "{}", log.text());
+}
+
+/// The store keeps the record until its own clock shows the deadline.
+#[tokio::test]
+async fn a_session_whose_deadline_has_passed_here_has_expired_although_it_is_stored() {
+    let fixture = Fixture::on(MemoryStore::new(), ManualClock::default());
+    let mut browser = fixture.browser_with_session().await;
+    let clock = fixture.clock.clone();
+    let response = browser
+        .request(|session| async move {
+            clock.advance(days(31));
+            session.insert("n", 2)?;
+            let error = session.save().await.expect_err("nothing was saved");
+            assert_eq!(error.kind(), SessionErrorKind::Expired);
+            Err::<(), _>(error)
+        })
+        .await;
+    assert_eq!(response.status, 409);
+    let verbs = fixture.store.take_verbs();
+    assert_eq!(verbs, [Verb::Load, Verb::Load], "it is not tried again");
 }
 
 /// A session that someone has ended is no error, as before: the user knows.

@@ -137,3 +137,18 @@ async fn a_failed_last_seen_update_does_not_fail_the_request() {
     assert_eq!(fixture.store.take_verbs(), [Verb::Load, Verb::Update]);
     sign_in(&mut browser, "ada").await;
 }
+
+/// The device is written with the whole record, and only if it is another one.
+#[tokio::test]
+async fn a_request_of_the_same_device_updates_last_seen_alone() {
+    let fixture = Fixture::memory();
+    let layer = fixture.builder().with_device_tracking(devices()).build();
+    let mut browser = fixture.browser_of(layer.expect("it is valid"));
+    from(&mut browser, "192.0.2.1", signing_in()).await;
+    for (address, verb) in [("192.0.2.1", Verb::Touch), ("192.0.2.2", Verb::Update)] {
+        fixture.clock.advance(hours(3));
+        fixture.clear_verbs();
+        from(&mut browser, address, reading()).await;
+        assert_eq!(fixture.store.take_verbs(), [Verb::Load, verb]);
+    }
+}

@@ -1,8 +1,9 @@
 //! A legacy store in memory, for tests of migrations.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use cloakroom::{
     CookieConfig, Entries, LegacyEnded, LegacyId, LegacySession, LegacyStore, MigrationKey,
@@ -27,6 +28,8 @@ pub(super) struct Legacy {
     failing_reads: Arc<AtomicUsize>,
     failing_ends: Arc<AtomicUsize>,
     ends_on_too_few_replicas: Arc<AtomicUsize>,
+    is_damaged: Arc<AtomicBool>,
+    deadline: Arc<Mutex<Option<SystemTime>>>,
 }
 
 impl Legacy {
@@ -38,6 +41,8 @@ impl Legacy {
             failing_reads: Arc::default(),
             failing_ends: Arc::default(),
             ends_on_too_few_replicas: Arc::default(),
+            is_damaged: Arc::default(),
+            deadline: Arc::default(),
         }
     }
 
@@ -65,6 +70,20 @@ impl Legacy {
     /// Lets the next reads fail.
     pub(super) fn fail_reads(&self, count: usize) {
         self.failing_reads.store(count, Ordering::Relaxed);
+    }
+
+    /// From now on no session can be decoded, or all can again.
+    pub(super) fn damage(&self, is_damaged: bool) {
+        self.is_damaged.store(is_damaged, Ordering::Relaxed);
+    }
+
+    /// Sets the deadline of all sessions.
+    pub(super) fn expire_at(&self, deadline: SystemTime) {
+        *self.lock_deadline() = Some(deadline);
+    }
+
+    fn lock_deadline(&self) -> MutexGuard<'_, Option<SystemTime>> {
+        self.deadline.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets the next ends fail, without an effect.
@@ -106,9 +125,16 @@ impl LegacyStore for Legacy {
         let Some(user) = users.get(id.as_bytes()) else {
             return Ok(None);
         };
+        if self.is_damaged.load(Ordering::Relaxed) {
+            return Err(StoreError::new(StoreErrorKind::Unreadable));
+        }
         let mut entries = Entries::new();
         entries.set("user", user).expect("text is JSON");
-        Ok(Some(LegacySession::new(entries)))
+        let session = LegacySession::new(entries);
+        Ok(Some(match *self.lock_deadline() {
+            Some(deadline) => session.until(deadline),
+            None => session,
+        }))
     }
 
     async fn end(&self, id: &LegacyId) -> Result<LegacyEnded, StoreError> {

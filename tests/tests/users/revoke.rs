@@ -296,6 +296,13 @@ async fn a_store_without_an_index_can_sign_in_and_reports_unsupported_calls() {
     let mut browser = Browser::new(app(layer.clone()));
     sign_in(&mut browser, "ada").await;
     assert_eq!(whoami(&mut browser).await, "ada");
+    let act = |session: Session| async move {
+        session.impersonate("bob").await?;
+        Ok(format!("{:?}", session.impersonator()))
+    };
+    let acting = browser.request(act).await;
+    assert_eq!(acting.text(), "Some(UserId(ada))");
+    assert_eq!(whoami(&mut browser).await, "bob");
     let kind = |error: SessionError| error.kind();
     let unsupported = cloakroom::SessionErrorKind::Unsupported;
     let sessions = layer.sessions();

@@ -47,3 +47,68 @@ pub(super) async fn back_off(
 fn timed_out() -> SessionError {
     StoreError::new(StoreErrorKind::Unavailable).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use cloakroom_core::MemoryStore;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::budget::Budget;
+    use crate::context::Context;
+    use crate::error::SessionErrorKind;
+
+    /// Backs off after so many conflicts, with random bits. Returns the result, and for how long it took.
+    async fn pause(
+        budget: Duration,
+        conflicts: u32,
+        random: u64,
+    ) -> (Result<(), SessionError>, Duration) {
+        let context = Arc::new(Context::new(MemoryStore::new()));
+        let budget = Budget::new(budget);
+        let cx = CommitContext::without_request(&context, &budget);
+        let began = Instant::now();
+        let backed_off = back_off(&cx, conflicts, Revision::from_bits(random)).await;
+        (backed_off, began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_commit_with_many_conflicts_waits_for_a_random_time_that_grows_to_sixteen_milliseconds()
+     {
+        let millis = Duration::from_millis;
+        let random = 0b1111;
+        for (conflicts, longest) in [
+            (CONFLICTS_BEFORE_BACKOFF, millis(1)),
+            (CONFLICTS_BEFORE_BACKOFF + 1, millis(3)),
+            (CONFLICTS_BEFORE_BACKOFF + 2, millis(7)),
+            (CONFLICTS_BEFORE_BACKOFF + 3, millis(15)),
+            (CONFLICTS_BEFORE_BACKOFF + 1000, millis(15)),
+        ] {
+            let (backed_off, paused) = pause(millis(1000), conflicts, random).await;
+            assert!(backed_off.is_ok());
+            // Tokio's timers are accurate to a millisecond.
+            assert!(
+                paused >= longest && paused <= longest + millis(1),
+                "{paused:?}, {conflicts}"
+            );
+        }
+        for (conflicts, random) in [
+            (0, random),
+            (15, random),
+            (CONFLICTS_BEFORE_BACKOFF, 0b1110),
+        ] {
+            let (backed_off, paused) = pause(millis(1000), conflicts, random).await;
+            assert!(backed_off.is_ok());
+            assert!(paused <= millis(1), "{paused:?}, {conflicts}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_commit_that_has_no_time_left_to_wait_fails() {
+        let (backed_off, _) = pause(Duration::from_millis(5), 20, 15).await;
+        let error = backed_off.expect_err("it would have to wait for longer");
+        assert_eq!(error.kind(), SessionErrorKind::Unavailable);
+    }
+}

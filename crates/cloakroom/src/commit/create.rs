@@ -131,10 +131,8 @@ pub(super) async fn create_session(
                 return Err(Cause::Undone.into());
             }
             Attempt::Collision => {}
-            Attempt::Evicted => {
-                remove_from_index(cx, &live);
-                evicted = Some(live.id());
-            }
+            // Its own eviction has removed it from the index.
+            Attempt::Evicted => evicted = Some(live.id()),
             Attempt::Failed(error) => {
                 let kind = error.kind();
                 // It may have been stored: a session that the user would see in the list, or one on

@@ -45,10 +45,14 @@ impl FollowUp {
 
     /// Publishes an event to all servers.
     pub(crate) fn publish(mut self, event: SessionEvent) -> Self {
-        if self.context.publishes_events && self.context.store.has_bus() {
+        self.add_event(event);
+        self
+    }
+
+    fn add_event(&mut self, event: SessionEvent) {
+        if publishes_events(&self.context) {
             self.events.push(event);
         }
-        self
     }
 
     /// Removes an ended session from its user's index.
@@ -124,14 +128,12 @@ impl FollowUp {
                 continue;
             }
             self.removed.push((key, id));
-            if matches!(loaded, Ok(Loaded::Nothing)) && self.context.publishes_events {
-                self.events.push(SessionEvent::Ended {
-                    id,
-                    user: Some(user.clone()),
-                    reason: EndReason::Expired,
-                    client: None,
-                });
-            }
+            self.add_event(SessionEvent::Ended {
+                id,
+                user: Some(user.clone()),
+                reason: EndReason::Expired,
+                client: None,
+            });
         }
     }
 
@@ -188,11 +190,15 @@ impl FollowUp {
 
 /// Returns the client of a session for its events, if they are published.
 pub(super) fn client_for_event(context: &Context, entries: &Entries) -> Option<SessionClient> {
-    if context.publishes_events && context.store.has_bus() {
+    if publishes_events(context) {
         client_of(entries)
     } else {
         None
     }
+}
+
+fn publishes_events(context: &Context) -> bool {
+    context.publishes_events && context.store.has_bus()
 }
 
 async fn publish(context: &Context, event: &SessionEvent) {

@@ -66,15 +66,14 @@ pub(crate) async fn unlink(
         log::legacy_not_ended(&error);
         return record;
     }
-    let remove_id = |mark: MigrationMark| {
-        let is_unlinked = mark.from().is_none() && mark.legacy_id().is_some();
-        is_unlinked.then(|| mark.without_legacy_id())
-    };
+    // Nothing links a session again.
+    let remove_id =
+        |mark: MigrationMark| mark.legacy_id().is_some().then(|| mark.without_legacy_id());
     edit_mark(cx, id, record, remove_id).await
 }
 
 /// Whether a session is not linked with its legacy session any more, which may still exist.
-pub(crate) fn is_unlinked(record: &Record) -> bool {
+fn is_unlinked(record: &Record) -> bool {
     let mark = MigrationMark::of(record.entries());
     mark.is_some_and(|mark| mark.from().is_none() && mark.legacy_id().is_some())
 }

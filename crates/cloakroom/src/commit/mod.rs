@@ -44,7 +44,7 @@ pub(crate) use self::end_legacy::{combine, end_legacy};
 pub(crate) use self::follow_up::FollowUp;
 pub(crate) use self::group::{EndedGroup, end_group};
 pub(crate) use self::maintain::{due, maintain};
-pub(crate) use self::migrate::{create_migrated, is_unlinked, unlink};
+pub(crate) use self::migrate::{create_migrated, unlink};
 pub(crate) use self::outcome::{Committed, WorstError};
 pub(crate) use self::renew::renew;
 pub(crate) use self::successor::{MAX_RENEWALS, end_again, end_successor};

@@ -140,3 +140,31 @@ async fn expired_at(
         Loaded::Record(_) | Loaded::Nothing => Updated::Missing,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use cloakroom_core::MemoryStore;
+
+    use super::*;
+    use crate::budget::Budget;
+    use crate::context::Context;
+
+    #[test]
+    fn a_record_has_at_most_the_length_that_can_be_decoded() {
+        let mut context = Context::new(MemoryStore::new());
+        context.max_session_size = usize::MAX;
+        let (context, budget) = (Arc::new(context), Budget::new(Duration::from_secs(1)));
+        let cx = CommitContext::without_request(&context, &budget);
+        let of_length = |length: usize| {
+            let mut entries = Entries::new();
+            let set = entries.set("text", &"x".repeat(length));
+            set.expect("text is JSON");
+            entries
+        };
+        let longest = codec::MAX_LEN - codec::encoded_len(&of_length(0));
+        assert!(check_size(&cx, &of_length(longest)).is_ok());
+        assert!(check_size(&cx, &of_length(longest + 1)).is_err());
+    }
+}

@@ -9,7 +9,7 @@ use cloakroom_core::{EndReason, Record, SessionId, Timestamp};
 
 use super::linked::{Link, former_legacy_id_of, legacy_id_of, read_link};
 use crate::budget::Budget;
-use crate::commit::{CommitContext, end, is_unlinked, unlink};
+use crate::commit::{CommitContext, end, unlink};
 use crate::context::Context;
 use crate::error::SessionError;
 use crate::migration::LegacyId;
@@ -96,13 +96,9 @@ pub(super) async fn check_and_sync_at(
     budget: &Budget,
 ) -> Result<Liveness, SessionError> {
     match check_at(context, id, record, now, budget).await? {
-        Liveness::Live {
-            record,
-            linked: Some(legacy),
-        } => Box::pin(unlink_in_cutover(context, id, record, legacy, budget)).await,
-        // An earlier request has failed to end the legacy session, or to record that.
-        Liveness::Live { record, .. } if context.migration.is_some() && is_unlinked(&record) => {
-            match former_legacy_id_of(context, id, &record) {
+        Liveness::Live { record, linked } => {
+            // Without a link, an earlier request may have failed to end the legacy session, or to record that.
+            match linked.or_else(|| former_legacy_id_of(context, id, &record)) {
                 Some(legacy) => {
                     Box::pin(unlink_in_cutover(context, id, record, legacy, budget)).await
                 }

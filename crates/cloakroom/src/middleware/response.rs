@@ -69,7 +69,8 @@ pub(super) fn finish<B>(session: &SharedSession, response: &mut Response<B>, now
 /// Who is at the other end of a response.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum User {
-    /// Also if someone else has ended the session during the request: the page may have the user's data.
+    /// Also if someone else has ended the session during the request, and if it cannot be read who the user is: the page may
+    /// have the user's data.
     SignedIn,
     /// The request has ended its session.
     SignedOut,

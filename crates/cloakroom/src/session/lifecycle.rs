@@ -169,7 +169,16 @@ impl Session {
     pub(super) async fn end(&self, reason: EndReason) -> Result<Destroyed, SessionError> {
         self.handle.state().end_begins();
         let ended = self.end_all_presented(reason).await;
-        self.handle.state().end_completes(ended.as_ref().err());
+        let mut state = self.handle.state();
+        if let Err(error) = &ended
+            && error.kind() == SessionErrorKind::NotReplicated
+        {
+            // Another error would say that a session may be live. So all have ended, on fewer replicas than required,
+            // some of them perhaps before this request.
+            state.destroyed();
+        }
+        state.end_completes(ended.as_ref().err());
+        drop(state);
         ended
     }
 
@@ -231,25 +240,16 @@ impl Session {
             }
             ended => ended,
         };
+        let ended = commit::combine(legacy, ended?);
         let mut state = self.handle.state();
-        match ended.map(|ended| commit::combine(legacy, ended)) {
-            Ok(Ended::Ended) => {
-                state.destroyed();
-                Ok(Destroyed::Ended)
-            }
-            Ok(_) => {
-                // The cookie is not removed: the browser may have a better one by now.
-                state.discard_edits();
-                state.mark_ended();
-                Ok(Destroyed::AlreadyEnded)
-            }
-            Err(error) => {
-                if error.kind() == SessionErrorKind::NotReplicated {
-                    state.destroyed();
-                }
-                Err(error)
-            }
+        if ended == Ended::Ended {
+            state.destroyed();
+            return Ok(Destroyed::Ended);
         }
+        // The cookie is not removed: the browser may have a better one by now.
+        state.discard_edits();
+        state.mark_ended();
+        Ok(Destroyed::AlreadyEnded)
     }
 
     /// Without a session there may still be a legacy cookie: its session must not be migrated again. And a
