@@ -94,7 +94,7 @@ mod tests {
         SharedCache::new(store.expect("it is valid"), 1 << 20, window)
     }
 
-    /// As `NearCacheBuilder::with_max_staleness` documents: three checks may fail before the cache is not valid any more.
+    /// As `NearCacheBuilder::with_max_staleness` documents.
     #[tokio::test]
     async fn the_connections_are_checked_four_times_per_window() {
         for window in [Duration::from_millis(100), MAX_AGE] {
