@@ -4,6 +4,7 @@
 mod app_scripts;
 mod backup;
 mod certificates;
+mod cluster_errors;
 mod cluster_merging;
 mod cluster_mode;
 mod cluster_sign_ins;
@@ -13,7 +14,9 @@ mod connect_checks;
 mod ending_again;
 mod health;
 mod held_requests;
+mod lost_replies;
 mod merged_commands;
+mod merged_errors;
 mod merged_replies;
 mod missing_commands;
 mod outages;
