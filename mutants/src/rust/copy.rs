@@ -108,10 +108,14 @@ struct Memory {
     left_out: BTreeMap<String, LeftOut>,
 }
 
-/// The mutants that the last build has left out, in files that have not changed.
-fn left_out_before(mutants: &[Mutant]) -> Result<AllLeftOut, String> {
+fn remembered() -> Memory {
     let text = fs::read(memory()).unwrap_or_default();
-    let memory: Memory = serde_json::from_slice(&text).unwrap_or_default();
+    serde_json::from_slice(&text).unwrap_or_default()
+}
+
+/// The mutants that earlier builds have left out, in files that have not changed.
+fn left_out_before(mutants: &[Mutant]) -> Result<AllLeftOut, String> {
+    let memory = remembered();
     let digests = digests(mutants)?;
     let known = mutants
         .iter()
@@ -125,10 +129,25 @@ fn remember(mutants: &[Mutant], left_out: &AllLeftOut) -> Result<(), String> {
     let named = mutants
         .iter()
         .filter_map(|mutant| Some((mutant.name.clone(), *left_out.get(&mutant.number)?)));
-    let new = Memory {
+    let mut new = Memory {
         files: digests(mutants)?,
         left_out: named.collect(),
     };
+    // A build with other parts has other files.
+    let old = remembered();
+    let is_kept = |file: &str| !new.files.contains_key(file);
+    let kept = old.left_out.into_iter().filter(|(name, _)| {
+        let file = name.split(": ").next().unwrap_or_default();
+        is_kept(&format!("crates/{file}"))
+    });
+    let kept: Vec<_> = kept.collect();
+    let files: Vec<_> = old
+        .files
+        .into_iter()
+        .filter(|(file, _)| is_kept(file))
+        .collect();
+    new.left_out.extend(kept);
+    new.files.extend(files);
     let text = serde_json::to_string(&new).map_err(|error| error.to_string())?;
     write(&memory(), &text)
 }

@@ -1,6 +1,6 @@
 //! The mutants of the Rust code, as cargo-mutants lists them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::{Command, Stdio};
 
@@ -59,7 +59,7 @@ struct Position {
 }
 
 /// Lists the mutants of some crates.
-pub(crate) fn list(crates: &[&str]) -> Result<Vec<Mutant>, String> {
+pub(crate) fn list(crates: &BTreeSet<&str>) -> Result<Vec<Mutant>, String> {
     let mut command = Command::new("cargo");
     command.args(["mutants", "--list", "--json"]);
     for package in crates {

@@ -7,35 +7,28 @@ mod edits;
 mod list;
 mod parts;
 mod reach;
+mod run;
 mod switches;
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use crate::results::{self, RUST, Results, RustResult};
-use crate::suite::{self, Outcome, Program, Run};
+use crate::suite::Program;
 use crate::{equivalent, say};
 use blame::LeftOut;
 use list::Mutant;
 use parts::{PARTS, Part};
 use reach::Test;
+use run::{Ended, Failures, Reaching, test_mutant};
 
 /// How many tests, and how many mutants are run at once.
 const WORKERS: usize = 2;
 
-/// How many tests of a program run at once: many of them wait for a server.
-const THREADS: usize = 4;
-
 /// In a quick run, tests that take longer alone are left out, in milliseconds.
 const LONGEST_QUICK: u64 = 300;
-
-/// What a run may take beyond several times as long as without the mutant.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// What to run.
 #[derive(Debug, Default)]
@@ -61,15 +54,13 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
     if let Some(unknown) = unknown {
         return Err(format!("there is no part {unknown}"));
     }
-    let crates = ["cloakroom-core", "cloakroom", "cloakroom-redis"];
-    let mut mutants = list::list(&crates)?;
-    // All parts, so that the build is the same whichever are chosen.
-    mutants.retain(|mutant| PARTS.iter().any(|part| part.has(&mutant.file)));
-    let suites: BTreeSet<&str> = PARTS.iter().flat_map(|part| part.suites).copied().collect();
-    let targets: Vec<&str> = suites
+    let packages: BTreeSet<&str> = parts.iter().map(|part| part.package).collect();
+    let mut mutants = list::list(&packages)?;
+    mutants.retain(|mutant| parts.iter().any(|part| part.has(&mutant.file)));
+    let suites: BTreeSet<&str> = parts.iter().flat_map(|part| part.suites).copied().collect();
+    let (crates, targets): (Vec<&str>, Vec<&str>) = suites
         .into_iter()
-        .filter(|suite| !crates.contains(suite))
-        .collect();
+        .partition(|suite| suite.starts_with("cloakroom"));
     let (programs, left_out) = copy::build(&mutants, &crates, &targets)?;
     let mut saved: Results<RustResult> = results::read(RUST)?;
     saved.retain(|name, _| PARTS.iter().any(|part| part.name == name));
@@ -87,17 +78,6 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
         results::write(RUST, &saved)?;
     }
     Ok(all_caught)
-}
-
-/// A test, and the program that has it.
-type Reaching<'a> = (&'a Program, &'a Test);
-
-/// How the tests with a mutant ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ended {
-    Caught,
-    TimedOut,
-    Survived,
 }
 
 fn test_part(
@@ -195,62 +175,6 @@ fn test_all(
     all_ended
         .into_inner()
         .map_err(|_| "a worker has panicked".to_owned())
-}
-
-/// How often a test has noticed a mutant of a file.
-type Failures = BTreeMap<(String, String), usize>;
-
-/// Runs the tests that reach a mutant, first those that have noticed most others of its file, then the quickest: one, then more and more at
-/// once. Also returns what has noticed it, or how many tests have not.
-fn test_mutant(
-    mutant: &Mutant,
-    reaching: &[Reaching<'_>],
-    failures: &Mutex<Failures>,
-) -> Result<(Ended, String), String> {
-    let reaches = |(_, test): &&Reaching<'_>| test.reached.contains(&mutant.number);
-    let mut tests: Vec<&Reaching<'_>> = reaching.iter().filter(reaches).collect();
-    let key = |test: &str| (mutant.file.clone(), test.to_owned());
-    if let Ok(failures) = failures.lock() {
-        tests.sort_by_key(|(_, test)| Reverse(failures.get(&key(&test.name)).copied()));
-    }
-    let mut rest = tests.as_slice();
-    let mut size = 1;
-    while !rest.is_empty() {
-        let (some, later) = rest.split_at(size.min(rest.len()));
-        let mut by_program: BTreeMap<&Path, Vec<&Reaching<'_>>> = BTreeMap::new();
-        for one in some {
-            by_program.entry(&one.0.path).or_default().push(one);
-        }
-        for tests in by_program.values() {
-            match run_some(mutant, tests)? {
-                Outcome::Passed(_) => {}
-                Outcome::Failed(test) => {
-                    if let Ok(mut failures) = failures.lock() {
-                        *failures.entry(key(&test)).or_default() += 1;
-                    }
-                    return Ok((Ended::Caught, test));
-                }
-                Outcome::TimedOut => return Ok((Ended::TimedOut, tests[0].0.suite.clone())),
-            }
-        }
-        rest = later;
-        size *= 3;
-    }
-    Ok((Ended::Survived, format!("{} tests", tests.len())))
-}
-
-/// Runs some tests of one program.
-fn run_some(mutant: &Mutant, tests: &[&Reaching<'_>]) -> Result<Outcome, String> {
-    let milliseconds = tests.iter().map(|(_, test)| test.milliseconds).sum();
-    let names = tests.iter().map(|(_, test)| test.name.as_str());
-    suite::run(&Run {
-        program: &tests[0].0.path,
-        folder: &tests[0].0.folder,
-        arguments: ["--exact"].into_iter().chain(names).collect(),
-        variables: vec![("CLOAKROOM_MUTANT", mutant.number.to_string())],
-        threads: THREADS,
-        timeout: GRACE + Duration::from_millis(milliseconds) * 4,
-    })
 }
 
 fn sum(

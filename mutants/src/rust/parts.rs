@@ -3,7 +3,7 @@
 /// Code whose results are shown together.
 pub(super) struct Part {
     pub(super) name: &'static str,
-    package: &'static str,
+    pub(super) package: &'static str,
     /// What the paths in `src` begin with.
     files: &'static [&'static str],
     /// The tests that have to notice its mutants: those of a crate, or an end-to-end suite.
