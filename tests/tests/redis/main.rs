@@ -20,6 +20,7 @@ mod merged_errors;
 mod merged_replies;
 mod missing_commands;
 mod outages;
+mod raw_keys;
 mod replicas;
 mod runtimes;
 mod sign_ins;
