@@ -1,11 +1,16 @@
 //! The command line, and the environment variables that replace its options.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use cloakroom::Expiry;
 use tracing_subscriber::filter::Targets;
+
+/// The bounds of `--store-timeout`. The store refuses a connect timeout, half of it, of more than a minute.
+const STORE_TIMEOUTS: RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(120);
 
 const STORE: &str = "Store";
 const LIFETIME: &str = "Session lifetime";
@@ -47,9 +52,10 @@ pub(crate) struct Options {
     /// How long a request waits for Redis; then its response is a 503
     ///
     /// A single command may take a quarter of that, and connecting half of it.
+    /// From 1ms to 2m.
     #[arg(
-        long, value_name = "DURATION", help_heading = STORE, default_value = "1s",
-        value_parser = humantime::parse_duration,
+        long, value_name = "DURATION", help_heading = STORE, default_value = "1s", verbatim_doc_comment,
+        value_parser = store_timeout,
     )]
     pub(crate) store_timeout: Duration,
 
@@ -118,6 +124,15 @@ impl Options {
     /// The timeouts of sessions without a user: never longer than the others.
     pub(crate) fn anonymous_expiry(&self) -> Expiry {
         Expiry::idle(self.anonymous_idle.min(self.idle)).absolute(self.absolute)
+    }
+}
+
+fn store_timeout(text: &str) -> Result<Duration, String> {
+    let timeout = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if STORE_TIMEOUTS.contains(&timeout) {
+        Ok(timeout)
+    } else {
+        Err("it must be from 1ms to 2m".to_owned())
     }
 }
 

@@ -66,14 +66,14 @@ pub(super) const PARTS: [Part; 7] = [
         package: "cloakroom-redis",
         files: &["command/"],
         suites: REDIS,
-        longest: 5_000,
+        longest: 10_000,
     },
     Part {
         name: "near",
         package: "cloakroom-redis",
         files: &["near/"],
         suites: REDIS,
-        longest: 5_000,
+        longest: 10_000,
     },
 ];
 

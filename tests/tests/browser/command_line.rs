@@ -30,6 +30,7 @@ fn the_help_names_every_option() {
         "--listen",
         "--idle",
         "--absolute",
+        "--store-timeout",
         "--anonymous-idle",
         "--recent-sign-in",
         "--log-format",
@@ -61,6 +62,28 @@ fn an_invalid_configuration_is_reported_in_one_line() {
     assert!(refusal(&line).contains("at most 400 days"));
     let line = Demo::run(&["--max-sessions", "0"]);
     assert!(refusal(&line).contains("nobody could sign in"));
+}
+
+/// Before the store or the layer would, which know neither the option nor how they get their parts of it.
+#[test]
+fn a_store_timeout_out_of_bounds_is_refused_by_the_name_of_the_option() {
+    // What needs no valid store timeout, and ends the demo.
+    let other = ["--max-sessions", "0", "--store-timeout"];
+    for timeout in ["0s", "999us", "2m 1ms", "1h", "soon"] {
+        let output = Demo::run(&[&other[..], &[timeout]].concat());
+        let text = String::from_utf8(output.stderr).expect("it is text");
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains("--store-timeout"), "{text}");
+        assert!(!text.contains("with_"), "{text}");
+        assert!(
+            text.contains("from 1ms to 2m") || timeout == "soon",
+            "{text}"
+        );
+    }
+    for timeout in ["1ms", "2m"] {
+        let line = Demo::run(&[&other[..], &[timeout]].concat());
+        assert!(refusal(&line).contains("nobody could sign in"));
+    }
 }
 
 #[tokio::test]

@@ -2,9 +2,11 @@
 
 mod coherence;
 mod commands;
+mod connections;
 mod failover;
 mod gaps;
 mod invalidation;
+mod own_writes;
 
 use std::time::Duration;
 

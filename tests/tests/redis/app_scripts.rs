@@ -159,6 +159,23 @@ async fn calls_that_return_nothing_are_merged() {
     }
 }
 
+#[tokio::test]
+async fn calls_without_keys_are_merged() {
+    let server = RedisServer::start();
+    let store = open(server.url()).await;
+    let scripts = store.app_scripts();
+    let script = AppScript::new("return #KEYS .. ARGV[1]");
+    let run = async |call: usize| scripts.run(&script, &[], &[call.to_string()]).await;
+    run(0).await.expect("it is run");
+    let monitor = server.monitor();
+    for (call, reply) in join_all((0..30).map(run)).await.into_iter().enumerate() {
+        let expected = ScriptReply::Bytes(format!("0{call}").into());
+        assert_eq!(reply.expect("it is run"), expected);
+    }
+    let sent = scripts_in(&monitor.commands());
+    assert!(sent <= 3, "{sent} commands");
+}
+
 /// A text with flags is no body of a function.
 #[tokio::test]
 async fn scripts_with_flags_are_not_merged() {
@@ -181,6 +198,33 @@ async fn scripts_with_flags_are_not_merged() {
 async fn concurrent_calls_get_their_replies_in_a_cluster() {
     let cluster = Cluster::start();
     add_many(&open(cluster.url()).await, &adder()).await;
+}
+
+/// As is documented: each is one command, although all keys are on one node.
+#[tokio::test]
+async fn concurrent_calls_in_a_cluster_are_not_merged() {
+    const CALLS: usize = 30;
+    let cluster = Cluster::start();
+    let store = open(cluster.url()).await;
+    let scripts = store.app_scripts();
+    let script = adder();
+    let run = async |call: usize| {
+        let keys = [scripts.key(&format!("{{numbers}}:{call}"))];
+        scripts.run(&script, &keys, &["1".to_owned()]).await
+    };
+    run(0).await.expect("it is run");
+    let monitors: Vec<_> = cluster
+        .primaries()
+        .iter()
+        .map(RedisServer::monitor)
+        .collect();
+    for reply in join_all((1..=CALLS).map(run)).await {
+        assert_eq!(reply.expect("it is run"), ScriptReply::Integer(1));
+    }
+    let sent = monitors
+        .into_iter()
+        .map(|monitor| scripts_in(&monitor.commands()));
+    assert_eq!(sent.sum::<usize>(), CALLS);
 }
 
 /// What a script publishes reaches the servers that subscribe to its topic, and no others.

@@ -10,7 +10,7 @@ use axum::routing::get;
 use cloakroom_core::store::{Created, Loaded, Updated, UserCreated};
 use cloakroom_core::{Realm, Store, StoreErrorKind, UserId, UserKey};
 use cloakroom_limit::{By, Fallback, Limits, Rate, RateLimitLayer};
-use cloakroom_redis::{ConnectErrorKind, RedisStore, ServerMode, Warning};
+use cloakroom_redis::{AppScript, ConnectErrorKind, RedisStore, ScriptReply, ServerMode, Warning};
 use fred::prelude::{Builder, ClientLike as _, Config, ReconnectPolicy};
 use futures_util::future::join_all;
 use http::Request;
@@ -174,6 +174,24 @@ async fn updates_loads_and_lists_each_learn_it_by_themselves() {
         assert_eq!(updated.unwrap(), Updated::Updated, "nothing was executed");
     }
     assert_eq!(found(), 3);
+}
+
+#[tokio::test]
+async fn scripts_of_other_crates_learn_it_by_themselves() {
+    let server = single_shard();
+    let log = Log::capture();
+    let (store, _client) = store_of_app(&server).await;
+    let scripts = store.app_scripts();
+    let script = AppScript::new("return redis.call('INCR', KEYS[1])");
+    let run = async |number: usize| {
+        let keys = [scripts.key(&format!("number:{number}"))];
+        scripts.run(&script, &keys, &[]).await
+    };
+    for reply in join_all((0..100).map(run)).await {
+        let reply = reply.expect("it is sent by itself");
+        assert_eq!(reply, ScriptReply::Integer(1), "it is run once");
+    }
+    assert_eq!(log.count(FOUND), 1, "{}", log.text());
 }
 
 #[tokio::test]

@@ -162,9 +162,14 @@ async fn a_sign_in_whose_id_is_in_the_index_stores_its_session() {
     let server = RedisServer::start();
     let store = open(server.url()).await;
     let ada = user("ada");
-    for is_old in [false, true] {
+    let limit = Some(Limit {
+        most: 5,
+        evict_oldest: true,
+    });
+    for (is_old, limit) in [(false, None), (true, None), (false, limit), (true, limit)] {
         let (id, record) = plain_session();
-        let request = add_request(id, &record);
+        let mut request = add_request(id, &record);
+        request.limit = limit;
         store.add(&ada, &request).await.unwrap();
         let key = server.keys_with_ttl().remove(0).0;
         if is_old {

@@ -50,6 +50,9 @@ async fn revoked_before_only_moves_forward(subject: &impl Subject) {
     assert_eq!(revoked_before().await, second);
     assert_eq!(set(Duration::ZERO).await, second, "a later time stays");
     assert_eq!(revoked_before().await, second, "a later time stays");
+    let last = set(MAX_AHEAD).await;
+    assert!(last > second, "the longest delay is accepted");
+    assert_eq!(revoked_before().await, last);
 }
 
 async fn revoked_before_is_never_far_in_the_future(subject: &impl Subject) {

@@ -17,7 +17,13 @@ use crate::user::UserKey;
 pub(super) async fn all(subject: &impl Subject) {
     let store = &subject.store().await;
     it_is_indexed_and_stored(store).await;
-    nothing_is_overwritten(store).await;
+    let limit = Limit {
+        most: 5,
+        evict_oldest: true,
+    };
+    for limit in [None, Some(limit)] {
+        nothing_is_overwritten(store, limit).await;
+    }
     evicted_sessions_end_first(store).await;
     a_full_index_stores_nothing(store).await;
     a_sample_contains_other_ids_only(store).await;
@@ -80,9 +86,9 @@ async fn it_is_indexed_and_stored(store: &impl Store) {
     }
 }
 
-async fn nothing_is_overwritten(store: &impl Store) {
+async fn nothing_is_overwritten(store: &impl Store, limit: Option<Limit>) {
     let user = new_user();
-    let (first, second) = (new_session(1, None), new_session(2, None));
+    let (first, second) = (new_session(1, limit), new_session(2, limit));
     let tombstone = tombstone_of(&first.record);
     let ended = store.end(first.id, None, &tombstone, LONG).await;
     ended.expect("end succeeds");
@@ -94,7 +100,7 @@ async fn nothing_is_overwritten(store: &impl Store) {
 
     create_for_user(store, &user, &second).await;
     let again = NewSession {
-        record: new_session(3, None).record,
+        record: new_session(3, limit).record,
         ..second
     };
     assert_eq!(

@@ -12,7 +12,11 @@ use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Gives one item its result. If it is dropped instead, the item has none.
-pub(crate) struct Responder<R>(Arc<Slot<R>>);
+pub(crate) struct Responder<R> {
+    slot: Arc<Slot<R>>,
+    /// The waker with which the future is being started.
+    starting: Option<Waker>,
+}
 
 /// The result of one item; `None` if it has none.
 pub(super) struct Response<R> {
@@ -23,15 +27,13 @@ pub(super) struct Response<R> {
 
 struct Slot<R>(Mutex<State<R>>);
 
-/// The wakers are the caller's.
+/// The wakers are the caller's. None is cloned or dropped under the lock: both run code of the caller's, which may
+/// need the lock.
 enum State<R> {
     Waiting(Waker),
     /// The future is being polled, and not here yet. A caller that is polled meanwhile may have been woken by it, and
-    /// must be woken again.
-    Starting {
-        waker: Waker,
-        was_polled: bool,
-    },
+    /// must be woken again: with this waker.
+    Starting(Option<Waker>),
     Started(BoxFuture<R>),
     Done(Option<R>),
     /// The caller has the result, or is gone.
@@ -45,33 +47,39 @@ pub(super) fn channel<R>(waker: Waker) -> (Responder<R>, Response<R>) {
         slot: Arc::clone(&slot),
         started: None,
     };
-    (Responder(slot), response)
+    let responder = Responder {
+        slot,
+        starting: None,
+    };
+    (responder, response)
 }
 
 impl<R> Responder<R> {
     /// Whether the caller is gone.
     pub(super) fn is_closed(&self) -> bool {
-        matches!(*self.0.lock(), State::Closed)
+        matches!(*self.slot.lock(), State::Closed)
     }
 
     pub(crate) fn send(self, result: R) {
-        if let State::Waiting(waker) = self.0.replace(State::Done(Some(result))) {
+        if let State::Waiting(waker) = self.slot.replace(State::Done(Some(result))) {
             waker.wake();
         }
     }
 
     /// Polls a future once with the waker of the caller, who goes on with it: the caller is not woken before the
     /// future is ready. So the futures of several callers are started without another task in between.
-    pub(crate) fn start(self, mut future: BoxFuture<R>) {
-        let Some(waker) = self.0.begin_start() else {
+    pub(crate) fn start(mut self, mut future: BoxFuture<R>) {
+        let State::Waiting(waker) = self.slot.replace(State::Starting(None)) else {
             return;
         };
-        let (next, is_done) = match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+        let waker = &*self.starting.insert(waker);
+        let (next, is_done) = match future.as_mut().poll(&mut Context::from_waker(waker)) {
             Poll::Ready(result) => (State::Done(Some(result)), true),
             Poll::Pending => (State::Started(future), false),
         };
-        match self.0.replace(next) {
-            State::Starting { waker, was_polled } if was_polled || is_done => waker.wake(),
+        match self.slot.replace(next) {
+            State::Starting(Some(newer)) => newer.wake(),
+            State::Starting(None) if is_done => waker.wake_by_ref(),
             _ => {}
         }
     }
@@ -79,11 +87,17 @@ impl<R> Responder<R> {
 
 impl<R> Drop for Responder<R> {
     fn drop(&mut self) {
-        let has_none = matches!(*self.0.lock(), State::Waiting(_) | State::Starting { .. });
-        if has_none
-            && let State::Waiting(waker) | State::Starting { waker, .. } =
-                self.0.replace(State::Done(None))
-        {
+        let has_none = matches!(*self.slot.lock(), State::Waiting(_) | State::Starting(_));
+        if !has_none {
+            return;
+        }
+        let waker = match self.slot.replace(State::Done(None)) {
+            State::Waiting(waker) => Some(waker),
+            // The future has panicked.
+            State::Starting(newer) => newer.or(self.starting.take()),
+            _ => None,
+        };
+        if let Some(waker) = waker {
             waker.wake();
         }
     }
@@ -116,34 +130,22 @@ impl<R> Drop for Response<R> {
 }
 
 impl<R> Slot<R> {
-    /// Returns the waker of the caller, who now waits for a future to be started. `None` if the caller is gone.
-    fn begin_start(&self) -> Option<Waker> {
-        let mut state = self.lock();
-        let State::Waiting(waker) = &*state else {
-            return None;
-        };
-        let waker = waker.clone();
-        *state = State::Starting {
-            waker: waker.clone(),
-            was_polled: false,
-        };
-        Some(waker)
-    }
-
     /// Takes the result or the started future; until then, the caller waits with this waker.
     fn take_or_wait(&self, newer: &Waker) -> Option<State<R>> {
+        let newer = newer.clone();
         let mut state = self.lock();
-        match &mut *state {
-            State::Waiting(waker) => waker.clone_from(newer),
-            State::Starting { waker, was_polled } => {
-                waker.clone_from(newer);
-                *was_polled = true;
-            }
-            State::Started(_) | State::Done(_) | State::Closed => {
-                return Some(mem::replace(&mut *state, State::Closed));
-            }
+        let next = match &*state {
+            State::Waiting(_) => State::Waiting(newer),
+            State::Starting(_) => State::Starting(Some(newer)),
+            State::Started(_) | State::Done(_) | State::Closed => State::Closed,
+        };
+        let before = mem::replace(&mut *state, next);
+        // Before the waker that was replaced is dropped.
+        drop(state);
+        match before {
+            State::Waiting(_) | State::Starting(_) => None,
+            before => Some(before),
         }
-        None
     }
 
     /// Sets the state, unless the caller is gone. Returns the one before.
@@ -165,7 +167,10 @@ mod tests {
     use std::future::{pending, poll_fn, ready};
     use std::sync::Arc as StdArc;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
     use std::task::Wake;
+    use std::thread;
+    use std::time::Duration;
 
     use tokio::sync::oneshot;
 
@@ -214,6 +219,46 @@ mod tests {
         assert_eq!(first.0.load(Ordering::Relaxed), 0);
         assert_eq!(second.0.load(Ordering::Relaxed), 1);
         assert_eq!(poll(&mut response, &waker), Poll::Ready(Some(7)));
+    }
+
+    /// Takes the lock of a slot when it is dropped, as the waker of a task may that holds a responder.
+    struct Locks(Arc<Slot<u8>>);
+
+    impl Wake for Locks {
+        fn wake(self: StdArc<Self>) {}
+    }
+
+    impl Drop for Locks {
+        fn drop(&mut self) {
+            drop(self.0.lock());
+        }
+    }
+
+    /// Polls with a waker that takes the lock when the next poll replaces it.
+    fn replace_waker(response: &mut Response<u8>) {
+        let locks = Waker::from(StdArc::new(Locks(Arc::clone(&response.slot))));
+        assert_eq!(poll(response, &locks), Poll::Pending);
+        drop(locks);
+        assert_eq!(poll(response, Waker::noop()), Poll::Pending);
+    }
+
+    #[test]
+    fn a_waker_is_dropped_after_the_lock_is_released() {
+        let (done, is_done) = mpsc::channel();
+        thread::spawn(move || {
+            let (responder, mut response) = channel(Waker::noop().clone());
+            replace_waker(&mut response);
+            let response = StdArc::new(std::sync::Mutex::new(response));
+            let polled = StdArc::clone(&response);
+            responder.start(Box::pin(poll_fn(move |_| {
+                replace_waker(&mut polled.lock().unwrap());
+                Poll::Ready(7)
+            })));
+            let result = poll(&mut response.lock().unwrap(), Waker::noop());
+            let _ = done.send(result);
+        });
+        let result = is_done.recv_timeout(Duration::from_secs(20));
+        assert_eq!(result, Ok(Poll::Ready(Some(7))), "it waits for itself");
     }
 
     /// The wake-up of the future comes when the future is not in its place yet.

@@ -16,7 +16,6 @@ use crate::connection::CommandClient;
 /// A call of a script of another crate.
 pub(crate) struct AppCall {
     script: Arc<AppScriptPair>,
-    /// With at least one key, unless it is sent by itself.
     args: Args,
 }
 
@@ -35,8 +34,7 @@ impl AppCall {
     }
 
     pub(super) fn is_mergeable(&self) -> bool {
-        let is_short = self.args.len() <= MAX_MERGED_LEN;
-        is_short && self.args.keys().len() > 0 && !self.script.has_flags
+        self.args.len() <= MAX_MERGED_LEN && !self.script.has_flags
     }
 }
 

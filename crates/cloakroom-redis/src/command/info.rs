@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloakroom_core::{StoreError, StoreErrorKind};
+use cloakroom_core::StoreError;
 use fred::clients::{Client, WithOptions};
 use fred::error::Error as FredError;
 use fred::interfaces::ClientLike;
@@ -10,7 +10,7 @@ use fred::types::Value;
 use tokio::time::Instant;
 
 use super::permissions::{self, Missing, Names};
-use crate::classify::{Effect, ErrorClass};
+use crate::classify::Effect;
 use crate::connection::{Connection, for_node, with_remaining_timeout};
 
 /// `PING`. Returns how long the reply took.
@@ -69,12 +69,9 @@ async fn info_of(
     );
     let latency = began.elapsed();
     let info = connection.settle(info, Effect::Read)?;
-    let missing = match missing {
-        // The user may not even send `EVAL`; what else is missing is unknown.
-        Err(error) if ErrorClass::of(&error) == ErrorClass::Final(StoreErrorKind::Refused) => {
-            permissions::without_eval(&error)
-        }
-        result => connection.settle(result, Effect::Read)?,
+    let missing = match missing.as_ref().err().and_then(permissions::without_eval) {
+        Some(missing) => missing,
+        None => connection.settle(missing, Effect::Read)?,
     };
     Ok(ServerInfo {
         text: String::from_utf8_lossy(info.as_bytes().unwrap_or_default()).into_owned(),

@@ -109,10 +109,7 @@ pub(crate) async fn missing_on_nodes(
         let client = for_node(&with_remaining_timeout(client, began), node);
         match missing(&client, names).await {
             Ok(missing) => all.merge(missing),
-            Err(error) if ErrorClass::of(&error) == ErrorClass::Final(StoreErrorKind::Refused) => {
-                all.merge(without_eval(&error));
-            }
-            Err(_) => {}
+            Err(error) => all.merge(without_eval(&error).unwrap_or_default()),
         }
     }
     all
@@ -150,8 +147,12 @@ async fn run(
     read(reply).ok_or_else(unexpected_merged_reply)
 }
 
-/// What is missing if the script cannot be run for this error, as far as is known.
-pub(crate) fn without_eval(error: &FredError) -> Missing {
+/// What is missing, as far as is known, if this error says that the user may not even send `EVAL`, or that the server
+/// does not have it. `None` for other errors, which say nothing about either.
+pub(super) fn without_eval(error: &FredError) -> Option<Missing> {
+    if ErrorClass::of(error) != ErrorClass::Final(StoreErrorKind::Refused) {
+        return None;
+    }
     let mut missing = Missing::default();
     let list = if is_unknown_command(error) {
         &mut missing.unknown
@@ -159,7 +160,7 @@ pub(crate) fn without_eval(error: &FredError) -> Missing {
         &mut missing.forbidden
     };
     list.push("eval".to_owned());
-    missing
+    Some(missing)
 }
 
 fn read(reply: Value) -> Option<Missing> {
@@ -175,14 +176,49 @@ fn read(reply: Value) -> Option<Missing> {
 
 #[cfg(test)]
 mod tests {
+    use fred::error::ErrorKind as FredErrorKind;
+
     use super::*;
+
+    fn missing(forbidden: &[&str], unknown: &[&str]) -> Missing {
+        Missing {
+            forbidden: forbidden.iter().map(|&name| name.to_owned()).collect(),
+            unknown: unknown.iter().map(|&name| name.to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn only_an_error_about_eval_says_that_it_is_missing() {
+        let lacks = |kind, text: &'static str| without_eval(&FredError::new(kind, text));
+        let forbidden = "NOPERM this user has no permissions to run the 'eval' command";
+        let unknown = "ERR unknown command 'EVAL', with args beginning with:";
+        assert_eq!(
+            lacks(FredErrorKind::Unknown, forbidden),
+            Some(missing(&["eval"], &[]))
+        );
+        assert_eq!(
+            lacks(FredErrorKind::Unknown, unknown),
+            Some(missing(&[], &["eval"]))
+        );
+        assert_eq!(lacks(FredErrorKind::Timeout, "Request timed out."), None);
+        assert_eq!(lacks(FredErrorKind::IO, "Connection closed."), None);
+        assert_eq!(
+            lacks(FredErrorKind::Unknown, "LOADING Redis is loading"),
+            None
+        );
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_what_needs_it() {
+        let names = ["get", "wait", "cmsgpack"].map(str::to_owned);
+        assert_eq!(
+            with_purpose(&names),
+            "get, wait (for `with_replica_acks`), the Lua library cmsgpack"
+        );
+    }
 
     #[test]
     fn what_several_nodes_lack_is_named_once() {
-        let missing = |forbidden: &[&str], unknown: &[&str]| Missing {
-            forbidden: forbidden.iter().map(|&name| name.to_owned()).collect(),
-            unknown: unknown.iter().map(|&name| name.to_owned()).collect(),
-        };
         let mut all = Missing::default();
         all.merge(missing(&["get"], &["scan"]));
         all.merge(missing(&["set", "get"], &[]));

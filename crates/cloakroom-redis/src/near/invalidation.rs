@@ -150,6 +150,11 @@ async fn check(client: &WithOptions<Client>, cache: &SharedCache) -> Result<Trac
 /// Whether the server reports every change under the prefix to this connection.
 async fn is_tracked(client: &WithOptions<Client>, cache: &SharedCache) -> Result<bool, FredError> {
     let info = send(client, "CLIENT", &["TRACKINGINFO"]).await?;
+    reports_all(&info, &cache.tracked_prefix)
+}
+
+/// Whether the reply to `CLIENT TRACKINGINFO` says that.
+fn reports_all(info: &Value, prefix: &str) -> Result<bool, FredError> {
     let Value::Map(info) = info else {
         return Err(unusable("the server does not use RESP3"));
     };
@@ -160,9 +165,7 @@ async fn is_tracked(client: &WithOptions<Client>, cache: &SharedCache) -> Result
             .iter()
             .any(|value| value.as_str().as_deref() == Some(word))
     };
-    Ok(contains("flags", "on")
-        && contains("flags", "bcast")
-        && contains("prefixes", &cache.tracked_prefix))
+    Ok(contains("flags", "on") && contains("flags", "bcast") && contains("prefixes", prefix))
 }
 
 async fn send(
@@ -282,6 +285,31 @@ mod tests {
         assert_eq!(cache.sessions.get(id(0), now), None);
         assert!(cache.sessions.get(id(count), now).is_some());
         assert_eq!(cache.counters.cleared.load(Ordering::Relaxed), 0);
+    }
+
+    /// A server that sends messages about the keys that were read, for instance, does not report what others write.
+    #[test]
+    fn a_server_reports_all_changes_only_if_it_says_so_in_full() {
+        let info = |flags: &[&str], prefixes: &[&str]| {
+            let list = |words: &[&str]| {
+                let words = words.iter().map(|word| Value::from(word.to_string()));
+                Value::Array(words.collect())
+            };
+            let map = [("flags", list(flags)), ("prefixes", list(prefixes))];
+            Value::Map(map.try_into().expect("it is a map"))
+        };
+        let reports = |flags: &[&str], prefixes: &[&str]| {
+            reports_all(&info(flags, prefixes), "shop:").expect("it is a map")
+        };
+        assert!(reports(&["on", "bcast"], &["shop:"]));
+        assert!(reports(&["on", "bcast", "noloop"], &["a:", "shop:"]));
+        assert!(!reports(&["off"], &[]));
+        assert!(!reports(&["on"], &["shop:"]));
+        assert!(!reports(&["bcast"], &["shop:"]));
+        assert!(!reports(&["on", "bcast"], &["shop"]));
+        assert!(!reports(&["on", "bcast"], &[]));
+        // RESP2.
+        assert!(reports_all(&Value::Array(Vec::new()), "shop:").is_err());
     }
 
     #[test]

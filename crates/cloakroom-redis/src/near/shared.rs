@@ -89,12 +89,24 @@ impl SharedCache {
 mod tests {
     use super::*;
 
+    fn cache(window: Duration) -> SharedCache {
+        let store = RedisStore::builder("redis://127.0.0.1:1", "cloakroom").connect_lazy();
+        SharedCache::new(store.expect("it is valid"), 1 << 20, window)
+    }
+
+    /// As `NearCacheBuilder::with_max_staleness` documents.
+    #[tokio::test]
+    async fn the_connections_are_checked_four_times_per_window() {
+        for window in [Duration::from_millis(100), MAX_AGE] {
+            assert_eq!(4 * cache(window).heartbeat(), window);
+        }
+    }
+
     /// If no check follows, because the task of the connection is stuck for instance.
     #[tokio::test]
     async fn one_check_makes_the_cache_valid_for_one_window() {
-        let store = RedisStore::builder("redis://127.0.0.1:1", "cloakroom").connect_lazy();
         let window = Duration::from_secs(1);
-        let cache = SharedCache::new(store.expect("it is valid"), 1 << 20, window);
+        let cache = cache(window);
         cache.validity.set_nodes(&[None]);
         let began = Instant::now();
         cache.extend_validity(&None, began);
