@@ -23,7 +23,7 @@ fn function(name: &str, body: &str) -> String {
     format!("local function {name}(KEYS, ARGV)\n{body}end\n")
 }
 
-/// In place of node_check.lua, in front of a script that uses it.
+/// In place of `node_check.lua`, in front of a script that uses it.
 const REJECTS: &str = "local function rejects(key) return key == 'rejected' end\n";
 
 /// The function that publishes events, in front of a script that uses it.
