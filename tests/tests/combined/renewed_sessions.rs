@@ -254,7 +254,7 @@ async fn a_live_session_that_cannot_be_ended_is_an_error_although_renewed_ones_h
     assert_eq!(user(&mut live).await, "None");
 }
 
-/// Whoever knows only the id of a session that was renewed, and had one secret, does not even learn that it has ended.
+/// A client that knows only the id of a session that was renewed, and had one secret, does not even learn that it has ended.
 #[tokio::test]
 async fn a_forged_token_of_a_renewed_session_is_that_of_no_session() {
     let renewed = Renewed::with(Secrets::One).await;

@@ -134,7 +134,7 @@ async fn a_replaced_token_beside_that_of_another_session_is_reuse() {
     assert_eq!(user(&mut ada).await, "None", "it has ended for both");
 }
 
-/// Ids are public. Who has signed out ends nothing else with a made-up secret.
+/// Ids are public. A client that has signed out ends nothing else with a made-up secret.
 #[tokio::test]
 async fn a_forged_token_of_a_live_session_beside_that_of_an_ended_one_ends_nothing() {
     let renamed = Renamed::new();
