@@ -108,14 +108,14 @@ struct Memory {
     left_out: BTreeMap<String, LeftOut>,
 }
 
-fn remembered() -> Memory {
+fn read_memory() -> Memory {
     let text = fs::read(memory()).unwrap_or_default();
     serde_json::from_slice(&text).unwrap_or_default()
 }
 
 /// The mutants that earlier builds have left out, in files that have not changed.
 fn left_out_before(mutants: &[Mutant]) -> Result<AllLeftOut, String> {
-    let memory = remembered();
+    let memory = read_memory();
     let digests = digests(mutants)?;
     let known = mutants
         .iter()
@@ -134,7 +134,7 @@ fn remember(mutants: &[Mutant], left_out: &AllLeftOut) -> Result<(), String> {
         left_out: named.collect(),
     };
     // A build with other parts has other files.
-    let old = remembered();
+    let old = read_memory();
     let is_kept = |file: &str| !new.files.contains_key(file);
     let kept = old.left_out.into_iter().filter(|(name, _)| {
         let file = name.split(": ").next().unwrap_or_default();

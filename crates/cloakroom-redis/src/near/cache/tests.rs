@@ -149,7 +149,7 @@ fn a_write_that_ends_before_a_later_one_is_not_cached() {
             cache.invalidate(id());
         }
         for (version, session) in [(one, tombstone(1)), (two, tombstone(2))] {
-            cache.insert_session(id(), version, session, soon());
+            cache.insert_written(id(), version, session, soon());
             assert_eq!(cached(&cache), None);
         }
     }
