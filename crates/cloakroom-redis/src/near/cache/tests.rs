@@ -148,8 +148,8 @@ fn a_write_that_ends_before_a_later_one_is_not_cached() {
         for _ in 0..messages {
             cache.invalidate(id());
         }
-        for (version, written) in [(one, tombstone(1)), (two, tombstone(2))] {
-            cache.insert_written(id(), version, written, soon());
+        for (version, session) in [(one, tombstone(1)), (two, tombstone(2))] {
+            cache.insert_written(id(), version, session, soon());
             assert_eq!(cached(&cache), None);
         }
     }
