@@ -4,7 +4,6 @@
 mod app_scripts;
 mod backup;
 mod certificates;
-mod cluster_loads;
 mod cluster_merging;
 mod cluster_mode;
 mod cluster_placement;
