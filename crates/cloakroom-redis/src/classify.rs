@@ -104,17 +104,11 @@ pub(crate) fn is_unknown_command(error: &FredError) -> bool {
 /// Whether the server replied with an error that says neither what is wrong nor whether it passes: one of a proxy, or
 /// of a server that is not Redis or Valkey.
 pub(crate) fn is_unknown_reply(error: &FredError) -> bool {
-    is_reply(error) && ErrorClass::of(error) == ErrorClass::Unclear
-}
-
-/// Whether the server has replied, so that the error says nothing about the connection.
-pub(crate) fn is_reply(error: &FredError) -> bool {
-    let is_of_client = matches!(
+    let is_reply = !matches!(
         error.kind(),
         FredErrorKind::IO | FredErrorKind::Canceled | FredErrorKind::Protocol
     );
-    let class = ErrorClass::of(error);
-    !is_of_client && !matches!(class, ErrorClass::NeverSent | ErrorClass::TimedOut)
+    is_reply && ErrorClass::of(error) == ErrorClass::Unclear
 }
 
 /// Whether the server replied that the keys of a command are in several slots: it is in cluster mode. The

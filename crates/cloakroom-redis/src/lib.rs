@@ -42,7 +42,7 @@
 //! | `index_add`, `evict` (add an index entry, or change its deadline; mark sessions to be ended) | `EVALSHA index_add.lua 1 key …`, or `index_put.lua` for most entries without a session limit | 1 |
 //! | `list` | `ZRANGE`, then `EVALSHA index_list.lua 1 key id 256` | 1 per page of 256 |
 //! | `contains`, `remove` | `ZSCORE`, `ZREM` | 1 |
-//! | `load_many` | `MGET` of up to 64 keys; in a cluster as many `load`s at the same time | 1 |
+//! | `load_many` | `MGET` of up to 64 keys; in a cluster a `GET` for each, sent together | 1 |
 //! | `scan_ids` | `SCAN`, on every primary | 1 per about 500 keys |
 //! | `revoked_before`, `set_revoked_before` | `GET`, `EVALSHA set_revoked_before.lua 1 key …` | 1 |
 //! | `publish` | `PUBLISH` | 1 |
@@ -60,12 +60,11 @@
 //! message, and so are events that are published by themselves.
 //!
 //! In a cluster, every operation has one key, or two in one slot: a new session of a user is in the slot of the user's
-//! index, for which some digits of its id are chosen. Loads from one node become one
-//! `EVALSHA node_get.lua 1 key …`, and scripts one `EVALSHA node_batch.lua 1 key …`. These use keys that they do not declare, in
-//! several slots, with the flag
-//! `allow-cross-slot-keys` of Redis 7.0. Once a minute for each node, each of the two checks that the node rejects a key that
+//! index, for which some digits of its id are chosen. Loads are sent together, and scripts for one node become one
+//! `EVALSHA node_batch.lua 1 key …`. It uses keys that it does not declare, in several slots, with the flag
+//! `allow-cross-slot-keys` of Redis 7.0. Once a minute for each node, it checks that the node rejects a key that
 //! another node has, which counts as an error in its `INFO errorstats`. With older servers, a cluster of one
-//! primary, or a proxy that does not pass this check, nothing is merged, and loads are sent together.
+//! primary, or a proxy that does not pass this check, no scripts are merged.
 //!
 //! A server that does not know a script yet replies `NOSCRIPT`, and is sent the text with `EVAL`.
 //!

@@ -5,7 +5,6 @@ mod app_scripts;
 mod backup;
 mod certificates;
 mod cluster_errors;
-mod cluster_loads;
 mod cluster_merging;
 mod cluster_mode;
 mod cluster_placement;

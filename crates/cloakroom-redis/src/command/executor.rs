@@ -15,7 +15,6 @@ use super::batch::{Waiting, send_in_time};
 use super::eval::{Ran, ScriptCall, eval, eval_merged};
 use super::node::Nodes;
 use super::node_calls::eval_on_nodes;
-use super::node_gets::get_on_nodes;
 use super::plain::{Command, Found, get_merged, send_together, value_of};
 use super::publish::{Message, publish, publish_merged};
 use crate::classify::{Effect, is_moved};
@@ -32,8 +31,6 @@ pub(crate) struct Executor {
 /// What can be merged.
 struct Queues {
     gets: Batcher<Waiting<String>, Result<Found, FredError>>,
-    /// Those in a cluster, merged for each node.
-    node_gets: Batcher<Waiting<String>, Result<Found, FredError>>,
     calls: Batcher<Waiting<ScriptCall>, Result<Ran, FredError>>,
     app_calls: Batcher<Waiting<AppCall>, Result<AppRan, FredError>>,
     /// Those in a cluster, merged for each node.
@@ -45,14 +42,10 @@ struct Queues {
 
 impl Executor {
     pub(crate) fn new(connection: Connection) -> Self {
-        // A node may run one of the two: without memory left, it merges loads.
-        let [for_calls, for_gets] = [(); 2].map(|()| Arc::new(Nodes::default()));
+        let nodes = Arc::new(Nodes::default());
         let queues = Queues {
             node_calls: Batcher::with(move |batch| {
-                Box::pin(eval_on_nodes(Arc::clone(&for_calls), batch))
-            }),
-            node_gets: Batcher::with(move |batch| {
-                Box::pin(get_on_nodes(Arc::clone(&for_gets), batch))
+                Box::pin(eval_on_nodes(Arc::clone(&nodes), batch))
             }),
             gets: Batcher::new(|batch| Box::pin(send_in_time(batch, get_merged))),
             calls: Batcher::new(|batch| Box::pin(send_in_time(batch, eval_merged))),
@@ -152,51 +145,36 @@ impl Executor {
         eval_app(client, call).await
     }
 
-    /// Reads a value: with `GET` if no other command is in flight, otherwise in one command with the loads of the other requests
-    /// that are ready, in a cluster with those from the same node.
+    /// Reads a value: with `MGET` if other commands are in flight, otherwise with `GET`. A cluster rejects an `MGET` of keys
+    /// in several slots.
     pub(crate) async fn load(&self, key: String) -> Result<Option<Bytes>, StoreError> {
         self.connection.attach().await;
         let (client, in_flight) = self.connection.begin()?;
-        let queue = if client.is_clustered() {
-            Some(&self.queues.node_gets)
-        } else if self.connection.is_clustered() {
-            // The server is in cluster mode, and the client does not know which node has a key.
-            None
-        } else {
-            Some(&self.queues.gets)
-        };
         let began = Instant::now();
-        let result = match queue {
-            Some(queue) if !in_flight.is_only => self.get_merged(queue, client, began, key).await,
-            _ => {
-                let get = Command::Get(key);
-                self.send_with(client, in_flight.is_only, began, get).await
-            }
+        let result = if in_flight.is_only || self.connection.is_clustered() {
+            let get = Command::Get(key);
+            self.send_with(client, in_flight.is_only, began, get).await
+        } else {
+            self.get_merged(client, began, key).await
         };
         value_of(self.connection.settle(result, Effect::Read)?)
     }
 
-    /// Reads a value in one command with others, and with `GET` if that does not tell what there is.
+    /// Reads a value with `MGET`, and with `GET` if that does not tell what there is.
     async fn get_merged(
         &self,
-        queue: &Batcher<Waiting<String>, Result<Found, FredError>>,
         client: CommandClient,
         began: Instant,
         key: String,
     ) -> Result<Value, FredError> {
         let waiting = Waiting::new(client.clone(), began, key);
-        let found = queue.submit(waiting).await;
+        let found = self.queues.gets.submit(waiting).await;
         let key = match found.unwrap_or_else(|| Err(shutting_down()))? {
             Found::Reply(value) => return Ok(value),
             Found::NothingOrOtherType(key) => key,
             Found::CrossSlot(key) => {
                 self.connection.found_cluster_mode();
                 key
-            }
-            Found::Separately(key) => {
-                let client = Arc::new(with_remaining_timeout(&client, began));
-                let get = self.send_with(client, false, Instant::now(), Command::Get(key));
-                return Box::pin(get).await;
             }
         };
         let client = Arc::new(with_remaining_timeout(&client, began));

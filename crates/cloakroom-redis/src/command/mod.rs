@@ -20,7 +20,6 @@ mod index_entry;
 pub(crate) mod info;
 mod node;
 mod node_calls;
-mod node_gets;
 pub(crate) mod permissions;
 mod plain;
 mod publish;

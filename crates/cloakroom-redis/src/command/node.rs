@@ -1,5 +1,5 @@
 //! Merging in a cluster: of the commands that arrive together, those for one node become one script on that node.
-//! `node_calls` merges scripts, `node_gets` loads.
+//! `node_calls` says which.
 //!
 //! A cluster rejects a command with keys in several slots. But a script with the flag `allow-cross-slot-keys`
 //! (Redis 7.0) may use keys that it has not declared, and a node of a cluster rejects each access to a key
@@ -33,7 +33,7 @@ const CHECKED_FOR: Duration = Duration::from_secs(60);
 /// How many names are tried for a key that another node has. In a cluster of two primaries, half of them are.
 const MAX_NAMES: u32 = 64;
 
-/// What is known of the nodes of a cluster, for one script. It has an entry for each node of the current slot map at most.
+/// What is known of the nodes of a cluster. It has an entry for each node of the current slot map at most.
 #[derive(Default)]
 pub(super) struct Nodes(Mutex<HashMap<Server, Checked>>);
 
@@ -142,11 +142,6 @@ impl Node {
                 Some(reply)
             }
         }
-    }
-
-    /// Records that the node does not run the script, so that it is not tried with each command.
-    pub(super) fn refuses(&self) {
-        self.record(false);
     }
 
     fn record(&self, rejects: bool) {

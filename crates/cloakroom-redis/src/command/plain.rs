@@ -87,8 +87,6 @@ pub(super) enum Found {
     NothingOrOtherType(String),
     /// Nothing was read, because the keys are in several slots. Contains the key, for a `GET`.
     CrossSlot(String),
-    /// It was not read: the node of a cluster does not have it, or does not run merged loads. Contains the key, for a `GET`.
-    Separately(String),
 }
 
 /// Reads keys with one `MGET`; a single one with `GET`.

@@ -52,8 +52,8 @@ pub(super) static BATCH: LazyLock<Script> = LazyLock::new(|| {
     Script::new("batch", text)
 });
 
-/// The start of the scripts for one node of a cluster, with undeclared keys in several slots: servers before Redis 7.0
-/// refuse to compile them.
+/// The start of the script for one node of a cluster, with undeclared keys in several slots: servers before Redis 7.0
+/// refuse to compile it.
 const NODE_CHECK: &str = include_str!("../scripts/node_check.lua");
 
 /// Runs several calls of the scripts above on one node of a cluster.
@@ -63,13 +63,6 @@ pub(super) static NODE_BATCH: LazyLock<Script> = LazyLock::new(|| {
     let text = include_str!("../scripts/node_batch.lua");
     let parts = [flags, NODE_CHECK, &functions(), &batch, text];
     Script::new("node_batch", parts.concat())
-});
-
-/// Reads several keys on one node of a cluster. It is run where `GET` is: without memory left, for instance.
-pub(super) static NODE_GET: LazyLock<Script> = LazyLock::new(|| {
-    let flags = "#!lua flags=no-writes,allow-cross-slot-keys\n";
-    let text = include_str!("../scripts/node_get.lua");
-    Script::new("node_get", [flags, NODE_CHECK, text].concat())
 });
 
 /// The scripts that can be merged, and how they publish.

@@ -10,7 +10,6 @@ mod index_list;
 mod index_put;
 mod node_batch;
 mod node_check;
-mod node_get;
 mod permissions;
 mod publish;
 mod set_revoked_before;
