@@ -174,11 +174,9 @@ async fn stored_by_a_failing_sign_in(store: &RedisStore, nodes: &[RedisServer]) 
         .await;
     assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(response.set_cookies().is_empty());
+    let admin = store.admin().expect("it has store-wide operations");
     within("the session is rolled back", LIMIT, async || {
-        !all_ids(&store.admin().expect("it has one"))
-            .await
-            .is_empty()
-            && live(store).await.is_empty()
+        !all_ids(&admin).await.is_empty() && live(store).await.is_empty()
     })
     .await;
     let (mut stored, mut published) = (0, 0);
