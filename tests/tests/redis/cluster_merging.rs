@@ -18,10 +18,10 @@ use tokio::time::timeout;
 const MANY: u64 = 60;
 
 /// Generous, for a busy machine.
-const LIMIT: Duration = Duration::from_secs(20);
+pub(super) const LIMIT: Duration = Duration::from_secs(20);
 
 /// A store with a long timeout, and `MANY` sessions in it. The nodes have run the scripts before.
-async fn start(cluster: &Cluster) -> (RedisStore, Vec<(SessionId, Record)>) {
+pub(super) async fn start(cluster: &Cluster) -> (RedisStore, Vec<(SessionId, Record)>) {
     let builder = RedisStore::builder(cluster.url(), "cloakroom").with_command_timeout(LIMIT);
     let store = builder.connect().await.expect("the cluster is complete");
     let mut sessions: Vec<_> = (0..MANY).map(session).collect();
@@ -39,7 +39,7 @@ async fn start(cluster: &Cluster) -> (RedisStore, Vec<(SessionId, Record)>) {
 }
 
 /// Updates all sessions concurrently. `sessions` has what was stored.
-async fn update_all(
+pub(super) async fn update_all(
     store: &RedisStore,
     sessions: &mut [(SessionId, Record)],
     number: u64,
@@ -55,13 +55,13 @@ async fn update_all(
     join_all(updates).await.into_iter().collect()
 }
 
-fn assert_all_updated(updated: &HashMap<SessionId, Result<Updated, StoreErrorKind>>) {
+pub(super) fn assert_all_updated(updated: &HashMap<SessionId, Result<Updated, StoreErrorKind>>) {
     for updated in updated.values() {
         assert_eq!(*updated, Ok(Updated::Updated));
     }
 }
 
-async fn assert_all_loaded(store: &RedisStore, sessions: &[(SessionId, Record)]) {
+pub(super) async fn assert_all_loaded(store: &RedisStore, sessions: &[(SessionId, Record)]) {
     let loaded = join_all(sessions.iter().map(|(id, _)| store.load(*id))).await;
     for (loaded, (_, record)) in loaded.into_iter().zip(sessions) {
         let loaded = loaded.expect("the cluster responds");

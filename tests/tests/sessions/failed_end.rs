@@ -1,5 +1,7 @@
 //! A handler that ignores that the session could not be ended does not get away with a success.
 
+use std::sync::Arc;
+
 use axum::response::IntoResponse;
 use cloakroom::{CookieConfig, Session, SessionError, SessionErrorKind, StoreErrorKind};
 use futures_util::FutureExt;
@@ -9,6 +11,7 @@ use tests::browser::CookieChange;
 use tests::faulty_store::Fault::{Hang, LoseCommand, Refuse};
 use tests::faulty_store::Verb::{End, Load};
 use tests::log::Log;
+use tokio::sync::Mutex;
 
 const IGNORED: &str = "handler ignored that the session could not be ended";
 
@@ -115,7 +118,8 @@ async fn a_session_that_has_ended_on_too_few_replicas_is_not_alive() {
             Ok(())
         })
         .await;
-    fixture.assert_response(&response, 200, &[Load, End], CookieChange::Removed);
+    let verbs = [Load, End, Load];
+    fixture.assert_response(&response, 200, &verbs, CookieChange::Removed);
 }
 
 /// The first sign-out was confirmed by no replica either, and another tab still sends the cookie.
@@ -200,4 +204,25 @@ async fn a_session_that_may_be_live_counts_more_than_one_on_too_few_replicas() {
     assert_eq!(response.cookie_change(), CookieChange::Nothing);
     assert_eq!(fixture.store.take_verbs().last(), Some(&End));
     assert_eq!(alone.clone().read().await, Some(1), "it is live");
+}
+
+/// Another tab has renewed the session while this request signs out, and no replica confirms that it finds a tombstone.
+#[tokio::test]
+async fn a_session_that_was_renewed_before_ends_also_if_no_replica_confirms_that() {
+    let fixture = Fixture::memory();
+    let mut tab = fixture.browser_with_session().await;
+    let other = Arc::new(Mutex::new(tab.clone()));
+    let (store, renewing) = (fixture.store.clone(), Arc::clone(&other));
+    let renew = |session: Session| async move { session.renew() };
+    let response = tab.request(move |session| async move {
+        let renewed = renewing.lock().await.request(renew).await;
+        assert_eq!(renewed.cookie_change(), CookieChange::Set);
+        store.next(End, Refuse(StoreErrorKind::NotReplicated));
+        let error = session.destroy().await.expect_err("no replica has it");
+        assert_eq!(error.kind(), SessionErrorKind::NotReplicated);
+        Ok(())
+    });
+    let response = response.await;
+    assert_eq!(response.cookie_change(), CookieChange::Removed);
+    assert_eq!(other.lock().await.read().await, None);
 }

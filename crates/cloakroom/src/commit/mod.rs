@@ -47,6 +47,6 @@ pub(crate) use self::maintain::{due, maintain};
 pub(crate) use self::migrate::{create_migrated, unlink};
 pub(crate) use self::outcome::{Committed, WorstError};
 pub(crate) use self::renew::renew;
-pub(crate) use self::successor::{MAX_RENEWALS, end_again, end_successor};
+pub(crate) use self::successor::{MAX_RENEWALS, end_again, end_with_successor};
 pub(crate) use self::touch::touch;
 pub(crate) use self::update::update;

@@ -10,7 +10,7 @@ use super::context::CommitContext;
 use super::end::{end, end_by_id};
 use super::end_legacy::{combine, end_legacy};
 use super::outcome::EndResults;
-use crate::error::SessionError;
+use crate::error::{SessionError, SessionErrorKind};
 use crate::state::limits_of;
 use crate::store::is_undecodable;
 
@@ -64,13 +64,66 @@ pub(super) async fn successor_of(
     Ok(last)
 }
 
+/// Ends a session, and the one in which it continues if it was renewed before.
+pub(crate) async fn end_with_successor(
+    cx: &CommitContext<'_>,
+    id: SessionId,
+    record: &Record,
+    reason: EndReason,
+) -> Result<Ended, SessionError> {
+    let mut unconfirmed = None;
+    let ended = match end_or_tombstone(cx, id, record, reason, &mut unconfirmed).await? {
+        Ended::AlreadyEnded(tombstone) => {
+            if end_successor(cx, &tombstone, reason).await? {
+                Ended::Ended
+            } else {
+                Ended::AlreadyEnded(tombstone)
+            }
+        }
+        ended => ended,
+    };
+    unconfirmed.map_or(Ok(ended), Err)
+}
+
+/// Ends a session. That too few replicas have its end does not tell who has ended it: the session may have been renewed
+/// before, and continue in another. So in this case the tombstone is returned, and the error is kept for later.
+async fn end_or_tombstone(
+    cx: &CommitContext<'_>,
+    id: SessionId,
+    record: &Record,
+    reason: EndReason,
+    unconfirmed: &mut Option<SessionError>,
+) -> Result<Ended, SessionError> {
+    match end(cx, id, record, reason).await {
+        Err(error) if error.kind() == SessionErrorKind::NotReplicated => {
+            let Loaded::Tombstone(tombstone) = load(cx, id).await? else {
+                return Err(error);
+            };
+            *unconfirmed = Some(error);
+            Ok(Ended::AlreadyEnded(tombstone))
+        }
+        ended => ended,
+    }
+}
+
 /// Ends the last session of a chain of renewals, so that a sign-out also ends what the browser is about to
 /// receive. Returns whether a live session was ended. One that has ended already is ended once more, since too
 /// few replicas may have its tombstone.
-pub(crate) async fn end_successor(
+async fn end_successor(
     cx: &CommitContext<'_>,
     tombstone: &Tombstone,
     reason: EndReason,
+) -> Result<bool, SessionError> {
+    let mut unconfirmed = None;
+    let was_live = end_last(cx, tombstone, reason, &mut unconfirmed).await?;
+    unconfirmed.map_or(Ok(was_live), Err)
+}
+
+async fn end_last(
+    cx: &CommitContext<'_>,
+    tombstone: &Tombstone,
+    reason: EndReason,
+    unconfirmed: &mut Option<SessionError>,
 ) -> Result<bool, SessionError> {
     let mut tombstone = tombstone.clone();
     for _ in 0..MAX_RENEWALS {
@@ -86,7 +139,7 @@ pub(crate) async fn end_successor(
             }
             Successor::Unknown => return Ok(false),
         };
-        match end(cx, id, &record, reason).await? {
+        match end_or_tombstone(cx, id, &record, reason, unconfirmed).await? {
             Ended::Ended => return Ok(true),
             // It was renewed in the meantime.
             Ended::AlreadyEnded(next) => tombstone = next,
@@ -121,11 +174,8 @@ async fn end_one_again(
         // Found ended, which a failover has undone since, or expired by the timeouts of this server.
         Loaded::Record(record) if Secrets::status(&record, &digest, cx.now()).is_valid() => {
             let legacy = end_legacy(cx, Some((token.id(), record.entries()))).await?;
-            match combine(legacy, end(cx, token.id(), &record, reason).await?) {
-                Ended::Ended => return Ok(true),
-                Ended::AlreadyEnded(tombstone) => Some(tombstone),
-                Ended::Missing | Ended::Conflict(_) => None,
-            }
+            let ended = end_with_successor(cx, token.id(), &record, reason).await?;
+            return Ok(combine(legacy, ended) == Ended::Ended);
         }
         loaded => tombstone_for(loaded, &digest),
     };

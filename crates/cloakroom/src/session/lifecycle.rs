@@ -173,8 +173,9 @@ impl Session {
         if let Err(error) = &ended
             && error.kind() == SessionErrorKind::NotReplicated
         {
-            // Another error would say that a session may be live. So all have ended, on fewer replicas than required,
-            // some of them perhaps before this request.
+            // Another error would say that a session may be live. So all have ended, on fewer replicas than required: some of
+            // them perhaps before this request, and then the browser may have a better cookie by now. It is removed
+            // nevertheless: a failover could bring its session back.
             state.destroyed();
         }
         state.end_completes(ended.as_ref().err());
@@ -227,20 +228,8 @@ impl Session {
         // The legacy session first: if that fails, the app can try again.
         let migrated = (live.id(), live.record.entries());
         let legacy = commit::end_legacy(&cx, Some(migrated)).await?;
-        let ended = match commit::end(&cx, live.id(), &live.record, reason).await {
-            Ok(Ended::AlreadyEnded(tombstone)) => {
-                let continued = commit::end_successor(&cx, &tombstone, reason).await;
-                continued.map(|ended| {
-                    if ended {
-                        Ended::Ended
-                    } else {
-                        Ended::AlreadyEnded(tombstone)
-                    }
-                })
-            }
-            ended => ended,
-        };
-        let ended = commit::combine(legacy, ended?);
+        let ended = commit::end_with_successor(&cx, live.id(), &live.record, reason).await?;
+        let ended = commit::combine(legacy, ended);
         let mut state = self.handle.state();
         if ended == Ended::Ended {
             state.destroyed();
