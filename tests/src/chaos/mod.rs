@@ -54,8 +54,8 @@ impl Load {
         Self::start_with(url, TimeLimits::Default).await
     }
 
-    /// Starts two servers and the clients, for a fault that no request should notice. The servers have such long time
-    /// limits that no request fails only because the machine is busy.
+    /// Starts two servers and the clients, for a fault that no request should notice. The servers have such long time limits
+    /// that no request fails only because the machine is busy.
     ///
     /// # Panics
     ///
