@@ -80,7 +80,8 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// [`create_for_user`](Self::create_for_user) is one step. That id must have the time of `drawn`, its last digits, and
     /// most of its random bits, so that no two sessions get the same one.
     ///
-    /// It is a wish: `create_for_user` is called with other ids as well, such as those that are derived from a token.
+    /// It is a wish: `create_for_user` is called with other ids as well, such as those that are derived from a token. A store
+    /// that wraps another one passes the call on.
     fn place(&self, user: &UserKey, drawn: SessionId) -> SessionId {
         let _ = user;
         drawn

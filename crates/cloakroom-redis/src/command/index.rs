@@ -161,7 +161,7 @@ pub(crate) async fn create_for_user(
     created(reply).ok_or_else(|| unexpected_reply(Effect::Write))
 }
 
-/// The same with two scripts, since the keys can be on different servers: `index_add.lua`, and then `create.lua`. They are
+/// The same with two scripts, for keys that can be on different servers: `index_add.lua`, and then `create.lua`. They are
 /// sent together if nobody has the token yet, and no limit can forbid the session. Then the caller publishes the event:
 /// `create.lua` would do so although the index may fail.
 pub(crate) async fn add_and_create(
