@@ -170,6 +170,7 @@ fn copy(folder: &Path, with_switches: &BTreeSet<&str>) -> Result<(), String> {
         .output();
     let output = output.map_err(|error| format!("git: {error}"))?;
     let list = String::from_utf8_lossy(&output.stdout);
+    remove_former(folder, &list)?;
     let is_copied = |file: &&str| {
         !file.starts_with("bench/") && *file != "Cargo.toml" && !with_switches.contains(file)
     };
@@ -180,6 +181,19 @@ fn copy(folder: &Path, with_switches: &BTreeSet<&str>) -> Result<(), String> {
     let manifest = fs::read_to_string(root().join("Cargo.toml"));
     let manifest = manifest.map_err(|error| format!("Cargo.toml: {error}"))?;
     write(&folder.join("Cargo.toml"), &without_lints(&manifest)?)
+}
+
+/// Removes the files of an earlier copy that the project does not have any more: two tests of one name do not compile.
+fn remove_former(folder: &Path, list: &str) -> Result<(), String> {
+    let memory = folder.with_file_name("files.txt");
+    let there = |file: &&str| fs::symlink_metadata(root().join(file)).is_ok();
+    let now: BTreeSet<&str> = list.lines().filter(there).collect();
+    let before = fs::read_to_string(&memory).unwrap_or_default();
+    for file in before.lines().filter(|file| !now.contains(file)) {
+        drop(fs::remove_file(folder.join(file)));
+    }
+    let now: Vec<&str> = now.into_iter().collect();
+    write(&memory, &now.join("\n"))
 }
 
 fn copy_file(from: &Path, to: &Path) -> std::io::Result<()> {
