@@ -9,7 +9,7 @@ use fred::interfaces::ClientLike;
 use fred::types::config::Server;
 use fred::types::{ClusterHash, CustomCommand, Value};
 
-use super::args::{Args, millis, slot_of};
+use super::args::{Args, hash_of, millis};
 use super::eval::ScriptCall;
 use super::executor::Executor;
 use super::plain::Command;
@@ -57,7 +57,7 @@ pub(crate) async fn set_revoked_before(
         Some(replication) => {
             let mut write = replication.begin().await?;
             let args = script.eval_args(1, args.into_values());
-            let reply = write.send("EVAL", slot_of(key), args).await?;
+            let reply = write.send("EVAL", hash_of(key), args).await?;
             write.acknowledged()?;
             reply
         }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use cloakroom_core::SessionId;
 use fred::types::{ClusterHash, Value};
-use fred::util::redis_keyslot;
+
+use super::slot::slot_of;
 
 /// The keys of a script, followed by its arguments, all in one text: with a text for each, fred would
 /// need two more allocations per argument.
@@ -93,9 +94,9 @@ impl Args {
     }
 }
 
-/// The slot of a key in a cluster.
-pub(super) fn slot_of(key: &str) -> ClusterHash {
-    ClusterHash::Custom(redis_keyslot(key.as_bytes()))
+/// Returns by what fred finds the node of a cluster that has a key.
+pub(super) fn hash_of(key: &str) -> ClusterHash {
+    ClusterHash::Custom(slot_of(key))
 }
 
 /// Converts a time to live to whole milliseconds for `PX`: at least 1, since 0 is an error, and at most

@@ -7,7 +7,7 @@ use cloakroom_core::codec::{self, RecordFormat, Stored};
 use cloakroom_core::store::Ended;
 use cloakroom_core::{Revision, StoreError, Tombstone};
 
-use super::args::{Args, millis, slot_of};
+use super::args::{Args, hash_of, millis};
 use super::eval::ScriptCall;
 use super::executor::Executor;
 use super::script::{END, Reply, sha1_hex};
@@ -95,7 +95,7 @@ impl End<'_> {
         call.args.push("1");
         call.args.push(replaces);
         let args = END.eval_args(1, call.args.into_values());
-        let reply = Reply::of(write.send("EVAL", slot_of(self.key), args).await?)?;
+        let reply = Reply::of(write.send("EVAL", hash_of(self.key), args).await?)?;
         let is_refused = match &reply {
             Reply::Done | Reply::Nothing => false,
             Reply::Other(found) => !matches!(codec::decode(found), Ok(Stored::Tombstone(_))),

@@ -6,7 +6,7 @@ use fred::types::{ClusterHash, CustomCommand, Value};
 use rmp::encode::{write_array_len, write_str, write_uint};
 use tokio::time::Instant;
 
-use super::args::{Args, slot_of};
+use super::args::{Args, hash_of};
 use super::script::{BATCH, Script};
 use crate::classify::{is_cross_slot, is_moved};
 use crate::coalesce::BoxFuture;
@@ -187,7 +187,7 @@ pub(super) async fn evaluate_or_repeat(
 ) -> Result<Value, FredError> {
     let began = Instant::now();
     let slot = match args.first().and_then(Value::as_str) {
-        Some(key) => slot_of(&key),
+        Some(key) => hash_of(&key),
         None => ClusterHash::FirstKey,
     };
     let evalsha = CustomCommand::new_static("EVALSHA", slot.clone(), false);

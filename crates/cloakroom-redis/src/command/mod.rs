@@ -19,7 +19,6 @@ pub(crate) mod index;
 mod index_entry;
 pub(crate) mod info;
 mod node;
-mod node_calls;
 pub(crate) mod permissions;
 mod plain;
 mod publish;

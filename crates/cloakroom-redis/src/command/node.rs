@@ -1,10 +1,9 @@
-//! Merging in a cluster: of the commands that arrive together, those for one node become one script on that node.
-//! `node_calls` says which.
+//! Merging scripts in a cluster: of the calls that arrive together, those for one node become one script on that node.
 //!
 //! A cluster rejects a command with keys in several slots. But a script with the flag `allow-cross-slot-keys`
 //! (Redis 7.0) may use keys that it has not declared, and a node of a cluster rejects each access to a key
 //! that it does not have, in the script that runs, without executing anything. What was rejected is sent by itself, as are all
-//! commands if a node does not run such scripts. That a server rejects these accesses is checked, not assumed:
+//! calls if a node does not run such scripts. That a server rejects these accesses is checked, not assumed:
 //! a proxy in front of several servers would find nothing under the key.
 
 use std::collections::HashMap;
@@ -16,15 +15,17 @@ use fred::interfaces::ClusterInterface;
 use fred::types::Value;
 use fred::types::cluster::ClusterRouting;
 use fred::types::config::Server;
-use fred::util::redis_keyslot;
 use rmp::encode::{write_array_len, write_str};
 use tokio::time::Instant;
 
-use super::batch::Waiting;
-use super::eval::{evaluate_or_repeat, is_unknown_script};
-use super::script::Script;
-use crate::classify::{is_moved, is_not_run};
-use crate::coalesce::Item;
+use super::batch::{Waiting, send_in_time};
+use super::eval::{
+    Ran, ScriptCall, eval, evaluate_or_repeat, is_unknown_script, named, pack, ran, split_replies,
+};
+use super::script::NODE_BATCH;
+use super::slot::slot_of;
+use crate::classify::{is_moved, is_not_run, is_rejected_key};
+use crate::coalesce::{BoxFuture, Item, complete_all, execute_in_order};
 use crate::connection::CommandClient;
 
 /// How long the result of a check is believed.
@@ -46,30 +47,35 @@ struct Checked {
 }
 
 /// One node, for one batch.
-pub(super) struct Node {
+struct Node {
     nodes: Arc<Nodes>,
     routing: Arc<ClusterRouting>,
     server: Server,
 }
 
-/// Commands that wait for their results.
-pub(super) type Batch<T, R> = Vec<Item<Waiting<T>, Result<R, FredError>>>;
+/// Calls that wait for their results.
+type Batch = Vec<Item<Waiting<ScriptCall>, Result<Ran, FredError>>>;
 
-/// The commands of a batch for one node; `None` if it is not known which.
-pub(super) type Part<T, R> = (Option<Node>, Batch<T, R>);
+/// Runs the calls of a batch, those for each node by themselves: a node that does not reply holds up no call for another.
+pub(super) async fn eval_on_nodes(nodes: Arc<Nodes>, batch: Batch) {
+    let parts = by_node(&nodes, batch).into_iter();
+    let parts = parts.map(|(node, part)| -> BoxFuture<()> {
+        let eval = |client, calls| -> BoxFuture<_> { Box::pin(eval_on(node, client, calls)) };
+        Box::pin(execute_in_order(part, async move |calls| {
+            send_in_time(calls, eval).await
+        }))
+    });
+    complete_all(parts.collect()).await;
+}
 
-/// Splits a batch by the node that has the key of a command, as far as is known.
-pub(super) fn by_node<T, R>(
-    nodes: &Arc<Nodes>,
-    batch: Batch<T, R>,
-    key: impl Fn(&T) -> &str,
-) -> Vec<Part<T, R>> {
+/// Splits a batch by the node that has the key of a call, as far as is known.
+fn by_node(nodes: &Arc<Nodes>, batch: Batch) -> Vec<(Option<Node>, Batch)> {
     let newest = batch.last();
     let routing = newest.and_then(|newest| newest.item.client().cached_cluster_state());
     let routing = Arc::new(routing.unwrap_or_else(ClusterRouting::new));
-    let mut parts: Vec<(Option<&Server>, Batch<T, R>)> = Vec::new();
+    let mut parts: Vec<(Option<&Server>, Batch)> = Vec::new();
     for one in batch {
-        let server = owner(&routing, key(one.item.command()));
+        let server = owner(&routing, one.item.command().args.first_key());
         match parts.iter_mut().find(|(other, _)| *other == server) {
             Some((_, part)) => part.push(one),
             None => parts.push((server, vec![one])),
@@ -87,11 +93,39 @@ pub(super) fn by_node<T, R>(
 }
 
 fn owner<'a>(routing: &'a ClusterRouting, key: &str) -> Option<&'a Server> {
-    routing.get_server(redis_keyslot(key.as_bytes()))
+    routing.get_server(slot_of(key))
+}
+
+/// Runs the calls for one node. Returns one result per call, in their order.
+async fn eval_on(
+    node: Option<Node>,
+    client: CommandClient,
+    mut calls: Vec<ScriptCall>,
+) -> Vec<Result<Ran, FredError>> {
+    if calls.len() < 2 {
+        return match calls.pop() {
+            Some(call) => vec![eval(client, call).await.map(Ran::Reply)],
+            None => Vec::new(),
+        };
+    }
+    let reply = match &node {
+        Some(node) => node.eval_merged(client, &calls).await,
+        None => None,
+    };
+    let Some(reply) = reply else {
+        return calls.into_iter().map(Ran::Separately).map(Ok).collect();
+    };
+    let replies = split_replies(reply, calls.len()).into_iter().zip(calls);
+    replies
+        .map(|(reply, call)| match reply {
+            Err(error) if is_rejected_key(&error) => Ok(Ran::Separately(call)),
+            reply => ran(reply, call, Ran::Reply, Ran::Separately),
+        })
+        .collect()
 }
 
 /// Encodes keys in `MessagePack`.
-pub(super) fn pack_keys<'a>(keys: impl Iterator<Item = &'a str> + Clone) -> Vec<u8> {
+fn pack_keys<'a>(keys: impl Iterator<Item = &'a str> + Clone) -> Vec<u8> {
     const INFALLIBLE: &str = "writing to a Vec does not fail";
     let (count, length) = keys.clone().fold((0, 0), |(count, length), key| {
         (count + 1, length + key.len())
@@ -106,26 +140,29 @@ pub(super) fn pack_keys<'a>(keys: impl Iterator<Item = &'a str> + Clone) -> Vec<
 }
 
 impl Node {
-    /// Runs a script on several keys of the node, of which `first` is declared. `args` follow the key for the check. Returns
-    /// `None` if nothing was executed, because the node does not run such scripts or does not have the first key.
-    pub(super) async fn run(
+    /// Runs calls as one script. Returns `None` if nothing was executed, because the node does not run such scripts
+    /// or does not have the first key.
+    async fn eval_merged(
         &self,
         client: CommandClient,
-        script: &Script,
-        first: &str,
-        args: impl IntoIterator<Item = Vec<u8>>,
+        calls: &[ScriptCall],
     ) -> Option<Result<Value, FredError>> {
+        let first = calls[0].args.first_key();
         let foreign = match self.nodes.rejects(&self.server) {
             Some(true) => None,
             Some(false) => return None,
             None => Some(self.foreign_key(first)?),
         };
         let is_check = foreign.is_some();
-        let keys = [first.to_owned(), foreign.unwrap_or_default()];
-        let keys = keys.into_iter().map(|key| Value::Bytes(key.into()));
-        let args = args.into_iter().map(|arg| Value::Bytes(arg.into()));
-        let args = keys.chain(args).collect();
-        match evaluate_or_repeat(client, script, 1, args, is_unknown_script).await {
+        let length = calls.iter().map(|call| call.args.len()).sum();
+        let args = [
+            first.to_owned().into_bytes(),
+            foreign.unwrap_or_default().into_bytes(),
+            pack_keys(calls.iter().flat_map(|call| call.args.keys())),
+            pack(named(calls), length),
+        ];
+        let args = args.map(|arg| Value::Bytes(arg.into())).into();
+        match evaluate_or_repeat(client, &NODE_BATCH, 1, args, is_unknown_script).await {
             Err(error) if is_moved(&error) => None,
             Err(error) if is_not_run(&error) => {
                 self.record(false);

@@ -9,7 +9,7 @@ use fred::types::config::Server;
 use fred::types::{ClusterHash, CustomCommand, Value};
 use tokio::time::Instant;
 
-use super::args::slot_of;
+use super::args::hash_of;
 use super::eval::unexpected_merged_reply;
 use crate::classify::{ErrorClass, is_unknown_command};
 use crate::connection::{for_node, with_remaining_timeout};
@@ -120,7 +120,7 @@ pub(crate) async fn missing_for_key(
     client: &WithOptions<Client>,
     names: Names<'_>,
 ) -> Result<Missing, FredError> {
-    run(client, slot_of(names.key), &[names.key], names).await
+    run(client, hash_of(names.key), &[names.key], names).await
 }
 
 async fn run(

@@ -9,7 +9,7 @@ use fred::interfaces::{ClientLike, KeysInterface};
 use fred::types::{CustomCommand, Expiration, SetOptions, Value};
 use tokio::time::Instant;
 
-use super::args::{Args, millis, slot_of};
+use super::args::{Args, hash_of, millis};
 use super::batch::Waiting;
 use super::eval::unexpected_merged_reply;
 use crate::classify::{Effect, is_cross_slot};
@@ -48,7 +48,7 @@ impl Command {
             }
             Self::Delete(key) => Box::pin(async move { client.del(key).await }),
             Self::Custom { name, key, args } => {
-                let command = CustomCommand::new_static(name, slot_of(&key), false);
+                let command = CustomCommand::new_static(name, hash_of(&key), false);
                 let key = Value::Bytes(key.into());
                 let args: Vec<Value> = [key].into_iter().chain(args).collect();
                 Box::pin(async move { client.custom(command, args).await })

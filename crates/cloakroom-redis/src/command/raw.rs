@@ -6,7 +6,7 @@ use bytes::Bytes;
 use cloakroom_core::StoreError;
 use fred::types::Value;
 
-use super::args::{millis, slot_of};
+use super::args::{hash_of, millis};
 use super::executor::Executor;
 use super::plain::{Command, value_of};
 use crate::classify::Effect;
@@ -50,7 +50,7 @@ pub(crate) async fn delete_on_replicas(
 ) -> Result<bool, StoreError> {
     let mut write = replication.begin().await?;
     let args = vec![Bytes::copy_from_slice(key.as_bytes()).into()];
-    match write.send("DEL", slot_of(key), args).await? {
+    match write.send("DEL", hash_of(key), args).await? {
         Value::Integer(0) => Ok(false),
         Value::Integer(_) => write.acknowledged().map(|()| true),
         _ => Err(unexpected_reply(Effect::Write)),

@@ -9,7 +9,7 @@ use fred::error::Error as FredError;
 use fred::interfaces::KeysInterface;
 use fred::types::Value;
 
-use super::args::{Args, millis, slot_of};
+use super::args::{Args, hash_of, millis};
 use super::eval::ScriptCall;
 use super::executor::Executor;
 use super::plain::{Command, value_of};
@@ -101,7 +101,7 @@ pub(crate) async fn create_on_replicas(
     format: RecordFormat,
 ) -> Result<bool, StoreError> {
     let mut write = replication.begin().await?;
-    let slot = slot_of(&key);
+    let slot = hash_of(&key);
     let args: Vec<Value> = vec![
         Bytes::from(key).into(),
         Bytes::from(codec::encode_as(record, format)).into(),
