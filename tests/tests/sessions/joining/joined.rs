@@ -9,7 +9,7 @@ use tests::browser::{Browser, CookieChange};
 use tests::faulty_store::Verb;
 use tokio::time::timeout;
 
-use super::{ada, see, sign_in, sign_in_late};
+use super::{ada, see, sign_in, sign_in_late, sign_in_twice};
 
 /// The joined session lives as long as this sign-in says, and its user is in the list as long.
 #[tokio::test]
@@ -70,13 +70,7 @@ async fn each_cookie_of_a_joined_session_rotates_for_itself() {
     let layer = fixture.builder().with_rotation(Rotation::every(every));
     let layer = layer.build().expect("it is valid");
     let browser = fixture.with_session(fixture.browser_of(layer)).await;
-    let (sender, receiver) = tokio::sync::oneshot::channel();
-    let mut late = sign_in_late(&browser, async move |mut tab: Browser| {
-        tab.request(sign_in).await;
-        drop(sender.send(tab));
-    })
-    .await;
-    let mut tab = receiver.await.expect("it has signed in");
+    let (mut tab, mut late) = sign_in_twice(&browser).await;
     fixture.clock.advance(every);
     for browser in [&mut late, &mut tab] {
         let before = browser.cookie().map(str::to_owned);

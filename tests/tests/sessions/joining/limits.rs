@@ -2,29 +2,27 @@
 
 use std::time::Duration;
 
-use cloakroom::{Session, SessionLimit, Sessions};
+use cloakroom::{Session, SessionLayer, SessionLimit};
 use tests::app::Fixture;
 use tests::browser::Browser;
 use tests::faulty_store::Verb;
 
-use super::{ada, see, sign_in, sign_in_late};
+use super::{ada, see, sign_in, sign_in_late, sign_in_twice};
+
+fn limited(limit: SessionLimit) -> (Fixture, SessionLayer) {
+    let fixture = Fixture::memory();
+    let layer = fixture.builder().with_session_limit(limit).build();
+    (fixture, layer.expect("it is valid"))
+}
 
 /// The session of the other sign-in does not have to make room for that of this one.
 #[tokio::test]
 async fn a_sign_in_that_joins_does_not_count_against_the_limit() {
     for limit in [SessionLimit::evict_oldest(1), SessionLimit::reject_above(1)] {
-        let fixture = Fixture::memory();
-        let layer = fixture.builder().with_session_limit(limit).build();
-        let layer = layer.expect("it is valid");
-        let sessions: Sessions = layer.sessions();
+        let (fixture, layer) = limited(limit);
+        let sessions = layer.sessions();
         let browser = fixture.with_session(fixture.browser_of(layer)).await;
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        let mut late = sign_in_late(&browser, async move |mut tab: Browser| {
-            tab.request(sign_in).await;
-            drop(sender.send(tab));
-        })
-        .await;
-        let mut tab = receiver.await.expect("it has signed in");
+        let (mut tab, mut late) = sign_in_twice(&browser).await;
         for browser in [&mut tab, &mut late] {
             let keys = vec!["late".to_owned(), "n".to_owned()];
             assert_eq!(see(browser).await, (keys, ada()), "{limit:?}");
@@ -36,10 +34,7 @@ async fn a_sign_in_that_joins_does_not_count_against_the_limit() {
 /// Another browser of the user has signed in, so the session had to make room.
 #[tokio::test]
 async fn a_sign_in_whose_session_is_evicted_meanwhile_keeps_the_loaded_data() {
-    let fixture = Fixture::memory();
-    let limit = SessionLimit::evict_oldest(1);
-    let layer = fixture.builder().with_session_limit(limit).build();
-    let layer = layer.expect("it is valid");
+    let (fixture, layer) = limited(SessionLimit::evict_oldest(1));
     let sessions = layer.sessions();
     let mut browser = fixture
         .with_session(fixture.browser_of(layer.clone()))
@@ -68,10 +63,7 @@ async fn a_sign_in_whose_session_is_evicted_meanwhile_keeps_the_loaded_data() {
 #[tokio::test]
 async fn a_renewal_during_a_sign_in_leaves_no_session_above_the_limit() {
     for (most, status) in [(1, 409), (2, 200)] {
-        let fixture = Fixture::memory();
-        let limit = SessionLimit::evict_oldest(most);
-        let layer = fixture.builder().with_session_limit(limit).build();
-        let layer = layer.expect("it is valid");
+        let (fixture, layer) = limited(SessionLimit::evict_oldest(most));
         let sessions = layer.sessions();
         let second = || fixture.clock.advance(Duration::from_secs(1));
         let mut oldest = fixture.browser_of(layer.clone());
@@ -101,10 +93,7 @@ async fn a_renewal_during_a_sign_in_leaves_no_session_above_the_limit() {
 /// Other sign-ins have joined the old session meanwhile, as many as may, so it stays beside that of this sign-in.
 #[tokio::test]
 async fn a_sign_in_that_cannot_join_leaves_no_session_above_the_limit() {
-    let fixture = Fixture::memory();
-    let limit = SessionLimit::evict_oldest(1);
-    let layer = fixture.builder().with_session_limit(limit).build();
-    let layer = layer.expect("it is valid");
+    let (fixture, layer) = limited(SessionLimit::evict_oldest(1));
     let sessions = layer.sessions();
     let before = fixture.with_session(fixture.browser_of(layer)).await;
     let mut first = before.clone();
@@ -131,10 +120,7 @@ async fn a_sign_in_that_cannot_join_leaves_no_session_above_the_limit() {
 /// The session in which another sign-in has continued it had to make room.
 #[tokio::test]
 async fn a_sign_in_whose_successor_is_evicted_meanwhile_keeps_the_loaded_data() {
-    let fixture = Fixture::memory();
-    let limit = SessionLimit::evict_oldest(1);
-    let layer = fixture.builder().with_session_limit(limit).build();
-    let layer = layer.expect("it is valid");
+    let (fixture, layer) = limited(SessionLimit::evict_oldest(1));
     let browser = fixture
         .with_session(fixture.browser_of(layer.clone()))
         .await;

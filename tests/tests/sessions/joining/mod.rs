@@ -20,6 +20,18 @@ async fn sign_in_late(browser: &Browser, meanwhile: impl AsyncFnOnce(Browser)) -
     late
 }
 
+/// Signs in in another tab, and while that happens in this one too, which joins the session. Returns the browsers that have
+/// each response alone, that of the other tab first.
+async fn sign_in_twice(browser: &Browser) -> (Browser, Browser) {
+    let mut first = None;
+    let late = sign_in_late(browser, async |mut tab: Browser| {
+        tab.request(sign_in).await;
+        first = Some(tab);
+    });
+    let late = late.await;
+    (first.expect("it has signed in"), late)
+}
+
 /// The same for a sign-in that may fail. Also returns its status.
 async fn try_sign_in_late(
     browser: &Browser,
