@@ -74,7 +74,8 @@ impl Token {
         Ok(Self { id, secret })
     }
 
-    /// Returns the token with another id, before anybody has it: the one that [`Store::place`](crate::Store::place) returns.
+    /// Returns a token with this id and the same secret: for the id that [`Store::place`](crate::Store::place) returns. Use it
+    /// before any client has the token.
     #[must_use]
     pub fn with_id(self, id: SessionId) -> Self {
         Self { id, ..self }

@@ -162,8 +162,9 @@ impl RedisStoreBuilder {
     }
 
     /// Makes the writes that must survive a failover wait until `replicas` replicas have them, at most
-    /// for `within`: creating a session (so also signing in) and ending one. By default no write waits,
-    /// and a failover loses what the old primary had not yet replicated.
+    /// for `within`: creating a session (so also signing in), ending one, revoking everyone's, and
+    /// [`RawKeys::remove`](crate::RawKeys::remove). By default no write waits, and a failover loses what
+    /// the old primary had not yet replicated.
     ///
     /// The write is sent together with `WAIT`, on a connection for such writes. `within` is added to the
     /// command timeout. With too few replicas the error is

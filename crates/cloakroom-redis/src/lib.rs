@@ -38,7 +38,7 @@
 //! | `update` | `EVALSHA update.lua 1 key revision record ttl` | 1 |
 //! | `touch` | `EVALSHA touch.lua 1 key revision seen ttl` | 1, rare |
 //! | `end` | `EVALSHA end.lua 1 key revision tombstone ttl` | 1 |
-//! | `create_for_user` (creates a session for a user: index entry, record and event) | `EVALSHA sign_in.lua 2 key key …`, or `create_for_user.lua` with a session limit and at one of eight sign-ins; in a cluster, if the keys are in different slots, `index_add` and `EVALSHA create.lua 1 key …`, and `publish` if they are sent at once; with replicas `index_add`, `create` and `publish` | 1, with keys in different slots 2; one more if a limit is reached |
+//! | `create_for_user` (creates a session for a user: index entry, record and event) | `EVALSHA sign_in.lua 2 key key …`, or `create_for_user.lua` with a session limit and at one of eight sign-ins; in a cluster, if the keys are in different slots, `index_add` and `EVALSHA create.lua 1 key …`, and `publish` if they are sent at once; with replicas `index_add`, `create` and `publish` | 1; 2 with replicas, or with keys in different slots unless they are sent at once; one more if a limit is reached |
 //! | `index_add`, `evict` (add an index entry, or change its deadline; mark sessions to be ended) | `EVALSHA index_add.lua 1 key …`, or `index_put.lua` for most entries without a session limit | 1 |
 //! | `list` | `ZRANGE`, then `EVALSHA index_list.lua 1 key id 256` | 1 per page of 256 |
 //! | `contains`, `remove` | `ZSCORE`, `ZREM` | 1 |
@@ -93,9 +93,10 @@
 //! commands are then sent one by one.
 //!
 //! In a cluster, sessions are spread over all primaries. After a slot has moved, the first command for it
-//! is sent again to the new owner, within its timeout. While a slot is being migrated, its sessions that
-//! have already moved are `Unavailable`, and users whose index is in it cannot sign in. While a primary is down and has no successor, every session may be
-//! `Unavailable`, including those of other primaries.
+//! is sent again to the new owner, within its timeout. Writes that are in flight to the old one at that moment
+//! may have an unknown outcome. While a slot is being migrated, its sessions that have already moved are
+//! `Unavailable`, and users whose index is in it can neither sign in nor renew a session. While a primary is
+//! down and has no successor, every session may be `Unavailable`, including those of other primaries.
 //!
 //! Behind sentinels, the primary is looked up whenever the store reconnects. A failover is noticed as a
 //! lost connection, as timeouts, or as a server that is not a primary any more; most of its duration is
@@ -115,16 +116,17 @@
 //! failing persistence, a replica, an old server, missing rights or commands, cluster mode. Each [`Warning`] says
 //! what to do. Missing rights and commands without which no session can be kept are errors when connecting.
 //!
-//! Every command returns within its timeout. It is sent once; only if a node of a cluster replies that it
-//! does not have the key, it is sent again, to another node, and after a first `CROSSSLOT` by itself. A read whose connection is lost waits for a new
-//! one, for the time of another timeout, and is sent once more: it returns within three timeouts.
+//! Every command returns within its timeout. It is sent once, and again only after a reply which proves that
+//! it was not executed: `NOSCRIPT`, another node of a cluster has the key, or a merged call was not run. (Of a
+//! merged sign-in, the index entry may have been written.) A read whose connection is lost waits for a new one,
+//! for the time of another timeout, and is sent once more: it returns within three timeouts.
 //!
 //! | what happens | kind of the error |
 //! |---|---|
 //! | no connection, or too many commands in flight | [`Unavailable`](StoreErrorKind::Unavailable), at once |
 //! | timeout, or connection lost before the reply: `load`, `list` (also at the second attempt), `ping` | `Unavailable` |
 //! | the same: `create`, `update`, `touch`, `end` | [`OutcomeUnknown`](StoreErrorKind::OutcomeUnknown) |
-//! | too few replicas acknowledge in time: `create`, `end` | [`NotReplicated`](StoreErrorKind::NotReplicated), and the write is kept |
+//! | too few replicas acknowledge in time: `create`, `end`, `set_revoked_before`, `RawKeys::remove` | [`NotReplicated`](StoreErrorKind::NotReplicated), and the write is kept |
 //! | `LOADING`, `READONLY`, `MASTERDOWN`, `MISCONF`, `NOREPLICAS`, `BUSY` | `Unavailable` |
 //! | `CLUSTERDOWN` | as for a lost connection |
 //! | out of memory | `create`, `update`: [`OutOfMemory`](StoreErrorKind::OutOfMemory). `load` works; `end` removes the session without leaving a tombstone; `touch` extends the TTL but not last-seen |

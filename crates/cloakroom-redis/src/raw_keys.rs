@@ -18,7 +18,7 @@ use crate::store::RedisStore;
 ///
 /// ```no_run
 /// # async fn look(store: cloakroom_redis::RedisStore) -> Result<(), cloakroom_redis::StoreError> {
-/// let keys = store.foreign_keys();
+/// let keys = store.raw_keys();
 /// if let Some(value) = keys.read("ym_E7kU3pmZtCkc1hePo1Q").await? {
 ///     println!("{} bytes", value.len());
 /// }
@@ -34,7 +34,7 @@ pub struct RawKeys {
 impl RedisStore {
     /// Returns access to keys on the same server that are not the store's own.
     #[must_use]
-    pub fn foreign_keys(&self) -> RawKeys {
+    pub fn raw_keys(&self) -> RawKeys {
         RawKeys {
             executor: self.executor().clone(),
             replication: self.replication().cloned(),

@@ -160,7 +160,7 @@ async fn what_needs_a_missing_right_is_refused() {
     assert_eq!(store.ping().await.err().map(|error| error.kind()), refused);
     let health = store.health().await;
     assert_eq!(health.err().map(|error| error.kind()), refused);
-    let raw = store.foreign_keys();
+    let raw = store.raw_keys();
     let read = raw.get_and_expire("cloakroom:legacy", MINUTE).await;
     assert_eq!(read.err().map(|error| error.kind()), refused);
 }

@@ -16,7 +16,7 @@ use crate::merged_commands::open;
 async fn a_key_of_another_application_is_read_and_removed() {
     let server = RedisServer::start();
     let store = open(server.url()).await;
-    let keys = store.foreign_keys();
+    let keys = store.raw_keys();
     assert_eq!(keys.read("theirs").await.unwrap(), None);
     assert!(!keys.remove("theirs").await.unwrap(), "it is not there");
     server.command(&["SET", "theirs", "value"]);
@@ -36,7 +36,7 @@ async fn a_key_of_another_application_is_read_and_removed() {
 async fn a_key_that_holds_no_text_is_an_error() {
     let server = RedisServer::start();
     let store = open(server.url()).await;
-    let keys = store.foreign_keys();
+    let keys = store.raw_keys();
     server.command(&["RPUSH", "list", "a"]);
     for read in [
         keys.read("list").await,
@@ -56,7 +56,7 @@ async fn a_key_is_removed_on_the_replicas_too() {
         .connect()
         .await
         .expect("the server is running");
-    let keys = store.foreign_keys();
+    let keys = store.raw_keys();
     servers.primary().command(&["SET", "theirs", "value"]);
     assert!(keys.remove("theirs").await.unwrap());
     let there = servers.replicas()[0].command(&["EXISTS", "theirs"]);
@@ -72,7 +72,7 @@ async fn a_removal_that_no_replica_acknowledges_is_an_error() {
         .connect()
         .await
         .expect("the server is running");
-    let keys = store.foreign_keys();
+    let keys = store.raw_keys();
     servers.primary().command(&["SET", "theirs", "value"]);
     servers.replicas()[0].freeze();
     let removed = keys.remove("theirs").await.unwrap_err();

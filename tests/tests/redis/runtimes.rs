@@ -64,7 +64,7 @@ fn a_store_works_in_one_runtime_after_the_other() {
             assert_eq!(reply.expect("it is connected"), ScriptReply::Integer(-2));
         });
         runtime(threads).block_on(async {
-            let found = store.foreign_keys().read("missing").await;
+            let found = store.raw_keys().read("missing").await;
             assert_eq!(found.expect("it is connected"), None);
         });
         runtime(threads).block_on(async {

@@ -134,7 +134,7 @@ async fn a_read_on_a_silent_connection_is_repeated_on_a_new_one() {
     proxy.set_open(Network::Blackholed);
     store.admin().unwrap().revoked_before().await.unwrap();
     proxy.set_open(Network::Blackholed);
-    let raw = store.foreign_keys();
+    let raw = store.raw_keys();
     let value = raw.read(&format!("cloakroom:{id}")).await.unwrap();
     assert!(value.is_some());
 }

@@ -19,8 +19,8 @@
 //! handled at the same time, each with a cookie of its own. An alternative is judged like the current secret,
 //! and has a next one of its own. Once a next secret was presented, all others are superseded: they stay valid
 //! for the grace period, and are retired after it. The next secrets that were offered for them stay valid until another
-//! one is presented after the grace period: one of them may be the last that the browser has received. So a
-//! stolen one of these is noticed later: when it, or what it was replaced by, is used beside the browser's.
+//! one is presented after the grace period: one of them may be the last that the browser has received. So the
+//! theft of one of these is detected later: when the stolen secret, or its successor, and the browser's are both used.
 
 mod config;
 mod parts;

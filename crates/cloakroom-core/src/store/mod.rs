@@ -73,15 +73,15 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         add_and_create(self, user, add_request, record, ttl)
     }
 
-    /// Returns the id under which a new session of a user is to be stored: by default `drawn`, a fresh id that nobody
-    /// has seen yet. It must not do I/O or block.
+    /// Returns the id under which to store a new session of a user. The default is `drawn`, a fresh id that nobody has
+    /// seen yet. The method must not do I/O or block.
     ///
-    /// A store that keeps its keys on several servers may return an id that it keeps near the user's index, so that
-    /// [`create_for_user`](Self::create_for_user) is one step. That id must have the time of `drawn`, its last digits, and
-    /// most of its random bits, so that no two sessions get the same one.
+    /// A store that keeps its keys on several servers may return an id whose key is on the server of the user's index, so
+    /// that [`create_for_user`](Self::create_for_user) is one step. The id must keep the time of `drawn`, its last eight
+    /// hexadecimal digits, and most of its other random bits, so that no two sessions get the same one.
     ///
-    /// It is a wish: `create_for_user` is called with other ids as well, such as those that are derived from a token. A store
-    /// that wraps another one passes the call on.
+    /// `create_for_user` is also called with ids that `place` has not returned, such as those that are derived from a
+    /// token. A store that wraps another one forwards the call.
     fn place(&self, user: &UserKey, drawn: SessionId) -> SessionId {
         let _ = user;
         drawn

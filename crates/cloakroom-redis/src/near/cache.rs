@@ -202,8 +202,8 @@ fn lock(slot: &Mutex<Version>) -> MutexGuard<'_, Version> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Hashes ids by their last eight bytes, which are random. A client that makes up ids cannot fill the cache with them:
-/// it has only those that were found in the store.
+/// Hashes ids by their last eight bytes, of which at least 54 bits are random. A client that makes up ids cannot fill the
+/// cache with them: it has only those that were found in the store.
 #[derive(Default)]
 struct IdHasher(u64);
 

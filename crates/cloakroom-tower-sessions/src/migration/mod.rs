@@ -52,7 +52,7 @@ impl TowerSessionsRedis {
     /// `connect_lazy`, if its user may send only what reading legacy sessions needs.
     pub fn new(store: &RedisStore) -> Self {
         Self {
-            keys: store.foreign_keys(),
+            keys: store.raw_keys(),
             cookie: CookieConfig::new("id").with_same_site(SameSite::Strict),
             protection: Protection::Plain,
             idle: None,

@@ -76,8 +76,8 @@ impl Session {
     /// - When the entries are larger than the layer allows, or the store fails, as for
     ///   [`save`](Self::save).
     ///
-    /// Nobody is signed in then, and the session is as it was; only after an unknown outcome the old
-    /// one may have ended.
+    /// Nobody is signed in then, and the session is as it was. The old one may have ended after an unknown
+    /// outcome, and has ended if its end is what too few replicas have confirmed.
     pub fn sign_in(&self, user: impl Into<UserId>) -> SignIn {
         SignIn {
             session: self.clone(),

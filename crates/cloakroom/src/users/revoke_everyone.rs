@@ -73,8 +73,10 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// Fails if the store fails, or keeps no index of users: call it again. Once "revoked before" is
-    /// written it applies, even if not all sessions could be ended.
+    /// Fails if the store fails: call it again. Fails with
+    /// [`Unsupported`](crate::SessionErrorKind::Unsupported) if the store has no
+    /// [`StoreAdmin`](cloakroom_core::StoreAdmin). Once "revoked before" is written it applies, even if not
+    /// all sessions could be ended.
     pub async fn revoke_everyone(&self) -> Result<usize, SessionError> {
         let sessions = self.clone();
         let task = tokio::spawn(async move { sessions.revoke_and_end_all().await });

@@ -36,7 +36,7 @@ use crate::state::limits_of;
 ///     Ok(lines)
 /// }
 ///
-/// /// "Log out everywhere else".
+/// /// "Sign out everywhere else".
 /// async fn revoke_others(session: Session, sessions: Sessions) -> Result<String, SessionError> {
 ///     let ended = sessions.revoke_others(&session).await?;
 ///     Ok(format!("{ended} other sessions ended"))
