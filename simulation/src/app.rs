@@ -26,16 +26,30 @@ pub struct Task {
     pub pause: Duration,
 }
 
-/// A session with its user, its list and its counter.
-pub type FoundSession = (SessionId, Option<User>, Vec<u32>, u64);
+/// A session with what is in it.
+#[derive(Clone, Debug)]
+pub struct FoundSession {
+    /// The session.
+    pub id: SessionId,
+    /// Who is signed in.
+    pub user: Option<User>,
+    /// The list.
+    pub list: Vec<u32>,
+    /// The mailbox.
+    pub mailbox: Vec<u32>,
+    /// The counter.
+    pub count: u64,
+}
 
 /// What the handler has found and done.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// The session that was found, with its list, its counter and its user.
+    /// The session that was found.
     pub found: Option<FoundSession>,
     /// The session afterwards.
     pub after: Option<SessionId>,
+    /// What was taken from the mailbox.
+    pub taken: Vec<u32>,
     /// The sessions in a list.
     pub listed: Vec<SessionId>,
 }
@@ -149,6 +163,9 @@ async fn run(lazy: &LazySession, task: Task) -> Result<Response<Report>, Session
     if !task.pause.is_zero() {
         sleep(task.pause).await;
     }
+    if task.action == Action::Take {
+        report.taken = session.take_once("mailbox").await?.unwrap_or_default();
+    }
     act(&session, &sessions, task).await?;
     report.after = session.id();
     Ok(Response::new(report))
@@ -158,9 +175,13 @@ fn found(session: &Session) -> Result<Option<FoundSession>, SessionError> {
     let Some(id) = session.id() else {
         return Ok(None);
     };
-    let list = session.get("list")?.unwrap_or_default();
-    let count = session.get("count")?.unwrap_or_default();
-    Ok(Some((id, session.user_id()?, list, count)))
+    Ok(Some(FoundSession {
+        id,
+        user: session.user_id()?,
+        list: session.get("list")?.unwrap_or_default(),
+        mailbox: session.get("mailbox")?.unwrap_or_default(),
+        count: session.get("count")?.unwrap_or_default(),
+    }))
 }
 
 async fn act(
@@ -170,6 +191,7 @@ async fn act(
 ) -> Result<(), SessionError> {
     if task.action.appends() {
         session.push("list", task.number)?;
+        session.push("mailbox", task.number)?;
         session.increment("count", 1_u64)?;
     }
     if task.action.renews() {

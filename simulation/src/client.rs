@@ -136,6 +136,7 @@ impl Recorder {
             found: None,
             after: None,
             set: None,
+            taken: Vec::new(),
             listed: Vec::new(),
         });
         self.trace.add(sent.millis, || format!("#{number} is sent"));
@@ -170,12 +171,14 @@ impl Recorder {
 
     fn apply(&self, request: &mut Request, report: Report) {
         let number = |id: SessionId| self.trace.session(id);
-        request.found = report.found.map(|(id, user, list, count)| Found {
-            session: number(id),
-            user,
-            list,
-            count,
+        request.found = report.found.map(|found| Found {
+            session: number(found.id),
+            user: found.user,
+            list: found.list,
+            mailbox: found.mailbox,
+            count: found.count,
         });
+        request.taken = report.taken;
         // A response that sets a cookie may have created the session after the handler's report.
         request.after = request
             .set

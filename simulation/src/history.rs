@@ -35,6 +35,8 @@ pub enum Action {
     Append,
     /// The same, saved in the middle of the handler.
     AppendAndSave,
+    /// Takes what is in the mailbox, to which every append adds as well: each element is for one request only.
+    Take,
     /// Gives the session a new id.
     Renew,
     /// The same, and appends.
@@ -105,6 +107,8 @@ pub struct Found {
     pub user: Option<User>,
     /// The list.
     pub list: Vec<u32>,
+    /// The mailbox: the elements of the list that nobody has taken.
+    pub mailbox: Vec<u32>,
     /// The counter, which every append increments.
     pub count: u64,
 }
@@ -149,6 +153,8 @@ pub struct Request {
     pub after: Option<SessionNumber>,
     /// The token that the response sets.
     pub set: Option<TokenNumber>,
+    /// What it has taken from the mailbox.
+    pub taken: Vec<u32>,
     /// The sessions that [`Action::List`] has found.
     pub listed: Vec<SessionNumber>,
 }
@@ -229,6 +235,9 @@ impl fmt::Display for Request {
         }
         if let Some(set) = self.set {
             write!(f, ", sets S{}.{}", set.session, set.secret)?;
+        }
+        if !self.taken.is_empty() {
+            write!(f, ", takes {:?}", self.taken)?;
         }
         if matches!(self.action, Action::List(_)) {
             write!(f, ", listed {:?}", self.listed)?;

@@ -17,6 +17,10 @@ const SETTLE_IN_REAL_TIME: u64 = 4_000;
 /// response, and than the clocks differ.
 const ROTATION: (u64, u64) = (20_000, 10_000);
 
+/// What the random numbers for [`Action::Take`] begin with. It is chosen such that none of the scenarios whose seeds are in
+/// `regressions.txt` has such requests, so that they keep their meaning.
+const TAKES: u64 = 1588;
+
 /// The number of users. Browsers have one of their own, or share one.
 const USERS: u64 = 2;
 
@@ -115,6 +119,7 @@ impl Scenario {
             steps: draw_steps(&mut rng, servers.len(), clients, rotation.is_some()),
             servers,
         };
+        scenario.draw_takes();
         let last = scenario.last_at();
         scenario.troubles = draw_troubles(&mut rng, seed, last, settle);
         // As `RedisStore` does where it waits for replicas.
@@ -142,6 +147,20 @@ impl Scenario {
             skew: skew.unsigned_abs(),
             failover: troubles.failover.map(|at| (at, troubles.lag)),
             has_failures: failures > 0 || troubles.frozen.is_some() || troubles.failover.is_some(),
+        }
+    }
+
+    /// In some scenarios, some of the requests that read or append take from the mailbox instead.
+    fn draw_takes(&mut self) {
+        let mut rng = SeededRng::new(&[self.seed, TAKES]);
+        if !rng.happens(300) {
+            return;
+        }
+        for step in &mut self.steps {
+            let action = matches!(step.action, Action::Read | Action::Append);
+            if action && rng.happens(400) {
+                step.action = Action::Take;
+            }
         }
     }
 

@@ -31,19 +31,21 @@ fn assert_legal(seed: u64) -> History {
 
 #[test]
 fn no_history_violates_a_promise() {
-    let (mut edits, mut reads, mut failures) = (0, 0, 0);
+    let (mut edits, mut reads, mut takes, mut failures) = (0, 0, 0, 0);
     for seed in 0..HISTORIES {
         let history = assert_legal(seed);
         for request in &history.requests {
             let list = request.found.as_ref().map_or(0, |found| found.list.len());
             reads += u64::from(list > 2);
             edits += u64::from(request.action.appends() && request.after.is_some());
+            takes += u64::from(!request.taken.is_empty());
             failures += u64::from(request.outcome == simulation::history::Outcome::Unknown);
         }
     }
     // The histories have something to check.
     assert!(edits > HISTORIES * 3, "{edits}");
     assert!(reads > HISTORIES / 2, "{reads}");
+    assert!(takes > HISTORIES / 10, "{takes}");
     assert!(failures > HISTORIES / 10, "{failures}");
 }
 
@@ -67,6 +69,12 @@ fn every_promise_that_the_store_breaks_is_noticed() {
         let found = scenarios.find(|scenario| shows(scenario, kind));
         assert!(found.is_some(), "{broken:?} shows no {kind:?}");
     }
+}
+
+#[test]
+fn a_store_that_ignores_revisions_gives_an_element_to_two_requests() {
+    let mut scenarios = (0..SEARCHED).map(|seed| with_broken(seed, Broken::RevisionIgnored));
+    assert!(scenarios.any(|scenario| shows(&scenario, Kind::TakenTwice)));
 }
 
 /// A scenario whose store breaks a promise.

@@ -9,6 +9,7 @@ mod index;
 mod lineage;
 mod lists;
 mod sign_outs;
+mod takes;
 mod tokens;
 mod updates;
 mod users;
@@ -29,6 +30,8 @@ pub enum Kind {
     Reordered,
     /// An edit was applied twice.
     Duplicated,
+    /// Two requests have taken the same element of a mailbox.
+    TakenTwice,
     /// Of the two edits of a request, a read shows one.
     Torn,
     /// The edit of a request that was refused was stored.
@@ -80,6 +83,7 @@ pub fn check(history: &History) -> Vec<Anomaly> {
     let mut found = Vec::new();
     lists::check(history, &mut found);
     updates::check(history, &lineage, &mut found);
+    takes::check(history, &lineage, &mut found);
     ends::check(history, &lineage, &mut found);
     sign_outs::check(history, &lineage, &mut found);
     users::check(history, &mut found);

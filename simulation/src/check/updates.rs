@@ -62,7 +62,7 @@ fn first_missing<'a>(
 }
 
 /// Whether a failover may have lost an edit although it was acknowledged: it had not reached the replica.
-fn may_be_lost(history: &History, edit: &Request) -> bool {
+pub(super) fn may_be_lost(history: &History, edit: &Request) -> bool {
     let failover = history.terms.failover;
     failover.is_some_and(|(at, lag)| edit.sent.millis <= at && edit.done.millis + lag > at)
 }

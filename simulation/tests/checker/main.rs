@@ -3,6 +3,7 @@
 mod edits;
 mod ends;
 mod joins;
+mod takes;
 
 use simulation::check::{Kind, check};
 use simulation::history::{
@@ -54,6 +55,7 @@ impl Script {
             found: None,
             after: None,
             set: None,
+            taken: Vec::new(),
             listed: Vec::new(),
         });
         self.history.requests.last_mut().expect("it was added")
@@ -94,6 +96,7 @@ impl Parts for Request {
             session,
             user,
             list: list.to_vec(),
+            mailbox: list.to_vec(),
             count: list.len() as u64,
         });
         self
