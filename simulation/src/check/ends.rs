@@ -2,6 +2,7 @@
 
 use super::lineage::{Carries, Lineage};
 use super::lists::found_in;
+use super::updates::may_be_lost;
 use super::{Anomaly, Kind};
 use crate::history::{Action, Found, History, Outcome, Request, SessionNumber, User};
 
@@ -93,10 +94,22 @@ fn has_data_of(history: &History, lineage: &Lineage<'_>, end: &Request, found: &
         let creator = lineage.creator(session);
         creator.is_some_and(|creator| creator.sent.order > end.done.order)
     };
+    // A sign-in that has the data from a cache stores it, finds the session ended, and removes it by an update: a failover may
+    // lose that.
+    let may_have_kept = |session| {
+        let creator = lineage.creator(session);
+        creator.is_some_and(|creator| {
+            history.terms.max_staleness_of(creator.server) > 0 && may_be_lost(history, creator)
+        })
+    };
     // What was copied before the end is not affected by it.
     let mut others = lineage.ancestors(found.session);
     others.remove(&ended);
-    if !is_created_later(found.session) || !others.into_iter().all(is_created_later) {
+    others.insert(found.session);
+    if others
+        .iter()
+        .any(|session| !is_created_later(*session) || may_have_kept(*session))
+    {
         return false;
     }
     history.requests.iter().any(|edit| {

@@ -49,6 +49,30 @@ fn a_sign_in_after_a_sign_out_has_no_data_of_before() {
 }
 
 #[test]
+fn a_failover_may_lose_that_a_sign_in_has_removed_what_a_cache_had() {
+    let kinds = |lag: u64, staleness: u64| {
+        let mut script = Script::with_terms(Terms {
+            max_staleness: vec![staleness, 0],
+            // Ten milliseconds after the sign-in.
+            failover: Some((3020, lag)),
+            has_failures: true,
+            ..Terms::default()
+        });
+        script.add(Action::Append).sets(T);
+        let sign_out = script.add(Action::SignOut).with(T).found(1, None, &[1]);
+        sign_out.after = None;
+        sign_out.server = 1;
+        let sign_in = script.add(Action::SignIn(ADA)).with(T);
+        sign_in.found(1, None, &[1]).sets(T2);
+        script.add(Action::Read).with(T2).found(2, Some(ADA), &[1]);
+        script.kinds()
+    };
+    assert_eq!(kinds(20, 1500), []);
+    assert_eq!(kinds(5, 1500), [Kind::Resurrected]);
+    assert!(kinds(20, 0).contains(&Kind::Resurrected));
+}
+
+#[test]
 fn a_token_that_was_refused_stays_invalid() {
     let mut script = with_edit();
     script.add(Action::Renew).with(T).outcome = Outcome::Unknown;
