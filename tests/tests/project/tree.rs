@@ -25,7 +25,7 @@ pub(crate) fn read(path: &str) -> String {
 }
 
 /// Returns the files below a folder that have one of the extensions, each with its text, sorted by path. Hidden
-/// folders and build output are left out. Paths begin with `folder`.
+/// folders, build output and packages of npm are left out. Paths begin with `folder`.
 pub(crate) fn files(folder: &Path, extensions: &[&str]) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     collect(folder, extensions, &mut found);
@@ -39,7 +39,8 @@ fn collect(folder: &Path, extensions: &[&str], found: &mut Vec<(PathBuf, String)
         let path = entry.expect("an entry can be read").path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if path.is_dir() {
-            if name != "target" && !name.starts_with('.') {
+            let is_ours = name != "target" && name != "node_modules";
+            if is_ours && !name.starts_with('.') {
                 collect(&path, extensions, found);
             }
         } else if extensions.iter().any(|wanted| has_extension(&path, wanted)) {

@@ -83,6 +83,33 @@ async fn only_a_fresh_session_without_a_limit_is_stored_before_it_is_indexed() {
     }
 }
 
+/// The caller ends the oldest sessions, and stores this one then.
+#[tokio::test]
+async fn a_sign_in_above_the_limit_stores_nothing_yet() {
+    let cluster = Cluster::start();
+    let store = generous::connect(cluster.url(), "cloakroom")
+        .await
+        .expect("the cluster is complete");
+    let limited = |request: &mut AddRequest| {
+        request.has_fresh_token = false;
+        request.limit = Some(Limit {
+            most: 1,
+            evict_oldest: true,
+        });
+    };
+    let (created, loaded) = sign_in(&store, limited).await;
+    assert!(
+        matches!(created, Ok(UserCreated::Created { .. })),
+        "{created:?}"
+    );
+    assert!(matches!(loaded, Loaded::Record(_)), "{loaded:?}");
+    let (created, loaded) = sign_in(&store, limited).await;
+    let Ok(UserCreated::LimitExceeded { over, .. }) = created else {
+        panic!("{created:?}");
+    };
+    assert_eq!((over.len(), loaded), (1, Loaded::Nothing));
+}
+
 /// Both commands are on their way at the same time: the session is stored while the node of the index does not respond,
 /// and the sign-in does not succeed before that node has responded.
 #[tokio::test]

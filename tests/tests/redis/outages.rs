@@ -326,6 +326,11 @@ async fn full_memory_rejects_new_data_but_not_sign_outs() {
     let full = StoreErrorKind::OutOfMemory;
     let create = store.create(other, &record, MINUTE).await;
     assert_eq!(create.unwrap_err().kind(), full);
+    let errors = server.command(&["INFO", "errorstats"]).text();
+    assert!(
+        errors.contains("errorstat_OOM:count=1\r"),
+        "it is sent once: {errors}"
+    );
     let update = store
         .update(id, record.revision(), &next(&record, 2), MINUTE)
         .await;

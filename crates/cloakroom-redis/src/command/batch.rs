@@ -158,6 +158,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_command_that_is_sent_by_itself_has_what_is_left_of_its_timeout() {
+        let waited = batch(&[TIMEOUT * 2, TIMEOUT / 2, Duration::ZERO]);
+        let now = Instant::now();
+        let sent = waited.into_iter().map(|one| one.in_time(now));
+        let timeouts: Vec<_> = sent
+            .map(|sent| sent.map(|(client, _)| client.options().timeout.expect("there is one")))
+            .collect();
+        let [Err(late), Ok(half), Ok(whole)] = timeouts.as_slice() else {
+            panic!("{timeouts:?}");
+        };
+        assert_eq!(ErrorClass::of(late), ErrorClass::NeverSent);
+        assert!(*half <= TIMEOUT / 2 && *half >= TIMEOUT / 4);
+        assert!(*whole > TIMEOUT / 2);
+    }
+
+    #[tokio::test]
     async fn a_command_that_waited_long_does_not_shorten_the_time_of_the_others() {
         let waited = [TIMEOUT * 4 / 5, Duration::ZERO, TIMEOUT * 3 / 5];
         let results = send_in_time(batch(&waited), with_timeouts).await;
