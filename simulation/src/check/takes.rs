@@ -17,9 +17,10 @@ fn check_twice(history: &History, lineage: &Lineage<'_>, anomalies: &mut Vec<Ano
     while let Some(one) = takes.next() {
         for other in takes.clone() {
             let is_same = one.taken.iter().any(|taken| other.taken.contains(taken));
-            let is_legal = may_follow(history, lineage, one, other)
-                || may_follow(history, lineage, other, one);
-            if is_same && !is_legal {
+            if is_same
+                && !may_follow(history, lineage, one, other)
+                && !may_follow(history, lineage, other, one)
+            {
                 anomalies.push(Anomaly::new(Kind::TakenTwice, &[one, other]));
             }
         }

@@ -80,6 +80,7 @@ trait Parts {
     fn with(&mut self, token: TokenNumber) -> &mut Self;
     fn found(&mut self, session: u32, user: Option<User>, list: &[u32]) -> &mut Self;
     fn sets(&mut self, token: TokenNumber) -> &mut Self;
+    fn takes(&mut self, element: u32) -> &mut Self;
     /// It is over only after the next requests.
     fn until(&mut self, number: u64) -> &mut Self;
 }
@@ -105,6 +106,11 @@ impl Parts for Request {
     fn sets(&mut self, token: TokenNumber) -> &mut Self {
         self.after = Some(token.session);
         self.set = Some(token);
+        self
+    }
+
+    fn takes(&mut self, element: u32) -> &mut Self {
+        self.taken.push(element);
         self
     }
 

@@ -1,9 +1,9 @@
 //! What is taken from a mailbox.
 
 use simulation::check::Kind;
-use simulation::history::{Action, Outcome, Request, Terms};
+use simulation::history::{Action, Outcome, Request, Terms, TokenNumber};
 
-use crate::{ADA, BOB, Parts, Script, T, T2, moment, with_edit};
+use crate::{ADA, BOB, Parts, Script, T, T2, moment, token, with_edit};
 
 /// The request finds an empty mailbox.
 fn finds_nothing(request: &mut Request) {
@@ -11,16 +11,17 @@ fn finds_nothing(request: &mut Request) {
     found.mailbox.clear();
 }
 
+/// A request takes the edit of the first one.
+fn take(script: &mut Script, token: TokenNumber) -> &mut Request {
+    let take = script.add(Action::Take).with(token);
+    take.found(token.session, None, &[1]).takes(1)
+}
+
 /// A session with an edit, which a request has taken.
 fn taken(terms: Terms) -> Script {
     let mut script = Script::with_terms(terms);
     script.add(Action::Append).sets(T);
-    script
-        .add(Action::Take)
-        .with(T)
-        .found(1, None, &[1])
-        .taken
-        .push(1);
+    take(&mut script, T);
     script
 }
 
@@ -29,8 +30,7 @@ fn an_element_is_for_one_request() {
     let mut script = taken(Terms::default());
     finds_nothing(script.add(Action::Take).with(T).found(1, None, &[1]));
     assert_eq!(script.kinds(), []);
-    let again = script.add(Action::Take).with(T).found(1, None, &[1]);
-    again.taken.push(1);
+    take(&mut script, T);
     assert_eq!(script.kinds(), [Kind::TakenTwice]);
 }
 
@@ -39,10 +39,8 @@ fn an_element_that_was_taken_is_not_carried_over_by_a_renewal() {
     let mut script = with_edit();
     let renewal = script.add(Action::Renew).with(T).found(1, None, &[1]);
     renewal.sets(T2).until(3);
-    let take = script.add(Action::Take).with(T).found(1, None, &[1]);
-    take.taken.push(1);
-    let again = script.add(Action::Take).with(T2).found(2, None, &[1]);
-    again.taken.push(1);
+    take(&mut script, T);
+    take(&mut script, T2);
     assert_eq!(script.kinds(), [Kind::TakenTwice]);
 }
 
@@ -51,13 +49,12 @@ fn what_a_sign_in_had_loaded_before_may_be_taken_again() {
     let mut script = with_edit();
     let first = script.add(Action::SignIn(ADA)).with(T).found(1, None, &[1]);
     first.sets(T2);
-    let take = script.add(Action::Take).with(T).found(1, None, &[1]);
-    take.taken.push(1);
+    let take = take(&mut script, T);
     (take.sent, take.done) = (moment(1500), moment(1600));
     let second = script.add(Action::SignIn(BOB)).with(T).found(1, None, &[1]);
-    second.sets(crate::token(3, 3)).sent = moment(1400);
-    let again = script.add(Action::Take).with(crate::token(3, 3));
-    again.found(3, Some(BOB), &[1]).taken.push(1);
+    second.sets(token(3, 3)).sent = moment(1400);
+    let again = script.add(Action::Take).with(token(3, 3));
+    again.found(3, Some(BOB), &[1]).takes(1);
     assert_eq!(script.kinds(), []);
 }
 
@@ -69,8 +66,7 @@ fn a_failover_may_lose_that_an_element_was_taken() {
         has_failures: true,
         ..Terms::default()
     });
-    let again = script.add(Action::Take).with(T).found(1, None, &[1]);
-    again.taken.push(1);
+    take(&mut script, T);
     assert_eq!(script.kinds(), []);
     script.history.terms.failover = Some((2020, 5));
     assert_eq!(script.kinds(), [Kind::TakenTwice]);
